@@ -1,0 +1,25 @@
+import type { Digest } from './digest.ts'
+
+/** Source: OCI image-spec v1.1.1 image-index.md "platform". Zarf sets os `multi`. */
+export interface Platform {
+  architecture: string
+  os: string
+}
+
+/** What names one piece of content. Source: OCI image-spec v1.1.1 descriptor.md "Properties". */
+export interface Descriptor {
+  readonly mediaType: string
+  readonly digest: Digest
+  /** Bytes. */
+  readonly size: number
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly platform?: Readonly<Platform>
+  readonly artifactType?: string
+}
+
+export const TITLE_ANNOTATION = 'org.opencontainers.image.title'
+
+/** The file path a layer carries, or undefined. Untrusted text: never a path on our disk without a check. */
+export function descriptorTitle(descriptor: Descriptor): string | undefined {
+  return descriptor.annotations?.[TITLE_ANNOTATION]
+}

@@ -1,0 +1,50 @@
+import type { AppError } from '../lib/errors.ts'
+import type { Descriptor } from './descriptor.ts'
+
+/**
+ * The seam of the transfer engine: a package, a registry repository and the content store are all ends of one copy.
+ *
+ * Buffers: a chunk of 64 KiB or more may lie in a ring that the source reuses; it stays as it is until the consumer has
+ * asked for three more. Smaller chunks are never reused (they sit in a socket's queue; performance.md 8).
+ */
+export type ByteStream = AsyncIterable<Buffer>
+
+export interface OpenOptions {
+  /** First byte wanted, default 0; never the blob's size. */
+  offset?: number
+  signal: AbortSignal
+}
+
+/** A factory of streams, so that every retry can reopen the blob, also from an offset. Bytes are not verified here. */
+export type BlobOpener = (options: OpenOptions) => Promise<ByteStream>
+
+export interface ContentSource {
+  open(descriptor: Descriptor, options: OpenOptions): Promise<ByteStream>
+}
+
+/** What a push tells while it runs. Called synchronously and never awaited. */
+export type PushEvent =
+  /** A session begins (offset 0) or goes on where the far end stands; bytes before `offset` are already there. */
+  | { type: 'started'; offset: number }
+  /** Bytes up to `offset` of the blob were handed to the socket or the disk; `wire` of them since the last event. */
+  | { type: 'bytes'; offset: number; wire: number }
+  /** All bytes are handed over; the far end checks and commits. */
+  | { type: 'verifying' }
+  /** A transient fault; the next try starts at `retryAt` (ms since the epoch). */
+  | { type: 'retrying'; error: AppError; attempt: number; retryAt: number }
+  | { type: 'mounted'; from: string }
+
+export interface PushOptions {
+  signal: AbortSignal
+  onEvent?: (event: PushEvent) => void
+}
+
+export interface ContentSink {
+  /** True when the content is there in full. */
+  exists(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<boolean>
+  /**
+   * Brings one blob over and verifies size and digest on the way; retries what is transient by reopening it.
+   * After it resolves the blob is there in full; when it rejects nothing is visible.
+   */
+  push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
+}

@@ -1,0 +1,137 @@
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { AppError } from '../lib/errors.ts'
+import type { Descriptor } from './descriptor.ts'
+import { type Digest, digestOf, isDigest } from './digest.ts'
+import { isIndexMediaType, OCI_ARTIFACT_MANIFEST, OCI_INDEX, OCI_MANIFEST } from './media-types.ts'
+
+/** Registries take and clients read at most this (oci-client.md M4). */
+export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+/** A manifest or index as its exact bytes: the digest is over these and they are never re-serialised. */
+export interface RawManifest {
+  readonly mediaType: string
+  readonly bytes: Buffer
+  readonly digest: Digest
+}
+
+export interface ImageManifest {
+  readonly kind: 'manifest'
+  readonly mediaType: string
+  /** Absent only in the withdrawn artifact manifest. */
+  readonly config: Descriptor | undefined
+  readonly layers: readonly Descriptor[]
+  readonly annotations: Readonly<Record<string, string>>
+  readonly artifactType: string | undefined
+}
+
+export interface ImageIndex {
+  readonly kind: 'index'
+  readonly mediaType: string
+  readonly manifests: readonly Descriptor[]
+  readonly annotations: Readonly<Record<string, string>> | undefined
+}
+
+const DescriptorShape = Type.Object({
+  mediaType: Type.String(),
+  digest: Type.String(),
+  size: Type.Integer({ minimum: 0 }),
+  annotations: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())])),
+  platform: Type.Optional(Type.Union([Type.Null(), Type.Object({ architecture: Type.String(), os: Type.String() })])),
+})
+
+const ManifestShape = Type.Object({
+  schemaVersion: Type.Optional(Type.Literal(2)),
+  mediaType: Type.Optional(Type.String()),
+  artifactType: Type.Optional(Type.String()),
+  config: Type.Optional(DescriptorShape),
+  layers: Type.Optional(Type.Array(DescriptorShape)),
+  blobs: Type.Optional(Type.Array(DescriptorShape)),
+  manifests: Type.Optional(Type.Union([Type.Null(), Type.Array(DescriptorShape)])),
+  annotations: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())])),
+})
+
+export function rawManifest(mediaType: string, bytes: Buffer): RawManifest {
+  return { mediaType, bytes, digest: digestOf(bytes) }
+}
+
+/**
+ * Reads a manifest or an index. The body's mediaType must agree with the one it was served under; a body without one
+ * (legal in OCI 1.0) is told by its shape. Throws MANIFEST_INVALID. Source: oci-client.md M2.
+ */
+export function parseManifest(raw: RawManifest, where: string): ImageManifest | ImageIndex {
+  const body = parseJson(raw, where)
+  if (!Value.Check(ManifestShape, body)) {
+    const first = Value.Errors(ManifestShape, body)[0]
+    throw invalid(where, `${first?.instancePath ?? ''} ${first?.message ?? 'has the wrong shape'}`.trim())
+  }
+  const served = raw.mediaType.split(';')[0]?.trim() ?? ''
+  const generic = served === '' || served === 'application/json' || served === 'application/octet-stream'
+  if (body.mediaType !== undefined && !generic && body.mediaType !== served) {
+    throw invalid(where, `it was served as ${served} and calls itself ${body.mediaType}`)
+  }
+  const mediaType = body.mediaType ?? (generic ? (body.manifests ? OCI_INDEX : OCI_MANIFEST) : served)
+  const annotations = body.annotations ?? undefined
+  if (isIndexMediaType(mediaType)) {
+    return {
+      kind: 'index',
+      mediaType,
+      manifests: (body.manifests ?? []).map((entry) => descriptor(entry, where)),
+      annotations,
+    }
+  }
+  const layers = mediaType === OCI_ARTIFACT_MANIFEST ? body.blobs : body.layers
+  return {
+    kind: 'manifest',
+    mediaType,
+    config: body.config ? descriptor(body.config, where) : undefined,
+    layers: (layers ?? []).map((entry) => descriptor(entry, where)),
+    annotations: annotations ?? {},
+    artifactType: body.artifactType,
+  }
+}
+
+/** What must be there before the manifest: config and layers, or an index's manifests. */
+export function successors(manifest: ImageManifest | ImageIndex): readonly Descriptor[] {
+  if (manifest.kind === 'index') return manifest.manifests
+  return manifest.config ? [manifest.config, ...manifest.layers] : manifest.layers
+}
+
+function parseJson(raw: RawManifest, where: string): unknown {
+  if (raw.bytes.length > MAX_MANIFEST_BYTES) {
+    throw new AppError(
+      'MANIFEST_TOO_LARGE',
+      `the manifest ${where} has ${raw.bytes.length} bytes, more than ${MAX_MANIFEST_BYTES}`,
+    )
+  }
+  try {
+    return JSON.parse(raw.bytes.toString('utf8'))
+  } catch (error) {
+    throw new AppError('MANIFEST_INVALID', `the manifest ${where} is not JSON`, { cause: error })
+  }
+}
+
+function descriptor(
+  entry: {
+    mediaType: string
+    digest: string
+    size: number
+    annotations?: Record<string, string> | null
+    platform?: { architecture: string; os: string } | null
+  },
+  where: string,
+): Descriptor {
+  const digest = entry.digest
+  if (!isDigest(digest)) throw invalid(where, `"${digest.slice(0, 160)}" is not a digest`)
+  return {
+    mediaType: entry.mediaType,
+    digest,
+    size: entry.size,
+    ...(entry.annotations ? { annotations: entry.annotations } : {}),
+    ...(entry.platform ? { platform: { architecture: entry.platform.architecture, os: entry.platform.os } } : {}),
+  }
+}
+
+function invalid(where: string, why: string): AppError {
+  return new AppError('MANIFEST_INVALID', `the manifest ${where} is not valid: ${why}`)
+}

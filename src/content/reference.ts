@@ -1,0 +1,123 @@
+import { AppError } from '../lib/errors.ts'
+import { type Digest, parseDigest } from './digest.ts'
+
+/** `registry/repository[:tag][@digest]`. Grammar: distribution/reference `regexp.go`; oci-client.md R1 to R3, R6. */
+export interface Reference {
+  /** `host[:port]`, lower case. */
+  readonly registry: string
+  /** Path inside the registry, without host. */
+  readonly repository: string
+  readonly tag?: string
+  readonly digest?: Digest
+}
+
+/** Where a publish goes: a registry and an optional namespace; the package's name is appended. */
+export interface Destination {
+  readonly registry: string
+  /** Without slashes at its ends; empty for the registry's root. */
+  readonly namespace: string
+}
+
+const PATH_COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
+const DOMAIN =
+  /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::[0-9]{1,5})?$/
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/
+/** Registries and clients cap the path at 255 (oci-client.md R3). */
+const MAX_REPOSITORY = 255
+
+export function isTag(text: string): boolean {
+  return TAG.test(text)
+}
+
+/** Throws TAG_INVALID with what is wrong. */
+export function parseTag(text: string): string {
+  if (TAG.test(text)) return text
+  throw new AppError('TAG_INVALID', `"${text.slice(0, 160)}" cannot be a tag`, {
+    hint: 'A tag has 1 to 128 characters of A-Z a-z 0-9 _ . - and does not begin with . or -; set "options.tag" to choose another.',
+    details: { tag: text.slice(0, 160) },
+  })
+}
+
+/** Throws REFERENCE_INVALID. `oci://` may be left out. */
+export function parseReference(text: string): Reference {
+  const { registry, path } = splitRegistry(text)
+  const at = path.indexOf('@')
+  const digest = at === -1 ? undefined : parseDigest(path.slice(at + 1))
+  const named = at === -1 ? path : path.slice(0, at)
+  const colon = named.lastIndexOf(':')
+  const tag = colon === -1 ? undefined : named.slice(colon + 1)
+  const repository = colon === -1 ? named : named.slice(0, colon)
+  if (tag !== undefined && !TAG.test(tag)) throw invalid(text, `"${tag.slice(0, 160)}" cannot be a tag`)
+  checkRepository(text, repository)
+  return { registry, repository, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) }
+}
+
+/** Throws REFERENCE_INVALID. The namespace may be empty and may end in a slash; it names neither package nor tag. */
+export function parseDestination(text: string): Destination {
+  const { registry, path } = splitRegistry(text)
+  const namespace = path.replace(/\/$/, '')
+  if (namespace.includes(':') || namespace.includes('@')) {
+    throw invalid(text, 'a destination is a registry and a namespace, without a tag or a digest', {
+      hint: 'The package\'s own name and version become repository and tag; "options.tag" replaces the tag.',
+    })
+  }
+  if (namespace !== '') checkRepository(text, namespace)
+  return { registry, namespace }
+}
+
+/** Appends the package's name; throws REFERENCE_INVALID when the whole is not a repository. */
+export function repositoryFor(destination: Destination, name: string): string {
+  const repository = destination.namespace === '' ? name : `${destination.namespace}/${name}`
+  checkRepository(`oci://${destination.registry}/${repository}`, repository)
+  return repository
+}
+
+export function formatReference(reference: Reference): string {
+  const tag = reference.tag === undefined ? '' : `:${reference.tag}`
+  const digest = reference.digest === undefined ? '' : `@${reference.digest}`
+  return `oci://${reference.registry}/${reference.repository}${tag}${digest}`
+}
+
+function splitRegistry(text: string): { registry: string; path: string } {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)
+  if (scheme && scheme[1] !== 'oci') throw invalid(text, `the scheme "${scheme[1]}" is not oci`)
+  const rest = scheme ? text.slice(scheme[0].length) : text
+  const slash = rest.indexOf('/')
+  const registry = slash === -1 ? rest : rest.slice(0, slash)
+  if (registry === '') throw invalid(text, 'the registry host is missing')
+  if (!DOMAIN.test(registry)) throw invalid(text, `"${registry.slice(0, 160)}" is not a registry host`)
+  if (!looksLikeHost(registry)) {
+    throw invalid(text, `"${registry}" does not name a registry host`, {
+      hint: `Name the registry in full, for example docker.io/${registry}; a host has a dot or a port, or is localhost.`,
+    })
+  }
+  return { registry: registry.toLowerCase(), path: slash === -1 ? '' : rest.slice(slash + 1) }
+}
+
+/** oci-client.md R2: machine input names the host; no default registry is guessed. */
+function looksLikeHost(domain: string): boolean {
+  return domain.includes('.') || domain.includes(':') || domain.toLowerCase() === 'localhost'
+}
+
+function checkRepository(text: string, repository: string): void {
+  if (repository === '') throw invalid(text, 'the repository is missing')
+  if (repository.length > MAX_REPOSITORY)
+    throw invalid(text, `the repository is longer than ${MAX_REPOSITORY} characters`)
+  const wrong = repository.split('/').find((component) => !PATH_COMPONENT.test(component))
+  if (wrong === undefined) return
+  throw invalid(
+    text,
+    wrong === ''
+      ? 'the repository has an empty path component'
+      : `"${wrong.slice(0, 160)}" cannot be part of a repository`,
+    {
+      hint: 'Repository components are lower-case letters and digits, joined by single . or _, by __ or by dashes.',
+    },
+  )
+}
+
+function invalid(text: string, why: string, options: { hint?: string } = {}): AppError {
+  return new AppError('REFERENCE_INVALID', `the reference "${text.slice(0, 300)}" is not valid: ${why}`, {
+    hint: options.hint ?? 'A reference looks like oci://registry.example:5000/namespace/name:tag.',
+  })
+}

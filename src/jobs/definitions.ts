@@ -1,0 +1,242 @@
+import { type Static, Type } from 'typebox'
+
+/**
+ * The resources of the API as they are kept and answered: one TypeBox value is schema and type at once.
+ * Source: api.md "Decided".
+ */
+export const JOB_KINDS = ['publish', 'pull', 'copy', 'inspect', 'verify', 'deploy'] as const
+export const JobKind = Type.Enum([...JOB_KINDS], { description: 'What the job does.' })
+export type JobKind = (typeof JOB_KINDS)[number]
+
+export const JOB_STATES = [
+  'queued',
+  'scheduled',
+  'running',
+  'retrying',
+  'paused',
+  'canceling',
+  'canceled',
+  'succeeded',
+  'failed',
+] as const
+export const JobState = Type.Enum([...JOB_STATES], {
+  description: 'Clients must accept states they do not know.',
+})
+export type JobState = (typeof JOB_STATES)[number]
+
+export const TERMINAL_STATES: ReadonlySet<JobState> = new Set<JobState>(['canceled', 'succeeded', 'failed'])
+
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+const Timestamp = (description: string) => Type.String({ format: 'date-time', description })
+const Bytes = (description: string) => Type.Integer({ minimum: 0, description })
+
+export const Upstream = Type.Object(
+  {
+    registry: Type.Optional(Type.String()),
+    repository: Type.Optional(Type.String()),
+    method: Type.Optional(Type.String()),
+    url: Type.Optional(Type.String()),
+    status: Type.Optional(Type.Integer()),
+    ociCode: Type.Optional(Type.String()),
+    message: Type.Optional(Type.String()),
+    digest: Type.Optional(Type.String()),
+    reference: Type.Optional(Type.String()),
+    offset: Type.Optional(Type.Integer()),
+    attempt: Type.Optional(Type.Integer()),
+    requestId: Type.Optional(Type.String()),
+  },
+  { description: 'What the registry said, and where.' },
+)
+
+/** RFC 9457, with layerd's members. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: '/docs/errors#CODE' }),
+    title: Type.String(),
+    status: Type.Integer({ description: 'HTTP status.' }),
+    detail: Type.String(),
+    instance: Type.Optional(Type.String()),
+    code: Type.String({ description: 'Stable; docs/errors.md lists each.' }),
+    hint: Type.Optional(Type.String({ description: 'What to do about it.' })),
+    retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
+    requestId: Type.Optional(Type.String()),
+    op: Type.Optional(Type.String({ description: 'What was being done.' })),
+    side: Type.Optional(Type.Enum(['source', 'destination'])),
+    upstream: Type.Optional(Upstream),
+    details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          pointer: Type.String({ description: 'JSON pointer into the body.' }),
+          detail: Type.String(),
+          code: Type.String(),
+        }),
+      ),
+    ),
+  },
+  { $id: 'Problem', description: 'RFC 9457 problem document.' },
+)
+export type Problem = Static<typeof Problem>
+
+export const PHASES = ['planning', 'transferring', 'verifying', 'committing'] as const
+
+export const Progress = Type.Object(
+  {
+    phase: Type.Enum([...PHASES]),
+    bytesTotal: Nullable(Bytes('Bytes of all layers and the config; null until known.')),
+    bytesDone: Bytes('bytesSkipped + bytesMounted + bytesResumed + bytesSent. Never runs backwards.'),
+    bytesSkipped: Bytes('Bytes the destination held already.'),
+    bytesMounted: Bytes('Bytes taken over from another repository of the registry.'),
+    bytesResumed: Bytes('Bytes of a cut transfer that were kept.'),
+    bytesSent: Bytes('Bytes moved, each counted once.'),
+    wireBytes: Bytes('Bytes moved, those moved again included, over all runs.'),
+    sourceBytesRead: Bytes('How far the source was read, in its own bytes.'),
+    sourceBytes: Nullable(Bytes('Size of the source archive.')),
+    layers: Type.Object({
+      total: Nullable(Type.Integer({ minimum: 0 })),
+      done: Type.Integer({ minimum: 0, description: 'Skipped and mounted ones included.' }),
+      skipped: Type.Integer({ minimum: 0 }),
+      mounted: Type.Integer({ minimum: 0 }),
+      failed: Type.Integer({ minimum: 0 }),
+    }),
+    bytesPerSecond: Type.Number({ minimum: 0, description: 'Smoothed.' }),
+    etaSeconds: Nullable(Type.Number({ minimum: 0 })),
+    retryAt: Nullable(Timestamp('When the next try of a waiting transfer or job starts.')),
+    updatedAt: Timestamp('When these figures were taken.'),
+  },
+  { $id: 'Progress' },
+)
+export type Progress = Static<typeof Progress>
+
+export const TRANSFER_STATES = [
+  'waiting',
+  'exists',
+  'mounted',
+  'active',
+  'retrying',
+  'verifying',
+  'complete',
+  'failed',
+  'canceled',
+] as const
+
+export const Transfer = Type.Object(
+  {
+    digest: Type.String(),
+    title: Type.String({ description: "The layer's path in the package; config for the config blob." }),
+    mediaType: Type.String(),
+    size: Bytes('Bytes.'),
+    state: Type.Enum([...TRANSFER_STATES]),
+    bytesDone: Bytes('High-water mark.'),
+    attempt: Type.Integer({ minimum: 0 }),
+    retryAt: Nullable(Timestamp('When the next try starts.')),
+    error: Nullable(Type.Ref('Problem')),
+  },
+  { $id: 'Transfer', description: 'One blob of a job.' },
+)
+export type Transfer = Omit<Static<typeof Transfer>, 'error'> & { error: Problem | null }
+
+/** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */
+export const JobOptions = Type.Object(
+  {
+    tag: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'publish: replaces the whole tag.' })),
+    name: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9][a-z0-9-]*$',
+        maxLength: 255,
+        description: "publish: the package's name, where the file name does not tell it.",
+      }),
+    ),
+    scan: Type.Optional(
+      Type.Boolean({ description: 'publish: read the archive once before sending, so that the plan is known.' }),
+    ),
+    concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 32, default: 6, description: 'Layers at once.' })),
+    plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
+    architecture: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
+    ),
+    components: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), { description: 'pull: only these components and what is required.' }),
+    ),
+    overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),
+  },
+  { additionalProperties: false },
+)
+export type JobOptions = Static<typeof JobOptions>
+
+export const JobResult = Type.Object({
+  reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
+  digest: Type.String({ description: "The package's manifest." }),
+  indexDigest: Type.Optional(Type.String({ description: 'publish and copy: the index under the tag.' })),
+  architecture: Type.String(),
+  name: Type.Optional(Type.String()),
+  version: Type.Optional(Type.String()),
+  flavor: Type.Optional(Nullable(Type.String())),
+  archive: Type.Optional(Type.String({ description: 'pull into the store: where its archive is served.' })),
+  path: Type.Optional(Type.String({ description: 'pull into a folder: the file written.' })),
+  layers: Type.Integer({ minimum: 0 }),
+  bytes: Bytes('Layers and config.'),
+  durationMs: Type.Integer({ minimum: 0 }),
+})
+export type JobResult = Static<typeof JobResult>
+
+export const Job = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    kind: JobKind,
+    source: Type.String(),
+    destination: Nullable(Type.String()),
+    options: JobOptions,
+    labels: Type.Record(Type.String(), Type.String()),
+    state: JobState,
+    reason: Nullable(Type.String({ description: 'Why it is in this state, where that is not plain.' })),
+    done: Type.Boolean({ description: 'Whether the state is final.' }),
+    revision: Type.Integer({ minimum: 1, description: 'Goes up with each change; the ETag is "r<revision>".' }),
+    attempt: Type.Integer({ minimum: 0, description: 'Runs begun; a takeover and a retry add one.' }),
+    createdAt: Timestamp('When it was accepted.'),
+    startedAt: Nullable(Timestamp('When its first run began.')),
+    endedAt: Nullable(Timestamp('When it ended.')),
+    progress: Type.Ref('Progress'),
+    result: Nullable(JobResult),
+    error: Nullable(Type.Ref('Problem')),
+  },
+  { $id: 'Job' },
+)
+export type Job = Omit<Static<typeof Job>, 'progress' | 'error'> & { progress: Progress; error: Problem | null }
+
+/** Event types in the order a stream may show them. `ping` has no id. Source: api.md "Events". */
+export const EVENT_TYPES = [
+  'snapshot',
+  'state',
+  'plan',
+  'transfer',
+  'progress',
+  'log',
+  'warning',
+  'reset',
+  'ping',
+  'end',
+] as const
+export type EventType = (typeof EVENT_TYPES)[number]
+
+interface EventBase {
+  jobId: string
+  /** Counts the job's events from 1; no gaps. */
+  seq: number
+  time: string
+  attempt: number
+}
+
+export type JobEvent = EventBase &
+  (
+    | { type: 'snapshot'; job: Job; transfers: Transfer[] }
+    | { type: 'state'; job: Job }
+    | { type: 'plan'; progress: Progress }
+    | { type: 'transfer'; transfers: Transfer[] }
+    | { type: 'progress'; progress: Progress; transfers: Transfer[] }
+    | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string }
+    | { type: 'warning'; code: string; message: string }
+    | { type: 'reset' }
+    | { type: 'ping' }
+    | { type: 'end'; job: Job }
+  )

@@ -1,0 +1,84 @@
+import type { Job, JobKind, JobOptions, JobState, Transfer } from './definitions.ts'
+
+/** A job as accepted by the API: validated, references parsed, file opened and found inside the roots. */
+export interface NewJob {
+  kind: JobKind
+  source: string
+  destination: string | null
+  options: JobOptions
+  labels: Readonly<Record<string, string>>
+  /** Which queue: the registry's host[:port], or "local". design.md "One queue per registry host". */
+  queueHost: string
+  /** All registries the job talks to, for the list filter. */
+  registries: readonly string[]
+  /** Who asked (token name, or "anonymous"). */
+  principal: string
+  requestId: string
+}
+
+/** Registry credentials as the caller sent them (decoded X-Registry-Auth); sealed before they reach Redis. */
+export interface JobCredentials {
+  registry: string
+  username?: string
+  password?: string
+  identityToken?: string
+  registryToken?: string
+}
+
+export interface Idempotency {
+  /** Caller's key with principal, method and route; hashed by the queue. */
+  scope: string
+  /** SHA-256 of the canonical body. */
+  fingerprint: string
+}
+
+export interface CreateOptions {
+  idempotency?: Idempotency
+  credentials?: JobCredentials
+}
+
+export interface JobFilter {
+  states?: readonly JobState[]
+  kinds?: readonly JobKind[]
+  labels?: ReadonlyArray<{ key: string; value: string }>
+  registry?: string
+  /** RFC 3339; jobs accepted after it. */
+  createdAfter?: string
+}
+
+export interface Page {
+  /** 1 to 200. */
+  size: number
+  /** Opaque, from the page before. */
+  token?: string
+}
+
+export interface PageOf<T> {
+  items: T[]
+  nextPageToken?: string
+}
+
+/** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
+export interface JobQueue {
+  /**
+   * Record, idempotency key, credentials and outbox entry in one script, then BullMQ; the job is kept once this resolves.
+   * `replayed` is true when the same key and body made it before. Throws IDEMPOTENCY_MISMATCH.
+   */
+  create(job: NewJob, options?: CreateOptions): Promise<{ job: Job; replayed: boolean }>
+  get(id: string): Promise<Job | undefined>
+  /** Newest first. */
+  list(filter: JobFilter, page: Page): Promise<PageOf<Job>>
+  /** Throws JOB_NOT_FOUND. In the order in which the transfers appeared. */
+  transfers(id: string, page: Page): Promise<PageOf<Transfer>>
+  /** queued -> canceled; running -> canceling and the owner is woken; canceled or canceling: the same answer again. Throws JOB_FINISHED (details.job), JOB_NOT_FOUND. */
+  cancel(id: string, options?: { reason?: string }): Promise<Job>
+  /** failed or canceled -> queued, same id. Throws JOB_FINISHED for succeeded, JOB_NOT_FINISHED for an active one. */
+  retry(id: string, options?: { credentials?: JobCredentials }): Promise<Job>
+  /** Removes a terminal job. Throws JOB_NOT_FINISHED, JOB_NOT_FOUND. */
+  remove(id: string): Promise<void>
+  /** Resolves true when Redis answers within `timeoutMs`. */
+  ping(timeoutMs: number): Promise<boolean>
+  /** How many worker processes have said within the last 15 s that they take jobs. */
+  liveWorkers(): Promise<number>
+  close(): Promise<void>
+}

@@ -1,0 +1,174 @@
+/**
+ * The one error class of layerd. `code` is stable and documented in docs/errors.md; callers match on it, never on
+ * message text. Layers add context with `wrap`, and never change a code.
+ */
+export type Retry = 'transient' | 'permanent' | 'canceled'
+export type Side = 'source' | 'destination'
+
+/** What the far end said, for the problem document. URLs are redacted before they get here. */
+export interface Upstream {
+  registry?: string
+  repository?: string
+  method?: string
+  url?: string
+  status?: number
+  /** The registry's own error code (OCI Distribution Spec "Error Codes", or a vendor's). */
+  ociCode?: string
+  message?: string
+  digest?: string
+  reference?: string
+  offset?: number
+  attempt?: number
+  requestId?: string
+}
+
+export interface AppErrorOptions {
+  retry?: Retry
+  /** Milliseconds the far end asked us to wait. */
+  retryAfterMs?: number
+  op?: string
+  side?: Side
+  upstream?: Upstream
+  /** Facts for people and programs; never a secret. */
+  details?: Readonly<Record<string, unknown>>
+  /** What the reader can do about it, one sentence. */
+  hint?: string
+  cause?: unknown
+}
+
+/**
+ * Every code and how it behaves. `status` is the HTTP status when an API call itself fails with it; a job's error
+ * carries it too, as RFC 9457 wants. docs/errors.md lists each, and a unit test compares the two.
+ */
+export const ERROR_CODES = {
+  REFERENCE_INVALID: { status: 400, retry: 'permanent', title: 'The reference does not parse' },
+  BODY_INVALID: { status: 400, retry: 'permanent', title: 'The request body is not valid' },
+  REQUEST_INVALID: { status: 400, retry: 'permanent', title: 'The request is not valid' },
+  NOT_FOUND: { status: 404, retry: 'permanent', title: 'There is nothing at this address' },
+  METHOD_NOT_ALLOWED: { status: 405, retry: 'permanent', title: 'This address does not take this method' },
+  NOT_ACCEPTABLE: { status: 406, retry: 'permanent', title: 'No offered representation is acceptable' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, retry: 'permanent', title: 'The Content-Type is not accepted here' },
+  PAYLOAD_TOO_LARGE: { status: 413, retry: 'permanent', title: 'The request body is too large' },
+  RANGE_NOT_SATISFIABLE: { status: 416, retry: 'permanent', title: 'The range lies outside the content' },
+  UNAUTHENTICATED: { status: 401, retry: 'permanent', title: 'A valid bearer token is needed' },
+  ORIGIN_NOT_ALLOWED: { status: 403, retry: 'permanent', title: 'Requests from this origin are refused' },
+  HOST_NOT_ALLOWED: { status: 421, retry: 'permanent', title: 'This Host is not served here' },
+  IDEMPOTENCY_CONFLICT: { status: 409, retry: 'permanent', title: 'The first request with this key is still running' },
+  IDEMPOTENCY_MISMATCH: { status: 422, retry: 'permanent', title: 'The idempotency key was used with another body' },
+  JOB_NOT_FOUND: { status: 404, retry: 'permanent', title: 'There is no such job' },
+  JOB_FINISHED: { status: 409, retry: 'permanent', title: 'The job has already ended' },
+  JOB_NOT_FINISHED: { status: 409, retry: 'permanent', title: 'The job has not ended yet' },
+  JOB_KIND_UNSUPPORTED: { status: 422, retry: 'permanent', title: 'This kind of job is not built yet' },
+  JOB_CANCELED: { status: 409, retry: 'canceled', title: 'The job was canceled' },
+  JOB_STALLED: { status: 500, retry: 'permanent', title: 'Workers were lost too often without moving a byte' },
+  JOB_FENCED: { status: 409, retry: 'canceled', title: 'Another run of this job has taken over' },
+  QUEUE_UNAVAILABLE: { status: 503, retry: 'transient', title: 'The queue (Redis) cannot be reached' },
+  SHUTTING_DOWN: { status: 503, retry: 'transient', title: 'layerd is shutting down' },
+  PACKAGE_NOT_FOUND: { status: 422, retry: 'permanent', title: 'There is no such package' },
+  PACKAGE_OUTSIDE_ROOTS: { status: 403, retry: 'permanent', title: 'The path lies outside the allowed folders' },
+  PACKAGE_UNREADABLE: { status: 422, retry: 'permanent', title: 'The package cannot be read' },
+  PACKAGE_FORMAT_UNSUPPORTED: { status: 422, retry: 'permanent', title: 'The file is not a package layerd reads' },
+  PACKAGE_INVALID: { status: 422, retry: 'permanent', title: 'The package is not valid' },
+  PACKAGE_TRUNCATED: { status: 422, retry: 'permanent', title: 'The archive ends too early' },
+  PACKAGE_UNSAFE_PATH: { status: 422, retry: 'permanent', title: 'The package holds an unsafe path' },
+  PACKAGE_CHECKSUM_MISMATCH: { status: 422, retry: 'permanent', title: 'A file differs from its declared checksum' },
+  PACKAGE_TOO_LARGE: { status: 422, retry: 'permanent', title: 'A metadata file of the package is too large' },
+  PACKAGE_VERSION_MISSING: { status: 422, retry: 'permanent', title: 'The package has no version' },
+  PACKAGE_CHANGED: { status: 409, retry: 'permanent', title: 'The package changed while it was being read' },
+  PACKAGE_EXISTS: { status: 409, retry: 'permanent', title: 'The target exists already' },
+  PACKAGE_INCOMPLETE: { status: 409, retry: 'permanent', title: 'The stored package is not complete' },
+  PACKAGE_NOT_STORED: { status: 404, retry: 'permanent', title: 'The store does not hold this package' },
+  ARCHITECTURE_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The reference has no such architecture' },
+  TAG_INVALID: { status: 422, retry: 'permanent', title: 'The tag is not valid' },
+  TAG_NOT_INDEX: { status: 409, retry: 'permanent', title: 'The tag holds something other than an image index' },
+  TAG_IMMUTABLE: { status: 409, retry: 'permanent', title: 'The registry does not let this tag change' },
+  UPLOAD_NOT_FOUND: { status: 422, retry: 'permanent', title: 'There is no such upload' },
+  UPLOAD_INTERRUPTED: { status: 400, retry: 'permanent', title: 'The upload ended before its last byte' },
+  REGISTRY_UNREACHABLE: { status: 502, retry: 'transient', title: 'The registry cannot be reached' },
+  REGISTRY_UNKNOWN_HOST: { status: 502, retry: 'permanent', title: 'The registry host is not known' },
+  REGISTRY_TLS: { status: 502, retry: 'permanent', title: 'The TLS connection to the registry failed' },
+  REGISTRY_THROTTLED: { status: 503, retry: 'transient', title: 'The registry asked to slow down' },
+  REGISTRY_SERVER_FAILED: { status: 502, retry: 'transient', title: 'The registry failed' },
+  REGISTRY_CONNECTION_LOST: { status: 502, retry: 'transient', title: 'The connection to the registry broke' },
+  REGISTRY_TIMEOUT: { status: 504, retry: 'transient', title: 'The registry did not answer in time' },
+  REGISTRY_UPLOAD_LOST: { status: 502, retry: 'transient', title: 'The registry lost the upload session' },
+  REGISTRY_UNAUTHORIZED: { status: 502, retry: 'permanent', title: 'The registry refused the credentials' },
+  REGISTRY_DENIED: { status: 502, retry: 'permanent', title: 'The registry denied the access' },
+  REGISTRY_REJECTED: { status: 502, retry: 'permanent', title: 'The registry rejected the request' },
+  REGISTRY_PROTOCOL_VIOLATION: {
+    status: 502,
+    retry: 'permanent',
+    title: 'The far end does not speak OCI Distribution',
+  },
+  REGISTRY_NOT_ALLOWED: { status: 403, retry: 'permanent', title: 'This address may not be contacted' },
+  BLOB_NOT_FOUND: { status: 502, retry: 'permanent', title: 'The registry does not have the blob' },
+  MANIFEST_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The registry does not have the manifest' },
+  MANIFEST_INVALID: { status: 422, retry: 'permanent', title: 'The manifest is not valid' },
+  MANIFEST_TOO_LARGE: { status: 422, retry: 'permanent', title: 'The manifest is larger than 4 MiB' },
+  DIGEST_MISMATCH: { status: 502, retry: 'permanent', title: 'The bytes do not have the promised digest' },
+  SIZE_MISMATCH: { status: 502, retry: 'permanent', title: 'The bytes do not have the promised size' },
+  CREDENTIALS_INVALID: { status: 400, retry: 'permanent', title: 'The credentials cannot be read' },
+  STORE_FULL: { status: 507, retry: 'permanent', title: 'There is not enough space in the store' },
+  STORE_CORRUPT: { status: 500, retry: 'permanent', title: 'The store is damaged' },
+  STORE_BUSY: { status: 409, retry: 'transient', title: 'The store is in use' },
+  CONFIG_INVALID: { status: 500, retry: 'permanent', title: 'A setting is not valid' },
+  INTERNAL: { status: 500, retry: 'permanent', title: 'layerd made a mistake' },
+} as const satisfies Record<string, { status: number; retry: Retry; title: string }>
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  readonly retry: Retry
+  readonly retryAfterMs: number | undefined
+  readonly op: string | undefined
+  readonly side: Side | undefined
+  readonly upstream: Upstream | undefined
+  readonly details: Readonly<Record<string, unknown>> | undefined
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.retry = options.retry ?? ERROR_CODES[code].retry
+    this.retryAfterMs = options.retryAfterMs
+    this.op = options.op
+    this.side = options.side
+    this.upstream = options.upstream
+    this.details = options.details
+    this.hint = options.hint
+  }
+}
+
+export function isAppError(error: unknown): error is AppError {
+  return error instanceof AppError
+}
+
+/** Turns anything thrown into an AppError: one of ours stays as it is, the rest becomes INTERNAL with its cause. */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new AppError('INTERNAL', message, { cause: error })
+}
+
+/** The same error with more context; code, retry class and message stay. What the error already says wins. */
+export function withContext(
+  error: unknown,
+  context: Pick<AppErrorOptions, 'op' | 'side' | 'upstream' | 'details' | 'hint'>,
+): AppError {
+  const inner = toAppError(error)
+  const op = inner.op ?? context.op
+  const side = inner.side ?? context.side
+  const hint = inner.hint ?? context.hint
+  return new AppError(inner.code, inner.message, {
+    retry: inner.retry,
+    ...(inner.retryAfterMs === undefined ? {} : { retryAfterMs: inner.retryAfterMs }),
+    ...(op === undefined ? {} : { op }),
+    ...(side === undefined ? {} : { side }),
+    ...(hint === undefined ? {} : { hint }),
+    upstream: { ...context.upstream, ...inner.upstream },
+    details: { ...context.details, ...inner.details },
+    cause: inner,
+  })
+}

@@ -1,0 +1,9 @@
+/** A URL that may be logged: no user info, no query (upload state, presigned signatures), no fragment. */
+export function redactUrl(url: string | URL): string {
+  try {
+    const parsed = new URL(url)
+    return `${parsed.protocol}//${parsed.host}${parsed.pathname}${parsed.search ? '?…' : ''}`
+  } catch {
+    return '(unparsable URL)'
+  }
+}

@@ -1,0 +1,57 @@
+import type { Clock } from './clock.ts'
+import { systemClock } from './clock.ts'
+import { type AppError, toAppError } from './errors.ts'
+
+export interface RetryPolicy {
+  /** Tries in total, the first included. */
+  attempts: number
+  /** First delay in ms; doubles each time. Source: oci-client.md Y2 (0.5 s, doubling, at most 30 s). */
+  baseMs: number
+  maxMs: number
+  /** A longer Retry-After is not waited for here: the error goes up with it. */
+  maxRetryAfterMs: number
+}
+
+export const CONTROL_RETRY: RetryPolicy = { attempts: 8, baseMs: 500, maxMs: 30_000, maxRetryAfterMs: 600_000 }
+
+/** The wait before the next try, or undefined when there is none. Pure; `random` is in [0, 1). Full jitter. */
+export function retryDelayMs(
+  error: AppError,
+  attempt: number,
+  policy: RetryPolicy,
+  random: number,
+): number | undefined {
+  if (error.retry !== 'transient' || attempt >= policy.attempts) return undefined
+  if (error.retryAfterMs !== undefined) {
+    return error.retryAfterMs <= policy.maxRetryAfterMs ? error.retryAfterMs : undefined
+  }
+  const ceiling = Math.min(policy.maxMs, policy.baseMs * 2 ** (attempt - 1))
+  return Math.round(ceiling / 2 + (random * ceiling) / 2)
+}
+
+export interface RetryOptions {
+  policy: RetryPolicy
+  signal: AbortSignal
+  clock?: Clock
+  random?: () => number
+  /** Told before each wait, with the time at which the next try starts. */
+  onRetry?: (error: AppError, attempt: number, retryAt: number) => void
+}
+
+/** Runs `task(attempt)` until it succeeds, fails for good, or the budget is spent. */
+export async function withRetry<T>(task: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? Math.random
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await task(attempt)
+    } catch (thrown) {
+      if (options.signal.aborted) throw thrown
+      const error = toAppError(thrown)
+      const delay = retryDelayMs(error, attempt, options.policy, random())
+      if (delay === undefined) throw error
+      options.onRetry?.(error, attempt, clock.now() + delay)
+      await clock.sleep(delay, options.signal)
+    }
+  }
+}
