@@ -1,0 +1,10 @@
+/** What a registry lets in. `identity` is a refresh token, `bearer` a ready-made registry token. oci-client.md A7, A20. */
+export type RegistryCredential =
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  | { readonly kind: 'identity'; readonly username: string; readonly token: string }
+  | { readonly kind: 'bearer'; readonly token: string }
+
+/** Finds the credential for a registry, or undefined for anonymous. Throws CREDENTIALS_INVALID where a file is broken. */
+export interface CredentialProvider {
+  credential(registry: string, signal: AbortSignal): Promise<RegistryCredential | undefined>
+}
