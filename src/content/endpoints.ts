@@ -34,9 +34,21 @@ export type PushEvent =
   | { type: 'retrying'; error: AppError; attempt: number; retryAt: number }
   | { type: 'mounted'; from: string }
 
+/** How wrong bytes are reported; the default errors name the descriptor's title or digest. */
+export interface VerifyOptions {
+  /** What the caller calls this content in errors. Default: title, else digest. */
+  name?: string
+  /** Builds the error for wrong bytes; default DIGEST_MISMATCH. */
+  mismatch?: (found: string) => AppError
+  /** Builds the error for a wrong count of bytes; default SIZE_MISMATCH. */
+  wrongSize?: (found: number, more: boolean) => AppError
+}
+
 export interface PushOptions {
   signal: AbortSignal
   onEvent?: (event: PushEvent) => void
+  /** How errors about wrong bytes name the content. */
+  verify?: VerifyOptions
 }
 
 export interface ContentSink {

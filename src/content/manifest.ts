@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import type { Descriptor } from './descriptor.ts'
@@ -60,32 +60,19 @@ export function rawManifest(mediaType: string, bytes: Buffer): RawManifest {
  * (legal in OCI 1.0) is told by its shape. Throws MANIFEST_INVALID. Source: oci-client.md M2.
  */
 export function parseManifest(raw: RawManifest, where: string): ImageManifest | ImageIndex {
-  const body = parseJson(raw, where)
-  if (!Value.Check(ManifestShape, body)) {
-    const first = Value.Errors(ManifestShape, body)[0]
-    throw invalid(where, `${first?.instancePath ?? ''} ${first?.message ?? 'has the wrong shape'}`.trim())
-  }
-  const served = raw.mediaType.split(';')[0]?.trim() ?? ''
-  const generic = served === '' || served === 'application/json' || served === 'application/octet-stream'
-  if (body.mediaType !== undefined && !generic && body.mediaType !== served) {
-    throw invalid(where, `it was served as ${served} and calls itself ${body.mediaType}`)
-  }
-  const mediaType = body.mediaType ?? (generic ? (body.manifests ? OCI_INDEX : OCI_MANIFEST) : served)
+  const body = parseBody(raw, where)
+  const mediaType = mediaTypeOf(body, raw.mediaType, where)
   const annotations = body.annotations ?? undefined
+  const descriptors = (entries: readonly Entry[] | null | undefined) =>
+    (entries ?? []).map((entry) => descriptor(entry, where))
   if (isIndexMediaType(mediaType)) {
-    return {
-      kind: 'index',
-      mediaType,
-      manifests: (body.manifests ?? []).map((entry) => descriptor(entry, where)),
-      annotations,
-    }
+    return { kind: 'index', mediaType, manifests: descriptors(body.manifests), annotations }
   }
-  const layers = mediaType === OCI_ARTIFACT_MANIFEST ? body.blobs : body.layers
   return {
     kind: 'manifest',
     mediaType,
     config: body.config ? descriptor(body.config, where) : undefined,
-    layers: (layers ?? []).map((entry) => descriptor(entry, where)),
+    layers: descriptors(mediaType === OCI_ARTIFACT_MANIFEST ? body.blobs : body.layers),
     annotations: annotations ?? {},
     artifactType: body.artifactType,
   }
@@ -95,6 +82,29 @@ export function parseManifest(raw: RawManifest, where: string): ImageManifest | 
 export function successors(manifest: ImageManifest | ImageIndex): readonly Descriptor[] {
   if (manifest.kind === 'index') return manifest.manifests
   return manifest.config ? [manifest.config, ...manifest.layers] : manifest.layers
+}
+
+type Body = Static<typeof ManifestShape>
+type Entry = Static<typeof DescriptorShape>
+
+function parseBody(raw: RawManifest, where: string): Body {
+  const body = parseJson(raw, where)
+  if (Value.Check(ManifestShape, body)) return body
+  const first = Value.Errors(ManifestShape, body)[0]
+  throw invalid(where, `${first?.instancePath ?? ''} ${first?.message ?? 'has the wrong shape'}`.trim())
+}
+
+function mediaTypeOf(body: Body, servedAs: string, where: string): string {
+  const served = servedAs.split(';')[0]?.trim() ?? ''
+  const generic = served === '' || served === 'application/json' || served === 'application/octet-stream'
+  if (body.mediaType === undefined) {
+    if (!generic) return served
+    return body.manifests ? OCI_INDEX : OCI_MANIFEST
+  }
+  if (!generic && body.mediaType !== served) {
+    throw invalid(where, `it was served as ${served} and calls itself ${body.mediaType}`)
+  }
+  return body.mediaType
 }
 
 function parseJson(raw: RawManifest, where: string): unknown {
@@ -111,16 +121,7 @@ function parseJson(raw: RawManifest, where: string): unknown {
   }
 }
 
-function descriptor(
-  entry: {
-    mediaType: string
-    digest: string
-    size: number
-    annotations?: Record<string, string> | null
-    platform?: { architecture: string; os: string } | null
-  },
-  where: string,
-): Descriptor {
+function descriptor(entry: Entry, where: string): Descriptor {
   const digest = entry.digest
   if (!isDigest(digest)) throw invalid(where, `"${digest.slice(0, 160)}" is not a digest`)
   return {

@@ -1,16 +1,7 @@
 import { AppError } from '../lib/errors.ts'
 import { type Descriptor, descriptorTitle } from './descriptor.ts'
 import { digestHex, hasherFor } from './digest.ts'
-import type { ByteStream } from './endpoints.ts'
-
-export interface VerifyOptions {
-  /** What the caller calls this content in errors. Default: title, else digest. */
-  name?: string
-  /** Builds the error for wrong bytes; default DIGEST_MISMATCH. */
-  mismatch?: (found: string) => AppError
-  /** Builds the error for a wrong count of bytes; default SIZE_MISMATCH. */
-  wrongSize?: (found: number, more: boolean) => AppError
-}
+import type { ByteStream, VerifyOptions } from './endpoints.ts'
 
 /**
  * Passes a whole blob through while it counts and hashes. The last chunk is handed on only after the digest was found

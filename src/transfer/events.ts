@@ -1,5 +1,5 @@
+import type { BlobEvent } from '../content/copy-graph.ts'
 import type { Digest } from '../content/digest.ts'
-import type { AppError } from '../lib/errors.ts'
 
 /** Source: api.md "Progress object". */
 export type Phase = 'planning' | 'transferring' | 'verifying' | 'committing'
@@ -27,16 +27,7 @@ export type EngineEvent =
   | { type: 'plan'; layers: number; bytes: number }
   /** A blob (one row a digest) appears with its size, state waiting. */
   | { type: 'transfer'; digest: Digest; title: string; mediaType: string; size: number }
-  | { type: 'exists'; digest: Digest }
-  | { type: 'mounted'; digest: Digest; from: string }
-  /** Moving begins or goes on; `offset` bytes are at the far end already, kept from a cut transfer. */
-  | { type: 'started'; digest: Digest; offset: number }
-  /** Bytes up to `offset` went out (or came in); `wire` of them since the last event of this blob. */
-  | { type: 'bytes'; digest: Digest; offset: number; wire: number }
-  | { type: 'verifying'; digest: Digest }
-  | { type: 'retrying'; digest: Digest; error: AppError; attempt: number; retryAt: number }
-  | { type: 'complete'; digest: Digest }
-  | { type: 'failed'; digest: Digest; error: AppError }
+  | BlobEvent
   | { type: 'warning'; code: string; message: string }
   | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string }
 

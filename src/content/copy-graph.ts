@@ -1,0 +1,107 @@
+import { forEachConcurrent } from '../lib/concurrent.ts'
+import { type AppError, toAppError } from '../lib/errors.ts'
+import type { Descriptor } from './descriptor.ts'
+import type { Digest } from './digest.ts'
+import type { BlobOpener, ContentSink, ContentSource, PushEvent, VerifyOptions } from './endpoints.ts'
+
+/** What happens to one blob, by its digest, in order: facts, not totals. */
+export type BlobEvent =
+  /** The sink held it in full. */
+  | { type: 'exists'; digest: Digest }
+  | { type: 'mounted'; digest: Digest; from: string }
+  /** Moving begins or goes on; `offset` bytes are at the far end already. */
+  | { type: 'started'; digest: Digest; offset: number }
+  /** Bytes up to `offset` were handed over; `wire` of them since the last event of this blob. */
+  | { type: 'bytes'; digest: Digest; offset: number; wire: number }
+  | { type: 'verifying'; digest: Digest }
+  | { type: 'retrying'; digest: Digest; error: AppError; attempt: number; retryAt: number }
+  | { type: 'complete'; digest: Digest }
+  | { type: 'failed'; digest: Digest; error: AppError }
+
+export interface CopyBlobOptions {
+  signal: AbortSignal
+  onEvent: (event: BlobEvent) => void
+  /** Names the content in errors about wrong bytes. */
+  verify?: VerifyOptions
+  /** Repositories of the sink's registry that are known to hold the blob; asked in order before anything is sent. */
+  mountFrom?: readonly string[]
+  /** Links the blob from a repository of the same registry; false when refused. */
+  mount?: (descriptor: Descriptor, from: string, options: { signal: AbortSignal }) => Promise<boolean>
+  /** What is already known of the sink: true skips the blob, false skips the question. */
+  exists?: boolean
+}
+
+/** Brings one blob over: exists, else mount, else push. When it resolves the sink has it in full. */
+export async function copyBlob(
+  descriptor: Descriptor,
+  open: BlobOpener,
+  sink: ContentSink,
+  options: CopyBlobOptions,
+): Promise<void> {
+  const { digest } = descriptor
+  try {
+    if (options.exists ?? (await sink.exists(descriptor, { signal: options.signal }))) {
+      options.onEvent({ type: 'exists', digest })
+      return
+    }
+    if (await mounted(descriptor, options)) return
+    await sink.push(descriptor, open, {
+      signal: options.signal,
+      onEvent: (event) => options.onEvent(named(event, digest)),
+      ...(options.verify ? { verify: options.verify } : {}),
+    })
+    options.onEvent({ type: 'complete', digest })
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    // An abort that came from outside is not this blob's failure.
+    if (!options.signal.aborted) options.onEvent({ type: 'failed', digest, error })
+    throw thrown
+  }
+}
+
+/**
+ * Copies blobs from a source that opens any of them at any time. Each digest moves once, however many descriptors name
+ * it. Fails with the first error after everything under way has stopped. Source: oras-go `copyGraph`.
+ */
+export async function copyBlobs(
+  descriptors: Iterable<Descriptor>,
+  source: ContentSource,
+  sink: ContentSink,
+  options: Omit<CopyBlobOptions, 'exists' | 'verify'> & {
+    concurrency: number
+    verify?: (descriptor: Descriptor) => VerifyOptions
+  },
+): Promise<void> {
+  const { concurrency, verify, ...blob } = options
+  await forEachConcurrent(distinct(descriptors), { limit: concurrency, signal: options.signal }, (descriptor, signal) =>
+    copyBlob(descriptor, (at) => source.open(descriptor, at), sink, {
+      ...blob,
+      signal,
+      ...(verify ? { verify: verify(descriptor) } : {}),
+    }),
+  )
+}
+
+/** The first descriptor of each digest, in order. */
+export function distinct(descriptors: Iterable<Descriptor>): Descriptor[] {
+  const byDigest = new Map<Digest, Descriptor>()
+  for (const descriptor of descriptors) {
+    if (!byDigest.has(descriptor.digest)) byDigest.set(descriptor.digest, descriptor)
+  }
+  return [...byDigest.values()]
+}
+
+async function mounted(descriptor: Descriptor, options: CopyBlobOptions): Promise<boolean> {
+  if (!options.mount) return false
+  for (const from of options.mountFrom ?? []) {
+    if (await options.mount(descriptor, from, { signal: options.signal })) {
+      options.onEvent({ type: 'mounted', digest: descriptor.digest, from })
+      return true
+    }
+  }
+  return false
+}
+
+function named(event: PushEvent, digest: Digest): BlobEvent {
+  return { ...event, digest }
+}
