@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Redis } from 'ioredis'
+import { CleanupStack } from '../../helpers/cleanup.ts'
+import { registryPrograms, startDockerRegistry } from '../../helpers/docker-registry.ts'
+import { processExists, runProcess, startProcess } from '../../helpers/processes.ts'
+import { startRedis } from '../../helpers/redis.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+import { waitFor } from '../../helpers/wait-for.ts'
+
+test('clean-up runs the newest first, also past a step that fails', async () => {
+  const order: string[] = []
+  let path = ''
+  await assert.rejects(async () => {
+    await using stack = new CleanupStack()
+    path = await tempDir(stack)
+    stack.after(async () => {
+      throw new Error('this one fails')
+    })
+    stack.after(async () => {
+      order.push(existsSync(path) ? 'folder still there' : 'folder gone')
+    })
+  }, /this one fails/)
+  assert.deepEqual(order, ['folder still there'])
+  assert.equal(existsSync(path), false)
+})
+
+test('a wait ends with its bound and says what it waited for', async () => {
+  await assert.rejects(
+    waitFor('the moon', () => false, { timeoutMs: 30 }),
+    /waited 30 ms for the moon/,
+  )
+})
+
+test('a process that ignores SIGTERM is gone after the grace time', async () => {
+  let pid = 0
+  {
+    await using stack = new CleanupStack()
+    const child = await startProcess(stack, 'sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done'], {
+      graceMs: 100,
+    })
+    await child.waitForOutput(/ready/)
+    pid = child.pid
+  }
+  assert.equal(processExists(pid), false)
+})
+
+test('a process that ends without the awaited line fails the wait at once, with what it printed', async (t) => {
+  const child = await startProcess(t, 'sh', ['-c', 'echo something else >&2; exit 3'])
+  await assert.rejects(child.waitForOutput(/ready/), /ended before it printed[^]*something else/)
+  assert.deepEqual(await child.exit, { code: 3, signal: null })
+  const echo = await runProcess(t, 'cat', [], { input: 'hello' })
+  assert.equal(echo.stdout, 'hello')
+})
+
+test('a Redis keeps what it acknowledged over a kill and a start', async (t) => {
+  const redis = await startRedis(t, { tcp: true })
+  const client = new Redis(redis.url)
+  client.on('error', () => {})
+  t.after(() => client.disconnect())
+  await client.set('key', 'value')
+  await redis.kill()
+  await redis.start()
+  assert.equal(await client.get('key'), 'value')
+})
+
+for (const program of registryPrograms()) {
+  test(`${program} asks for its password and comes back at the same address`, async (t) => {
+    const registry = await startDockerRegistry(t, { program, htpasswd: { user: 'myuser', password: 'mypass' } })
+    const headers = { authorization: `Basic ${Buffer.from('myuser:mypass').toString('base64')}` }
+    assert.equal((await fetch(`${registry.url}/v2/`)).status, 401)
+    assert.equal((await fetch(`${registry.url}/v2/`, { headers })).status, 200)
+    await registry.restart()
+    assert.equal((await fetch(`${registry.url}/v2/`, { headers })).status, 200)
+    assert.match(registry.version, /^[23]\./)
+  })
+}
+
+test('a registry serves the storage folder it is given and leaves it there', async (t) => {
+  if (registryPrograms().length === 0) return t.skip('no registry program on PATH')
+  const storage = join(await tempDir(t), 'storage')
+  await using stack = new CleanupStack()
+  const registry = await startDockerRegistry(stack, { storage })
+  const opened = await fetch(`${registry.url}/v2/some/repo/blobs/uploads/`, { method: 'POST' })
+  assert.equal(opened.status, 202)
+  await stack[Symbol.asyncDispose]()
+  assert.equal(existsSync(join(storage, 'docker')), true)
+  await writeFile(join(storage, 'still-writable'), '')
+})
