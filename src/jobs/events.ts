@@ -17,5 +17,10 @@ export interface JobEventReader {
   replay(jobId: string, afterId: string, limit: number): Promise<LoggedEvent[]>
   /** First and last id still kept, or undefined when the stream is empty or gone. */
   bounds(jobId: string): Promise<{ first: string; last: string } | undefined>
+  /**
+   * The job as it is now with the id of the last event it contains, read in one step: what is published with a higher id
+   * goes on from it. Active and failed transfers only, at most 100. Undefined when there is no such job.
+   */
+  snapshot(jobId: string): Promise<LoggedEvent | undefined>
   close(): Promise<void>
 }
