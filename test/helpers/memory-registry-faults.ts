@@ -1,0 +1,96 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Answer, RecordedRequest } from './memory-registry-exchange.ts'
+
+export interface FaultMatch {
+  method?: string
+  /** Tested against path and query as they were sent. */
+  path?: RegExp
+  /** Which of the matching requests, counted from 1 and from the call of `fail`. Default 1. */
+  nth?: number
+  /** How many in a row. Default 1. */
+  times?: number
+}
+
+export type Fault =
+  /** Answers this, after the body was read; with `early`, without reading it. */
+  | ({ kind: 'answer'; early?: boolean } & Answer)
+  /** Resets the connection when this many bytes of the body have arrived; they count as received. */
+  | { kind: 'cut-request'; afterBytes: number }
+  /** Resets the connection when this many bytes of the answer's body were sent. */
+  | { kind: 'cut-response'; afterBytes: number }
+  /** Does what was asked and resets the connection in place of the answer. */
+  | { kind: 'lose-answer' }
+  /** Waits before it does what was asked. */
+  | { kind: 'hold'; until: Promise<unknown> }
+
+export interface FaultRule {
+  readonly match: FaultMatch
+  readonly fault: Fault
+  seen: number
+}
+
+/** The first rule that is due for this request; every rule that matches counts it. */
+export function findFault(rules: readonly FaultRule[], request: RecordedRequest): Fault | undefined {
+  let due: Fault | undefined
+  const target = `${request.path}${request.query.size > 0 ? `?${request.query.toString()}` : ''}`
+  for (const rule of rules) {
+    const { method, path, nth = 1, times = 1 } = rule.match
+    if (method !== undefined && method !== request.method) continue
+    if (path !== undefined && !path.test(target)) continue
+    rule.seen += 1
+    if (rule.seen >= nth && rule.seen < nth + times) due ??= rule.fault
+  }
+  return due
+}
+
+export interface FaultyExchange {
+  /** The request's body; may be iterated again after its end. Throws where the fault cuts it. */
+  readonly body: AsyncIterable<Buffer>
+  answer(answer: Answer): void
+}
+
+/** One exchange as the fault lets it happen; without one, as it is. */
+export function throughFault(
+  fault: Fault | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+  record: RecordedRequest,
+): FaultyExchange {
+  const body = async function* (): AsyncGenerator<Buffer> {
+    if (request.readableEnded) return
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      const left = fault?.kind === 'cut-request' ? fault.afterBytes - record.bodyBytes : Infinity
+      const taken = chunk.length > left ? chunk.subarray(0, left) : chunk
+      record.bodyBytes += taken.length
+      yield taken
+      if (taken.length === left) {
+        request.socket.resetAndDestroy()
+        throw new Error('the connection was cut on purpose')
+      }
+    }
+  }
+  return {
+    body: { [Symbol.asyncIterator]: body },
+    answer: (answer) => {
+      if (request.socket.destroyed) return
+      if (fault?.kind === 'lose-answer') {
+        request.socket.resetAndDestroy()
+        return
+      }
+      record.status = answer.status
+      send(answer, fault, record, response)
+    },
+  }
+}
+
+function send(answer: Answer, fault: Fault | undefined, record: RecordedRequest, response: ServerResponse): void {
+  const bytes = typeof answer.body === 'string' ? Buffer.from(answer.body) : (answer.body ?? Buffer.alloc(0))
+  response.writeHead(answer.status, {
+    ...(answer.status === 204 ? {} : { 'content-length': String(bytes.length) }),
+    'docker-distribution-api-version': 'registry/2.0',
+    ...answer.headers,
+  })
+  if (record.method === 'HEAD') return void response.end()
+  if (fault?.kind !== 'cut-response') return void response.end(bytes)
+  response.write(bytes.subarray(0, fault.afterBytes), () => response.socket?.resetAndDestroy())
+}
