@@ -1,0 +1,31 @@
+import type { BlobOpener, ByteStream } from './endpoints.ts'
+
+/** Opens bytes that lie in memory. */
+export function bufferOpener(bytes: Buffer): BlobOpener {
+  return async ({ offset = 0 }) => once(bytes.subarray(offset))
+}
+
+async function* once(bytes: Buffer): ByteStream {
+  if (bytes.length > 0) yield bytes
+}
+
+/** The stream without its first `bytes`. */
+export async function* skipBytes(stream: ByteStream, bytes: number): ByteStream {
+  let left = bytes
+  for await (const chunk of stream) {
+    if (left >= chunk.length) {
+      left -= chunk.length
+      continue
+    }
+    yield left === 0 ? chunk : chunk.subarray(left)
+    left = 0
+  }
+}
+
+/** The whole stream in one buffer of its own; for content whose size the caller has bounded. */
+export async function readAll(stream: ByteStream): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  // A large chunk may lie in a buffer that its source reuses, and these are kept.
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk))
+  return Buffer.concat(chunks)
+}

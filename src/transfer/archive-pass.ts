@@ -1,0 +1,196 @@
+import { type CopyBlobOptions, copyBlob } from '../content/copy-graph.ts'
+import { type Descriptor, TITLE_ANNOTATION } from '../content/descriptor.ts'
+import type { Digest } from '../content/digest.ts'
+import type { BlobOpener, ByteStream } from '../content/endpoints.ts'
+import { ZARF_LAYER } from '../content/media-types.ts'
+import { bufferOpener, readAll, skipBytes } from '../content/streams.ts'
+import { createIdleMeter } from '../lib/cpu-idle.ts'
+import { AppError } from '../lib/errors.ts'
+import { createLimiter, type Limiter } from '../lib/limiter.ts'
+import { createTaskGroup, type TaskGroup } from '../lib/task-group.ts'
+import type { Repository } from '../oci/registry.ts'
+import { checksumMismatch, type PackageEntry, type StreamedPackage } from '../zarf/package.ts'
+import { type BlobLookup, createBlobLookup } from './blob-lookup.ts'
+import type { OnEvent } from './events.ts'
+import { announce } from './plan.ts'
+import { maxReaders, wantsAnotherReader } from './readers.ts'
+
+/** Files up to this are held whole, so that many are on the wire while one reader goes on. */
+const HELD_FILE_BYTES = 1024 * 1024
+/** Held files in memory at once; with the readers' windows the whole stays under 100 MiB. */
+const HELD_FILES = 16
+const LOAD_INTERVAL_MS = 1000
+
+export interface ArchivePassOptions {
+  repository: Repository
+  declared: ReadonlyMap<string, Digest>
+  concurrency: number
+  /** Whether rows were shown already (the plan was known). */
+  announced: boolean
+  blob: Pick<CopyBlobOptions, 'mount' | 'mountFrom'>
+  signal: AbortSignal
+  onEvent: OnEvent
+}
+
+interface Pass extends ArchivePassOptions {
+  archive: StreamedPackage
+  lookup: BlobLookup
+  group: TaskGroup
+  uploads: Limiter
+  held: Limiter
+  claimed: Set<Digest>
+  load: { readers: number; sinkWaitMs: number; furthest: number }
+}
+
+/**
+ * Moves every file of a compressed archive that the repository lacks, while the archive is read: no file on disk, no
+ * second look. The first reader runs from end to end and meets everything; further readers join while the wire is the
+ * limit, each claiming what nobody has claimed. Resolves with the entries met, in the archive's order.
+ */
+export async function moveArchive(archive: StreamedPackage, options: ArchivePassOptions): Promise<PackageEntry[]> {
+  const group = createTaskGroup(options.signal)
+  const pass: Pass = {
+    ...options,
+    archive,
+    group,
+    lookup: createBlobLookup(options.repository, { signal: group.signal, concurrency: 8 }),
+    uploads: createLimiter(options.concurrency),
+    held: createLimiter(HELD_FILES),
+    claimed: new Set(),
+    load: { readers: 0, sinkWaitMs: 0, furthest: 0 },
+  }
+  pass.lookup.prefetch([...options.declared].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, digest]) => digest))
+  const met: PackageEntry[] = []
+  const monitor = setInterval(loadWatcher(pass), LOAD_INTERVAL_MS)
+  try {
+    startReader(pass, met)
+    await group.finished()
+  } finally {
+    clearInterval(monitor)
+  }
+  return met
+}
+
+function startReader(pass: Pass, met?: PackageEntry[]): void {
+  pass.load.readers += 1
+  pass.group.spawn(async (signal) => {
+    await using entries = pass.archive.pass({ signal })
+    for await (const entry of entries) {
+      met?.push(entry)
+      if (entries.sourceBytesRead > pass.load.furthest) {
+        pass.load.furthest = entries.sourceBytesRead
+        pass.onEvent({ type: 'source', bytesRead: entries.sourceBytesRead, bytesTotal: pass.archive.sourceBytes })
+      }
+      if (!pass.claimed.has(entry.digest)) {
+        pass.claimed.add(entry.digest)
+        await moveEntry(pass, entry, signal)
+      }
+      if (!met && unclaimed(pass) === 0) break
+    }
+    pass.load.readers -= 1
+    if (met) pass.onEvent({ type: 'source', bytesRead: pass.archive.sourceBytes, bytesTotal: pass.archive.sourceBytes })
+  })
+}
+
+async function moveEntry(pass: Pass, entry: PackageEntry, signal: AbortSignal): Promise<void> {
+  const descriptor: Descriptor = {
+    mediaType: ZARF_LAYER,
+    digest: entry.digest,
+    size: entry.size,
+    annotations: { [TITLE_ANNOTATION]: entry.path },
+  }
+  if (!pass.announced) announce(descriptor, pass.onEvent)
+  if (await isThere(pass, descriptor)) {
+    pass.onEvent({ type: 'exists', digest: entry.digest })
+    return
+  }
+  const options = (at: AbortSignal): CopyBlobOptions => ({
+    ...pass.blob,
+    signal: at,
+    exists: false,
+    onEvent: pass.onEvent,
+    verify: checksumMismatch(entry.path, entry.digest),
+  })
+  if (entry.size > HELD_FILE_BYTES) {
+    await pass.uploads.run(
+      () => copyBlob(descriptor, liveOpener(pass, entry, descriptor), pass.repository, options(signal)),
+      signal,
+    )
+    return
+  }
+  const bytes = entry.bytes ?? (await readAll(entry.content()))
+  await heldUpload(pass, (at) => copyBlob(descriptor, bufferOpener(bytes), pass.repository, options(at)))
+}
+
+/** Lets the reader go on once the file has a place in memory. */
+function heldUpload(pass: Pass, upload: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  return new Promise((placed, refused) => {
+    pass.group.spawn((signal) =>
+      pass.held
+        .run(() => {
+          placed()
+          return pass.uploads.run(() => upload(signal), signal)
+        }, signal)
+        .catch((error: unknown) => {
+          refused(error)
+          throw error
+        }),
+    )
+  })
+}
+
+async function isThere(pass: Pass, descriptor: Descriptor): Promise<boolean> {
+  const found = await pass.lookup.stat(descriptor.digest)
+  if (!found) return false
+  if (found.size === null || found.size === descriptor.size) return true
+  throw new AppError(
+    'SIZE_MISMATCH',
+    `${pass.repository.registry} holds ${descriptor.digest} with ${found.size} bytes; the package says ${descriptor.size}`,
+    {
+      side: 'destination',
+      details: { digest: descriptor.digest, expected: descriptor.size, found: found.size },
+      hint: "One of the two is damaged: check the package with 'zarf package inspect' and the registry's storage.",
+    },
+  )
+}
+
+/** The first opening takes the bytes as they are read; a retry decompresses from the start again to get there. */
+function liveOpener(pass: Pass, entry: PackageEntry, descriptor: Descriptor): BlobOpener {
+  let live = true
+  return async ({ offset = 0, signal }) => {
+    const stream = live ? skipBytes(entry.content(), offset) : await pass.archive.open(descriptor, { offset, signal })
+    live = false
+    return metered(pass, stream)
+  }
+}
+
+async function* metered(pass: Pass, stream: ByteStream): ByteStream {
+  for await (const chunk of stream) {
+    const handedOver = performance.now()
+    yield chunk
+    pass.load.sinkWaitMs += performance.now() - handedOver
+  }
+}
+
+function unclaimed(pass: Pass): number {
+  let count = 0
+  for (const digest of pass.declared.values()) if (!pass.claimed.has(digest)) count += 1
+  return count
+}
+
+function loadWatcher(pass: Pass): () => void {
+  const idle = createIdleMeter()
+  const limit = maxReaders(pass.concurrency, pass.archive.windowBytes)
+  return () => {
+    const { readers, sinkWaitMs } = pass.load
+    pass.load.sinkWaitMs = 0
+    const load = {
+      readers,
+      maxReaders: limit,
+      sinkWait: readers === 0 ? 0 : sinkWaitMs / (LOAD_INTERVAL_MS * readers),
+      idle: idle(),
+      unclaimed: unclaimed(pass),
+    }
+    if (readers > 0 && !pass.group.signal.aborted && wantsAnotherReader(load)) startReader(pass)
+  }
+}

@@ -1,0 +1,53 @@
+import { distinct } from '../content/copy-graph.ts'
+import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
+import type { Digest } from '../content/digest.ts'
+import { MAX_MANIFEST_BYTES } from '../content/manifest.ts'
+import { AppError } from '../lib/errors.ts'
+import type { PackageContents } from '../zarf/package.ts'
+import type { OnEvent } from './events.ts'
+
+/** Every blob a package needs at its destination, once each: its layers, then its config. */
+export function packageBlobs(contents: PackageContents): Descriptor[] {
+  return distinct([...contents.layers, contents.config.descriptor])
+}
+
+export function totalBytes(blobs: readonly Descriptor[]): number {
+  return blobs.reduce((sum, blob) => sum + blob.size, 0)
+}
+
+/** Shows one row for a blob. */
+export function announce(descriptor: Descriptor, onEvent: OnEvent): void {
+  onEvent({
+    type: 'transfer',
+    digest: descriptor.digest,
+    title: descriptorTitle(descriptor) ?? 'config',
+    mediaType: descriptor.mediaType,
+    size: descriptor.size,
+  })
+}
+
+/** Tells the whole plan: all rows, then the sum. */
+export function announcePlan(contents: PackageContents, onEvent: OnEvent): void {
+  const blobs = packageBlobs(contents)
+  for (const blob of blobs) announce(blob, onEvent)
+  onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })
+}
+
+/** Throws MANIFEST_TOO_LARGE for a manifest that no registry takes (about 14,000 layers). */
+export function checkManifestSize(bytes: number, layers: number): void {
+  if (bytes <= MAX_MANIFEST_BYTES) return
+  throw new AppError(
+    'MANIFEST_TOO_LARGE',
+    `the package's ${layers} files make a manifest of at least ${bytes} bytes; registries take at most ${MAX_MANIFEST_BYTES}`,
+    { details: { layers, bytes, limit: MAX_MANIFEST_BYTES }, hint: 'Split the package into several with fewer files.' },
+  )
+}
+
+/** The least a manifest can have with these files: what is known before any size is. Constant text of one layer entry, its title and one digit. */
+export function leastManifestBytes(declared: ReadonlyMap<string, Digest>): number {
+  const layerText =
+    '{"mediaType":"application/vnd.zarf.layer.v1.blob","digest":"","size":0,"annotations":{"org.opencontainers.image.title":""}},'
+  let bytes = 0
+  for (const [path, digest] of declared) bytes += layerText.length + Buffer.byteLength(path) + digest.length
+  return bytes
+}
