@@ -1,0 +1,102 @@
+import type { Server } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  fastify,
+  LogController,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+} from 'fastify'
+import type { JobKind } from '../jobs/definitions.ts'
+import { Job, Problem, Progress, Transfer } from '../jobs/definitions.ts'
+import type { JobEventReader } from '../jobs/events.ts'
+import type { JobQueue } from '../jobs/queue.ts'
+import type { Logger } from '../lib/logger.ts'
+import { authPlugin } from './plugins/auth.ts'
+import { answerBrokenRequest } from './plugins/broken-request.ts'
+import { jsonOnlyPlugin } from './plugins/json-only.ts'
+import { ownOriginPlugin } from './plugins/own-origin.ts'
+import { problemPlugin, sendProblem } from './plugins/problem.ts'
+import { queryCoercionPlugin } from './plugins/query-coercion.ts'
+import { requestContextPlugin, requestId } from './plugins/request-context.ts'
+import { healthRoutes } from './routes/health.ts'
+
+export type App = FastifyInstance<
+  Server,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+export interface AppOptions {
+  queue: JobQueue
+  events: JobEventReader
+  logger: Logger
+  /** layerd's own version. */
+  version: string
+  /** Host part of LAYERD_LISTEN; requests that name it are served. */
+  listenHost: string
+  /** LAYERD_PUBLIC_URL. */
+  publicUrl?: string | undefined
+  /** LAYERD_TOKENS_FILE; read when the app gets ready, and again when it changes. */
+  tokensFile?: string | undefined
+  /** LAYERD_FILE_ROOTS, absolute paths. */
+  fileRoots: readonly string[]
+  /** The kinds of jobs that the workers can run; others are refused with JOB_KIND_UNSUPPORTED. */
+  kinds: ReadonlySet<JobKind>
+  /** Whether workers belong to this process's role: then /readyz waits for one. */
+  allInOne: boolean
+}
+
+const JSON_BODY_BYTES = 1024 * 1024
+/** A socket on which nothing moves either way for so long is closed: slow senders and dead readers. Streams have a heartbeat. */
+const IDLE_SOCKET_MS = 120_000
+/** Longer than the 60 s after which common proxies close idle connections, so that they and not we close first. */
+const KEEP_ALIVE_MS = 72_000
+const HEADERS_MS = 60_000
+
+/**
+ * The HTTP side of layerd as a Fastify instance that does not listen yet. `close()` ends open streams first and refuses
+ * what still comes in; it closes neither queue nor events: who made them does. `ready()` rejects with CONFIG_INVALID
+ * when the token file cannot be read.
+ */
+export function createApp(options: AppOptions): App {
+  const closing = new AbortController()
+  const loggerInstance: FastifyBaseLogger = options.logger
+  const app = fastify({
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestId,
+    bodyLimit: JSON_BODY_BYTES,
+    // Forwarded-For and -Host are the sender's claim; nothing here depends on them.
+    trustProxy: false,
+    connectionTimeout: IDLE_SOCKET_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // None for a whole request: uploads of many GB take their time. Headers and idle sockets have theirs.
+    requestTimeout: 0,
+    http: { headersTimeout: HEADERS_MS },
+    // Ours says why, as a problem document (plugins/request-context.ts).
+    return503OnClosing: false,
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+    clientErrorHandler: answerBrokenRequest,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  // Before Fastify waits for open requests: it would wait for event streams for ever.
+  app.addHook('preClose', async () => closing.abort())
+  for (const schema of [Problem, Progress, Transfer, Job]) app.addSchema(schema)
+
+  void app.register(requestContextPlugin, { closing: closing.signal })
+  void app.register(problemPlugin)
+  void app.register(ownOriginPlugin, {
+    listenHost: options.listenHost,
+    publicUrl: options.publicUrl,
+    tokensRequired: options.tokensFile !== undefined,
+  })
+  void app.register(authPlugin, { tokensFile: options.tokensFile, logger: options.logger })
+  void app.register(jsonOnlyPlugin)
+  void app.register(queryCoercionPlugin)
+  void app.register(healthRoutes, { ...options, closing: closing.signal })
+  return app
+}

@@ -1,0 +1,48 @@
+import type { FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { AppError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { openTokenFile } from '../token-file.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Name of the caller's token; "anonymous" where none is required. */
+    principal: string
+  }
+}
+
+/** Addresses that tell nothing secret and that probes call without a token. */
+const OPEN_PATHS = new Set(['/livez', '/readyz', '/version', '/'])
+
+export interface AuthOptions {
+  /** LAYERD_TOKENS_FILE; without it every caller that reaches the API is let in. */
+  tokensFile: string | undefined
+  logger: Logger
+}
+
+/** RFC 6750 bearer tokens from a file of hashes. Throws UNAUTHENTICATED, which answers with WWW-Authenticate. */
+export const authPlugin = fastifyPlugin(
+  async (app: FastifyInstance, options: AuthOptions) => {
+    app.decorateRequest('principal', 'anonymous')
+    if (options.tokensFile === undefined) return
+    const tokens = await openTokenFile(options.tokensFile, options.logger)
+    app.addHook('onRequest', async (request) => {
+      if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return
+      const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+      const principal = token === undefined ? undefined : await tokens.authenticate(token)
+      if (principal === undefined) throw refusal(token === undefined)
+      request.principal = principal.name
+    })
+  },
+  { name: 'auth', fastify: '5.x' },
+)
+
+function refusal(missing: boolean): AppError {
+  return new AppError(
+    'UNAUTHENTICATED',
+    missing ? 'the request has no bearer token' : 'the bearer token is not known',
+    {
+      hint: "Send the header 'Authorization: Bearer TOKEN' with a token whose SHA-256 is in LAYERD_TOKENS_FILE.",
+    },
+  )
+}

@@ -1,0 +1,71 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { AppError } from '../../lib/errors.ts'
+
+const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]']
+
+export interface OwnOriginOptions {
+  /** Host part of LAYERD_LISTEN. */
+  listenHost: string
+  /** LAYERD_PUBLIC_URL. */
+  publicUrl: string | undefined
+  /** Whether bearer tokens guard the API; then Host is not checked. */
+  tokensRequired: boolean
+}
+
+/**
+ * Keeps web pages out that run in a browser on the same machine: a foreign name that resolves to loopback (DNS
+ * rebinding) shows in Host, a page of another origin in Origin or Sec-Fetch-Site. No CORS header is ever sent.
+ * Source: Fetch standard "Origin header", W3C Fetch Metadata "Sec-Fetch-Site", RFC 9110 421.
+ */
+export const ownOriginPlugin = fastifyPlugin(
+  async (app: FastifyInstance, options: OwnOriginOptions) => {
+    const publicUrl = options.publicUrl === undefined ? undefined : new URL(options.publicUrl)
+    const names = new Set([...LOOPBACK_NAMES, bracketed(options.listenHost)])
+    if (publicUrl) names.add(publicUrl.hostname)
+    app.addHook('onRequest', async (request) => {
+      if (!options.tokensRequired) checkHost(request, names)
+      checkOrigin(request, publicUrl?.origin)
+    })
+  },
+  { name: 'own-origin', fastify: '5.x' },
+)
+
+function checkHost(request: FastifyRequest, names: ReadonlySet<string>): void {
+  const host = request.headers.host ?? ''
+  const name = hostName(host)
+  if (name !== undefined && names.has(name)) return
+  throw new AppError('HOST_NOT_ALLOWED', `the Host "${host.slice(0, 200)}" is not served here`, {
+    hint: 'Use localhost or 127.0.0.1, or set LAYERD_PUBLIC_URL to the address layerd is called by.',
+  })
+}
+
+function checkOrigin(request: FastifyRequest, publicOrigin: string | undefined): void {
+  const { origin, host } = request.headers
+  const site = request.headers['sec-fetch-site']
+  if (origin !== undefined && !isOwn(origin, host, publicOrigin)) {
+    throw new AppError('ORIGIN_NOT_ALLOWED', `requests from the origin "${origin.slice(0, 200)}" are refused`, {
+      hint: 'layerd sends no CORS headers: call it from its own pages, or from a server.',
+    })
+  }
+  if (site === 'cross-site') {
+    throw new AppError('ORIGIN_NOT_ALLOWED', 'requests from pages of another site are refused', {
+      hint: "Open the address itself; links and scripts of other sites can't reach layerd.",
+    })
+  }
+}
+
+function isOwn(origin: string, host: string | undefined, publicOrigin: string | undefined): boolean {
+  if (origin === publicOrigin) return true
+  const match = /^https?:\/\/([^/]+)$/.exec(origin)
+  return host !== undefined && match?.[1]?.toLowerCase() === host.toLowerCase()
+}
+
+/** The name of `name[:port]`, lower case; undefined when it is not one. */
+function hostName(host: string): string | undefined {
+  return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(host.toLowerCase())?.[1]
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host.toLowerCase()}]` : host.toLowerCase()
+}

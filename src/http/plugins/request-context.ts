@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { AppError } from '../../lib/errors.ts'
+
+/** Visible ASCII alone, so that an id can stand in a log line and a header without being able to forge another. */
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
+
+/** The caller's X-Request-Id where it is one, else a new one. */
+export function requestId(request: Pick<IncomingMessage, 'headers'>): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+/**
+ * X-Request-Id on each answer, one debug line a request, and an orderly end: once `closing` has aborted, requests that
+ * still come in over kept-alive connections get a 503 with the reason instead of Fastify's bare JSON.
+ */
+export const requestContextPlugin = fastifyPlugin(
+  async (app: FastifyInstance, options: { closing: AbortSignal }) => {
+    app.addHook('onRequest', async (request, reply) => {
+      void reply.header('x-request-id', request.id)
+      if (!options.closing.aborted) return
+      void reply.header('connection', 'close')
+      throw new AppError('SHUTTING_DOWN', 'layerd is shutting down and takes no more requests', {
+        hint: 'Try again in a moment; accepted jobs are kept.',
+      })
+    })
+    app.addHook('onResponse', async (request, reply) => {
+      const { method, routeOptions } = request
+      request.log.debug(
+        { method, route: routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime },
+        'answered',
+      )
+    })
+  },
+  { name: 'request-context', fastify: '5.x' },
+)

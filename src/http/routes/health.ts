@@ -1,0 +1,94 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Static } from 'typebox'
+import type { JobQueue } from '../../jobs/queue.ts'
+import { AppError } from '../../lib/errors.ts'
+import { acceptsByName } from '../accept.ts'
+import {
+  getLivenessSchema,
+  getOverviewSchema,
+  getReadinessSchema,
+  getVersionSchema,
+  type Overview,
+  type Readiness,
+} from '../schemas/health.ts'
+
+/** A readiness probe that waits longer than this is as good as failed. */
+const REDIS_ANSWERS_WITHIN_MS = 2000
+
+export interface HealthOptions {
+  queue: Pick<JobQueue, 'ping' | 'liveWorkers'>
+  version: string
+  /** In the all-in-one role being ready means that a worker takes jobs, too. */
+  allInOne: boolean
+  closing: AbortSignal
+}
+
+type Reason = Static<typeof Readiness>['reasons'][number]
+
+const ADDRESSES = {
+  '/v1/jobs': 'POST a job; GET lists them',
+  '/v1/jobs/{id}': 'one job; DELETE removes it once it has ended',
+  '/v1/jobs/{id}/events': 'its events, as server-sent events while it runs',
+  '/v1/jobs/{id}/transfers': 'one row a layer',
+  '/v1/jobs/{id}/cancel': 'POST',
+  '/v1/jobs/{id}/retry': 'POST',
+  '/v1/uploads/{file name}': 'PUT a package from this machine (curl -T)',
+  '/docs': 'the interface, to read and try',
+  '/docs/errors': 'each error code',
+  '/openapi.yaml': 'the interface, for programs',
+  '/readyz': 'whether jobs are taken',
+  '/livez': 'whether the process answers',
+  '/version': 'which version this is',
+}
+
+export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, options) => {
+  const { version } = options
+
+  app.get('/livez', { schema: getLivenessSchema }, async () => ({ live: true as const }))
+
+  app.get('/readyz', { schema: getReadinessSchema }, async (_request, reply) => {
+    const reasons = await findReasons(options)
+    void reply.header('cache-control', 'no-store')
+    return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons })
+  })
+
+  app.get('/version', { schema: getVersionSchema }, async () => ({
+    name: 'layerd' as const,
+    version,
+    node: process.versions.node,
+  }))
+
+  app.get('/', { schema: getOverviewSchema }, async (request, reply) => {
+    const overview = {
+      name: 'layerd' as const,
+      version,
+      description: 'Package manager service for Zarf packages in OCI registries.',
+      addresses: ADDRESSES,
+    }
+    if (acceptsByName(request.headers.accept, 'application/json')) return overview
+    // The schema is of the JSON form; a string goes out as it is.
+    return reply
+      .type('text/plain; charset=utf-8')
+      .serializer(String)
+      .send(asText(overview) as never)
+  })
+}
+
+async function findReasons(options: HealthOptions): Promise<Reason[]> {
+  if (options.closing.aborted) return [{ check: 'closing', detail: 'layerd is shutting down' }]
+  if (!(await options.queue.ping(REDIS_ANSWERS_WITHIN_MS))) {
+    return [{ check: 'redis', detail: `Redis does not answer within ${REDIS_ANSWERS_WITHIN_MS / 1000} s` }]
+  }
+  if (!options.allInOne) return []
+  const workers = await options.queue.liveWorkers().catch((error: unknown) => {
+    if (error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE') return 0
+    throw error
+  })
+  return workers > 0 ? [] : [{ check: 'workers', detail: 'no worker takes jobs yet' }]
+}
+
+function asText(overview: Static<typeof Overview>): string {
+  const width = Math.max(...Object.keys(overview.addresses).map((address) => address.length))
+  const lines = Object.entries(overview.addresses).map(([address, what]) => `  ${address.padEnd(width)}  ${what}`)
+  return `${overview.name} ${overview.version}: ${overview.description}\n\n${lines.join('\n')}\n`
+}
