@@ -142,7 +142,7 @@ async function fill(archive: Pack, entries: readonly ArchiveEntry[]): Promise<vo
     for (const chunk of contentChunks(content)) {
       if (!entry.write(chunk)) await once(entry, 'drain')
     }
-    entry.end()
+    entry.end(null)
     await done
   }
   archive.finalize()
