@@ -1,0 +1,76 @@
+import type { Job } from '../http/schemas/types.ts'
+import {
+  COMMANDS,
+  commandHelp,
+  flag,
+  type Invocation,
+  parseInvocation,
+  textOption,
+  UsageError,
+  usage,
+} from './arguments.ts'
+import { type ApiClient, ApiProblem, createApiClient } from './client.ts'
+import { inspect, jobs, packages } from './lists.ts'
+import { problemText } from './renderers.ts'
+import type { ExitCode, Terminal } from './terminal.ts'
+import { publish, pull } from './transfers.ts'
+import { watchJob } from './watch.ts'
+
+export type { ExitCode, Terminal } from './terminal.ts'
+export { usage }
+
+/** Whether the word is a command of the client, a user of the public API. */
+export function isClientCommand(word: string | undefined): boolean {
+  return word !== undefined && Object.hasOwn(COMMANDS, word)
+}
+
+interface Context {
+  invocation: Invocation
+  client: ApiClient
+  terminal: Terminal
+}
+
+const HANDLERS: Readonly<Record<string, (context: Context) => Promise<ExitCode>>> = {
+  publish,
+  pull,
+  inspect,
+  packages,
+  jobs,
+  watch,
+  cancel,
+}
+
+/** Runs one client command and answers its exit code; failures are told on standard error. */
+export async function runCommand(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const stop = new AbortController()
+  try {
+    const invocation = parseInvocation(argv)
+    if (flag(invocation, 'help')) {
+      terminal.stdout.write(commandHelp(invocation.command))
+      return 0
+    }
+    const url = textOption(invocation, 'url') ?? terminal.env.url
+    const client = createApiClient({ url, token: terminal.env.token, signal: stop.signal })
+    return (await HANDLERS[invocation.command]?.({ invocation, client, terminal })) ?? 2
+  } catch (error) {
+    if (error instanceof UsageError) {
+      terminal.stderr.write(`${error.message}\n`)
+      return 2
+    }
+    terminal.stderr.write(error instanceof ApiProblem ? `${problemText(error.problem)}\n` : `${String(error)}\n`)
+    return 1
+  } finally {
+    stop.abort()
+  }
+}
+
+async function watch({ invocation, client, terminal }: Context): Promise<ExitCode> {
+  const options = { json: flag(invocation, 'json'), quiet: flag(invocation, 'quiet') }
+  return (await watchJob(invocation.positionals[0] ?? '', client, terminal, options)).exit
+}
+
+async function cancel({ invocation, client, terminal }: Context): Promise<ExitCode> {
+  const job = await client.json<Job>('POST', `/v1/jobs/${encodeURIComponent(invocation.positionals[0] ?? '')}/cancel`)
+  terminal.stdout.write(flag(invocation, 'json') ? `${JSON.stringify(job)}\n` : `${job.id} ${job.state}\n`)
+  return 0
+}

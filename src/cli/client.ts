@@ -1,0 +1,216 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { type Dispatcher, request } from 'undici'
+import type { JobEvent, Problem } from '../http/schemas/types.ts'
+import { systemClock } from '../lib/clock.ts'
+
+/** An answer of the API that is not a success; `problem` is what the daemon said (RFC 9457). */
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem'
+  readonly problem: Problem
+  constructor(problem: Problem) {
+    super(problem.detail)
+    this.problem = problem
+  }
+}
+
+export interface ApiClientOptions {
+  /** http://127.0.0.1:8420 */
+  url: string
+  token: string | undefined
+  signal: AbortSignal
+}
+
+export type StreamedEvent = JobEvent & { id?: string }
+
+/** The public HTTP API, as curl would use it. */
+export interface ApiClient {
+  /** Sends and reads JSON. Throws ApiProblem. */
+  json<T>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options?: { body?: unknown; headers?: Record<string, string> },
+  ): Promise<T>
+  /** Sends a file. Throws ApiProblem. */
+  upload(path: string, onBytes: (sent: number, total: number) => void): Promise<{ id: string }>
+  /** The job's events from now (or after `lastEventId`) to its end; a broken connection is taken up where it broke. */
+  events(jobId: string): AsyncIterable<StreamedEvent>
+  /** A body as a stream, from `offset` on. Throws ApiProblem. */
+  download(path: string, options: { offset: number; etag?: string }): Promise<Download>
+}
+
+export interface Download {
+  status: number
+  body: Readable
+  etag: string | undefined
+  fileName: string | undefined
+  /** Bytes of the whole, when told. */
+  size: number | undefined
+}
+
+const RECONNECT_MS = 1000
+/** Longer than the daemon's heartbeat of 15 s: silence past it means that the connection is dead. */
+const SILENCE_MS = 45_000
+
+interface Connection {
+  base: string
+  authorization: Record<string, string>
+  signal: AbortSignal
+}
+
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const connection: Connection = {
+    base: options.url.replace(/\/+$/, ''),
+    authorization: options.token === undefined ? {} : { authorization: `Bearer ${options.token}` },
+    signal: options.signal,
+  }
+  return {
+    json: (method, path, call) => sendJson(connection, method, path, call),
+    upload: (path, onBytes) => sendFile(connection, path, onBytes),
+    events: (jobId) => followEvents(connection, jobId),
+    download: (path, from) => openDownload(connection, path, from),
+  }
+}
+
+type Init = { method: Dispatcher.HttpMethod; headers: Record<string, string> } & Partial<
+  Pick<Dispatcher.RequestOptions, 'body' | 'headersTimeout' | 'bodyTimeout'>
+>
+
+async function send(connection: Connection, path: string, init: Init): Promise<Dispatcher.ResponseData> {
+  const headers = { ...connection.authorization, ...init.headers }
+  const { base, signal } = connection
+  const response = await request(`${base}${path}`, { ...init, headers, signal }).catch((error: unknown) => {
+    if (signal.aborted) throw error
+    throw new ApiProblem(unreachable(base, error))
+  })
+  if (response.statusCode < 400) return response
+  throw new ApiProblem(await readProblem(response))
+}
+
+async function sendJson<T>(
+  connection: Connection,
+  method: Dispatcher.HttpMethod,
+  path: string,
+  call: { body?: unknown; headers?: Record<string, string> } = {},
+): Promise<T> {
+  const withBody = method !== 'GET' && method !== 'DELETE'
+  const type: Record<string, string> = withBody ? { 'content-type': 'application/json' } : {}
+  const response = await send(connection, path, {
+    method,
+    headers: { accept: 'application/json', ...type, ...call.headers },
+    ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+  })
+  const text = await response.body.text()
+  return (text === '' ? undefined : JSON.parse(text)) as T
+}
+
+async function sendFile(
+  connection: Connection,
+  path: string,
+  onBytes: (sent: number, total: number) => void,
+): Promise<{ id: string }> {
+  const { size } = await stat(path)
+  const file = createReadStream(path, { highWaterMark: 1024 * 1024 })
+  let sent = 0
+  file.on('data', (chunk) => {
+    sent += chunk.length
+    onBytes(sent, size)
+  })
+  const response = await send(connection, `/v1/uploads/${encodeURIComponent(basename(path))}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/octet-stream', 'content-length': String(size) },
+    body: file,
+    headersTimeout: 0,
+  })
+  return (await response.body.json()) as { id: string }
+}
+
+async function* followEvents(connection: Connection, jobId: string): AsyncIterable<StreamedEvent> {
+  let lastEventId: string | undefined
+  for (;;) {
+    const resume: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
+    const response = await send(connection, `/v1/jobs/${encodeURIComponent(jobId)}/events`, {
+      method: 'GET',
+      headers: { accept: 'application/x-ndjson', ...resume },
+      bodyTimeout: SILENCE_MS,
+    })
+    if (response.statusCode === 204) return
+    for await (const event of eventLines(response.body)) {
+      lastEventId = event.id ?? lastEventId
+      yield event
+      if (event.type === 'end') return
+    }
+    await systemClock.sleep(RECONNECT_MS, connection.signal)
+  }
+}
+
+async function openDownload(
+  connection: Connection,
+  path: string,
+  { offset, etag }: { offset: number; etag?: string },
+): Promise<Download> {
+  const condition: Record<string, string> = etag === undefined ? {} : { 'if-range': etag }
+  const response = await send(connection, path, {
+    method: 'GET',
+    headers: offset === 0 ? {} : { range: `bytes=${offset}-`, ...condition },
+  })
+  const header = (name: string) => firstValue(response.headers[name])
+  const length = Number(header('content-length') ?? Number.NaN)
+  const from = response.statusCode === 206 ? offset : 0
+  return {
+    status: response.statusCode,
+    body: response.body,
+    etag: header('etag'),
+    fileName: /filename="([^"]+)"/.exec(header('content-disposition') ?? '')?.[1],
+    size: Number.isFinite(length) ? from + length : undefined,
+  }
+}
+
+/** Lines until the stream ends or breaks; the caller asks again after the last id. */
+async function* eventLines(body: Readable): AsyncIterable<StreamedEvent> {
+  const lines = createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })
+  let broken: unknown
+  body.once('error', (error) => {
+    broken = error
+    lines.close()
+  })
+  for await (const line of lines) {
+    if (line.trim() !== '') yield JSON.parse(line) as StreamedEvent
+  }
+  if (broken instanceof Error && broken.name === 'AbortError') throw broken
+}
+
+function firstValue(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
+
+async function readProblem(response: Dispatcher.ResponseData): Promise<Problem> {
+  const text = await response.body.text()
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed === 'object' && parsed !== null && 'code' in parsed) return parsed as Problem
+  } catch {
+    // Not JSON: something between us and the daemon answered.
+  }
+  return problem(
+    'REQUEST_INVALID',
+    response.statusCode,
+    `the answer was HTTP ${response.statusCode}: ${text.slice(0, 200)}`,
+  )
+}
+
+function unreachable(base: string, error: unknown): Problem {
+  const cause = error instanceof Error ? error.message : String(error)
+  return {
+    ...problem('QUEUE_UNAVAILABLE', 503, `no daemon answers at ${base}: ${cause}`),
+    title: 'The daemon cannot be reached',
+    hint: "Start it with 'layerd', or set LAYERD_URL to where it listens.",
+  }
+}
+
+function problem(code: string, status: number, detail: string): Problem {
+  return { type: `/docs/errors#${code}`, title: 'The request failed', status, detail, code, retryable: status >= 500 }
+}

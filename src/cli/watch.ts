@@ -1,0 +1,69 @@
+import type { Job } from '../http/schemas/types.ts'
+import type { ApiClient } from './client.ts'
+import { barRenderer, endText, jsonRenderer, lineRenderer, type Renderer, silentRenderer } from './renderers.ts'
+import type { ExitCode, Terminal } from './terminal.ts'
+
+export interface WatchOptions {
+  json: boolean
+  quiet: boolean
+}
+
+const SECOND_INTERRUPT_MS = 3000
+
+/**
+ * Follows a job to its end. Ctrl-C leaves the job running and says how to go on; a second one within three seconds
+ * cancels it. Returns the ended job, or undefined when the watcher left.
+ */
+export async function watchJob(
+  id: string,
+  client: ApiClient,
+  terminal: Terminal,
+  options: WatchOptions,
+): Promise<{ job: Job | undefined; exit: ExitCode }> {
+  const renderer = rendererFor(terminal, options)
+  const leave = Promise.withResolvers<'left'>()
+  let canceling = false
+  let timer: NodeJS.Timeout | undefined
+  const stopListening = terminal.onInterrupt(() => {
+    if (timer) {
+      clearTimeout(timer)
+      canceling = true
+      terminal.stderr.write(`canceling ${id}\n`)
+      client.json('POST', `/v1/jobs/${id}/cancel`).catch((error: unknown) => {
+        terminal.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+        leave.resolve('left')
+      })
+      return
+    }
+    renderer.stop()
+    terminal.stderr.write(
+      `The job goes on. Watch it: layerd watch ${id}   Cancel it: layerd cancel ${id}, or press Ctrl-C again now.\n`,
+    )
+    timer = setTimeout(() => leave.resolve('left'), SECOND_INTERRUPT_MS)
+  })
+  try {
+    const job = await Promise.race([follow(id, client, renderer), leave.promise])
+    if (job === 'left') return { job: undefined, exit: 130 }
+    renderer.stop()
+    if (!options.json && !options.quiet) terminal.stderr.write(`${endText(job)}\n`)
+    return { job, exit: canceling ? 130 : job.state === 'succeeded' ? 0 : 1 }
+  } finally {
+    clearTimeout(timer)
+    stopListening()
+    renderer.stop()
+  }
+}
+
+async function follow(id: string, client: ApiClient, renderer: Renderer): Promise<Job> {
+  for await (const event of client.events(id)) {
+    renderer.event(event)
+    if (event.type === 'end') return event.job
+  }
+  return client.json<Job>('GET', `/v1/jobs/${id}`)
+}
+
+function rendererFor(terminal: Terminal, options: WatchOptions): Renderer {
+  if (options.json) return jsonRenderer(terminal)
+  if (options.quiet) return silentRenderer
+  return terminal.stderr.isTTY ? barRenderer(terminal) : lineRenderer(terminal)
+}
