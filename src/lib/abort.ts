@@ -31,3 +31,13 @@ export function childController(...parents: readonly (AbortSignal | undefined)[]
     },
   })
 }
+
+/** Waits for work that others share: the signal ends the waiting, not the work. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(abortReason(signal))
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}

@@ -81,6 +81,7 @@ export const ERROR_CODES = {
   ARCHITECTURE_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The reference has no such architecture' },
   TAG_INVALID: { status: 422, retry: 'permanent', title: 'The tag is not valid' },
   TAG_NOT_INDEX: { status: 409, retry: 'permanent', title: 'The tag holds something other than an image index' },
+  TAG_CONTENDED: { status: 409, retry: 'transient', title: 'Other clients keep changing the tag' },
   TAG_IMMUTABLE: { status: 409, retry: 'permanent', title: 'The registry does not let this tag change' },
   UPLOAD_NOT_FOUND: { status: 422, retry: 'permanent', title: 'There is no such upload' },
   UPLOAD_INTERRUPTED: { status: 400, retry: 'permanent', title: 'The upload ended before its last byte' },
@@ -94,6 +95,7 @@ export const ERROR_CODES = {
   REGISTRY_UPLOAD_LOST: { status: 502, retry: 'transient', title: 'The registry lost the upload session' },
   REGISTRY_UNAUTHORIZED: { status: 502, retry: 'permanent', title: 'The registry refused the credentials' },
   REGISTRY_DENIED: { status: 502, retry: 'permanent', title: 'The registry denied the access' },
+  REGISTRY_NAME_UNKNOWN: { status: 502, retry: 'permanent', title: 'The registry has no such repository' },
   REGISTRY_REJECTED: { status: 502, retry: 'permanent', title: 'The registry rejected the request' },
   REGISTRY_PROTOCOL_VIOLATION: {
     status: 502,

@@ -30,10 +30,13 @@ export function retryDelayMs(
 }
 
 export interface RetryOptions {
-  policy: RetryPolicy
+  /** A function chooses by error, for faults that deserve less patience than others. */
+  policy: RetryPolicy | ((error: AppError) => RetryPolicy)
   signal: AbortSignal
   clock?: Clock
   random?: () => number
+  /** A figure that grows with the work done. A try that raised it gives the whole budget back (oci-client.md B6). */
+  progress?: () => number
   /** Told before each wait, with the time at which the next try starts. */
   onRetry?: (error: AppError, attempt: number, retryAt: number) => void
 }
@@ -42,13 +45,18 @@ export interface RetryOptions {
 export async function withRetry<T>(task: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
   const clock = options.clock ?? systemClock
   const random = options.random ?? Math.random
+  let best = options.progress?.() ?? 0
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await task(attempt)
     } catch (thrown) {
       if (options.signal.aborted) throw thrown
       const error = toAppError(thrown)
-      const delay = retryDelayMs(error, attempt, options.policy, random())
+      const reached = options.progress?.() ?? 0
+      if (reached > best) attempt = 1
+      best = Math.max(best, reached)
+      const policy = typeof options.policy === 'function' ? options.policy(error) : options.policy
+      const delay = retryDelayMs(error, attempt, policy, random())
       if (delay === undefined) throw error
       options.onRetry?.(error, attempt, clock.now() + delay)
       await clock.sleep(delay, options.signal)

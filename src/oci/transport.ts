@@ -36,6 +36,8 @@ export interface RegistryResponse {
   /** Where the answer came from, after redirects. */
   readonly url: URL
   readonly body: Readable
+  /** What went wrong while `body` was read, as one of our errors (REGISTRY_CONNECTION_LOST, REGISTRY_TIMEOUT, the abort's reason). */
+  bodyError(error: unknown): Error
   /** Reads the whole body, at most `limit` bytes; throws REGISTRY_PROTOCOL_VIOLATION past it. */
   bytes(limit: number): Promise<Buffer>
   /** Throws the body away so that the connection can be used again. */

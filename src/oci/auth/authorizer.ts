@@ -1,0 +1,137 @@
+import type { RegistryCredential } from '../credentials/provider.ts'
+import type { CallFacts } from '../errors.ts'
+import { checkTarget } from '../redirect.ts'
+import type { Scope } from '../transport.ts'
+import { type Challenge, parseChallenges } from './challenge.ts'
+import { formatScopes, mergeScopes, parseScopes, scopeKey } from './scope.ts'
+import { basicHeader, basicPair } from './token.ts'
+import type { CachedToken, TokenCache } from './token-cache.ts'
+
+/** How a registry wants to be asked. */
+export type Plan =
+  | { readonly scheme: 'basic' }
+  | { readonly scheme: 'bearer'; readonly realm: string; readonly service: string | undefined }
+
+/** What goes into a request, and how it was come by. */
+export interface Authorization {
+  readonly header: string
+  readonly token?: CachedToken
+  readonly scopes: string
+}
+
+export interface Authorizer {
+  /** For a request about to be sent; undefined is anonymous. Tokens about to expire are renewed first. */
+  authorize(scopes: readonly Scope[], signal: AbortSignal): Promise<Authorization | undefined>
+  /** True once the registry has said how it wants to be asked. */
+  knows(scopes: readonly Scope[]): boolean
+  /** After a 401: something other than `used` that is worth another try, or undefined. */
+  answer(refusal: Refusal, signal: AbortSignal): Promise<Authorization | undefined>
+}
+
+export interface Refusal {
+  readonly facts: CallFacts
+  readonly base: URL
+  readonly scopes: readonly Scope[]
+  /** All WWW-Authenticate values. */
+  readonly challenge: string | undefined
+  readonly used: Authorization | undefined
+  /** `used` was already the answer to a refusal of this request. */
+  readonly again: boolean
+}
+
+export interface AuthorizerOptions {
+  readonly registry: string
+  readonly credential: RegistryCredential | undefined
+  readonly tokens: TokenCache
+  /** What other callers learnt about registries, by name; one entry for each. */
+  readonly plans: Map<string, Plan>
+}
+
+/** The authentication of one caller at one registry. Reacts to challenges, which may differ by repository. */
+export function createAuthorizer(options: AuthorizerOptions): Authorizer {
+  const { registry, credential, tokens } = options
+  const learnt = createLearnt(options)
+
+  const apply = async (
+    plan: Plan,
+    scopes: readonly string[],
+    options: { refused?: string; signal: AbortSignal },
+  ): Promise<Authorization | undefined> => {
+    if (plan.scheme === 'basic') {
+      const pair = basicPair(credential)
+      return pair && { header: basicHeader(pair), scopes: '' }
+    }
+    const token = await tokens.get({ registry, credential, scopes, realm: plan.realm, service: plan.service }, options)
+    return { header: `Bearer ${token.value}`, token, scopes: scopeKey(scopes) }
+  }
+
+  return {
+    knows: (scopes) => credential?.kind === 'bearer' || learnt.plan(scopes) !== undefined,
+
+    async authorize(scopes, signal) {
+      if (credential?.kind === 'bearer') return { header: `Bearer ${credential.token}`, scopes: '' }
+      const plan = learnt.plan(scopes)
+      return plan && (await apply(plan, learnt.scopes(scopes), { signal }))
+    },
+
+    async answer({ facts, base, scopes, challenge, used, again }, signal) {
+      if (credential?.kind === 'bearer') return undefined
+      const challenges = parseChallenges(challenge)
+      const known = learnt.plan(scopes)
+      const plan = choosePlan(challenges, known, facts.url)
+      if (plan === undefined) return undefined
+      if (plan.scheme === 'bearer') checkTarget(facts, new URL(plan.realm), base)
+      learnt.add(scopes, plan, challenges)
+      const asked = learnt.scopes(scopes)
+      const unchanged = used?.scopes === scopeKey(asked) && samePlan(plan, known)
+      if (used?.token && unchanged && isHopeless(used.token, again)) return undefined
+      const refused = used?.token?.value
+      const next = await apply(plan, asked, { signal, ...(refused === undefined ? {} : { refused }) })
+      return next?.header === used?.header ? undefined : next
+    },
+  }
+}
+
+/** What challenges taught: how to ask, by repository (else as other callers found it), and for which scopes beyond ours. */
+function createLearnt({ registry, plans }: AuthorizerOptions) {
+  const byRepository = new Map<string, Plan>()
+  /** ACR's metadata_read, Gitea's "*". */
+  const extra = new Map<string, readonly string[]>()
+  return {
+    plan: (scopes: readonly Scope[]) => byRepository.get(scopes[0]?.repository ?? '') ?? plans.get(registry),
+    scopes(scopes: readonly Scope[]): string[] {
+      const own = formatScopes(scopes)
+      return mergeScopes(own, extra.get(scopeKey(own)) ?? [])
+    },
+    add(scopes: readonly Scope[], plan: Plan, challenges: readonly Challenge[]): void {
+      byRepository.set(scopes[0]?.repository ?? '', plan)
+      plans.set(registry, plan)
+      const bearer = challenges.filter(({ scheme }) => scheme === 'bearer')
+      const asked = bearer.flatMap(({ params }) => parseScopes(params.get('scope')))
+      const key = scopeKey(formatScopes(scopes))
+      extra.set(key, mergeScopes(extra.get(key) ?? [], asked))
+    },
+  }
+}
+
+/**
+ * Bearer where it is offered. A registry that once asked for Bearer is not followed down to Basic: Harbor answers
+ * `Basic realm="harbor"` to a token that has run out, and others answer nothing at all.
+ */
+function choosePlan(challenges: readonly Challenge[], known: Plan | undefined, url: URL): Plan | undefined {
+  for (const { scheme, params } of challenges) {
+    const realm = scheme === 'bearer' ? URL.parse(params.get('realm') ?? '', url.href) : null
+    if (realm && params.get('realm')) return { scheme: 'bearer', realm: realm.href, service: params.get('service') }
+  }
+  if (known?.scheme === 'bearer') return known
+  return challenges.some(({ scheme }) => scheme === 'basic') ? { scheme: 'basic' } : known
+}
+
+function samePlan(a: Plan, b: Plan | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** A fresh token that was refused would be followed by its twin: the rights are missing, not the freshness. */
+function isHopeless(token: CachedToken, again: boolean): boolean {
+  return again || (token.renewal && !token.accepted)
+}

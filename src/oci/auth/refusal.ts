@@ -1,0 +1,45 @@
+import { AppError } from '../../lib/errors.ts'
+import type { RegistryCredential } from '../credentials/provider.ts'
+import { type CallFacts, upstreamOf, type Verdict } from '../errors.ts'
+import type { RegistryResponse, Scope } from '../transport.ts'
+import { parseChallenges } from './challenge.ts'
+import { formatScopes } from './scope.ts'
+
+/** What a registry's final 401 means, and what to do about it. */
+export function refusalVerdict(
+  response: RegistryResponse,
+  credential: RegistryCredential | undefined,
+  scopes: readonly Scope[],
+): Verdict {
+  const challenges = parseChallenges(response.header('www-authenticate'))
+  if (credential === undefined) return { code: 'REGISTRY_UNAUTHORIZED', hint: NO_CREDENTIALS }
+  if (challenges.some(({ params }) => params.get('error') === 'insufficient_scope')) {
+    const hint = `These credentials were taken, but do not give ${formatScopes(scopes).join(' and ')}: check their rights.`
+    return { code: 'REGISTRY_DENIED', hint }
+  }
+  // Harbor answers an unknown project so, and gcr.io anything at all.
+  if (challenges.length === 0) return { code: 'REGISTRY_UNAUTHORIZED', hint: NO_CHALLENGE }
+  return { code: 'REGISTRY_UNAUTHORIZED', hint: 'Check user and password (or token) for this registry.' }
+}
+
+const NO_CREDENTIALS =
+  'No credentials are known for this registry: give them in the X-Registry-Auth header of the job, or by docker login for the user layerd runs as.'
+const NO_CHALLENGE =
+  'The registry does not say how to log in: the project may not exist, or these credentials may not see it.'
+
+/**
+ * A streamed body met a 401: a new token is at hand, and the caller reopens the stream. A second one in a row is
+ * permanent, so this never loops.
+ */
+export function staleTokenError(facts: CallFacts): AppError {
+  return new AppError(
+    'REGISTRY_UNAUTHORIZED',
+    `${facts.op}: ${facts.url.host} wanted a newer token; there is one now`,
+    {
+      op: facts.op,
+      retry: 'transient',
+      details: { reauthenticated: true },
+      upstream: { ...upstreamOf(facts), status: 401 },
+    },
+  )
+}

@@ -1,0 +1,111 @@
+import type { AppError } from '../../lib/errors.ts'
+import type { RegistryCredential } from '../credentials/provider.ts'
+import type { Answer } from '../errors.ts'
+import type { IssuedToken, TokenKey } from './token-cache.ts'
+
+/** One call to a token service; the answer's body is cut at 128 KiB with an error. */
+export type TokenCall = (request: {
+  method: 'GET' | 'POST'
+  url: URL
+  headers: Record<string, string>
+  body?: Buffer
+}) => Promise<Answer & { error(complaint?: string): AppError }>
+
+/** What the token protocol promises when nothing is said. Source: distribution "Token Authentication Specification". */
+const DEFAULT_LIFETIME_MS = 60_000
+const CLIENT_ID = 'layerd'
+/** How token services say that they take no POST, or not this grant: GCR, Artifactory, ACR, and by rule. */
+const NO_POST = new Set([400, 401, 404, 405])
+
+/**
+ * Gets a token: OAuth2 POST for identity tokens, else GET with Basic, or without anything for anonymous access.
+ * Throws REGISTRY_UNAUTHORIZED or REGISTRY_DENIED when the service refuses (never worth a retry), other REGISTRY_* else.
+ * Source: distribution "Token Authentication Specification" and "OAuth2 Token Authentication".
+ */
+export async function fetchToken(key: TokenKey, call: TokenCall, now: number): Promise<IssuedToken> {
+  const { credential } = key
+  if (credential?.kind !== 'identity') return await readToken(await callGet(key, basicPair(credential), call), now)
+  const answer = await callPost(key, credential.token, call)
+  const pair = basicPair(credential)
+  // ACR takes its refresh token as an ordinary password too; services without POST need that way.
+  if (NO_POST.has(answer.status) && pair !== undefined) return await readToken(await callGet(key, pair, call), now)
+  return await readToken(answer, now)
+}
+
+type TokenAnswer = Awaited<ReturnType<TokenCall>>
+
+function callGet(key: TokenKey, pair: Pair | undefined, call: TokenCall): Promise<TokenAnswer> {
+  const url = new URL(key.realm)
+  if (key.service !== undefined) url.searchParams.set('service', key.service)
+  for (const scope of key.scopes) url.searchParams.append('scope', scope)
+  if (pair) url.searchParams.set('account', pair.username)
+  return call({ method: 'GET', url, headers: pair ? { authorization: basicHeader(pair) } : {} })
+}
+
+function callPost(key: TokenKey, refreshToken: string, call: TokenCall): Promise<TokenAnswer> {
+  const form = new URLSearchParams({
+    grant_type: 'refresh_token',
+    client_id: CLIENT_ID,
+    refresh_token: refreshToken,
+    scope: key.scopes.join(' '),
+    ...(key.service === undefined ? {} : { service: key.service }),
+  })
+  return call({
+    method: 'POST',
+    url: new URL(key.realm),
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: Buffer.from(form.toString()),
+  })
+}
+
+async function readToken(answer: TokenAnswer, now: number): Promise<IssuedToken> {
+  if (answer.status >= 300) throw answer.error()
+  const json = parseObject(answer.text)
+  const value = [json?.token, json?.access_token].find((found) => typeof found === 'string' && found !== '')
+  if (json === undefined || typeof value !== 'string') throw answer.error('the answer holds no token')
+  // A token that cannot stand in a header would fail later in a way nobody understands.
+  if (!/^[\x21-\x7e]+$/.test(value)) throw answer.error('the answer holds a token that cannot be sent')
+  const refreshToken = json.refresh_token
+  return {
+    value,
+    lifetimeMs: lifetimeMs(json.expires_in, value, now),
+    ...(typeof refreshToken === 'string' && refreshToken !== '' ? { refreshToken } : {}),
+  }
+}
+
+/** Counted from our receipt, so that the service's clock does not matter: `issued_at` and `iat` are only subtracted. */
+export function lifetimeMs(expiresIn: unknown, token: string, now: number): number {
+  const seconds = Number(expiresIn ?? Number.NaN)
+  if (Number.isFinite(seconds) && seconds > 0) return seconds * 1000
+  const claims = parseObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
+  if (typeof claims?.exp !== 'number') return DEFAULT_LIFETIME_MS
+  const issued = typeof claims.iat === 'number' ? claims.iat : now / 1000
+  const life = (claims.exp - issued) * 1000
+  return life > 0 ? life : DEFAULT_LIFETIME_MS
+}
+
+interface Pair {
+  username: string
+  password: string
+}
+
+/** A user and a secret for Basic, where the credential has such. "<token>" as the user only marks an identity token. */
+export function basicPair(credential: RegistryCredential | undefined): Pair | undefined {
+  if (credential?.kind === 'basic') return { username: credential.username, password: credential.password }
+  if (credential?.kind !== 'identity' || credential.username === '' || credential.username === '<token>')
+    return undefined
+  return { username: credential.username, password: credential.token }
+}
+
+export function basicHeader(pair: Pair): string {
+  return `Basic ${Buffer.from(`${pair.username}:${pair.password}`).toString('base64')}`
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,183 @@
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import { CONTROL_RETRY, withRetry } from '../lib/retry.ts'
+import { fetchToken, type TokenCall } from './auth/token.ts'
+import { createTokenCache, type IssuedToken, type TokenKey } from './auth/token-cache.ts'
+import { answerError, type CallFacts } from './errors.ts'
+import { exchange } from './exchange.ts'
+import { isLoopback } from './network-address.ts'
+import { createRegistryTransport } from './registry-transport.ts'
+import { createSchemes } from './scheme.ts'
+import type { TransportContext } from './send-once.ts'
+import type { RegistryConnections, RegistryRequest } from './transport.ts'
+
+type Lane = RegistryRequest['lane']
+
+export interface ConnectionTimeouts {
+  /** TCP and TLS together. Default 10 s. */
+  connectMs: number
+  /** Wait for the answer of a small request. Default 60 s. */
+  controlHeadersMs: number
+  /** Wait for the answer to a blob: the registry may re-read or assemble gigabytes first. Default 15 min. */
+  bulkHeadersMs: number
+  /** Silence within an answer, not its whole time. Default 90 s. */
+  bodyIdleMs: number
+  /** Each question whether a port speaks TLS. Default 3 s: a plain HTTP server may wait forever for the end of a line. */
+  probeMs: number
+  /** A token service's whole answer. Default 30 s. */
+  tokenMs: number
+}
+
+export interface ConnectionsOptions {
+  /** Of layerd, for the User-Agent. */
+  version: string
+  /**
+   * As HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold them. Loopback registries never go through a proxy; https registries
+   * use `http` where `https` is not given (undici's rule, not Go's).
+   */
+  proxy?: { http?: string; https?: string; no?: string }
+  timeouts?: Partial<ConnectionTimeouts>
+  clock?: Clock
+}
+
+const DEFAULT_TIMEOUTS: ConnectionTimeouts = {
+  connectMs: 10_000,
+  controlHeadersMs: 60_000,
+  bulkHeadersMs: 15 * 60_000,
+  bodyIdleMs: 90_000,
+  probeMs: 3000,
+  tokenMs: 30_000,
+}
+
+/**
+ * The process's connections to registries, by lane: a saturated upload starves neither a token's renewal nor a status
+ * request. HTTP/1.1 only, keep-alive, no cookies (Harbor's session cookie would demand a CSRF token). Extra CAs come by
+ * NODE_EXTRA_CA_CERTS. Dispose it to close the sockets; what is under way fails with SHUTTING_DOWN.
+ */
+export function createRegistryConnections(options: ConnectionsOptions): RegistryConnections {
+  const clock = options.clock ?? systemClock
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
+  const pools = createPools(options.proxy, timeouts.connectMs)
+  const userAgent = `layerd/${options.version}`
+  const lanes = {
+    control: { headersTimeoutMs: timeouts.controlHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
+    bulk: { headersTimeoutMs: timeouts.bulkHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
+  }
+  const small: SmallCalls = { pools, userAgent, clock, lane: lanes.control }
+  const context: TransportContext = {
+    schemes: createSchemes((url) => probe(small, url, timeouts.probeMs)),
+    tokens: createTokenCache(clock, (key) => issueToken(small, key, timeouts.tokenMs)),
+    plans: new Map(),
+    reached: new Set(),
+    clock,
+    userAgent,
+    dispatcher: (lane, url) => pools.pick(lane, url),
+    timeouts: (lane) => lanes[lane],
+  }
+  return {
+    transport: (registry, caller) => createRegistryTransport(context, registry, caller),
+    [Symbol.asyncDispose]: () => pools.destroy(),
+  }
+}
+
+interface Pools {
+  pick(lane: Lane, url: URL): Dispatcher
+  destroy(): Promise<void>
+}
+
+function createPools(proxy: ConnectionsOptions['proxy'], connectMs: number): Pools {
+  const agentOptions: Agent.Options = {
+    allowH2: false,
+    connectTimeout: connectMs,
+    // Proxies cut idle tunnels; the socket's own keep-alive holds them and finds dead peers.
+    connect: { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: 30_000, allowH2: false },
+  }
+  const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
+  // All three are always given: what is missing would be read from the environment.
+  const proxyOptions = { httpProxy: proxy?.http ?? '', httpsProxy: proxy?.https ?? '', noProxy: proxy?.no ?? '' }
+  const proxied = proxyOptions.httpProxy !== '' || proxyOptions.httpsProxy !== ''
+  const outer = proxied
+    ? {
+        control: new EnvHttpProxyAgent({ ...agentOptions, ...proxyOptions }),
+        bulk: new EnvHttpProxyAgent({ ...agentOptions, ...proxyOptions }),
+      }
+    : direct
+  return {
+    pick: (lane, url) => (isLoopback(url.hostname) ? direct : outer)[lane],
+    async destroy() {
+      const agents = new Set<Dispatcher>([direct.control, direct.bulk, outer.control, outer.bulk])
+      await Promise.all(Array.from(agents, (agent) => agent.destroy()))
+    },
+  }
+}
+
+/** For calls that belong to no caller: they are shared, and end by their own time limits. */
+interface SmallCalls {
+  pools: Pools
+  userAgent: string
+  clock: Clock
+  lane: { headersTimeoutMs: number; bodyTimeoutMs: number }
+}
+
+async function probe(small: SmallCalls, url: URL, limitMs: number): Promise<number> {
+  const facts: CallFacts = { op: 'connect', registry: url.host, method: 'GET', url }
+  return await limited(facts, limitMs, async (signal) => {
+    const response = await exchange({
+      dispatcher: small.pools.pick('control', url),
+      facts,
+      headers: { 'user-agent': small.userAgent, 'accept-encoding': 'identity' },
+      signal,
+      ...small.lane,
+    })
+    await response.discard()
+    return response.status
+  })
+}
+
+const TOKEN_RETRY = { ...CONTROL_RETRY, attempts: 4, maxMs: 4000, maxRetryAfterMs: 30_000 }
+const MAX_TOKEN_ANSWER = 128 * 1024
+
+function issueToken(small: SmallCalls, key: TokenKey, limitMs: number): Promise<IssuedToken> {
+  const call: TokenCall = async ({ method, url, headers, body }) => {
+    const facts: CallFacts = { op: 'get a token', registry: key.registry, method, url }
+    return await limited(facts, limitMs, async (signal) => {
+      const response = await exchange({
+        dispatcher: small.pools.pick('control', url),
+        facts,
+        headers: {
+          'user-agent': small.userAgent,
+          'accept-encoding': 'identity',
+          accept: 'application/json',
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body }),
+        signal,
+        ...small.lane,
+      })
+      const text = (await response.bytes(MAX_TOKEN_ANSWER)).toString('utf8')
+      const answer = { status: response.status, header: (name: string) => response.header(name), text }
+      const error = (complaint?: string) =>
+        answerError(facts, { ...answer, ...(complaint === undefined ? {} : { complaint }) }, small.clock.now())
+      return { ...answer, error }
+    })
+  }
+  const signal = new AbortController().signal
+  return withRetry(() => fetchToken(key, call, small.clock.now()), { policy: TOKEN_RETRY, signal, clock: small.clock })
+}
+
+async function limited<T>(facts: CallFacts, limitMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  const stop = () =>
+    controller.abort(
+      new AppError('REGISTRY_TIMEOUT', `${facts.op}: ${facts.url.host} did not answer within ${limitMs} ms`, {
+        op: facts.op,
+      }),
+    )
+  const timer = setTimeout(stop, limitMs)
+  try {
+    return await work(controller.signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}

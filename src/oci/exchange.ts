@@ -1,0 +1,125 @@
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { abortReason, throwIfAborted } from '../lib/abort.ts'
+import { AppError } from '../lib/errors.ts'
+import { type CallFacts, upstreamOf } from './errors.ts'
+import { networkError } from './network-errors.ts'
+import type { RegistryRequest, RegistryResponse } from './transport.ts'
+
+export interface Exchange {
+  dispatcher: Dispatcher
+  facts: CallFacts
+  headers: Record<string, string>
+  body?: RegistryRequest['body']
+  signal: AbortSignal
+  headersTimeoutMs: number
+  bodyTimeoutMs: number
+}
+
+/** One request and its answer, whatever the status. Throws only when there is no answer: REGISTRY_*, or the body source's own error. */
+export async function exchange(call: Exchange): Promise<RegistryResponse> {
+  const { facts, signal } = call
+  throwIfAborted(signal)
+  const source = watchSource(call.body)
+  try {
+    const answer = await call.dispatcher.request({
+      origin: facts.url.origin,
+      path: `${facts.url.pathname}${facts.url.search}`,
+      method: facts.method,
+      headers: call.headers,
+      // undici takes any async iterable; its types name only Node's streams.
+      body: (source.body ?? null) as Readable | Buffer | null,
+      signal,
+      headersTimeout: call.headersTimeoutMs,
+      bodyTimeout: call.bodyTimeoutMs,
+    })
+    return toResponse(facts, answer, signal)
+  } catch (error) {
+    if (signal.aborted) throw abortReason(signal)
+    if (source.failure) throw source.failure.error
+    throw networkError(facts, error)
+  }
+}
+
+/** Keeps the source's own failure apart: a copy reads from another registry, whose reset must not be blamed on this one. */
+function watchSource(body: RegistryRequest['body']): { body?: unknown; failure?: { error: unknown } } {
+  if (typeof body !== 'function') return { body }
+  const watched: { body?: unknown; failure?: { error: unknown } } = {}
+  watched.body = (async function* () {
+    try {
+      yield* body()
+    } catch (error) {
+      watched.failure = { error }
+      throw error
+    }
+  })()
+  return watched
+}
+
+function toResponse(facts: CallFacts, answer: Dispatcher.ResponseData, signal: AbortSignal): RegistryResponse {
+  const { body } = answer
+  const header = (name: string): string | undefined => {
+    const value = answer.headers[name.toLowerCase()]
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+  const bodyError = (error: unknown) => (signal.aborted ? abortReason(signal) : networkError(facts, error))
+  return {
+    status: answer.statusCode,
+    header,
+    url: facts.url,
+    body,
+    bodyError,
+    async bytes(limit) {
+      const declared = facts.method === 'HEAD' ? 0 : Number(header('content-length') ?? 0)
+      try {
+        const bytes = declared > limit ? undefined : await readUpTo(body, limit)
+        if (bytes === undefined) throw tooLong(facts, answer.statusCode, limit)
+        return bytes
+      } catch (error) {
+        body.on('error', () => {}).destroy()
+        throw bodyError(error)
+      }
+    },
+    async discard() {
+      // A body that breaks off while it is thrown away costs its connection and nothing else.
+      await body.dump({ limit: 128 * 1024 }).catch(() => {})
+    },
+  }
+}
+
+/** The whole body, or undefined when it is longer. */
+async function readUpTo(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > limit) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The first `limit` bytes as text, for an error; what breaks off gives what came. Closes the body. */
+export async function readStart(response: RegistryResponse, limit: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size >= limit) break
+    }
+  } catch {
+    // The status is the message; the text was a bonus.
+  }
+  response.body.on('error', () => {}).destroy()
+  return Buffer.concat(chunks).subarray(0, limit).toString('utf8')
+}
+
+function tooLong(facts: CallFacts, status: number, limit: number): AppError {
+  return new AppError(
+    'REGISTRY_PROTOCOL_VIOLATION',
+    `${facts.op}: the answer of ${facts.url.host} is longer than ${limit} bytes`,
+    { op: facts.op, upstream: { ...upstreamOf(facts), status } },
+  )
+}

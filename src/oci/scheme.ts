@@ -1,0 +1,81 @@
+import { untilAborted } from '../lib/abort.ts'
+import { createSingleFlight } from '../lib/single-flight.ts'
+import { errorCode, isTlsRefusal } from './network-errors.ts'
+import { isLoopback } from './network-address.ts'
+
+/** Where a registry's API is: `https://host[:port]`. */
+export interface Schemes {
+  /** https, except for loopback registries and those allowed to speak plain HTTP, which are asked once. */
+  base(registry: string, plainHttp: boolean, signal: AbortSignal): Promise<URL>
+  /** Asks again the next time: what listens there may have changed. */
+  forget(registry: string): void
+}
+
+/** The status of an answer of any kind from the URL; rejects with the network's error. */
+type Probe = (url: URL) => Promise<number>
+
+export function createSchemes(probe: Probe): Schemes {
+  const learnt = new Map<string, URL>()
+  const flights = createSingleFlight<URL>()
+
+  const learn = async (host: string): Promise<URL> => {
+    const base = (await speaksTls(probe, host)) ? new URL(`https://${host}`) : new URL(`http://${host}`)
+    learnt.set(host, base)
+    return base
+  }
+
+  return {
+    async base(registry, plainHttp, signal) {
+      const host = apiHost(registry)
+      const secure = new URL(`https://${host}`)
+      if (!plainHttp && !isLoopback(secure.hostname)) return secure
+      return (
+        learnt.get(host) ??
+        untilAborted(
+          flights.run(host, () => learn(host)),
+          signal,
+        )
+      )
+    },
+    forget(registry) {
+      learnt.delete(apiHost(registry))
+    },
+  }
+}
+
+/**
+ * zarf's rule: any answer over https wins, else plain HTTP when that answers. A certificate that does not hold or a TLS
+ * alert is an answer too: such a port speaks TLS, and credentials must not go there in clear.
+ */
+async function speaksTls(probe: Probe, host: string): Promise<boolean> {
+  try {
+    await probe(new URL(`https://${host}/v2/`))
+    return true
+  } catch (error) {
+    const code = errorCode(error)
+    if (isTlsRefusal(code)) return true
+    if (NOBODY_THERE.has(code ?? '')) throw error
+    const status = await probe(new URL(`http://${host}/v2/`)).catch(() => undefined)
+    // 400 is what Go's and nginx's TLS ports answer to plain HTTP.
+    if (status === undefined || status === 400) throw error
+    return false
+  }
+}
+
+/** The other scheme would meet the same. */
+const NOBODY_THERE = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
+])
+
+const HUB_NAMES = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'])
+
+/** Docker Hub's API answers under another name than its references use. */
+export function apiHost(registry: string): string {
+  return HUB_NAMES.has(registry) ? 'registry-1.docker.io' : registry
+}
