@@ -1,0 +1,174 @@
+import { availableParallelism, homedir } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
+import { type Static, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { AppError } from '../lib/errors.ts'
+import { isLoopback, parseListen } from './listen.ts'
+import { type Env, readSecret } from './secrets.ts'
+
+/** Memory of a job in flight: `options.concurrency` layers x about 2 MiB of buffers, so 6 x 2 MiB by default. */
+const JOBS_PER_WORKER = 4
+const MAX_DEFAULT_WORKERS = 4
+
+/** Every setting, as the environment writes it. README and docs/operations.md list the same. */
+export const Environment = Type.Object({
+  LAYERD_LISTEN: Type.String({ default: '127.0.0.1:8420', description: 'host:port or [address]:port of the API.' }),
+  LAYERD_PUBLIC_URL: Type.Optional(Type.String({ description: 'What the API is called from outside.' })),
+  LAYERD_DATA_DIR: Type.Optional(Type.String({ description: 'Store, uploads, packages, the private Redis.' })),
+  LAYERD_REDIS_URL: Type.Optional(Type.String({ description: 'redis:// or rediss://; without it an own Redis runs.' })),
+  LAYERD_REDIS_PREFIX: Type.String({
+    default: 'layerd',
+    pattern: '^[A-Za-z0-9_.-]{1,64}$',
+    description: 'Hash tag of all keys: letters, digits, _ . -',
+  }),
+  LAYERD_REDIS_SERVER: Type.Optional(Type.String({ description: 'Program of the own Redis.' })),
+  LAYERD_SECRET_KEY_FILE: Type.Optional(Type.String({ description: '32 bytes as base64; made when missing.' })),
+  LAYERD_STORE_MAX_BYTES: Type.Optional(Type.Integer({ minimum: 1, description: 'Bytes that the store may take.' })),
+  LAYERD_FILE_ROOTS: Type.Optional(Type.String({ description: 'Absolute folders, separated by colons.' })),
+  LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
+  LAYERD_WORKERS: Type.Integer({
+    default: Math.min(availableParallelism(), MAX_DEFAULT_WORKERS),
+    minimum: 0,
+    maximum: 256,
+    description: 'Worker processes of the all-in-one role.',
+  }),
+  LAYERD_JOBS_PER_WORKER: Type.Integer({
+    default: JOBS_PER_WORKER,
+    minimum: 1,
+    maximum: 256,
+    description: 'Jobs at once in a worker process.',
+  }),
+  LAYERD_REGISTRY_JOBS: Type.Integer({
+    default: 8,
+    minimum: 1,
+    maximum: 1024,
+    description: 'Jobs at once per registry host, over all workers.',
+  }),
+  LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
+  LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+  LAYERD_URL: Type.String({ default: 'http://127.0.0.1:8420', description: 'The API, for the command line.' }),
+  LAYERD_TOKEN: Type.Optional(Type.String({ description: 'A bearer token, for the command line.' })),
+})
+type Environment = Static<typeof Environment>
+type Name = keyof Environment
+
+/** Settings that may hold a secret, so that their file is taken too. */
+const SECRETS: ReadonlySet<Name> = new Set<Name>(['LAYERD_REDIS_URL', 'LAYERD_TOKEN'])
+
+export type Config = Readonly<ReturnType<typeof derive>>
+
+/** Reads the settings. Throws CONFIG_INVALID, which names the variable and says what is wrong with it. */
+export function loadConfig(env: Env): Config {
+  const raw: Record<string, unknown> = {}
+  for (const name of Object.keys(Environment.properties) as Name[]) {
+    const text = SECRETS.has(name) ? readSecret(env, name) : env[name] || undefined
+    if (text === undefined) continue
+    raw[name] = shapeOf(name).type === 'integer' && /^\d{1,15}$/.test(text) ? Number(text) : text
+  }
+  const settings = Value.Default(Environment, raw) as Environment
+  const [error] = Value.Errors(Environment, settings)
+  if (error) {
+    const name = error.instancePath.slice(1) as Name
+    throw invalid(name, settings[name], expectation(name))
+  }
+  return Object.freeze(derive(settings, env))
+}
+
+/** Without tokens only this machine may reach the API. Throws CONFIG_INVALID. For the roles that listen. */
+export function requireSafeListen({ listen, tokensFile }: Config): void {
+  if (isLoopback(listen) || tokensFile !== undefined) return
+  throw new AppError(
+    'CONFIG_INVALID',
+    `LAYERD_LISTEN: ${listen.host} can be reached from other machines, and LAYERD_TOKENS_FILE is not set`,
+    { hint: 'Set LAYERD_TOKENS_FILE, or listen on 127.0.0.1.' },
+  )
+}
+
+function derive(settings: Environment, env: Env) {
+  const dataDir = resolve(settings.LAYERD_DATA_DIR ?? join(dataHome(env), 'layerd'))
+  const roots = settings.LAYERD_FILE_ROOTS
+  return {
+    listen: checked('LAYERD_LISTEN', settings.LAYERD_LISTEN, parseListen, 'host:port or [address]:port'),
+    publicUrl: optionalUrl('LAYERD_PUBLIC_URL', settings.LAYERD_PUBLIC_URL, ['http:', 'https:']),
+    dataDir,
+    redisUrl: optionalUrl('LAYERD_REDIS_URL', settings.LAYERD_REDIS_URL, ['redis:', 'rediss:']),
+    redisPrefix: settings.LAYERD_REDIS_PREFIX,
+    redisServer: settings.LAYERD_REDIS_SERVER,
+    secretKeyFile: resolve(settings.LAYERD_SECRET_KEY_FILE ?? join(dataDir, 'secret.key')),
+    storeMaxBytes: settings.LAYERD_STORE_MAX_BYTES,
+    fileRoots: Object.freeze(roots === undefined ? [join(dataDir, 'packages')] : parseRoots(roots)),
+    tokensFile: settings.LAYERD_TOKENS_FILE,
+    workers: settings.LAYERD_WORKERS,
+    jobsPerWorker: settings.LAYERD_JOBS_PER_WORKER,
+    registryJobs: settings.LAYERD_REGISTRY_JOBS,
+    plainHttpRegistries: Object.freeze(list(settings.LAYERD_PLAIN_HTTP_REGISTRIES, ',').map(checkRegistry)),
+    logLevel: settings.LAYERD_LOG_LEVEL,
+    /** For the command line. */
+    url: optionalUrl('LAYERD_URL', settings.LAYERD_URL, ['http:', 'https:']) ?? '',
+    token: settings.LAYERD_TOKEN,
+  }
+}
+
+/** Source: XDG Base Directory Specification, where a relative path is to be ignored. */
+function dataHome(env: Env): string {
+  const home = env['XDG_DATA_HOME']
+  return home && isAbsolute(home) ? home : join(env['HOME'] || homedir(), '.local', 'share')
+}
+
+function parseRoots(text: string): string[] {
+  return list(text, ':').map((root) => {
+    if (!isAbsolute(root)) throw invalid('LAYERD_FILE_ROOTS', root, 'each folder must be an absolute path')
+    return resolve(root)
+  })
+}
+
+function checkRegistry(text: string): string {
+  if (/^[A-Za-z0-9.-]+(?::\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](?::\d{1,5})?$/.test(text)) return text.toLowerCase()
+  throw invalid('LAYERD_PLAIN_HTTP_REGISTRIES', text, 'each entry must be host or host:port, without a scheme')
+}
+
+function list(text: string, separator: string): string[] {
+  return text
+    .split(separator)
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+function checked<T>(name: Name, text: string, parse: (text: string) => T | undefined, expected: string): T {
+  const value = parse(text)
+  if (value === undefined) throw invalid(name, text, `must be ${expected}`)
+  return value
+}
+
+function optionalUrl(name: Name, text: string | undefined, protocols: readonly string[]): string | undefined {
+  if (text === undefined) return undefined
+  const expected = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`
+  if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol)) throw invalid(name, text, expected)
+  return text
+}
+
+interface Shape {
+  type?: string
+  enum?: readonly string[]
+  minimum?: number
+  maximum?: number
+  description?: string
+}
+
+function shapeOf(name: Name): Shape {
+  return Environment.properties[name]
+}
+
+/** What the schema wants, in words. */
+function expectation(name: Name): string {
+  const shape = shapeOf(name)
+  if (shape.enum) return `must be one of ${shape.enum.join(', ')}`
+  if (shape.type !== 'integer') return `must be: ${shape.description}`
+  return `must be a whole number, ${shape.minimum}${shape.maximum === undefined ? ' or more' : ` to ${shape.maximum}`}`
+}
+
+function invalid(name: Name, value: unknown, expected: string): AppError {
+  // A URL with a password, or a token, must not come back in a log line.
+  const shown = SECRETS.has(name) ? '' : ` is "${String(value).slice(0, 200)}"`
+  return new AppError('CONFIG_INVALID', `${name}${shown}: ${expected}`, { details: { setting: name } })
+}

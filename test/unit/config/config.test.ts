@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { loadConfig, requireSafeListen } from '../../../src/config/config.ts'
+import { isLoopback, listenUrl, parseListen } from '../../../src/config/listen.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+
+const HOME = { HOME: '/home/somebody' }
+
+test('without any setting every default holds', () => {
+  const { workers, ...config } = loadConfig(HOME)
+  assert.ok(workers >= 1 && workers <= 4)
+  assert.deepEqual(config, {
+    listen: { host: '127.0.0.1', port: 8420 },
+    publicUrl: undefined,
+    dataDir: '/home/somebody/.local/share/layerd',
+    redisUrl: undefined,
+    redisPrefix: 'layerd',
+    redisServer: undefined,
+    secretKeyFile: '/home/somebody/.local/share/layerd/secret.key',
+    storeMaxBytes: undefined,
+    fileRoots: ['/home/somebody/.local/share/layerd/packages'],
+    tokensFile: undefined,
+    jobsPerWorker: 4,
+    registryJobs: 8,
+    plainHttpRegistries: [],
+    logLevel: 'info',
+    url: 'http://127.0.0.1:8420',
+    token: undefined,
+  })
+})
+
+test('the configuration cannot be changed', () => {
+  const config = loadConfig(HOME)
+  assert.ok(Object.isFrozen(config) && Object.isFrozen(config.fileRoots))
+})
+
+test('the data directory follows XDG_DATA_HOME when that is absolute', () => {
+  assert.equal(loadConfig({ ...HOME, XDG_DATA_HOME: '/data' }).dataDir, '/data/layerd')
+  assert.equal(loadConfig({ ...HOME, XDG_DATA_HOME: 'data' }).dataDir, '/home/somebody/.local/share/layerd')
+})
+
+test('lists are split, trimmed and brought into one form', () => {
+  const config = loadConfig({
+    ...HOME,
+    LAYERD_FILE_ROOTS: '/a/: /b/../c ::',
+    LAYERD_PLAIN_HTTP_REGISTRIES: ' Registry:5000, 10.0.0.1 ,[::1]:5000,',
+  })
+  assert.deepEqual(config.fileRoots, ['/a', '/c'])
+  assert.deepEqual(config.plainHttpRegistries, ['registry:5000', '10.0.0.1', '[::1]:5000'])
+})
+
+test('an empty variable counts as not set', () => {
+  const config = loadConfig({ ...HOME, LAYERD_JOBS_PER_WORKER: '', LAYERD_REDIS_URL: '' })
+  assert.equal(config.jobsPerWorker, 4)
+  assert.equal(config.redisUrl, undefined)
+})
+
+test('no worker processes is a valid choice', () => {
+  assert.equal(loadConfig({ ...HOME, LAYERD_WORKERS: '0' }).workers, 0)
+})
+
+const WRONG: ReadonlyArray<readonly [name: string, value: string, said: RegExp]> = [
+  ['LAYERD_WORKERS', 'many', /is "many": must be a whole number, 0 to 256/],
+  ['LAYERD_WORKERS', '-1', /is "-1": must be a whole number, 0 to 256/],
+  ['LAYERD_WORKERS', '2.5', /is "2.5": must be a whole number/],
+  ['LAYERD_JOBS_PER_WORKER', '0', /is "0": must be a whole number, 1 to 256/],
+  ['LAYERD_REGISTRY_JOBS', '1e3', /is "1e3": must be a whole number/],
+  ['LAYERD_STORE_MAX_BYTES', '10GB', /is "10GB": must be a whole number, 1 or more/],
+  ['LAYERD_LOG_LEVEL', 'loud', /is "loud": must be one of trace, debug, info/],
+  ['LAYERD_LISTEN', '8420', /is "8420": must be host:port or \[address\]:port/],
+  ['LAYERD_LISTEN', 'localhost:99999', /must be host:port/],
+  ['LAYERD_PUBLIC_URL', 'layerd.example', /must be a URL that begins with http:\/\/ or https:\/\//],
+  ['LAYERD_REDIS_PREFIX', 'a{b}', /is "a\{b\}": must be: Hash tag/],
+  ['LAYERD_FILE_ROOTS', '/a:b', /is "b": each folder must be an absolute path/],
+  ['LAYERD_PLAIN_HTTP_REGISTRIES', 'http://a', /is "http:\/\/a": each entry must be host or host:port/],
+]
+
+for (const [name, value, said] of WRONG) {
+  test(`${name}=${value} is refused with its name and what is wrong`, () => {
+    assert.throws(
+      () => loadConfig({ ...HOME, [name]: value }),
+      (error: Error & { code: string }) => {
+        assert.equal(error.code, 'CONFIG_INVALID')
+        assert.ok(error.message.startsWith(name), error.message)
+        assert.match(error.message, said)
+        return true
+      },
+    )
+  })
+}
+
+test('a refused Redis URL is not repeated, for it may hold a password', () => {
+  assert.throws(
+    () => loadConfig({ ...HOME, LAYERD_REDIS_URL: 'http://user:geheim@host' }),
+    (error: Error) => /LAYERD_REDIS_URL: must be/.test(error.message) && !error.message.includes('geheim'),
+  )
+})
+
+test('a secret comes from the file that NAME_FILE names', async (t) => {
+  const file = join(await tempDir(t), 'url')
+  await writeFile(file, 'rediss://:secret@redis:6379/1\n')
+  assert.equal(loadConfig({ ...HOME, LAYERD_REDIS_URL_FILE: file }).redisUrl, 'rediss://:secret@redis:6379/1')
+})
+
+test('NAME and NAME_FILE together are refused, and so is a file that is not there', () => {
+  const env = { ...HOME, LAYERD_TOKEN: 'a', LAYERD_TOKEN_FILE: '/nowhere/token' }
+  assert.throws(() => loadConfig(env), /LAYERD_TOKEN and LAYERD_TOKEN_FILE are both set/)
+  assert.throws(
+    () => loadConfig({ ...env, LAYERD_TOKEN: '' }),
+    /LAYERD_TOKEN_FILE: \/nowhere\/token cannot be read \(ENOENT\)/,
+  )
+})
+
+test('another address than loopback needs a token file', () => {
+  const open = { ...HOME, LAYERD_LISTEN: '0.0.0.0:8420' }
+  assert.throws(() => requireSafeListen(loadConfig(open)), /LAYERD_LISTEN: 0\.0\.0\.0 .* LAYERD_TOKENS_FILE is not set/)
+  requireSafeListen(loadConfig({ ...open, LAYERD_TOKENS_FILE: '/etc/layerd/tokens' }))
+  for (const listen of ['127.0.0.1:0', '127.9.9.9:1', 'localhost:1', '[::1]:1']) {
+    requireSafeListen(loadConfig({ ...HOME, LAYERD_LISTEN: listen }))
+  }
+})
+
+test('listen addresses: what parses, what is loopback, and their URL', () => {
+  assert.deepEqual(parseListen('[::1]:0'), { host: '::1', port: 0 })
+  assert.deepEqual(parseListen('localhost:80'), { host: 'localhost', port: 80 })
+  for (const text of ['', ':80', '::1:80', '[::1]', '[127.0.0.1]:80', 'a:b', 'a:80/x', 'http://a:80']) {
+    assert.equal(parseListen(text), undefined, text)
+  }
+  assert.equal(isLoopback({ host: '127.example.com', port: 1 }), false)
+  assert.equal(listenUrl({ host: '::1', port: 0 }, 4000), 'http://[::1]:4000')
+  assert.equal(listenUrl({ host: '0.0.0.0', port: 0 }, 4000), 'http://127.0.0.1:4000')
+})
