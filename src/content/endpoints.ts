@@ -13,6 +13,8 @@ export interface OpenOptions {
   /** First byte wanted, default 0; never the blob's size. */
   offset?: number
   signal: AbortSignal
+  /** Told of each wait before the source goes on after a passing fault. Sources that cannot have one never call it. */
+  onRetry?: (error: AppError, attempt: number, retryAt: number) => void
 }
 
 /** A factory of streams, so that every retry can reopen the blob, also from an offset. Bytes are not verified here. */
