@@ -9,6 +9,19 @@ import type {
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { RawManifest } from '../content/manifest.ts'
+import type { UploadSessionStore } from '../content/checkpoint.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { type Logger, silentLogger } from '../lib/logger.ts'
+import type { RetryPolicy } from '../lib/retry.ts'
+import { pushBlob } from './blob-push.ts'
+import { openBlob } from './blob-stream.ts'
+import { blobExists, mountBlob, statBlob } from './blobs.ts'
+import type { CredentialProvider } from './credentials/provider.ts'
+import { getManifest, headManifest, putManifest } from './manifests.ts'
+import { createLearnedFacts, type LearnedFacts, rememberSpent, type RepositoryContext } from './repository-context.ts'
+import { createSessionPool } from './session-pool.ts'
+import { listTags } from './tags.ts'
+import type { RegistryConnections, RegistryTransport } from './transport.ts'
 
 interface CallOptions {
   signal: AbortSignal
@@ -43,4 +56,103 @@ export interface Repository extends ContentSource, ContentSink {
   putManifest(reference: string, manifest: RawManifest, options: CallOptions): Promise<void>
   /** All tags. Duties L1, L2. */
   tags(options: CallOptions): Promise<readonly string[]>
+}
+
+/** For blob bodies. Source: oci-client.md Y2; a try that moved bytes gives the whole budget back. */
+const BLOB_RETRY: RetryPolicy = { attempts: 6, baseMs: 500, maxMs: 30_000, maxRetryAfterMs: 600_000 }
+const COMMIT_WAIT_MS = 120_000
+
+export interface RepositoryOptions {
+  /** Keeps half-sent uploads beyond this process. Without it a cut upload goes on only within one push. */
+  sessions?: UploadSessionStore
+  logger?: Logger
+  clock?: Clock
+  /** For blob bodies. Default 6 tries without progress, 0.5 s doubling to 30 s. */
+  retry?: RetryPolicy
+  /** How long a blob is looked for after a proxy gave up on its commit, ms. Default 2 minutes. */
+  commitWaitMs?: number
+}
+
+export function createRepository(
+  options: RepositoryOptions & { transport: RegistryTransport; repository: string; learned?: LearnedFacts },
+): Repository {
+  const { transport, repository } = options
+  const context: RepositoryContext = {
+    ...rememberSpent(transport),
+    repository,
+    learned: options.learned ?? createLearnedFacts(),
+    sessions: options.sessions,
+    logger: options.logger ?? silentLogger,
+    clock: options.clock ?? systemClock,
+    retry: options.retry ?? BLOB_RETRY,
+    commitWaitMs: options.commitWaitMs ?? COMMIT_WAIT_MS,
+  }
+  const pool = createSessionPool(context)
+  return {
+    registry: transport.registry,
+    repository,
+    preparePush: (call) => pool.prepare(call),
+    releasePush: () => pool.release(),
+    stat: (digest, call) => statBlob(context, digest, call),
+    exists: (descriptor, call) => blobExists(context, descriptor, call),
+    open: (descriptor, call) => openBlob(context, descriptor, call),
+    push: (descriptor, open, call) => pushBlob(context, pool, { descriptor, open }, call),
+    mount: (descriptor, from, call) => mountBlob(context, pool, { descriptor, from }, call),
+    getManifest: (reference, call) => getManifest(context, reference, call),
+    headManifest: (reference, call) => headManifest(context, reference, call),
+    putManifest: (reference, manifest, call) => putManifest(context, reference, manifest, call),
+    tags: (call) => listTags(context, call),
+  }
+}
+
+export interface RegistryClientOptions extends RepositoryOptions {
+  connections: RegistryConnections
+  credentials: CredentialProvider
+  /** Whether a registry (`host[:port]`) is spoken to over plain HTTP. */
+  plainHttp: (registry: string) => boolean
+  signal: AbortSignal
+}
+
+/** Registries as one caller sees them: its credentials, looked up once per registry. */
+export interface RegistryClient {
+  /** Throws CREDENTIALS_INVALID where a credential file is broken. */
+  repository(registry: string, repository: string): Promise<Repository>
+}
+
+export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+  const { connections, credentials, plainHttp, signal, ...rest } = options
+  const transports = new Map<string, Promise<RegistryTransport>>()
+  const connect = async (registry: string): Promise<RegistryTransport> =>
+    connections.transport(registry, {
+      credential: await credentials.credential(registry, signal),
+      plainHttp: plainHttp(registry),
+    })
+  return {
+    async repository(registry, repository) {
+      const transport = transports.get(registry) ?? connect(registry)
+      transports.set(registry, transport)
+      try {
+        return createRepository({
+          ...rest,
+          transport: await transport,
+          repository,
+          learned: learnedOf(connections, registry),
+        })
+      } catch (error) {
+        transports.delete(registry)
+        throw error
+      }
+    },
+  }
+}
+
+/** What was learnt of a registry lives as long as the connections that all callers of the process share. */
+const learnt = new WeakMap<RegistryConnections, Map<string, LearnedFacts>>()
+
+function learnedOf(connections: RegistryConnections, registry: string): LearnedFacts {
+  const known = learnt.get(connections) ?? new Map<string, LearnedFacts>()
+  learnt.set(connections, known)
+  const facts = known.get(registry) ?? createLearnedFacts()
+  known.set(registry, facts)
+  return facts
 }

@@ -1,0 +1,138 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { BlobOpener, PushEvent, PushOptions } from '../content/endpoints.ts'
+import { throwIfAborted } from '../lib/abort.ts'
+import { isAppError, toAppError } from '../lib/errors.ts'
+import { withRetry } from '../lib/retry.ts'
+import { statBlob } from './blobs.ts'
+import { commitBlob } from './blob-commit.ts'
+import { sendBytes } from './blob-send.ts'
+import { createPushBody } from './push-body.ts'
+import { advance, type BlobPush } from './push-state.ts'
+import { placeName, type RepositoryContext } from './repository-context.ts'
+import type { SessionPool } from './session-pool.ts'
+import { postWhole } from './single-post.ts'
+import { sessionStatus } from './upload-requests.ts'
+
+/** Further tries are free as long as each moved this much. */
+const PROGRESS_STEP = 1024 * 1024
+
+/**
+ * Pushes one blob: small ones in one request where the registry takes it, up to 8 MiB as POST and PUT, larger ones as
+ * POST, one streamed PATCH and an empty PUT (what `docker push` sends, so every registry knows it). After a cut it goes
+ * on where the registry says it stands. Source: OCI distribution-spec v1.1.1 "Pushing blobs".
+ */
+export async function pushBlob(
+  context: RepositoryContext,
+  pool: SessionPool,
+  blob: { descriptor: Descriptor; open: BlobOpener },
+  options: PushOptions,
+): Promise<void> {
+  const push = createPush(context, pool, blob, options)
+  let furthest = 0
+  try {
+    await withRetry(() => runToEnd(push), {
+      policy: (error) => (context.isSpent(error) ? { ...context.retry, attempts: 1 } : context.retry),
+      signal: options.signal,
+      clock: context.clock,
+      progress: () => {
+        if (push.session.at === 'open') furthest = Math.max(furthest, push.session.offset)
+        return Math.floor(furthest / PROGRESS_STEP)
+      },
+      onRetry: (error, attempt, retryAt) => push.emit({ type: 'retrying', error, attempt, retryAt }),
+    })
+  } catch (error) {
+    await abandon(push, error)
+    throw error
+  }
+}
+
+function createPush(
+  context: RepositoryContext,
+  pool: SessionPool,
+  blob: { descriptor: Descriptor; open: BlobOpener },
+  options: PushOptions,
+): BlobPush {
+  const emit = (event: PushEvent): void => options.onEvent?.(event)
+  return {
+    context,
+    pool,
+    emit,
+    descriptor: blob.descriptor,
+    body: createPushBody(blob.descriptor, blob.open, { signal: options.signal, verify: options.verify, emit }),
+    call: {
+      signal: options.signal,
+      onRetry: (error, attempt, retryAt) => emit({ type: 'retrying', error: toAppError(error), attempt, retryAt }),
+    },
+    key: { registry: context.transport.registry, repository: context.repository, digest: blob.descriptor.digest },
+    session: { at: 'idle' },
+    startedAt: 0,
+    commitFailure: undefined,
+    digestRefused: false,
+  }
+}
+
+/** Steps through the session's states until the registry has the blob or a step fails. */
+async function runToEnd(push: BlobPush): Promise<void> {
+  while (push.session.at !== 'done') {
+    throwIfAborted(push.call.signal)
+    await step(push)
+  }
+  await push.context.sessions?.clear(push.key)
+}
+
+async function step(push: BlobPush): Promise<void> {
+  const { session } = push
+  switch (session.at) {
+    case 'idle':
+      return begin(push)
+    case 'open':
+      if (session.sent > session.offset) return askWhereItStands(push, session.location)
+      return sendBytes(push, session)
+    case 'committing':
+      return commitBlob(push, session)
+    case 'lost':
+      return startAgain(push, session.reason)
+    case 'done':
+      return undefined
+  }
+}
+
+async function begin(push: BlobPush): Promise<void> {
+  const saved = push.startedAt === 0 ? await push.context.sessions?.load(push.key) : undefined
+  push.startedAt = push.context.clock.now()
+  if (saved && saved.size === push.descriptor.size && URL.canParse(saved.location)) {
+    push.startedAt = saved.startedAt
+    return advance(push, { type: 'restored', location: new URL(saved.location), offset: saved.offset })
+  }
+  if (await postWhole(push)) return undefined
+  return advance(push, { type: 'opened', location: await push.pool.take(push.call) })
+}
+
+async function askWhereItStands(push: BlobPush, location: URL): Promise<void> {
+  const status = await sessionStatus(push.context, location, push.call)
+  return advance(push, status.alive ? { ...status, type: 'stands' } : { type: 'gone', reason: status.reason })
+}
+
+/** The session may be gone because the blob was committed and the answer got lost. */
+async function startAgain(push: BlobPush, reason: string): Promise<void> {
+  if (await statBlob(push.context, push.descriptor.digest, push.call)) return advance(push, { type: 'committed' })
+  const { digest } = push.descriptor
+  push.context.logger.info({ digest, repository: placeName(push.context), reason }, 'upload starts again')
+  return advance(push, { type: 'restart' })
+}
+
+/**
+ * Leaves no session behind, unless another run may go on with it: one that took over, or this job's next one after a
+ * passing fault or a shutdown.
+ */
+async function abandon(push: BlobPush, error: unknown): Promise<void> {
+  const { session } = push
+  if (session.at !== 'open' && session.at !== 'committing') return
+  const reason: unknown = push.call.signal.aborted ? push.call.signal.reason : error
+  const code = isAppError(reason) ? reason.code : undefined
+  if (code === 'JOB_FENCED') return
+  const goesOn = isAppError(reason) && reason.retry !== 'permanent' && code !== 'JOB_CANCELED'
+  if (goesOn && push.context.sessions) return
+  push.pool.giveUp(session.location)
+  await push.context.sessions?.clear(push.key)
+}

@@ -1,0 +1,165 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { ByteStream, OpenOptions } from '../content/endpoints.ts'
+import { skipBytes } from '../content/streams.ts'
+import { throwIfAborted } from '../lib/abort.ts'
+import { AppError, toAppError } from '../lib/errors.ts'
+import { retryDelayMs, withRetry } from '../lib/retry.ts'
+import { lengthOf, refuseWebPage } from './blobs.ts'
+import { blobPath, placeName, pullScope, type RepositoryContext } from './repository-context.ts'
+import type { RegistryRequest, RegistryResponse } from './transport.ts'
+
+/** Reconnects are free as long as each moved this much. */
+const PROGRESS_STEP = 1024 * 1024
+
+interface Fetch {
+  readonly context: RepositoryContext
+  readonly descriptor: Descriptor
+  readonly options: OpenOptions
+}
+
+interface Opened {
+  readonly response: RegistryResponse
+  /** Bytes that come before the wanted ones. */
+  readonly skip: number
+}
+
+/**
+ * Opens a blob from an offset. A stream that breaks off goes on from where it stands, by asking the registry again: an
+ * address in its storage that it once sent us to has run out by then. Bytes are not verified here.
+ * Source: OCI distribution-spec v1.1.1 "Pulling blobs" (Range).
+ */
+export async function openBlob(
+  context: RepositoryContext,
+  descriptor: Descriptor,
+  options: OpenOptions,
+): Promise<ByteStream> {
+  const fetch: Fetch = { context, descriptor, options }
+  const { offset = 0 } = options
+  // docker-registry 2.8 answers a range that begins at the end with a full Content-Length and no body, and hangs.
+  if (offset >= descriptor.size && offset > 0) return nothing()
+  return read(fetch, offset, await openAt(fetch, offset))
+}
+
+async function* nothing(): ByteStream {}
+
+async function* read(fetch: Fetch, offset: number, first: Opened): ByteStream {
+  const { context, descriptor, options } = fetch
+  let opened = first
+  let position = offset
+  for (let failures = 0; ; ) {
+    const before = position
+    let error: AppError
+    try {
+      for await (const chunk of skipBytes(opened.response.body as AsyncIterable<Buffer>, opened.skip)) {
+        position += chunk.length
+        yield chunk
+      }
+      if (position >= descriptor.size) return
+      error = endedEarly(fetch, position)
+    } catch (thrown) {
+      error = toAppError(opened.response.bodyError(thrown))
+    }
+    throwIfAborted(options.signal)
+    failures = position - before >= PROGRESS_STEP ? 1 : failures + 1
+    const delay = retryDelayMs(error, failures, context.retry, Math.random())
+    if (delay === undefined) throw error
+    options.onRetry?.(error, failures, context.clock.now() + delay)
+    await context.clock.sleep(delay, options.signal)
+    opened = await openAt(fetch, position)
+  }
+}
+
+function openAt(fetch: Fetch, offset: number): Promise<Opened> {
+  const { context, options } = fetch
+  return withRetry(() => request(fetch, offset), {
+    policy: context.retry,
+    signal: options.signal,
+    clock: context.clock,
+    ...(options.onRetry ? { onRetry: options.onRetry } : {}),
+  })
+}
+
+async function request(fetch: Fetch, offset: number): Promise<Opened> {
+  const { context, descriptor } = fetch
+  const ranged = await get(fetch, offset)
+  if (ranged.response.status === 416) {
+    await ranged.response.discard()
+    // The registry does not know the offset that its own size allows: the whole blob decides, once.
+    return accept(fetch, await get(fetch, 0), offset)
+  }
+  if (ranged.response.status === 404) {
+    const error = toAppError(await context.transport.error(ranged.request, ranged.response))
+    throw new AppError('BLOB_NOT_FOUND', `${placeName(context)} does not have the blob ${descriptor.digest}`, {
+      op: 'fetch blob',
+      details: { digest: descriptor.digest },
+      ...(error.upstream ? { upstream: error.upstream } : {}),
+      cause: error,
+    })
+  }
+  return accept(fetch, ranged, offset)
+}
+
+interface Got {
+  readonly request: RegistryRequest
+  readonly response: RegistryResponse
+}
+
+async function get(fetch: Fetch, offset: number): Promise<Got> {
+  const { context, descriptor, options } = fetch
+  const request: RegistryRequest = {
+    method: 'GET',
+    target: blobPath(context, descriptor.digest),
+    headers: { accept: '*/*', ...(offset > 0 ? { range: `bytes=${offset}-` } : {}) },
+    scopes: pullScope(context),
+    lane: 'bulk',
+    op: 'fetch blob',
+    signal: options.signal,
+  }
+  return { request, response: await context.transport.send(request) }
+}
+
+/** 206 must be exactly what was asked for; 200 is the whole blob, whose head is thrown away. */
+async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
+  const { context, descriptor } = fetch
+  const { request, response } = got
+  await refuseWebPage(context, request, response)
+  if (response.status === 200) {
+    const length = lengthOf(response.header('content-length'))
+    if (length !== null && length !== descriptor.size) throw wrongSize(fetch, response, length)
+    return { response, skip: offset }
+  }
+  const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.header('content-range') ?? '') ?? []
+  if (total !== undefined && total !== '*' && Number(total) !== descriptor.size) {
+    throw wrongSize(fetch, response, Number(total))
+  }
+  if (response.status === 206 && Number(start) === offset && Number(end) === descriptor.size - 1) {
+    return { response, skip: 0 }
+  }
+  const range = response.header('content-range') ?? 'no Content-Range'
+  response.body.destroy()
+  throw new AppError(
+    'REGISTRY_PROTOCOL_VIOLATION',
+    `${placeName(context)} answered ${response.status} with ${range} to a request for ${descriptor.digest} from byte ${offset} on`,
+    { op: 'fetch blob', details: { digest: descriptor.digest, offset } },
+  )
+}
+
+function wrongSize(fetch: Fetch, response: RegistryResponse, found: number): AppError {
+  const { context, descriptor } = fetch
+  response.body.destroy()
+  return new AppError(
+    'SIZE_MISMATCH',
+    `${placeName(context)} holds ${descriptor.digest} with ${found} bytes, expected ${descriptor.size}`,
+    { op: 'fetch blob', details: { digest: descriptor.digest, expected: descriptor.size, found } },
+  )
+}
+
+/** A close in good order before the last byte: zot ends every answer after 60 s that way. */
+function endedEarly(fetch: Fetch, position: number): AppError {
+  const { context, descriptor } = fetch
+  return new AppError(
+    'REGISTRY_CONNECTION_LOST',
+    `${placeName(context)} ended ${descriptor.digest} after ${position} of ${descriptor.size} bytes`,
+    { op: 'fetch blob', details: { digest: descriptor.digest, offset: position } },
+  )
+}

@@ -1,0 +1,51 @@
+import type { UploadKey } from '../content/checkpoint.ts'
+import type { Descriptor } from '../content/descriptor.ts'
+import type { PushEvent } from '../content/endpoints.ts'
+import type { AppError } from '../lib/errors.ts'
+import { statBlob } from './blobs.ts'
+import type { PushBody } from './push-body.ts'
+import type { RepositoryContext } from './repository-context.ts'
+import type { SessionPool } from './session-pool.ts'
+import { type CallOptions, uploadLost } from './upload-requests.ts'
+import { next, type UploadEvent, type UploadSession } from './upload-session.ts'
+
+/** One blob on its way up. */
+export interface BlobPush {
+  readonly context: RepositoryContext
+  readonly pool: SessionPool
+  readonly descriptor: Descriptor
+  readonly body: PushBody
+  readonly call: CallOptions
+  readonly key: UploadKey
+  readonly emit: (event: PushEvent) => void
+  session: UploadSession
+  /** When the session was opened, ms since the epoch; 0 before the first one. */
+  startedAt: number
+  /** Why the last commit got no usable answer. */
+  commitFailure: AppError | undefined
+  /** The registry has found the digest wrong once. */
+  digestRefused: boolean
+}
+
+/** Moves the machine on and saves what another process would need. */
+export async function advance(push: BlobPush, event: UploadEvent): Promise<void> {
+  push.session = next(push.session, event, push.descriptor.size)
+  const { sessions } = push.context
+  if (!sessions) return
+  if (push.session.at === 'lost') return sessions.clear(push.key)
+  const acknowledged = event.type === 'opened' || event.type === 'accepted' || event.type === 'stands'
+  if (push.session.at !== 'open' || !acknowledged) return undefined
+  return sessions.save(push.key, {
+    location: push.session.location.href,
+    offset: push.session.offset,
+    size: push.descriptor.size,
+    startedAt: push.startedAt,
+  })
+}
+
+/** A session that ended without a clear yes: the blob is there, or the upload starts again with the next try. */
+export async function storedOrLost(push: BlobPush, reason: string): Promise<void> {
+  if (await statBlob(push.context, push.descriptor.digest, push.call)) return advance(push, { type: 'committed' })
+  await advance(push, { type: 'gone', reason })
+  throw uploadLost(push.context, push.descriptor.digest, reason)
+}

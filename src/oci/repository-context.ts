@@ -1,0 +1,74 @@
+import type { UploadSessionStore } from '../content/checkpoint.ts'
+import type { Digest } from '../content/digest.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { RetryPolicy } from '../lib/retry.ts'
+import type { RegistryTransport, Scope } from './transport.ts'
+
+/** What a registry was seen to do, shared by all its repositories and callers. */
+export interface LearnedFacts {
+  /** Whether POST ?digest= takes the blob along. 'asking' while the first such request is under way. */
+  singlePost: boolean | 'asking' | undefined
+}
+
+export function createLearnedFacts(): LearnedFacts {
+  return { singlePost: undefined }
+}
+
+/** All that the requests of one repository share. */
+export interface RepositoryContext {
+  readonly transport: RegistryTransport
+  readonly repository: string
+  readonly learned: LearnedFacts
+  readonly sessions: UploadSessionStore | undefined
+  readonly logger: Logger
+  readonly clock: Clock
+  /** For blob bodies; small requests are retried by the transport. */
+  readonly retry: RetryPolicy
+  /** Whether the transport has retried this error as often as it may: trying the whole blob again would multiply that. */
+  isSpent(error: unknown): boolean
+  /** How long a blob is looked for after its commit got no answer, ms. */
+  readonly commitWaitMs: number
+}
+
+/** The transport, and which errors came out of its own retries. */
+export function rememberSpent(transport: RegistryTransport): Pick<RepositoryContext, 'transport' | 'isSpent'> {
+  const spent = new WeakSet<object>()
+  return {
+    isSpent: (error) => typeof error === 'object' && error !== null && spent.has(error),
+    transport: {
+      registry: transport.registry,
+      refreshAuth: (scopes, signal) => transport.refreshAuth(scopes, signal),
+      error: (request, response, message) => transport.error(request, response, message),
+      async send(request, options) {
+        try {
+          return await transport.send(request, options)
+        } catch (error) {
+          if (request.lane === 'control' && error instanceof Error) spent.add(error)
+          throw error
+        }
+      },
+    },
+  }
+}
+
+export function pullScope(context: RepositoryContext): readonly Scope[] {
+  return [{ repository: context.repository, actions: ['pull'] }]
+}
+
+export function pushScope(context: RepositoryContext): readonly Scope[] {
+  return [{ repository: context.repository, actions: ['pull', 'push'] }]
+}
+
+export function blobPath(context: RepositoryContext, digest: Digest): string {
+  return `/v2/${context.repository}/blobs/${digest}`
+}
+
+export function uploadsPath(context: RepositoryContext): string {
+  return `/v2/${context.repository}/blobs/uploads/`
+}
+
+/** `host/namespace/name`, as people name it in messages. */
+export function placeName(context: RepositoryContext): string {
+  return `${context.transport.registry}/${context.repository}`
+}

@@ -1,0 +1,94 @@
+import type { UploadKey, UploadSessionStore } from '../../src/content/checkpoint.ts'
+import type { Descriptor } from '../../src/content/descriptor.ts'
+import { digestOf } from '../../src/content/digest.ts'
+import type { BlobOpener, PushEvent } from '../../src/content/endpoints.ts'
+import { OCTET_STREAM } from '../../src/content/media-types.ts'
+import { createRegistryConnections } from '../../src/oci/connections.ts'
+import type { RegistryCredential } from '../../src/oci/credentials/provider.ts'
+import { createRegistryClient, type Repository, type RepositoryOptions } from '../../src/oci/registry.ts'
+import { type Cleanup, defer } from './cleanup.ts'
+
+export interface TestRepositoryOptions extends RepositoryOptions {
+  repository?: string
+  credential?: RegistryCredential
+}
+
+/** A repository of a registry on loopback, over plain HTTP, with retries that don't make a test wait. */
+export async function openRepository(
+  t: Cleanup,
+  host: string,
+  options: TestRepositoryOptions = {},
+): Promise<Repository> {
+  const { repository = 'test/blobs', credential, ...rest } = options
+  const connections = createRegistryConnections({ version: '0.0.0' })
+  defer(t, async () => connections[Symbol.asyncDispose]())
+  const client = createRegistryClient({
+    connections,
+    credentials: { credential: async () => credential },
+    plainHttp: () => true,
+    signal: new AbortController().signal,
+    retry: { attempts: 4, baseMs: 10, maxMs: 20, maxRetryAfterMs: 1000 },
+    commitWaitMs: 5000,
+    ...rest,
+  })
+  return client.repository(host, repository)
+}
+
+/** Bytes that look random and are the same in every run. */
+export function someBytes(size: number, seed = 1): Buffer {
+  const words = new Uint32Array(Math.ceil(size / 4))
+  let state = seed
+  for (let at = 0; at < words.length; at += 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    words[at] = state
+  }
+  return Buffer.from(words.buffer, 0, size)
+}
+
+export interface TestBlob {
+  readonly bytes: Buffer
+  readonly descriptor: Descriptor
+  readonly open: BlobOpener
+  /** The offset of each opening. */
+  readonly opened: number[]
+}
+
+/** A blob that is handed over in chunks of 64 KiB. */
+export function testBlob(bytes: Buffer): TestBlob {
+  const opened: number[] = []
+  return {
+    bytes,
+    opened,
+    descriptor: { mediaType: OCTET_STREAM, digest: digestOf(bytes), size: bytes.length },
+    open: async ({ offset = 0 }) => {
+      opened.push(offset)
+      return chunks(bytes.subarray(offset))
+    },
+  }
+}
+
+async function* chunks(bytes: Buffer) {
+  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536)
+}
+
+/** Collects what a push tells. */
+export function recorder(): { events: PushEvent[]; onEvent: (event: PushEvent) => void; starts(): number[] } {
+  const events: PushEvent[] = []
+  return {
+    events,
+    onEvent: (event) => void events.push(event),
+    starts: () => events.flatMap((event) => (event.type === 'started' ? [event.offset] : [])),
+  }
+}
+
+/** Upload sessions that outlive a repository object, as Redis keeps them beyond a process. */
+export function memorySessions(): UploadSessionStore & { readonly saved: Map<string, unknown> } {
+  const saved = new Map<string, Parameters<UploadSessionStore['save']>[1]>()
+  const name = (key: UploadKey) => `${key.registry}/${key.repository}@${key.digest}`
+  return {
+    saved,
+    load: async (key) => saved.get(name(key)),
+    save: async (key, upload) => void saved.set(name(key), upload),
+    clear: async (key) => void saved.delete(name(key)),
+  }
+}
