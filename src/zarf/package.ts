@@ -1,91 +1,85 @@
-import type { ByteStream, ContentSource } from '../content/endpoints.ts'
-import type { Descriptor } from '../content/descriptor.ts'
-import type { Digest } from '../content/digest.ts'
-import type { RawManifest } from '../content/manifest.ts'
+import { constants } from 'node:fs'
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { throwIfAborted } from '../lib/abort.ts'
+import { AppError } from '../lib/errors.ts'
+import { openDirectory } from './directory.ts'
+import { changed, unreadable } from './file-bytes.ts'
+import { openStreamedPackage } from './streamed-package.ts'
+import { openTarPackage } from './tar-package.ts'
+import type { OpenedPackage } from './types.ts'
 
-export type PackageFormat = 'tar' | 'tar.zst' | 'directory'
+export { checksumMismatch } from './checksums.ts'
+export { guessFromFileName, packageFileName } from './layout.ts'
+export type {
+  IndexedPackage,
+  OpenedPackage,
+  PackageContents,
+  PackageDefinition,
+  PackageEntry,
+  PackageFile,
+  PackageFormat,
+  PackageIdentity,
+  PackagePass,
+  StreamedPackage,
+} from './types.ts'
 
-/** One regular file of a package: one layer. */
-export interface PackageFile {
-  /** Slash path inside the package, the layer's title. */
-  readonly path: string
-  readonly digest: Digest
-  /** Bytes. */
-  readonly size: number
+export interface OpenPackageOptions {
+  signal: AbortSignal
+  /** The name the user gave the file, where it is stored under another one. Its extension tells the format. */
+  sourceName?: string
 }
 
-/** Name parts, from zarf.yaml or guessed from a conventional file name. */
-export interface PackageIdentity {
-  readonly name: string
-  readonly version: string | undefined
-  readonly flavor: string | undefined
-  readonly architecture: string
+/**
+ * Opens a package for reading: a `.tar.zst`, a `.tar`, or an unpacked directory; the extension alone decides, as for zarf.
+ * Of a `.tar` and a directory the whole structure is checked; a `.tar.zst` is checked as it is read. A handle that is
+ * passed in belongs to the package from here on and is closed with it, also when this throws.
+ * Throws PACKAGE_NOT_FOUND, PACKAGE_UNREADABLE, PACKAGE_FORMAT_UNSUPPORTED, PACKAGE_INVALID, PACKAGE_UNSAFE_PATH,
+ * PACKAGE_TRUNCATED, PACKAGE_TOO_LARGE, PACKAGE_CHECKSUM_MISMATCH.
+ */
+export async function openPackage(
+  source: string | { handle: FileHandle; path: string },
+  options: OpenPackageOptions,
+): Promise<OpenedPackage> {
+  throwIfAborted(options.signal)
+  const path = typeof source === 'string' ? source : source.path
+  const handle = typeof source === 'string' ? await openFile(source) : source.handle
+  try {
+    return await openHandle(handle, path, options)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
 }
 
-/** All that is known of a package once its metadata was read. */
-export interface PackageContents {
-  readonly identity: PackageIdentity
-  readonly signed: boolean
-  /** Every regular file, in the package's own order. */
-  readonly files: readonly PackageFile[]
-  /** The manifest zarf would push, its config blob's bytes, and the layers in manifest order. zarf-packages.md 2.2, 2.3. */
-  readonly manifest: RawManifest
-  readonly config: { readonly descriptor: Descriptor; readonly bytes: Buffer }
-  readonly layers: readonly Descriptor[]
+async function openHandle(handle: FileHandle, path: string, options: OpenPackageOptions): Promise<OpenedPackage> {
+  const fileName = options.sourceName ?? basename(path)
+  const stats = await handle.stat({ bigint: true })
+  if (stats.isDirectory()) {
+    const folder = await realpath(path)
+    const { dev, ino } = await stat(folder, { bigint: true })
+    if (dev !== stats.dev || ino !== stats.ino) throw changed(path)
+    const opened = await openDirectory(folder, { fileName, signal: options.signal })
+    await handle.close()
+    return opened
+  }
+  if (!stats.isFile()) throw unsupported(fileName, 'is neither a file nor a folder')
+  const file = { handle, fileName, size: Number(stats.size) }
+  if (fileName.endsWith('.tar.zst')) return openStreamedPackage({ ...file, stats })
+  if (fileName.endsWith('.tar')) return openTarPackage(file, options.signal)
+  throw unsupported(fileName, /\.part[0-9]{3}$/.test(fileName) ? 'is one part of a split package' : undefined)
 }
 
-interface OpenedPackageBase extends AsyncDisposable {
-  readonly format: PackageFormat
-  readonly fileName: string
-  /** Bytes of the archive file; for a directory the sum of its files. */
-  readonly sourceBytes: number
+/** A named pipe would otherwise hold the open until somebody writes to it. */
+async function openFile(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    throw unreadable(path, error)
+  })
 }
 
-/** A `.tar` or a directory: the whole plan is known at once and files are read in any order, in parallel. */
-export interface IndexedPackage extends OpenedPackageBase, ContentSource {
-  readonly kind: 'indexed'
-  readonly contents: PackageContents
+function unsupported(fileName: string, why = 'does not end in .tar.zst or .tar'): AppError {
+  return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${fileName} ${why}`, {
+    hint: 'A package is a .tar.zst, a .tar, or the folder that one of these was unpacked to; join the parts of a split one first.',
+    details: { path: fileName },
+  })
 }
-
-/** One entry met by a pass over a compressed archive. */
-export interface PackageEntry {
-  readonly path: string
-  readonly size: number
-  /** Declared by checksums.txt; computed for the metadata files that it does not list. */
-  readonly digest: Digest
-  /** The whole content, set for the small metadata files (checksums.txt, zarf.yaml, signatures) only. */
-  readonly bytes: Buffer | undefined
-  /** The content, once. An entry whose content was not asked for is passed over when the pass goes on. Not verified. */
-  content(): ByteStream
-}
-
-export interface PackagePass extends AsyncIterable<PackageEntry>, AsyncDisposable {
-  /** Bytes of the archive file read so far. */
-  readonly sourceBytesRead: number
-}
-
-/** A `.tar.zst`: entries come in the archive's order; each pass decompresses for itself. */
-export interface StreamedPackage extends OpenedPackageBase, ContentSource {
-  readonly kind: 'streamed'
-  /** From a conventional file name (zarf-packages.md 1.1), or undefined. A guess: zarf.yaml decides. */
-  readonly guess: PackageIdentity | undefined
-  /** What an earlier pass over the same file (device, inode, size, mtime) learnt: then the plan is known at once. */
-  readonly known: PackageContents | undefined
-  /**
-   * The declared digests by path, read from the archive's head. Throws as openPackage does.
-   */
-  declared(options: { signal: AbortSignal }): Promise<ReadonlyMap<string, Digest>>
-  /** Starts a pass from the first entry. Iterating throws what is wrong with the archive, naming the entry. */
-  pass(options: { signal: AbortSignal }): PackagePass
-  /**
-   * Contents from what one whole pass has met; throws PACKAGE_INVALID for missing, extra or twice-named files, and for a
-   * checksums.txt that zarf.yaml does not vouch for. Remembers the result as `known`.
-   */
-  conclude(entries: readonly PackageEntry[]): PackageContents
-  /** A whole pass that moves nothing. */
-  scan(options: { signal: AbortSignal; onRead?: (bytesRead: number) => void }): Promise<PackageContents>
-  /** Opens one file by its descriptor's title; decompresses from the start to get there. */
-  open(descriptor: Descriptor, options: { offset?: number; signal: AbortSignal }): Promise<ByteStream>
-}
-
-export type OpenedPackage = IndexedPackage | StreamedPackage

@@ -1,0 +1,130 @@
+import { AppError } from '../lib/errors.ts'
+import { DEFINITION } from './layout.ts'
+import { fieldOf, type Fields, type Shape, type Static } from './shape.ts'
+import { goFloatText } from './yaml.ts'
+
+/** Nodes read at most: an alias costs a byte and can stand for a million nodes. */
+const MAX_NODES = 1_000_000
+
+interface Walk {
+  nodesLeft: number
+}
+
+/**
+ * Reads a YAML tree into a shape by goccy/go-yaml's rules: unknown keys are passed over, null is the zero value, numbers
+ * and booleans become text where text is wanted. Throws PACKAGE_INVALID naming the field.
+ * Source: goccy/go-yaml v1.19 decode.go decodeValue, convertValue.
+ */
+export function decode<const S extends Shape>(shape: S, node: unknown): Static<S> | undefined {
+  return decodeNode({ nodesLeft: MAX_NODES }, shape, { node, at: '' }) as Static<S> | undefined
+}
+
+interface Place {
+  readonly node: unknown
+  readonly at: string
+}
+
+function decodeNode(walk: Walk, shape: Shape, place: Place): unknown {
+  walk.nodesLeft -= 1
+  if (walk.nodesLeft < 0) {
+    throw new AppError('PACKAGE_TOO_LARGE', `${DEFINITION} unfolds to more than ${MAX_NODES} values`, {
+      hint: 'It repeats itself through YAML aliases; zarf itself writes none.',
+    })
+  }
+  const { node } = place
+  if (node === null || node === undefined) return undefined
+  switch (shape.kind) {
+    case 'struct':
+      return decodeStruct(walk, shape.fields, place)
+    case 'list':
+      return decodeList(walk, shape.of, place)
+    case 'map':
+      return decodeMap(walk, place)
+    case 'text':
+      return scalarText(place)
+    case 'flag':
+      if (typeof node === 'boolean') return node
+      throw wrong(place, 'true or false')
+    case 'int':
+      return scalarInteger(place)
+    case 'int32':
+      return BigInt.asIntN(32, scalarInteger(place))
+    default:
+      return decodeAny(walk, place)
+  }
+}
+
+function decodeStruct(walk: Walk, fields: Fields, place: Place): Record<string, unknown> {
+  const { node, at } = place
+  if (!(node instanceof Map)) throw wrong(place, 'a mapping')
+  const value: Record<string, unknown> = {}
+  for (const [key, entry] of Object.entries(fields)) {
+    if (!node.has(key)) continue
+    const found = decodeNode(walk, fieldOf(entry).shape, { node: node.get(key), at: at === '' ? key : `${at}.${key}` })
+    if (found !== undefined) value[key] = found
+  }
+  return value
+}
+
+function decodeList(walk: Walk, of: Shape, place: Place): unknown[] {
+  if (!Array.isArray(place.node)) throw wrong(place, 'a list')
+  return place.node.map(
+    (node: unknown, index) => decodeNode(walk, of, { node, at: `${place.at}[${index}]` }) ?? zero(of),
+  )
+}
+
+/** A null inside a list is the zero value of the element. */
+function zero(shape: Shape): unknown {
+  return shape.kind === 'text' ? '' : undefined
+}
+
+function decodeMap(walk: Walk, place: Place): Map<string, string> {
+  if (!(place.node instanceof Map)) throw wrong(place, 'a mapping')
+  const map = new Map<string, string>()
+  for (const [key, node] of place.node) {
+    walk.nodesLeft -= 1
+    const name = scalarText({ node: key, at: place.at })
+    map.set(name, node === null ? '' : scalarText({ node, at: `${place.at}.${name}` }))
+  }
+  return map
+}
+
+function scalarText(place: Place): string {
+  const { node } = place
+  if (typeof node === 'string') return node
+  if (typeof node === 'number') return goFloatText(node)
+  if (typeof node === 'bigint' || typeof node === 'boolean') return String(node)
+  throw wrong(place, 'text')
+}
+
+function scalarInteger(place: Place): bigint {
+  const { node } = place
+  if (typeof node === 'bigint') return node
+  if (typeof node === 'number' && Number.isFinite(node)) return BigInt(Math.trunc(node))
+  // Scientific notation without a dot is text to goccy and becomes a number here.
+  if (typeof node === 'string' && /^[+]?[0-9.]+(?:[eE][+-]?[0-9]+)?$/.test(node)) {
+    const value = Number(node)
+    if (Number.isFinite(value)) return BigInt(Math.trunc(value))
+  }
+  throw wrong(place, 'a whole number')
+}
+
+function decodeAny(walk: Walk, place: Place): unknown {
+  const { node, at } = place
+  if (Array.isArray(node)) {
+    return node.map((item: unknown) => decodeNode(walk, { kind: 'any' }, { node: item, at }) ?? null)
+  }
+  if (!(node instanceof Map)) return node
+  const map = new Map<string, unknown>()
+  for (const [key, item] of node) {
+    map.set(scalarText({ node: key ?? 'null', at }), decodeNode(walk, { kind: 'any' }, { node: item, at }) ?? null)
+  }
+  return map
+}
+
+function wrong(place: Place, expected: string): AppError {
+  const at = place.at === '' ? 'the document' : place.at
+  return new AppError('PACKAGE_INVALID', `${at} in ${DEFINITION} is not ${expected}`, {
+    details: { path: DEFINITION, field: place.at },
+  })
+}

@@ -1,0 +1,89 @@
+import { defineScalarTag, FAILSAFE_SCHEMA, loadAll, mergeTag, NOT_RESOLVED, realMapTag } from 'js-yaml'
+
+/**
+ * YAML as goccy/go-yaml v1.19 reads it, which zarf uses. Integers are bigints and floats numbers, so that what a value
+ * was is still known where a string is wanted: `1.10` is the text "1.1" there, and `010` is "8".
+ * Source: goccy/go-yaml token/token.go (reserved words, toNumber).
+ */
+const NULLS: ReadonlySet<string> = new Set(['', '~', 'null', 'Null', 'NULL'])
+const FLAGS: ReadonlyMap<string, boolean> = new Map([
+  ...['true', 'True', 'TRUE'].map((word) => [word, true] as const),
+  ...['false', 'False', 'FALSE'].map((word) => [word, false] as const),
+])
+const NUMBERS: ReadonlyMap<string, number> = new Map([
+  ...['.inf', '.Inf', '.INF'].map((word) => [word, Infinity] as const),
+  ...['-.inf', '-.Inf', '-.INF'].map((word) => [word, -Infinity] as const),
+  ...['.nan', '.NaN', '.NAN'].map((word) => [word, Number.NaN] as const),
+])
+
+const SCHEMA = FAILSAFE_SCHEMA.withTags(
+  realMapTag,
+  mergeTag,
+  plainTag('null', (source) => (NULLS.has(source) ? null : undefined)),
+  plainTag('bool', (source) => FLAGS.get(source)),
+  plainTag('int', parseInteger),
+  plainTag('float', parseFloating),
+)
+
+/** All documents of a YAML text that are not empty. Mappings are Maps. Throws js-yaml's YAMLException. */
+export function loadYaml(text: string): unknown[] {
+  return loadAll(text.replace(/^\uFEFF/, ''), { schema: SCHEMA }).filter((document) => document !== null)
+}
+
+/** A float as Go's fmt.Sprint writes it: the shortest digits, with an exponent below 1e-4 and from 1e6 on. */
+export function goFloatText(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
+  const [digits = '', exponent = ''] = value.toExponential().split('e')
+  const power = Number(exponent)
+  if (power >= -4 && power < 6) return Object.is(value, -0) ? '-0' : String(value)
+  return `${digits}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`
+}
+
+function plainTag<T>(name: string, parse: (source: string) => T | undefined) {
+  return defineScalarTag<T>(`tag:yaml.org,2002:${name}`, {
+    implicit: true,
+    resolve(source) {
+      const value = parse(source)
+      return value === undefined ? NOT_RESOLVED : value
+    },
+    identify: () => false,
+  })
+}
+
+const DIGITS: readonly [prefix: RegExp, digits: RegExp, base: string][] = [
+  [/^0x/, /^[0-9a-fA-F]+$/, '0x'],
+  [/^0o/, /^[0-7]+$/, '0o'],
+  [/^0b/, /^[01]+$/, '0b'],
+  [/^0(?=.)/, /^[0-7]+$/, '0o'],
+  [/^/, /^[0-9]+$/, ''],
+]
+const MAX_UINT64 = 2n ** 64n - 1n
+const MIN_INT64 = -(2n ** 63n)
+
+function parseInteger(source: string): bigint | undefined {
+  const plain = unsigned(source)
+  if (plain === undefined || plain.includes('.')) return undefined
+  for (const [prefix, digits, base] of DIGITS) {
+    if (!prefix.test(plain)) continue
+    const rest = plain.replace(prefix, '')
+    if (!digits.test(rest)) return undefined
+    const value = BigInt(base + rest) * (source.startsWith('-') ? -1n : 1n)
+    return value > MAX_UINT64 || value < MIN_INT64 ? undefined : value
+  }
+  return undefined
+}
+
+function parseFloating(source: string): number | undefined {
+  const special = NUMBERS.get(source)
+  if (special !== undefined) return special
+  const plain = unsigned(source)
+  if (plain === undefined || !/^(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(plain)) return undefined
+  const value = Number(plain) * (source.startsWith('-') ? -1 : 1)
+  return Number.isFinite(value) ? value : undefined
+}
+
+/** Without sign and the underscores that goccy allows between digits. */
+function unsigned(source: string): string | undefined {
+  if (!/^[+-]?[0-9.]/.test(source)) return undefined
+  return source.replace(/^[+-]/, '').replaceAll('_', '')
+}
