@@ -51,7 +51,7 @@ export function fieldOf(entry: Shape | Field): Field {
   return { shape: entry, keep: entry.kind === 'struct' ? 'always' : 'filled' }
 }
 
-export type AnyValue = null | string | boolean | number | bigint | readonly AnyValue[] | ReadonlyMap<string, AnyValue>
+export type AnyValue = null | string | boolean | number | bigint | AnyValue[] | Map<string, AnyValue>
 
 /** What a value of a shape looks like once read: Go's zero values are left out. */
 export type Static<S> = S extends { kind: 'text' }
