@@ -13,14 +13,23 @@ import { Job, Problem, Progress, Transfer } from '../jobs/definitions.ts'
 import type { JobEventReader } from '../jobs/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { UploadFolder } from '../lib/upload-folder.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
+import { continuePlugin } from './plugins/continue.ts'
 import { jsonOnlyPlugin } from './plugins/json-only.ts'
+import { openapiPlugin } from './plugins/openapi.ts'
 import { ownOriginPlugin } from './plugins/own-origin.ts'
 import { problemPlugin, sendProblem } from './plugins/problem.ts'
 import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { healthRoutes } from './routes/health.ts'
+import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.ts'
+import { jobQueries } from './routes/job-queries.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { uploadRoutes } from './routes/uploads.ts'
+import { JobEventSchema } from './schemas/event.ts'
+import { Upload } from './schemas/upload.ts'
 
 export type App = FastifyInstance<
   Server,
@@ -33,6 +42,7 @@ export type App = FastifyInstance<
 export interface AppOptions {
   queue: JobQueue
   events: JobEventReader
+  uploads: UploadFolder
   logger: Logger
   /** layerd's own version. */
   version: string
@@ -48,6 +58,8 @@ export interface AppOptions {
   kinds: ReadonlySet<JobKind>
   /** Whether workers belong to this process's role: then /readyz waits for one. */
   allInOne: boolean
+  /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
+  streams?: JobEventRoutesOptions['streams']
 }
 
 const JSON_BODY_BYTES = 1024 * 1024
@@ -72,6 +84,8 @@ export function createApp(options: AppOptions): App {
     bodyLimit: JSON_BODY_BYTES,
     // Forwarded-For and -Host are the sender's claim; nothing here depends on them.
     trustProxy: false,
+    // File names of uploads; Fastify's own limit is 100.
+    routerOptions: { maxParamLength: 1024 },
     connectionTimeout: IDLE_SOCKET_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // None for a whole request: uploads of many GB take their time. Headers and idle sockets have theirs.
@@ -79,13 +93,13 @@ export function createApp(options: AppOptions): App {
     http: { headersTimeout: HEADERS_MS },
     // Ours says why, as a problem document (plugins/request-context.ts).
     return503OnClosing: false,
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true } },
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
     clientErrorHandler: answerBrokenRequest,
   }).withTypeProvider<TypeBoxTypeProvider>()
   // Before Fastify waits for open requests: it would wait for event streams for ever.
   app.addHook('preClose', async () => closing.abort())
-  for (const schema of [Problem, Progress, Transfer, Job]) app.addSchema(schema)
+  for (const schema of [Problem, Progress, Transfer, Job, JobEventSchema, Upload]) app.addSchema(schema)
 
   void app.register(requestContextPlugin, { closing: closing.signal })
   void app.register(problemPlugin)
@@ -97,6 +111,13 @@ export function createApp(options: AppOptions): App {
   void app.register(authPlugin, { tokensFile: options.tokensFile, logger: options.logger })
   void app.register(jsonOnlyPlugin)
   void app.register(queryCoercionPlugin)
-  void app.register(healthRoutes, { ...options, closing: closing.signal })
+  void app.register(continuePlugin)
+  void app.register(openapiPlugin, { version: options.version })
+  const shared = { ...options, closing: closing.signal }
+  void app.register(healthRoutes, shared)
+  void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
+  void app.register(jobQueries, shared)
+  void app.register(jobEventRoutes, shared)
+  void app.register(uploadRoutes, shared)
   return app
 }

@@ -2,7 +2,6 @@ import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { syncFolder } from './atomic-file.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -40,7 +39,11 @@ export interface UploadFolder {
    * Writes `bytes` under a new id, hashing on the way. Throws PAYLOAD_TOO_LARGE, STORE_FULL, UPLOAD_INTERRUPTED; then
    * nothing is left. `declaredBytes` is what the sender announced, to refuse in time what can't fit.
    */
-  receive(name: string, bytes: Readable, options?: { declaredBytes?: number; signal?: AbortSignal }): Promise<Upload>
+  receive(
+    name: string,
+    bytes: AsyncIterable<Buffer>,
+    options?: { declaredBytes?: number; signal?: AbortSignal },
+  ): Promise<Upload>
   get(id: string): Promise<Upload | undefined>
   /**
    * The upload and where it lies, for who reads it now: `path` ends in the original file name. Counts as a use, so the
@@ -116,7 +119,7 @@ interface Limits {
 
 async function write(
   path: string,
-  bytes: Readable,
+  bytes: AsyncIterable<Buffer>,
   limits: Limits,
   signal?: AbortSignal,
 ): Promise<{ size: number; sha256: string }> {

@@ -1,0 +1,147 @@
+import type { ServerResponse } from 'node:http'
+import type { JobEvent, Transfer } from '../jobs/definitions.ts'
+import { Frame, type Framing } from './sse.ts'
+
+/** Events held for a reader that is behind; past this it is cut off and comes back with its Last-Event-ID. */
+const MAX_HELD = 1000
+
+/** Reconnect times given to clients, spread so that all of them don't come at one moment. */
+const RETRY_MS = { from: 2000, to: 6000 }
+const RETURN_MS = { from: 1000, to: 10_000 }
+
+export interface EventClientOptions {
+  response: ServerResponse
+  framing: Framing
+  /** A reader that takes nothing for so long is gone, whatever its socket says. Default 30 s. */
+  stuckMs?: number
+}
+
+/**
+ * One watcher's connection. Memory is bounded: while the socket does not drain, events are held by reference, and of the
+ * progress only the newest with what changed since. Never throws; a closed connection swallows what is sent.
+ */
+export class EventClient {
+  readonly framing: Framing
+  readonly #response: ServerResponse
+  readonly #stuckMs: number
+  #held: Frame[] = []
+  #stuck: NodeJS.Timeout | undefined
+  #ending = false
+  #drained: Array<() => void> = []
+
+  constructor({ response, framing, stuckMs = 30_000 }: EventClientOptions) {
+    this.#response = response
+    this.framing = framing
+    this.#stuckMs = stuckMs
+    response.on('drain', () => this.#drain())
+    response.on('close', () => this.#release())
+    // A reset shows up as 'close', too; without a listener the error would end the process.
+    response.on('error', () => response.destroy())
+  }
+
+  get closed(): boolean {
+    return this.#response.closed || this.#response.destroyed
+  }
+
+  onClose(listener: () => void): void {
+    if (this.closed) listener()
+    else this.#response.once('close', listener)
+  }
+
+  /** The first bytes at once: proxies and people see that the stream is there. */
+  open(): void {
+    this.#response.flushHeaders()
+    const opening = this.framing.opening(jitter(RETRY_MS))
+    if (opening !== '') this.#write(opening)
+  }
+
+  send(frame: Frame): void {
+    if (this.closed || this.#ending) return
+    if (this.#stuck === undefined) this.#write(frame.bytes(this.framing))
+    else this.#hold(frame)
+  }
+
+  /** Not an event: left out while the reader is behind. */
+  sendHeartbeat(bytes: string): void {
+    if (this.#stuck === undefined && !this.#ending && !this.closed) this.#write(bytes)
+  }
+
+  /** Resolves when the reader has caught up or is gone. */
+  drained(): Promise<void> {
+    if (this.#stuck === undefined || this.closed) return Promise.resolve()
+    return new Promise((resolve) => this.#drained.push(resolve))
+  }
+
+  /** Ends the stream after what is held and `last`. */
+  end(last = ''): void {
+    if (this.#ending || this.closed) return
+    this.#ending = true
+    if (this.#stuck === undefined) this.#response.end(last)
+    else void this.drained().then(() => this.#response.end(last))
+  }
+
+  /** Ends the stream though there is more to come; the client returns after a time of its own. */
+  endForNow(): void {
+    this.end(this.framing.goodbye(jitter(RETURN_MS)))
+  }
+
+  destroy(): void {
+    this.#response.destroy()
+  }
+
+  #write(bytes: Buffer | string): void {
+    if (this.#response.write(bytes)) return
+    this.#stuck = setTimeout(() => this.destroy(), this.#stuckMs)
+  }
+
+  #hold(frame: Frame): void {
+    const { event } = frame.logged
+    if (event.type === 'progress') {
+      const at = this.#held.findIndex((held) => held.logged.event.type === 'progress')
+      const older = at === -1 ? undefined : this.#held.splice(at, 1)[0]?.logged.event
+      this.#held.push(
+        older?.type === 'progress' ? new Frame({ id: frame.logged.id, event: merged(older, event) }) : frame,
+      )
+      return
+    }
+    this.#held.push(frame)
+    if (this.#held.length > MAX_HELD) this.destroy()
+  }
+
+  #drain(): void {
+    clearTimeout(this.#stuck)
+    this.#stuck = undefined
+    const held = this.#held
+    this.#held = []
+    for (const [at, frame] of held.entries()) {
+      this.#write(frame.bytes(this.framing))
+      if (this.#stuck === undefined) continue
+      this.#held = held.slice(at + 1)
+      return
+    }
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.closed) {
+      clearTimeout(this.#stuck)
+      this.#held = []
+    }
+    const waiting = this.#drained
+    this.#drained = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+type ProgressEvent = Extract<JobEvent, { type: 'progress' }>
+
+/** The newer figures, with the transfers that changed in either. */
+function merged(older: ProgressEvent, newer: ProgressEvent): ProgressEvent {
+  const transfers = new Map<string, Transfer>()
+  for (const transfer of [...older.transfers, ...newer.transfers]) transfers.set(transfer.digest, transfer)
+  return { ...newer, transfers: [...transfers.values()] }
+}
+
+function jitter({ from, to }: { from: number; to: number }): number {
+  return Math.round(from + Math.random() * (to - from))
+}

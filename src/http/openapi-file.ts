@@ -1,0 +1,33 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import type { JobEventReader } from '../jobs/events.ts'
+import type { JobQueue } from '../jobs/queue.ts'
+import { silentLogger } from '../lib/logger.ts'
+import type { UploadFolder } from '../lib/upload-folder.ts'
+import { createApp } from './app.ts'
+
+/** openapi.yaml in the repository's root: what /openapi.yaml serves, for readers and for generators. `npm run openapi`. */
+export const OPENAPI_FILE = new URL('../../openapi.yaml', import.meta.url)
+
+/** The document as the schemas in this source say it. Nothing is started: only the routes' descriptions are read. */
+export async function renderOpenapi(): Promise<string> {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  const app = createApp({
+    queue: {} as JobQueue,
+    events: {} as JobEventReader,
+    uploads: {} as UploadFolder,
+    logger: silentLogger,
+    version,
+    listenHost: 'localhost',
+    fileRoots: [],
+    kinds: new Set(),
+    allInOne: false,
+  })
+  await app.ready()
+  const document = app.swagger({ yaml: true })
+  await app.close()
+  return document
+}
+
+if (import.meta.main) await writeFile(OPENAPI_FILE, await renderOpenapi())

@@ -1,0 +1,75 @@
+import { fastifySwagger } from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { errorsPage } from '../errors-page.ts'
+
+/** The page loads nothing from elsewhere and runs no inline script; Swagger UI draws some icons from data: URLs. */
+const PAGE_CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+const DESCRIPTION = `Package manager service for Zarf packages in OCI registries.
+
+Every answer that is not a success is an RFC 9457 problem document (\`application/problem+json\`); its \`code\` is stable
+and /docs/errors lists each. Clients must accept job states and event types they do not know.`
+
+/** OpenAPI 3.1 from the routes' schemas: /openapi.yaml, and /docs to read and try. Registered before the routes. */
+export const openapiPlugin = fastifyPlugin(
+  async (app: FastifyInstance, options: { version: string }) => {
+    await app.register(fastifySwagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'layerd',
+          version: options.version,
+          description: DESCRIPTION,
+          license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } as { name: string },
+        },
+        tags: [
+          { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
+          { name: 'uploads', description: 'Packages sent by the caller.' },
+          { name: 'service', description: 'The daemon itself.' },
+        ],
+        components: {
+          securitySchemes: {
+            token: { type: 'http', scheme: 'bearer', description: 'Where LAYERD_TOKENS_FILE is set.' },
+          },
+          responses: {
+            Problem: {
+              description: 'Not done; the document says why.',
+              content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+            },
+          },
+        },
+        security: [{ token: [] }, {}],
+      },
+      refResolver: {
+        buildLocalReference: (schema, _base, _fragment, at) =>
+          typeof schema['$id'] === 'string' ? schema['$id'] : `def-${at}`,
+      },
+      transformObject: (found) => ('openapiObject' in found ? withProblems(found.openapiObject) : found.swaggerObject),
+    })
+    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: PAGE_CSP, uiConfig: { deepLinking: true } })
+    app.get('/openapi.yaml', { schema: { hide: true } }, async (_request, reply) =>
+      reply.type('application/yaml; charset=utf-8').send(app.swagger({ yaml: true })),
+    )
+    app.get('/docs/errors', { schema: { hide: true } }, async (_request, reply) =>
+      reply.header('content-security-policy', PAGE_CSP).type('text/html; charset=utf-8').send(errorsPage()),
+    )
+  },
+  { name: 'openapi', fastify: '5.x' },
+)
+
+interface Described {
+  paths?: Record<string, Record<string, { responses?: Record<string, unknown> }> | undefined>
+}
+
+/** Each operation can answer with a problem; told here once instead of in each route. */
+function withProblems<T extends object>(document: T): T {
+  for (const operations of Object.values((document as Described).paths ?? {})) {
+    for (const operation of Object.values(operations ?? {})) {
+      operation.responses = { ...operation.responses, default: { $ref: '#/components/responses/Problem' } }
+    }
+  }
+  return document
+}

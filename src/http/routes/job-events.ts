@@ -1,0 +1,80 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import type { JobEventReader } from '../../jobs/events.ts'
+import type { JobQueue } from '../../jobs/queue.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { chooseMediaType } from '../accept.ts'
+import { EventHub, type EventHubOptions } from '../event-hub.ts'
+import { noSuchJob } from '../job-answers.ts'
+import { followEventsSchema } from '../schemas/event.ts'
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/job.ts'
+import { type Framing, isEventId, ndjsonFraming, sseFraming } from '../sse.ts'
+
+export interface JobEventRoutesOptions {
+  queue: JobQueue
+  events: JobEventReader
+  logger: Logger
+  closing: AbortSignal
+  /** Times of the streams; defaults are EventHub's. */
+  streams?: Pick<EventHubOptions, 'heartbeatMs' | 'stuckMs'> | undefined
+}
+
+const FRAMINGS: Readonly<Record<string, Framing>> = {
+  'text/event-stream': sseFraming,
+  'application/x-ndjson': ndjsonFraming,
+}
+/** Before every id that Redis gives. */
+const BEGINNING = '0-0'
+
+export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = async (app, options) => {
+  const { queue, events, closing, logger } = options
+  const hub = new EventHub({ queue, events, logger, ...options.streams })
+  closing.addEventListener('abort', () => hub.drain(), { once: true })
+
+  app.get('/v1/jobs/:id/events', { schema: followEventsSchema, exposeHeadRoute: false }, async (request, reply) => {
+    const { id } = request.params
+    const { once, pageSize } = request.query
+    const job = await queue.get(id)
+    if (!job) throw noSuchJob(id)
+    const named = request.headers['last-event-id'] ?? request.query.lastEventId ?? ''
+    const lastEventId = isEventId(named) ? named : undefined
+    void reply.header('vary', 'accept').header('cache-control', 'no-store, no-transform')
+    const framing =
+      FRAMINGS[chooseMediaType(request.headers.accept, [...Object.keys(FRAMINGS), 'application/json']) ?? '']
+    if (!framing) {
+      const size = Math.min(pageSize ?? DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+      return sendPage(reply, await events.replay(id, lastEventId ?? BEGINNING, size))
+    }
+    if (once === true) {
+      const frame = await hub.once(id)
+      return reply.type(framing.contentType).serializer(String).send(framing.event(frame.logged))
+    }
+    const opening = await hub.open(job, lastEventId)
+    if (opening === 'over') return reply.code(204).send(null)
+    const { raw } = takeOver(reply, framing)
+    opening.start(raw, framing)
+    return reply
+  })
+}
+
+function sendPage(reply: FastifyReply, logged: Awaited<ReturnType<JobEventReader['replay']>>): FastifyReply {
+  const last = logged.at(-1)
+  const items = logged.map(({ id, event }) => ({ id, ...event }))
+  return reply
+    .type('application/json; charset=utf-8')
+    .send({ items, ...(last === undefined ? {} : { lastEventId: last.id }) })
+}
+
+/** From here on the stream is written to the socket itself: Fastify's reply knows no back-pressure of many events. */
+function takeOver(reply: FastifyReply, framing: Framing): FastifyReply {
+  reply.hijack()
+  reply.raw.writeHead(200, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'content-type': framing.contentType,
+    // nginx would collect events until its buffer is full.
+    'x-accel-buffering': 'no',
+    // A kept-alive connection would hold up the shutdown after the stream has ended.
+    connection: 'close',
+  })
+  return reply
+}

@@ -1,0 +1,77 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import type { Job, JobKind } from '../../jobs/definitions.ts'
+import type { JobEventReader } from '../../jobs/events.ts'
+import type { JobQueue } from '../../jobs/queue.ts'
+import type { LocalSources } from '../../lib/local-source.ts'
+import { readIdempotency } from '../idempotency.ts'
+import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../job-answers.ts'
+import { checkJobRequest, registryOf } from '../job-request.ts'
+import { waitForJob } from '../job-wait.ts'
+import { readRegistryAuth } from '../registry-auth.ts'
+import { cancelJobSchema, createJobSchema, deleteJobSchema, retryJobSchema } from '../schemas/job.ts'
+
+export interface JobRoutesOptions {
+  queue: JobQueue
+  events: JobEventReader
+  sources: LocalSources
+  kinds: ReadonlySet<JobKind>
+  closing: AbortSignal
+}
+
+/** What makes, stops and forgets jobs. */
+export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, options) => {
+  const { queue } = options
+
+  app.post('/v1/jobs', { schema: createJobSchema }, async (request, reply) => {
+    const checked = await checkJobRequest(request.body, options)
+    const { headers, principal, id: requestId } = request
+    const idempotency = readIdempotency({
+      key: headers['idempotency-key'],
+      principal,
+      route: 'POST /v1/jobs',
+      body: request.body,
+    })
+    const credentials = readRegistryAuth(headers['x-registry-auth'], checked.queueHost)
+    const { job, replayed } = await queue.create(
+      { ...checked, principal, requestId },
+      { ...(idempotency ? { idempotency } : {}), ...(credentials ? { credentials } : {}) },
+    )
+    if (replayed) void reply.header('idempotency-replayed', 'true')
+    const seconds = applyWait(reply, headers.prefer)
+    if (seconds === undefined) return sendAccepted(reply, job)
+    const signal = AbortSignal.any([options.closing, request.signal])
+    // The job is kept: whatever happens to the wait, the answer is 202.
+    const waited = await waitForJob(job.id, { ...options, seconds, until: isDone, signal }).catch(() => job)
+    return sendAccepted(reply, waited ?? job)
+  })
+
+  app.post('/v1/jobs/:id/cancel', { schema: cancelJobSchema }, async (request, reply) => {
+    const job = await queue.cancel(request.params.id, request.body ?? {})
+    return reply.code(job.done ? 200 : 202).send(job)
+  })
+
+  app.post('/v1/jobs/:id/retry', { schema: retryJobSchema }, async (request, reply) => {
+    const { id } = request.params
+    const known = await queue.get(id)
+    if (!known) throw noSuchJob(id)
+    const credentials = readRegistryAuth(request.headers['x-registry-auth'], registryOf(known))
+    return sendAccepted(reply, await queue.retry(id, credentials ? { credentials } : {}))
+  })
+
+  app.delete('/v1/jobs/:id', { schema: deleteJobSchema }, async (request, reply) => {
+    await queue.remove(request.params.id)
+    return reply.code(204).send(null)
+  })
+}
+
+function sendAccepted(reply: FastifyReply, job: Job): FastifyReply {
+  return reply
+    .code(202)
+    .headers({ location: `/v1/jobs/${job.id}`, 'retry-after': RETRY_AFTER_SECONDS, etag: etagOf(job) })
+    .send(job)
+}
+
+function isDone(job: Job): boolean {
+  return job.done
+}

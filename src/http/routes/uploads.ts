@@ -1,0 +1,86 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { AppError } from '../../lib/errors.ts'
+import type { UploadFolder } from '../../lib/upload-folder.ts'
+import { getUploadSchema, putUploadSchema } from '../schemas/upload.ts'
+
+export interface UploadRoutesOptions {
+  uploads: UploadFolder
+  closing: AbortSignal
+}
+
+const SWEEP_EVERY_MS = 10 * 60 * 1000
+/** One plain file name: no folders, nothing hidden, no control characters. The extension decides the format. */
+const SAFE_NAME = /^[^./\\\p{Cc}][^/\\\p{Cc}]{0,250}$/u
+const ARCHIVE = /\.tar(\.zst)?$/
+
+export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, options) => {
+  const { uploads, closing } = options
+  // Within this plugin only: the body is handed on as a stream, whatever it calls itself (curl -T names no type).
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  sweepNowAndThen(app, uploads)
+
+  app.put<{ Params: { fileName: string } }>(
+    '/v1/uploads/:fileName',
+    {
+      schema: putUploadSchema,
+      // Before the client is told to go on: a refused upload is not sent at all by who asks first (curl does).
+      onRequest: async (request) => checkFileName(request.params.fileName),
+    },
+    async (request, reply) => {
+      const declaredBytes = declaredLength(request)
+      try {
+        // destroyOnReturn: a refusal half-way must still find the connection open.
+        const upload = await uploads.receive(
+          request.params.fileName,
+          request.raw.iterator({ destroyOnReturn: false }),
+          { signal: closing, ...(declaredBytes === undefined ? {} : { declaredBytes }) },
+        )
+        return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(upload)
+      } catch (error) {
+        // What is still on its way is not read to its end.
+        void reply.header('connection', 'close')
+        if (!closing.aborted) throw error
+        throw new AppError('SHUTTING_DOWN', 'layerd shut down during the upload; nothing of it was kept', {
+          hint: 'Send it again.',
+          cause: error,
+        })
+      }
+    },
+  )
+
+  app.get('/v1/uploads/:id', { schema: getUploadSchema }, async (request) => {
+    const upload = await uploads.get(request.params.id)
+    if (upload) return upload
+    throw new AppError('NOT_FOUND', `there is no upload ${request.params.id.slice(0, 64)}`, {
+      hint: 'Uploads go 24 h after their last use.',
+    })
+  })
+}
+
+function checkFileName(name: string): void {
+  if (!SAFE_NAME.test(name)) {
+    throw new AppError('REQUEST_INVALID', `"${name.slice(0, 300)}" is not a plain file name`, {
+      hint: 'PUT /v1/uploads/zarf-package-name-amd64-1.0.0.tar.zst, without folders.',
+    })
+  }
+  if (ARCHIVE.test(name)) return
+  throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${name}" ends in neither .tar.zst nor .tar`, {
+    hint: 'Send the package under the file name that zarf gave it; its extension decides the format.',
+  })
+}
+
+function declaredLength({ headers }: FastifyRequest): number | undefined {
+  const length = headers['content-length']
+  return length === undefined ? undefined : Number(length)
+}
+
+function sweepNowAndThen(app: Parameters<typeof uploadRoutes>[0], uploads: UploadFolder): void {
+  const sweep = () => {
+    uploads.sweep().catch((error: unknown) => app.log.warn({ err: error }, 'upload sweep failed'))
+  }
+  const timer = setInterval(sweep, SWEEP_EVERY_MS).unref()
+  app.addHook('onListen', async () => sweep())
+  app.addHook('onClose', async () => clearInterval(timer))
+}

@@ -1,0 +1,172 @@
+import { type Static, type TSchema, Type } from 'typebox'
+import { JobKind, JobOptions, JobState } from '../../jobs/definitions.ts'
+
+export const MAX_PAGE_SIZE = 200
+export const DEFAULT_PAGE_SIZE = 50
+
+/** What POST /v1/jobs takes. Which options belong to which kind is told by job-request.ts. */
+export const JobBody = Type.Object(
+  {
+    kind: JobKind,
+    source: Type.String({
+      minLength: 1,
+      maxLength: 4096,
+      description: 'publish: file:/absolute/path or upload:{id}.',
+    }),
+    destination: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 1024, description: 'publish: oci://host[:port][/namespace].' }),
+    ),
+    options: Type.Optional(JobOptions),
+    labels: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$' }), Type.String({ maxLength: 255 }), {
+        maxProperties: 32,
+        additionalProperties: false,
+        description: 'Free to choose; lists filter by them.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    examples: [
+      {
+        kind: 'publish',
+        source: 'file:/packages/zarf-package-nemo-amd64-1.2.0.tar.zst',
+        destination: 'oci://registry.example/team',
+        labels: { env: 'dev' },
+      },
+    ],
+  },
+)
+export type JobBody = Static<typeof JobBody>
+
+const pageQuery = {
+  pageSize: Type.Optional(
+    Type.Integer({ minimum: 1, default: DEFAULT_PAGE_SIZE, description: `More than ${MAX_PAGE_SIZE} reads as that.` }),
+  ),
+  pageToken: Type.Optional(Type.String({ maxLength: 500, description: '`nextPageToken` of the page before.' })),
+}
+const PageQuery = Type.Object(pageQuery, { additionalProperties: false })
+
+const JobQuery = Type.Object(
+  {
+    ...pageQuery,
+    state: Type.Optional(Type.Array(JobState, { description: 'Repeatable; any of them.' })),
+    kind: Type.Optional(Type.Array(JobKind, { description: 'Repeatable; any of them.' })),
+    label: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[^=]+=', maxLength: 400 }), {
+        maxItems: 32,
+        description: 'key=value; repeatable, all of them.',
+      }),
+    ),
+    registry: Type.Optional(Type.String({ maxLength: 300, description: 'host[:port] that the job talks to.' })),
+    createdAfter: Type.Optional(Type.String({ format: 'date-time' })),
+  },
+  { additionalProperties: false },
+)
+export type JobQuery = Static<typeof JobQuery>
+
+const JobParams = Type.Object({ id: Type.String() })
+
+function pageOf(schema: string): TSchema {
+  return Type.Object({
+    items: Type.Array(Type.Ref(schema)),
+    nextPageToken: Type.Optional(Type.String({ description: 'Absent on the last page.' })),
+  })
+}
+
+/** A body that may be absent; Fastify shows an absent one as null. */
+const CancelBody = Type.Unsafe<{ reason?: string } | null>({
+  type: ['object', 'null'],
+  properties: { reason: { type: 'string', maxLength: 500, description: 'Kept in the job.' } },
+  additionalProperties: false,
+})
+const NoBody = Type.Unsafe<Record<string, never> | null>({ type: ['object', 'null'], additionalProperties: false })
+
+const accepted = (description: string) => ({
+  description,
+  headers: {
+    Location: { schema: { type: 'string' }, description: 'The job.' },
+    'Retry-After': { schema: { type: 'integer' }, description: 'Seconds.' },
+  },
+  content: { 'application/json': { schema: Type.Ref('Job') } },
+})
+
+const credentialsHeader = Type.Optional(
+  Type.String({
+    description:
+      'Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}.',
+  }),
+)
+const preferHeader = Type.Optional(
+  Type.String({
+    description: 'wait=N: answer when the job has ended (or changed, with If-None-Match), after N s at most (60).',
+  }),
+)
+
+const tags = ['jobs']
+
+export const createJobSchema = {
+  tags,
+  operationId: 'createJob',
+  summary: 'Accept a job',
+  body: JobBody,
+  headers: Type.Object({
+    'idempotency-key': Type.Optional(Type.String({ description: 'The same key and body give the same job for 24 h.' })),
+    'x-registry-auth': credentialsHeader,
+    prefer: preferHeader,
+  }),
+  response: { 202: accepted('Accepted and kept.') },
+}
+
+export const listJobsSchema = {
+  tags,
+  operationId: 'listJobs',
+  summary: 'Jobs, newest first',
+  querystring: JobQuery,
+  response: { 200: pageOf('Job') },
+}
+
+export const getJobSchema = {
+  tags,
+  operationId: 'getJob',
+  summary: 'One job',
+  params: JobParams,
+  headers: Type.Object({ 'if-none-match': Type.Optional(Type.String()), prefer: preferHeader }),
+  response: { 200: Type.Ref('Job'), 304: Type.Null({ description: 'It still has this ETag.' }) },
+}
+
+export const listTransfersSchema = {
+  tags,
+  operationId: 'listTransfers',
+  summary: 'One row a blob of the job',
+  params: JobParams,
+  querystring: PageQuery,
+  response: { 200: pageOf('Transfer') },
+}
+
+export const cancelJobSchema = {
+  tags,
+  operationId: 'cancelJob',
+  summary: 'Stop a job; repeating it gives the same answer',
+  params: JobParams,
+  body: CancelBody,
+  response: { 200: Type.Ref('Job'), 202: Type.Ref('Job') },
+}
+
+export const retryJobSchema = {
+  tags,
+  operationId: 'retryJob',
+  summary: 'Run a failed or canceled job again, under the same id',
+  params: JobParams,
+  body: NoBody,
+  headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
+  response: { 202: accepted('Queued again.') },
+}
+
+export const deleteJobSchema = {
+  tags,
+  operationId: 'deleteJob',
+  summary: 'Forget a job that has ended',
+  params: JobParams,
+  response: { 204: Type.Null({ description: 'Gone.' }) },
+}

@@ -1,0 +1,35 @@
+import { Type } from 'typebox'
+
+export const Upload = Type.Object(
+  {
+    id: Type.String({ format: 'uuid', description: 'A job names it as "upload:{id}".' }),
+    name: Type.String(),
+    size: Type.Integer({ minimum: 0, description: 'Bytes.' }),
+    sha256: Type.String({ description: 'Hexadecimal.' }),
+  },
+  { $id: 'Upload', description: 'A package sent from the caller; kept 24 h after its last use.' },
+)
+
+const tags = ['uploads']
+
+export const putUploadSchema = {
+  tags,
+  operationId: 'putUpload',
+  summary: 'Send a package in one request (curl -T); any Content-Type or none',
+  params: Type.Object({ fileName: Type.String({ description: 'Ends in .tar.zst or .tar.' }) }),
+  response: {
+    201: {
+      description: 'Kept, whole.',
+      headers: { Location: { schema: { type: 'string' }, description: 'The upload.' } },
+      content: { 'application/json': { schema: Type.Ref('Upload') } },
+    },
+  },
+}
+
+export const getUploadSchema = {
+  tags,
+  operationId: 'getUpload',
+  summary: 'One upload',
+  params: Type.Object({ id: Type.String() }),
+  response: { 200: Type.Ref('Upload') },
+}
