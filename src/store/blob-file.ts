@@ -1,0 +1,99 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import type { ByteStream } from '../content/endpoints.ts'
+import { throwIfAborted } from '../lib/abort.ts'
+import { AppError } from '../lib/errors.ts'
+
+const CHUNK_BYTES = 1024 * 1024
+/** ByteStream's promise: a chunk stays as it is until three more were asked for. */
+const RING = 4
+const FRESH_BELOW_BYTES = 64 * 1024
+
+/** A stored blob, readable at any offset by many at once. */
+export interface BlobFile extends AsyncDisposable {
+  /** Fills the buffers in order with the bytes from `position` on. Throws STORE_CORRUPT when the file is shorter. */
+  read(buffers: readonly Buffer[], position: number): Promise<void>
+}
+
+/** Throws STORE_CORRUPT, naming the blob, when it is absent. */
+export async function openBlobFile(path: string, name: string): Promise<BlobFile> {
+  const handle = await openHandle(path, name)
+  return {
+    read: (buffers, position) => readFully(handle, { buffers, position, name }),
+    [Symbol.asyncDispose]: () => handle.close(),
+  }
+}
+
+/** The bytes from `start` to `end`, read ahead by one chunk of 1 MiB into a ring of four. Closes the file at its end. */
+export async function* streamBlob(
+  file: BlobFile,
+  range: { start: number; end: number; signal: AbortSignal },
+): ByteStream {
+  await using blob = file
+  const ring: Buffer[] = []
+  let position = range.start
+  const readNext = (turn: number): Promise<Buffer> | undefined => {
+    const length = Math.min(CHUNK_BYTES, range.end - position)
+    if (length <= 0) return undefined
+    const buffer = length < FRESH_BELOW_BYTES ? Buffer.allocUnsafe(length) : (ring[turn % RING] ??= ringBuffer(range))
+    const chunk = buffer.subarray(0, length)
+    const reading = blob.read([chunk], position).then(() => chunk)
+    position += length
+    return reading
+  }
+  let pending = readNext(0)
+  try {
+    for (let turn = 1; pending; turn += 1) {
+      throwIfAborted(range.signal)
+      const chunk = await pending
+      pending = readNext(turn)
+      yield chunk
+    }
+  } finally {
+    // A read that is still under way must not outlive the file.
+    await pending?.catch(() => undefined)
+  }
+}
+
+function ringBuffer(range: { start: number; end: number }): Buffer {
+  return Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, range.end - range.start))
+}
+
+async function openHandle(path: string, name: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    throw damaged(name, `cannot be opened: ${(error as NodeJS.ErrnoException).code}`, error)
+  }
+}
+
+async function readFully(
+  handle: FileHandle,
+  { buffers, position, name }: { buffers: readonly Buffer[]; position: number; name: string },
+): Promise<void> {
+  let left = buffers.filter((buffer) => buffer.length > 0)
+  for (let at = position; left.length > 0; ) {
+    const { bytesRead } = await handle.readv(left, at)
+    if (bytesRead === 0) throw damaged(name, `ends at ${at}`)
+    at += bytesRead
+    left = behind(left, bytesRead)
+  }
+}
+
+/** The parts of the buffers that come after their first `bytes`. */
+function behind(buffers: readonly Buffer[], bytes: number): Buffer[] {
+  let skip = bytes
+  return buffers.flatMap((buffer) => {
+    const skipped = Math.min(skip, buffer.length)
+    skip -= skipped
+    return skipped === buffer.length ? [] : [buffer.subarray(skipped)]
+  })
+}
+
+function damaged(name: string, why: string, cause?: unknown): AppError {
+  return new AppError('STORE_CORRUPT', `the store is damaged: the blob of ${name} ${why}`, {
+    side: 'source',
+    details: { name },
+    hint: "Run 'layerd store check --repair', then pull the package again.",
+    cause,
+  })
+}

@@ -1,0 +1,167 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { Digest } from '../content/digest.ts'
+import type { ContentSink, ContentSource } from '../content/endpoints.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { isAppError } from '../lib/errors.ts'
+import { type BlobFile, openBlobFile, streamBlob } from './blob-file.ts'
+import { type CheckOptions, type CheckReport, checkStore } from './check.ts'
+import { contentsOf, missingBlobs, readBlob } from './contents.ts'
+import { lockFile } from './file-lock.ts'
+import { collect, type GcOptions, type GcReport } from './gc.ts'
+import { ingest, isWhole } from './ingest.ts'
+import { blobName, prepareLayout, type StoreLayout, storeLayout } from './layout.ts'
+import { bytesToCome, type Lease, readLeases, writeLease } from './lease.ts'
+import { packageRecords, type PackageRecords, type StoredPackage } from './records.ts'
+import { checkSpace, measureSpace, type Space } from './space.ts'
+
+export type { BlobFile } from './blob-file.ts'
+export type { CheckOptions, CheckReport, StoreFinding } from './check.ts'
+export type { GcOptions, GcReport } from './gc.ts'
+export type { Lease } from './lease.ts'
+export type { StoredPackage } from './records.ts'
+export type { Space } from './space.ts'
+
+export interface ContentStoreOptions {
+  /** The store's own folder, made if absent. Several processes may use one. */
+  folder: string
+  /** Bytes that blobs and partial files may take together. Default: what the disk has. */
+  maxBytes?: number
+  clock?: Clock
+}
+
+/** What a caller knows of a package; whether it is complete the store finds out itself. */
+export type PackageToStore = Omit<StoredPackage, 'complete' | 'storedAt'>
+
+/**
+ * Pulled content: an OCI image layout on disk, deduplicated over packages. A blob is there whole and verified or not at
+ * all, whatever died when. Source: OCI image-spec v1.1.1 image-layout.md.
+ */
+export interface ContentStore extends ContentSource, ContentSink {
+  readonly folder: string
+  /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT, DIGEST_MISMATCH, SIZE_MISMATCH. */
+  read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
+  /** For reading anywhere in a blob. Throws STORE_CORRUPT when it is absent. */
+  openFile(descriptor: Descriptor): Promise<BlobFile>
+  /** Those that are not there in full. */
+  missing(blobs: readonly Descriptor[]): Promise<Descriptor[]>
+  /**
+   * Holds blobs against collection until disposed, and room for those still to come, among all processes; makes room by
+   * collecting if it must. Ends by itself when this process dies. Throws STORE_FULL with the numbers.
+   */
+  lease(blobs: readonly Descriptor[]): Promise<Lease>
+  readonly packages: {
+    list(): Promise<StoredPackage[]>
+    get(digest: Digest): Promise<StoredPackage | undefined>
+    /** Records a package whose manifest is stored; known references and components are kept beside the new ones. */
+    put(record: PackageToStore): Promise<StoredPackage>
+    /** Forgets a package and frees what no other one shares and nobody leases; false when it is not known. */
+    delete(digest: Digest): Promise<boolean>
+  }
+  gc(options?: GcOptions): Promise<GcReport>
+  space(): Promise<Space>
+  /** Looks at every byte; with `repair`, mends from what is whole. Repair needs the store for itself. */
+  check(options: CheckOptions): Promise<CheckReport>
+}
+
+/** Throws STORE_CORRUPT for a folder that holds another version's layout. */
+export async function createContentStore(options: ContentStoreOptions): Promise<ContentStore> {
+  const layout = storeLayout(options.folder)
+  const clock = options.clock ?? systemClock
+  await prepareLayout(layout)
+  const records = packageRecords(layout)
+  return {
+    folder: layout.folder,
+    exists: (descriptor) => isWhole(layout.blob(descriptor.digest), descriptor.size),
+    push: (descriptor, open, push) =>
+      ingest({ blob: layout.blob(descriptor.digest), partial: layout.ingest(descriptor.digest) }, descriptor, open, {
+        ...push,
+        clock,
+      }),
+    async open(descriptor, { offset = 0, signal }) {
+      const file = await openBlobFile(layout.blob(descriptor.digest), blobName(descriptor))
+      return streamBlob(file, { start: offset, end: descriptor.size, signal })
+    },
+    read: (descriptor, { signal }) => readBlob(layout, descriptor, signal),
+    openFile: (descriptor) => openBlobFile(layout.blob(descriptor.digest), blobName(descriptor)),
+    missing: (blobs) => missingBlobs(layout, blobs),
+    lease: (blobs) => lease(layout, records, { blobs, maxBytes: options.maxBytes }),
+    packages: packages(layout, records, clock),
+    gc: (gc) => locked(layout, () => collectWith(layout, records, gc)),
+    space: () => measureSpace(layout),
+    check: (check) => checkStore(layout, records, check),
+  }
+}
+
+function packages(layout: StoreLayout, records: PackageRecords, clock: Clock): ContentStore['packages'] {
+  return {
+    list: () => records.list(),
+    get: (digest) => records.get(digest),
+    put: (record) =>
+      locked(layout, async () => {
+        const known = await records.get(record.digest)
+        const contents = await contentsOf(layout, record)
+        const stored: StoredPackage = {
+          ...record,
+          references: [...new Set([...(known?.references ?? []), ...record.references])],
+          components: [...new Set([...(known?.components ?? []), ...record.components])],
+          complete: contents !== undefined && (await missingBlobs(layout, contents)).length === 0,
+          storedAt: new Date(clock.now()).toISOString(),
+        }
+        await records.put(stored)
+        return stored
+      }),
+    delete: (digest) =>
+      locked(layout, async () => {
+        const known = await records.get(digest)
+        if (!known) return false
+        const contents = (await contentsOf(layout, known)) ?? []
+        await records.remove(digest)
+        await collectWith(layout, records, {
+          graceMs: 0,
+          only: new Set([digest, ...contents.map((blob) => blob.digest)]),
+        })
+        return true
+      }),
+  }
+}
+
+async function lease(
+  layout: StoreLayout,
+  records: PackageRecords,
+  { blobs, maxBytes }: { blobs: readonly Descriptor[]; maxBytes: number | undefined },
+): Promise<Lease> {
+  return locked(layout, async () => {
+    const others = (await readLeases(layout)).sizes
+    const mine = new Map(blobs.filter(({ digest }) => !others.has(digest)).map(({ digest, size }) => [digest, size]))
+    const held = await writeLease(layout, blobs)
+    const fits = async () => {
+      const neededBytes = await bytesToCome(layout, mine)
+      if (neededBytes === 0) return
+      const promisedBytes = await bytesToCome(layout, others)
+      checkSpace(await measureSpace(layout), { neededBytes, promisedBytes, maxBytes, folder: layout.folder })
+    }
+    try {
+      await fits().catch(async (error: unknown) => {
+        if (!isAppError(error) || error.code !== 'STORE_FULL') throw error
+        await collectWith(layout, records, { graceMs: 0 })
+        await fits()
+      })
+      return held
+    } catch (error) {
+      await held[Symbol.asyncDispose]()
+      throw error
+    }
+  })
+}
+
+async function locked<T>(layout: StoreLayout, task: () => Promise<T>): Promise<T> {
+  await using _lock = await lockFile(layout.lock)
+  return await task()
+}
+
+async function collectWith(layout: StoreLayout, records: PackageRecords, options?: GcOptions): Promise<GcReport> {
+  // A record that can't be read may name anything: nothing goes until it is mended.
+  if ((await records.broken()).length > 0) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
+  const contents = (record: StoredPackage) => contentsOf(layout, record)
+  return collect({ layout, packages: await records.list(), contentsOf: contents }, options)
+}

@@ -1,0 +1,172 @@
+import { rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Descriptor } from '../content/descriptor.ts'
+import type { BlobOpener, PushOptions } from '../content/endpoints.ts'
+import { throwIfAborted } from '../lib/abort.ts'
+import { syncFolder } from '../lib/atomic-file.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type AppError, isAppError, toAppError } from '../lib/errors.ts'
+import { type RetryPolicy, retryDelayMs } from '../lib/retry.ts'
+import { fileError } from './file-errors.ts'
+import { lockFile } from './file-lock.ts'
+import { blobName } from './layout.ts'
+import { PartialFile } from './partial-file.ts'
+
+/** oci-client.md B6: a connection that moved this much, or lived this long, was worth having; the budget starts anew. */
+const PROGRESS_BYTES = 1024 * 1024
+const PROGRESS_MS = 60_000
+const REOPEN_RETRY: RetryPolicy = { attempts: 6, baseMs: 500, maxMs: 30_000, maxRetryAfterMs: 600_000 }
+
+export interface IngestPlace {
+  /** Where the whole blob will be. */
+  blob: string
+  /** Where it is written; survives the process. */
+  partial: string
+}
+
+export type IngestOptions = PushOptions & { clock: Clock }
+
+/** Whether a file of this size is there. */
+export async function isWhole(path: string, size: number): Promise<boolean> {
+  return (await sizeOf(path)) === size
+}
+
+/**
+ * Brings one blob in: never two writers on one partial file, in whatever process. Who comes second watches the first one's
+ * bytes arrive and is done when it is; if that one fails or dies, it goes on where it stopped. The blob appears by
+ * fsync and rename, verified. Throws DIGEST_MISMATCH, SIZE_MISMATCH, STORE_FULL, and what the opener throws for good.
+ */
+export async function ingest(
+  place: IngestPlace,
+  descriptor: Descriptor,
+  open: BlobOpener,
+  options: IngestOptions,
+): Promise<void> {
+  try {
+    await using _lock = await lockFile(`${place.partial}.lock`, {
+      signal: options.signal,
+      onWait: watcher(place, options),
+    })
+    if (await isWhole(place.blob, descriptor.size)) return
+    await receive(place.partial, descriptor, open, options)
+    await rename(place.partial, place.blob)
+    await syncFolder(dirname(place.blob))
+  } catch (error) {
+    throwIfAborted(options.signal)
+    throw await fileError(error, dirname(place.partial), `storing ${blobName(descriptor)}`)
+  }
+}
+
+/** Tells how far the other writer is, as bytes that cost this one nothing. */
+function watcher(place: IngestPlace, options: IngestOptions): () => Promise<void> {
+  let seen: number | undefined
+  return async () => {
+    const size = (await sizeOf(place.partial)) ?? 0
+    if (seen === undefined) options.onEvent?.({ type: 'started', offset: size })
+    else if (size > seen) options.onEvent?.({ type: 'bytes', offset: size, wire: 0 })
+    seen = size
+  }
+}
+
+async function receive(path: string, descriptor: Descriptor, open: BlobOpener, options: IngestOptions): Promise<void> {
+  try {
+    await receiveAll(path, descriptor, open, options)
+  } catch (error) {
+    if (isWrongContent(error)) await rm(path, { force: true })
+    throw error
+  }
+}
+
+async function receiveAll(
+  path: string,
+  descriptor: Descriptor,
+  open: BlobOpener,
+  options: IngestOptions,
+): Promise<void> {
+  await using partial = await openPartial(path, descriptor, options)
+  const budget = reopenBudget(partial, options.clock)
+  let restarted = false
+  for (;;) {
+    try {
+      await receiveOnce(partial, { open, size: descriptor.size, options })
+      return
+    } catch (thrown) {
+      if (options.signal.aborted || !isWrongContent(thrown) || restarted) {
+        await keep(partial)
+        throwIfAborted(options.signal)
+        await budget.pause(toAppError(thrown), options)
+        continue
+      }
+      // Wrong bytes may be a cut's doing or an old partial file's: once, everything is asked for again.
+      restarted = true
+      await partial.restart()
+    }
+  }
+}
+
+/** A partial file whose bytes are wrong is of no use, and not this source's fault. */
+async function openPartial(path: string, descriptor: Descriptor, options: IngestOptions): Promise<PartialFile> {
+  try {
+    return await PartialFile.open(path, descriptor, options.verify)
+  } catch (error) {
+    if (!isWrongContent(error)) throw error
+    await rm(path, { force: true })
+    return PartialFile.open(path, descriptor, options.verify)
+  }
+}
+
+async function receiveOnce(
+  partial: PartialFile,
+  { open, size, options }: { open: BlobOpener; size: number; options: IngestOptions },
+): Promise<void> {
+  const { signal, onEvent } = options
+  onEvent?.({ type: 'started', offset: partial.offset })
+  // OCI distribution-spec: a range that begins at the end can't be satisfied, so a whole blob is not asked for.
+  if (partial.offset < size) {
+    const stream = await open({ offset: partial.offset, signal })
+    for await (const chunk of stream) {
+      throwIfAborted(signal)
+      await partial.append(chunk)
+      onEvent?.({ type: 'bytes', offset: partial.offset, wire: chunk.length })
+    }
+  }
+  onEvent?.({ type: 'verifying' })
+  await partial.finish()
+}
+
+/** What has arrived stays for the next try, if the disk takes it. */
+async function keep(partial: PartialFile): Promise<void> {
+  await partial.settle().catch(() => undefined)
+}
+
+function reopenBudget(partial: PartialFile, clock: Clock) {
+  let attempt = 0
+  let last = { offset: partial.offset, at: clock.now() }
+  return {
+    /** Waits before the next try, or throws the error when there is none. */
+    async pause(error: AppError, { signal, onEvent }: IngestOptions): Promise<void> {
+      const now = clock.now()
+      if (partial.offset - last.offset >= PROGRESS_BYTES || now - last.at >= PROGRESS_MS) attempt = 0
+      last = { offset: partial.offset, at: now }
+      attempt += 1
+      const delay = retryDelayMs(error, attempt, REOPEN_RETRY, Math.random())
+      if (delay === undefined) throw error
+      onEvent?.({ type: 'retrying', error, attempt, retryAt: now + delay })
+      await clock.sleep(delay, signal)
+    },
+  }
+}
+
+function isWrongContent(error: unknown): boolean {
+  if (!isAppError(error)) return false
+  return ['DIGEST_MISMATCH', 'SIZE_MISMATCH', 'PACKAGE_CHECKSUM_MISMATCH'].includes(error.code)
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,78 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Descriptor, TITLE_ANNOTATION } from '../content/descriptor.ts'
+import { type Digest, digestAlgorithm, digestHex } from '../content/digest.ts'
+import { writeFileAtomic } from '../lib/atomic-file.ts'
+import { AppError } from '../lib/errors.ts'
+
+/** Source: OCI image-spec v1.1.1 image-layout.md "oci-layout file". */
+const OCI_LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}'
+
+/**
+ * Where everything lies. The first three make an OCI image layout, so that any OCI tool reads the store; the rest is
+ * ours beside it.
+ *
+ *     oci-layout  index.json  blobs/<algorithm>/<hex>
+ *     packages/<hex>.json     one record a package: the truth that index.json is made from
+ *     ingest/<algorithm>-<hex>, .lock    a blob on its way in
+ *     leases/<id>.json        what somebody pulls or serves right now
+ *     lock                    held for moments: records with index, leases, collection
+ */
+export interface StoreLayout {
+  readonly folder: string
+  readonly index: string
+  readonly lock: string
+  readonly packages: string
+  readonly ingests: string
+  readonly leases: string
+  readonly blobFolders: readonly string[]
+  blob(digest: Digest): string
+  ingest(digest: Digest): string
+  record(digest: Digest): string
+}
+
+const ALGORITHMS = ['sha256', 'sha512'] as const
+
+export function storeLayout(folder: string): StoreLayout {
+  return {
+    folder,
+    index: join(folder, 'index.json'),
+    lock: join(folder, 'lock'),
+    packages: join(folder, 'packages'),
+    ingests: join(folder, 'ingest'),
+    leases: join(folder, 'leases'),
+    blobFolders: ALGORITHMS.map((algorithm) => join(folder, 'blobs', algorithm)),
+    blob: (digest) => join(folder, 'blobs', digestAlgorithm(digest), digestHex(digest)),
+    ingest: (digest) => join(folder, 'ingest', `${digestAlgorithm(digest)}-${digestHex(digest)}`),
+    record: (digest) => join(folder, 'packages', `${digestHex(digest)}.json`),
+  }
+}
+
+/** Makes the folders; several processes may do so at once. Throws STORE_CORRUPT for a layout of another version. */
+export async function prepareLayout(layout: StoreLayout): Promise<void> {
+  const folders = [...layout.blobFolders, layout.packages, layout.ingests, layout.leases]
+  await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true })))
+  const marker = join(layout.folder, 'oci-layout')
+  const version = layoutVersion(await readFile(marker, 'utf8').catch(() => ''))
+  if (version === '1.0.0') return
+  // The file is a constant: one that is missing or garbled is simply written again.
+  if (version === undefined) return writeFileAtomic(marker, OCI_LAYOUT_TEXT)
+  throw new AppError('STORE_CORRUPT', `${layout.folder} is an OCI image layout of version ${version}, not 1.0.0`, {
+    hint: 'Point LAYERD_DATA_DIR at a folder of its own.',
+  })
+}
+
+function layoutVersion(text: string): string | undefined {
+  try {
+    const { imageLayoutVersion } = JSON.parse(text) as { imageLayoutVersion?: unknown }
+    return typeof imageLayoutVersion === 'string' ? imageLayoutVersion.slice(0, 40) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** How errors and logs name a descriptor's blob. */
+export function blobName(descriptor: Pick<Descriptor, 'digest' | 'annotations'>): string {
+  const title = descriptor.annotations?.[TITLE_ANNOTATION]
+  return title === undefined ? descriptor.digest : `${title} (${descriptor.digest})`
+}

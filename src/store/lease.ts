@@ -1,0 +1,75 @@
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Descriptor } from '../content/descriptor.ts'
+import { type Digest, isDigest } from '../content/digest.ts'
+import type { StoreLayout } from './layout.ts'
+import { createOwned, ownershipOf, removeAbandoned, renewing } from './owned-file.ts'
+import { newOwner } from './owner.ts'
+
+/** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
+export interface Lease extends AsyncDisposable {
+  readonly id: string
+}
+
+/** What all leases of running owners hold together. */
+export interface LeasedBlobs {
+  /** Every leased blob with its size. Two pulls of one package lease its blobs once. */
+  readonly sizes: ReadonlyMap<Digest, number>
+}
+
+const SUFFIX = '.json'
+
+/** Writes the lease; the caller holds the store's lock, so that a collection sees it or has ended before. */
+export async function writeLease(layout: StoreLayout, blobs: readonly Descriptor[]): Promise<Lease> {
+  const id = newOwner().token
+  const path = join(layout.leases, `${id}${SUFFIX}`)
+  await createOwned(path, { blobs: blobs.map(({ digest, size }) => [digest, size]) })
+  const renewal = renewing(path)
+  return {
+    id,
+    async [Symbol.asyncDispose]() {
+      renewal[Symbol.dispose]()
+      await rm(path, { force: true })
+    },
+  }
+}
+
+/** Reads all leases and takes away those whose owner died. */
+export async function readLeases(layout: StoreLayout): Promise<LeasedBlobs> {
+  const sizes = new Map<Digest, number>()
+  for (const file of (await readdir(layout.leases)).filter((name) => name.endsWith(SUFFIX))) {
+    const path = join(layout.leases, file)
+    const ownership = await ownershipOf(path)
+    if (ownership.state === 'abandoned') await removeAbandoned(path, ownership.text)
+    if (ownership.state !== 'held') continue
+    for (const [digest, size] of await leasedBlobs(path)) sizes.set(digest, size)
+  }
+  return { sizes }
+}
+
+/** Bytes that leased blobs still need: neither in the store nor in a partial file. */
+export async function bytesToCome(layout: StoreLayout, sizes: ReadonlyMap<Digest, number>): Promise<number> {
+  const missing = await Promise.all(
+    [...sizes].map(async ([digest, size]) => {
+      const there = (await sizeOf(layout.blob(digest))) ?? (await sizeOf(layout.ingest(digest))) ?? 0
+      return Math.max(0, size - there)
+    }),
+  )
+  return missing.reduce((sum, bytes) => sum + bytes, 0)
+}
+
+async function leasedBlobs(path: string): Promise<Array<[Digest, number]>> {
+  try {
+    const { blobs } = JSON.parse(await readFile(path, 'utf8')) as { blobs: Array<[string, number]> }
+    return blobs.filter((entry): entry is [Digest, number] => isDigest(entry[0]))
+  } catch {
+    return []
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => undefined,
+  )
+}

@@ -1,0 +1,80 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+/**
+ * Who holds a lock or a lease. A process id alone means nothing: it is used again after a crash and counts anew in each
+ * container, and the data directory may be a volume that several share. So an owner names its kernel's boot and process
+ * namespace too; where these are the reader's own, the process table decides, else the file's time, which owners renew.
+ */
+export interface Owner {
+  readonly token: string
+  /** Boot, process namespace and host name, as a short hash. */
+  readonly host: string
+  readonly pid: number
+  /** When the process began, in the kernel's ticks; empty where there is no /proc. */
+  readonly started: string
+}
+
+/** How often an owner renews its files, and after how long without it a foreign one counts as gone. */
+export const RENEW_MS = 10_000
+export const FOREIGN_STALE_MS = 60_000
+
+const HOST = createHash('sha256').update(hostIdentity()).digest('hex').slice(0, 16)
+const STARTED = processStart(process.pid)?.started ?? ''
+
+export function newOwner(): Owner {
+  return { token: randomBytes(9).toString('base64url'), host: HOST, pid: process.pid, started: STARTED }
+}
+
+/** The owner that a file names, or undefined when the text is not whole (its writer is at it, or died at it). */
+export function parseOwner(text: string): Owner | undefined {
+  try {
+    const { token, host, pid, started } = JSON.parse(text) as Partial<Owner>
+    if (typeof token !== 'string' || typeof host !== 'string' || typeof pid !== 'number') return undefined
+    return { token, host, pid, started: typeof started === 'string' ? started : '' }
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the owner of a file that was renewed at `renewedAt` (ms) still runs. */
+export function isAlive(owner: Owner, renewedAt: number): boolean {
+  if (owner.host !== HOST) return Date.now() - renewedAt < FOREIGN_STALE_MS
+  const process = processStart(owner.pid)
+  if (process) return !process.ended && process.started === owner.started
+  return owner.started === '' && exists(owner.pid)
+}
+
+/** Source: proc_pid_stat(5): after the parenthesised name come the state (3rd field) and, as 22nd, the start time. */
+function processStart(pid: number): { started: string; ended: boolean } | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    // A killed child stays a zombie until its parent collects it; it holds nothing any more.
+    return { started: fields[19] ?? '', ended: fields[0] === 'Z' || fields[0] === 'X' }
+  } catch {
+    return undefined
+  }
+}
+
+function exists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function hostIdentity(): string {
+  const read = (take: () => string) => {
+    try {
+      return take().trim()
+    } catch {
+      return ''
+    }
+  }
+  const boot = read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'))
+  const namespace = read(() => readlinkSync('/proc/self/ns/pid'))
+  return `${boot} ${namespace} ${hostname()}`
+}

@@ -1,0 +1,59 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../lib/errors.ts'
+import { freeDiskBytes } from './file-errors.ts'
+import type { StoreLayout } from './layout.ts'
+
+export interface Space {
+  /** Bytes that blobs and partial files take. */
+  readonly usedBytes: number
+  /** Bytes free on the disk. */
+  readonly freeBytes: number
+}
+
+export async function measureSpace(layout: StoreLayout): Promise<Space> {
+  const folders = [...layout.blobFolders, layout.ingests]
+  const [freeBytes, ...used] = await Promise.all([freeDiskBytes(layout.folder), ...folders.map(folderBytes)])
+  return { usedBytes: used.reduce((sum, bytes) => sum + bytes, 0), freeBytes }
+}
+
+/**
+ * Throws STORE_FULL with the numbers unless `neededBytes`, beside what other pulls were promised, fit on the disk and
+ * under the limit.
+ */
+export function checkSpace(
+  space: Space,
+  needs: { neededBytes: number; promisedBytes: number; maxBytes: number | undefined; folder: string },
+): void {
+  const { neededBytes, promisedBytes, maxBytes, folder } = needs
+  if (neededBytes === 0) return
+  const others = promisedBytes > 0 ? `, ${promisedBytes} of them promised to other pulls` : ''
+  const details = { neededBytes, promisedBytes, ...space, ...(maxBytes === undefined ? {} : { maxBytes }) }
+  if (neededBytes + promisedBytes > space.freeBytes) {
+    throw new AppError(
+      'STORE_FULL',
+      `the pull needs ${neededBytes} bytes; the disk of ${folder} has ${space.freeBytes} free${others}`,
+      { side: 'destination', details, hint: 'Free disk space or delete stored packages, then retry the job.' },
+    )
+  }
+  if (maxBytes === undefined || space.usedBytes + promisedBytes + neededBytes <= maxBytes) return
+  const left = Math.max(0, maxBytes - space.usedBytes)
+  throw new AppError(
+    'STORE_FULL',
+    `the pull needs ${neededBytes} bytes; the store has ${left} of its ${maxBytes} left${others}`,
+    {
+      side: 'destination',
+      details,
+      hint: 'Delete stored packages or raise LAYERD_STORE_MAX_BYTES, then retry the job.',
+    },
+  )
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0
+  for (const name of await readdir(folder)) {
+    const found = await stat(join(folder, name)).catch(() => undefined)
+    if (found?.isFile()) bytes += found.size
+  }
+  return bytes
+}
