@@ -2,6 +2,7 @@ import { untilAborted } from '../lib/abort.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { errorCode, isTlsRefusal } from './network-errors.ts'
 import { isLoopback } from './network-address.ts'
+import { apiHost } from './registry-name.ts'
 
 /** Where a registry's API is: `https://host[:port]`. */
 export interface Schemes {
@@ -72,10 +73,3 @@ const NOBODY_THERE = new Set([
   'UND_ERR_CLOSED',
   'UND_ERR_DESTROYED',
 ])
-
-const HUB_NAMES = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'])
-
-/** Docker Hub's API answers under another name than its references use. */
-export function apiHost(registry: string): string {
-  return HUB_NAMES.has(registry) ? 'registry-1.docker.io' : registry
-}

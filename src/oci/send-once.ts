@@ -8,7 +8,8 @@ import type { RegistryCredential } from './credentials/provider.ts'
 import { type Answer, answerError, type CallFacts } from './errors.ts'
 import { exchange, readStart } from './exchange.ts'
 import { checkTarget, MAX_HOPS, redirectTarget, sameOrigin, tooManyHops } from './redirect.ts'
-import { apiHost, type Schemes } from './scheme.ts'
+import { apiHost } from './registry-name.ts'
+import type { Schemes } from './scheme.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 
 type Lane = RegistryRequest['lane']

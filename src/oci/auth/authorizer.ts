@@ -55,7 +55,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const apply = async (
     plan: Plan,
     scopes: readonly string[],
-    options: { refused?: string; signal: AbortSignal },
+    options: { refused: string | undefined; signal: AbortSignal },
   ): Promise<Authorization | undefined> => {
     if (plan.scheme === 'basic') {
       const pair = basicPair(credential)
@@ -71,7 +71,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     async authorize(scopes, signal) {
       if (credential?.kind === 'bearer') return { header: `Bearer ${credential.token}`, scopes: '' }
       const plan = learnt.plan(scopes)
-      return plan && (await apply(plan, learnt.scopes(scopes), { signal }))
+      return plan && (await apply(plan, learnt.scopes(scopes), { refused: undefined, signal }))
     },
 
     async answer({ facts, base, scopes, challenge, used, again }, signal) {
@@ -84,9 +84,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       learnt.add(scopes, plan, challenges)
       const asked = learnt.scopes(scopes)
       const unchanged = used?.scopes === scopeKey(asked) && samePlan(plan, known)
-      if (used?.token && unchanged && isHopeless(used.token, again)) return undefined
-      const refused = used?.token?.value
-      const next = await apply(plan, asked, { signal, ...(refused === undefined ? {} : { refused }) })
+      if (unchanged && isHopeless(used.token, again)) return undefined
+      const next = await apply(plan, asked, { refused: used?.token?.value, signal })
       return next?.header === used?.header ? undefined : next
     },
   }
@@ -132,6 +131,6 @@ function samePlan(a: Plan, b: Plan | undefined): boolean {
 }
 
 /** A fresh token that was refused would be followed by its twin: the rights are missing, not the freshness. */
-function isHopeless(token: CachedToken, again: boolean): boolean {
-  return again || (token.renewal && !token.accepted)
+function isHopeless(token: CachedToken | undefined, again: boolean): boolean {
+  return token !== undefined && (again || (token.renewal && !token.accepted))
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { untilAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { isAppError } from '../../lib/errors.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
 import { scopeKey } from './scope.ts'
@@ -34,7 +35,7 @@ export interface TokenKey {
 /** The tokens of a process: one for each registry, token service, credential and set of scopes; fetched once at a time. */
 export interface TokenCache {
   /** A token that is not about to expire, and not `refused`. */
-  get(key: TokenKey, options: { refused?: string; signal: AbortSignal }): Promise<CachedToken>
+  get(key: TokenKey, options: { refused: string | undefined; signal: AbortSignal }): Promise<CachedToken>
 }
 
 /** More than a process needs at a time; what is stale goes first. */
@@ -44,8 +45,10 @@ export function createTokenCache(clock: Clock, fetch: (key: TokenKey) => Promise
   const tokens = new Map<string, CachedToken>()
   const flights = createSingleFlight<CachedToken>()
 
+  const issue = createIssuer(fetch)
+
   const renew = async (id: string, key: TokenKey, renewal: boolean): Promise<CachedToken> => {
-    const issued = await fetch(key)
+    const issued = await issue(key)
     // A quarter of its life or a minute before it expires: a request that begins with it must also arrive with it.
     const staleAt = clock.now() + issued.lifetimeMs - Math.min(issued.lifetimeMs / 4, 60_000)
     const token: CachedToken = { value: issued.value, staleAt, renewal, accepted: false }
@@ -71,6 +74,30 @@ export function createTokenCache(clock: Clock, fetch: (key: TokenKey) => Promise
         signal,
       )
     },
+  }
+}
+
+/**
+ * Token services may hand out a new identity token with each answer and let the old one die (OAuth2 "refresh token
+ * rotation"), so the newest is used; when it is refused we start again from the one we were given.
+ */
+function createIssuer(fetch: (key: TokenKey) => Promise<IssuedToken>): (key: TokenKey) => Promise<IssuedToken> {
+  const rotated = new Map<string, string>()
+  return async (key) => {
+    if (key.credential?.kind !== 'identity') return await fetch(key)
+    const id = JSON.stringify([key.realm, credentialId(key.credential)])
+    const newest = rotated.get(id)
+    rotated.delete(id)
+    const issued = await (newest === undefined
+      ? fetch(key)
+      : fetch({ ...key, credential: { ...key.credential, token: newest } }).catch((error: unknown) => {
+          if (isAppError(error) && error.retry === 'permanent') return fetch(key)
+          rotated.set(id, newest)
+          throw error
+        }))
+    const next = issued.refreshToken ?? newest
+    if (next !== undefined) rotated.set(id, next)
+    return issued
   }
 }
 

@@ -8,3 +8,16 @@ export type RegistryCredential =
 export interface CredentialProvider {
   credential(registry: string, signal: AbortSignal): Promise<RegistryCredential | undefined>
 }
+
+/** Asks one after another; the first that knows the registry wins, and those after it are not asked. */
+export function chainProviders(...providers: readonly CredentialProvider[]): CredentialProvider {
+  return {
+    async credential(registry, signal) {
+      for (const provider of providers) {
+        const found = await provider.credential(registry, signal)
+        if (found !== undefined) return found
+      }
+      return undefined
+    },
+  }
+}

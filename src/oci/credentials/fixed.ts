@@ -1,0 +1,9 @@
+import { registryKey } from '../registry-name.ts'
+import type { CredentialProvider } from './provider.ts'
+import { type RegistrySecret, toCredential } from './secret.ts'
+
+/** One secret for one registry, such as a job brings in X-Registry-Auth; every other registry stays anonymous. */
+export function fixedCredentials(registry: string, secret: RegistrySecret): CredentialProvider {
+  const key = registryKey(registry)
+  return { credential: async (asked) => (registryKey(asked) === key ? toCredential(secret) : undefined) }
+}
