@@ -61,15 +61,32 @@ export const openapiPlugin = fastifyPlugin(
 )
 
 interface Described {
-  paths?: Record<string, Record<string, { responses?: Record<string, unknown> }> | undefined>
+  paths?: Record<string, Record<string, Operation> | undefined>
+}
+
+interface Operation {
+  summary?: string
+  requestBody?: { required?: boolean; content?: Record<string, { schema?: { type?: string | string[] } }> }
+  responses?: Record<string, { description?: string; $ref?: string }>
 }
 
 /** Each operation can answer with a problem; told here once instead of in each route. */
 function withProblems<T extends object>(document: T): T {
-  for (const operations of Object.values((document as Described).paths ?? {})) {
-    for (const operation of Object.values(operations ?? {})) {
-      operation.responses = { ...operation.responses, default: { $ref: '#/components/responses/Problem' } }
-    }
+  // Copied, so that what routes share in memory is written out instead of becoming YAML anchors.
+  const copy = JSON.parse(JSON.stringify(document)) as T
+  for (const operations of Object.values((copy as Described).paths ?? {})) {
+    for (const operation of Object.values(operations ?? {})) complete(operation)
   }
-  return document
+  return copy
+}
+
+function complete(operation: Operation): void {
+  const { requestBody } = operation
+  const bodies = Object.values(requestBody?.content ?? {})
+  // Fastify shows an absent body to the schema as null.
+  if (requestBody && bodies.some(({ schema }) => schema?.type?.includes('null'))) requestBody.required = false
+  for (const response of Object.values(operation.responses ?? {})) {
+    if (response.description === 'Default Response') response.description = operation.summary ?? ''
+  }
+  operation.responses = { ...operation.responses, default: { $ref: '#/components/responses/Problem' } }
 }

@@ -85,8 +85,8 @@ const NoBody = Type.Unsafe<Record<string, never> | null>({ type: ['object', 'nul
 const accepted = (description: string) => ({
   description,
   headers: {
-    Location: { schema: { type: 'string' }, description: 'The job.' },
-    'Retry-After': { schema: { type: 'integer' }, description: 'Seconds.' },
+    Location: { type: 'string', description: 'The job.' },
+    'Retry-After': { type: 'integer', description: 'Seconds.' },
   },
   content: { 'application/json': { schema: Type.Ref('Job') } },
 })

@@ -20,7 +20,7 @@ export const putUploadSchema = {
   response: {
     201: {
       description: 'Kept, whole.',
-      headers: { Location: { schema: { type: 'string' }, description: 'The upload.' } },
+      headers: { Location: { type: 'string', description: 'The upload.' } },
       content: { 'application/json': { schema: Type.Ref('Upload') } },
     },
   },
