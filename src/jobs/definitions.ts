@@ -128,6 +128,7 @@ export const Transfer = Type.Object(
     size: Bytes('Bytes.'),
     state: Type.Enum([...TRANSFER_STATES]),
     bytesDone: Bytes('High-water mark.'),
+    bytesResumed: Type.Optional(Bytes('Of these, kept from a cut transfer of an earlier run.')),
     attempt: Type.Integer({ minimum: 0 }),
     retryAt: Nullable(Timestamp('When the next try starts.')),
     error: Nullable(Type.Ref('Problem')),

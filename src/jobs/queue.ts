@@ -1,4 +1,16 @@
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { type Logger, silentLogger } from '../lib/logger.ts'
+import { cancelJob, type CommandContext, createJob, readJob, removeJob, requireJob, retryJob } from './commands.ts'
+import { createVault } from './credentials.ts'
 import type { Job, JobKind, JobOptions, JobState, Transfer } from './definitions.ts'
+import { createDispatcher } from './dispatch.ts'
+import { createJobIds } from './job-id.ts'
+import { createKeys } from './keys.ts'
+import { listJobs } from './listing.ts'
+import { answersWithin, connectRedis, guarded, type RedisTarget } from './redis.ts'
+import { WORKER_SILENCE_MS } from './run-commands.ts'
+import { createScripts } from './scripts.ts'
+import { listTransfers } from './transfers.ts'
 
 /** A job as accepted by the API: validated, references parsed, file opened and found inside the roots. */
 export interface NewJob {
@@ -81,4 +93,53 @@ export interface JobQueue {
   /** How many worker processes have said within the last 15 s that they take jobs. */
   liveWorkers(): Promise<number>
   close(): Promise<void>
+}
+
+export interface JobQueueOptions {
+  redis: RedisTarget
+  /** LAYERD_REDIS_PREFIX, default `layerd`. */
+  prefix?: string
+  /** 32 bytes; all processes of one layerd share it. */
+  secretKey: Uint8Array
+  /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
+  registryJobs?: number
+  clock?: Clock
+  logger?: Logger
+}
+
+/** Opens a connection of its own and does not wait for it: while Redis is gone every call throws QUEUE_UNAVAILABLE. */
+export function createJobQueue(options: JobQueueOptions): JobQueue {
+  const { clock = systemClock, logger = silentLogger } = options
+  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
+  const redis = connectRedis(options.redis, { role: 'api', name: 'layerd-api', onError })
+  const keys = createKeys(options.prefix)
+  const context: CommandContext = {
+    redis,
+    keys,
+    clock,
+    logger,
+    dispatcher: createDispatcher({ redis, keys, registryJobs: options.registryJobs ?? 8 }),
+    scripts: createScripts(redis),
+    vault: createVault(options.secretKey),
+    newId: createJobIds(),
+  }
+  return {
+    create: (job, createOptions = {}) => guarded(() => createJob(context, job, createOptions)),
+    get: (id) => guarded(() => readJob(context, id)),
+    list: (filter, page) => guarded(() => listJobs(redis, keys, filter, page)),
+    transfers: (id, page) =>
+      guarded(async () => {
+        await requireJob(context, id)
+        return listTransfers(redis, keys, id, page)
+      }),
+    cancel: (id, { reason } = {}) => guarded(() => cancelJob(context, id, reason)),
+    retry: (id, { credentials } = {}) => guarded(() => retryJob(context, id, credentials)),
+    remove: (id) => guarded(() => removeJob(context, id)),
+    ping: (timeoutMs) => answersWithin(redis, timeoutMs),
+    liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),
+    async close() {
+      await context.dispatcher.close()
+      redis.disconnect()
+    },
+  }
 }

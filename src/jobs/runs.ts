@@ -1,11 +1,22 @@
 import type { Job, JobResult, Problem, Progress, Transfer } from './definitions.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { type Logger, silentLogger } from '../lib/logger.ts'
+import { createVault } from './credentials.ts'
+import { createDispatcher, type Dispatch } from './dispatch.ts'
+import { createKeys } from './keys.ts'
 import type { JobCredentials } from './queue.ts'
-
-/** What a BullMQ job carries; everything else is read from the record. `round` counts dispatches: a retry adds one. */
-export interface Dispatch {
-  id: string
-  round: number
-}
+import { connectRedis, type RedisTarget } from './redis.ts'
+import {
+  beginRun,
+  checkRun,
+  finishRun,
+  reapCanceling,
+  reportRun,
+  type RunContext,
+  WORKER_SILENCE_MS,
+} from './run-commands.ts'
+import { createScripts } from './scripts.ts'
+import { removeExpired, requeueOrphans, sweepOutbox } from './upkeep.ts'
 
 export interface BegunRun {
   ended: false
@@ -50,6 +61,9 @@ export type RunOutcome =
   /** Drain: the worker moves the BullMQ job to wait itself, right after. */
   | { state: 'queued'; reason: string }
 
+export type ReportAnswer = 'ok' | 'fenced' | 'canceled'
+export type FinishedRun = { fenced: true } | { fenced: false; state: Job['state'] }
+
 /**
  * The worker's side of the jobs. A stale epoch changes nothing, whoever carries it. Calls wait while Redis is gone (the
  * worker's connection retries), and may be sent twice by a reconnect without harm.
@@ -62,17 +76,12 @@ export interface JobRuns {
    */
   begin(dispatch: Dispatch, workerName: string): Promise<BegunRun | EndedRun>
   /** `canceled`: written, and a cancel is requested. */
-  report(jobId: string, epoch: number, report: RunReport): Promise<'ok' | 'fenced' | 'canceled'>
+  report(jobId: string, epoch: number, report: RunReport): Promise<ReportAnswer>
   /**
    * Ends the run, with a last report in the same step. When a cancel was requested every outcome but `succeeded` becomes
    * `canceled`; the state entered is returned, so that the worker knows whether to delay, release or drop the BullMQ job.
    */
-  finish(
-    jobId: string,
-    epoch: number,
-    outcome: RunOutcome,
-    report?: RunReport,
-  ): Promise<{ fenced: true } | { fenced: false; state: Job['state'] }>
+  finish(jobId: string, epoch: number, outcome: RunOutcome, report?: RunReport): Promise<FinishedRun>
   /** Right before a manifest or tag PUT. Throws JOB_FENCED or JOB_CANCELED. */
   check(jobId: string, epoch: number): Promise<void>
   /** The reason of a requested cancel (empty string without one), or undefined when none is requested. */
@@ -85,11 +94,68 @@ export interface JobRuns {
   reapCanceling(): Promise<number>
   /** Hosts with jobs that have not ended, and how many. */
   hosts(): Promise<Array<{ host: string; openJobs: number }>>
+  /** Every 5 s: brings to BullMQ what an API accepted and could not hand over; returns how many. */
+  sweepOutbox(): Promise<number>
+  /** Every minute: queues again what has not ended and what BullMQ no longer knows; returns how many. */
+  requeueOrphans(): Promise<number>
+  /** Every hour: removes ended jobs past 30 days or past the newest 10,000; returns how many. */
+  removeExpired(): Promise<number>
+  close(): Promise<void>
 }
 
-/** What wakes a worker. `gap`: the subscription broke and is back, so read flags and hosts again. */
-export interface WorkerSignals {
-  cancel(jobId: string, reason: string): void
-  host(host: string): void
-  gap(): void
+export interface JobRunsOptions {
+  redis: RedisTarget
+  /** LAYERD_REDIS_PREFIX, default `layerd`. */
+  prefix?: string
+  /** 32 bytes; all processes of one layerd share it. */
+  secretKey: Uint8Array
+  /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
+  registryJobs?: number
+  clock?: Clock
+  logger?: Logger
+}
+
+/** Opens a connection of its own, which waits for Redis. */
+export function createJobRuns(options: JobRunsOptions): JobRuns {
+  const { clock = systemClock, logger = silentLogger } = options
+  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
+  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-runs', onError })
+  const keys = createKeys(options.prefix)
+  const dispatcher = createDispatcher({ redis, keys, registryJobs: options.registryJobs ?? 8 })
+  const vault = createVault(options.secretKey)
+  const context: RunContext = { redis, keys, clock, scripts: createScripts(redis), vault, calls: 0 }
+  const upkeep = { redis, keys, clock, dispatcher, scripts: context.scripts }
+  return {
+    begin: (dispatch, workerName) => beginRun(context, dispatch, workerName),
+    report: (jobId, epoch, report) => reportRun(context, { jobId, epoch }, report),
+    finish: (jobId, epoch, outcome, report = {}) => finishRun(context, { jobId, epoch }, outcome, report),
+    check: (jobId, epoch) => checkRun(context, { jobId, epoch }),
+    async readCancel(jobId) {
+      const [state, text] = await redis.hmget(keys.job(jobId), 'state', 'cancelText')
+      return state === 'canceling' ? (text ?? '') : undefined
+    },
+    async heartbeat(workerName) {
+      const now = clock.now()
+      await redis.zadd(keys.workers, now, workerName)
+      await redis.zremrangebyscore(keys.workers, '-inf', now - 10 * WORKER_SILENCE_MS)
+    },
+    async forgetWorker(workerName) {
+      await redis.zrem(keys.workers, workerName)
+    },
+    reapCanceling: () => reapCanceling(context),
+    async hosts() {
+      const flat = await redis.zrange(keys.hosts, '0', '-1', 'WITHSCORES')
+      return Array.from({ length: flat.length / 2 }, (_, at) => ({
+        host: flat[2 * at] as string,
+        openJobs: Number(flat[2 * at + 1]),
+      }))
+    },
+    sweepOutbox: () => sweepOutbox(upkeep),
+    requeueOrphans: () => requeueOrphans(upkeep),
+    removeExpired: () => removeExpired(upkeep),
+    async close() {
+      await dispatcher.close()
+      redis.disconnect()
+    },
+  }
 }

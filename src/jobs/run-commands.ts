@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import type { Clock } from '../lib/clock.ts'
+import { AppError, ERROR_CODES } from '../lib/errors.ts'
+import type { Vault } from './credentials.ts'
+import type { Job, Problem } from './definitions.ts'
+import type { Dispatch } from './dispatch.ts'
+import type { Keys } from './keys.ts'
+import type { JobCredentials } from './queue.ts'
+import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from './runs.ts'
+import type { Scripts } from './scripts.ts'
+import type { JobTransition } from './state.ts'
+import { allTransfers } from './transfers.ts'
+
+/** What the worker's calls work with. */
+export interface RunContext {
+  redis: Redis
+  keys: Keys
+  clock: Clock
+  scripts: Scripts
+  vault: Vault
+  /** Counts reports, so that one which a reconnect sends twice is written once. */
+  calls: number
+}
+
+export interface RunKey {
+  jobId: string
+  epoch: number
+}
+
+/** Runs in a row that ended with a lost worker and moved no new byte. Source: design.md "A dead worker's job". */
+const LOST_RUNS_LIMIT = 3
+/** A worker that has said nothing for this long is gone: it takes no jobs and ends none. */
+export const WORKER_SILENCE_MS = 15_000
+
+const STALLED: Problem = {
+  type: '/docs/errors#JOB_STALLED',
+  title: ERROR_CODES.JOB_STALLED.title,
+  status: ERROR_CODES.JOB_STALLED.status,
+  code: 'JOB_STALLED',
+  detail: `${LOST_RUNS_LIMIT} runs in a row ended with a lost worker and moved no new byte`,
+  hint: "Look for the end of the workers (memory, kills, crashes) in layerd's log, then retry the job.",
+  retryable: true,
+}
+
+export async function beginRun(
+  context: RunContext,
+  { id, round }: Dispatch,
+  workerName: string,
+): Promise<BegunRun | EndedRun> {
+  const args = [round, workerName, randomUUID(), JSON.stringify(STALLED), LOST_RUNS_LIMIT]
+  const [status, epoch, retries, job = ''] = await context.scripts.job('begin', target(context, id), args)
+  if (status === 'ended') return { ended: true }
+  const { redis, keys, vault } = context
+  const sealed = await redis.get(keys.credentials(id))
+  return {
+    ended: false,
+    job: JSON.parse(job) as Job,
+    epoch: Number(epoch),
+    credentials: sealed === null ? undefined : (vault.open(id, sealed) as JobCredentials),
+    transfers: await allTransfers(redis, keys, id),
+    retries: Number(retries),
+  }
+}
+
+export async function reportRun(context: RunContext, run: RunKey, report: RunReport): Promise<ReportAnswer> {
+  context.calls += 1
+  const args = [run.epoch, context.calls, ...reportArguments(report)]
+  const [status] = await context.scripts.job('report', target(context, run.jobId), args)
+  return status as ReportAnswer
+}
+
+export async function finishRun(
+  context: RunContext,
+  run: RunKey,
+  outcome: RunOutcome,
+  report: RunReport,
+): Promise<FinishedRun> {
+  context.calls += 1
+  const args = [run.epoch, context.calls, ...outcomeArguments(outcome), ...reportArguments(report)]
+  const [status, state] = await context.scripts.job('finish', target(context, run.jobId), args)
+  return status === 'fenced' ? { fenced: true } : { fenced: false, state: state as Job['state'] }
+}
+
+export async function checkRun({ redis, keys }: RunContext, { jobId, epoch }: RunKey): Promise<void> {
+  const [state, current, text] = await redis.hmget(keys.job(jobId), 'state', 'epoch', 'cancelText')
+  if (Number(current) === epoch && state === 'running') return
+  if (Number(current) === epoch && state === 'canceling') {
+    throw new AppError('JOB_CANCELED', text ? `the job was canceled: ${text}` : 'the job was canceled', {
+      details: { jobId },
+    })
+  }
+  throw new AppError('JOB_FENCED', 'this run no longer owns the job', { details: { jobId, epoch } })
+}
+
+export async function reapCanceling(context: RunContext): Promise<number> {
+  const { redis, keys, clock, scripts } = context
+  const ids = await redis.zrange(keys.jobsInState('canceling'), '0', '-1')
+  let reaped = 0
+  for (const id of ids) {
+    const [status] = await scripts.job('reap', target(context, id), [clock.now() - WORKER_SILENCE_MS])
+    if (status === 'reaped') reaped += 1
+  }
+  return reaped
+}
+
+function target({ keys, clock }: RunContext, id: string) {
+  return { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }
+}
+
+/** As apply_report in scripts/shared.lua wants it. */
+function reportArguments({ progress, transfers = [], events = [] }: RunReport): Array<string | number> {
+  return [
+    progress === undefined ? '' : JSON.stringify(progress),
+    progress === undefined ? '' : progress.bytesDone,
+    transfers.length,
+    ...transfers.flatMap((row) => [row.digest, JSON.stringify(row)]),
+    ...events.flatMap(({ type, ...members }) => [type, JSON.stringify(members).slice(1, -1)]),
+  ]
+}
+
+const TRANSITION_OF: Readonly<Record<RunOutcome['state'], JobTransition['type']>> = {
+  succeeded: 'succeed',
+  failed: 'fail',
+  canceled: 'stop',
+  retrying: 'delay',
+  queued: 'release',
+}
+
+/** Transition, result, error, reason, retryAt: as scripts/finish.lua wants them. */
+function outcomeArguments(outcome: RunOutcome): string[] {
+  const facts = [
+    'result' in outcome ? outcome.result : null,
+    'error' in outcome ? outcome.error : null,
+    'reason' in outcome ? outcome.reason : null,
+    'retryAt' in outcome ? outcome.retryAt : null,
+  ]
+  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact))]
+}

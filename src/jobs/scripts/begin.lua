@@ -1,0 +1,53 @@
+--[[
+  Starts a run, unless there is nothing to run.
+
+  KEYS[1]  record
+  ARGV[5]  round of the dispatch
+  ARGV[6]  worker
+  ARGV[7]  nonce of this call: sent twice by a reconnect, it begins once
+  ARGV[8]  problem for a job whose workers are lost too often
+  ARGV[9]  how many such runs in a row are too many
+
+  Output: {'ended'} | {'begun', epoch, retries, job}
+]]
+local state = field('state')
+if not state or field('round') ~= ARGV[5] then
+  return { 'ended' }
+end
+if state == 'running' and field('nonce') == ARGV[7] then
+  return { 'begun', field('epoch'), field('retries'), render() }
+end
+local to = NEXT[state].begin
+if not to then
+  return { 'ended' }
+end
+if to == 'canceled' then
+  redis.call('HINCRBY', JOB, 'epoch', 1)
+  enter(to)
+  return { 'ended' }
+end
+
+local lost = 0
+local reason = 'null'
+if state == 'running' then
+  reason = '"taken over from a lost worker"'
+  lost = count('bytes') > count('mark') and 0 or count('lostRuns') + 1
+end
+redis.call('HINCRBY', JOB, 'epoch', 1)
+redis.call('ZREM', OUTBOX, outbox_member())
+redis.call('HSET', JOB, 'lostRuns', lost)
+if lost >= tonumber(ARGV[9]) then
+  redis.call('HSET', JOB, 'error', ARGV[8], 'reason', 'null')
+  enter(NEXT[state].stall)
+  return { 'ended' }
+end
+
+redis.call('HINCRBY', JOB, 'attempt', 1)
+redis.call('HSET', JOB, 'mark', count('bytes'), 'worker', ARGV[6], 'nonce', ARGV[7], 'told', 0, 'reason', reason,
+  'error', 'null')
+if field('startedAt') == 'null' then
+  redis.call('HSET', JOB, 'startedAt', '"' .. NOW .. '"')
+end
+set_retry_at('null')
+enter(to)
+return { 'begun', field('epoch'), field('retries'), render() }

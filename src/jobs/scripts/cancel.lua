@@ -1,0 +1,29 @@
+--[[
+  Asks to cancel: what waits ends here, what runs is told to stop.
+
+  KEYS[1]  record
+  ARGV[5]  reason as JSON, or 'null'
+  ARGV[6]  reason as text
+
+  Output: {'missing'} | {'finished', job} | {'ok', job, queue host, round}
+]]
+local state = field('state')
+if not state then
+  return { 'missing' }
+end
+local to = NEXT[state].cancel
+if not to then
+  return { 'finished', render() }
+end
+if to ~= state then
+  redis.call('HSET', JOB, 'cancelReason', ARGV[5], 'cancelText', ARGV[6], 'reason', ARGV[5])
+  if to == 'canceled' then
+    redis.call('HSET', JOB, 'error', 'null')
+    set_retry_at('null')
+  end
+  enter(to)
+end
+if to == 'canceling' then
+  redis.call('PUBLISH', PREFIX .. 'cancel', ID .. '|' .. field('cancelText'))
+end
+return { 'ok', render(), field('host'), field('round') }

@@ -1,0 +1,41 @@
+--[[
+  Accepts a job: record, idempotency key, sealed credentials and outbox entry at once.
+
+  KEYS[1]   record
+  ARGV[5]   idempotency key, or ''
+  ARGV[6]   fingerprint of the body
+  ARGV[7]   seconds to keep the idempotency key
+  ARGV[8]   sealed credentials, or ''
+  ARGV[9]   registries, a JSON array
+  ARGV[10]  and on: names and values of the record
+
+  Output: {'created', job} | {'replayed', id} | {'mismatch'}
+]]
+local key = ARGV[5]
+if key ~= '' then
+  local known = redis.call('HMGET', key, 'fingerprint', 'job')
+  if known[1] then
+    if known[1] ~= ARGV[6] then
+      return { 'mismatch' }
+    end
+    return { 'replayed', known[2] }
+  end
+end
+
+for at = 10, #ARGV, 2 do
+  redis.call('HSET', JOB, ARGV[at], ARGV[at + 1])
+end
+if key ~= '' then
+  redis.call('HSET', key, 'fingerprint', ARGV[6], 'job', ID)
+  redis.call('EXPIRE', key, ARGV[7])
+end
+if ARGV[8] ~= '' then
+  redis.call('SET', CREDENTIALS, ARGV[8])
+end
+redis.call('ZADD', PREFIX .. 'jobs', 0, ID)
+for _, registry in ipairs(cjson.decode(ARGV[9])) do
+  redis.call('ZADD', PREFIX .. 'jobs:host:' .. registry, 0, ID)
+end
+enter('queued')
+open_job()
+return { 'created', render() }

@@ -1,0 +1,29 @@
+--[[
+  Queues an ended job again, as a new round: BullMQ may still hold the old one for a moment, under its id.
+
+  KEYS[1]  record
+  ARGV[5]  sealed credentials, or ''
+
+  Output: {'missing'} | {'finished', job} | {'active', job} | {'ok', job, queue host, round}
+]]
+local state = field('state')
+if not state then
+  return { 'missing' }
+end
+local to = NEXT[state].retry
+if not to then
+  return { TERMINAL[state] and 'finished' or 'active', render() }
+end
+redis.call('HINCRBY', JOB, 'round', 1)
+redis.call('HSET', JOB, 'result', 'null', 'error', 'null', 'reason', 'null', 'endedAt', 'null', 'retries', 0, 'lostRuns', 0)
+redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker')
+redis.call('ZREM', PREFIX .. 'jobs:done', ID)
+for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
+  redis.call('PERSIST', key)
+end
+if ARGV[5] ~= '' then
+  redis.call('SET', CREDENTIALS, ARGV[5])
+end
+enter(to)
+open_job()
+return { 'ok', render(), field('host'), field('round') }

@@ -1,0 +1,137 @@
+--[[
+  In front of every script about a job, behind the table NEXT[state][transition] that state.ts holds.
+
+  KEYS[1]  the job's record
+  ARGV[1]  key prefix, hash tag included
+  ARGV[2]  job id
+  ARGV[3]  now as RFC 3339
+  ARGV[4]  now in ms since the epoch
+
+  The record's document fields are JSON fragments, and a job is rendered by joining them: cjson would turn [] into {} and
+  round large numbers. Keys beside KEYS[1] are built here; they share its hash tag, hence its slot.
+]]
+local PREFIX, ID, NOW, NOW_MS = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local JOB = KEYS[1]
+local EVENTS = JOB .. ':events'
+local TRANSFERS = JOB .. ':transfers'
+local ORDER = JOB .. ':transfers:order'
+local CREDENTIALS = PREFIX .. 'cred:' .. ID
+local OUTBOX = PREFIX .. 'outbox'
+local HOSTS = PREFIX .. 'hosts'
+
+-- About four minutes at the full rate of four events a second; who was away longer starts from a snapshot. A thousand
+-- entries of one KB keep a job under 1 MB of Redis.
+local EVENTS_KEPT = 1000
+-- Events and transfers of an ended job, in seconds.
+local TRACE_TTL = 86400
+
+local TERMINAL = { succeeded = true, failed = true, canceled = true }
+
+local function field(name)
+  return redis.call('HGET', JOB, name)
+end
+
+local function count(name)
+  return tonumber(field(name) or '0')
+end
+
+local function outbox_member()
+  return ID .. '.' .. field('round')
+end
+
+local function render()
+  local f = redis.call('HMGET', JOB, 'kind', 'source', 'destination', 'options', 'labels', 'state', 'reason', 'revision',
+    'attempt', 'createdAt', 'startedAt', 'endedAt', 'progress', 'result', 'error')
+  return '{"id":"' .. ID .. '","kind":' .. f[1] .. ',"source":' .. f[2] .. ',"destination":' .. f[3]
+    .. ',"options":' .. f[4] .. ',"labels":' .. f[5] .. ',"state":"' .. f[6] .. '","reason":' .. f[7]
+    .. ',"done":' .. tostring(TERMINAL[f[6]] == true) .. ',"revision":' .. f[8] .. ',"attempt":' .. f[9]
+    .. ',"createdAt":' .. f[10] .. ',"startedAt":' .. f[11] .. ',"endedAt":' .. f[12] .. ',"progress":' .. f[13]
+    .. ',"result":' .. f[14] .. ',"error":' .. f[15] .. '}'
+end
+
+-- `body`: the event's own members as JSON, without braces.
+local function emit(kind, body)
+  local seq = redis.call('HINCRBY', JOB, 'seq', 1)
+  local event = '{"type":"' .. kind .. '","jobId":"' .. ID .. '","seq":' .. seq .. ',"time":"' .. NOW
+    .. '","attempt":' .. field('attempt') .. ',' .. body .. '}'
+  local entry = redis.call('XADD', EVENTS, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event)
+  redis.call('HSET', JOB, 'lastEvent', entry)
+  redis.call('PUBLISH', EVENTS, entry .. '|' .. event)
+end
+
+local function open_job()
+  local host = field('host')
+  if tonumber(redis.call('ZINCRBY', HOSTS, 1, host)) == 1 then
+    redis.call('PUBLISH', HOSTS, host)
+  end
+  redis.call('ZADD', OUTBOX, NOW_MS, outbox_member())
+end
+
+local function close_job()
+  redis.call('ZINCRBY', HOSTS, -1, field('host'))
+  redis.call('ZREMRANGEBYSCORE', HOSTS, '-inf', 0)
+  redis.call('ZREM', OUTBOX, outbox_member())
+  redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
+  redis.call('DEL', CREDENTIALS)
+  for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
+    redis.call('EXPIRE', key, TRACE_TTL)
+  end
+end
+
+-- Changes the state and tells it. Fields that the state shows are set before.
+local function enter(to)
+  local from = field('state')
+  if from then
+    redis.call('ZREM', PREFIX .. 'jobs:state:' .. from, ID)
+  end
+  redis.call('ZADD', PREFIX .. 'jobs:state:' .. to, 0, ID)
+  redis.call('HSET', JOB, 'state', to, 'changedAt', NOW_MS)
+  redis.call('HINCRBY', JOB, 'revision', 1)
+  if TERMINAL[to] then
+    redis.call('HSET', JOB, 'endedAt', '"' .. NOW .. '"')
+  end
+  local job = '"job":' .. render()
+  emit('state', job)
+  if TERMINAL[to] then
+    emit('end', job)
+    close_job()
+  end
+end
+
+-- The time of the next try inside the progress document, as a JSON fragment.
+local function set_retry_at(fragment)
+  local progress = string.gsub(field('progress'), '"retryAt":[^,}]*', '"retryAt":' .. fragment, 1)
+  redis.call('HSET', JOB, 'progress', progress)
+end
+
+-- Whether a run with this epoch owns the job.
+local function owned(epoch)
+  local state = field('state')
+  return field('epoch') == epoch and (state == 'running' or state == 'canceling')
+end
+
+-- Snapshot and events of a run. ARGV from `at`: progress or '', its bytesDone or '', number of rows, digest and row each,
+-- then type and body of each event.
+local function apply_report(at)
+  local changed = false
+  if ARGV[at] ~= '' then
+    redis.call('HSET', JOB, 'progress', ARGV[at], 'bytes', ARGV[at + 1])
+    changed = true
+  end
+  local rows = tonumber(ARGV[at + 2])
+  local cursor = at + 3
+  for _ = 1, rows do
+    if redis.call('HSET', TRANSFERS, ARGV[cursor], ARGV[cursor + 1]) == 1 then
+      redis.call('RPUSH', ORDER, ARGV[cursor])
+    end
+    cursor = cursor + 2
+    changed = true
+  end
+  if changed then
+    redis.call('HINCRBY', JOB, 'revision', 1)
+  end
+  while ARGV[cursor] do
+    emit(ARGV[cursor], ARGV[cursor + 1])
+    cursor = cursor + 2
+  end
+end

@@ -1,0 +1,35 @@
+import { type Logger, silentLogger } from '../lib/logger.ts'
+import { createKeys } from './keys.ts'
+import type { RedisTarget } from './redis.ts'
+import { createSubscriber } from './subscriber.ts'
+
+/** What wakes a worker before it would have looked by itself. */
+export interface WorkerSignals {
+  cancel(jobId: string, reason: string): void
+  /** A queue host has its first open job. */
+  host(host: string): void
+  /** The subscription broke and is back: read cancel flags and hosts again. */
+  gap(): void
+}
+
+export interface SignalOptions {
+  redis: RedisTarget
+  /** LAYERD_REDIS_PREFIX, default `layerd`. */
+  prefix?: string
+  logger?: Logger
+}
+
+/** Listens until the result is called. While Redis is gone it waits for it, and ends the wait with `gap`. */
+export function listenForSignals(options: SignalOptions, signals: WorkerSignals): () => Promise<void> {
+  const keys = createKeys(options.prefix)
+  const subscriber = createSubscriber(options.redis, { name: 'layerd-signals', logger: options.logger ?? silentLogger })
+  subscriber.listen(keys.cancel, {
+    onMessage(message) {
+      const bar = message.indexOf('|')
+      signals.cancel(message.slice(0, bar), message.slice(bar + 1))
+    },
+    onGap: () => signals.gap(),
+  })
+  subscriber.listen(keys.hosts, { onMessage: (host) => signals.host(host), onGap: () => {} })
+  return () => subscriber.close()
+}
