@@ -1,0 +1,244 @@
+import type { Progress, Transfer } from '../jobs/definitions.ts'
+import type { AppError } from '../lib/errors.ts'
+import type { EngineEvent } from '../transfer/events.ts'
+
+/**
+ * Folds what the engine tells into a job's progress. Kept at every moment (api.md "Progress object"): bytesDone =
+ * skipped + mounted + resumed + sent; bytesDone never runs backwards inside a job, over retries and takeovers too,
+ * because each blob counts to its high-water mark; done <= total; what is sent again shows in wireBytes alone.
+ */
+export interface Ledger {
+  apply(event: EngineEvent): void
+  progress(now: number): Progress
+  /** Rows that changed since the last call, in order of appearance. */
+  takeChanged(): Transfer[]
+}
+
+export interface LedgerOptions {
+  /** What earlier runs left. */
+  progress: Progress
+  transfers: readonly Transfer[]
+  /** Builds the problem document of a failed or waiting blob. */
+  describe: (error: AppError) => Transfer['error']
+  /** ms since the epoch. */
+  now: number
+}
+
+interface Row {
+  transfer: Transfer
+  /** Final once, in this run or an earlier one: it counts as done even while it is sent again. */
+  settled: boolean
+  /** How it settled; a blob sent by an earlier run and found by this one was sent. */
+  by: 'exists' | 'mounted' | 'sent' | undefined
+  /** Whether this run has begun to move it: only then are the bytes at its start this run's own. */
+  begun: boolean
+}
+
+/** Weight of the newest second in the smoothed rate. */
+const RATE_WEIGHT = 0.3
+
+export function createLedger(options: LedgerOptions): Ledger {
+  const rows = new Map<string, Row>()
+  const changed = new Set<Row>()
+  const sums = { ...options.progress, layers: { ...options.progress.layers } }
+  const rate = { at: options.now, bytes: sums.wireBytes, perSecond: 0 }
+  for (const transfer of options.transfers) rows.set(transfer.digest, restored(transfer))
+  const touch = (row: Row, change: Partial<Transfer>): void => {
+    // What was done stays done: a blob that is sent once more (the registry lost it) keeps its state, and the wire tells.
+    const state = row.settled ? stateOf(row) : (change.state ?? row.transfer.state)
+    row.transfer = { ...row.transfer, ...change, state }
+    changed.add(row)
+  }
+  const reach = (
+    row: Row,
+    offset: number,
+    sum: 'bytesSent' | 'bytesSkipped' | 'bytesMounted' | 'bytesResumed',
+  ): void => {
+    const end = Math.min(offset, row.transfer.size)
+    const more = end - row.transfer.bytesDone
+    if (more <= 0) return
+    sums[sum] += more
+    touch(row, { bytesDone: end })
+  }
+  const context: Fold = { rows, sums, touch, reach, describe: options.describe }
+  return {
+    apply: (event) => applyEvent(context, event),
+    progress(now) {
+      const counted = countRows(rows.values())
+      const bytesDone = sums.bytesSkipped + sums.bytesMounted + sums.bytesResumed + sums.bytesSent
+      smooth(rate, sums.wireBytes, now)
+      const left = sums.bytesTotal === null ? null : sums.bytesTotal - bytesDone
+      return {
+        ...sums,
+        bytesDone,
+        layers: { total: sums.layers.total, ...counted.layers },
+        bytesPerSecond: Math.round(rate.perSecond),
+        etaSeconds: left === null || rate.perSecond < 1 ? (left === 0 ? 0 : null) : Math.ceil(left / rate.perSecond),
+        retryAt: counted.retryAt,
+        updatedAt: new Date(now).toISOString(),
+      }
+    },
+    takeChanged() {
+      const taken = [...changed].map((row) => row.transfer)
+      changed.clear()
+      return taken
+    },
+  }
+}
+
+interface Fold {
+  rows: Map<string, Row>
+  sums: Progress
+  touch: (row: Row, change: Partial<Transfer>) => void
+  reach: (row: Row, offset: number, sum: 'bytesSent' | 'bytesSkipped' | 'bytesMounted' | 'bytesResumed') => void
+  describe: (error: AppError) => Transfer['error']
+}
+
+function applyEvent(fold: Fold, event: EngineEvent): void {
+  switch (event.type) {
+    case 'phase':
+      fold.sums.phase = event.phase
+      return
+    case 'source':
+      fold.sums.sourceBytes = event.bytesTotal
+      fold.sums.sourceBytesRead = Math.max(fold.sums.sourceBytesRead, event.bytesRead)
+      return
+    case 'plan':
+      fold.sums.bytesTotal = event.bytes
+      fold.sums.layers.total = event.layers
+      return
+    case 'transfer':
+      announce(fold, event)
+      return
+    case 'warning':
+    case 'log':
+      return
+    default: {
+      const row = fold.rows.get(event.digest)
+      if (row) applyBlobEvent(fold, row, event)
+    }
+  }
+}
+
+type BlobEvent = Exclude<EngineEvent, { type: 'phase' | 'source' | 'plan' | 'transfer' | 'warning' | 'log' }>
+
+function applyBlobEvent(fold: Fold, row: Row, event: BlobEvent): void {
+  switch (event.type) {
+    case 'exists':
+      settle(fold, row, 'exists')
+      return
+    case 'mounted':
+      settle(fold, row, 'mounted')
+      return
+    case 'complete':
+      settle(fold, row, 'sent')
+      return
+    case 'started':
+      begin(fold, row, event.offset)
+      return
+    case 'bytes':
+      fold.sums.wireBytes += event.wire
+      fold.reach(row, event.offset, 'bytesSent')
+      return
+    case 'verifying':
+      fold.touch(row, { state: 'verifying' })
+      return
+    case 'retrying':
+      fold.touch(row, {
+        state: 'retrying',
+        retryAt: new Date(event.retryAt).toISOString(),
+        error: fold.describe(event.error),
+      })
+      return
+    case 'failed':
+      fold.touch(row, { state: 'failed', retryAt: null, error: fold.describe(event.error) })
+      return
+    default:
+      event satisfies never
+  }
+}
+
+function announce(fold: Fold, event: Extract<EngineEvent, { type: 'transfer' }>): void {
+  const { digest, title, mediaType, size } = event
+  const known = fold.rows.get(digest)
+  if (known) {
+    if (!known.settled) fold.touch(known, { state: 'waiting', retryAt: null, error: null })
+    return
+  }
+  const transfer: Transfer = {
+    digest,
+    title,
+    mediaType,
+    size,
+    state: 'waiting',
+    bytesDone: 0,
+    attempt: 0,
+    retryAt: null,
+    error: null,
+  }
+  const row: Row = { transfer, settled: false, by: undefined, begun: false }
+  fold.rows.set(digest, row)
+  fold.touch(row, {})
+}
+
+/** Bytes that the far end kept from an earlier run were counted as sent; now they are told as what they are. */
+function begin(fold: Fold, row: Row, offset: number): void {
+  if (!row.begun && offset > 0) {
+    const resumed = row.transfer.bytesResumed ?? 0
+    const kept = Math.min(offset, row.transfer.bytesDone) - resumed
+    if (kept > 0) {
+      fold.sums.bytesSent -= kept
+      fold.sums.bytesResumed += kept
+    }
+    fold.reach(row, offset, 'bytesResumed')
+    fold.touch(row, { bytesResumed: Math.max(resumed, Math.min(offset, row.transfer.size)) })
+  }
+  row.begun = true
+  fold.reach(row, offset, 'bytesSent')
+  fold.touch(row, { state: 'active', attempt: row.transfer.attempt + 1, retryAt: null, error: null })
+}
+
+const SUM_OF = { exists: 'bytesSkipped', mounted: 'bytesMounted', sent: 'bytesSent' } as const
+const STATE_OF = { exists: 'exists', mounted: 'mounted', sent: 'complete' } as const
+
+function settle(fold: Fold, row: Row, found: 'exists' | 'mounted' | 'sent'): void {
+  // All of it went out before (in this run or an earlier one) and only the answer got lost: we sent it.
+  const by = row.by ?? (row.transfer.bytesDone === row.transfer.size && row.transfer.attempt > 0 ? 'sent' : found)
+  fold.reach(row, row.transfer.size, SUM_OF[by])
+  row.by = by
+  row.settled = true
+  fold.touch(row, { retryAt: null, error: null })
+}
+
+function stateOf(row: Row): Transfer['state'] {
+  return STATE_OF[row.by ?? 'sent']
+}
+
+function restored(transfer: Transfer): Row {
+  const by = transfer.state === 'exists' || transfer.state === 'mounted' ? transfer.state : 'sent'
+  const settled = transfer.state === 'complete' || by !== 'sent'
+  return { transfer, settled, by: settled ? by : undefined, begun: false }
+}
+
+function countRows(rows: Iterable<Row>): { layers: Omit<Progress['layers'], 'total'>; retryAt: string | null } {
+  const layers = { done: 0, skipped: 0, mounted: 0, failed: 0 }
+  let retryAt: string | null = null
+  for (const { transfer, settled, by } of rows) {
+    if (settled) layers.done += 1
+    if (by === 'exists') layers.skipped += 1
+    if (by === 'mounted') layers.mounted += 1
+    if (transfer.state === 'failed') layers.failed += 1
+    if (transfer.retryAt !== null && (retryAt === null || transfer.retryAt < retryAt)) retryAt = transfer.retryAt
+  }
+  return { layers, retryAt }
+}
+
+function smooth(rate: { at: number; bytes: number; perSecond: number }, bytes: number, now: number): void {
+  const seconds = (now - rate.at) / 1000
+  if (seconds <= 0) return
+  const weight = 1 - (1 - RATE_WEIGHT) ** seconds
+  const newest = (bytes - rate.bytes) / seconds
+  rate.perSecond = rate.perSecond === 0 ? newest : rate.perSecond + weight * (newest - rate.perSecond)
+  rate.at = now
+  rate.bytes = bytes
+}

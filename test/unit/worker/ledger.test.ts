@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { digestOf } from '../../../src/content/digest.ts'
+import type { Progress, Transfer } from '../../../src/jobs/definitions.ts'
+import { AppError } from '../../../src/lib/errors.ts'
+import type { EngineEvent } from '../../../src/transfer/events.ts'
+import { createLedger } from '../../../src/worker/ledger.ts'
+
+const EMPTY: Progress = {
+  phase: 'planning',
+  bytesTotal: null,
+  bytesDone: 0,
+  bytesSkipped: 0,
+  bytesMounted: 0,
+  bytesResumed: 0,
+  bytesSent: 0,
+  wireBytes: 0,
+  sourceBytesRead: 0,
+  sourceBytes: null,
+  layers: { total: null, done: 0, skipped: 0, mounted: 0, failed: 0 },
+  bytesPerSecond: 0,
+  etaSeconds: null,
+  retryAt: null,
+  updatedAt: new Date(0).toISOString(),
+}
+
+const SIZES = [0, 1, 100, 5000]
+const BLOBS = SIZES.map((size, index) => ({ digest: digestOf(`blob ${index}`), size }))
+const TOTAL = SIZES.reduce((sum, size) => sum + size, 0)
+const lost = new AppError('REGISTRY_CONNECTION_LOST', 'cut')
+
+/** Runs of a job: each starts from what the one before left in the store. */
+function job() {
+  let progress = EMPTY
+  const stored = new Map<string, Transfer>()
+  let now = 0
+  return {
+    run(events: readonly EngineEvent[], check?: (progress: Progress) => void): Progress {
+      const ledger = createLedger({ progress, transfers: [...stored.values()], describe: () => null, now })
+      for (const event of events) {
+        ledger.apply(event)
+        now += 100
+        progress = ledger.progress(now)
+        for (const row of ledger.takeChanged()) stored.set(row.digest, row)
+        check?.(progress)
+      }
+      return progress
+    },
+    rows: () => [...stored.values()],
+  }
+}
+
+const announced: EngineEvent[] = [
+  ...BLOBS.map(
+    ({ digest, size }): EngineEvent => ({
+      type: 'transfer',
+      digest,
+      title: digest.slice(0, 12),
+      mediaType: 'a/b',
+      size,
+    }),
+  ),
+  { type: 'plan', layers: BLOBS.length, bytes: TOTAL },
+]
+
+const [, , hundred, large] = BLOBS as [(typeof BLOBS)[0], (typeof BLOBS)[0], (typeof BLOBS)[0], (typeof BLOBS)[0]]
+
+test('what is sent again after a cut counts once, and on the wire twice', () => {
+  const progress = job().run([
+    ...announced,
+    { type: 'started', digest: large.digest, offset: 0 },
+    { type: 'bytes', digest: large.digest, offset: 3000, wire: 3000 },
+    { type: 'retrying', digest: large.digest, error: lost, attempt: 1, retryAt: 5000 },
+    { type: 'started', digest: large.digest, offset: 0 },
+    { type: 'bytes', digest: large.digest, offset: 2000, wire: 2000 },
+  ])
+  assert.deepEqual([progress.bytesDone, progress.bytesSent, progress.wireBytes], [3000, 3000, 5000])
+})
+
+test('a blob that waits for another try says until when', () => {
+  const one = job()
+  const waiting = one.run([
+    ...announced,
+    { type: 'retrying', digest: large.digest, error: lost, attempt: 1, retryAt: 5000 },
+  ])
+  assert.equal(waiting.retryAt, new Date(5000).toISOString())
+  const going = one.run([{ type: 'started', digest: large.digest, offset: 0 }])
+  assert.equal(going.retryAt, null)
+})
+
+test('bytes that a new run finds kept move from sent to resumed, once', () => {
+  const one = job()
+  one.run([
+    ...announced,
+    { type: 'started', digest: large.digest, offset: 0 },
+    { type: 'bytes', digest: large.digest, offset: 4000, wire: 4000 },
+  ])
+  const second = one.run([...announced, { type: 'started', digest: large.digest, offset: 3500 }])
+  assert.deepEqual([second.bytesDone, second.bytesResumed, second.bytesSent], [4000, 3500, 500])
+  const third = one.run([...announced, { type: 'started', digest: large.digest, offset: 4200 }])
+  assert.deepEqual([third.bytesDone, third.bytesResumed, third.bytesSent], [4200, 4200, 0])
+  assert.equal(one.rows().find((row) => row.digest === large.digest)?.attempt, 3)
+})
+
+test('a blob that an earlier run sent is not told as skipped when this run finds it', () => {
+  const one = job()
+  one.run([
+    ...announced,
+    { type: 'started', digest: hundred.digest, offset: 0 },
+    { type: 'bytes', digest: hundred.digest, offset: 100, wire: 100 },
+    { type: 'complete', digest: hundred.digest },
+    { type: 'exists', digest: large.digest },
+  ])
+  const again = one.run([
+    ...announced,
+    { type: 'exists', digest: hundred.digest },
+    { type: 'exists', digest: large.digest },
+  ])
+  assert.deepEqual([again.bytesSent, again.bytesSkipped], [100, 5000])
+  assert.deepEqual(again.layers, { total: 4, done: 2, skipped: 1, mounted: 0, failed: 0 })
+})
+
+test('a blob whose last answer got lost was sent, not found', () => {
+  const one = job()
+  one.run([
+    ...announced,
+    { type: 'started', digest: hundred.digest, offset: 0 },
+    { type: 'bytes', digest: hundred.digest, offset: 100, wire: 100 },
+  ])
+  assert.equal(one.run([{ type: 'exists', digest: hundred.digest }]).bytesSent, 100)
+})
+
+/** Any course of events that an engine could tell, cut anywhere by a new run. */
+const step = fc.oneof(
+  fc.constant({ kind: 'new run' as const }),
+  fc.record({
+    kind: fc.constantFrom('started', 'bytes', 'retrying', 'failed', 'exists', 'mounted', 'complete', 'verifying'),
+    blob: fc.nat({ max: BLOBS.length - 1 }),
+    part: fc.double({ min: 0, max: 1, noNaN: true }),
+  }),
+)
+
+function eventOf(kind: string, blob: { digest: ReturnType<typeof digestOf>; size: number }, part: number): EngineEvent {
+  const { digest, size } = blob
+  const offset = Math.floor(size * part)
+  switch (kind) {
+    case 'started':
+      return { type: 'started', digest, offset }
+    case 'bytes':
+      return { type: 'bytes', digest, offset, wire: offset }
+    case 'retrying':
+      return { type: 'retrying', digest, error: lost, attempt: 1, retryAt: 1000 }
+    case 'failed':
+      return { type: 'failed', digest, error: lost }
+    case 'mounted':
+      return { type: 'mounted', digest, from: 'other' }
+    case 'verifying':
+      return { type: 'verifying', digest }
+    case 'complete':
+      return { type: 'complete', digest }
+    default:
+      return { type: 'exists', digest }
+  }
+}
+
+test('whatever happens, in however many runs, progress keeps its invariants', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const one = job()
+      let last = EMPTY
+      const check = (progress: Progress) => {
+        const { bytesSkipped, bytesMounted, bytesResumed, bytesSent } = progress
+        assert.equal(progress.bytesDone, bytesSkipped + bytesMounted + bytesResumed + bytesSent)
+        assert.ok(Math.min(bytesSkipped, bytesMounted, bytesResumed, bytesSent) >= 0)
+        assert.ok(progress.bytesDone >= last.bytesDone, 'ran backwards')
+        assert.ok(progress.wireBytes >= last.wireBytes, 'the wire took bytes back')
+        assert.ok(progress.layers.done >= last.layers.done, 'a layer was undone')
+        if (progress.bytesTotal !== null) assert.ok(progress.bytesDone <= progress.bytesTotal, 'more than all')
+        assert.equal(
+          progress.bytesDone,
+          one.rows().reduce((sum, row) => sum + row.bytesDone, 0),
+        )
+        last = progress
+      }
+      let events: EngineEvent[] = [...announced]
+      for (const at of steps) {
+        if (at.kind === 'new run') {
+          one.run(events, check)
+          events = [...announced]
+        } else if ('blob' in at) {
+          events.push(eventOf(at.kind, BLOBS[at.blob] ?? large, at.part))
+        }
+      }
+      one.run([...events, ...BLOBS.map(({ digest }): EngineEvent => ({ type: 'complete', digest }))], check)
+      assert.equal(last.bytesDone, TOTAL)
+      assert.equal(last.layers.done, BLOBS.length)
+    }),
+    { numRuns: 500 },
+  )
+})
