@@ -39,7 +39,7 @@ export async function runCredentialHelper(
     throw failed(suffix, `it ended with status ${status}`)
   }
   const answer = parse(output)
-  if (answer === undefined) throw failed(suffix, 'it did not answer with a user name and a secret')
+  if (answer === undefined) throw failed(suffix, 'it did not answer with a user name and a password')
   return toCredential(answer)
 }
 
