@@ -83,7 +83,7 @@ function decodeMap(walk: Walk, place: Place): Map<string, string> {
   const map = new Map<string, string>()
   for (const [key, node] of place.node) {
     walk.nodesLeft -= 1
-    const name = scalarText({ node: key, at: place.at })
+    const name = key === null ? '' : scalarText({ node: key, at: place.at })
     map.set(name, node === null ? '' : scalarText({ node, at: `${place.at}.${name}` }))
   }
   return map
@@ -114,6 +114,7 @@ function decodeAny(walk: Walk, place: Place): unknown {
   if (Array.isArray(node)) {
     return node.map((item: unknown) => decodeNode(walk, { kind: 'any' }, { node: item, at }) ?? null)
   }
+  if (typeof node === 'number' && !Number.isFinite(node)) throw wrong(place, 'a number that JSON can hold')
   if (!(node instanceof Map)) return node
   const map = new Map<string, unknown>()
   for (const [key, item] of node) {

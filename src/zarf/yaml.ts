@@ -27,7 +27,7 @@ const SCHEMA = FAILSAFE_SCHEMA.withTags(
 
 /** All documents of a YAML text that are not empty. Mappings are Maps. Throws js-yaml's YAMLException. */
 export function loadYaml(text: string): unknown[] {
-  return loadAll(text.replace(/^\uFEFF/, ''), { schema: SCHEMA }).filter((document) => document !== null)
+  return loadAll(text, { schema: SCHEMA }).filter((document) => document !== null)
 }
 
 /** A float as Go's fmt.Sprint writes it: the shortest digits, with an exponent below 1e-4 and from 1e6 on. */

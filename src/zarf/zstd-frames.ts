@@ -8,7 +8,8 @@ export const MAX_HEADER_BYTES = 18
 
 /** Tells how many bytes of the window a decoder keeps for a frame, or how many to hop over to get behind no frame. */
 export function parseFrameStart(bytes: Buffer): { windowBytes: number } | { skipBytes: number } {
-  const magic = bytes.length < 8 ? 0 : bytes.readUInt32LE()
+  if (bytes.length < 8) throw truncatedZstd()
+  const magic = bytes.readUInt32LE()
   if (isSkippable(magic)) return { skipBytes: 8 + bytes.readUInt32LE(4) }
   if (magic !== MAGIC) throw invalidZstd('does not begin with a zstd frame')
   const { length, windowBytes } = frameHeader(bytes[4] ?? 0)

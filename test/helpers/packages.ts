@@ -27,7 +27,7 @@ export async function readTar(tar: Buffer): Promise<{ header: Header; content: B
 export async function contentsOf(path: string): Promise<PackageContents> {
   const signal = new AbortController().signal
   await using opened = await openPackage(path, { signal })
-  return wholeContents(opened, signal)
+  return await wholeContents(opened, signal)
 }
 
 export async function wholeContents(opened: OpenedPackage, signal: AbortSignal): Promise<PackageContents> {
