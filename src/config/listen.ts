@@ -18,12 +18,6 @@ export function parseListen(text: string): ListenAddress | undefined {
   return { host: bracketed ?? plain ?? '', port }
 }
 
-/** The address as a URL, with the port that the system gave. An unspecified address is reached through loopback. */
-export function listenUrl({ host }: ListenAddress, port: number): string {
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${isIP(reachable) === 6 ? `[${reachable}]` : reachable}:${port}`
-}
-
 /** Whether only this machine can reach the address (RFC 1122 3.2.1.3, RFC 4291 2.5.3, RFC 6761 6.3). */
 export function isLoopback({ host }: ListenAddress): boolean {
   if (isIP(host) === 4) return host.startsWith('127.')

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig, requireSafeListen } from '../../../src/config/config.ts'
-import { isLoopback, listenUrl, parseListen } from '../../../src/config/listen.ts'
+import { isLoopback, parseListen } from '../../../src/config/listen.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 const HOME = { HOME: '/home/somebody' }
@@ -122,13 +122,11 @@ test('another address than loopback needs a token file', () => {
   }
 })
 
-test('listen addresses: what parses, what is loopback, and their URL', () => {
+test('listen addresses: what parses, what is loopback', () => {
   assert.deepEqual(parseListen('[::1]:0'), { host: '::1', port: 0 })
   assert.deepEqual(parseListen('localhost:80'), { host: 'localhost', port: 80 })
   for (const text of ['', ':80', '::1:80', '[::1]', '[127.0.0.1]:80', 'a:b', 'a:80/x', 'http://a:80']) {
     assert.equal(parseListen(text), undefined, text)
   }
   assert.equal(isLoopback({ host: '127.example.com', port: 1 }), false)
-  assert.equal(listenUrl({ host: '::1', port: 0 }, 4000), 'http://[::1]:4000')
-  assert.equal(listenUrl({ host: '0.0.0.0', port: 0 }, 4000), 'http://127.0.0.1:4000')
 })

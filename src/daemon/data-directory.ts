@@ -1,0 +1,65 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createFileOnce } from '../lib/atomic-file.ts'
+import { AppError } from '../lib/errors.ts'
+
+/** What all processes of one layerd share beside Redis. */
+export interface DataDirectory {
+  /** Absolute. */
+  readonly path: string
+  /** Of this layerd; Redis holds the same one. */
+  readonly id: string
+  /** 32 bytes, for the credentials that rest in Redis. */
+  readonly secretKey: Buffer
+  /** Packages that `file:` may name by default. */
+  readonly packages: string
+  readonly uploads: string
+}
+
+const KEY_BYTES = 32
+
+/**
+ * Opens the directory and makes what is missing: itself and its folders (0700), id and secret key (0600). Any number of
+ * processes may do so at once. Throws CONFIG_INVALID, naming the setting, when it can't be made or read.
+ */
+export async function openDataDirectory(options: { path: string; secretKeyFile: string }): Promise<DataDirectory> {
+  const { path, secretKeyFile } = options
+  const packages = join(path, 'packages')
+  const uploads = join(path, 'uploads')
+  const id = await named('LAYERD_DATA_DIR', path, async () => {
+    for (const folder of [path, packages, uploads]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    return existingOr(join(path, 'id'), () => `${randomUUID()}\n`)
+  })
+  const encoded = await named('LAYERD_SECRET_KEY_FILE', secretKeyFile, () =>
+    existingOr(secretKeyFile, () => `${randomBytes(KEY_BYTES).toString('base64')}\n`),
+  )
+  return { path, id: id.trim(), secretKey: parseKey(encoded, secretKeyFile), packages, uploads }
+}
+
+/** Reads first: the directory, or a mounted secret, may be read-only for this process. */
+async function existingOr(path: string, content: () => string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return createFileOnce(path, content(), 0o600)
+  }
+}
+
+function parseKey(encoded: string, file: string): Buffer {
+  const key = Buffer.from(encoded.trim(), 'base64')
+  if (key.byteLength === KEY_BYTES) return key
+  throw new AppError('CONFIG_INVALID', `LAYERD_SECRET_KEY_FILE: ${file} does not hold ${KEY_BYTES} bytes as base64`, {
+    hint: 'Make one with: head -c 32 /dev/urandom | base64',
+  })
+}
+
+async function named<T>(setting: string, path: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task()
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new AppError('CONFIG_INVALID', `${setting}: ${path} cannot be used (${why})`, { cause: error })
+  }
+}
