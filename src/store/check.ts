@@ -157,9 +157,11 @@ async function checkIngests(check: Check): Promise<void> {
   }
 }
 
-async function checkIndex({ layout, records, options, findings }: Check): Promise<void> {
-  if (await records.indexIsCurrent()) return
-  const check: Check = { layout, records, options, findings }
+async function checkIndex(check: Check): Promise<void> {
+  const { layout, records, options, findings } = check
+  // Before a repair the index is what records are mended from, not what is wrong.
+  const source = findings.some(({ kind }) => kind === 'record-broken' || kind === 'record-missing')
+  if ((source && options.repair !== true) || (await records.indexIsCurrent())) return
   const message = 'is not what the stored packages make it'
   await found(check, { kind: 'index-stale', path: layout.index, message }, () => records.writeIndex())
 }

@@ -2,10 +2,11 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ContentSink, ContentSource } from '../content/endpoints.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { isAppError } from '../lib/errors.ts'
+import { createLimiter, type Limiter } from '../lib/limiter.ts'
 import { type BlobFile, openBlobFile, streamBlob } from './blob-file.ts'
 import { type CheckOptions, type CheckReport, checkStore } from './check.ts'
 import { contentsOf, missingBlobs, readBlob } from './contents.ts'
+import { fileError } from './file-errors.ts'
 import { lockFile } from './file-lock.ts'
 import { collect, type GcOptions, type GcReport } from './gc.ts'
 import { ingest, isWhole } from './ingest.ts'
@@ -68,15 +69,17 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   const layout = storeLayout(options.folder)
   const clock = options.clock ?? systemClock
   await prepareLayout(layout)
-  const records = packageRecords(layout)
+  const parts: Parts = { layout, records: packageRecords(layout), turns: createLimiter(1), clock }
   return {
     folder: layout.folder,
     exists: (descriptor) => isWhole(layout.blob(descriptor.digest), descriptor.size),
     push: (descriptor, open, push) =>
-      ingest({ blob: layout.blob(descriptor.digest), partial: layout.ingest(descriptor.digest) }, descriptor, open, {
-        ...push,
-        clock,
-      }),
+      ingest(
+        { blob: layout.blob(descriptor.digest), partial: layout.ingest(descriptor.digest) },
+        descriptor,
+        open,
+        push,
+      ),
     async open(descriptor, { offset = 0, signal }) {
       const file = await openBlobFile(layout.blob(descriptor.digest), blobName(descriptor))
       return streamBlob(file, { start: offset, end: descriptor.size, signal })
@@ -84,82 +87,91 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     read: (descriptor, { signal }) => readBlob(layout, descriptor, signal),
     openFile: (descriptor) => openBlobFile(layout.blob(descriptor.digest), blobName(descriptor)),
     missing: (blobs) => missingBlobs(layout, blobs),
-    lease: (blobs) => lease(layout, records, { blobs, maxBytes: options.maxBytes }),
-    packages: packages(layout, records, clock),
-    gc: (gc) => locked(layout, () => collectWith(layout, records, gc)),
+    lease: (blobs) => locked(parts, () => leaseOrCollect(parts, blobs, options.maxBytes)),
+    packages: {
+      list: () => parts.records.list(),
+      get: (digest) => parts.records.get(digest),
+      put: (record) => locked(parts, () => putPackage(parts, record)),
+      delete: (digest) => locked(parts, () => deletePackage(parts, digest)),
+    },
+    gc: (gc) => locked(parts, () => collectWith(parts, gc)),
     space: () => measureSpace(layout),
-    check: (check) => checkStore(layout, records, check),
+    check: (check) => checkStore(layout, parts.records, check),
   }
 }
 
-function packages(layout: StoreLayout, records: PackageRecords, clock: Clock): ContentStore['packages'] {
-  return {
-    list: () => records.list(),
-    get: (digest) => records.get(digest),
-    put: (record) =>
-      locked(layout, async () => {
-        const known = await records.get(record.digest)
-        const contents = await contentsOf(layout, record)
-        const stored: StoredPackage = {
-          ...record,
-          references: [...new Set([...(known?.references ?? []), ...record.references])],
-          components: [...new Set([...(known?.components ?? []), ...record.components])],
-          complete: contents !== undefined && (await missingBlobs(layout, contents)).length === 0,
-          storedAt: new Date(clock.now()).toISOString(),
-        }
-        await records.put(stored)
-        return stored
-      }),
-    delete: (digest) =>
-      locked(layout, async () => {
-        const known = await records.get(digest)
-        if (!known) return false
-        const contents = (await contentsOf(layout, known)) ?? []
-        await records.remove(digest)
-        await collectWith(layout, records, {
-          graceMs: 0,
-          only: new Set([digest, ...contents.map((blob) => blob.digest)]),
-        })
-        return true
-      }),
-  }
+interface Parts {
+  layout: StoreLayout
+  records: PackageRecords
+  /** This process's own callers wait here, others' at the file. */
+  turns: Limiter
+  clock: Clock
 }
 
-async function lease(
-  layout: StoreLayout,
-  records: PackageRecords,
-  { blobs, maxBytes }: { blobs: readonly Descriptor[]; maxBytes: number | undefined },
-): Promise<Lease> {
-  return locked(layout, async () => {
-    const others = (await readLeases(layout)).sizes
-    const mine = new Map(blobs.filter(({ digest }) => !others.has(digest)).map(({ digest, size }) => [digest, size]))
-    const held = await writeLease(layout, blobs)
-    const fits = async () => {
-      const neededBytes = await bytesToCome(layout, mine)
-      if (neededBytes === 0) return
-      const promisedBytes = await bytesToCome(layout, others)
-      checkSpace(await measureSpace(layout), { neededBytes, promisedBytes, maxBytes, folder: layout.folder })
-    }
+async function locked<T>({ layout, turns }: Parts, task: () => Promise<T>): Promise<T> {
+  return turns.run(async () => {
     try {
-      await fits().catch(async (error: unknown) => {
-        if (!isAppError(error) || error.code !== 'STORE_FULL') throw error
-        await collectWith(layout, records, { graceMs: 0 })
-        await fits()
-      })
-      return held
+      await using _lock = await lockFile(layout.lock)
+      return await task()
     } catch (error) {
-      await held[Symbol.asyncDispose]()
-      throw error
+      throw await fileError(error, layout.folder, 'a change of the store')
     }
   })
 }
 
-async function locked<T>(layout: StoreLayout, task: () => Promise<T>): Promise<T> {
-  await using _lock = await lockFile(layout.lock)
-  return await task()
+async function putPackage({ layout, records, clock }: Parts, record: PackageToStore): Promise<StoredPackage> {
+  const known = await records.get(record.digest)
+  const contents = await contentsOf(layout, record)
+  const stored: StoredPackage = {
+    ...record,
+    references: [...new Set([...(known?.references ?? []), ...record.references])],
+    components: [...new Set([...(known?.components ?? []), ...record.components])],
+    complete: contents !== undefined && (await missingBlobs(layout, contents)).length === 0,
+    storedAt: new Date(clock.now()).toISOString(),
+  }
+  await records.put(stored)
+  await records.writeIndex()
+  return stored
 }
 
-async function collectWith(layout: StoreLayout, records: PackageRecords, options?: GcOptions): Promise<GcReport> {
+/** The index comes last: on a full disk it can be written only once blobs are gone. */
+async function deletePackage(parts: Parts, digest: Digest): Promise<boolean> {
+  const { layout, records } = parts
+  const known = await records.get(digest)
+  if (!known) return false
+  const contents = (await contentsOf(layout, known)) ?? []
+  await records.remove(digest)
+  await collectWith(parts, { graceMs: 0, only: new Set([digest, ...contents.map((blob) => blob.digest)]) })
+  await records.writeIndex()
+  return true
+}
+
+/** When there is no room, what nobody refers to goes first, grace or not: but nothing that this lease wants. */
+async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], maxBytes?: number): Promise<Lease> {
+  const attempt = () => lease(parts.layout, blobs, maxBytes)
+  try {
+    return await attempt()
+  } catch (thrown) {
+    const error = await fileError(thrown, parts.layout.folder, 'the reservation of space')
+    if (error.code !== 'STORE_FULL') throw error
+    const { freedBytes } = await collectWith(parts, { graceMs: 0, keep: new Set(blobs.map(({ digest }) => digest)) })
+    if (freedBytes === 0) throw error
+    return attempt()
+  }
+}
+
+async function lease(layout: StoreLayout, blobs: readonly Descriptor[], maxBytes: number | undefined): Promise<Lease> {
+  const others = (await readLeases(layout)).sizes
+  const mine = new Map(blobs.filter(({ digest }) => !others.has(digest)).map(({ digest, size }) => [digest, size]))
+  const neededBytes = await bytesToCome(layout, mine)
+  if (neededBytes > 0) {
+    const promisedBytes = await bytesToCome(layout, others)
+    checkSpace(await measureSpace(layout), { neededBytes, promisedBytes, maxBytes, folder: layout.folder })
+  }
+  return writeLease(layout, blobs)
+}
+
+async function collectWith({ layout, records }: Parts, options?: GcOptions): Promise<GcReport> {
   // A record that can't be read may name anything: nothing goes until it is mended.
   if ((await records.broken()).length > 0) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
   const contents = (record: StoredPackage) => contentsOf(layout, record)

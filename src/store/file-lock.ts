@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { throwIfAborted } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
-import { createOwned, ownershipOf, removeAbandoned, renewing } from './owned-file.ts'
+import { ownershipOf, removeAbandoned, renewing, takeName } from './owned-file.ts'
 
 const FIRST_POLL_MS = 5
 const LONGEST_POLL_MS = 200
@@ -13,8 +13,7 @@ export interface LockOptions {
 }
 
 /**
- * A lock between all processes that share the folder: a file that only one can create (O_EXCL), which names its owner.
- * One that died, in whatever way, is found out and its lock taken over. Node has no flock, and a lock of the kernel's
+ * A lock between all processes that share the folder: a name that only one can take, and that tells its owner. One that died, in whatever way, is found out and its lock taken over. Node has no flock, and a lock of the kernel's
  * would not reach across the hosts of a shared volume. Dispose it to let go.
  */
 export async function lockFile(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
@@ -29,11 +28,11 @@ export async function lockFile(path: string, options: LockOptions = {}): Promise
 
 /** The lock when it is free or its owner is gone, else undefined. */
 export async function tryLockFile(path: string): Promise<AsyncDisposable | undefined> {
-  if (await createOwned(path)) return held(path)
+  if (await takeName(path)) return held(path)
   const ownership = await ownershipOf(path)
   if (ownership.state === 'held') return undefined
   if (ownership.state === 'abandoned') await removeAbandoned(path, ownership.text)
-  return (await createOwned(path)) ? held(path) : undefined
+  return (await takeName(path)) ? held(path) : undefined
 }
 
 function held(path: string): AsyncDisposable {

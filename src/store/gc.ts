@@ -14,6 +14,8 @@ export interface GcOptions {
    * Default 24 h; 0 collects everything at once.
    */
   graceMs?: number
+  /** Kept whoever refers to them. */
+  keep?: ReadonlySet<Digest>
   /** Look at these alone. */
   only?: ReadonlySet<Digest>
 }
@@ -38,7 +40,7 @@ export interface GcDependencies {
  * lock, so no lease comes in between.
  */
 export async function collect(dependencies: GcDependencies, options: GcOptions = {}): Promise<GcReport> {
-  const kept = await mark(dependencies)
+  const kept = await mark(dependencies, options.keep)
   if (!kept) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
   const writtenBefore = systemClock.now() - (options.graceMs ?? GC_GRACE_MS)
   const blobs = await sweepBlobs(dependencies.layout, { kept, writtenBefore, only: options.only })
@@ -52,8 +54,11 @@ export async function collect(dependencies: GcDependencies, options: GcOptions =
 }
 
 /** Undefined when a manifest can't be read: what it named is not known then, and nothing may go. */
-async function mark({ layout, packages, contentsOf }: GcDependencies): Promise<ReadonlySet<Digest> | undefined> {
-  const kept = new Set<Digest>((await readLeases(layout)).sizes.keys())
+async function mark(
+  { layout, packages, contentsOf }: GcDependencies,
+  keep: ReadonlySet<Digest> = new Set(),
+): Promise<ReadonlySet<Digest> | undefined> {
+  const kept = new Set<Digest>([...keep, ...(await readLeases(layout)).sizes.keys()])
   for (const record of packages) {
     const contents = await contentsOf(record)
     if (!contents) return undefined

@@ -4,18 +4,11 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { BlobOpener, PushOptions } from '../content/endpoints.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { syncFolder } from '../lib/atomic-file.ts'
-import type { Clock } from '../lib/clock.ts'
-import { type AppError, isAppError, toAppError } from '../lib/errors.ts'
-import { type RetryPolicy, retryDelayMs } from '../lib/retry.ts'
+import { isAppError } from '../lib/errors.ts'
 import { fileError } from './file-errors.ts'
 import { lockFile } from './file-lock.ts'
 import { blobName } from './layout.ts'
 import { PartialFile } from './partial-file.ts'
-
-/** oci-client.md B6: a connection that moved this much, or lived this long, was worth having; the budget starts anew. */
-const PROGRESS_BYTES = 1024 * 1024
-const PROGRESS_MS = 60_000
-const REOPEN_RETRY: RetryPolicy = { attempts: 6, baseMs: 500, maxMs: 30_000, maxRetryAfterMs: 600_000 }
 
 export interface IngestPlace {
   /** Where the whole blob will be. */
@@ -23,8 +16,6 @@ export interface IngestPlace {
   /** Where it is written; survives the process. */
   partial: string
 }
-
-export type IngestOptions = PushOptions & { clock: Clock }
 
 /** Whether a file of this size is there. */
 export async function isWhole(path: string, size: number): Promise<boolean> {
@@ -40,7 +31,7 @@ export async function ingest(
   place: IngestPlace,
   descriptor: Descriptor,
   open: BlobOpener,
-  options: IngestOptions,
+  options: PushOptions,
 ): Promise<void> {
   try {
     await using _lock = await lockFile(`${place.partial}.lock`, {
@@ -58,7 +49,7 @@ export async function ingest(
 }
 
 /** Tells how far the other writer is, as bytes that cost this one nothing. */
-function watcher(place: IngestPlace, options: IngestOptions): () => Promise<void> {
+function watcher(place: IngestPlace, options: PushOptions): () => Promise<void> {
   let seen: number | undefined
   return async () => {
     const size = (await sizeOf(place.partial)) ?? 0
@@ -68,7 +59,7 @@ function watcher(place: IngestPlace, options: IngestOptions): () => Promise<void
   }
 }
 
-async function receive(path: string, descriptor: Descriptor, open: BlobOpener, options: IngestOptions): Promise<void> {
+async function receive(path: string, descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void> {
   try {
     await receiveAll(path, descriptor, open, options)
   } catch (error) {
@@ -77,35 +68,24 @@ async function receive(path: string, descriptor: Descriptor, open: BlobOpener, o
   }
 }
 
-async function receiveAll(
-  path: string,
-  descriptor: Descriptor,
-  open: BlobOpener,
-  options: IngestOptions,
-): Promise<void> {
+async function receiveAll(path: string, descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void> {
   await using partial = await openPartial(path, descriptor, options)
-  const budget = reopenBudget(partial, options.clock)
-  let restarted = false
-  for (;;) {
-    try {
-      await receiveOnce(partial, { open, size: descriptor.size, options })
-      return
-    } catch (thrown) {
-      if (options.signal.aborted || !isWrongContent(thrown) || restarted) {
-        await keep(partial)
-        throwIfAborted(options.signal)
-        await budget.pause(toAppError(thrown), options)
-        continue
-      }
-      // Wrong bytes may be a cut's doing or an old partial file's: once, everything is asked for again.
-      restarted = true
-      await partial.restart()
+  try {
+    await receiveOnce(partial, { open, size: descriptor.size, options })
+  } catch (error) {
+    if (!isWrongContent(error)) {
+      // What has arrived stays for the next try, if the disk takes it.
+      await partial.settle().catch(() => undefined)
+      throw error
     }
+    // Wrong bytes may be a cut's doing or an old partial file's: once, everything is asked for again.
+    await partial.restart()
+    await receiveOnce(partial, { open, size: descriptor.size, options })
   }
 }
 
 /** A partial file whose bytes are wrong is of no use, and not this source's fault. */
-async function openPartial(path: string, descriptor: Descriptor, options: IngestOptions): Promise<PartialFile> {
+async function openPartial(path: string, descriptor: Descriptor, options: PushOptions): Promise<PartialFile> {
   try {
     return await PartialFile.open(path, descriptor, options.verify)
   } catch (error) {
@@ -117,13 +97,17 @@ async function openPartial(path: string, descriptor: Descriptor, options: Ingest
 
 async function receiveOnce(
   partial: PartialFile,
-  { open, size, options }: { open: BlobOpener; size: number; options: IngestOptions },
+  { open, size, options }: { open: BlobOpener; size: number; options: PushOptions },
 ): Promise<void> {
   const { signal, onEvent } = options
   onEvent?.({ type: 'started', offset: partial.offset })
   // OCI distribution-spec: a range that begins at the end can't be satisfied, so a whole blob is not asked for.
   if (partial.offset < size) {
-    const stream = await open({ offset: partial.offset, signal })
+    const stream = await open({
+      offset: partial.offset,
+      signal,
+      onRetry: (error, attempt, retryAt) => onEvent?.({ type: 'retrying', error, attempt, retryAt }),
+    })
     for await (const chunk of stream) {
       throwIfAborted(signal)
       await partial.append(chunk)
@@ -132,29 +116,6 @@ async function receiveOnce(
   }
   onEvent?.({ type: 'verifying' })
   await partial.finish()
-}
-
-/** What has arrived stays for the next try, if the disk takes it. */
-async function keep(partial: PartialFile): Promise<void> {
-  await partial.settle().catch(() => undefined)
-}
-
-function reopenBudget(partial: PartialFile, clock: Clock) {
-  let attempt = 0
-  let last = { offset: partial.offset, at: clock.now() }
-  return {
-    /** Waits before the next try, or throws the error when there is none. */
-    async pause(error: AppError, { signal, onEvent }: IngestOptions): Promise<void> {
-      const now = clock.now()
-      if (partial.offset - last.offset >= PROGRESS_BYTES || now - last.at >= PROGRESS_MS) attempt = 0
-      last = { offset: partial.offset, at: now }
-      attempt += 1
-      const delay = retryDelayMs(error, attempt, REOPEN_RETRY, Math.random())
-      if (delay === undefined) throw error
-      onEvent?.({ type: 'retrying', error, attempt, retryAt: now + delay })
-      await clock.sleep(delay, signal)
-    },
-  }
 }
 
 function isWrongContent(error: unknown): boolean {

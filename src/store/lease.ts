@@ -1,9 +1,10 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, isDigest } from '../content/digest.ts'
+import { lockFile } from './file-lock.ts'
 import type { StoreLayout } from './layout.ts'
-import { createOwned, ownershipOf, removeAbandoned, renewing } from './owned-file.ts'
+import { ownershipOf } from './owned-file.ts'
 import { newOwner } from './owner.ts'
 
 /** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
@@ -23,14 +24,20 @@ const SUFFIX = '.json'
 export async function writeLease(layout: StoreLayout, blobs: readonly Descriptor[]): Promise<Lease> {
   const id = newOwner().token
   const path = join(layout.leases, `${id}${SUFFIX}`)
-  await createOwned(path, { blobs: blobs.map(({ digest, size }) => [digest, size]) })
-  const renewal = renewing(path)
-  return {
+  const lock = await lockFile(`${path}.lock`)
+  const lease: Lease = {
     id,
     async [Symbol.asyncDispose]() {
-      renewal[Symbol.dispose]()
       await rm(path, { force: true })
+      await lock[Symbol.asyncDispose]()
     },
+  }
+  try {
+    await writeFile(path, JSON.stringify(blobs.map(({ digest, size }) => [digest, size])))
+    return lease
+  } catch (error) {
+    await lease[Symbol.asyncDispose]()
+    throw error
   }
 }
 
@@ -39,10 +46,12 @@ export async function readLeases(layout: StoreLayout): Promise<LeasedBlobs> {
   const sizes = new Map<Digest, number>()
   for (const file of (await readdir(layout.leases)).filter((name) => name.endsWith(SUFFIX))) {
     const path = join(layout.leases, file)
-    const ownership = await ownershipOf(path)
-    if (ownership.state === 'abandoned') await removeAbandoned(path, ownership.text)
-    if (ownership.state !== 'held') continue
-    for (const [digest, size] of await leasedBlobs(path)) sizes.set(digest, size)
+    if ((await ownershipOf(`${path}.lock`)).state === 'held') {
+      for (const [digest, size] of await leasedBlobs(path)) sizes.set(digest, size)
+    } else {
+      await rm(path, { force: true })
+      await rm(`${path}.lock`, { force: true })
+    }
   }
   return { sizes }
 }
@@ -60,7 +69,7 @@ export async function bytesToCome(layout: StoreLayout, sizes: ReadonlyMap<Digest
 
 async function leasedBlobs(path: string): Promise<Array<[Digest, number]>> {
   try {
-    const { blobs } = JSON.parse(await readFile(path, 'utf8')) as { blobs: Array<[string, number]> }
+    const blobs = JSON.parse(await readFile(path, 'utf8')) as Array<[string, number]>
     return blobs.filter((entry): entry is [Digest, number] => isDigest(entry[0]))
   } catch {
     return []

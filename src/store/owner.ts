@@ -27,15 +27,15 @@ export function newOwner(): Owner {
   return { token: randomBytes(9).toString('base64url'), host: HOST, pid: process.pid, started: STARTED }
 }
 
-/** The owner that a file names, or undefined when the text is not whole (its writer is at it, or died at it). */
+/** Short enough (under 60 bytes) for file systems to keep a link to it without a block of its own. */
+export function formatOwner({ token, host, pid, started }: Owner): string {
+  return [token, host, pid, started].join(':')
+}
+
 export function parseOwner(text: string): Owner | undefined {
-  try {
-    const { token, host, pid, started } = JSON.parse(text) as Partial<Owner>
-    if (typeof token !== 'string' || typeof host !== 'string' || typeof pid !== 'number') return undefined
-    return { token, host, pid, started: typeof started === 'string' ? started : '' }
-  } catch {
-    return undefined
-  }
+  const [, token, host, pid, started] = /^([\w-]+):([0-9a-f]+):(\d+):(\d*)$/.exec(text) ?? []
+  if (token === undefined || host === undefined || started === undefined) return undefined
+  return { token, host, pid: Number(pid), started }
 }
 
 /** Whether the owner of a file that was renewed at `renewedAt` (ms) still runs. */

@@ -46,6 +46,7 @@ export interface PackageRecords {
   /** Those that can be read, by name, version, flavor, architecture. */
   list(): Promise<StoredPackage[]>
   get(digest: Digest): Promise<StoredPackage | undefined>
+  /** Like remove, leaves index.json to writeIndex. */
   put(record: StoredPackage): Promise<void>
   remove(digest: Digest): Promise<void>
   /** Files that should be records and are not. */
@@ -64,19 +65,17 @@ export function packageRecords(layout: StoreLayout): PackageRecords {
     const records = await Promise.all((await files()).map(read))
     return records.filter((record) => record !== undefined).toSorted(byName)
   }
-  const records: PackageRecords = {
+  return {
     list,
     async get(digest) {
       return parseRecord(await readText(layout.record(digest)))
     },
     async put(record) {
       await writeFileAtomic(layout.record(record.digest), recordText(record))
-      await records.writeIndex()
     },
     async remove(digest) {
       await rm(layout.record(digest), { force: true })
       await syncFolder(layout.packages)
-      await records.writeIndex()
     },
     async broken() {
       const found = await Promise.all((await files()).map(async (file) => ((await read(file)) ? undefined : file)))
@@ -92,7 +91,6 @@ export function packageRecords(layout: StoreLayout): PackageRecords {
       await writeFileAtomic(layout.index, indexText(await list()))
     },
   }
-  return records
 }
 
 /** The descriptor of a stored package's manifest. */
@@ -129,7 +127,7 @@ function indexText(records: readonly StoredPackage[]): string {
       ...manifestDescriptor(record),
       platform: { architecture: record.architecture, os: 'multi' },
       annotations: {
-        [REF_NAME]: record.references.at(-1) ?? record.name,
+        [REF_NAME]: (record.references.at(-1) ?? record.name).replace(/^oci:\/\//, ''),
         [RECORD_ANNOTATION]: JSON.stringify({ schema: 1, ...record }),
       },
     }))
