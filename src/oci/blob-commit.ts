@@ -34,6 +34,7 @@ export async function commitBlob(push: BlobPush, session: Committing): Promise<v
 /** What a failed request means for the session; returns the error to throw. */
 export async function failed(push: BlobPush, error: AppError): Promise<AppError> {
   if (isDigestRefusal(error)) {
+    if (push.session.at === 'committing') push.pool.giveUp(push.session.location)
     await advance(push, { type: 'gone', reason: 'the registry found the digest wrong' })
     return digestRefusal(push, error)
   }

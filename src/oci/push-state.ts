@@ -29,7 +29,10 @@ export interface BlobPush {
 
 /** Moves the machine on and saves what another process would need. */
 export async function advance(push: BlobPush, event: UploadEvent): Promise<void> {
-  push.session = next(push.session, event, push.descriptor.size)
+  const before = push.session
+  push.session = next(before, event, push.descriptor.size)
+  // What we can't use may still lie open there. Not so while it is committed: that may be going on.
+  if (push.session.at === 'lost' && before.at === 'open') push.pool.giveUp(before.location)
   const { sessions } = push.context
   if (!sessions) return
   if (push.session.at === 'lost') return sessions.clear(push.key)
