@@ -6,9 +6,9 @@ export type RedisTarget = { url: string } | { socketPath: string }
 
 /**
  * api: calls fail at once or within 1.5 s while Redis is gone. worker: calls wait until it is back and are sent again.
- * subscriber: like api; who uses it subscribes again after a reconnect and is told about the gap.
+ * starting: like api, but calls wait for the first connection; an attempt that fails ends them.
  */
-export type ConnectionRole = 'api' | 'worker' | 'subscriber'
+export type ConnectionRole = 'api' | 'worker' | 'starting'
 
 const CONNECT_TIMEOUT_MS = 1000
 const COMMAND_TIMEOUT_MS = 1500
@@ -44,7 +44,7 @@ function connectionSettings({ role, name }: ConnectOptions): Settings {
   if (role === 'worker') return { ...common, maxRetriesPerRequest: null, enableOfflineQueue: true }
   return {
     ...common,
-    enableOfflineQueue: false,
+    enableOfflineQueue: role === 'starting',
     // 0 and not 1: a command in flight when the connection breaks fails there and is never sent a second time.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,

@@ -23,7 +23,7 @@ export interface Subscriber {
  */
 export function createSubscriber(target: RedisTarget, options: { name: string; logger: Logger }): Subscriber {
   const redis = connectRedis(target, {
-    role: 'subscriber',
+    role: 'api',
     name: options.name,
     onError: (error) => options.logger.warn({ err: error }, 'subscriber connection to Redis failed'),
   })
