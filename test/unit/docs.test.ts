@@ -20,7 +20,7 @@ test('README and docs/operations.md list each setting, and no other', async () =
   for (const path of ['README.md', 'docs/operations.md']) {
     const rows = (await read(path)).split('\n').filter((line) => line.startsWith('| `LAYERD_'))
     const listed = rows.flatMap((row) =>
-      [...(row.split('|')[1] ?? '').matchAll(/`(LAYERD_[A-Z_]+)`/g)].map(([, name]) => name),
+      [...(row.split('|')[1] ?? '').matchAll(/`(LAYERD_[A-Z_]+)`/g)].map(([, name = '']) => name),
     )
     assert.deepEqual(listed.toSorted(), Object.keys(Environment.properties).toSorted(), path)
   }

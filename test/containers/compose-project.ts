@@ -1,0 +1,77 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { defer } from '../helpers/cleanup.ts'
+import { freePort } from '../helpers/ports.ts'
+import { runProcess } from '../helpers/processes.ts'
+import { findProgram } from '../helpers/real-tools.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')
+
+export interface ComposeProject {
+  /** The folder that stands for the clone: tokens, auth.htpasswd, packages, mnt. */
+  folder: string
+  api: string
+  registry: string
+  /** Image that the project built. */
+  image: string
+  /** Runs `docker compose ...` (or docker-compose) and returns what it printed; throws when it fails. */
+  compose: (...args: string[]) => Promise<string>
+}
+
+/** Why nothing can be tried here, or undefined. */
+export async function whyNoContainers(t: TestContext): Promise<string | undefined> {
+  if (findProgram('docker') === undefined) return 'docker is not on PATH'
+  const info = await runProcess(t, 'docker', ['version', '--format', '{{.Server.Version}}'])
+  if (info.code !== 0) return `no Docker engine answers: ${info.stderr.trim().split('\n')[0]}`
+  return (await composeCommand(t)) ? undefined : 'neither `docker compose` nor docker-compose is installed'
+}
+
+async function composeCommand(t: TestContext): Promise<string[] | undefined> {
+  for (const command of [['docker', 'compose'], ['docker-compose']]) {
+    const [program = '', ...args] = command
+    if (findProgram(program) === undefined) continue
+    if ((await runProcess(t, program, [...args, 'version'])).code === 0) return command
+  }
+  return undefined
+}
+
+/**
+ * The project's own compose file, but for names and host ports that would clash with a running one: each replaced
+ * text must stand in the file exactly once. Taken down with its volumes when the test ends.
+ */
+export async function composeProject(t: TestContext): Promise<ComposeProject> {
+  const folder = await tempDir(t, 'layerd-compose')
+  const name = folder.split('/').at(-1)?.toLowerCase() ?? 'layerd-compose'
+  const image = `${name}-image`
+  const [apiPort, registryPort] = [await freePort(), await freePort()]
+  let text = await readFile(join(root, 'docker-compose.yaml'), 'utf8')
+  for (const [found, own] of [
+    ['"127.0.0.1:8420:8420"', `"127.0.0.1:${apiPort}:8420"`],
+    ['"666:5000"', `"127.0.0.1:${registryPort}:5000"`],
+    ['container_name: registry\n', `container_name: ${name}-registry\n`],
+    ['image: layerd\n', `image: ${image}\n`],
+    ['context: .\n', `context: ${root}\n`],
+  ] as const) {
+    if (text.split(found).length !== 2) throw new Error(`docker-compose.yaml has not exactly one ${found.trim()}`)
+    text = text.replace(found, own)
+  }
+  const file = join(folder, 'docker-compose.yaml')
+  await writeFile(file, text)
+  await mkdir(join(folder, 'packages'))
+
+  const [program = '', ...prefix] = (await composeCommand(t)) ?? []
+  const compose = async (...args: string[]) => {
+    const all = [...prefix, '-p', name, '-f', file, ...args]
+    const { code, output } = await runProcess(t, program, all, { cwd: folder, timeoutMs: 600_000 })
+    if (code !== 0) throw new Error(`${program} ${all.join(' ')} failed:\n${output}`)
+    return output
+  }
+  defer(t, async () => {
+    await compose('down', '--volumes', '--timeout', '20')
+    await runProcess(t, 'docker', ['rmi', '--force', image])
+  })
+  return { folder, api: `http://127.0.0.1:${apiPort}`, registry: `http://127.0.0.1:${registryPort}`, image, compose }
+}

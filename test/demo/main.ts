@@ -1,0 +1,161 @@
+import { once } from 'node:events'
+import { copyFile, mkdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { formatBytes } from '../../src/cli/format.ts'
+import { barRenderer, lineRenderer } from '../../src/cli/renderers.ts'
+import type { Terminal } from '../../src/cli/terminal.ts'
+import { CleanupStack } from '../helpers/cleanup.ts'
+import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
+import { FIXTURES, publishedManifest } from '../helpers/fixtures.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { type BuiltPackage, buildPackage } from '../helpers/package-builder.ts'
+import { freePort } from '../helpers/ports.ts'
+import { type RunningProcess, startProcess } from '../helpers/processes.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+import { type DemoOptions, parseDemoOptions, USAGE } from './options.ts'
+import { publishAndWatch } from './publish.ts'
+import { expectEqual, type ReadBack, readBack } from './read-back.ts'
+
+/** The main job for all to see: a registry, layerd, two packages published and read back. `npm run demo -- --help` */
+async function demo(options: DemoOptions, stack: CleanupStack, interrupted: AbortSignal): Promise<void> {
+  const registry = await startRegistry(stack)
+  const data = await tempDir(stack, 'layerd-demo')
+  const packages = join(data, 'packages')
+  await mkdir(packages)
+  const layerd = await startLayerd(stack, data)
+  const publish = (path: string) => publishPackage(layerd, registry.url, path)
+  try {
+    const nemo = join(packages, basename(FIXTURES.nemoAmd64))
+    await copyFile(FIXTURES.nemoAmd64, nemo)
+    const { jobId, found } = await publish(nemo)
+    if (!found.manifest.equals(publishedManifest('nemo'))) fail('the manifest of nemo is not the one that zarf pushed')
+    say('  the manifest is the one that `zarf package publish` pushed, byte for byte')
+
+    say(`\nmaking a package of ${formatBytes(options.bytes)} in ${options.layers} layers`)
+    const large = await makeLargePackage(packages, options)
+    const { found: read } = await publish(large.path)
+    for (const { path, digest } of large.files) expectEqual(`layer ${path}`, read.layers.get(path) ?? 'absent', digest)
+    say('  every layer has the digest of the file it was made from')
+
+    sayWhatToTry(layerd.api, registry.host, jobId, nemo)
+  } catch (error) {
+    if (!interrupted.aborted)
+      say(`\nlayerd's last log lines:\n${layerd.child.output().split('\n').slice(-20).join('\n')}`)
+    throw error
+  }
+  if (options.once || interrupted.aborted) return
+  say('\nserving until Ctrl-C')
+  await Promise.race([once(interrupted, 'abort'), layerd.child.exit.then(() => fail('layerd ended by itself'))])
+}
+
+interface Layerd {
+  api: string
+  child: RunningProcess
+}
+
+async function startRegistry(stack: CleanupStack): Promise<{ host: string; url: string }> {
+  if (registryPrograms().length === 0) {
+    const registry = await startMemoryRegistry()
+    stack.after(() => registry.close())
+    say(`registry: the tests' own, in this process, at ${registry.host} (no docker-registry or registry on PATH)`)
+    return registry
+  }
+  const registry = await startDockerRegistry(stack)
+  say(`registry: ${registry.program} ${registry.version} at ${registry.host}`)
+  return registry
+}
+
+async function startLayerd(stack: CleanupStack, data: string): Promise<Layerd> {
+  const api = `http://127.0.0.1:${await freePort()}`
+  const foreign = Object.keys(process.env).filter((name) => name.startsWith('LAYERD_'))
+  const env = {
+    ...Object.fromEntries(foreign.map((name) => [name, undefined])),
+    LAYERD_DATA_DIR: data,
+    LAYERD_LISTEN: new URL(api).host,
+  }
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const child = await startProcess(stack, process.execPath, [main], { env, graceMs: 30_000 })
+  const ready = async () => {
+    if (!child.isRunning()) return true
+    return (await fetch(`${api}/readyz`)).ok
+  }
+  await waitFor('layerd to be ready', ready, { timeoutMs: 30_000 })
+  if (!child.isRunning()) throw new Error(`layerd did not start:\n${child.output()}`)
+  say(`layerd:   ${api} with a Redis of its own and its data in ${data}`)
+  return { api, child }
+}
+
+async function publishPackage({ api }: Layerd, registryUrl: string, path: string) {
+  say(`\npublishing ${basename(path)}`)
+  const { jobId, result } = await publishAndWatch(
+    api,
+    { source: `file:${encodeURI(path)}`, destination: `oci://${new URL(registryUrl).host}/demo` },
+    process.stderr.isTTY ? barRenderer(terminal) : lineRenderer(terminal),
+  )
+  say(`  ${result.reference}\n  ${result.digest}`)
+  say(`  ${result.layers} layers, ${formatBytes(result.bytes)} in ${(result.durationMs / 1000).toFixed(1)} s`)
+  const found: ReadBack = await readBack(registryUrl, result)
+  expectEqual('the count of bytes', String(found.bytes), String(result.bytes))
+  say(`  read back from the registry: ${found.blobs} blobs, ${formatBytes(found.bytes)}, every digest is right`)
+  return { jobId, found }
+}
+
+/** Uncompressed, so that its layers go up side by side; the other package shows the pass over a compressed one. */
+function makeLargePackage(folder: string, { bytes, layers }: DemoOptions): Promise<BuiltPackage> {
+  const layerBytes = Math.ceil(bytes / layers)
+  return buildPackage(folder, { name: 'large', version: '1.0.0', format: 'tar', layers, layerBytes })
+}
+
+function sayWhatToTry(api: string, registry: string, jobId: string, nemo: string): void {
+  say(`\nto try:
+  curl -s ${api}/v1/jobs | jq
+  curl -N '${api}/v1/jobs/${jobId}/events'
+  curl -s ${api}/v1/jobs --json '{"kind":"publish","source":"file:${nemo}","destination":"oci://${registry}/again"}' | jq
+  curl -s http://${registry}/v2/demo/nemo/tags/list
+  ${api}/docs`)
+}
+
+const terminal: Terminal = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin,
+  cwd: process.cwd(),
+  env: { url: '', token: undefined },
+  onInterrupt: () => () => undefined,
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+function fail(message: string): never {
+  throw new Error(message)
+}
+
+async function main(): Promise<void> {
+  if (process.argv.includes('--help')) return say(USAGE)
+  const options = parseDemoOptions(process.argv.slice(2))
+  const interrupt = new AbortController()
+  // npm hands a Ctrl-C on a second time: it changes nothing, the clean-up is under way
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt.abort())
+  try {
+    await using stack = new CleanupStack()
+    await Promise.race([
+      demo(options, stack, interrupt.signal),
+      once(interrupt.signal, 'abort').then(() => say('\nending')),
+    ])
+  } catch (error) {
+    say(`\nfailed: ${error instanceof Error ? error.message : String(error)}`)
+    process.exitCode = 1
+    return
+  }
+  if (options.once) {
+    if (interrupt.signal.aborted) process.exitCode = 130
+    else say('\nall of it held')
+  }
+}
+
+await main()
