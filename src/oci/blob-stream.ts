@@ -6,6 +6,7 @@ import { AppError, toAppError } from '../lib/errors.ts'
 import { retryDelayMs, withRetry } from '../lib/retry.ts'
 import { lengthOf, refuseWebPage } from './blobs.ts'
 import { blobPath, placeName, pullScope, type RepositoryContext } from './repository-context.ts'
+import { abandonBody } from './response-body.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 
 /** Reconnects are free as long as each moved this much. */
@@ -136,7 +137,7 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
     return { response, skip: 0 }
   }
   const range = response.header('content-range') ?? 'no Content-Range'
-  response.body.destroy()
+  abandonBody(response)
   throw new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',
     `${placeName(context)} answered ${response.status} with ${range} to a request for ${descriptor.digest} from byte ${offset} on`,
@@ -146,7 +147,7 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
 
 function wrongSize(fetch: Fetch, response: RegistryResponse, found: number): AppError {
   const { context, descriptor } = fetch
-  response.body.destroy()
+  abandonBody(response)
   return new AppError(
     'SIZE_MISMATCH',
     `${placeName(context)} holds ${descriptor.digest} with ${found} bytes, expected ${descriptor.size}`,

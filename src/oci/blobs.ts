@@ -2,6 +2,7 @@ import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, digestAlgorithm } from '../content/digest.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
 import { blobPath, placeName, pullScope, pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
+import { abandonBody } from './response-body.ts'
 import type { SessionPool } from './session-pool.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import { type CallOptions, sessionLocation } from './upload-requests.ts'
@@ -126,8 +127,7 @@ async function askByGet(
     method: 'GET',
     headers: { accept: '*/*', range: 'bytes=0-0' },
   })
-  // The connection goes with the body: it may be the whole blob where Range is not known.
-  response.body.destroy()
+  abandonBody(response)
   if (response.status === 206) return { size: lengthOf(response.header('content-range')?.split('/')[1]) }
   return response.status === 200 ? { size: lengthOf(response.header('content-length')) } : undefined
 }

@@ -5,6 +5,7 @@ import { AppError } from '../lib/errors.ts'
 import { lengthOf, refuseWebPage, sameDigest } from './blobs.ts'
 import { manifestRefusal, readRefusal } from './manifest-refusal.ts'
 import { placeName, pullScope, pushScope, type RepositoryContext } from './repository-context.ts'
+import { abandonBody } from './response-body.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import type { CallOptions } from './upload-requests.ts'
 
@@ -135,7 +136,7 @@ async function body(response: RegistryResponse, where: string): Promise<Buffer> 
   const length = lengthOf(response.header('content-length')) ?? 0
   const bytes = length > MAX_MANIFEST_BYTES ? undefined : await readUpTo(response, MAX_MANIFEST_BYTES)
   if (bytes) return bytes
-  response.body.destroy()
+  abandonBody(response)
   throw new AppError('MANIFEST_TOO_LARGE', `the manifest ${where} has more than ${MAX_MANIFEST_BYTES} bytes`, {
     op: 'fetch manifest',
   })

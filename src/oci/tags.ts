@@ -22,9 +22,9 @@ export async function listTags(context: RepositoryContext, options: CallOptions)
   const tags = new Set<string>()
   const asked = new Set<string>()
   let left = MAX_BYTES
-  let target: string | URL | undefined = `/v2/${context.repository}/tags/list?n=${PAGE_SIZE}`
+  let target: string | undefined = `/v2/${context.repository}/tags/list?n=${PAGE_SIZE}`
   for (let page = 0; target !== undefined && page < MAX_PAGES; page += 1) {
-    asked.add(target.toString())
+    asked.add(target)
     const request: RegistryRequest = {
       method: 'GET',
       target,
@@ -41,8 +41,8 @@ export async function listTags(context: RepositoryContext, options: CallOptions)
     const before = tags.size
     for (const name of names) tags.add(name)
     // ACR, Artifactory and Gitea send a Link on the last page too: a page that brings nothing new is the end.
-    const next: URL | undefined = tags.size === before ? undefined : nextPage(context, response)
-    target = next && !asked.has(next.href) ? next : undefined
+    const next = tags.size === before ? undefined : nextPage(context, response)
+    target = next !== undefined && !asked.has(next) ? next : undefined
   }
   return [...tags]
 }
@@ -84,12 +84,12 @@ async function readPage(
   return { names: body.tags ?? [], bytes: bytes.length }
 }
 
-/** The next page's address, opaque; it must lie in the same registry. */
-function nextPage(context: RepositoryContext, response: RegistryResponse): URL | undefined {
+/** Path and query of the next page, opaque; it must lie in the same registry. */
+function nextPage(context: RepositoryContext, response: RegistryResponse): string | undefined {
   const link = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(response.header('link') ?? '')?.[1]
   if (link === undefined) return undefined
   const next = URL.parse(link, response.url.href)
-  if (next?.host === response.url.host) return new URL(`${next.pathname}${next.search}`, response.url)
+  if (next?.host === response.url.host) return `${next.pathname}${next.search}`
   throw new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',
     `${placeName(context)} continues its list of tags at another host`,

@@ -11,11 +11,7 @@ const UPLOADS = '/v2/test/blobs/blobs/uploads/'
 
 /** A registry that opens sessions at `location` and answers as the lines say. */
 const scripted = (t: TestContext, lines: ScriptEntry[], location = '/u/1?s=0') =>
-  startScriptedRegistry(t, [
-    { method: 'GET', path: '/v2/', body: '{}', repeat: true },
-    { method: 'POST', path: UPLOADS, status: 202, answerHeaders: { location } },
-    ...lines,
-  ])
+  startScriptedRegistry(t, [{ method: 'POST', path: UPLOADS, status: 202, answerHeaders: { location } }, ...lines])
 const blobPath = (digest: string) => `/v2/test/blobs/blobs/${digest}`
 const putPath = (location: string, digest: string) => `${location}&digest=${encodeURIComponent(digest)}`
 

@@ -38,7 +38,7 @@ export interface ScriptedRequest {
 export interface ScriptedRegistry {
   readonly host: string
   readonly url: string
-  /** In the order in which they began. */
+  /** In the order in which they began; without GET /v2/ unless the script names it, which is answered with 200. */
   readonly requests: ScriptedRequest[]
   /** Fails when a request fitted no line, or a line was never used. */
   check(): void
@@ -69,6 +69,10 @@ export async function startScriptedRegistry(
     )
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (isPing(request) && !pick(request)) {
+      response.writeHead(200, { 'content-length': '2' }).end('{}')
+      return
+    }
     const chunks: Buffer[] = []
     const record = { method: request.method ?? '', path: request.url ?? '', headers: request.headers }
     requests.push(
@@ -112,6 +116,11 @@ export async function startScriptedRegistry(
   }
 }
 
+/** A client may ask which scheme is spoken before anything else; that belongs to no script. */
+function isPing(request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.url === '/v2/'
+}
+
 function fits(wanted: string | RegExp | undefined, found: string | string[] | undefined): boolean {
   if (wanted === undefined || found === undefined) return wanted === found
   const text = String(found)
@@ -137,8 +146,9 @@ function answer(response: ServerResponse, entry: ScriptEntry | undefined): void 
     return
   }
   const body = Buffer.from(entry.body ?? '')
+  const unknownLength = entry.status === 204 || entry.answerHeaders?.['transfer-encoding'] !== undefined
   response.writeHead(entry.status ?? 200, {
-    ...(entry.status === 204 ? {} : { 'content-length': String(body.length) }),
+    ...(unknownLength ? {} : { 'content-length': String(body.length) }),
     ...entry.answerHeaders,
   })
   if (entry.method === 'HEAD') response.end()

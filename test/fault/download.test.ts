@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readAll } from '../../src/content/streams.ts'
+import { AppError } from '../../src/lib/errors.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { openRepository, someBytes, testBlob } from '../helpers/oci-client.ts'
+import { type ScriptEntry, startScriptedRegistry } from '../helpers/scripted-registry.ts'
+
+const MIB = 1024 * 1024
+const signal = new AbortController().signal
+const blob = testBlob(someBytes(3 * MIB))
+const { digest, size } = blob.descriptor
+const PATH = `/v2/test/blobs/blobs/${digest}`
+const whole: ScriptEntry = { method: 'GET', path: PATH, headers: { range: undefined }, body: blob.bytes }
+const tail = (from: number, over: Partial<ScriptEntry> = {}): ScriptEntry => ({
+  method: 'GET',
+  path: PATH,
+  headers: { range: `bytes=${from}-` },
+  status: 206,
+  answerHeaders: { 'content-range': `bytes ${from}-${size - 1}/${size}` },
+  body: blob.bytes.subarray(from),
+  ...over,
+})
+
+test('download.cut.resumes: a broken stream goes on where it stands', async (t) => {
+  await using registry = await startMemoryRegistry()
+  registry.putBlob('test/blobs', blob.bytes)
+  registry.fail({ method: 'GET', path: /blobs/ }, { kind: 'cut-response', afterBytes: 2 * MIB })
+  const repository = await openRepository(t, registry.host)
+  const retries: string[] = []
+  const onRetry = (error: Error) => void retries.push(error.name)
+  assert.deepEqual(await readAll(await repository.open(blob.descriptor, { signal, onRetry })), blob.bytes)
+  assert.equal(retries.length, 1)
+  const gets = registry.requests.filter(({ method, path }) => method === 'GET' && path === PATH)
+  assert.match(gets[1]?.headers.range ?? '', /^bytes=[1-9]\d*-$/)
+})
+
+test('download.cut-at-60s.resumes: a stream that ends early in good order is not taken for whole', async (t) => {
+  const registry = await startScriptedRegistry(t, [
+    { ...whole, body: blob.bytes.subarray(0, MIB), answerHeaders: { 'transfer-encoding': 'chunked' } },
+    tail(MIB),
+  ])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await readAll(await repository.open(blob.descriptor, { signal })), blob.bytes)
+  registry.check()
+})
+
+test('download.200-to-range.discards: a registry without ranges sends the head again, and it is thrown away', async (t) => {
+  await using registry = await startMemoryRegistry({ ranges: false })
+  registry.putBlob('test/blobs', blob.bytes)
+  const repository = await openRepository(t, registry.host)
+  const offset = 2 * MIB + 17
+  assert.deepEqual(
+    await readAll(await repository.open(blob.descriptor, { offset, signal })),
+    blob.bytes.subarray(offset),
+  )
+})
+
+test('download.416-at-eof-not-sent: nothing is asked for at the end of the blob', async (t) => {
+  const registry = await startScriptedRegistry(t, [])
+  const repository = await openRepository(t, registry.host)
+  assert.equal((await readAll(await repository.open(blob.descriptor, { offset: size, signal }))).length, 0)
+  registry.check()
+})
+
+test('download.416: the whole blob is asked for once', async (t) => {
+  const registry = await startScriptedRegistry(t, [tail(MIB, { status: 416, body: '' }), whole])
+  const repository = await openRepository(t, registry.host)
+  const rest = await readAll(await repository.open(blob.descriptor, { offset: MIB, signal }))
+  assert.deepEqual(rest, blob.bytes.subarray(MIB))
+  registry.check()
+})
+
+for (const [name, range] of [
+  ['another start', `bytes ${MIB - 1}-${size - 1}/${size}`],
+  ['another end', `bytes ${MIB}-${size - 2}/${size}`],
+  ['nothing', ''],
+] as const) {
+  test(`a Content-Range with ${name} is refused`, async (t) => {
+    const answerHeaders: Record<string, string> = range === '' ? {} : { 'content-range': range }
+    const registry = await startScriptedRegistry(t, [tail(MIB, { answerHeaders })])
+    const repository = await openRepository(t, registry.host)
+    await assert.rejects(repository.open(blob.descriptor, { offset: MIB, signal }), {
+      code: 'REGISTRY_PROTOCOL_VIOLATION',
+    })
+  })
+}
+
+test('a blob of another size than the manifest says is refused before its bytes are read', async (t) => {
+  const repository = async (entry: ScriptEntry) => openRepository(t, (await startScriptedRegistry(t, [entry])).host)
+  const short = await repository({ ...whole, body: blob.bytes.subarray(1) })
+  await assert.rejects(short.open(blob.descriptor, { signal }), { code: 'SIZE_MISMATCH' })
+  const ranged = await repository(tail(MIB, { answerHeaders: { 'content-range': `bytes ${MIB}-${size}/${size + 1}` } }))
+  await assert.rejects(ranged.open(blob.descriptor, { offset: MIB, signal }), { code: 'SIZE_MISMATCH' })
+})
+
+test('redirect.presign-expired-403.reresolves: the registry is asked for a fresh address', async (t) => {
+  const storage = await startScriptedRegistry(t, [
+    { method: 'GET', path: '/old', headers: { authorization: undefined }, status: 403, body: '<Error>expired</Error>' },
+    { method: 'GET', path: '/new', headers: { authorization: undefined }, body: blob.bytes },
+  ])
+  const redirect = (to: string): ScriptEntry => ({
+    method: 'GET',
+    path: PATH,
+    status: 307,
+    answerHeaders: { location: `${storage.url}/${to}` },
+  })
+  const registry = await startScriptedRegistry(t, [redirect('old'), redirect('new')])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await readAll(await repository.open(blob.descriptor, { signal })), blob.bytes)
+  registry.check()
+  storage.check()
+})
+
+test('redirect.head-403.get-range: storage that signs for GET alone is asked for one byte', async (t) => {
+  const storage = await startScriptedRegistry(t, [
+    { method: 'HEAD', path: '/signed', status: 403 },
+    {
+      method: 'GET',
+      path: '/signed',
+      headers: { range: 'bytes=0-0' },
+      status: 206,
+      answerHeaders: { 'content-range': `bytes 0-0/${size}` },
+      body: 'x',
+    },
+  ])
+  const answerHeaders = { location: `${storage.url}/signed` }
+  const registry = await startScriptedRegistry(t, [
+    { method: 'HEAD', path: PATH, status: 307, answerHeaders },
+    { method: 'GET', path: PATH, status: 307, answerHeaders },
+  ])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await repository.stat(digest, { signal }), { size })
+  storage.check()
+})
+
+test('a registry that keeps failing ends the download', async (t) => {
+  await using registry = await startMemoryRegistry()
+  registry.putBlob('test/blobs', blob.bytes)
+  registry.fail({ method: 'GET', path: /blobs/, times: 99 }, { kind: 'cut-response', afterBytes: 10 })
+  const repository = await openRepository(t, registry.host)
+  await assert.rejects(async () => readAll(await repository.open(blob.descriptor, { signal })), {
+    code: 'REGISTRY_CONNECTION_LOST',
+  })
+})
+
+test('a reader that stops early, and one that is canceled, leave no error behind', async (t) => {
+  await using registry = await startMemoryRegistry()
+  registry.putBlob('test/blobs', blob.bytes)
+  const repository = await openRepository(t, registry.host)
+  for await (const chunk of await repository.open(blob.descriptor, { signal })) {
+    assert.ok(chunk.length > 0)
+    break
+  }
+  const stop = new AbortController()
+  const canceled = async () => {
+    for await (const _ of await repository.open(blob.descriptor, { signal: stop.signal })) {
+      stop.abort(new AppError('JOB_CANCELED', 'canceled'))
+    }
+  }
+  await assert.rejects(canceled, { code: 'JOB_CANCELED' })
+})

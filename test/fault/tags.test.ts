@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openRepository } from '../helpers/oci-client.ts'
+import { type ScriptEntry, startScriptedRegistry } from '../helpers/scripted-registry.ts'
+
+const signal = new AbortController().signal
+const FIRST = '/v2/test/blobs/tags/list?n=1000'
+const page = (path: string, tags: readonly string[] | null, link?: string): ScriptEntry => ({
+  method: 'GET',
+  path,
+  answerHeaders: { 'content-type': 'application/json', ...(link === undefined ? {} : { link }) },
+  body: JSON.stringify({ name: 'test/blobs', tags }),
+})
+
+test('pages are followed by relative and absolute links, their query as it is', async (t) => {
+  const registry = await startScriptedRegistry(t, (url) => [
+    page(FIRST, ['a', 'b'], '</v2/test/blobs/tags/list?last=b%2Fx&n=2>; rel="next"'),
+    page('/v2/test/blobs/tags/list?last=b%2Fx&n=2', ['c'], `<${url}/more?opaque=1>; rel=next`),
+    page('/more?opaque=1', ['d']),
+  ])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await repository.tags({ signal }), ['a', 'b', 'c', 'd'])
+  registry.check()
+})
+
+test('tags.link-on-last-page: a page that brings nothing new is the last one', async (t) => {
+  const registry = await startScriptedRegistry(t, [
+    page(FIRST, ['a', 'b'], '</v2/test/blobs/tags/list?last=b>; rel="next"'),
+    page('/v2/test/blobs/tags/list?last=b', ['b'], '</v2/test/blobs/tags/list?last=b2>; rel="next"'),
+  ])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await repository.tags({ signal }), ['a', 'b'])
+  registry.check()
+})
+
+test('a link back to a page that was read ends the list', async (t) => {
+  const registry = await startScriptedRegistry(t, (url) => [page(FIRST, ['a'], `<${url}${FIRST}>; rel="next"`)])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await repository.tags({ signal }), ['a'])
+})
+
+test('tags.null: no tags', async (t) => {
+  const registry = await startScriptedRegistry(t, [page(FIRST, null)])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await repository.tags({ signal }), [])
+})
+
+test('a list that goes on at another host is refused', async (t) => {
+  const registry = await startScriptedRegistry(t, [page(FIRST, ['a'], '<http://127.0.0.2:1/v2/x>; rel="next"')])
+  const repository = await openRepository(t, registry.host)
+  await assert.rejects(repository.tags({ signal }), { code: 'REGISTRY_PROTOCOL_VIOLATION' })
+})
+
+test('what is no list of tags is refused', async (t) => {
+  const html = { 'content-type': 'text/html' }
+  const registry = await startScriptedRegistry(t, [
+    { ...page(FIRST, []), body: 'not JSON' },
+    { ...page(FIRST, []), body: '{"tags":[1]}' },
+    { ...page(FIRST, []), answerHeaders: html, body: '<html></html>' },
+    { ...page(FIRST, []), answerHeaders: html, body: '<html></html>', status: 404 },
+  ])
+  const repository = await openRepository(t, registry.host)
+  for (let line = 0; line < 4; line += 1) {
+    await assert.rejects(repository.tags({ signal }), { code: 'REGISTRY_PROTOCOL_VIOLATION' })
+  }
+  registry.check()
+})
