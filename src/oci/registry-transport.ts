@@ -1,9 +1,10 @@
-import type { AppError } from '../lib/errors.ts'
+import { type AppError, isAppError } from '../lib/errors.ts'
 import { CONTROL_RETRY, type RetryPolicy, withRetry } from '../lib/retry.ts'
 import { createAuthorizer } from './auth/authorizer.ts'
-import type { RegistryCredential } from './credentials/provider.ts'
+import { staleTokenError } from './auth/refusal.ts'
+import { credentialId } from './auth/token-cache.ts'
 import { callFacts, failure, type Sender, sendOnce, type TransportContext } from './send-once.ts'
-import type { RegistryRequest, RegistryResponse, RegistryTransport, Scope } from './transport.ts'
+import type { RegistryRequest, RegistryResponse, RegistryTransport, Scope, TransportCaller } from './transport.ts'
 
 /**
  * A registry that has never answered is most likely a wrong address: four tries within about four seconds outlast a
@@ -17,30 +18,50 @@ const NO_RETRY: RetryPolicy = { ...FIRST_CONTACT_RETRY, attempts: 1 }
 export function createRegistryTransport(
   context: TransportContext,
   registry: string,
-  options: { credential: RegistryCredential | undefined; plainHttp: boolean },
+  caller: TransportCaller,
 ): RegistryTransport {
-  const authorizer = createAuthorizer({ ...context, registry, credential: options.credential })
-  const sender: Sender = { ...options, context, registry, authorizer, answered: false }
+  const { credential } = caller
+  const authorizer = createAuthorizer({ ...context, registry, credential })
+  const sender: Sender = { context, registry, plainHttp: caller.plainHttp, credential, authorizer, answered: false }
   return {
     registry,
-    async send(request, { allow = [] } = {}) {
-      const once = () => sendOnce(sender, request, allow)
-      const first =
-        typeof request.body === 'function' ? () => prepare(sender, request.scopes, request.signal) : undefined
-      if (request.lane === 'bulk') {
-        await first?.()
-        return await once()
+    send(request, { allow = [] } = {}) {
+      const once = async () => {
+        if (typeof request.body === 'function') await prepare(sender, request.scopes, request.signal)
+        return await sendOnce(sender, request, allow)
       }
-      return await sendRetrying(sender, request, async () => {
-        await first?.()
-        return await once()
-      })
+      const renewing = () => withNewCredential(sender, caller, request, once)
+      return request.lane === 'bulk' ? renewing() : sendRetrying(sender, request, renewing)
     },
     refreshAuth: (scopes, signal) => prepare(sender, scopes, signal),
     async error(request, response, message) {
       const facts = callFacts(sender, request, response.url)
       return await failure(sender, facts, response, message === undefined ? {} : { complaint: message })
     },
+  }
+}
+
+/**
+ * Passwords of cloud registries live for hours and jobs may wait longer, so a refusal that no new token cures is put to
+ * who found the credential; another one than before is worth one more try.
+ */
+async function withNewCredential(
+  sender: Sender,
+  caller: TransportCaller,
+  request: RegistryRequest,
+  once: () => Promise<RegistryResponse>,
+): Promise<RegistryResponse> {
+  try {
+    return await once()
+  } catch (error) {
+    const refused = isAppError(error) && error.code === 'REGISTRY_UNAUTHORIZED' && error.retry === 'permanent'
+    if (!refused || caller.renew === undefined) throw error
+    const credential = await caller.renew(request.signal)
+    if (credentialId(credential) === credentialId(sender.credential)) throw error
+    sender.credential = credential
+    sender.authorizer = createAuthorizer({ ...sender.context, registry: sender.registry, credential })
+    if (typeof request.body === 'function') throw staleTokenError(request.op, { ...error.upstream })
+    return await once()
   }
 }
 

@@ -5,7 +5,7 @@ import type { Authorization, Authorizer, Plan } from './auth/authorizer.ts'
 import { refusalVerdict, staleTokenError } from './auth/refusal.ts'
 import type { TokenCache } from './auth/token-cache.ts'
 import type { RegistryCredential } from './credentials/provider.ts'
-import { type Answer, answerError, type CallFacts } from './errors.ts'
+import { type Answer, answerError, type CallFacts, upstreamOf } from './errors.ts'
 import { exchange, readStart } from './exchange.ts'
 import { checkTarget, MAX_HOPS, redirectTarget, sameOrigin, tooManyHops } from './redirect.ts'
 import { apiHost } from './registry-name.ts'
@@ -33,9 +33,9 @@ export interface TransportContext {
 export interface Sender {
   readonly context: TransportContext
   readonly registry: string
-  readonly credential: RegistryCredential | undefined
   readonly plainHttp: boolean
-  readonly authorizer: Authorizer
+  credential: RegistryCredential | undefined
+  authorizer: Authorizer
   /** The registry has let this caller in, be it without asking anything. */
   answered: boolean
 }
@@ -118,9 +118,8 @@ async function sendAuthorized(
   let used = await authorizer.authorize(scopes, signal)
   for (let round = 1; ; round += 1) {
     const response = await sendFollowing(sender, request, { base, target, ...(used ? { authorization: used } : {}) })
-    if (!isRegistry(sender, response.url)) return response
     sender.context.reached.add(sender.registry)
-    if (response.status !== 401) {
+    if (response.status !== 401 || !isRegistry(sender, response.url)) {
       sender.answered = true
       if (used?.token) used.token.accepted = true
       return response
@@ -131,7 +130,7 @@ async function sendAuthorized(
     const next = await authorizer.answer({ facts, base, scopes, challenge, used, again: round > 1 }, signal)
     if (next === undefined) return response
     await response.discard()
-    if (typeof request.body === 'function') throw staleTokenError(facts)
+    if (typeof request.body === 'function') throw staleTokenError(request.op, upstreamOf(facts))
     used = next
   }
 }

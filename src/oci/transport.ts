@@ -59,10 +59,15 @@ export interface RegistryTransport {
   error(request: RegistryRequest, response: RegistryResponse, message?: string): Promise<Error>
 }
 
+/** Who talks to a registry, and how. */
+export interface TransportCaller {
+  credential: RegistryCredential | undefined
+  plainHttp: boolean
+  /** Looks the credential up again when it was refused: cloud passwords run out while a job waits (oci-client.md A12). */
+  renew?: (signal: AbortSignal) => Promise<RegistryCredential | undefined>
+}
+
 /** Connections and learnt facts shared by all callers of a process. */
 export interface RegistryConnections extends AsyncDisposable {
-  transport(
-    registry: string,
-    options: { credential: RegistryCredential | undefined; plainHttp: boolean },
-  ): RegistryTransport
+  transport(registry: string, caller: TransportCaller): RegistryTransport
 }

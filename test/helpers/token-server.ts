@@ -32,6 +32,7 @@ export interface TokenRequest {
   readonly service: string | undefined
   readonly account: string | undefined
   readonly grantType: string | undefined
+  readonly refreshToken: string | undefined
   readonly authorization: string | undefined
   readonly status: number
 }
@@ -48,6 +49,8 @@ export interface TokenServer {
   answerNext(status: number, body: string, headers?: Record<string, string>): void
   /** Whether a bearer token is one of ours, not out of date, and allows the action. */
   allows(authorization: string | undefined, repository: string, action: string): boolean
+  /** Each answer brings this identity token as the new one. */
+  rotateTo(refreshToken: string): void
   /** Every token given out so far is void for `allows`. */
   revokeAll(): void
 }
@@ -63,7 +66,7 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
   const requests: TokenRequest[] = []
   const scripted: Array<{ status: number; body: string; headers: Record<string, string> }> = []
   const issued = new Map<string, { access: Access[]; expiresAt: number }>()
-  const state = { ttlSeconds: options.ttlSeconds ?? 300 }
+  const state: { ttlSeconds: number; rotated?: string } = { ttlSeconds: options.ttlSeconds ?? 300 }
   const service = 'registry.test'
   const issuer = 'token-server.test'
 
@@ -86,7 +89,7 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
     const token = createToken(certificate, { issuer, service, access, ttlSeconds: state.ttlSeconds, user: login.user })
     issued.set(token, { access, expiresAt: Date.now() + state.ttlSeconds * 1000 })
     const life = options.silentAboutLife ? {} : { expires_in: state.ttlSeconds, issued_at: new Date().toISOString() }
-    response.end(JSON.stringify({ [options.field ?? 'token']: token, ...life }))
+    response.end(JSON.stringify({ [options.field ?? 'token']: token, refresh_token: state.rotated, ...life }))
   }
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => response.destroy(error as Error))
@@ -115,6 +118,9 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
       if (token === undefined || token.expiresAt <= Date.now()) return false
       return token.access.some(({ name, actions }) => name === repository && actions.includes(action))
     },
+    rotateTo(refreshToken) {
+      state.rotated = refreshToken
+    },
     revokeAll: () => issued.clear(),
   }
 }
@@ -127,7 +133,7 @@ interface Access {
   actions: string[]
 }
 
-type Asked = Omit<TokenRequest, 'status'> & { refreshToken: string | undefined }
+type Asked = Omit<TokenRequest, 'status'>
 
 async function readRequest(request: IncomingMessage): Promise<Asked> {
   const query = new URL(request.url ?? '/', 'http://localhost').searchParams

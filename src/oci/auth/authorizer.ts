@@ -1,3 +1,4 @@
+import type { Clock } from '../../lib/clock.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
 import type { CallFacts } from '../errors.ts'
 import { checkTarget } from '../redirect.ts'
@@ -43,13 +44,14 @@ export interface AuthorizerOptions {
   readonly registry: string
   readonly credential: RegistryCredential | undefined
   readonly tokens: TokenCache
+  readonly clock: Clock
   /** What other callers learnt about registries, by name; one entry for each. */
   readonly plans: Map<string, Plan>
 }
 
 /** The authentication of one caller at one registry. Reacts to challenges, which may differ by repository. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { registry, credential, tokens } = options
+  const { registry, credential, tokens, clock } = options
   const learnt = createLearnt(options)
 
   const apply = async (
@@ -84,7 +86,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       learnt.add(scopes, plan, challenges)
       const asked = learnt.scopes(scopes)
       const unchanged = used?.scopes === scopeKey(asked) && samePlan(plan, known)
-      if (unchanged && isHopeless(used.token, again)) return undefined
+      if (unchanged && isHopeless(used.token, again, clock.now())) return undefined
       const next = await apply(plan, asked, { refused: used?.token?.value, signal })
       return next?.header === used?.header ? undefined : next
     },
@@ -130,7 +132,10 @@ function samePlan(a: Plan, b: Plan | undefined): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }
 
-/** A fresh token that was refused would be followed by its twin: the rights are missing, not the freshness. */
-function isHopeless(token: CachedToken | undefined, again: boolean): boolean {
-  return token !== undefined && (again || (token.renewal && !token.accepted))
+/** A token younger than this that was never let in lacks the rights, not the freshness: its twin would fare no better. */
+const FRESH_MS = 5000
+
+function isHopeless(token: CachedToken | undefined, again: boolean, now: number): boolean {
+  if (token === undefined) return false
+  return again || (!token.accepted && (token.renewal || now - token.issuedAt < FRESH_MS))
 }

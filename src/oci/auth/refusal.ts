@@ -1,6 +1,6 @@
-import { AppError } from '../../lib/errors.ts'
+import { AppError, type Upstream } from '../../lib/errors.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
-import { type CallFacts, upstreamOf, type Verdict } from '../errors.ts'
+import type { Verdict } from '../errors.ts'
 import type { RegistryResponse, Scope } from '../transport.ts'
 import { parseChallenges } from './challenge.ts'
 import { formatScopes } from './scope.ts'
@@ -31,15 +31,12 @@ const NO_CHALLENGE =
  * A streamed body met a 401: a new token is at hand, and the caller reopens the stream. A second one in a row is
  * permanent, so this never loops.
  */
-export function staleTokenError(facts: CallFacts): AppError {
-  return new AppError(
-    'REGISTRY_UNAUTHORIZED',
-    `${facts.op}: ${facts.url.host} wanted a newer token; there is one now`,
-    {
-      op: facts.op,
-      retry: 'transient',
-      details: { reauthenticated: true },
-      upstream: { ...upstreamOf(facts), status: 401 },
-    },
-  )
+export function staleTokenError(op: string, upstream: Upstream): AppError {
+  const registry = upstream.registry ?? 'the registry'
+  return new AppError('REGISTRY_UNAUTHORIZED', `${op}: ${registry} wanted a newer token; there is one now`, {
+    op,
+    retry: 'transient',
+    details: { reauthenticated: true },
+    upstream: { ...upstream, status: 401 },
+  })
 }

@@ -16,7 +16,9 @@ export interface IssuedToken {
 
 export interface CachedToken {
   readonly value: string
-  /** Milliseconds since the epoch; from here on a new one is fetched. */
+  /** Milliseconds since the epoch, as is the next. */
+  readonly issuedAt: number
+  /** From here on a new one is fetched. */
   readonly staleAt: number
   /** It was fetched because the registry refused the one before it. */
   readonly renewal: boolean
@@ -50,8 +52,9 @@ export function createTokenCache(clock: Clock, fetch: (key: TokenKey) => Promise
   const renew = async (id: string, key: TokenKey, renewal: boolean): Promise<CachedToken> => {
     const issued = await issue(key)
     // A quarter of its life or a minute before it expires: a request that begins with it must also arrive with it.
-    const staleAt = clock.now() + issued.lifetimeMs - Math.min(issued.lifetimeMs / 4, 60_000)
-    const token: CachedToken = { value: issued.value, staleAt, renewal, accepted: false }
+    const issuedAt = clock.now()
+    const staleAt = issuedAt + issued.lifetimeMs - Math.min(issued.lifetimeMs / 4, 60_000)
+    const token: CachedToken = { value: issued.value, issuedAt, staleAt, renewal, accepted: false }
     if (tokens.size >= MAX_TOKENS) makeRoom()
     tokens.set(id, token)
     return token
