@@ -9,8 +9,8 @@ import type { OnEvent } from './events.ts'
 export interface Ownership {
   /** Throws JOB_FENCED or JOB_CANCELED when this run may no longer write. Asked right before each visible write. */
   checkOwnership(): Promise<void>
-  /** Runs `task` as the only one of layerd's writers of this reference. */
-  lockTag<T>(reference: string, task: () => Promise<T>): Promise<T>
+  /** Runs `task` as the only one of layerd's writers of this reference; its signal aborts when the lock is lost. */
+  lockTag<T>(reference: string, task: (signal: AbortSignal) => Promise<T>): Promise<T>
 }
 
 /**
@@ -29,7 +29,7 @@ export async function commit(
   await options.checkOwnership()
   await repository.putManifest(manifest.digest, manifest, { signal })
   const reference = { registry: repository.registry, repository: repository.repository, tag }
-  const { indexDigest } = await options.lockTag(formatReference(reference), () =>
+  const { indexDigest } = await options.lockTag(formatReference(reference), (locked) =>
     updateIndex({
       repository,
       tag,
@@ -38,7 +38,7 @@ export async function commit(
         architecture: contents.identity.architecture,
       },
       guard: () => options.checkOwnership(),
-      signal,
+      signal: locked,
       onWarning: (code, message) => onEvent({ type: 'warning', code, message }),
     }),
   )

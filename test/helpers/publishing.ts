@@ -43,7 +43,7 @@ export async function publishTo(
       repository: (registry, name) => client.repository(registry, name),
       checkOwnership: async () => undefined,
       lockTag(reference, task) {
-        const turn = (tagLocks.get(reference) ?? Promise.resolve()).then(task)
+        const turn = (tagLocks.get(reference) ?? Promise.resolve()).then(() => task(signal))
         tagLocks.set(
           reference,
           turn.catch(() => undefined),

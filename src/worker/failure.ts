@@ -1,0 +1,49 @@
+import type { Problem } from '../jobs/definitions.ts'
+import type { RunOutcome } from '../jobs/runs.ts'
+import type { AppError } from '../lib/errors.ts'
+import { problemFields } from '../lib/problem.ts'
+
+/** Runs in a row that may end in a transient failure without a new byte, before the job fails. */
+const RETRY_LIMIT = 5
+const RETRY_BASE_MS = 2000
+const RETRY_MAX_MS = 60_000
+
+export function jobProblem(error: AppError, jobId: string): Problem {
+  return {
+    ...problemFields(error, 'The job failed inside layerd; its log has the cause under this job id.'),
+    instance: `/v1/jobs/${jobId}`,
+  }
+}
+
+export interface FailureContext {
+  jobId: string
+  /** Runs before this one that ended in `retrying` without a new byte. */
+  retries: number
+  /** Whether this run moved a byte: then the count starts again. */
+  progressed: boolean
+  now: number
+  /** In [0, 1). */
+  random: number
+}
+
+/**
+ * What becomes of a job whose run threw. A fenced run says nothing: another one speaks for the job. Transient failures
+ * are tried again later, after Retry-After where the registry named one; the rest is final.
+ */
+export function outcomeOf(error: AppError, context: FailureContext): RunOutcome | 'fenced' {
+  if (error.code === 'JOB_FENCED') return 'fenced'
+  if (error.code === 'SHUTTING_DOWN') return { state: 'queued', reason: 'its worker is shutting down' }
+  if (error.code === 'JOB_CANCELED') {
+    const reason = error.details?.['reason']
+    return { state: 'canceled', reason: typeof reason === 'string' && reason !== '' ? reason : null }
+  }
+  const problem = jobProblem(error, context.jobId)
+  const retries = context.progressed ? 0 : context.retries
+  if (error.retry !== 'transient' || retries >= RETRY_LIMIT) return { state: 'failed', error: problem }
+  const backoff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** retries) * (0.75 + context.random / 2)
+  return {
+    state: 'retrying',
+    retryAt: new Date(context.now + Math.max(error.retryAfterMs ?? 0, Math.round(backoff))),
+    error: problem,
+  }
+}

@@ -1,0 +1,96 @@
+import type { Progress, Transfer } from '../jobs/definitions.ts'
+import type { JobRuns, RunEvent, RunReport } from '../jobs/runs.ts'
+import type { Clock } from '../lib/clock.ts'
+import { createCoalescer } from '../lib/coalescer.ts'
+import { AppError, toAppError } from '../lib/errors.ts'
+import type { EngineEvent } from '../transfer/events.ts'
+import type { Ledger } from './ledger.ts'
+
+/** At most four reports a second for a job (api.md "Rate"). */
+const INTERVAL_MS = 250
+
+export interface ReporterOptions {
+  runs: Pick<JobRuns, 'report'>
+  jobId: string
+  epoch: number
+  ledger: Ledger
+  /** Progress before this run. */
+  before: Progress
+  transfers: readonly Transfer[]
+  clock: Clock
+  /** Ends the run: it was fenced or canceled, or its reports cannot be written. */
+  abort: (reason: AppError) => void
+}
+
+/**
+ * Carries the engine's events to Redis: bytes are coalesced, changes of state never lost. One report is under way at a
+ * time; what happens meanwhile goes with the next, so a slow Redis makes reports larger, not more.
+ */
+export interface Reporter {
+  onEvent(event: EngineEvent): void
+  /** Stops reporting and hands back what was not told yet; it goes with the run's end. */
+  close(): Promise<RunReport>
+  /** Whether this run moved a byte that no run before had moved. */
+  progressed(): boolean
+}
+
+export function createReporter(options: ReporterOptions): Reporter {
+  const { ledger, clock } = options
+  const told = new Map(options.transfers.map((row) => [row.digest, row.state]))
+  let planned = options.before.bytesTotal !== null
+  let pending: RunEvent[] = []
+
+  const take = (): RunReport => {
+    const progress = ledger.progress(clock.now())
+    const rows = ledger.takeChanged()
+    const events = pending
+    pending = []
+    if (!planned && progress.bytesTotal !== null) {
+      planned = true
+      events.push({ type: 'plan', progress })
+    }
+    return { progress, transfers: rows, events: [...events, ...rowEvents(rows, told, progress)] }
+  }
+
+  const send = async (): Promise<void> => {
+    try {
+      const answer = await options.runs.report(options.jobId, options.epoch, take())
+      if (answer === 'fenced') options.abort(new AppError('JOB_FENCED', 'another run of this job has taken over'))
+      if (answer === 'canceled') options.abort(new AppError('JOB_CANCELED', 'the job was canceled'))
+    } catch (error) {
+      options.abort(toAppError(error))
+    }
+  }
+  const reports = createCoalescer({ intervalMs: INTERVAL_MS, clock, send })
+
+  return {
+    onEvent(event) {
+      ledger.apply(event)
+      if (event.type === 'log') pending.push({ type: 'log', level: event.level, message: event.message })
+      if (event.type === 'warning') pending.push({ type: 'warning', code: event.code, message: event.message })
+      reports.request(event.type === 'phase')
+    },
+    async close() {
+      await reports.close()
+      return take()
+    },
+    progressed: () => ledger.progress(clock.now()).bytesDone > options.before.bytesDone,
+  }
+}
+
+/**
+ * A row that changed its state is told in a transfer event, one that only moved bytes with the progress. Waiting rows
+ * are told by nobody: a package of thousands of layers would fill its stream with them; the transfers page has them.
+ */
+function rowEvents(rows: readonly Transfer[], told: Map<string, Transfer['state']>, progress: Progress): RunEvent[] {
+  const changed: Transfer[] = []
+  const moved: Transfer[] = []
+  for (const row of rows) {
+    if (row.state === 'waiting') continue
+    if (told.get(row.digest) === row.state) moved.push(row)
+    else changed.push(row)
+    told.set(row.digest, row.state)
+  }
+  const progressEvent: RunEvent = { type: 'progress', progress, transfers: moved }
+  return changed.length === 0 ? [progressEvent] : [{ type: 'transfer', transfers: changed }, progressEvent]
+}

@@ -1,0 +1,114 @@
+import type { Job, JobKind, JobResult } from '../jobs/definitions.ts'
+import type { JobCredentials } from '../jobs/queue.ts'
+import type { Dispatch } from '../jobs/dispatch.ts'
+import type { BegunRun, JobRuns, RunOutcome } from '../jobs/runs.ts'
+import { abortReason, childController } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type AppError, toAppError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { OnEvent } from '../transfer/events.ts'
+import { jobProblem, outcomeOf } from './failure.ts'
+import { createLedger } from './ledger.ts'
+import { createReporter } from './reporter.ts'
+
+/** What the work of one run gets. */
+export interface RunContext {
+  signal: AbortSignal
+  onEvent: OnEvent
+  epoch: number
+  credentials: JobCredentials | undefined
+  logger: Logger
+  /** Throws JOB_FENCED or JOB_CANCELED; asked right before each visible write. */
+  checkOwnership(): Promise<void>
+}
+
+/** The work of one kind of job. */
+export type JobWork = (job: Job, context: RunContext) => Promise<Omit<JobResult, 'durationMs'>>
+
+export interface RunOptions {
+  runs: JobRuns
+  workerName: string
+  work: Partial<Record<JobKind, JobWork>>
+  clock: Clock
+  logger: Logger
+}
+
+/** What BullMQ has to do with the dispatch once its run has ended. */
+export type RunEnd = { next: 'done' } | { next: 'delay'; until: number } | { next: 'release' }
+
+/** Runs one dispatch from begin to finish. Never throws for a failing job: its record says so. */
+export async function runJob(
+  dispatch: Dispatch,
+  options: RunOptions,
+  control: { signal: AbortSignal; begun?: (abort: (reason: AppError) => void) => void },
+): Promise<RunEnd> {
+  const begun = await options.runs.begin(dispatch, options.workerName)
+  if (begun.ended) return { next: 'done' }
+  const { job, epoch } = begun
+  const logger = options.logger.child({ jobId: job.id, epoch })
+  using controller = childController(control.signal)
+  control.begun?.((reason) => controller.abort(reason))
+  const describe = (error: AppError) => jobProblem(error, job.id)
+  const now = options.clock.now()
+  const reporter = createReporter({
+    runs: options.runs,
+    jobId: job.id,
+    epoch,
+    ledger: createLedger({ progress: job.progress, transfers: begun.transfers, describe, now }),
+    before: job.progress,
+    transfers: begun.transfers,
+    clock: options.clock,
+    abort: (reason) => controller.abort(reason),
+  })
+  logger.info({ kind: job.kind, attempt: job.attempt }, 'run begins')
+  const ended = await attempt(begun, options, {
+    signal: controller.signal,
+    onEvent: (event) => reporter.onEvent(event),
+    epoch,
+    credentials: begun.credentials,
+    logger,
+    checkOwnership: () => options.runs.check(job.id, epoch),
+  })
+  const report = await reporter.close()
+  const outcome = 'code' in ended ? decide(ended, begun, options, reporter.progressed()) : ended
+  if (outcome === 'fenced') {
+    logger.warn('run ends: another run of this job has taken over')
+    return { next: 'done' }
+  }
+  logEnd(logger, outcome, 'code' in ended ? ended : undefined)
+  const finished = await options.runs.finish(job.id, epoch, outcome, report)
+  if (finished.fenced) return { next: 'done' }
+  if (finished.state === 'retrying' && outcome.state === 'retrying')
+    return { next: 'delay', until: outcome.retryAt.getTime() }
+  return finished.state === 'queued' ? { next: 'release' } : { next: 'done' }
+}
+
+/** The outcome of the work, or the error it ended with; once aborted, the reason of that is what counts. */
+async function attempt({ job }: BegunRun, options: RunOptions, context: RunContext): Promise<RunOutcome | AppError> {
+  try {
+    const work = options.work[job.kind]
+    if (!work) throw new Error(`this worker has no work for jobs of kind ${job.kind}`)
+    const result = await work(job, context)
+    const startedAt = Date.parse(job.startedAt ?? job.createdAt)
+    return { state: 'succeeded', result: { ...result, durationMs: Math.max(0, options.clock.now() - startedAt) } }
+  } catch (error) {
+    return context.signal.aborted ? abortReason(context.signal) : toAppError(error)
+  }
+}
+
+function decide(
+  error: AppError,
+  { job, retries }: BegunRun,
+  options: RunOptions,
+  progressed: boolean,
+): RunOutcome | 'fenced' {
+  return outcomeOf(error, { jobId: job.id, retries, progressed, now: options.clock.now(), random: Math.random() })
+}
+
+function logEnd(logger: Logger, outcome: RunOutcome, error: AppError | undefined): void {
+  if (error?.code === 'INTERNAL') logger.error({ err: error.cause ?? error }, 'run failed inside layerd')
+  const code = error?.code
+  if (outcome.state === 'failed' || outcome.state === 'retrying')
+    logger.warn({ state: outcome.state, code, detail: error?.message }, 'run ends')
+  else logger.info({ state: outcome.state, ...(code === undefined ? {} : { code }) }, 'run ends')
+}

@@ -1,0 +1,60 @@
+import type { TagLocks } from '../jobs/locks.ts'
+import type { JobCredentials } from '../jobs/queue.ts'
+import { parseDestination } from '../content/reference.ts'
+import { AppError } from '../lib/errors.ts'
+import { type LocalSources, locateSource } from '../lib/local-source.ts'
+import { publish, type PublishDependencies, type PublishRequest } from '../transfer/publish.ts'
+import type { JobWork } from './run-job.ts'
+
+const DEFAULT_CONCURRENCY = 6
+
+/** How a run reaches its registries: its own credentials before Docker's, its own upload checkpoints. */
+export interface RegistryAccess {
+  credentials: JobCredentials | undefined
+  plainHttp: boolean
+  jobId: string
+  epoch: number
+  signal: AbortSignal
+}
+
+export interface PublishWorkOptions {
+  sources: LocalSources
+  locks: TagLocks
+  openPackage(path: string, options: { signal: AbortSignal; sourceName: string }): Promise<PublishRequest['package']>
+  registries(access: RegistryAccess): PublishDependencies['repository']
+}
+
+/** `publish`: a package on this machine to a registry. */
+export function publishWork(options: PublishWorkOptions): JobWork {
+  return async (job, context) => {
+    const { signal } = context
+    if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
+    const source = await locateSource(job.source, options.sources)
+    await using opened = await options.openPackage(source.path, { signal, sourceName: source.fileName })
+    const { tag, name, scan = false, concurrency = DEFAULT_CONCURRENCY, plainHttp = false } = job.options
+    const repository = options.registries({
+      credentials: context.credentials,
+      plainHttp,
+      jobId: job.id,
+      epoch: context.epoch,
+      signal,
+    })
+    return publish(
+      {
+        package: opened,
+        destination: parseDestination(job.destination),
+        scan,
+        concurrency,
+        ...(tag === undefined ? {} : { tag }),
+        ...(name === undefined ? {} : { name }),
+      },
+      {
+        repository,
+        checkOwnership: () => context.checkOwnership(),
+        lockTag: (reference, task) => options.locks.withTagLock(reference, signal, task),
+        onEvent: context.onEvent,
+        signal,
+      },
+    )
+  }
+}

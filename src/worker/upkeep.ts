@@ -1,0 +1,37 @@
+import type { JobRuns } from '../jobs/runs.ts'
+import type { Logger } from '../lib/logger.ts'
+
+const SECOND = 1000
+
+interface Chore {
+  every: number
+  task: () => Promise<unknown>
+}
+
+/**
+ * What every worker does from time to time, each chore never twice at once. Any number of workers may do them all; a
+ * failure is logged and the chore comes round again. Returns how to stop.
+ */
+export function startUpkeep(runs: JobRuns, options: { workerName: string; logger: Logger; extra: Chore }): () => void {
+  const chores: Chore[] = [
+    options.extra,
+    { every: 5 * SECOND, task: () => runs.heartbeat(options.workerName) },
+    { every: 5 * SECOND, task: () => runs.sweepOutbox() },
+    { every: 5 * SECOND, task: () => runs.reapCanceling() },
+    { every: 60 * SECOND, task: () => runs.requeueOrphans() },
+    { every: 3600 * SECOND, task: () => runs.removeExpired() },
+  ]
+  const timers = chores.map(({ every, task }) => {
+    let busy = false
+    return setInterval(() => {
+      if (busy) return
+      busy = true
+      task()
+        .catch((error: unknown) => options.logger.warn({ err: error }, 'upkeep failed'))
+        .finally(() => {
+          busy = false
+        })
+    }, every)
+  })
+  return () => timers.forEach(clearInterval)
+}

@@ -1,0 +1,173 @@
+import { createKeys } from '../jobs/keys.ts'
+import { connectRedis, type RedisTarget } from '../jobs/redis.ts'
+import type { Dispatch } from '../jobs/dispatch.ts'
+import type { JobRuns } from '../jobs/runs.ts'
+import { listenForSignals } from '../jobs/signals.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import { type Consumers, createConsumers } from './consumers.ts'
+import { type RunEnd, type RunOptions, runJob } from './run-job.ts'
+import { startUpkeep } from './upkeep.ts'
+
+/** A consumer without open jobs is closed after this; design.md "One queue per registry host". */
+const IDLE_CONSUMER_MS = 60_000
+const MAX_CONSUMERS = 64
+const HOSTS_INTERVAL_MS = 5000
+
+export interface WorkerOptions {
+  redis: RedisTarget
+  /** LAYERD_REDIS_PREFIX. */
+  prefix?: string
+  runs: JobRuns
+  /** Unique per incarnation: a dead one's locks are found by it. */
+  name: string
+  work: RunOptions['work']
+  /** Jobs at once in this process. LAYERD_JOBS_PER_WORKER. */
+  jobs: number
+  logger: Logger
+  clock?: Clock
+}
+
+export interface JobWorker {
+  /** Jobs that run now. */
+  readonly active: number
+  /**
+   * Takes no new job, hands those that run back to the queue and closes. Resolves when all is done, at most after
+   * `graceMs`; `drained` says whether it all was.
+   */
+  stop(graceMs: number): Promise<{ drained: boolean }>
+}
+
+/** Takes jobs and runs them until it is stopped. Resolves once the first consumers are open and the worker is counted. */
+export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
+  const { logger, runs, clock = systemClock, name } = options
+  const running = createRunningJobs({ runs, workerName: name, work: options.work, clock, logger })
+  const redis = connectRedis(options.redis, {
+    role: 'worker',
+    name: 'layerd-consumers',
+    onError: (error) => logger.warn({ err: error }, 'connection to Redis failed'),
+  })
+  const consumers = createConsumers({
+    redis,
+    bullPrefix: createKeys(options.prefix).bullPrefix,
+    workerName: name,
+    limit: options.jobs,
+    logger,
+    run: (dispatch, signal) => running.run(dispatch, signal),
+    onLost: (ids) => ids.forEach((id) => running.abort(jobIdOf(id), fenced('its lock was lost'))),
+  })
+  const stopListening = listenForSignals(
+    { redis: options.redis, ...(options.prefix === undefined ? {} : { prefix: options.prefix }), logger },
+    {
+      cancel: (jobId, reason) => running.abort(jobId, canceled(jobId, reason)),
+      host: (host) => consumers.open(host),
+      gap: () => void recheck(runs, running, logger),
+    },
+  )
+  const readHosts = hostReader(runs, consumers, clock)
+  await readHosts()
+  await runs.heartbeat(name)
+  const stopUpkeep = startUpkeep(runs, {
+    workerName: name,
+    logger,
+    extra: { every: HOSTS_INTERVAL_MS, task: readHosts },
+  })
+  return {
+    get active() {
+      return consumers.active
+    },
+    async stop(graceMs) {
+      stopUpkeep()
+      await consumers.pause()
+      running.abortAll(new AppError('SHUTTING_DOWN', 'this worker is shutting down'))
+      const late = clock.sleep(graceMs).then(() => false)
+      const drained = await Promise.race([consumers.shutdown().then(() => true), late])
+      await runs.forgetWorker(name).catch((error: unknown) => logger.warn({ err: error }, 'leaving failed'))
+      await stopListening()
+      redis.disconnect()
+      return { drained }
+    },
+  }
+}
+
+/** The jobs that this process runs, by id, and how to stop each. */
+interface RunningJobs {
+  run(dispatch: Dispatch, signal: AbortSignal): Promise<RunEnd>
+  abort(jobId: string, reason: AppError): void
+  abortAll(reason: AppError): void
+  readonly ids: readonly string[]
+}
+
+function createRunningJobs(run: RunOptions): RunningJobs {
+  const aborts = new Map<string, (reason: AppError) => void>()
+  return {
+    async run(dispatch, signal) {
+      let own: ((reason: AppError) => void) | undefined
+      try {
+        return await runJob(dispatch, run, {
+          signal,
+          begun(abort) {
+            // After an outage of Redis a job may come back to the process that still runs it.
+            aborts.get(dispatch.id)?.(fenced('a newer run of it began here'))
+            own = abort
+            aborts.set(dispatch.id, abort)
+          },
+        })
+      } finally {
+        if (own && aborts.get(dispatch.id) === own) aborts.delete(dispatch.id)
+      }
+    },
+    abort: (jobId, reason) => aborts.get(jobId)?.(reason),
+    abortAll(reason) {
+      for (const abort of aborts.values()) abort(reason)
+    },
+    get ids() {
+      return [...aborts.keys()]
+    },
+  }
+}
+
+/** Opens a consumer for each host with open jobs and closes those that had none for a while. */
+function hostReader(runs: JobRuns, consumers: Consumers, clock: Clock): () => Promise<void> {
+  const lastOpen = new Map<string, number>()
+  return async () => {
+    const now = clock.now()
+    for (const { host, openJobs } of await runs.hosts()) {
+      if (openJobs <= 0) continue
+      lastOpen.set(host, now)
+      if (consumers.hosts.size < MAX_CONSUMERS) consumers.open(host)
+    }
+    for (const host of consumers.hosts) if (!lastOpen.has(host)) lastOpen.set(host, now)
+    const idle = [...consumers.hosts].filter((host) => now - (lastOpen.get(host) ?? now) > IDLE_CONSUMER_MS)
+    for (const host of idle) lastOpen.delete(host)
+    await consumers.close(idle)
+  }
+}
+
+/** BullMQ's id of a dispatch begins with ours. */
+function jobIdOf(dispatchId: string): string {
+  return dispatchId.split('.')[0] ?? dispatchId
+}
+
+function fenced(why: string): AppError {
+  return new AppError('JOB_FENCED', `this run no longer owns the job: ${why}`)
+}
+
+function canceled(jobId: string, reason: string): AppError {
+  return new AppError('JOB_CANCELED', reason === '' ? 'the job was canceled' : `the job was canceled: ${reason}`, {
+    details: { jobId, reason },
+  })
+}
+
+/** After a gap in the subscription: cancels that were published meanwhile were not heard. */
+async function recheck(runs: JobRuns, running: RunningJobs, logger: Logger): Promise<void> {
+  for (const id of running.ids) {
+    try {
+      const reason = await runs.readCancel(id)
+      if (reason !== undefined) running.abort(id, canceled(id, reason))
+    } catch (error) {
+      logger.warn({ err: error, jobId: id }, 'reading a cancel flag failed')
+    }
+  }
+}
