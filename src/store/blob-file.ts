@@ -1,12 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ByteStream } from '../content/endpoints.ts'
-import { throwIfAborted } from '../lib/abort.ts'
+import { readAhead } from '../content/read-ahead.ts'
 import { AppError } from '../lib/errors.ts'
-
-const CHUNK_BYTES = 1024 * 1024
-/** ByteStream's promise: a chunk stays as it is until three more were asked for. */
-const RING = 4
-const FRESH_BELOW_BYTES = 64 * 1024
 
 /** A stored blob, readable at any offset by many at once. */
 export interface BlobFile extends AsyncDisposable {
@@ -23,39 +18,13 @@ export async function openBlobFile(path: string, name: string): Promise<BlobFile
   }
 }
 
-/** The bytes from `start` to `end`, read ahead by one chunk of 1 MiB into a ring of four. Closes the file at its end. */
+/** The bytes from `start` to `end`. Closes the file at its end. */
 export async function* streamBlob(
   file: BlobFile,
   range: { start: number; end: number; signal: AbortSignal },
 ): ByteStream {
   await using blob = file
-  const ring: Buffer[] = []
-  let position = range.start
-  const readNext = (turn: number): Promise<Buffer> | undefined => {
-    const length = Math.min(CHUNK_BYTES, range.end - position)
-    if (length <= 0) return undefined
-    const buffer = length < FRESH_BELOW_BYTES ? Buffer.allocUnsafe(length) : (ring[turn % RING] ??= ringBuffer(range))
-    const chunk = buffer.subarray(0, length)
-    const reading = blob.read([chunk], position).then(() => chunk)
-    position += length
-    return reading
-  }
-  let pending = readNext(0)
-  try {
-    for (let turn = 1; pending; turn += 1) {
-      throwIfAborted(range.signal)
-      const chunk = await pending
-      pending = readNext(turn)
-      yield chunk
-    }
-  } finally {
-    // A read that is still under way must not outlive the file.
-    await pending?.catch(() => undefined)
-  }
-}
-
-function ringBuffer(range: { start: number; end: number }): Buffer {
-  return Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, range.end - range.start))
+  yield* readAhead(range, (buffer, position) => blob.read([buffer], position))
 }
 
 async function openHandle(path: string, name: string): Promise<FileHandle> {

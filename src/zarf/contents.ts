@@ -88,7 +88,8 @@ function metadataBytes(byPath: ReadonlyMap<string, FoundFile>, path: string): Bu
   return bytes
 }
 
-function identityOf({ metadata, build }: PackageDefinition): PackageContents['identity'] {
+/** Who a package says it is. Throws PACKAGE_INVALID without any architecture. */
+export function identityOf({ metadata, build }: PackageDefinition): PackageContents['identity'] {
   const architecture = metadata?.architecture || build?.architecture
   if (!architecture) throw invalid(`${DEFINITION} has no architecture, neither in metadata nor in build`)
   return {

@@ -1,0 +1,131 @@
+import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
+import { type Digest, digestHex } from '../content/digest.ts'
+import type { ImageManifest } from '../content/manifest.ts'
+import { ZARF_LAYER } from '../content/media-types.ts'
+import { AppError } from '../lib/errors.ts'
+import { parseChecksums } from './checksums.ts'
+import { checkAggregate, duplicateFile, identityOf, mayBeUnlisted, missingFile, unlistedFile } from './contents.ts'
+import { DEFINITION_SHAPE } from './definition-shape.ts'
+import { type PackageDefinition, parseDefinition } from './definition.ts'
+import { parseEntryPath } from './entry-path.ts'
+import { encodeGoJson } from './go-json.ts'
+import { CHECKSUMS, DEFINITION, isSigned, MAX_METADATA_BYTES } from './layout.ts'
+import type { PackageIdentity } from './types.ts'
+
+/** A package in OCI form: what its manifest says, before any layer was read. */
+export interface PackageLayers {
+  /** Absent in the form of zarf v0.25 alone, which had none that could be pulled. */
+  readonly config: Descriptor
+  readonly layers: readonly Descriptor[]
+  readonly byTitle: ReadonlyMap<string, Descriptor>
+}
+
+/** What a package's two metadata layers say. */
+export interface PulledMetadata {
+  readonly definition: PackageDefinition
+  readonly identity: PackageIdentity
+  readonly signed: boolean
+}
+
+const BUNDLE_DEFINITION = 'uds-bundle.yaml'
+
+/**
+ * A package's layers by title. Throws PACKAGE_FORMAT_UNSUPPORTED for a bundle and for what is no package,
+ * PACKAGE_UNSAFE_PATH, PACKAGE_INVALID, each naming the title. Source: zarf v0.84 layout/oci.go; OCI image-spec v1.1.1
+ * manifest.md.
+ */
+export function packageLayers(manifest: ImageManifest, where: string): PackageLayers {
+  const titles = manifest.layers.map(descriptorTitle)
+  if (titles.includes(BUNDLE_DEFINITION) || manifest.config?.mediaType === ZARF_LAYER) throw isBundle(where)
+  if (!manifest.config || !titles.includes(DEFINITION)) throw noPackage(manifest, where)
+  const byTitle = new Map<string, Descriptor>()
+  const sizes = new Map<Digest, number>([[manifest.config.digest, manifest.config.size]])
+  for (const [index, layer] of manifest.layers.entries()) {
+    const title = titles[index]
+    if (title === undefined) throw invalid(`layer ${index + 1} of ${where} (${layer.digest}) has no title`)
+    // A "./" in front is taken off from an archive's entries; as a title it would be another name for the same file.
+    if (parseEntryPath(title) !== title) throw invalid(`the title "${title}" in ${where} is not a plain path`)
+    if (byTitle.has(title)) throw duplicateFile(title)
+    byTitle.set(title, layer)
+    const size = sizes.get(layer.digest) ?? layer.size
+    if (size !== layer.size) throw invalid(`${where} gives ${title} both ${size} and ${layer.size} bytes`)
+    sizes.set(layer.digest, layer.size)
+  }
+  if (!byTitle.has(CHECKSUMS)) throw missingFile(CHECKSUMS)
+  return { config: manifest.config, layers: manifest.layers, byTitle }
+}
+
+/** The layers without which nothing of a package can be judged. Throws PACKAGE_TOO_LARGE: they are read whole. */
+export function metadataLayers(layers: PackageLayers): { definition: Descriptor; checksums: Descriptor } {
+  return { definition: metadataLayer(layers, DEFINITION), checksums: metadataLayer(layers, CHECKSUMS) }
+}
+
+/** One small file's layer, to be read whole. Throws PACKAGE_INVALID when absent, PACKAGE_TOO_LARGE. */
+export function metadataLayer({ byTitle }: PackageLayers, title: string): Descriptor {
+  const layer = byTitle.get(title)
+  if (!layer) throw missingFile(title)
+  if (layer.size <= MAX_METADATA_BYTES) return layer
+  throw new AppError('PACKAGE_TOO_LARGE', `${title} has ${layer.size} bytes, more than ${MAX_METADATA_BYTES}`, {
+    details: { path: title, size: layer.size, limit: MAX_METADATA_BYTES },
+  })
+}
+
+/**
+ * Checks that zarf.yaml vouches for checksums.txt, and that for exactly the manifest's other layers, digest by digest: so a
+ * package whose every layer has its manifest's digest is whole. Throws PACKAGE_INVALID, PACKAGE_CHECKSUM_MISMATCH naming
+ * the layer. Source: zarf v0.84 layout/package.go validatePackageIntegrity.
+ */
+export function checkMetadata(
+  { byTitle }: PackageLayers,
+  bytes: { definition: Buffer; checksums: Buffer },
+): PulledMetadata {
+  const definition = parseDefinition(bytes.definition)
+  checkAggregate(definition, bytes.checksums)
+  const declared = parseChecksums(bytes.checksums)
+  for (const [path, digest] of declared) {
+    const layer = byTitle.get(path)
+    if (!layer) throw missingFile(path)
+    if (layer.digest !== digest) throw otherContent(path, digest, layer.digest)
+  }
+  for (const title of byTitle.keys()) {
+    if (!declared.has(title) && !mayBeUnlisted(title, definition, byTitle.keys())) throw unlistedFile(title)
+  }
+  return readMetadata({ byTitle }, bytes.definition)
+}
+
+/** The same from zarf.yaml alone, for a look at a package that nobody keeps. */
+export function readMetadata({ byTitle }: Pick<PackageLayers, 'byTitle'>, definitionBytes: Buffer): PulledMetadata {
+  const definition = parseDefinition(definitionBytes)
+  return { definition, identity: identityOf(definition), signed: isSigned(definition, byTitle.keys()) }
+}
+
+/** A definition as plain JSON, the way zarf's config blob has it. */
+export function definitionJson(definition: PackageDefinition): unknown {
+  return JSON.parse(encodeGoJson(DEFINITION_SHAPE, definition))
+}
+
+function otherContent(path: string, expected: Digest, found: Digest): AppError {
+  return new AppError(
+    'PACKAGE_CHECKSUM_MISMATCH',
+    `the manifest gives ${path} the digest ${digestHex(found)}; ${CHECKSUMS} says ${digestHex(expected)}`,
+    { details: { path, expected, found }, hint: 'The package was put together wrongly: publish it again.' },
+  )
+}
+
+function isBundle(where: string): AppError {
+  return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${where} is a UDS bundle, not a Zarf package`, {
+    hint: "Name one of the bundle's packages, or pull the bundle with the uds command line.",
+  })
+}
+
+function noPackage(manifest: ImageManifest, where: string): AppError {
+  const type = manifest.artifactType ?? manifest.config?.mediaType ?? manifest.mediaType
+  return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${where} is not a Zarf package: it has no ${DEFINITION}`, {
+    details: { mediaType: type.slice(0, 200) },
+    hint: 'Name the reference that zarf package publish printed.',
+  })
+}
+
+function invalid(message: string): AppError {
+  return new AppError('PACKAGE_INVALID', message, { hint: 'The package was put together wrongly: publish it again.' })
+}

@@ -1,0 +1,143 @@
+import { posix } from 'node:path'
+import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
+import { digestHex } from '../content/digest.ts'
+import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
+import { isIndexMediaType, isManifestMediaType, OCI_INDEX } from '../content/media-types.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Component } from './definition-shape.ts'
+import type { PackageDefinition } from './definition.ts'
+import { missingFile } from './contents.ts'
+import { parseImageReference } from './image-reference.ts'
+
+const ALWAYS = [
+  'zarf.yaml',
+  'checksums.txt',
+  'zarf.yaml.sig',
+  'zarf.bundle.sig',
+  'values.yaml',
+  'values.schema.json',
+  'sboms.tar',
+] as const
+const IMAGE_INDEX = 'images/index.json'
+const IMAGE_LAYOUT = 'images/oci-layout'
+const BASE_NAME = 'org.opencontainers.image.base.name'
+
+/**
+ * The components that a request means. Each entry is a name or a glob; one that begins with `-` takes away and wins.
+ * Required ones are always in. Without entries: required and default ones. Of a group exactly one is in. Throws
+ * COMPONENTS_INVALID naming the entry or the group. Source: zarf v0.84 src/pkg/packager/filters/deploy.go.
+ */
+export function selectComponents(definition: PackageDefinition, requested: readonly string[]): Component[] {
+  const components = definition.components ?? []
+  for (const entry of requested) {
+    const pattern = entry.replace(/^-/, '')
+    const matches = components.filter(({ name = '' }) => posix.matchesGlob(name, pattern))
+    const useful = entry.startsWith('-') ? matches.filter(({ required }) => required !== true) : matches
+    if (useful.length === 0) throw unknownComponent(entry, components, matches.length > 0)
+  }
+  const chosen = new Set<Component>()
+  for (const group of Map.groupBy(components, ({ group, name }) => group || name).values()) {
+    for (const component of chooseOf(group, requested)) chosen.add(component)
+  }
+  return components.filter((component) => chosen.has(component))
+}
+
+function chooseOf(group: readonly Component[], requested: readonly string[]): readonly Component[] {
+  const wanted = group.filter((component) => component.required === true || isNamed(component, requested) === 'in')
+  if (wanted.length > 1) throw invalid(`the group ${group[0]?.group} allows one component, not ${names(wanted)}`, group)
+  if (wanted.length === 1) return wanted
+  const fallback = group.find((component) => component.default === true && isNamed(component, requested) !== 'out')
+  if (fallback) return [fallback]
+  if (group.length > 1) throw invalid(`the group ${group[0]?.group} needs a choice of ${names(group)}`, group)
+  return []
+}
+
+function isNamed({ name = '' }: Component, requested: readonly string[]): 'in' | 'out' | undefined {
+  const matches = (pattern: string) => posix.matchesGlob(name, pattern)
+  if (requested.some((entry) => entry.startsWith('-') && matches(entry.slice(1)))) return 'out'
+  return requested.some((entry) => !entry.startsWith('-') && matches(entry)) ? 'in' : undefined
+}
+
+/** Images of components, archives' images included, each once. */
+export function componentImages(components: readonly Component[]): string[] {
+  const images = components.flatMap(({ images = [], imageArchives = [] }) => [
+    ...images,
+    ...imageArchives.flatMap((archive) => archive.images ?? []),
+  ])
+  return [...new Set(images)]
+}
+
+/**
+ * The layers that the chosen components need: metadata, their tars, their images' blobs through all nested manifests,
+ * SBOMs and documentation. `read` gives a small layer's bytes. Throws PACKAGE_INVALID naming what is missing.
+ * Source: zarf v0.84 src/pkg/zoci/pull.go AssembleLayers.
+ */
+export async function selectLayers(
+  definition: PackageDefinition,
+  components: readonly Component[],
+  source: { byTitle: ReadonlyMap<string, Descriptor>; read: (layer: Descriptor) => Promise<Buffer> },
+): Promise<Descriptor[]> {
+  const titles = new Set<string>(ALWAYS)
+  for (const { name } of components) titles.add(`components/${name}.tar`)
+  if (definition.documentation && definition.documentation.size > 0) titles.add('documentation.tar')
+  const images = componentImages(components)
+  if (images.length > 0) for (const title of await imageTitles(images, source)) titles.add(title)
+  // In the manifest's own order. What the package does not have (a component without files, SBOMs) is not missing.
+  return [...source.byTitle].flatMap(([title, layer]) => (titles.has(title) ? [layer] : []))
+}
+
+interface LayerSource {
+  byTitle: ReadonlyMap<string, Descriptor>
+  read: (layer: Descriptor) => Promise<Buffer>
+}
+
+async function imageTitles(images: readonly string[], source: LayerSource): Promise<Set<string>> {
+  const titles = new Set([IMAGE_INDEX, IMAGE_LAYOUT])
+  const index = await parseLayer(layerOf(source, IMAGE_INDEX), OCI_INDEX, source)
+  for (const image of images) {
+    const { full, withoutDockerHub } = parseImageReference(image)
+    const entry = index.find(({ annotations }) => {
+      const base = annotations?.[BASE_NAME]
+      return base !== undefined && (base === full || base === withoutDockerHub)
+    })
+    if (!entry) throw new AppError('PACKAGE_INVALID', `${IMAGE_INDEX} does not have the image ${full}`)
+    await addImage(entry, source, titles)
+  }
+  return titles
+}
+
+async function addImage(blob: Descriptor, source: LayerSource, titles: Set<string>): Promise<void> {
+  const title = `images/blobs/sha256/${digestHex(blob.digest)}`
+  const layer = layerOf(source, title)
+  if (titles.has(title)) return
+  titles.add(title)
+  if (!isIndexMediaType(blob.mediaType) && !isManifestMediaType(blob.mediaType)) return
+  for (const child of await parseLayer(layer, blob.mediaType, source)) await addImage(child, source, titles)
+}
+
+async function parseLayer(layer: Descriptor, mediaType: string, source: LayerSource): Promise<readonly Descriptor[]> {
+  const where = descriptorTitle(layer) ?? layer.digest
+  return successors(parseManifest(rawManifest(mediaType, await source.read(layer)), where))
+}
+
+function layerOf({ byTitle }: LayerSource, title: string): Descriptor {
+  const layer = byTitle.get(title)
+  if (!layer) throw missingFile(title)
+  return layer
+}
+
+function names(components: readonly Component[]): string {
+  return components.map(({ name }) => name).join(', ')
+}
+
+function unknownComponent(entry: string, components: readonly Component[], required: boolean): AppError {
+  if (required) return invalid(`${entry} takes away a required component`, components)
+  return invalid(`no component matches "${entry.slice(0, 160)}"`, components)
+}
+
+function invalid(message: string, components: readonly Component[]): AppError {
+  return new AppError('COMPONENTS_INVALID', message, {
+    details: { components: components.map(({ name }) => name) },
+    hint: `Choose from: ${names(components)}.`,
+  })
+}
