@@ -19,7 +19,8 @@ export interface RunContext {
   clock: Clock
   scripts: Scripts
   vault: Vault
-  /** Counts reports, so that one which a reconnect sends twice is written once. */
+  /** With `calls`: names each report, so that one which a reconnect sends twice is written once. */
+  caller: string
   calls: number
 }
 
@@ -65,7 +66,7 @@ export async function beginRun(
 
 export async function reportRun(context: RunContext, run: RunKey, report: RunReport): Promise<ReportAnswer> {
   context.calls += 1
-  const args = [run.epoch, context.calls, ...reportArguments(report)]
+  const args = [run.epoch, context.caller, context.calls, ...reportArguments(report)]
   const [status] = await context.scripts.job('report', target(context, run.jobId), args)
   return status as ReportAnswer
 }
@@ -77,7 +78,7 @@ export async function finishRun(
   report: RunReport,
 ): Promise<FinishedRun> {
   context.calls += 1
-  const args = [run.epoch, context.calls, ...outcomeArguments(outcome), ...reportArguments(report)]
+  const args = [run.epoch, context.caller, context.calls, ...outcomeArguments(outcome), ...reportArguments(report)]
   const [status, state] = await context.scripts.job('finish', target(context, run.jobId), args)
   return status === 'fenced' ? { fenced: true } : { fenced: false, state: state as Job['state'] }
 }

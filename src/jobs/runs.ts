@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Job, JobResult, Problem, Progress, Transfer } from './definitions.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
@@ -123,7 +124,15 @@ export function createJobRuns(options: JobRunsOptions): JobRuns {
   const keys = createKeys(options.prefix)
   const dispatcher = createDispatcher({ redis, keys, registryJobs: options.registryJobs ?? 8 })
   const vault = createVault(options.secretKey)
-  const context: RunContext = { redis, keys, clock, scripts: createScripts(redis), vault, calls: 0 }
+  const context: RunContext = {
+    redis,
+    keys,
+    clock,
+    scripts: createScripts(redis),
+    vault,
+    caller: randomUUID(),
+    calls: 0,
+  }
   const upkeep = { redis, keys, clock, dispatcher, scripts: context.scripts }
   return {
     begin: (dispatch, workerName) => beginRun(context, dispatch, workerName),

@@ -43,7 +43,7 @@ if lost >= tonumber(ARGV[9]) then
 end
 
 redis.call('HINCRBY', JOB, 'attempt', 1)
-redis.call('HSET', JOB, 'mark', count('bytes'), 'worker', ARGV[6], 'nonce', ARGV[7], 'told', 0, 'reason', reason,
+redis.call('HSET', JOB, 'mark', count('bytes'), 'worker', ARGV[6], 'nonce', ARGV[7], 'reason', reason,
   'error', 'null')
 if field('startedAt') == 'null' then
   redis.call('HSET', JOB, 'startedAt', '"' .. NOW .. '"')

@@ -3,16 +3,17 @@
 
   KEYS[1]  record
   ARGV[5]  epoch
-  ARGV[6]  number of this call, counting up: sent twice by a reconnect, it writes once
-  ARGV[7]  and on: the report, as apply_report wants it
+  ARGV[6]  caller
+  ARGV[7]  number of this call of the caller
+  ARGV[8]  and on: the report, as apply_report wants it
 
   Output: {'fenced'} | {'ok'} | {'canceled'} (written, and a cancel is requested)
 ]]
 if not owned(ARGV[5]) then
   return { 'fenced' }
 end
-if tonumber(ARGV[6]) > count('told') then
-  redis.call('HSET', JOB, 'told', ARGV[6])
-  apply_report(7)
+if not repeated(ARGV[6], ARGV[7]) then
+  remember(ARGV[6], ARGV[7])
+  apply_report(8)
 end
 return { field('state') == 'canceling' and 'canceled' or 'ok' }

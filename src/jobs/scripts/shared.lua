@@ -110,6 +110,15 @@ local function owned(epoch)
   return field('epoch') == epoch and (state == 'running' or state == 'canceling')
 end
 
+-- Whether this very call was made before: a reconnect sends again what had no answer. Callers number their calls.
+local function repeated(caller, number)
+  return field('caller') == caller and count('calls') >= tonumber(number)
+end
+
+local function remember(caller, number)
+  redis.call('HSET', JOB, 'caller', caller, 'calls', number)
+end
+
 -- Snapshot and events of a run. ARGV from `at`: progress or '', its bytesDone or '', number of rows, digest and row each,
 -- then type and body of each event.
 local function apply_report(at)
