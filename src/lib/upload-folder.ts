@@ -37,13 +37,9 @@ export interface UploadFolderOptions {
 export interface UploadFolder {
   /**
    * Writes `bytes` under a new id, hashing on the way. Throws PAYLOAD_TOO_LARGE, STORE_FULL, UPLOAD_INTERRUPTED; then
-   * nothing is left. `declaredBytes` is what the sender announced, to refuse in time what can't fit.
+   * nothing is left. Other errors of `bytes` go up as they are. `declaredBytes` is what the sender announced, to refuse in time what can't fit.
    */
-  receive(
-    name: string,
-    bytes: AsyncIterable<Buffer>,
-    options?: { declaredBytes?: number; signal?: AbortSignal },
-  ): Promise<Upload>
+  receive(name: string, bytes: AsyncIterable<Buffer>, options?: { declaredBytes?: number }): Promise<Upload>
   get(id: string): Promise<Upload | undefined>
   /**
    * The upload and where it lies, for who reads it now: `path` ends in the original file name. Counts as a use, so the
@@ -71,7 +67,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
   const limits: Limits = { folder, maxBytes, keepFreeBytes }
 
   return {
-    async receive(name, bytes, { declaredBytes = 0, signal } = {}) {
+    async receive(name, bytes, { declaredBytes = 0 } = {}) {
       checkName(name)
       checkSize(declaredBytes, limits)
       await checkSpace(declaredBytes, limits)
@@ -79,7 +75,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
       const incoming = join(folder, INCOMING + id)
       try {
         await mkdir(incoming, { mode: 0o700 })
-        const upload = { id, name, ...(await write(join(incoming, name), bytes, limits, signal)) }
+        const upload = { id, name, ...(await write(join(incoming, name), bytes, limits)) }
         await writeFile(join(incoming, RECORD), JSON.stringify(upload), { mode: 0o600, flush: true })
         await syncFolder(incoming)
         await rename(incoming, join(folder, id))
@@ -121,7 +117,6 @@ async function write(
   path: string,
   bytes: AsyncIterable<Buffer>,
   limits: Limits,
-  signal?: AbortSignal,
 ): Promise<{ size: number; sha256: string }> {
   const hash = createHash('sha256')
   let size = 0
@@ -141,7 +136,6 @@ async function write(
       }
     },
     createWriteStream(path, { flags: 'wx', mode: 0o600, highWaterMark: WRITE_BUFFER_BYTES, flush: true }),
-    signal === undefined ? {} : { signal },
   )
   return { size, sha256: hash.digest('hex') }
 }

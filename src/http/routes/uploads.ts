@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors.ts'
-import type { UploadFolder } from '../../lib/upload-folder.ts'
+import type { Upload, UploadFolder } from '../../lib/upload-folder.ts'
 import { getUploadSchema, putUploadSchema } from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {
@@ -21,6 +21,24 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   sweepNowAndThen(app, uploads)
 
+  const receiving = new Set<Promise<Upload>>()
+  const receive = (request: FastifyRequest<{ Params: { fileName: string } }>): Promise<Upload> => {
+    const declaredBytes = declaredLength(request)
+    // destroyOnReturn: a refusal half-way must still find the connection open.
+    const bytes = request.raw.iterator({ destroyOnReturn: false })
+    const promise = uploads.receive(
+      request.params.fileName,
+      bytes,
+      declaredBytes === undefined ? {} : { declaredBytes },
+    )
+    receiving.add(promise)
+    void promise.catch(() => {}).finally(() => receiving.delete(promise))
+    return promise
+  }
+  const shutdown = whenClosing(closing)
+  // The answer ends their connections; that ends them, and they clean up after themselves.
+  app.addHook('onClose', async () => void (await Promise.allSettled(receiving)))
+
   app.put<{ Params: { fileName: string } }>(
     '/v1/uploads/:fileName',
     {
@@ -29,23 +47,13 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
       onRequest: async (request) => checkFileName(request.params.fileName),
     },
     async (request, reply) => {
-      const declaredBytes = declaredLength(request)
       try {
-        // destroyOnReturn: a refusal half-way must still find the connection open.
-        const upload = await uploads.receive(
-          request.params.fileName,
-          request.raw.iterator({ destroyOnReturn: false }),
-          { signal: closing, ...(declaredBytes === undefined ? {} : { declaredBytes }) },
-        )
+        const upload = await Promise.race([receive(request), shutdown])
         return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(upload)
       } catch (error) {
         // What is still on its way is not read to its end.
         void reply.header('connection', 'close')
-        if (!closing.aborted) throw error
-        throw new AppError('SHUTTING_DOWN', 'layerd shut down during the upload; nothing of it was kept', {
-          hint: 'Send it again.',
-          cause: error,
-        })
+        throw error
       }
     },
   )
@@ -83,4 +91,20 @@ function sweepNowAndThen(app: Parameters<typeof uploadRoutes>[0], uploads: Uploa
   const timer = setInterval(sweep, SWEEP_EVERY_MS).unref()
   app.addHook('onListen', async () => sweep())
   app.addHook('onClose', async () => clearInterval(timer))
+}
+
+/** Rejects when layerd shuts down: an upload in one request may be hours from its end. */
+function whenClosing(closing: AbortSignal): Promise<never> {
+  const promise = new Promise<never>((_resolve, reject) => {
+    const refuse = () => {
+      reject(
+        new AppError('SHUTTING_DOWN', 'layerd shut down during the upload; nothing of it was kept', {
+          hint: 'Send it again.',
+        }),
+      )
+    }
+    closing.addEventListener('abort', refuse, { once: true })
+  })
+  promise.catch(() => {})
+  return promise
 }

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { test } from 'node:test'
+import { openUploadFolder, type UploadFolderOptions } from '../../../src/lib/upload-folder.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+
+const HOUR_MS = 60 * 60 * 1000
+
+async function* chunks(...parts: Array<Buffer | Error>): AsyncGenerator<Buffer> {
+  for (const part of parts) {
+    if (part instanceof Error) throw part
+    yield part
+  }
+}
+
+async function open(t: Parameters<typeof tempDir>[0], options: Partial<UploadFolderOptions> = {}) {
+  const folder = join(await tempDir(t), 'uploads')
+  return { folder, uploads: await openUploadFolder({ folder, ...options }) }
+}
+
+test('an upload is kept byte for byte under its name, with size and hash', async (t) => {
+  const { uploads } = await open(t)
+  const bytes = randomBytes(3_000_000)
+  const upload = await uploads.receive('p.tar.zst', chunks(bytes.subarray(0, 10), bytes.subarray(10)))
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  assert.deepEqual(upload, { id: upload.id, name: 'p.tar.zst', size: bytes.length, sha256 })
+  assert.deepEqual(await uploads.get(upload.id), upload)
+  const { path, ...rest } = await uploads.use(upload.id)
+  assert.deepEqual(rest, upload)
+  assert.equal(basename(path), 'p.tar.zst')
+  assert.ok((await readFile(path)).equals(bytes))
+})
+
+test('an upload that breaks off leaves nothing', async (t) => {
+  const { uploads, folder } = await open(t)
+  const reset = Object.assign(new Error('aborted'), { code: 'ECONNRESET' })
+  await assert.rejects(uploads.receive('p.tar', chunks(Buffer.alloc(100), reset)), { code: 'UPLOAD_INTERRUPTED' })
+  assert.deepEqual(await readdir(folder), [])
+})
+
+test('too many bytes are refused as soon as they are known, announced or not', async (t) => {
+  const { uploads, folder } = await open(t, { maxBytes: 100 })
+  let read = 0
+  const counted = (async function* () {
+    for (;;) {
+      read += 60
+      yield Buffer.alloc(60)
+    }
+  })()
+  await assert.rejects(uploads.receive('p.tar', counted, { declaredBytes: 101 }), { code: 'PAYLOAD_TOO_LARGE' })
+  assert.equal(read, 0)
+  await assert.rejects(uploads.receive('p.tar', counted), { code: 'PAYLOAD_TOO_LARGE' })
+  assert.deepEqual(await readdir(folder), [])
+  assert.equal((await uploads.receive('p.tar', chunks(Buffer.alloc(100)))).size, 100)
+})
+
+test('an upload that the disk cannot hold is refused before its first byte', async (t) => {
+  const { uploads } = await open(t)
+  const declaredBytes = Number.MAX_SAFE_INTEGER
+  await assert.rejects(uploads.receive('p.tar', chunks(Buffer.alloc(1)), { declaredBytes }), { code: 'STORE_FULL' })
+  const reserved = await open(t, { keepFreeBytes: Number.MAX_SAFE_INTEGER })
+  await assert.rejects(reserved.uploads.receive('p.tar', chunks(Buffer.alloc(1))), { code: 'STORE_FULL' })
+})
+
+test('a name that is not a plain file name is refused', async (t) => {
+  const { uploads, folder } = await open(t)
+  for (const name of ['', '.', '..', '../p.tar', 'a/p.tar', 'a\\p.tar', 'p\0.tar', 'upload.json', 'x'.repeat(256)]) {
+    await assert.rejects(uploads.receive(name, chunks(Buffer.alloc(1))), { code: 'REQUEST_INVALID' }, name)
+  }
+  assert.deepEqual(await readdir(folder), [])
+})
+
+test('what is no id finds nothing, wherever it points', async (t) => {
+  const { uploads, folder } = await open(t)
+  await writeFile(join(folder, '..', 'upload.json'), '{"id":"x"}')
+  for (const id of ['', '.', '..', '../uploads', '00000000-0000-4000-8000-000000000000']) {
+    assert.equal(await uploads.get(id), undefined, id)
+    await assert.rejects(uploads.use(id), { code: 'UPLOAD_NOT_FOUND' }, id)
+  }
+})
+
+test('an upload goes 24 h after its last use', async (t) => {
+  let now = Date.now()
+  const { uploads } = await open(t, { clock: { now: () => now } })
+  const { id: used } = await uploads.receive('p.tar', chunks(Buffer.alloc(1)))
+  const { id: forgotten } = await uploads.receive('p.tar', chunks(Buffer.alloc(1)))
+  now += 20 * HOUR_MS
+  await uploads.use(used)
+  now += 5 * HOUR_MS
+  assert.equal(await uploads.sweep(), 1)
+  assert.equal(await uploads.get(forgotten), undefined)
+  assert.ok(await uploads.get(used))
+  now += 20 * HOUR_MS
+  assert.equal(await uploads.sweep(), 1)
+})
+
+test('what a killed process left half-written goes, what is still coming in and what is not ours stays', async (t) => {
+  const { uploads, folder } = await open(t)
+  const abandoned = new Date(Date.now() - 2 * HOUR_MS)
+  for (const name of ['incoming-dead', 'incoming-alive', 'other']) {
+    await mkdir(join(folder, name))
+    await writeFile(join(folder, name, 'p.tar'), 'half')
+    // A folder's own time does not change while a file in it grows.
+    if (name !== 'incoming-alive') await utimes(join(folder, name, 'p.tar'), abandoned, abandoned)
+    await utimes(join(folder, name), abandoned, abandoned)
+  }
+  assert.equal(await uploads.sweep(), 1)
+  assert.deepEqual((await readdir(folder)).toSorted(), ['incoming-alive', 'other'])
+})
