@@ -3,9 +3,11 @@ import { lstat, open, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { ByteStream, OpenOptions } from '../content/endpoints.ts'
 import { throwIfAborted } from '../lib/abort.ts'
-import { parseEntryPath, unsafePath } from './entry-path.ts'
+import { missingFile } from './contents.ts'
+import { MAX_ENTRIES, parseEntryPath, tooManyFiles, unsafePath } from './entry-path.ts'
 import { changed, fileBytes, unreadable } from './file-bytes.ts'
 import { createIndexedPackage } from './indexed-package.ts'
+import { CHECKSUMS, DEFINITION } from './layout.ts'
 import type { IndexedPackage } from './types.ts'
 
 interface DirectoryFile {
@@ -46,6 +48,8 @@ async function listFiles(folder: string, signal: AbortSignal): Promise<Directory
     const names = await readdir(join(folder, current)).catch((error: unknown) => {
       throw unreadable(join(folder, current), error)
     })
+    if (current === '') checkIsPackage(names)
+    if (files.length + folders.length + names.length > MAX_ENTRIES) throw tooManyFiles()
     for (const name of names) {
       const path = parseEntryPath(current === '' ? name : `${current}/${name}`)
       const stats = await lstat(join(folder, path), { bigint: true }).catch((error: unknown) => {
@@ -56,6 +60,11 @@ async function listFiles(folder: string, signal: AbortSignal): Promise<Directory
     }
   }
   return files.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)))
+}
+
+/** Looked at first: a wrong folder may be the root of a whole disk. */
+function checkIsPackage(names: readonly string[]): void {
+  for (const name of [CHECKSUMS, DEFINITION]) if (!names.includes(name)) throw missingFile(name)
 }
 
 function regularFile(path: string, stats: BigIntStats): DirectoryFile {

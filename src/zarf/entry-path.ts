@@ -1,5 +1,14 @@
 import { AppError } from '../lib/errors.ts'
 
+/** Far more than a manifest of 4 MiB can name (about 14,000 layers), and little enough to keep a list of in memory. */
+export const MAX_ENTRIES = 200_000
+
+export function tooManyFiles(): AppError {
+  return new AppError('PACKAGE_TOO_LARGE', `the package has more than ${MAX_ENTRIES} files and folders`, {
+    details: { limit: MAX_ENTRIES },
+  })
+}
+
 /** Longest path taken: what Linux allows. */
 const MAX_PATH = 4096
 

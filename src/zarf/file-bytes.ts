@@ -33,7 +33,10 @@ export async function* fileBytes(handle: FileHandle, range: FileRange): ByteStre
     const target = buffer.subarray(0, length)
     const at = position
     position += length
-    return readAt(handle, { target, at, name: range.name })
+    const reading = readAt(handle, { target, at, name: range.name })
+    // It may fail while the consumer is busy with the chunk before; awaited later, it must not count as unhandled.
+    reading.catch(() => undefined)
+    return reading
   }
   let pending = readNext(0)
   try {

@@ -1,5 +1,5 @@
 import { AppError } from '../lib/errors.ts'
-import { parseEntryPath, unsafePath } from './entry-path.ts'
+import { MAX_ENTRIES, parseEntryPath, tooManyFiles, unsafePath } from './entry-path.ts'
 import { BLOCK_BYTES, invalidTar, isZeroBlock, parsePaxRecords, parseTarHeader, textField } from './tar-header.ts'
 
 /**
@@ -32,9 +32,10 @@ const MAX_EXTENSION_BYTES = 1024 * 1024
  * consumer leaves unread of an entry is skipped. Throws PACKAGE_INVALID, PACKAGE_UNSAFE_PATH, PACKAGE_TRUNCATED.
  */
 export async function* tarEntries(input: TarInput): AsyncGenerator<TarEntry> {
-  for (;;) {
+  for (let count = 1; ; count++) {
     const header = await nextHeader(input)
     if (!header) return
+    if (count > MAX_ENTRIES) throw tooManyFiles()
     const end = input.position + padded(header.size)
     if (header.type === '5') checkFolder(header.path)
     else yield { path: filePath(header), size: header.size, offset: input.position }

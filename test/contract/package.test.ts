@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
@@ -10,7 +11,9 @@ import {
   publishedIndex,
   publishedManifest,
 } from '../helpers/fixtures.ts'
-import { decompressed, digestOfStream, readTar, wholeContents } from '../helpers/packages.ts'
+import { buildPackage } from '../helpers/package-builder.ts'
+import { contentsOf, decompressed, digestOfStream, readTar, wholeContents } from '../helpers/packages.ts'
+import { findProgram, skipWithout } from '../helpers/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 const PACKAGES: { path: string; published: PublishedName; architecture?: string; signed?: boolean }[] = [
@@ -88,6 +91,20 @@ for (const [form, prepare] of Object.entries(FORMS)) {
     })
   })
 }
+
+test('zarf itself computes the same digest for a generated package, and takes it for valid', async (t) => {
+  if (skipWithout(t, 'zarf')) return
+  for (const format of ['tar', 'tar.zst'] as const) {
+    const folder = await tempDir(t)
+    const { path } = await buildPackage(folder, { format, flavor: 'sour', layers: 5, layerBytes: 100_000 })
+    const printed = execFileSync(findProgram('zarf') ?? '', ['package', 'inspect', 'digest', path, '--no-color'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, HOME: folder, ZARF_CACHE: folder },
+    })
+    assert.equal(printed.trim(), (await contentsOf(path)).manifest.digest)
+  }
+})
 
 async function uncompress(t: TestContext, path: string): Promise<string> {
   const target = join(await tempDir(t), basename(path, '.zst'))
