@@ -72,7 +72,8 @@ function sendRetrying(
 ): Promise<RegistryResponse> {
   const { clock, reached } = sender.context
   const start = clock.now()
-  const policy = (_error: AppError): RetryPolicy => {
+  const policy = (error: AppError): RetryPolicy => {
+    if (error.code === 'SHUTTING_DOWN') return NO_RETRY
     if (reached.has(sender.registry)) return CONTROL_RETRY
     return clock.now() - start < FIRST_CONTACT_MS ? FIRST_CONTACT_RETRY : NO_RETRY
   }

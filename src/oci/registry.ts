@@ -126,6 +126,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     connections.transport(registry, {
       credential: await credentials.credential(registry, signal),
       plainHttp: plainHttp(registry),
+      renew: (signal) => credentials.credential(registry, signal),
     })
   return {
     async repository(registry, repository) {

@@ -79,7 +79,8 @@ export async function sendOnce(
     const response = await sendAuthorized(sender, request, base, target)
     const { status } = response
     if (status < 400 || HANDED_BACK.has(status) || allow.includes(status)) return response
-    const verdict = status === 401 ? refusalVerdict(response, sender.credential, request.scopes) : undefined
+    const refused = status === 401 && isRegistry(sender, response.url)
+    const verdict = refused ? refusalVerdict(response, sender.credential, request.scopes) : undefined
     throw await failure(sender, callFacts(sender, request, response.url), response, verdict ? { verdict } : {})
   } catch (error) {
     if (error instanceof AppError && UNSETTLING.has(error.code)) context.schemes.forget(registry)

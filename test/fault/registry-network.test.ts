@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { isAppError } from '../../src/lib/errors.ts'
+import { createCertificate } from '../helpers/certificate.ts'
+import { defer } from '../helpers/cleanup.ts'
+import { freePort } from '../helpers/ports.ts'
+import { startScriptedServer } from '../helpers/scripted-server.ts'
+import { createStepClock } from '../helpers/step-clock.ts'
+import { connect, request } from '../helpers/transport.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const tags = '/v2/some/package/tags/list'
+const anonymous = { credential: undefined, plainHttp: false }
+const chunk = Buffer.alloc(64 * 1024, 1)
+
+/** A body of 64 MiB: more than any socket buffer takes, so that the far end's reset meets it on the way. */
+async function* endless() {
+  for (let count = 0; count < 1024; count += 1) yield chunk
+}
+
+test('a port where nobody listens fails after four tries, not after a minute', async (t) => {
+  const clock = createStepClock()
+  const transport = connect(t, { clock }).transport(`127.0.0.1:${await freePort()}`, anonymous)
+  const told: number[] = []
+  const sent = transport.send(request(tags, { onRetry: (_error, attempt) => told.push(attempt) }))
+  await assert.rejects(sent, {
+    code: 'REGISTRY_UNREACHABLE',
+    message: /refused the connection/,
+    details: { networkCode: 'ECONNREFUSED' },
+  })
+  assert.deepEqual(told, [1, 2, 3])
+  assert.ok(clock.slept.reduce((sum, ms) => sum + ms, 0) <= 4000)
+})
+
+test('a host that has no address is unknown at once', async (t) => {
+  const transport = connect(t).transport('registry.invalid', { credential: undefined, plainHttp: false })
+  await assert.rejects(transport.send(request(tags)), (error) => {
+    assert.ok(isAppError(error))
+    // Without any DNS the answer is "try again".
+    assert.ok(['REGISTRY_UNKNOWN_HOST', 'REGISTRY_UNREACHABLE'].includes(error.code), error.code)
+    assert.match(error.hint ?? '', /DNS/)
+    return true
+  })
+})
+
+test('a registry that is known and away for a while is waited for', async (t) => {
+  const port = await freePort()
+  const answer = (_incoming: unknown, response: { end(text: string): unknown }) => response.end('{}')
+  const undos: Array<() => Promise<void>> = []
+  await startScriptedServer({ after: (undo) => undos.push(undo) }, answer, { port })
+  const clock = createStepClock()
+  const sleep = async (ms: number) => {
+    await clock.sleep(ms)
+    if (clock.slept.length === 6) await startScriptedServer(t, answer, { port })
+  }
+  const connections = connect(t, { clock: { now: () => clock.now(), sleep } })
+  const transport = connections.transport(`127.0.0.1:${port}`, anonymous)
+  await (await transport.send(request(tags))).discard()
+  for (const undo of undos) await undo()
+  const response = await transport.send(request(tags))
+  assert.deepEqual([response.status, clock.slept.length], [200, 6])
+})
+
+for (const [name, headers, waited] of [
+  ['seconds', { 'retry-after': '7' }, 7000],
+  ['a date', { 'retry-after': 'Sun, 01 Mar 2026 12:00:30 GMT' }, 30_000],
+] as const) {
+  test(`a small request waits as long as Retry-After says in ${name}`, async (t) => {
+    const clock = createStepClock()
+    let asked = 0
+    const registry = await startScriptedServer(t, (_incoming, response) => {
+      asked += 1
+      if (asked === 1) response.writeHead(429, headers).end()
+      else response.end('{}')
+    })
+    const transport = connect(t, { clock }).transport(registry.host, anonymous)
+    assert.equal((await transport.send(request(tags))).status, 200)
+    assert.deepEqual(clock.slept, [waited])
+  })
+}
+
+test('a wait past ten minutes is not waited here but told', async (t) => {
+  const registry = await startScriptedServer(t, (_incoming, response) =>
+    response.writeHead(429, { 'retry-after': '3600' }).end(),
+  )
+  const transport = connect(t).transport(registry.host, anonymous)
+  await assert.rejects(transport.send(request(tags)), {
+    code: 'REGISTRY_THROTTLED',
+    retry: 'transient',
+    retryAfterMs: 3_600_000,
+  })
+})
+
+test('a registry that keeps failing is asked eight times; what it refuses, once; a blob, once', async (t) => {
+  const statuses = new Map([
+    [tags, 503],
+    ['/v2/denied', 403],
+    ['/v2/blob', 503],
+  ])
+  const registry = await startScriptedServer(t, (incoming, response) =>
+    response.writeHead(statuses.get(incoming.url ?? '') ?? 200).end(),
+  )
+  const transport = connect(t, { clock: createStepClock() }).transport(registry.host, anonymous)
+  await assert.rejects(transport.send(request(tags)), { code: 'REGISTRY_SERVER_FAILED' })
+  await assert.rejects(transport.send(request('/v2/denied')), { code: 'REGISTRY_DENIED' })
+  await assert.rejects(transport.send(request('/v2/blob', { lane: 'bulk' })), { code: 'REGISTRY_SERVER_FAILED' })
+  const count = (path: string) => registry.requests.filter((sent) => sent.path === path).length
+  assert.deepEqual([count(tags), count('/v2/denied'), count('/v2/blob')], [8, 1, 1])
+})
+
+const push = { method: 'PATCH', lane: 'bulk', op: 'push blob', body: endless } as const
+
+test('a connection reset under a body leaves the outcome open', async (t) => {
+  const registry = await startScriptedServer(t, (incoming) => {
+    incoming.once('data', () => incoming.socket.resetAndDestroy())
+  })
+  const transport = connect(t).transport(registry.host, anonymous)
+  await assert.rejects(transport.send(request('/v2/upload', push)), {
+    code: 'REGISTRY_CONNECTION_LOST',
+    retry: 'transient',
+    op: 'push blob',
+  })
+})
+
+test('an answer in the middle of a body is the answer, or an open outcome when the reset came first', async (t) => {
+  const registry = await startScriptedServer(t, (_incoming, response) =>
+    response.writeHead(413, { connection: 'close' }).end(),
+  )
+  const transport = connect(t).transport(registry.host, anonymous)
+  await assert.rejects(transport.send(request('/v2/upload', push)), (error) => {
+    assert.ok(isAppError(error))
+    const { code, retry } = error
+    assert.ok(
+      (code === 'REGISTRY_REJECTED' && retry === 'permanent') ||
+        (code === 'REGISTRY_CONNECTION_LOST' && retry === 'transient'),
+      code,
+    )
+    return true
+  })
+})
+
+test('what fails in the source of a body is not blamed on the registry', async (t) => {
+  const registry = await startScriptedServer(t, (incoming) => incoming.resume())
+  const transport = connect(t).transport(registry.host, anonymous)
+  const broken = Object.assign(new Error('the other registry'), { code: 'ECONNRESET' })
+  const body = async function* () {
+    yield chunk
+    throw broken
+  }
+  await assert.rejects(transport.send(request('/v2/upload', { ...push, body })), broken)
+})
+
+test('a body shorter than promised is not sent as a whole', async (t) => {
+  const registry = await startScriptedServer(t, (incoming) => incoming.resume())
+  const transport = connect(t).transport(registry.host, anonymous)
+  const body = async function* () {
+    yield chunk
+  }
+  const short = request('/v2/upload', { ...push, body, contentLength: chunk.length + 1 })
+  await assert.rejects(transport.send(short), { code: 'SIZE_MISMATCH', retry: 'permanent' })
+})
+
+test('silence before the answer and within it are time-outs', async (t) => {
+  const registry = await startScriptedServer(t, (incoming, response) => {
+    if (incoming.url === '/v2/half') response.writeHead(200, { 'content-length': 10 }).write('half')
+  })
+  const timeouts = { bulkHeadersMs: 50, bodyIdleMs: 50 }
+  const transport = connect(t, { timeouts }).transport(registry.host, anonymous)
+  await assert.rejects(transport.send(request('/v2/silent', { lane: 'bulk' })), {
+    code: 'REGISTRY_TIMEOUT',
+    retry: 'transient',
+  })
+  const response = await connect(t, { timeouts: { bodyIdleMs: 50 } })
+    .transport(registry.host, anonymous)
+    .send(request('/v2/half', { lane: 'bulk' }))
+  await assert.rejects(response.bytes(100), { code: 'REGISTRY_TIMEOUT' })
+})
+
+test('an answer that breaks off is a lost connection, read whole or piece by piece', async (t) => {
+  const registry = await startScriptedServer(t, (incoming, response) => {
+    response.writeHead(200, { 'content-length': 10 }).write('half', () => incoming.socket.resetAndDestroy())
+  })
+  const transport = connect(t).transport(registry.host, anonymous)
+  const whole = await transport.send(request('/v2/half', { lane: 'bulk' }))
+  await assert.rejects(whole.bytes(100), { code: 'REGISTRY_CONNECTION_LOST' })
+  const pieces = await transport.send(request('/v2/half', { lane: 'bulk' }))
+  const read = async () => {
+    for await (const _piece of pieces.body) continue
+  }
+  await assert.rejects(read, (error) => {
+    const translated = pieces.bodyError(error)
+    return isAppError(translated) && translated.code === 'REGISTRY_CONNECTION_LOST'
+  })
+})
+
+test('an answer longer than allowed is not read, announced or not', async (t) => {
+  const registry = await startScriptedServer(t, (incoming, response) => {
+    if (incoming.url === '/v2/announced') response.setHeader('content-length', 100)
+    response.end('x'.repeat(100))
+  })
+  const transport = connect(t).transport(registry.host, anonymous)
+  for (const target of ['/v2/announced', '/v2/chunked']) {
+    const response = await transport.send(request(target))
+    await assert.rejects(response.bytes(99), { code: 'REGISTRY_PROTOCOL_VIOLATION', message: /longer than 99 bytes/ })
+  }
+})
+
+test('a job that is canceled gets its own reason, before and during an answer', async (t) => {
+  const registry = await startScriptedServer(t, (incoming, response) => {
+    if (incoming.url === '/v2/half') response.writeHead(200, { 'content-length': 10 }).write('half')
+  })
+  const transport = connect(t).transport(registry.host, anonymous)
+  const controller = new AbortController()
+  const { signal } = controller
+  const response = await transport.send(request('/v2/half', { signal }))
+  const silent = transport.send(request('/v2/silent', { signal }))
+  setImmediate(() => controller.abort())
+  await assert.rejects(silent, { code: 'JOB_CANCELED' })
+  await assert.rejects(response.bytes(100), { code: 'JOB_CANCELED' })
+  await assert.rejects(transport.send(request(tags, { signal })), { code: 'JOB_CANCELED' })
+})
+
+test('a certificate that nobody signed is a TLS error; credentials do not go out in clear instead', async (t) => {
+  const registry = await startScriptedServer(t, (_incoming, response) => response.end('{}'), {
+    tls: createCertificate(),
+  })
+  for (const plainHttp of [false, true]) {
+    const transport = connect(t).transport(registry.host, {
+      credential: { kind: 'bearer', token: 'secret' },
+      plainHttp,
+    })
+    await assert.rejects(transport.send(request(tags)), {
+      code: 'REGISTRY_TLS',
+      retry: 'permanent',
+      hint: /NODE_EXTRA_CA_CERTS/,
+      details: { networkCode: 'DEPTH_ZERO_SELF_SIGNED_CERT' },
+    })
+  }
+})
+
+test('a port that speaks something else breaks the protocol', async (t) => {
+  const server = createServer((socket) =>
+    socket
+      .on('error', () => {})
+      .resume()
+      .end('220 mail.example ESMTP\r\n'),
+  )
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  defer(t, () => new Promise((resolve) => server.close(() => resolve())))
+  const transport = connect(t, { clock: createStepClock() }).transport(`127.0.0.1:${port}`, anonymous)
+  await assert.rejects(transport.send(request(tags)), { code: 'REGISTRY_TLS', hint: /plain HTTP/ })
+})
+
+test('a proxy is used for registries elsewhere, unless NO_PROXY names them, and never for loopback', async (t) => {
+  const proxy = await startScriptedServer(t, (_incoming, response) => response.end('{}'))
+  const registry = await startScriptedServer(t, (_incoming, response) => response.end('{}'))
+  const connections = connect(t, { proxy: { http: proxy.url, no: 'inside.invalid' }, clock: createStepClock() })
+  const plain = { credential: undefined, plainHttp: true }
+  const through = connections.transport('outside.invalid', plain)
+  await (await through.send(request(tags))).discard()
+  assert.equal(proxy.requests.at(-1)?.path, `http://outside.invalid${tags}`)
+  const seen = proxy.requests.length
+  await (await connections.transport(registry.host, plain).send(request(tags))).discard()
+  await assert.rejects(connections.transport('inside.invalid', plain).send(request(tags)))
+  assert.equal(proxy.requests.length, seen)
+})
+
+test('when the connections are closed, what is under way ends as a shutdown', async (t) => {
+  const registry = await startScriptedServer(t, () => {})
+  const connections = connect(t)
+  const transport = connections.transport(registry.host, anonymous)
+  const ended = assert.rejects(transport.send(request(tags)), { code: 'SHUTTING_DOWN' })
+  await waitFor('the request to arrive', () => registry.requests.length === 1)
+  await connections[Symbol.asyncDispose]()
+  await ended
+})
