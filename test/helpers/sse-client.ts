@@ -5,8 +5,8 @@ export interface ServerSentEvent {
 }
 
 /**
- * Reads a text/event-stream response to its end, as the WHATWG standard says: fields until an empty line, comments left
- * out, an event without data not told.
+ * Reads a text/event-stream response to its end, as the WHATWG standard says (but for a bare CR as line end): fields until
+ * an empty line, comments left out, an event without data not told.
  */
 export async function* serverSentEvents(response: Response): AsyncGenerator<ServerSentEvent> {
   const type = response.headers.get('content-type') ?? ''
@@ -16,9 +16,9 @@ export async function* serverSentEvents(response: Response): AsyncGenerator<Serv
   let rest = ''
   let fields: string[] = []
   for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split(/\r\n|\n|\r/)
+    const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) {
+    for (const line of lines.map((ended) => ended.replace(/\r$/, ''))) {
       if (line !== '') {
         fields.push(line)
         continue
