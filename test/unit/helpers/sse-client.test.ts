@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ServerSentEvent, serverSentEvents } from '../../helpers/sse-client.ts'
 
-async function read(chunks: readonly string[]): Promise<ServerSentEvent[]> {
+async function read(text: string, chunkBytes: number): Promise<ServerSentEvent[]> {
+  const bytes = new TextEncoder().encode(text)
   const body = new ReadableStream({
     start(controller) {
-      for (const chunk of chunks) controller.enqueue(new TextEncoder().encode(chunk))
+      for (let at = 0; at < bytes.length; at += chunkBytes) controller.enqueue(bytes.slice(at, at + chunkBytes))
       controller.close()
     },
   })
@@ -20,8 +21,8 @@ test('events are the same however the bytes are cut', async () => {
     { id: '2-0', event: 'state', data: '{"a":\n"ü"}' },
     { id: undefined, event: 'message', data: 'x' },
   ]
-  assert.deepEqual(await read([text]), expected)
-  assert.deepEqual(await read([...text]), expected)
+  assert.deepEqual(await read(text, 1000), expected)
+  assert.deepEqual(await read(text, 1), expected)
 })
 
 test('an answer that is no event stream is an error with what it says', async () => {
