@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { startEmbeddedRedis } from '../../src/daemon/embedded-redis.ts'
+import { findRedisServer } from '../../src/daemon/redis-program.ts'
+import { askRedis, redisSocketPath } from '../../src/daemon/redis-socket.ts'
+import { connectRedis } from '../../src/jobs/redis.ts'
+import { silentLogger } from '../../src/lib/logger.ts'
+import { processExists, startProcess } from '../helpers/processes.ts'
+import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const program = await findRedisServer(undefined, process.env['PATH'] ?? '')
+
+async function start(t: TestContext, dataDir: string) {
+  const redis = await startEmbeddedRedis({
+    dataDir,
+    socketPath: redisSocketPath(dataDir),
+    program,
+    logger: silentLogger,
+  })
+  t.after(() => redis.stop())
+  return redis
+}
+
+/** Another process that starts the Redis of the directory and then does nothing. */
+async function startElsewhere(t: TestContext, dataDir: string) {
+  const file = join(dataDir, 'other.ts')
+  const src = new URL('../../src/', import.meta.url).href
+  await writeFile(
+    file,
+    `import { startEmbeddedRedis } from '${src}daemon/embedded-redis.ts'
+     import { silentLogger } from '${src}lib/logger.ts'
+     const redis = await startEmbeddedRedis({
+       dataDir: '${dataDir}', socketPath: '${redisSocketPath(dataDir)}', program: '${program}', logger: silentLogger })
+     console.log(redis.adopted ? 'adopted' : 'started')`,
+  )
+  const child = await startProcess(t, process.execPath, [file])
+  await child.waitForOutput(/adopted|started/)
+  return child
+}
+
+async function redisPid(dataDir: string): Promise<number> {
+  const answer = await askRedis(redisSocketPath(dataDir), 'INFO server')
+  return Number(/process_id:(\d+)/.exec(answer ?? '')?.[1])
+}
+
+test('it serves on a socket for this user alone, and keeps what it knew over a stop', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const first = await start(t, dataDir)
+  assert.equal((await stat(first.socketPath)).mode & 0o777, 0o700)
+  const client = connectRedis({ socketPath: first.socketPath }, { role: 'worker' })
+  t.after(() => client.disconnect())
+  await client.set('kept', 'yes')
+  client.disconnect()
+  await first.stop()
+  await first.ended
+  assert.equal(await askRedis(first.socketPath, 'PING'), undefined)
+
+  const second = await start(t, dataDir)
+  const again = connectRedis({ socketPath: second.socketPath }, { role: 'worker' })
+  t.after(() => again.disconnect())
+  assert.equal(await again.get('kept'), 'yes')
+  assert.deepEqual(await again.config('GET', 'maxmemory-policy'), ['maxmemory-policy', 'noeviction'])
+})
+
+test('it ends when the process that started it is killed', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const owner = await startElsewhere(t, dataDir)
+  const pid = await redisPid(dataDir)
+  assert.ok(processExists(pid))
+  await owner.kill()
+  await waitFor('Redis to end', () => !processExists(pid))
+})
+
+test('one that still runs is taken over, and ends with who took it over', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const owner = await startElsewhere(t, dataDir)
+  const pid = await redisPid(dataDir)
+  const taker = await startElsewhere(t, dataDir)
+  assert.match(taker.stdout(), /adopted/)
+  assert.equal(await redisPid(dataDir), pid)
+  await taker.kill()
+  await waitFor('Redis to end', () => !processExists(pid))
+  await owner.stop()
+})
+
+test('its end is told at once, and it can be started again on the same socket', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const redis = await start(t, dataDir)
+  process.kill(await redisPid(dataDir), 'SIGKILL')
+  await redis.ended
+  const again = await start(t, dataDir)
+  assert.equal(again.adopted, false)
+  assert.equal(again.socketPath, redis.socketPath)
+})
+
+test('a data directory too deep for a socket gets one in the temporary folder', async (t) => {
+  const dataDir = join(await tempDir(t), 'd'.repeat(100))
+  await mkdir(dataDir)
+  const redis = await start(t, dataDir)
+  assert.ok(Buffer.byteLength(redis.socketPath) <= 107, redis.socketPath)
+  assert.equal((await stat(dirname(redis.socketPath))).mode & 0o777, 0o700)
+  assert.ok((await readdir(join(dataDir, 'redis'))).includes('appendonlydir'))
+  await redis.stop()
+  await chmod(dirname(redis.socketPath), 0o777)
+  await assert.rejects(start(t, dataDir), /is not a folder that only this user may write to/)
+  await rm(dirname(redis.socketPath), { recursive: true })
+})
+
+test('a server that refuses its folder is told with what it said', async (t) => {
+  const dataDir = await shortTempDir(t)
+  await mkdir(join(dataDir, 'redis', 'appendonlydir'), { recursive: true })
+  await writeFile(join(dataDir, 'redis', 'appendonlydir', 'appendonly.aof.manifest'), 'nonsense\n')
+  await assert.rejects(start(t, dataDir), (error: Error & { code: string; hint: string }) => {
+    assert.equal(error.code, 'CONFIG_INVALID')
+    assert.match(error.message, /the private Redis \(.*\) does not serve: it ended: ./)
+    assert.match(error.hint, /redis\.log/)
+    return true
+  })
+})
+
+test('without a server on PATH one line says what to install or to set', async (t) => {
+  const empty = await tempDir(t)
+  await assert.rejects(findRedisServer(undefined, empty), (error: Error & { hint: string }) => {
+    assert.match(error.message, /neither redis-server nor valkey-server is on PATH/)
+    assert.match(error.hint, /apt-get install redis-server.*LAYERD_REDIS_URL/)
+    return true
+  })
+  await assert.rejects(findRedisServer('my-redis', empty), /LAYERD_REDIS_SERVER: my-redis is no program/)
+})
