@@ -1,7 +1,7 @@
 import type { JobEvent } from '../jobs/definitions.ts'
-import type { JobEventReader, LoggedEvent } from '../jobs/events.ts'
+import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../jobs/events.ts'
 import type { EventClient } from './event-client.ts'
-import { compareEventIds, Frame } from './sse.ts'
+import { Frame } from './sse.ts'
 
 const REPLAY_PAGE = 200
 
@@ -137,7 +137,7 @@ export class EventChannel {
   /** False when the event is not the next one. */
   #give(watcher: Watcher, frame: Frame): boolean {
     const { id, event } = frame.logged
-    if (compareEventIds(id, watcher.lastId) <= 0) return true
+    if (!isOlderEvent(watcher.lastId, id)) return true
     if (watcher.lastSeq !== undefined && event.seq !== watcher.lastSeq + 1) return false
     watcher.lastId = id
     watcher.lastSeq = event.seq

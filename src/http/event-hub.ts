@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import type { Job, JobEvent } from '../jobs/definitions.ts'
-import type { JobEventReader, LoggedEvent } from '../jobs/events.ts'
+import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../jobs/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { EventChannel } from './event-channel.ts'
 import { EventClient } from './event-client.ts'
-import { compareEventIds, Frame, type Framing } from './sse.ts'
+import { Frame, type Framing } from './sse.ts'
 
 export interface EventHubOptions {
   queue: Pick<JobQueue, 'get'>
@@ -106,8 +106,7 @@ export class EventHub {
     if (lastEventId !== undefined) {
       const bounds = await this.#options.events.bounds(job.id)
       if (bounds && job.done && lastEventId === bounds.last) return 'over'
-      const kept =
-        bounds && compareEventIds(bounds.first, lastEventId) <= 0 && compareEventIds(lastEventId, bounds.last) <= 0
+      const kept = bounds && !isOlderEvent(lastEventId, bounds.first) && !isOlderEvent(bounds.last, lastEventId)
       if (kept) return { frames: [], after: { id: lastEventId, seq: undefined }, ended: false }
     }
     const snapshot = await this.#snapshot(job.id)

@@ -53,17 +53,3 @@ export class Frame {
     return bytes
   }
 }
-
-const EVENT_ID = /^(\d{1,16})-(\d{1,16})$/
-
-/** Whether `text` can be the id of an event; what is none counts as not sent. */
-export function isEventId(text: string): boolean {
-  return EVENT_ID.test(text)
-}
-
-/** Orders ids like Redis does: milliseconds, then the count within them. */
-export function compareEventIds(a: string, b: string): number {
-  const [, aMs = 0, aCount = 0] = EVENT_ID.exec(a) ?? []
-  const [, bMs = 0, bCount = 0] = EVENT_ID.exec(b) ?? []
-  return Number(aMs) - Number(bMs) || Number(aCount) - Number(bCount)
-}

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import type { JobEventReader } from '../../jobs/events.ts'
+import { isEventId, type JobEventReader } from '../../jobs/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { chooseMediaType } from '../accept.ts'
@@ -8,7 +8,7 @@ import { EventHub, type EventHubOptions } from '../event-hub.ts'
 import { noSuchJob } from '../job-answers.ts'
 import { followEventsSchema } from '../schemas/event.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/job.ts'
-import { type Framing, isEventId, ndjsonFraming, sseFraming } from '../sse.ts'
+import { type Framing, ndjsonFraming, sseFraming } from '../sse.ts'
 
 export interface JobEventRoutesOptions {
   queue: JobQueue

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JobEvent } from '../../../src/jobs/definitions.ts'
-import { compareEventIds, Frame, isEventId, ndjsonFraming, sseFraming } from '../../../src/http/sse.ts'
+import { Frame, ndjsonFraming, sseFraming } from '../../../src/http/sse.ts'
 
 const event: JobEvent = {
   type: 'log',
@@ -46,17 +46,4 @@ test('a frame is rendered once for each format', () => {
   const frame = new Frame({ id: '7-1', event })
   assert.equal(frame.bytes(sseFraming), frame.bytes(sseFraming))
   assert.notEqual(frame.bytes(sseFraming), frame.bytes(ndjsonFraming))
-})
-
-test('ids are ordered like stream entries', () => {
-  const ordered = ['0-0', '5-0', '5-9', '5-10', '1700000000000-0', '1700000000001-0']
-  assert.deepEqual(ordered.toReversed().toSorted(compareEventIds), ordered)
-  assert.equal(compareEventIds('5-1', '5-1'), 0)
-})
-
-test('only ids that Redis could have given are taken', () => {
-  for (const id of ['0-0', '1700000000000-12']) assert.equal(isEventId(id), true, id)
-  for (const id of ['', '5', '5-', '-5', '$', '+', '5-*', '1-1 ', '99999999999999999-1']) {
-    assert.equal(isEventId(id), false, id)
-  }
 })

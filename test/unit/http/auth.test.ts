@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createApp } from '../../../src/http/app.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { startApp } from '../../helpers/http-app.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+
+async function startWithToken(t: Parameters<typeof tempDir>[0]) {
+  const tokensFile = join(await tempDir(t), 'tokens')
+  await writeFile(tokensFile, `ada ${createHash('sha256').update('secret').digest('hex')} *\n`)
+  return { tokensFile, ...(await startApp(t, { tokensFile })) }
+}
+
+test('what probes and people look at first needs no token, everything else does', async (t) => {
+  const { app } = await startWithToken(t)
+  for (const url of ['/livez', '/readyz', '/version', '/']) assert.equal((await app.inject(url)).statusCode, 200, url)
+  const closed = ['/v1/jobs', '/v1/jobs/x', '/v1/jobs/x/events', '/docs', '/docs/errors', '/openapi.yaml', '/nothing']
+  for (const url of [...closed, '//livez', '/livez/', '/v1/uploads/x']) {
+    const response = await app.inject(url)
+    assert.equal(response.statusCode, 401, url)
+    assert.equal(response.json().code, 'UNAUTHENTICATED')
+    assert.match(String(response.headers['www-authenticate']), /^Bearer/)
+  }
+})
+
+test('a known token lets in, anything else does not', async (t) => {
+  const { app } = await startWithToken(t)
+  const status = async (authorization: string) =>
+    (await app.inject({ url: '/v1/jobs', headers: { authorization } })).statusCode
+  for (const good of ['Bearer secret', 'bearer secret', 'Bearer  secret']) assert.equal(await status(good), 200, good)
+  const hash = createHash('sha256').update('secret').digest('hex')
+  for (const bad of [
+    '',
+    'Bearer',
+    'Bearer ',
+    'Bearer other',
+    `Bearer ${hash}`,
+    'Basic c2VjcmV0',
+    'secret',
+    'Bearer secret x',
+  ]) {
+    assert.equal(await status(bad), 401, bad)
+  }
+})
+
+test('a token is refused before its upload is read', async (t) => {
+  const { app, uploadFolder } = await startWithToken(t)
+  const response = await app.inject({ method: 'PUT', url: '/v1/uploads/p.tar', payload: Buffer.alloc(10) })
+  assert.equal(response.statusCode, 401)
+  assert.deepEqual(await readdir(uploadFolder), [])
+})
+
+test('a token file that cannot be read keeps the app from getting ready', async (t) => {
+  const { jobs, uploads } = await startApp(t)
+  const app = createApp({
+    queue: jobs.queue,
+    events: jobs.events,
+    uploads,
+    logger: silentLogger,
+    version: '1.2.3',
+    listenHost: '127.0.0.1',
+    tokensFile: '/no/such/file',
+    fileRoots: [],
+    kinds: new Set(),
+    allInOne: false,
+  })
+  await assert.rejects(async () => app.ready(), { code: 'CONFIG_INVALID' })
+})

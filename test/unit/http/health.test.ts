@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ERROR_CODES } from '../../../src/lib/errors.ts'
+import { startApp } from '../../helpers/http-app.ts'
+
+test('liveness touches nothing, readiness needs Redis', async (t) => {
+  const { app, jobs } = await startApp(t)
+  assert.deepEqual((await app.inject('/readyz')).json(), { ready: true, reasons: [] })
+  await jobs.redis.kill()
+  assert.equal((await app.inject('/livez')).statusCode, 200)
+  const response = await app.inject('/readyz')
+  assert.equal(response.statusCode, 503)
+  assert.deepEqual(
+    response.json().reasons.map(({ check }: { check: string }) => check),
+    ['redis'],
+  )
+})
+
+test('in the all-in-one role readiness waits for a worker that takes jobs', async (t) => {
+  const { app, jobs } = await startApp(t, { allInOne: true })
+  const response = await app.inject('/readyz')
+  assert.equal(response.statusCode, 503)
+  assert.equal(response.json().reasons[0].check, 'workers')
+  await jobs.runs.heartbeat('worker-1')
+  assert.equal((await app.inject('/readyz')).statusCode, 200)
+  jobs.clock.advance(60_000)
+  assert.equal((await app.inject('/readyz')).statusCode, 503)
+})
+
+test('the first page tells what runs and where things are, as text or JSON', async (t) => {
+  const { app } = await startApp(t)
+  for (const accept of [undefined, '*/*', 'text/html']) {
+    const response = await app.inject({ url: '/', headers: accept === undefined ? {} : { accept } })
+    assert.match(String(response.headers['content-type']), /^text\/plain/)
+    assert.match(response.body, /^layerd 1\.2\.3: /)
+    assert.match(response.body, /\/v1\/jobs\/\{id\}\/events/)
+  }
+  const overview = (await app.inject({ url: '/', headers: { accept: 'application/json' } })).json()
+  assert.equal(overview.version, '1.2.3')
+  // Each address it names is there (not a 404), or takes another method.
+  for (const address of Object.keys(overview.addresses)) {
+    const response = await app.inject(address.replace(/\{.*?\}/g, 'x'))
+    assert.doesNotMatch(response.body, /there is nothing at/, address)
+  }
+  assert.equal((await app.inject('/version')).json().version, '1.2.3')
+})
+
+test('the interface can be read and tried, from nowhere but here', async (t) => {
+  const { app } = await startApp(t)
+  const yaml = await app.inject('/openapi.yaml')
+  assert.match(yaml.body, /^openapi: 3\.1\.0/)
+  const page = await app.inject('/docs/')
+  assert.equal(page.statusCode, 200)
+  const policy = String(page.headers['content-security-policy'])
+  assert.match(policy, /default-src 'none'/)
+  assert.doesNotMatch(policy, /unsafe|https?:|\*/)
+  assert.equal((await app.inject('/docs/json')).json().info.title, 'layerd')
+})
+
+test('the type of every problem leads to its description', async (t) => {
+  const { app } = await startApp(t)
+  const { body, statusCode } = await app.inject('/docs/errors')
+  assert.equal(statusCode, 200)
+  for (const code of Object.keys(ERROR_CODES)) assert.ok(body.includes(`id="${code}"`), code)
+})
