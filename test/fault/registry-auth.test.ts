@@ -161,7 +161,8 @@ test('a token that ran out between two requests is renewed and the request repea
 
 test('a streamed body is sent once: its 401 renews the token and comes back as transient, a second one as permanent', async (t) => {
   const { tokens, registry } = await startRegistry(t)
-  const transport = connect(t).transport(registry.host, { credential: ann, plainHttp: false })
+  const clock = createStepClock()
+  const transport = connect(t, { clock }).transport(registry.host, { credential: ann, plainHttp: false })
   await (await transport.send(request(tags))).discard()
   let opened = 0
   const body = async function* () {
@@ -177,6 +178,7 @@ test('a streamed body is sent once: its 401 renews the token and comes back as t
   tokens.revokeAll()
   await assert.rejects(transport.send(patch), stale)
   tokens.revokeAll()
+  clock.advance(10_000)
   await assert.rejects(transport.send(patch), { code: 'REGISTRY_UNAUTHORIZED', retry: 'permanent' })
 })
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { type AddressInfo, connect as connectTo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { isAppError } from '../../src/lib/errors.ts'
 import { createCertificate } from '../helpers/certificate.ts'
-import { defer } from '../helpers/cleanup.ts'
+import { type Cleanup, defer } from '../helpers/cleanup.ts'
 import { freePort } from '../helpers/ports.ts'
 import { startScriptedServer } from '../helpers/scripted-server.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
@@ -221,6 +221,16 @@ test('a job that is canceled gets its own reason, before and during an answer', 
   await assert.rejects(transport.send(request(tags, { signal })), { code: 'JOB_CANCELED' })
 })
 
+/** First byte of a TLS connection. Source: RFC 8446 5.1. */
+const TLS_HANDSHAKE = 22
+
+async function startServer(t: Cleanup, serve: (socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => serve(socket.on('error', () => {})))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  defer(t, () => new Promise((resolve) => server.close(() => resolve())))
+  return (server.address() as AddressInfo).port
+}
+
 test('a certificate that nobody signed is a TLS error; credentials do not go out in clear instead', async (t) => {
   const registry = await startScriptedServer(t, (_incoming, response) => response.end('{}'), {
     tls: createCertificate(),
@@ -239,16 +249,24 @@ test('a certificate that nobody signed is a TLS error; credentials do not go out
   }
 })
 
+test('a port that speaks both is not spoken to in clear because its certificate does not hold', async (t) => {
+  const script = (_incoming: unknown, response: { end(text: string): unknown }) => response.end('{}')
+  const secure = await startScriptedServer(t, script, { tls: createCertificate() })
+  const plain = await startScriptedServer(t, script)
+  const port = await startServer(t, (socket) => {
+    socket.once('data', (first) => {
+      const target = connectTo(Number((first[0] === TLS_HANDSHAKE ? secure : plain).host.split(':')[1]), '127.0.0.1')
+      target.on('error', () => socket.destroy()).write(first)
+      socket.pipe(target).pipe(socket)
+    })
+  })
+  const transport = connect(t).transport(`127.0.0.1:${port}`, anonymous)
+  await assert.rejects(transport.send(request(tags)), { code: 'REGISTRY_TLS' })
+  assert.deepEqual([secure.requests, plain.requests], [[], []])
+})
+
 test('a port that speaks something else breaks the protocol', async (t) => {
-  const server = createServer((socket) =>
-    socket
-      .on('error', () => {})
-      .resume()
-      .end('220 mail.example ESMTP\r\n'),
-  )
-  const port = await freePort()
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  defer(t, () => new Promise((resolve) => server.close(() => resolve())))
+  const port = await startServer(t, (socket) => socket.resume().end('220 mail.example ESMTP\r\n'))
   const transport = connect(t, { clock: createStepClock() }).transport(`127.0.0.1:${port}`, anonymous)
   await assert.rejects(transport.send(request(tags)), { code: 'REGISTRY_TLS', hint: /plain HTTP/ })
 })
@@ -271,8 +289,11 @@ test('when the connections are closed, what is under way ends as a shutdown', as
   const registry = await startScriptedServer(t, () => {})
   const connections = connect(t)
   const transport = connections.transport(registry.host, anonymous)
-  const ended = assert.rejects(transport.send(request(tags)), { code: 'SHUTTING_DOWN' })
+  const retries: Error[] = []
+  const sent = transport.send(request(tags, { onRetry: (error) => retries.push(error) }))
+  const ended = assert.rejects(sent, { code: 'SHUTTING_DOWN' })
   await waitFor('the request to arrive', () => registry.requests.length === 1)
   await connections[Symbol.asyncDispose]()
   await ended
+  assert.deepEqual(retries, [])
 })
