@@ -28,7 +28,11 @@ export function announce(descriptor: Descriptor, onEvent: OnEvent): void {
 
 /** Tells the whole plan: all rows, then the sum. */
 export function announcePlan(contents: PackageContents, onEvent: OnEvent): void {
-  const blobs = packageBlobs(contents)
+  announceBlobs(packageBlobs(contents), onEvent)
+}
+
+/** The same for blobs of any origin, each once. */
+export function announceBlobs(blobs: readonly Descriptor[], onEvent: OnEvent): void {
   for (const blob of blobs) announce(blob, onEvent)
   onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })
 }

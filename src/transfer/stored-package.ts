@@ -1,0 +1,124 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import type { Digest } from '../content/digest.ts'
+import type { ByteStream } from '../content/endpoints.ts'
+import { parseManifest, rawManifest } from '../content/manifest.ts'
+import { AppError } from '../lib/errors.ts'
+import type { ContentStore, StoredPackage } from '../store/content-store.ts'
+import { type ComputedArchive, computeArchive } from '../zarf/computed-archive.ts'
+import { packageFileName } from '../zarf/package.ts'
+import {
+  definitionJson,
+  metadataLayer,
+  metadataLayers,
+  type PackageLayers,
+  packageLayers,
+  type PulledMetadata,
+  readMetadata,
+} from '../zarf/pulled-package.ts'
+import { componentImages, selectComponents, selectLayers } from '../zarf/select.ts'
+
+/** A package in the content store, as files and as an archive. */
+export interface OpenedStoredPackage extends PulledMetadata {
+  readonly record: StoredPackage
+  readonly layers: PackageLayers
+  readonly images: readonly string[]
+  readonly definitionJson: unknown
+  /** A small file's bytes, such as zarf.yaml or checksums.txt. Throws PACKAGE_INVALID when the package has no such file. */
+  file(title: string): Promise<Buffer>
+  /**
+   * The archive, of the chosen components alone where given (as `options.components` of a pull). Each stream holds a lease.
+   * Throws PACKAGE_INCOMPLETE with the files that are not stored, COMPONENTS_INVALID.
+   */
+  archive(components?: readonly string[]): Promise<ComputedArchive>
+}
+
+/** Throws PACKAGE_NOT_STORED, STORE_CORRUPT. */
+export async function openStoredPackage(
+  store: ContentStore,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<OpenedStoredPackage> {
+  const record = await store.packages.get(digest)
+  if (!record) {
+    throw new AppError('PACKAGE_NOT_STORED', `the store does not hold the package ${digest}`, { details: { digest } })
+  }
+  const read = (layer: Descriptor) => store.read(layer, { signal })
+  const bytes = await read({ mediaType: record.manifestMediaType, digest, size: record.manifestSize })
+  const manifest = parseManifest(rawManifest(record.manifestMediaType, bytes), `${digest} in the store`)
+  if (manifest.kind !== 'manifest') throw new AppError('STORE_CORRUPT', `${digest} in the store is not a package`)
+  const layers = packageLayers(manifest, `${digest} in the store`)
+  const metadata = readMetadata(layers, await read(metadataLayers(layers).definition))
+  return {
+    ...metadata,
+    record,
+    layers,
+    images: componentImages(metadata.definition.components ?? []),
+    definitionJson: definitionJson(metadata.definition),
+    file: async (title) => read(metadataLayer(layers, title)),
+    archive: (components) => storedArchive(store, { digest, layers, metadata, signal }, components),
+  }
+}
+
+interface Stored {
+  digest: Digest
+  layers: PackageLayers
+  metadata: PulledMetadata
+  signal: AbortSignal
+}
+
+async function storedArchive(
+  store: ContentStore,
+  { digest, layers, metadata, signal }: Stored,
+  components: readonly string[] | undefined,
+): Promise<ComputedArchive> {
+  const { definition } = metadata
+  const { byTitle } = layers
+  const read = async (layer: Descriptor) => {
+    await requireStored(store, titled(byTitle, [layer]))
+    return store.read(layer, { signal })
+  }
+  const files =
+    components === undefined
+      ? byTitle
+      : titled(byTitle, await selectLayers(definition, selectComponents(definition, components), { byTitle, read }))
+  await requireStored(store, files)
+  const archive = packageArchive(store, { digest, definition, files, whole: files.size === byTitle.size })
+  return { ...archive, open: (range) => leased(store, [...files.values()], archive.open(range)) }
+}
+
+/** Nothing of what is being served is collected, whoever deletes the package meanwhile. */
+async function* leased(store: ContentStore, blobs: readonly Descriptor[], stream: ByteStream): ByteStream {
+  await using _lease = await store.lease(blobs)
+  yield* stream
+}
+
+/** The archive of files that are stored. */
+export function packageArchive(
+  store: ContentStore,
+  options: Pick<PulledMetadata, 'definition'> & {
+    digest: Digest
+    files: ReadonlyMap<string, Descriptor>
+    whole: boolean
+  },
+): ComputedArchive {
+  const { definition, ...rest } = options
+  return computeArchive({ ...rest, fileName: packageFileName(definition), source: store })
+}
+
+export function titled(
+  byTitle: ReadonlyMap<string, Descriptor>,
+  chosen: readonly Descriptor[],
+): ReadonlyMap<string, Descriptor> {
+  const wanted = new Set(chosen)
+  return new Map([...byTitle].filter(([, layer]) => wanted.has(layer)))
+}
+
+async function requireStored(store: ContentStore, files: ReadonlyMap<string, Descriptor>): Promise<void> {
+  const absent = new Set(await store.missing([...files.values()]))
+  if (absent.size === 0) return
+  const missing = [...files].filter(([, layer]) => absent.has(layer)).map(([title]) => title)
+  throw new AppError('PACKAGE_INCOMPLETE', `the store lacks ${missing.length} of the ${files.size} files`, {
+    details: { missing },
+    hint: 'Pull the package again without "options.components", or ask for the components that were pulled.',
+  })
+}

@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict'
+import { createWriteStream, existsSync } from 'node:fs'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { describe, test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { digestOf } from '../../src/content/digest.ts'
+import { parseDestination, parseReference } from '../../src/content/reference.ts'
+import { readAll } from '../../src/content/streams.ts'
+import type { EngineEvent } from '../../src/transfer/events.ts'
+import { inspectPackage } from '../../src/transfer/inspect.ts'
+import { openStoredPackage } from '../../src/transfer/stored-package.ts'
+import { type DockerRegistry, registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
+import {
+  FIXTURES,
+  type PublishedName,
+  publishedConfig,
+  publishedIndex,
+  publishedManifest,
+} from '../helpers/fixtures.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { openRepository } from '../helpers/oci-client.ts'
+import { runProcess } from '../helpers/processes.ts'
+import { publishTo } from '../helpers/publishing.ts'
+import { fillRegistry, pullFrom, readPackage } from '../helpers/pulling.ts'
+import { findProgram, skipWithout } from '../helpers/real-tools.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+
+const { signal } = new AbortController()
+
+interface Case {
+  path: string
+  published: PublishedName
+  reference: string
+  architecture: string
+}
+
+const CASES: readonly Case[] = [
+  { path: FIXTURES.nemoAmd64, published: 'nemo', reference: 'nemo:1.2.0', architecture: 'amd64' },
+  { path: FIXTURES.nemoArm64, published: 'nemo', reference: 'nemo:1.2.0', architecture: 'arm64' },
+  { path: FIXTURES.fleet, published: 'fleet', reference: 'fleet:0.0.1', architecture: 'amd64' },
+  { path: FIXTURES.pilotBrass, published: 'pilotBrass', reference: 'pilot:2.0.0-rc.7-brass', architecture: 'amd64' },
+  { path: FIXTURES.pilotIron, published: 'pilotIron', reference: 'pilot:2.0.0-rc.7-iron', architecture: 'amd64' },
+  { path: FIXTURES.logbook, published: 'logbook', reference: 'logbook:0.1.0', architecture: 'amd64' },
+  { path: FIXTURES.signedNemo, published: 'signedNemo', reference: 'signed/nemo:1.2.0', architecture: 'amd64' },
+]
+
+/** The storage of a registry that zarf filled lies beside the project, not in it. */
+const STORAGE = fileURLToPath(new URL('../../../shared/fixtures/registry-storage.tar.gz', import.meta.url))
+
+async function zarfsRegistry(t: TestContext): Promise<DockerRegistry | undefined> {
+  if (!existsSync(STORAGE)) {
+    t.skip('shared/fixtures/registry-storage.tar.gz is not there')
+    return undefined
+  }
+  if (registryPrograms().length === 0) {
+    t.skip('there is no registry program')
+    return undefined
+  }
+  const storage = await tempDir(t, 'storage')
+  await runProcess(t, 'tar', ['-xzf', STORAGE, '-C', storage])
+  return startDockerRegistry(t, { storage })
+}
+
+/** Pulls into the store and into a folder; both archives equal the published package file by file. */
+async function assertPulls(t: TestContext, host: string, one: Case): Promise<void> {
+  const expected = await readPackage(one.path)
+  const folder = await tempDir(t, 'pulled')
+  const { outcome, store } = await pullFrom(t, `${host}/${one.reference}`, { architecture: one.architecture })
+  assert.equal(outcome.digest, digestOf(publishedManifest(one.published, one.architecture)))
+  assert.equal(outcome.reference, `oci://${host}/${one.reference}`)
+  const stored = await openStoredPackage(store, outcome.digest, signal)
+  assert.equal(stored.record.complete, true)
+  const archive = await stored.archive()
+  await pipeline(archive.open({ signal }), createWriteStream(join(folder, archive.fileName)))
+  const saved = await pullFrom(t, `${host}/${one.reference}`, {
+    architecture: one.architecture,
+    destination: { kind: 'folder', folder: join(folder, 'saved') },
+  })
+  assert.equal(saved.outcome.path, join(folder, 'saved', archive.fileName))
+  for (const path of [join(folder, archive.fileName), saved.outcome.path]) {
+    const found = await readPackage(path)
+    assert.equal(found.contents.manifest.digest, outcome.digest)
+    assert.deepEqual([...found.files.keys()].toSorted(), [...expected.files.keys()].toSorted())
+    for (const [title, bytes] of expected.files) assert.ok(found.files.get(title)?.equals(bytes), title)
+  }
+}
+
+describe('pulling what zarf published', () => {
+  test('every fixture comes back from a registry that zarf filled', async (t) => {
+    const registry = await zarfsRegistry(t)
+    if (!registry) return
+    for (const one of CASES)
+      await t.test(`${one.reference} ${one.architecture}`, (t) => assertPulls(t, `${registry.host}/zarf`, one))
+    await t.test('with-sboms/nemo, and the skeleton when it is asked for', async (t) => {
+      const sboms = await pullFrom(t, `${registry.host}/zarf/with-sboms/nemo:1.2.0`)
+      assert.equal(sboms.outcome.digest, digestOf(publishedManifest('nemoWithSboms')))
+      const skeleton = await pullFrom(t, `${registry.host}/zarf/logbook:0.1.0`, { architecture: 'skeleton' })
+      assert.equal(skeleton.outcome.digest, digestOf(publishedManifest('logbook', 'skeleton')))
+    })
+    await t.test('a bundle is refused by what it is', async (t) => {
+      await assert.rejects(pullFrom(t, `${registry.host}/uds/armada:0.2.0`), (error: Error & { code: string }) => {
+        assert.equal(error.code, 'PACKAGE_FORMAT_UNSUPPORTED')
+        assert.match(error.message, /UDS bundle/)
+        return true
+      })
+    })
+  })
+
+  test('every fixture comes back from a registry that holds what zarf pushed, blob by blob', async (t) => {
+    await using registry = await startMemoryRegistry()
+    for (const one of CASES) {
+      const [repository = '', tag = ''] = one.reference.split(':')
+      await fillRegistry(registry, { repository, tag }, [one])
+    }
+    for (const one of CASES)
+      await t.test(`${one.reference} ${one.architecture}`, (t) => assertPulls(t, registry.host, one))
+  })
+
+  test('what was published here comes back from a real registry', async (t) => {
+    if (registryPrograms().length === 0) return t.skip('there is no registry program')
+    const registry = await startDockerRegistry(t)
+    await publishTo(t, FIXTURES.fleet, parseDestination(`${registry.host}/team`))
+    await assertPulls(t, `${registry.host}/team`, CASES[2] as Case)
+  })
+
+  test('zarf inspects what was pulled into a folder and finds the digest it was published with', async (t) => {
+    if (skipWithout(t, 'zarf')) return
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'nemo', tag: '1.2.0' }, [CASES[0] as Case])
+    const folder = await tempDir(t, 'pulled')
+    const { outcome } = await pullFrom(t, `${registry.host}/nemo:1.2.0`, {
+      architecture: 'amd64',
+      destination: { kind: 'folder', folder },
+    })
+    const zarf = findProgram('zarf') as string
+    const env = { HOME: folder }
+    const inspected = await runProcess(t, zarf, ['package', 'inspect', 'digest', outcome.path as string], { env })
+    assert.equal(inspected.stdout.trim(), outcome.digest)
+    const images = await runProcess(t, zarf, ['package', 'inspect', 'images', outcome.path as string], { env })
+    assert.match(images.stdout, /apps\/compass:1\.0/)
+  })
+})
+
+describe('a pull', () => {
+  test('tells its plan first, and each blob once, up to its last byte', async (t) => {
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'fleet', tag: '0.0.1' }, [CASES[2] as Case])
+    const { events, outcome } = await pullFrom(t, `${registry.host}/fleet:0.0.1`)
+    const plan = events.find((event) => event.type === 'plan')
+    const rows = events.filter((event) => event.type === 'transfer')
+    assert.ok(plan)
+    assert.deepEqual([plan.layers, plan.bytes], [rows.length, outcome.bytes])
+    assert.ok(events.indexOf(plan) < events.findIndex((event) => event.type === 'started'))
+    assert.equal(events.filter((event) => event.type === 'complete').length, rows.length)
+    assert.deepEqual(
+      events.flatMap((event) => (event.type === 'phase' ? [event.phase] : [])),
+      ['planning', 'transferring', 'committing'],
+    )
+    const gets = registry.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/'))
+    assert.equal(gets.length, rows.length)
+  })
+
+  test('skips what the store holds, of this package or another', async (t) => {
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'nemo', tag: '1.2.0' }, [CASES[0] as Case])
+    await fillRegistry(registry, { repository: 'signed/nemo', tag: '1.2.0' }, [CASES[6] as Case])
+    const first = await pullFrom(t, `${registry.host}/nemo:1.2.0`, { architecture: 'amd64' })
+    const again = await pullFrom(t, `${registry.host}/nemo:1.2.0`, { architecture: 'amd64', store: first.store })
+    assert.deepEqual(moved(again.events), [])
+    const signed = await pullFrom(t, `${registry.host}/signed/nemo:1.2.0`, { store: first.store })
+    assert.ok(signed.events.some((event) => event.type === 'exists'))
+    assert.ok(moved(signed.events).length < first.outcome.layers)
+    const stored = await first.store.packages.list()
+    assert.deepEqual(stored.map(({ signed, complete }) => `${signed} ${complete}`).toSorted(), [
+      'false true',
+      'true true',
+    ])
+  })
+
+  test('of one package twice at once shares the work', async (t) => {
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'fleet', tag: '0.0.1' }, [CASES[2] as Case])
+    const first = pullFrom(t, `${registry.host}/fleet:0.0.1`)
+    const { store } = await first
+    await store.packages.delete((await first).outcome.digest)
+    registry.requests.length = 0
+    const both = await Promise.all([1, 2].map(() => pullFrom(t, `${registry.host}/fleet:0.0.1`, { store })))
+    assert.equal(both[0]?.outcome.digest, both[1]?.outcome.digest)
+    const blobs = registry.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/'))
+    // Each reads the two metadata layers for itself.
+    assert.ok(blobs.length <= 2 + (both[0]?.events.filter((event) => event.type === 'transfer').length ?? 0))
+    assert.equal((await store.check({ signal })).findings.length, 0)
+  })
+
+  test('of some components has what they need and says what the whole archive lacks', async (t) => {
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'nemo', tag: '1.2.0' }, [CASES[0] as Case])
+    const reference = `${registry.host}/nemo:1.2.0`
+    const { outcome, store } = await pullFrom(t, reference, { architecture: 'amd64', components: ['library'] })
+    const stored = await openStoredPackage(store, outcome.digest, signal)
+    assert.deepEqual([stored.record.complete, stored.record.components], [false, ['vessel', 'library']])
+    const archive = await stored.archive(['library'])
+    const folder = await tempDir(t, 'pulled')
+    await writeFile(join(folder, archive.fileName), await readAll(archive.open({ signal })))
+    await assert.rejects(stored.archive(), (error: Error & { code: string; details: { missing: string[] } }) => {
+      assert.equal(error.code, 'PACKAGE_INCOMPLETE')
+      assert.ok(error.details.missing.includes('components/instruments.tar'))
+      assert.ok(!error.details.missing.includes('components/library.tar'))
+      return true
+    })
+    await assert.rejects(stored.archive(['instruments']), { code: 'PACKAGE_INCOMPLETE' })
+    const whole = await pullFrom(t, reference, { architecture: 'amd64', store })
+    assert.ok(whole.events.some((event) => event.type === 'exists'))
+    assert.notEqual((await (await openStoredPackage(store, outcome.digest, signal)).archive()).etag, archive.etag)
+  })
+
+  test('into a folder leaves the archive alone, and no blob beside it', async (t) => {
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'logbook', tag: '0.1.0' }, [CASES[5] as Case])
+    const folder = join(await tempDir(t, 'pulled'), 'new')
+    const { outcome, store } = await pullFrom(t, `${registry.host}/logbook:0.1.0`, {
+      destination: { kind: 'folder', folder },
+    })
+    assert.deepEqual(await readdir(folder), ['zarf-package-logbook-amd64-0.1.0.tar.zst'])
+    assert.deepEqual([(await store.space()).usedBytes, await store.packages.list()], [0, []])
+    assert.equal(outcome.path, join(folder, 'zarf-package-logbook-amd64-0.1.0.tar.zst'))
+  })
+
+  test('refuses a target that exists before bytes move, unless it may replace it', async (t) => {
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'logbook', tag: '0.1.0' }, [CASES[5] as Case])
+    const folder = await tempDir(t, 'pulled')
+    const path = join(folder, 'zarf-package-logbook-amd64-0.1.0.tar.zst')
+    await writeFile(path, 'mine')
+    const events: EngineEvent[] = []
+    const request = {
+      destination: { kind: 'folder', folder } as const,
+      onEvent: (event: EngineEvent) => events.push(event),
+    }
+    await assert.rejects(pullFrom(t, `${registry.host}/logbook:0.1.0`, request), { code: 'PACKAGE_EXISTS' })
+    assert.ok(!events.some((event) => event.type === 'transfer'))
+    await pullFrom(t, `${registry.host}/logbook:0.1.0`, { ...request, overwrite: true })
+    assert.ok((await readPackage(path)).files.has('zarf.yaml'))
+  })
+
+  test('that lost its right to write records nothing', async (t) => {
+    await using registry = await startMemoryRegistry()
+    await fillRegistry(registry, { repository: 'logbook', tag: '0.1.0' }, [CASES[5] as Case])
+    const first = await pullFrom(t, `${registry.host}/logbook:0.1.0`)
+    await first.store.packages.delete(first.outcome.digest)
+    const fenced = async () => Promise.reject(new Error('fenced'))
+    await assert.rejects(pullFrom(t, `${registry.host}/logbook:0.1.0`, { store: first.store, checkOwnership: fenced }))
+    assert.deepEqual(await first.store.packages.list(), [])
+  })
+})
+
+test('inspecting reads manifest and zarf.yaml alone, and says what is in the package', async (t) => {
+  await using registry = await startMemoryRegistry()
+  await fillRegistry(registry, { repository: 'nemo', tag: '1.2.0' }, [CASES[0] as Case, CASES[1] as Case])
+  const repository = await openRepository(t, registry.host, { repository: 'nemo' })
+  const reference = parseReference(`${registry.host}/nemo:1.2.0`)
+  const found = await inspectPackage({ reference, architecture: 'arm64' }, { repository, signal })
+  assert.deepEqual(
+    [found.name, found.version, found.flavor, found.architecture, found.signed, found.architectures, found.tags],
+    ['nemo', '1.2.0', null, 'arm64', false, ['amd64', 'arm64'], ['1.2.0']],
+  )
+  assert.equal(found.reference, `oci://${registry.host}/nemo:1.2.0`)
+  assert.equal(found.digest, digestOf(publishedManifest('nemo', 'arm64')))
+  assert.equal(found.indexDigest, digestOf(publishedIndex('nemo')))
+  assert.deepEqual(
+    found.components.map(({ name, required, images }) => [name, required, images.length]),
+    [
+      ['vessel', true, 2],
+      ['instruments', false, 2],
+      ['library', false, 0],
+    ],
+  )
+  assert.equal(found.images.length, 3)
+  assert.deepEqual(found.definition, JSON.parse(publishedConfig('nemo', 'arm64').toString()))
+  assert.ok(found.layers.some(({ title }) => title === 'components/vessel.tar'))
+  assert.equal(registry.requests.filter(({ path }) => path.includes('/blobs/')).length, 1)
+})
+
+function moved(events: readonly EngineEvent[]): EngineEvent[] {
+  return events.filter((event) => event.type === 'complete')
+}
