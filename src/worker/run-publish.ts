@@ -39,7 +39,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
       epoch: context.epoch,
       signal,
     })
-    return publish(
+    return await publish(
       {
         package: opened,
         destination: parseDestination(job.destination),

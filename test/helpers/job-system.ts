@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { Job, JobEvent } from '../../src/jobs/definitions.ts'
+import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
+import { createJobEventReader, type JobEventReader } from '../../src/jobs/events.ts'
+import { createTagLocks } from '../../src/jobs/locks.ts'
+import { createJobQueue, type CreateOptions, type JobQueue, type NewJob } from '../../src/jobs/queue.ts'
+import { createJobRuns } from '../../src/jobs/runs.ts'
+import { createLogger, silentLogger } from '../../src/lib/logger.ts'
+import { openUploadFolder } from '../../src/lib/upload-folder.ts'
+import { createRegistryConnections } from '../../src/oci/connections.ts'
+import { fixedCredentials } from '../../src/oci/credentials/fixed.ts'
+import { createRegistryClient } from '../../src/oci/registry.ts'
+import { publishWork } from '../../src/worker/run-publish.ts'
+import { type JobWorker, startWorker } from '../../src/worker/worker.ts'
+import { openPackage } from '../../src/zarf/package.ts'
+import { type Cleanup, defer } from './cleanup.ts'
+import { startRedis, type TestRedis } from './redis.ts'
+import { tempDir } from './temp-dir.ts'
+import { waitFor } from './wait-for.ts'
+
+/** Queue and workers in this process over a real Redis, as main.ts puts them together. */
+export interface JobSystem {
+  readonly redis: TestRedis
+  readonly queue: JobQueue
+  readonly events: JobEventReader
+  worker(name: string, options?: { jobs?: number }): Promise<JobWorker>
+  publish(path: string, destination: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
+  /** Waits until the job has ended. */
+  ended(id: string): Promise<Job>
+  /** Every event the job's stream holds. */
+  log(id: string): Promise<JobEvent[]>
+}
+
+export async function startJobSystem(t: Cleanup, options: { roots: readonly string[] }): Promise<JobSystem> {
+  const redis = await startRedis(t)
+  const target = { redis: { socketPath: redis.socketPath }, secretKey: randomBytes(32) }
+  const queue = createJobQueue(target)
+  const events = createJobEventReader(target)
+  await waitFor('the queue to be connected', () => queue.ping(1000))
+  const uploads = await openUploadFolder({ folder: join(await tempDir(t), 'uploads') })
+  defer(t, async () => {
+    await events.close()
+    await queue.close()
+  })
+
+  const worker = async (name: string, { jobs = 4 } = {}): Promise<JobWorker> => {
+    const runs = createJobRuns(target)
+    const locks = createTagLocks(target)
+    const checkpoints = createUploadCheckpoints(target)
+    const connections = createRegistryConnections({ version: 'test' })
+    const publish = publishWork({
+      sources: { roots: options.roots, uploads },
+      locks,
+      openPackage,
+      registries: ({ credentials, plainHttp, jobId, epoch, signal }) => {
+        const client = createRegistryClient({
+          connections,
+          credentials: credentials
+            ? fixedCredentials(credentials.registry, credentials)
+            : { credential: async () => undefined },
+          plainHttp: () => plainHttp,
+          sessions: checkpoints.forRun(jobId, epoch),
+          signal,
+        })
+        return (registry, repository) => client.repository(registry, repository)
+      },
+    })
+    const started = await startWorker({
+      ...target,
+      runs,
+      name,
+      work: { publish },
+      jobs,
+      logger: process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', name: name }) : silentLogger,
+    })
+    defer(t, async () => {
+      await started.stop(10_000)
+      await connections[Symbol.asyncDispose]()
+      await Promise.all([runs.close(), locks.close(), checkpoints.close()])
+    })
+    return started
+  }
+
+  return {
+    redis,
+    queue,
+    events,
+    worker,
+    async publish(path, destination, { credentials, idempotency, ...job } = {}) {
+      const host = destination.replace(/^oci:\/\//, '').split('/')[0] ?? ''
+      const created = await queue.create(
+        {
+          kind: 'publish',
+          source: `file:${path}`,
+          destination,
+          options: {},
+          labels: {},
+          queueHost: host,
+          registries: [host],
+          principal: 'anonymous',
+          requestId: 'test',
+          ...job,
+        },
+        { ...(credentials ? { credentials } : {}), ...(idempotency ? { idempotency } : {}) },
+      )
+      return created.job
+    },
+    ended: (id) =>
+      waitFor(
+        `job ${id} to end`,
+        async () => {
+          const job = await queue.get(id)
+          return job?.done ? job : undefined
+        },
+        { timeoutMs: 60_000 },
+      ),
+    async log(id) {
+      const logged = await events.replay(id, '0-0', 10_000)
+      return logged.map(({ event }) => event)
+    },
+  }
+}

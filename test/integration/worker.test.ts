@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { dirname } from 'node:path'
+import { test } from 'node:test'
+import { digestOf } from '../../src/content/digest.ts'
+import { startDockerRegistry } from '../helpers/docker-registry.ts'
+import { FIXTURES, publishedManifest } from '../helpers/fixtures.ts'
+import { startJobSystem } from '../helpers/job-system.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { buildPackage } from '../helpers/package-builder.ts'
+import { assertStreamInvariants } from '../helpers/progress-invariants.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const roots = [dirname(FIXTURES.nemoAmd64)]
+
+test('a worker publishes a queued package and its stream keeps every promise', async (t) => {
+  const registry = await startDockerRegistry(t)
+  const system = await startJobSystem(t, { roots })
+  const job = await system.publish(FIXTURES.fleet, registry.host)
+  assert.equal(job.state, 'queued')
+  await system.worker('one')
+  const ended = await system.ended(job.id)
+  assert.equal(ended.error, null)
+  assert.equal(ended.state, 'succeeded')
+  assert.equal(ended.result?.digest, digestOf(publishedManifest('fleet')))
+  assert.equal(ended.result.reference, `oci://${registry.host}/fleet:0.0.1`)
+  assert.equal(ended.result.layers, 484)
+  const events = await system.log(job.id)
+  assertStreamInvariants(events)
+  const again = await system.publish(FIXTURES.fleet, registry.host)
+  const skipped = await system.ended(again.id)
+  assert.equal(skipped.progress.bytesSent, 0)
+  assert.equal(skipped.progress.bytesSkipped, skipped.progress.bytesTotal)
+  assertStreamInvariants(await system.log(again.id))
+})
+
+test('both architectures published at once by two workers stand under one tag', async (t) => {
+  const registry = await startDockerRegistry(t)
+  const system = await startJobSystem(t, { roots })
+  await Promise.all([system.worker('one', { jobs: 1 }), system.worker('two', { jobs: 1 })])
+  const jobs = await Promise.all([
+    system.publish(FIXTURES.nemoAmd64, registry.host),
+    system.publish(FIXTURES.nemoArm64, registry.host),
+  ])
+  const ended = await Promise.all(jobs.map((job) => system.ended(job.id)))
+  assert.deepEqual(
+    ended.map((job) => job.state),
+    ['succeeded', 'succeeded'],
+  )
+  const headers = { accept: 'application/vnd.oci.image.index.v1+json' }
+  const response = await fetch(`${registry.url}/v2/nemo/manifests/1.2.0`, { headers })
+  const index = (await response.json()) as { manifests: Array<{ platform: { architecture: string } }> }
+  assert.deepEqual(index.manifests.map((entry) => entry.platform.architecture).toSorted(), ['amd64', 'arm64'])
+})
+
+test('a failing job says what failed and where, and leaves no tag', async (t) => {
+  const registry = await startDockerRegistry(t, { htpasswd: { user: 'myuser', password: 'mypass' } })
+  const system = await startJobSystem(t, { roots })
+  await system.worker('one')
+  const job = await system.publish(FIXTURES.logbook, registry.host, {
+    credentials: { registry: registry.host, username: 'myuser', password: 'wrong' },
+  })
+  const ended = await system.ended(job.id)
+  assert.equal(ended.state, 'failed')
+  assert.equal(ended.error?.code, 'REGISTRY_UNAUTHORIZED')
+  assert.equal(ended.error.upstream?.registry, registry.host)
+  assert.equal(ended.error.upstream.status, 401)
+  assert.ok(ended.error.hint)
+  assertStreamInvariants(await system.log(job.id))
+  const right = await system.publish(FIXTURES.logbook, registry.host, {
+    credentials: { registry: registry.host, username: 'myuser', password: 'mypass' },
+  })
+  const done = await system.ended(right.id)
+  assert.equal(done.state, 'succeeded', JSON.stringify(done.error))
+})
+
+test('a cancel in the middle of a layer ends the job and leaves no tag', async (t) => {
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 1, layerBytes: 64 * 1024 * 1024, format: 'tar' })
+  await using registry = await startMemoryRegistry()
+  registry.fail({ method: 'PATCH' }, { kind: 'hold', until: new Promise(() => {}) })
+  const system = await startJobSystem(t, { roots: [folder] })
+  await system.worker('one')
+  const job = await system.publish(built.path, registry.host)
+  await waitFor('bytes to move', async () => ((await system.queue.get(job.id))?.progress.bytesSent ?? 0) > 0)
+  const canceling = await system.queue.cancel(job.id, { reason: 'changed my mind' })
+  assert.equal(canceling.state, 'canceling')
+  const ended = await system.ended(job.id)
+  assert.equal(ended.state, 'canceled')
+  assert.equal(ended.reason, 'changed my mind')
+  assertStreamInvariants(await system.log(job.id))
+  assert.equal(
+    registry.requests.some((request) => request.method === 'PUT' && request.path.includes('/manifests/')),
+    false,
+  )
+})
+
+test('a worker that stops hands its job back, and another one finishes it', async (t) => {
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 3, layerBytes: 16 * 1024 * 1024, format: 'tar.zst' })
+  await using registry = await startMemoryRegistry()
+  registry.fail({ method: 'PATCH' }, { kind: 'hold', until: new Promise(() => {}) })
+  const system = await startJobSystem(t, { roots: [folder] })
+  const first = await system.worker('one')
+  const job = await system.publish(built.path, registry.host)
+  await waitFor(
+    'a layer to be under way',
+    async () => ((await system.queue.get(job.id))?.progress.bytesSent ?? 0) > 1e6,
+  )
+  assert.deepEqual(await first.stop(10_000), { drained: true })
+  assert.equal((await system.queue.get(job.id))?.state, 'queued')
+  await system.worker('two')
+  const ended = await system.ended(job.id)
+  assert.equal(ended.state, 'succeeded')
+  assert.equal(ended.attempt, 2)
+  assertStreamInvariants(await system.log(job.id))
+})
