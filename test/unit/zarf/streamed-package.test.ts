@@ -121,6 +121,23 @@ test('a signed package may name further files that checksums.txt does not list',
   }
 })
 
+for (const [size, last] of [
+  [10, 'components/layer-0001.tar'],
+  [17 * MIB, 'checksums.txt'],
+] as const) {
+  test(`an unlisted file of ${size} bytes ends the pass itself, the last entry before is ${last}`, async (t) => {
+    const { opened } = await streamed(t, { unlisted: { 'components/extra.tar': { bytes: size, compressible: 1 } } })
+    const met: string[] = []
+    await assert.rejects(
+      async () => {
+        for await (const { path } of opened.pass({ signal })) met.push(path)
+      },
+      { code: 'PACKAGE_INVALID', message: /holds components\/extra\.tar, which/ },
+    )
+    assert.equal(met.at(-1), last)
+  })
+}
+
 test('what a pass learnt is known to the next opening of the same file, and forgotten when it changes', async (t) => {
   const { opened, built } = await streamed(t, {})
   assert.equal(opened.known, undefined)

@@ -93,6 +93,16 @@ test('a frame that needs a dictionary is refused', async () => {
   await assert.rejects(whole([header]), { code: 'PACKAGE_INVALID', message: /dictionary/ })
 })
 
+test('each piece is decoded before the next is asked for: its buffer may be read over then', async () => {
+  const content = randomBytes(100_000)
+  const file = zstdCompressSync(content)
+  async function* input() {
+    const buffer = Buffer.alloc(1000)
+    for (let at = 0; at < file.length; at += buffer.length) yield buffer.subarray(0, file.copy(buffer, 0, at))
+  }
+  assert.ok(Buffer.concat(await Array.fromAsync(decompress(input()))).equals(content))
+})
+
 test('a consumer that stops early stops the reading of the file', async () => {
   let finished = false
   async function* input() {
