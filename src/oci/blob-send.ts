@@ -28,8 +28,10 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
     throw await failed(push, toAppError(error))
   }
   await response.discard()
-  if (response.status >= 400)
+  if (response.status === 416) return askAgain(push, session.offset)
+  if (response.status >= 400) {
     return storedOrLost(push, `it answered ${response.status} to the bytes from ${session.offset} on`)
+  }
   if (whole) return finishWhole(push, response.status)
   const location = newestLocation(response, session.location)
   await advance(push, { type: 'accepted', location, offset: descriptor.size })
@@ -65,6 +67,15 @@ function streamRequest(push: BlobPush, session: OpenSession): RegistryRequest {
     op: 'push blob',
     ...push.call,
   }
+}
+
+/**
+ * The registry stands elsewhere than it said: bytes of the request that broke off were still on their way into it. The
+ * next try asks again; how far they went is not known.
+ */
+async function askAgain(push: BlobPush, offset: number): Promise<void> {
+  await advance(push, { type: 'cut', sent: push.descriptor.size })
+  throw uploadLost(push.context, push.descriptor.digest, `it no longer stands at byte ${offset}`)
 }
 
 async function finishWhole(push: BlobPush, status: number): Promise<void> {

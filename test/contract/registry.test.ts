@@ -150,12 +150,11 @@ function registrySuite({ start, keepsCutUploads }: Subject): void {
     await second.push(blob.descriptor, blob.open, { signal, onEvent: after.onEvent })
     assert.deepEqual(await readAll(await second.open(blob.descriptor, { signal })), blob.bytes)
     assert.equal(sessions.saved.size, 0)
-    const [offset = -1, ...more] = after.starts()
-    assert.deepEqual(more, [])
+    // The registry may still have been taking in what the first process sent when the second one asked.
+    const offset = after.starts().at(-1) ?? -1
     if (keepsCutUploads) assert.ok(offset > 4 * MIB && offset < 24 * MIB, `went on from ${offset}`)
     else assert.equal(offset, 0, 'a cut session of 2.8 cannot be used any more')
-    const wire = after.events.reduce((sum, event) => sum + (event.type === 'bytes' ? event.wire : 0), 0)
-    assert.equal(wire, 24 * MIB - offset)
+    assert.equal(blob.opened.at(-1), offset, 'the source is read from there, too')
   })
 }
 

@@ -29,16 +29,18 @@ const sent = (registry: MemoryRegistry, method: string) =>
 test('upload.cut-mid-patch.dist3.resumes-at-byte: only what the registry lacks is sent again', async (t) => {
   const registry = await start(t, { sessions: 'dist3' })
   const blob = testBlob(someBytes(24 * MIB))
-  registry.fail({ method: 'PATCH' }, { kind: 'cut-request', afterBytes: 15 * MIB })
+  // Not on the border of a chunk.
+  const cut = 15 * MIB + 1000
+  registry.fail({ method: 'PATCH' }, { kind: 'cut-request', afterBytes: cut })
   const told = await pushed(t, registry, blob)
-  assert.deepEqual(told.starts(), [0, 15 * MIB])
+  assert.deepEqual(told.starts(), [0, cut])
   const [first, second] = sent(registry, 'PATCH')
   assert.equal(first?.headers['transfer-encoding'], 'chunked')
-  assert.equal(second?.headers['content-range'], `${15 * MIB}-${24 * MIB - 1}`)
-  assert.equal(second?.headers['content-length'], String(9 * MIB))
+  assert.equal(second?.headers['content-range'], `${cut}-${24 * MIB - 1}`)
+  assert.equal(second?.headers['content-length'], String(24 * MIB - cut))
   assert.equal(sent(registry, 'POST').length, 1)
   const reopenedAt = blob.opened[1] ?? -1
-  assert.ok(reopenedAt > 6 * MIB && reopenedAt <= 15 * MIB, `the source was read again from ${reopenedAt}`)
+  assert.ok(reopenedAt > 6 * MIB && reopenedAt <= cut, `the source was read again from ${reopenedAt}`)
   assert.equal(registry.openSessions, 0)
 })
 
@@ -120,6 +122,37 @@ test('a try that moved bytes gives the whole budget back', async (t) => {
   )
 })
 
+test('upload.cut-before-first-byte: "0-0" may mean none or one, so a new session is opened', async (t) => {
+  const registry = await start(t, { sessions: 'dist3' })
+  registry.fail({ method: 'PATCH' }, { kind: 'cut-request', afterBytes: 0 })
+  const told = await pushed(t, registry, testBlob(someBytes(9 * MIB)))
+  assert.deepEqual(told.starts(), [0, 0])
+  assert.equal(sent(registry, 'PATCH').length, 2)
+  await waitFor('the first session to be given up', () => registry.openSessions === 0)
+})
+
+test('upload.416: a registry that still took in what was cut is asked again where it stands', async (t) => {
+  const registry = await start(t, { sessions: 'dist3' })
+  registry.fail({ method: 'PATCH' }, { kind: 'cut-request', afterBytes: 4 * MIB })
+  registry.fail(
+    { method: 'PATCH', nth: 2 },
+    { kind: 'answer', status: 416, body: '{"errors":[{"code":"RANGE_INVALID"}]}' },
+  )
+  const told = await pushed(t, registry, testBlob(someBytes(9 * MIB)))
+  assert.deepEqual(told.starts(), [0, 4 * MIB, 4 * MIB])
+  assert.equal(sent(registry, 'POST').length, 1)
+})
+
+test('what the transport has tried as often as it may is not multiplied', async (t) => {
+  const registry = await start(t)
+  const repository = await openRepository(t, registry.host)
+  await repository.stat(testBlob(someBytes(1)).descriptor.digest, { signal })
+  registry.fail({ method: 'POST', times: 99 }, { kind: 'answer', status: 503, headers: { 'retry-after': '0' } })
+  const blob = testBlob(someBytes(9 * MIB))
+  await assert.rejects(repository.push(blob.descriptor, blob.open, { signal }), { code: 'REGISTRY_SERVER_FAILED' })
+  assert.equal(sent(registry, 'POST').length, 8)
+})
+
 test('tries without progress end, and leave no session open', async (t) => {
   const registry = await start(t, { sessions: 'dist3' })
   registry.fail({ method: 'PATCH', times: 99 }, { kind: 'answer', status: 500, body: 'out of order' })
@@ -144,6 +177,8 @@ test('a digest that the registry finds wrong once is sent again from the start, 
   const blob = testBlob(someBytes(9 * MIB))
   await assert.rejects(repository.push(blob.descriptor, blob.open, { signal }), { code: 'REGISTRY_REJECTED' })
   assert.equal(sent(twice, 'PUT').length, 2)
+  await repository.releasePush()
+  assert.equal(twice.openSessions, 0)
 })
 
 for (const size of [1000, 3 * MIB, 9 * MIB]) {
@@ -171,6 +206,7 @@ for (const size of [1000, 3 * MIB, 9 * MIB]) {
     for (const bytes of [someBytes(size - 4), someBytes(size + 4)]) {
       await assert.rejects(repository.push(descriptor, testBlob(bytes).open, { signal }), { code: 'SIZE_MISMATCH' })
     }
+    assert.equal(sent(registry, 'PATCH').length, size > 8 * MIB ? 2 : 0)
     await repository.releasePush()
     assert.equal(registry.openSessions, 0)
   })
