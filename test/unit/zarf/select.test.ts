@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { descriptorTitle } from '../../../src/content/descriptor.ts'
+import { digestOf } from '../../../src/content/digest.ts'
+import type { PackageDefinition } from '../../../src/zarf/package.ts'
+import { parseImageReference } from '../../../src/zarf/image-reference.ts'
+import { selectComponents, selectLayers } from '../../../src/zarf/select.ts'
+import { FIXTURES } from '../../helpers/fixtures.ts'
+import { readPackage } from '../../helpers/pulling.ts'
+import type { AppError } from '../../../src/lib/errors.ts'
+
+const DEFINITION: PackageDefinition = {
+  components: [
+    { name: 'core', required: true },
+    { name: 'extra-a' },
+    { name: 'extra-b', default: true },
+    { name: 'small', group: 'size', default: true },
+    { name: 'large', group: 'size' },
+  ],
+}
+
+/** The same table as zarf's own for its deploy filter, in our words. */
+const CHOICES: ReadonlyArray<[string[], string[]]> = [
+  [[], ['core', 'extra-b', 'small']],
+  [['extra-a'], ['core', 'extra-a', 'extra-b', 'small']],
+  [['extra-*'], ['core', 'extra-a', 'extra-b', 'small']],
+  [['-extra-b'], ['core', 'small']],
+  [
+    ['extra-?', '-extra-b', 'large'],
+    ['core', 'extra-a', 'large'],
+  ],
+  [['core'], ['core', 'extra-b', 'small']],
+]
+
+for (const [requested, expected] of CHOICES) {
+  test(`components [${requested.join(', ')}] mean ${expected.join(', ')}`, () => {
+    assert.deepEqual(
+      selectComponents(DEFINITION, requested).map(({ name }) => name),
+      expected,
+    )
+  })
+}
+
+const REFUSED: ReadonlyArray<[string[], RegExp]> = [
+  [['nope'], /no component matches "nope"/],
+  [['-nope'], /no component matches "-nope"/],
+  [['-core'], /takes away a required component/],
+  [['small', 'large'], /the group size allows one component, not small, large/],
+  [['-small'], /the group size needs a choice of small, large/],
+]
+
+for (const [requested, says] of REFUSED) {
+  test(`components [${requested.join(', ')}] are refused`, () => {
+    assert.throws(
+      () => selectComponents(DEFINITION, requested),
+      (error: AppError) => error.code === 'COMPONENTS_INVALID' && says.test(error.message) && error.hint !== undefined,
+    )
+  })
+}
+
+test('names of images are spelled out as zarf does', () => {
+  const digest = `sha256:${'a'.repeat(64)}`
+  const table: ReadonlyArray<[string, string, string | undefined]> = [
+    ['nginx', 'docker.io/library/nginx:latest', 'library/nginx:latest'],
+    ['nginx:1.25', 'docker.io/library/nginx:1.25', 'library/nginx:1.25'],
+    ['grafana/loki:2', 'docker.io/grafana/loki:2', 'grafana/loki:2'],
+    ['index.docker.io/library/nginx:1', 'docker.io/library/nginx:1', 'library/nginx:1'],
+    ['ghcr.io/a/b:1', 'ghcr.io/a/b:1', undefined],
+    ['localhost/a:1', 'localhost/a:1', undefined],
+    ['localhost:5601/apps/anchor:1.0', 'localhost:5601/apps/anchor:1.0', undefined],
+    [`nginx:1@${digest}`, `docker.io/library/nginx:1@${digest}`, `library/nginx@${digest}`],
+    ['oci://ghcr.io/a/b', 'ghcr.io/a/b:latest', undefined],
+  ]
+  for (const [text, full, withoutDockerHub] of table) {
+    assert.deepEqual(parseImageReference(text), { full, withoutDockerHub }, text)
+  }
+})
+
+test('the layers of some components are theirs, their images through all manifests, and the metadata', async () => {
+  const { files, contents } = await readPackage(FIXTURES.nemoAmd64)
+  const byDigest = new Map([...files.values()].map((bytes) => [digestOf(bytes), bytes]))
+  const byTitle = new Map(contents.layers.map((layer) => [descriptorTitle(layer) ?? '', layer]))
+  const read = async ({ digest }: { digest: string }) => byDigest.get(digest as ReturnType<typeof digestOf>) as Buffer
+  const titles = async (requested: string[]) => {
+    const chosen = selectComponents(contents.definition, requested)
+    const layers = await selectLayers(contents.definition, chosen, { byTitle, read })
+    return new Set(layers.map((layer) => descriptorTitle(layer) ?? ''))
+  }
+  const all = await titles(['*'])
+  assert.deepEqual([...all].toSorted(), [...files.keys()].toSorted())
+  const some = await titles(['library'])
+  for (const title of [
+    'zarf.yaml',
+    'checksums.txt',
+    'components/library.tar',
+    'components/vessel.tar',
+    'images/index.json',
+  ]) {
+    assert.ok(some.has(title), title)
+  }
+  assert.ok(!some.has('components/instruments.tar'))
+  const blobs = (from: Set<string>) => [...from].filter((title) => title.startsWith('images/blobs/')).length
+  assert.ok(blobs(some) > 0 && blobs(some) < blobs(all))
+})
+
+test('an image that the index does not have is named', async () => {
+  const { contents, files } = await readPackage(FIXTURES.nemoAmd64)
+  const byTitle = new Map(contents.layers.map((layer) => [descriptorTitle(layer) ?? '', layer]))
+  const read = async () => files.get('images/index.json') as Buffer
+  const components = [{ name: 'vessel', images: ['ghcr.io/not/there:1'] }]
+  await assert.rejects(selectLayers(contents.definition, components, { byTitle, read }), /ghcr\.io\/not\/there:1/)
+})
