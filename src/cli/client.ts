@@ -52,6 +52,8 @@ export interface Download {
 }
 
 const RECONNECT_MS = 1000
+/** For a minute: a restart of the daemon takes seconds. */
+const RECONNECT_ATTEMPTS = 60
 /** Longer than the daemon's heartbeat of 15 s: silence past it means that the connection is dead. */
 const SILENCE_MS = 45_000
 
@@ -131,19 +133,37 @@ async function sendFile(
 async function* followEvents(connection: Connection, jobId: string): AsyncIterable<StreamedEvent> {
   let lastEventId: string | undefined
   for (;;) {
-    const resume: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
-    const response = await send(connection, `/v1/jobs/${encodeURIComponent(jobId)}/events`, {
-      method: 'GET',
-      headers: { accept: 'application/x-ndjson', ...resume },
-      bodyTimeout: SILENCE_MS,
-    })
-    if (response.statusCode === 204) return
-    for await (const event of eventLines(response.body)) {
+    const body = await openEvents(connection, jobId, lastEventId)
+    if (!body) return
+    for await (const event of eventLines(body)) {
       lastEventId = event.id ?? lastEventId
       yield event
       if (event.type === 'end') return
     }
     await systemClock.sleep(RECONNECT_MS, connection.signal)
+  }
+}
+
+/** The stream after the last id, or undefined when all of it was read. A daemon that restarts is waited for. */
+async function openEvents(
+  connection: Connection,
+  jobId: string,
+  lastEventId: string | undefined,
+): Promise<Readable | undefined> {
+  const resume: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const response = await send(connection, `/v1/jobs/${encodeURIComponent(jobId)}/events`, {
+        method: 'GET',
+        headers: { accept: 'application/x-ndjson', ...resume },
+        bodyTimeout: SILENCE_MS,
+      })
+      return response.statusCode === 204 ? undefined : response.body
+    } catch (error) {
+      const again = lastEventId !== undefined && error instanceof ApiProblem && error.problem.retryable
+      if (!again || attempt === RECONNECT_ATTEMPTS) throw error
+      await systemClock.sleep(RECONNECT_MS, connection.signal)
+    }
   }
 }
 

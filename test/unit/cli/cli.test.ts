@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
+import { test } from 'node:test'
+import { parseInvocation, UsageError, usage } from '../../../src/cli/arguments.ts'
+import { isClientCommand, runCommand, type Terminal } from '../../../src/cli/cli.ts'
+import type { StreamedEvent } from '../../../src/cli/client.ts'
+import { formatBytes, formatSeconds, formatTable } from '../../../src/cli/format.ts'
+import { lineRenderer, problemText } from '../../../src/cli/renderers.ts'
+
+function terminal(url = 'http://127.0.0.1:9') {
+  const stdout = new PassThrough()
+  const stderr = new PassThrough()
+  const read = (stream: PassThrough) => String(stream.read() ?? '')
+  const made: Terminal = {
+    stdout,
+    stderr,
+    stdin: (async function* () {})(),
+    cwd: '/',
+    env: { url, token: undefined },
+    onInterrupt: () => () => undefined,
+  }
+  return { terminal: made, out: () => read(stdout), err: () => read(stderr) }
+}
+
+test('bytes and times read like a person writes them', () => {
+  assert.deepEqual([0, 1023, 1024, 1536, 5 * 1024 ** 3, 250 * 1024 ** 2].map(formatBytes), [
+    '0 B',
+    '1023 B',
+    '1.0 KiB',
+    '1.5 KiB',
+    '5.0 GiB',
+    '250 MiB',
+  ])
+  assert.deepEqual([0.2, 59, 60, 3725].map(formatSeconds), ['1 s', '59 s', '1 min 0 s', '1 h 2 min'])
+})
+
+test('a table has columns as wide as their widest cell', () => {
+  assert.equal(
+    formatTable([
+      ['a', 'bb'],
+      ['ccc', 'd'],
+    ]),
+    'a    bb\nccc  d\n',
+  )
+})
+
+test('wrong use is told in one line with exit code 2', async () => {
+  for (const [argv, pattern] of [
+    [['publish', 'only-one'], /got 1 of 2 arguments/],
+    [['publish', 'a', 'b', '--nonsense'], /nonsense/],
+    [['frobnicate'], /no command "frobnicate"/],
+    [['publish', '/nowhere.tar.zst', 'oci://r.io', '--concurrency', 'many'], /whole number/],
+    [['publish', '/nowhere.tar.zst', 'oci://r.io', '--username', 'me'], /--password-stdin/],
+    [['publish', '/nowhere.tar.zst', 'oci://r.io', '--label', 'plain'], /key=value/],
+  ] as const) {
+    const io = terminal()
+    assert.equal(await runCommand(argv, io.terminal), 2, argv.join(' '))
+    const told = io.err()
+    assert.match(told, pattern)
+    assert.equal(told.split('\n').length, 2)
+  }
+})
+
+test('every command explains itself', async () => {
+  for (const line of usage().matchAll(/^ {2}layerd (\w+)/gm)) {
+    const command = line[1] ?? ''
+    assert.ok(isClientCommand(command))
+    const io = terminal()
+    assert.equal(await runCommand([command, '--help'], io.terminal), 0)
+    assert.match(io.out(), new RegExp(`^layerd ${command}`))
+  }
+  assert.throws(() => parseInvocation(['toString']), UsageError)
+})
+
+test('a daemon that is not there is named, with what to do', async () => {
+  const io = terminal()
+  assert.equal(await runCommand(['jobs'], io.terminal), 1)
+  assert.match(io.err(), /no daemon answers at http:\/\/127\.0\.0\.1:9[^]*LAYERD_URL/)
+})
+
+test('a problem is one block: what, where, what to do', () => {
+  const text = problemText({
+    type: '/docs/errors#REGISTRY_DENIED',
+    title: 'The registry denied the access',
+    status: 502,
+    detail: 'push of a.tar was denied',
+    code: 'REGISTRY_DENIED',
+    retryable: false,
+    hint: 'Ask for write access.',
+    upstream: { registry: 'r.io', repository: 'team/nemo', status: 403, ociCode: 'DENIED' },
+  })
+  assert.equal(
+    text,
+    'The registry denied the access (REGISTRY_DENIED)\n  push of a.tar was denied\n  at r.io team/nemo HTTP 403 DENIED\n  Ask for write access.',
+  )
+})
+
+test('plain lines stay calm: the plan, then one line in five seconds', () => {
+  const io = terminal()
+  let now = 10_000
+  const renderer = lineRenderer(io.terminal, () => now)
+  const event = (type: 'plan' | 'progress', bytesDone: number): StreamedEvent => ({
+    type,
+    jobId: 'x',
+    seq: 1,
+    time: '',
+    attempt: 1,
+    transfers: [],
+    progress: {
+      phase: 'transferring',
+      bytesTotal: 2048,
+      bytesDone,
+      bytesSkipped: 0,
+      bytesMounted: 0,
+      bytesResumed: 0,
+      bytesSent: bytesDone,
+      wireBytes: bytesDone,
+      sourceBytesRead: 0,
+      sourceBytes: null,
+      layers: { total: 2, done: 1, skipped: 0, mounted: 0, failed: 0 },
+      bytesPerSecond: 512,
+      etaSeconds: 2,
+      retryAt: null,
+      updatedAt: '',
+    },
+  })
+  renderer.event(event('plan', 0))
+  for (let at = 0; at < 20; at += 1) {
+    renderer.event(event('progress', at * 10))
+    now += 250
+  }
+  renderer.event(event('progress', 1024))
+  assert.deepEqual(io.err().trimEnd().split('\n'), [
+    'plan: 2 blobs, 2.0 KiB',
+    'transferring 0 % 0 B, 1 of 2 blobs, 512 B/s, 2 s left',
+    'transferring 50 % 1.0 KiB, 1 of 2 blobs, 512 B/s, 2 s left',
+  ])
+})
