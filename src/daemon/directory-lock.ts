@@ -27,7 +27,7 @@ const HOLD = 'exec 9>>"$1"; flock -n 9 || exit $?; echo "$2" >"$1"; echo held; e
 export async function lockDataDirectory(path: string): Promise<DirectoryLock> {
   const file = join(path, 'daemon.lock')
   // Its own process group: a Ctrl-C must reach the daemon, not the lock.
-  const child = spawn('sh', ['-c', HOLD, 'sh', file, String(process.pid)], {
+  const child = spawn('/bin/sh', ['-c', HOLD, 'sh', file, String(process.pid)], {
     stdio: ['pipe', 'pipe', 'ignore'],
     detached: true,
   })

@@ -99,7 +99,7 @@ function run({ program, socketPath }: EmbeddedRedisOptions, folder: string): She
 
 /** A process group of its own: Ctrl-C is for the daemon, which then ends its Redis last. */
 function shell(script: string, args: readonly string[]): Shell {
-  const child = spawn('sh', ['-c', script, 'sh', ...args], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
+  const child = spawn('/bin/sh', ['-c', script, 'sh', ...args], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
   child.stdin.on('error', () => {}) // it has ended already
   return child
 }

@@ -1,19 +1,50 @@
-import type { Redis } from 'ioredis'
-import type { Keys } from '../jobs/keys.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../config/config.ts'
+import { createKeys } from '../jobs/keys.ts'
+import { connectRedis, type RedisTarget } from '../jobs/redis.ts'
 import { AppError } from '../lib/errors.ts'
+import { redactUrl } from '../lib/redact.ts'
 import type { DataDirectory } from './data-directory.ts'
+import { redisTarget } from './supervisor.ts'
 
 /** Of the layout of Redis keys and of the data directory. */
 const SCHEMA_VERSION = 1
+/** Services that start together come up in any order. */
+const PATIENCE_MS = 30_000
 
 /**
- * Makes sure that Redis and the data directory belong together, and that no newer layerd has changed the layout. The
- * first process writes both. Throws CONFIG_INVALID and says which two ids differ.
+ * Makes sure that Redis and the data directory belong together, and that no newer layerd has changed the layout; waits
+ * up to 30 s for Redis. The first process writes both. Throws CONFIG_INVALID and says which two ids differ, or
+ * QUEUE_UNAVAILABLE when Redis does not answer.
  */
-export async function checkSharedId(redis: Redis, keys: Keys, directory: DataDirectory): Promise<void> {
-  await redis.setnx(keys.nodeId, directory.id)
-  await redis.setnx(keys.schema, SCHEMA_VERSION)
-  const [id, schema] = await redis.mget(keys.nodeId, keys.schema)
+export async function joinRedis(config: Config, directory: DataDirectory): Promise<void> {
+  const target = redisTarget(config)
+  let last: Error | undefined
+  const redis = connectRedis(target, {
+    role: 'worker',
+    name: 'layerd-start',
+    onError: (error) => {
+      last = error
+    },
+  })
+  const keys = createKeys(config.redisPrefix)
+  const patience = new AbortController()
+  try {
+    const read = async () => {
+      await redis.setnx(keys.nodeId, directory.id)
+      await redis.setnx(keys.schema, SCHEMA_VERSION)
+      return redis.mget(keys.nodeId, keys.schema)
+    }
+    const found = await Promise.race([read(), delay(PATIENCE_MS, undefined, { signal: patience.signal })])
+    if (found === undefined) throw silent(target, last)
+    compare(found, directory)
+  } finally {
+    patience.abort()
+    redis.disconnect()
+  }
+}
+
+function compare([id, schema]: Array<string | null>, directory: DataDirectory): void {
   if (id !== directory.id) {
     throw new AppError(
       'CONFIG_INVALID',
@@ -23,13 +54,19 @@ export async function checkSharedId(redis: Redis, keys: Keys, directory: DataDir
       },
     )
   }
-  if (Number(schema) > SCHEMA_VERSION) {
-    throw new AppError(
-      'CONFIG_INVALID',
-      `Redis holds schema ${schema}, and this layerd knows up to ${SCHEMA_VERSION}`,
-      {
-        hint: 'A newer layerd has worked on it: start that version, or a later one.',
-      },
-    )
-  }
+  if (Number(schema) <= SCHEMA_VERSION) return
+  throw new AppError('CONFIG_INVALID', `Redis holds schema ${schema}, and this layerd knows up to ${SCHEMA_VERSION}`, {
+    hint: 'A newer layerd has worked on it: start that version, or a later one.',
+  })
+}
+
+function silent(target: RedisTarget, last: Error | undefined): AppError {
+  const where = 'url' in target ? redactUrl(target.url) : target.socketPath
+  return new AppError('QUEUE_UNAVAILABLE', `Redis at ${where} does not answer: ${last?.message ?? 'no connection'}`, {
+    hint:
+      'url' in target
+        ? 'Start it, or check LAYERD_REDIS_URL.'
+        : 'Start layerd, whose private Redis listens there, or set LAYERD_REDIS_URL.',
+    cause: last,
+  })
 }

@@ -1,0 +1,135 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../config/config.ts'
+import { createKeys } from '../jobs/keys.ts'
+import { connectRedis, type RedisTarget } from '../jobs/redis.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { DataDirectory } from './data-directory.ts'
+import { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } from './embedded-redis.ts'
+import { freeLostJobs } from './lost-worker.ts'
+import { findRedisServer } from './redis-program.ts'
+import { redisSocketPath } from './redis-socket.ts'
+import { startWorkerProcesses, type WorkerProcesses } from './worker-processes.ts'
+
+/** Something that this process keeps running and can end. */
+export interface Supervised {
+  stop(): Promise<void>
+}
+
+/** Where Redis is: LAYERD_REDIS_URL, or the private one of the data directory. */
+export function redisTarget(config: Config): RedisTarget {
+  return config.redisUrl === undefined ? { socketPath: redisSocketPath(config.dataDir) } : { url: config.redisUrl }
+}
+
+const RESTART_PAUSE_MS = 200
+const MAX_RESTART_PAUSE_MS = 5000
+
+/**
+ * The program of the private Redis; undefined with LAYERD_REDIS_URL. Asked before anything else, since a machine without
+ * one is the likeliest reason not to start. Throws CONFIG_INVALID with what to type.
+ */
+export async function redisProgram(config: Config, searchPath: string): Promise<string | undefined> {
+  return config.redisUrl === undefined ? findRedisServer(config.redisServer, searchPath) : undefined
+}
+
+/**
+ * Starts the private Redis of the data directory, and starts it again whenever it ends. Does nothing without `program`.
+ * Throws CONFIG_INVALID, in one line, when it does not serve.
+ */
+export async function superviseRedis(
+  config: Config,
+  { program, logger }: { program: string | undefined; logger: Logger },
+): Promise<Supervised> {
+  if (program === undefined) return { stop: async () => {} }
+  const { dataDir } = config
+  const settings = { dataDir, socketPath: redisSocketPath(dataDir), program, logger }
+  let redis = await startEmbeddedRedis(settings)
+  const stopping = new AbortController()
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      await redis.ended
+      if (stopping.signal.aborted) return
+      logger.error('the private Redis has ended; starting it again')
+      const next = await restart(settings, stopping.signal)
+      if (next === undefined) return
+      redis = next
+    }
+  }
+  const watching = watch()
+  return {
+    async stop() {
+      stopping.abort()
+      await redis.stop()
+      await watching
+    },
+  }
+}
+
+async function restart(settings: EmbeddedRedisOptions, stopping: AbortSignal): Promise<EmbeddedRedis | undefined> {
+  for (let pauseMs = RESTART_PAUSE_MS; !stopping.aborted; pauseMs = Math.min(2 * pauseMs, MAX_RESTART_PAUSE_MS)) {
+    try {
+      const redis = await startEmbeddedRedis(settings)
+      if (!stopping.aborted) return redis
+      await redis.stop()
+    } catch (error) {
+      settings.logger.error({ err: error }, 'the private Redis does not start')
+      await delay(pauseMs, undefined, { signal: stopping }).catch(() => {})
+    }
+  }
+  return undefined
+}
+
+export interface SuperviseWorkersOptions {
+  config: Config
+  directory: DataDirectory
+  /** Node and the program that `worker --name NAME` is added to. */
+  command: readonly [string, ...string[]]
+  /** Until a worker has to be gone once it was told to stop. */
+  graceMs: number
+  logger: Logger
+}
+
+/** What a command in flight of a dying process may still do after its jobs were looked for. */
+const SECOND_LOOK_MS = 1000
+
+/** Keeps LAYERD_WORKERS worker processes alive; the jobs of one that dies are free for others at once. */
+export function superviseWorkers(options: SuperviseWorkersOptions): Supervised {
+  const { config, logger } = options
+  const redis = connectRedis(redisTarget(config), {
+    role: 'worker',
+    name: 'layerd-supervisor',
+    onError: (error) => logger.warn({ err: error }, 'connection to Redis failed'),
+  })
+  const keys = createKeys(config.redisPrefix)
+  const free = async (isDead: (worker: string) => boolean): Promise<void> => {
+    try {
+      const jobs = await freeLostJobs(redis, keys, isDead)
+      if (jobs > 0) logger.info({ jobs }, 'freed the jobs of a lost worker')
+    } catch (error) {
+      // They are taken over anyway, when their locks run out.
+      logger.warn({ err: error }, 'the jobs of a lost worker could not be freed')
+    }
+  }
+  const looks = new Set<NodeJS.Timeout>()
+  const freeTwice = (isDead: (worker: string) => boolean): void => {
+    looks.add(setTimeout(() => void free(isDead), SECOND_LOOK_MS))
+    void free(isDead)
+  }
+  // The directory's lock is ours: whoever this directory's daemon had started before is dead, or dying.
+  const ours = `${options.directory.id.slice(0, 8)}-`
+  const namePrefix = `${ours}${Date.now().toString(36)}-`
+  freeTwice((worker) => worker.startsWith(ours) && !worker.startsWith(namePrefix))
+  const processes: WorkerProcesses = startWorkerProcesses({
+    count: config.workers,
+    command: options.command,
+    namePrefix,
+    onLost: (name) => freeTwice((worker) => worker === name),
+    logger,
+  })
+  return {
+    async stop() {
+      await processes.stop(options.graceMs)
+      for (const timer of looks) clearTimeout(timer)
+      redis.disconnect()
+    },
+  }
+}
