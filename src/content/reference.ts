@@ -78,6 +78,15 @@ export function formatReference(reference: Reference): string {
   return `oci://${reference.registry}/${reference.repository}${tag}${digest}`
 }
 
+/** What a manifest is asked for by. Throws REFERENCE_INVALID for a reference that names a repository alone. */
+export function manifestName(reference: Reference): string {
+  const name = reference.digest ?? reference.tag
+  if (name !== undefined) return name
+  throw invalid(formatReference(reference), 'it has neither a tag nor a digest', {
+    hint: 'Name the version, such as oci://registry.example/team/name:1.0.0.',
+  })
+}
+
 function splitRegistry(text: string): { registry: string; path: string } {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)
   if (scheme && scheme[1] !== 'oci') throw invalid(text, `the scheme "${scheme[1]}" is not oci`)

@@ -157,7 +157,10 @@ export const JobOptions = Type.Object(
       Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
     ),
     components: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), { description: 'pull: only these components and what is required.' }),
+      Type.Array(Type.String({ minLength: 1 }), {
+        description:
+          'pull: only these components and what is required; globs, -name takes away. Default: the whole package.',
+      }),
     ),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),
   },
@@ -171,7 +174,7 @@ export const JobResult = Type.Object({
   indexDigest: Type.Optional(Type.String({ description: 'publish and copy: the index under the tag.' })),
   architecture: Type.String(),
   name: Type.Optional(Type.String()),
-  version: Type.Optional(Type.String()),
+  version: Type.Optional(Nullable(Type.String())),
   flavor: Type.Optional(Nullable(Type.String())),
   archive: Type.Optional(Type.String({ description: 'pull into the store: where its archive is served.' })),
   path: Type.Optional(Type.String({ description: 'pull into a folder: the file written.' })),

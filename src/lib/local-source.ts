@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
-import { basename, isAbsolute, resolve, sep } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename } from 'node:path'
 import { AppError } from './errors.ts'
+import { openFileRoots, parseFileUrl } from './file-roots.ts'
 import type { UploadFolder } from './upload-folder.ts'
 
 /** A source on this machine as callers write it. */
@@ -33,15 +33,7 @@ export function parseLocalSource(text: string): SourceAddress {
   if (!text.startsWith('file:')) {
     throw unreadable(text, 'it begins with neither "file:" nor "upload:"')
   }
-  if (!text.startsWith('file:/')) throw unreadable(text, 'the path is not absolute')
-  if (/[?#]/.test(text)) throw unreadable(text, '"?" and "#" in a path are written %3F and %23')
-  try {
-    const path = fileURLToPath(text)
-    if (!path.includes('\0')) return { scheme: 'file', path: resolve(path) }
-  } catch (error) {
-    throw unreadable(text, (error as Error).message, error)
-  }
-  throw unreadable(text, 'the path holds a NUL')
+  return { scheme: 'file', path: parseFileUrl(text, (why, cause) => unreadable(text, why, cause)) }
 }
 
 /**
@@ -57,14 +49,12 @@ export async function locateSource(text: string, sources: LocalSources): Promise
 }
 
 async function locateFile(path: string, roots: readonly string[]): Promise<LocatedSource> {
-  const realRoots = await Promise.all(roots.map((root) => realpath(root).catch(() => resolve(root))))
-  // First by its spelling: whether something exists outside the roots is nobody's business.
-  if (![...roots.map((root) => resolve(root)), ...realRoots].some((root) => isInside(path, root)))
-    throw outside(path, roots)
+  const allowed = await openFileRoots(roots)
+  if (!allowed.mayHold(path)) throw outside(path, roots)
   const real = await realpath(path).catch((error: unknown) => {
     throw notThere(path, error)
   })
-  if (!realRoots.some((root) => isInside(real, root))) throw outside(path, roots)
+  if (!allowed.holds(real)) throw outside(path, roots)
   const facts = await stat(real).catch((error: unknown) => {
     throw notThere(path, error)
   })
@@ -73,10 +63,6 @@ async function locateFile(path: string, roots: readonly string[]): Promise<Locat
   }
   const isDirectory = facts.isDirectory()
   return { path: real, fileName: basename(path), size: isDirectory ? 0 : facts.size, isDirectory }
-}
-
-function isInside(path: string, root: string): boolean {
-  return isAbsolute(path) && (path === root || path.startsWith(root.endsWith(sep) ? root : root + sep))
 }
 
 function outside(path: string, roots: readonly string[]): AppError {

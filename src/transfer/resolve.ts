@@ -2,7 +2,7 @@ import { arch } from 'node:os'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import { type ImageIndex, type ImageManifest, parseManifest, type RawManifest } from '../content/manifest.ts'
-import { formatReference, type Reference } from '../content/reference.ts'
+import { formatReference, manifestName, type Reference } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Repository } from '../oci/registry.ts'
 
@@ -47,13 +47,7 @@ export async function resolvePackage(
 ): Promise<ResolvedPackage> {
   const { reference } = request
   const where = formatReference(reference)
-  const name = reference.digest ?? reference.tag
-  if (name === undefined) {
-    throw new AppError('REFERENCE_INVALID', `the reference "${where}" has neither a tag nor a digest`, {
-      hint: 'Name the version, such as oci://registry.example/team/name:1.0.0.',
-    })
-  }
-  const raw = await repository.getManifest(name, { signal })
+  const raw = await repository.getManifest(manifestName(reference), { signal })
   if (!raw) throw notFound(where, reference)
   const parsed = parseManifest(raw, where)
   if (parsed.kind === 'manifest') {

@@ -1,27 +1,16 @@
 import type { TagLocks } from '../jobs/locks.ts'
-import type { JobCredentials } from '../jobs/queue.ts'
 import { parseDestination } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
 import { type LocalSources, locateSource } from '../lib/local-source.ts'
-import { publish, type PublishDependencies, type PublishRequest } from '../transfer/publish.ts'
+import { publish, type PublishRequest } from '../transfer/publish.ts'
+import { DEFAULT_CONCURRENCY, type Registries } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'
-
-const DEFAULT_CONCURRENCY = 6
-
-/** How a run reaches its registries: its own credentials before Docker's, its own upload checkpoints. */
-export interface RegistryAccess {
-  credentials: JobCredentials | undefined
-  plainHttp: boolean
-  jobId: string
-  epoch: number
-  signal: AbortSignal
-}
 
 export interface PublishWorkOptions {
   sources: LocalSources
   locks: TagLocks
   openPackage(path: string, options: { signal: AbortSignal; sourceName: string }): Promise<PublishRequest['package']>
-  registries(access: RegistryAccess): PublishDependencies['repository']
+  registries: Registries
 }
 
 /** `publish`: a package on this machine to a registry. */

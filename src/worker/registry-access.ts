@@ -1,0 +1,17 @@
+import type { JobCredentials } from '../jobs/queue.ts'
+import type { PublishDependencies } from '../transfer/publish.ts'
+
+/** How a run reaches its registries: its own credentials before Docker's, its own upload checkpoints. */
+export interface RegistryAccess {
+  credentials: JobCredentials | undefined
+  plainHttp: boolean
+  jobId: string
+  epoch: number
+  signal: AbortSignal
+}
+
+/** Opens repositories as one run may. */
+export type Registries = (access: RegistryAccess) => PublishDependencies['repository']
+
+/** Blobs at once, where the job says nothing. */
+export const DEFAULT_CONCURRENCY = 6
