@@ -21,6 +21,7 @@ import {
 } from '../helpers/fixtures.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { openRepository } from '../helpers/oci-client.ts'
+import { buildPackage } from '../helpers/package-builder.ts'
 import { runProcess } from '../helpers/processes.ts'
 import { publishTo } from '../helpers/publishing.ts'
 import { fillRegistry, pullFrom, readPackage } from '../helpers/pulling.ts'
@@ -226,6 +227,36 @@ describe('a pull', () => {
     assert.deepEqual(await readdir(folder), ['zarf-package-logbook-amd64-0.1.0.tar.zst'])
     assert.deepEqual([(await store.space()).usedBytes, await store.packages.list()], [0, []])
     assert.equal(outcome.path, join(folder, 'zarf-package-logbook-amd64-0.1.0.tar.zst'))
+  })
+
+  test('of an uncompressed package gives a plain tar', async (t) => {
+    await using registry = await startMemoryRegistry()
+    const folder = await tempDir(t, 'built')
+    const built = await buildPackage(folder, { format: 'tar', layers: 3, layerBytes: 300_000 })
+    await publishTo(t, built.path, parseDestination(`${registry.host}/team`))
+    const { outcome } = await pullFrom(t, `${registry.host}/team/sample:1.0.0`, {
+      destination: { kind: 'folder', folder: join(folder, 'pulled') },
+    })
+    assert.equal(outcome.path, join(folder, 'pulled', 'zarf-package-sample-amd64-1.0.0.tar'))
+    const { contents } = await readPackage(outcome.path)
+    assert.equal(contents.manifest.digest, outcome.digest)
+  })
+
+  test('is served to its last byte although it is deleted meanwhile, and is gone after that', async (t) => {
+    await using registry = await startMemoryRegistry()
+    const built = await buildPackage(await tempDir(t, 'built'), { layers: 3, layerBytes: 3_000_000 })
+    await publishTo(t, built.path, parseDestination(`${registry.host}/team`))
+    const { outcome, store } = await pullFrom(t, `${registry.host}/team/sample:1.0.0`)
+    const archive = await (await openStoredPackage(store, outcome.digest, signal)).archive()
+    let bytes = 0
+    for await (const chunk of archive.open({ signal })) {
+      if (bytes === 0) assert.equal(await store.packages.delete(outcome.digest), true)
+      bytes += chunk.length
+    }
+    assert.equal(bytes, archive.size)
+    await assert.rejects(openStoredPackage(store, outcome.digest, signal), { code: 'PACKAGE_NOT_STORED' })
+    await store.gc({ graceMs: 0 })
+    assert.equal((await store.space()).usedBytes, 0)
   })
 
   test('refuses a target that exists before bytes move, unless it may replace it', async (t) => {
