@@ -1,7 +1,6 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import type { ByteStream, OpenOptions } from '../content/endpoints.ts'
 import { skipBytes } from '../content/streams.ts'
-import { throwIfAborted } from '../lib/abort.ts'
 import { AppError, toAppError } from '../lib/errors.ts'
 import { retryDelayMs, withRetry } from '../lib/retry.ts'
 import { lengthOf, refuseWebPage } from './blobs.ts'
@@ -60,7 +59,6 @@ async function* read(fetch: Fetch, offset: number, first: Opened): ByteStream {
     } catch (thrown) {
       error = toAppError(opened.response.bodyError(thrown))
     }
-    throwIfAborted(options.signal)
     failures = position - before >= PROGRESS_STEP ? 1 : failures + 1
     const delay = retryDelayMs(error, failures, context.retry, Math.random())
     if (delay === undefined) throw error

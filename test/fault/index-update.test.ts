@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { digestOf } from '../../src/content/digest.ts'
 import { rawManifest } from '../../src/content/manifest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../src/content/media-types.ts'
 import { AppError } from '../../src/lib/errors.ts'
@@ -137,10 +138,10 @@ test('a tag that never rests ends the attempts with a passing error', async (t) 
   let writes = 0
   const guard = async () => {
     writes += 1
-    foreignWrite(registry, `other${writes}`, amd64.digest)
+    foreignWrite(registry, `other${writes}`, digestOf('gone'))
   }
   const { done, warnings } = update(repository, amd64, 'amd64', guard)
   await assert.rejects(done, { code: 'TAG_CONTENDED', retry: 'transient' })
   assert.equal(writes, 5)
-  assert.deepEqual(warnings, ['INDEX_CONTENDED'])
+  assert.deepEqual(warnings, ['INDEX_CONTENDED', 'INDEX_DANGLING'], 'each is told once')
 })

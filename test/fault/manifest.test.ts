@@ -40,7 +40,7 @@ describe('manifest.immutable', () => {
       "The image tag 'v1' already exists in the 'r' repository and cannot be overwritten because the repository is immutable.",
     ),
     gar: refused(400, 'MANIFEST_INVALID', 'cannot update tag v1. The repository has enabled tag immutability'),
-    harbor: refused(412, 'PRECONDITION', 'Failed to process request due to immutable configuration'),
+    harbor: refused(412, 'PRECONDITION', 'Failed to process request'),
     quay: refused(409, 'TAG_IMMUTABLE', 'tag is immutable'),
   }
   for (const [name, answer] of Object.entries(answers)) {
