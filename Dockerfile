@@ -2,8 +2,11 @@
 # `docker run layerd serve` and `docker run layerd worker` are one of them.
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
+# Behind a proxy with a certificate authority of its own: put its certificate here as extra-ca.crt. (The pattern
+# makes the file optional.)
+COPY package.json package-lock.json .npmrc extra-ca.cr[t] ./
+RUN if [ -f extra-ca.crt ]; then export NODE_EXTRA_CA_CERTS=/app/extra-ca.crt; fi \
+ && npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src src
 # The image brings its own Node; the locked one is for hosts without.

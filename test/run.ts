@@ -1,6 +1,6 @@
 import { globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +16,9 @@ const OTHER_TIERS = ['containers', 'bench']
 
 /** A test that takes longer has hung: the longest ones (an image build) set a bound of their own. */
 const TEST_TIMEOUT_MS = 120_000
+
+/** Bound of a file of the other tiers (helpers/file-bound.ts has the usual one): image builds and large transfers. */
+const LONG_FILE_MS = '1800000'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -44,6 +47,9 @@ function testsIn(folder: string): string[] {
 }
 
 async function runFiles(files: string[], report: TestReport): Promise<void> {
+  if (files.some((file) => OTHER_TIERS.some((tier) => file.startsWith(join(here, tier))))) {
+    process.env['LAYERD_TEST_FILE_MS'] ??= LONG_FILE_MS
+  }
   const events = run({
     files,
     concurrency: Math.max(2, availableParallelism()),

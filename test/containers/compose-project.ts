@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,18 @@ import { freePort } from '../helpers/ports.ts'
 import { runProcess } from '../helpers/processes.ts'
 import { findProgram } from '../helpers/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
+
+/** What .dockerignore lets through. */
+const CONTEXT = [
+  'Dockerfile',
+  'package.json',
+  'package-lock.json',
+  '.npmrc',
+  'tsconfig.json',
+  'openapi.yaml',
+  'LICENSE',
+  'src',
+]
 
 const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')
 
@@ -53,7 +65,7 @@ export async function composeProject(t: TestContext): Promise<ComposeProject> {
     ['"666:5000"', `"127.0.0.1:${registryPort}:5000"`],
     ['container_name: registry\n', `container_name: ${name}-registry\n`],
     ['image: layerd\n', `image: ${image}\n`],
-    ['context: .\n', `context: ${root}\n`],
+    ['context: .\n', 'context: ./context\n'],
   ] as const) {
     if (text.split(found).length !== 2) throw new Error(`docker-compose.yaml has not exactly one ${found.trim()}`)
     text = text.replace(found, own)
@@ -61,6 +73,7 @@ export async function composeProject(t: TestContext): Promise<ComposeProject> {
   const file = join(folder, 'docker-compose.yaml')
   await writeFile(file, text)
   await mkdir(join(folder, 'packages'))
+  await copyContext(t, join(folder, 'context'))
 
   const [program = '', ...prefix] = (await composeCommand(t)) ?? []
   const compose = async (...args: string[]) => {
@@ -74,4 +87,13 @@ export async function composeProject(t: TestContext): Promise<ComposeProject> {
     await runProcess(t, 'docker', ['rmi', '--force', image])
   })
   return { folder, api: `http://127.0.0.1:${apiPort}`, registry: `http://127.0.0.1:${registryPort}`, image, compose }
+}
+
+/** A build context of its own, so that this machine's certificate authority for npm, if it has one, can be added. */
+async function copyContext(t: TestContext, folder: string): Promise<void> {
+  await mkdir(folder)
+  for (const name of CONTEXT) await cp(join(root, name), join(folder, name), { recursive: true })
+  const configured = await runProcess(t, 'npm', ['config', 'get', 'cafile'])
+  const authority = process.env['NODE_EXTRA_CA_CERTS'] ?? configured.stdout.trim()
+  if (authority.startsWith('/')) await cp(authority, join(folder, 'extra-ca.crt'), { dereference: true })
 }

