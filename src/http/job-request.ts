@@ -1,13 +1,20 @@
-import { parseDestination, parseTag } from '../content/reference.ts'
+import { formatReference, parseDestination, parseTag } from '../content/reference.ts'
 import type { Job, JobKind, JobOptions } from '../jobs/definitions.ts'
 import type { NewJob } from '../jobs/queue.ts'
-import { AppError, withContext } from '../lib/errors.ts'
+import { AppError } from '../lib/errors.ts'
+import { locateFolder } from '../lib/local-folder.ts'
 import { type LocalSources, locateSource } from '../lib/local-source.ts'
+import { at, parsePackageReference } from './package-reference.ts'
 import type { JobBody } from './schemas/job.ts'
 
 type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries'>
 
-const PUBLISH_OPTIONS = ['tag', 'name', 'scan', 'concurrency', 'plainHttp'] as const satisfies Array<keyof JobOptions>
+/** The kinds that this API can check and so accept, with the options of each. */
+const OPTIONS = {
+  publish: ['tag', 'name', 'scan', 'concurrency', 'plainHttp'],
+  pull: ['architecture', 'components', 'overwrite', 'concurrency', 'plainHttp'],
+} as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
+
 /** The file name alone decides the format. zarf-packages.md 1.1. */
 const ARCHIVE = /\.tar(\.zst)?$/
 
@@ -26,23 +33,26 @@ export async function checkJobRequest(
   options: JobRequestOptions,
 ): Promise<Omit<NewJob, 'principal' | 'requestId'>> {
   const { kind } = body
-  if (kind !== 'publish' || !options.kinds.has(kind)) {
+  if ((kind !== 'publish' && kind !== 'pull') || !options.kinds.has(kind)) {
     throw new AppError('JOB_KIND_UNSUPPORTED', `jobs of the kind "${kind}" are not run here`, {
       hint: `Kinds that are: ${[...options.kinds].join(', ')}.`,
       details: { pointer: '/kind' },
     })
   }
-  const checked = await checkPublish(body, options.sources)
+  refuseOtherOptions(body, OPTIONS[kind])
+  const check = kind === 'publish' ? checkPublish : checkPull
+  const checked = await check(body, options.sources)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
 }
 
-/** The registry whose credentials a job may be given. */
-export function registryOf(job: Pick<Job, 'destination'>): string {
-  return parseDestination(job.destination ?? '').registry
+/** The registry whose credentials a job may be given: a pull's source, else the destination. */
+export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string {
+  return kind === 'pull'
+    ? parsePackageReference(source, '/source').registry
+    : parseDestination(destination ?? '').registry
 }
 
 async function checkPublish(body: JobBody, sources: LocalSources): Promise<Checked> {
-  refuseOtherOptions(body, PUBLISH_OPTIONS)
   if (body.destination === undefined) {
     throw new AppError('BODY_INVALID', 'the field "destination" is missing: a publish goes to a registry', {
       hint: 'For example "destination": "oci://registry.example/team".',
@@ -62,6 +72,22 @@ async function checkPublish(body: JobBody, sources: LocalSources): Promise<Check
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
 }
 
+async function checkPull(body: JobBody, { roots }: LocalSources): Promise<Checked> {
+  const { destination = null } = body
+  const reference = parsePackageReference(body.source, '/source')
+  if (destination?.startsWith('file:')) await locateFolder(destination, roots)
+  else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)
+  const { registry } = reference
+  return { source: formatReference(reference), destination, queueHost: registry, registries: [registry] }
+}
+
+function noPullDestination(destination: string): AppError {
+  return new AppError('BODY_INVALID', `a pull cannot go to "${destination.slice(0, 300)}"`, {
+    hint: 'Leave "destination" out for the content store, or name a folder of this machine: file:/packages/.',
+    details: { pointer: '/destination' },
+  })
+}
+
 function refuseOtherOptions(body: JobBody, allowed: ReadonlyArray<keyof JobOptions>): void {
   const others = Object.keys(body.options ?? {}).filter((name) => !allowed.includes(name as keyof JobOptions))
   if (others.length === 0) return
@@ -72,12 +98,4 @@ function refuseOtherOptions(body: JobBody, allowed: ReadonlyArray<keyof JobOptio
       errors: others.map((name) => ({ pointer: `/options/${name}`, detail: `${body.kind} does not take it`, code })),
     },
   })
-}
-
-function at<T>(pointer: string, parse: (text: string) => T, text: string): T {
-  try {
-    return parse(text)
-  } catch (error) {
-    throw withContext(error, { details: { pointer } })
-  }
 }

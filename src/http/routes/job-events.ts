@@ -7,7 +7,7 @@ import { chooseMediaType } from '../accept.ts'
 import { EventHub, type EventHubOptions } from '../event-hub.ts'
 import { noSuchJob } from '../job-answers.ts'
 import { followEventsSchema } from '../schemas/event.ts'
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/job.ts'
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
 import { type Framing, ndjsonFraming, sseFraming } from '../sse.ts'
 
 export interface JobEventRoutesOptions {

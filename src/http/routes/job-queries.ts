@@ -1,18 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import type { Job } from '../../jobs/definitions.ts'
 import type { JobEventReader } from '../../jobs/events.ts'
-import type { JobFilter, JobQueue, Page, PageOf } from '../../jobs/queue.ts'
+import type { JobFilter, JobQueue } from '../../jobs/queue.ts'
+import { isKnownTag } from '../conditional.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../job-answers.ts'
 import { waitForJob } from '../job-wait.ts'
-import {
-  DEFAULT_PAGE_SIZE,
-  getJobSchema,
-  type JobQuery,
-  listJobsSchema,
-  listTransfersSchema,
-  MAX_PAGE_SIZE,
-} from '../schemas/job.ts'
+import { pageFrom, sendPage } from '../page.ts'
+import { getJobSchema, type JobQuery, listJobsSchema, listTransfersSchema } from '../schemas/job.ts'
 
 export interface JobQueriesOptions {
   queue: JobQueue
@@ -25,7 +19,7 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
   const { queue } = options
 
   app.get('/v1/jobs', { schema: listJobsSchema }, async (request, reply) => {
-    const page = await queue.list(filterOf(request.query), pageOf(request.query))
+    const page = await queue.list(filterOf(request.query), pageFrom(request.query))
     return sendPage(reply, request.url, page)
   })
 
@@ -33,41 +27,21 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
     const { id } = request.params
     const known = request.headers['if-none-match']
     const seconds = applyWait(reply, request.headers.prefer)
-    const until = (job: Job) => (known === undefined ? job.done : !isKnown(job, known))
+    const until = (job: Job) => (known === undefined ? job.done : !isKnownTag(known, etagOf(job)))
     const signal = AbortSignal.any([options.closing, request.signal])
     const job =
       seconds === undefined ? await queue.get(id) : await waitForJob(id, { ...options, seconds, until, signal })
     if (!job) throw noSuchJob(id)
     void reply.header('etag', etagOf(job)).header('cache-control', 'no-cache')
-    if (known !== undefined && isKnown(job, known)) return reply.code(304).send(null)
+    if (isKnownTag(known, etagOf(job))) return reply.code(304).send(null)
     if (!job.done) void reply.header('retry-after', RETRY_AFTER_SECONDS)
     return reply.send(job)
   })
 
   app.get('/v1/jobs/:id/transfers', { schema: listTransfersSchema }, async (request, reply) => {
-    const page = await queue.transfers(request.params.id, pageOf(request.query))
+    const page = await queue.transfers(request.params.id, pageFrom(request.query))
     return sendPage(reply, request.url, page)
   })
-}
-
-function sendPage<T>(reply: FastifyReply, url: string, page: PageOf<T>): FastifyReply {
-  if (page.nextPageToken !== undefined) {
-    const next = new URL(url, 'http://layerd')
-    next.searchParams.set('pageToken', page.nextPageToken)
-    void reply.header('link', `<${next.pathname}${next.search}>; rel="next"`)
-  }
-  return reply.header('cache-control', 'no-cache').send(page)
-}
-
-/** RFC 9110 13.1.2: a list of tags, weak ones compare like strong ones, * is any. */
-function isKnown(job: Job, ifNoneMatch: string): boolean {
-  const tags = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
-  return tags.includes('*') || tags.includes(etagOf(job))
-}
-
-function pageOf(query: { pageSize?: number; pageToken?: string }): Page {
-  const size = Math.min(query.pageSize ?? DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-  return { size, ...(query.pageToken === undefined ? {} : { token: query.pageToken }) }
 }
 
 function filterOf(query: JobQuery): JobFilter {

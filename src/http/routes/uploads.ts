@@ -36,7 +36,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     return promise
   }
   const shutdown = whenClosing(closing)
-  // The answer ends their connections; that ends them, and they clean up after themselves.
+  // Their answers end them; they clean up after themselves.
   app.addHook('onClose', async () => void (await Promise.allSettled(receiving)))
 
   app.put<{ Params: { fileName: string } }>(
@@ -51,8 +51,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
         const upload = await Promise.race([receive(request), shutdown])
         return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(upload)
       } catch (error) {
-        // What is still on its way is not read to its end.
+        // What is still on its way is not read to its end. node:http no longer tells a request whose answer is out that
+        // its connection has ended, so who still reads it would wait for ever.
         void reply.header('connection', 'close')
+        reply.raw.once('close', () => request.raw.destroy())
         throw error
       }
     },

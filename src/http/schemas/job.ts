@@ -1,8 +1,6 @@
-import { type Static, type TSchema, Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { JobKind, JobOptions, JobState } from '../../jobs/definitions.ts'
-
-export const MAX_PAGE_SIZE = 200
-export const DEFAULT_PAGE_SIZE = 50
+import { pageOf, pageQuery } from './page.ts'
 
 /** What POST /v1/jobs takes. Which options belong to which kind is told by job-request.ts. */
 export const JobBody = Type.Object(
@@ -11,10 +9,14 @@ export const JobBody = Type.Object(
     source: Type.String({
       minLength: 1,
       maxLength: 4096,
-      description: 'publish: file:/absolute/path or upload:{id}.',
+      description: 'publish: file:/absolute/path or upload:{id}. pull: oci://host[:port]/repository:tag or @digest.',
     }),
     destination: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 1024, description: 'publish: oci://host[:port][/namespace].' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 4096,
+        description: 'publish: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/.',
+      }),
     ),
     options: Type.Optional(JobOptions),
     labels: Type.Optional(
@@ -34,17 +36,12 @@ export const JobBody = Type.Object(
         destination: 'oci://registry.example/team',
         labels: { env: 'dev' },
       },
+      { kind: 'pull', source: 'oci://registry.example/team/nemo:1.2.0', options: { architecture: 'amd64' } },
     ],
   },
 )
 export type JobBody = Static<typeof JobBody>
 
-const pageQuery = {
-  pageSize: Type.Optional(
-    Type.Integer({ minimum: 1, default: DEFAULT_PAGE_SIZE, description: `More than ${MAX_PAGE_SIZE} reads as that.` }),
-  ),
-  pageToken: Type.Optional(Type.String({ maxLength: 500, description: '`nextPageToken` of the page before.' })),
-}
 const PageQuery = Type.Object(pageQuery, { additionalProperties: false })
 
 const JobQuery = Type.Object(
@@ -67,13 +64,6 @@ export type JobQuery = Static<typeof JobQuery>
 
 const JobParams = Type.Object({ id: Type.String() })
 
-function pageOf(schema: string): TSchema {
-  return Type.Object({
-    items: Type.Array(Type.Ref(schema)),
-    nextPageToken: Type.Optional(Type.String({ description: 'Absent on the last page.' })),
-  })
-}
-
 /** A body that may be absent; Fastify shows an absent one as null. */
 const CancelBody = Type.Unsafe<{ reason?: string } | null>({
   type: ['object', 'null'],
@@ -91,7 +81,7 @@ const accepted = (description: string) => ({
   content: { 'application/json': { schema: Type.Ref('Job') } },
 })
 
-const credentialsHeader = Type.Optional(
+export const credentialsHeader = Type.Optional(
   Type.String({
     description:
       'Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}.',

@@ -1,0 +1,19 @@
+import { type TSchema, Type } from 'typebox'
+
+export const MAX_PAGE_SIZE = 200
+export const DEFAULT_PAGE_SIZE = 50
+
+/** Query parameters of every list. */
+export const pageQuery = {
+  pageSize: Type.Optional(
+    Type.Integer({ minimum: 1, default: DEFAULT_PAGE_SIZE, description: `More than ${MAX_PAGE_SIZE} reads as that.` }),
+  ),
+  pageToken: Type.Optional(Type.String({ maxLength: 500, description: '`nextPageToken` of the page before.' })),
+}
+
+export function pageOf(schema: string): TSchema {
+  return Type.Object({
+    items: Type.Array(Type.Ref(schema)),
+    nextPageToken: Type.Optional(Type.String({ description: 'Absent on the last page.' })),
+  })
+}

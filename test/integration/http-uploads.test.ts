@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { test } from 'node:test'
+import type { Problem } from '../../src/jobs/definitions.ts'
+import type { Upload } from '../../src/lib/upload-folder.ts'
+import { startApp } from '../helpers/http-app.ts'
+import { runProcess } from '../helpers/processes.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+
+/** A PUT whose body is sent by hand; resolves with the answer's head and text. */
+function openPut(url: string, headers: Record<string, string> = {}) {
+  const request = httpRequest(url, { method: 'PUT', headers })
+  const answer = new Promise<{ status: number; body: string; closes: boolean }>((resolve, reject) => {
+    request.on('error', reject)
+    request.on('response', (response) => {
+      const closes = response.headers.connection === 'close'
+      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body, closes }), reject)
+    })
+  })
+  answer.catch(() => {})
+  return { request, answer }
+}
+
+test('curl -T sends a package, whatever type it names, and gets its hash', async (t) => {
+  const { app, listen, uploads, uploadFolder, root } = await startApp(t)
+  const base = await listen()
+  const bytes = randomBytes(5_000_000)
+  const name = `zarf-package-${'long-'.repeat(30)}name-amd64-1.0.0+build.tar.zst`
+  await writeFile(join(root, name), bytes)
+  for (const extra of [[], ['-H', 'Content-Type: application/zstd'], ['-H', 'Transfer-Encoding: chunked']]) {
+    const curl = await runProcess(t, 'curl', ['-sS', '-i', ...extra, '-T', join(root, name), `${base}/v1/uploads/`])
+    assert.match(curl.stdout, /HTTP\/1\.1 201 /, curl.stdout)
+    const upload = JSON.parse(curl.stdout.slice(curl.stdout.lastIndexOf('\r\n\r\n'))) as Upload
+    assert.deepEqual(upload, { id: upload.id, name, size: bytes.length, sha256: sha256(bytes) })
+    assert.ok(curl.stdout.includes(`location: /v1/uploads/${upload.id}`), curl.stdout)
+    assert.deepEqual((await app.inject(`/v1/uploads/${upload.id}`)).json(), upload)
+    assert.ok((await readFile((await uploads.use(upload.id)).path)).equals(bytes))
+  }
+  assert.equal((await readdir(uploadFolder)).length, 3)
+})
+
+test('names that are no plain package file name are refused', async (t) => {
+  const { app, uploadFolder } = await startApp(t)
+  const cases: Array<[name: string, status: number, code: string]> = [
+    ['package.zip', 422, 'PACKAGE_FORMAT_UNSUPPORTED'],
+    ['tar.zst', 422, 'PACKAGE_FORMAT_UNSUPPORTED'],
+    ['.tar', 400, 'REQUEST_INVALID'],
+    ['..%2F..%2Fetc%2Fp.tar', 400, 'REQUEST_INVALID'],
+    ['a%2Fp.tar', 400, 'REQUEST_INVALID'],
+    ['a%5Cp.tar', 400, 'REQUEST_INVALID'],
+    ['p%00.tar', 400, 'REQUEST_INVALID'],
+    ['p%0A.tar', 400, 'REQUEST_INVALID'],
+    [`${'x'.repeat(260)}.tar`, 400, 'REQUEST_INVALID'],
+  ]
+  for (const [name, status, code] of cases) {
+    const response = await app.inject({ method: 'PUT', url: `/v1/uploads/${name}`, payload: Buffer.from('x') })
+    assert.deepEqual([response.statusCode, response.json<Problem>().code], [status, code], name)
+  }
+  assert.deepEqual(await readdir(uploadFolder), [])
+  assert.equal((await app.inject('/v1/uploads/00000000-0000-4000-8000-000000000000')).statusCode, 404)
+})
+
+test('an upload whose length is known to be too large is refused at once', async (t) => {
+  const { listen, uploadFolder } = await startApp(t, { uploadLimits: { maxBytes: 1000 } })
+  const { request, answer } = openPut(`${await listen()}/v1/uploads/p.tar`, {
+    'content-length': '1001',
+  })
+  request.flushHeaders()
+  const { status, body } = await answer
+  assert.deepEqual([status, (JSON.parse(body) as Problem).code], [413, 'PAYLOAD_TOO_LARGE'])
+  request.destroy()
+  assert.deepEqual(await readdir(uploadFolder), [])
+})
+
+test('who asks first is refused without having sent a byte', async (t) => {
+  const { listen } = await startApp(t)
+  const { request, answer } = openPut(`${await listen()}/v1/uploads/p.zip`, {
+    'content-length': '1000000000',
+    expect: '100-continue',
+  })
+  let continued = false
+  request.on('continue', () => (continued = true))
+  request.flushHeaders()
+  assert.equal((await answer).status, 422)
+  assert.equal(continued, false)
+  request.destroy()
+})
+
+test('an upload that turns out too large is answered in the middle, and the connection ends', async (t) => {
+  const { listen, uploadFolder } = await startApp(t, { uploadLimits: { maxBytes: 100_000 } })
+  const { request, answer } = openPut(`${await listen()}/v1/uploads/p.tar`)
+  request.write(Buffer.alloc(200_000))
+  const { status, body, closes } = await answer
+  assert.deepEqual([status, (JSON.parse(body) as Problem).code, closes], [413, 'PAYLOAD_TOO_LARGE', true])
+  request.destroy()
+  await waitFor('nothing to be left', async () => (await readdir(uploadFolder)).length === 0)
+})
+
+test('an upload that is cut leaves nothing', async (t) => {
+  const { listen, uploadFolder } = await startApp(t)
+  const { request } = openPut(`${await listen()}/v1/uploads/p.tar`, { 'content-length': '1000000' })
+  request.write(Buffer.alloc(500_000))
+  await waitFor('the upload to be under way', async () => (await readdir(uploadFolder)).length === 1)
+  request.destroy()
+  await waitFor('nothing to be left', async () => (await readdir(uploadFolder)).length === 0)
+})
+
+test('a shutdown answers an upload that is under way and leaves nothing of it', async (t) => {
+  const { app, listen, uploadFolder } = await startApp(t)
+  const { request, answer } = openPut(`${await listen()}/v1/uploads/p.tar`)
+  request.write(Buffer.alloc(500_000))
+  await waitFor('the upload to be under way', async () => (await readdir(uploadFolder)).length === 1)
+  await app.close()
+  const { status, body } = await answer
+  assert.deepEqual([status, (JSON.parse(body) as Problem).code], [503, 'SHUTTING_DOWN'])
+  assert.deepEqual(await readdir(uploadFolder), [])
+  request.destroy()
+})
