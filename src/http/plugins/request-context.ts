@@ -22,10 +22,13 @@ export const requestContextPlugin = fastifyPlugin(
     app.addHook('onRequest', async (request, reply) => {
       void reply.header('x-request-id', request.id)
       if (!options.closing.aborted) return
-      void reply.header('connection', 'close')
       throw new AppError('SHUTTING_DOWN', 'layerd is shutting down and takes no more requests', {
         hint: 'Try again in a moment; accepted jobs are kept.',
       })
+    })
+    // Also what was under way when the end began: a connection kept alive would hold it up.
+    app.addHook('onSend', async (_request, reply) => {
+      if (options.closing.aborted) void reply.header('connection', 'close')
     })
     app.addHook('onResponse', async (request, reply) => {
       const { method, routeOptions } = request
