@@ -151,7 +151,9 @@ export const JobOptions = Type.Object(
     scan: Type.Optional(
       Type.Boolean({ description: 'publish: read the archive once before sending, so that the plan is known.' }),
     ),
-    concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 32, default: 6, description: 'Layers at once.' })),
+    concurrency: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 32, description: 'Layers at once; 6 unless given.' }),
+    ),
     plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
     architecture: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
