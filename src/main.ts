@@ -13,7 +13,8 @@ import { createUploadCheckpoints } from './jobs/checkpoints.ts'
 import type { JobKind } from './jobs/definitions.ts'
 import { createJobEventReader } from './jobs/events.ts'
 import { createTagLocks } from './jobs/locks.ts'
-import { createJobQueue } from './jobs/queue.ts'
+import { createTransferClaims } from './jobs/transfer-claims.ts'
+import { createJobQueue, type JobCredentials } from './jobs/queue.ts'
 import { createJobRuns } from './jobs/runs.ts'
 import { AppError, toAppError } from './lib/errors.ts'
 import { createLogger, type Logger } from './lib/logger.ts'
@@ -22,8 +23,12 @@ import { createRegistryConnections } from './oci/connections.ts'
 import { dockerCredentials } from './oci/credentials/docker-config.ts'
 import { fixedCredentials } from './oci/credentials/fixed.ts'
 import { chainProviders } from './oci/credentials/provider.ts'
-import { createRegistryClient } from './oci/registry.ts'
+import { createRegistryClient, type RegistryClientOptions } from './oci/registry.ts'
+import { createContentStore } from './store/content-store.ts'
+import { inspectPackage } from './transfer/inspect.ts'
+import type { Registries } from './worker/registry-access.ts'
 import { publishWork } from './worker/run-publish.ts'
+import { pullWork } from './worker/run-pull.ts'
 import { startWorker } from './worker/worker.ts'
 import { openPackage } from './zarf/package.ts'
 
@@ -31,7 +36,7 @@ const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.
   .version
 
 /** The kinds that workers can run; the API takes no other. */
-const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish'])
+const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull'])
 
 /** All of a shutdown but the end of Redis; `docker stop` gives 10 s before it kills. */
 const DRAIN_MS = 8000
@@ -39,7 +44,8 @@ const DRAIN_MS = 8000
 const ORPHAN_DRAIN_MS = 1000
 /** npm hands a Ctrl-C on a second time. */
 const SAME_SIGNAL_MS = 1000
-const UPLOAD_SWEEP_MS = 3_600_000
+/** What killed jobs left in the store is looked for so often; most of it goes earlier, with its package. */
+const COLLECT_MS = 3_600_000
 
 const USAGE = `layerd ${VERSION}: package manager service for Zarf packages in OCI registries
 
@@ -127,7 +133,7 @@ async function runWorker(given: string | undefined): Promise<number> {
     ...shared,
     runs,
     name,
-    work: { publish: await publishing(config, directory, own) },
+    work: await workOf(config, directory, own),
     jobs: config.jobsPerWorker,
   })
   own.info('worker takes jobs')
@@ -140,8 +146,34 @@ async function runWorker(given: string | undefined): Promise<number> {
   return 0
 }
 
-async function publishing(config: Config, directory: DataDirectory, logger: Logger) {
+async function workOf(config: Config, directory: DataDirectory, logger: Logger) {
   const shared = queueOptions(config, directory)
+  const clientFor = registryClients(config, logger)
+  const checkpoints = createUploadCheckpoints({ ...shared, logger })
+  const registries: Registries = ({ jobId, epoch, ...access }) => {
+    const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch) })
+    return (registry, repository) => client.repository(registry, repository)
+  }
+  const uploads = await openUploadFolder({ folder: directory.uploads })
+  return {
+    publish: publishWork({
+      sources: { roots: config.fileRoots, uploads },
+      locks: createTagLocks({ ...shared, logger }),
+      claims: createTransferClaims({ ...shared, logger }),
+      openPackage,
+      registries,
+    }),
+    pull: pullWork({ store: await openStore(config, directory), roots: config.fileRoots, registries }),
+  }
+}
+
+interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal'> {
+  credentials: JobCredentials | undefined
+  plainHttp: boolean
+}
+
+/** Registries over this process's connections, each caller with its own credentials before Docker's. */
+function registryClients(config: Config, logger: Logger) {
   const { HTTP_PROXY, http_proxy, HTTPS_PROXY, https_proxy, NO_PROXY, no_proxy } = process.env
   const http = http_proxy || HTTP_PROXY
   const https = https_proxy || HTTPS_PROXY
@@ -151,24 +183,19 @@ async function publishing(config: Config, directory: DataDirectory, logger: Logg
     proxy: { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(no ? { no } : {}) },
   })
   const docker = dockerCredentials({ env: process.env })
-  const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const plain = new Set(config.plainHttpRegistries)
-  return publishWork({
-    sources: { roots: config.fileRoots, uploads: await openUploadFolder({ folder: directory.uploads }) },
-    locks: createTagLocks({ ...shared, logger }),
-    openPackage,
-    registries({ credentials: given, plainHttp, jobId, epoch, signal }) {
-      const client = createRegistryClient({
-        connections,
-        credentials: given ? chainProviders(fixedCredentials(given.registry, given), docker) : docker,
-        plainHttp: (registry) => plainHttp || plain.has(registry.toLowerCase()),
-        sessions: checkpoints.forRun(jobId, epoch),
-        logger,
-        signal,
-      })
-      return (registry, repository) => client.repository(registry, repository)
-    },
-  })
+  return ({ credentials: given, plainHttp, ...access }: ClientAccess) =>
+    createRegistryClient({
+      ...access,
+      connections,
+      credentials: given ? chainProviders(fixedCredentials(given.registry, given), docker) : docker,
+      plainHttp: (registry) => plainHttp || plain.has(registry.toLowerCase()),
+      logger,
+    })
+}
+
+function openStore({ storeMaxBytes }: Config, { store }: DataDirectory) {
+  return createContentStore({ folder: store, ...(storeMaxBytes === undefined ? {} : { maxBytes: storeMaxBytes }) })
 }
 
 async function startApi(
@@ -180,10 +207,18 @@ async function startApi(
   const uploads = await openUploadFolder({ folder: directory.uploads })
   const queue = createJobQueue(shared)
   const events = createJobEventReader(shared)
+  const store = await openStore(config, directory)
+  const clientFor = registryClients(config, logger)
   const app = createApp({
     queue,
     events,
     uploads,
+    store,
+    async inspect(request, access) {
+      const { registry, repository } = request.reference
+      const opened = await clientFor(access).repository(registry, repository)
+      return inspectPackage(request, { repository: opened, signal: access.signal })
+    },
     logger,
     version: VERSION,
     listenHost: config.listen.host,
@@ -198,15 +233,15 @@ async function startApi(
     const { host, port } = config.listen
     throw new AppError('CONFIG_INVALID', `LAYERD_LISTEN: cannot listen on ${host}:${port} (${error.code})`)
   })
-  const sweep = setInterval(() => {
-    uploads.sweep().catch((error: unknown) => logger.warn({ err: error }, 'sweeping uploads failed'))
-  }, UPLOAD_SWEEP_MS)
+  const collecting = setInterval(() => {
+    store.gc().catch((error: unknown) => logger.warn({ err: error }, 'collecting in the store failed'))
+  }, COLLECT_MS)
   return {
     url,
     /** Ends streams, refuses what comes in, waits for what is under way: an upload may take longer than we have. */
     drain: () => Promise.race([app.close(), delay(DRAIN_MS)]),
     async close() {
-      clearInterval(sweep)
+      clearInterval(collecting)
       await Promise.all([queue.close(), events.close()])
     },
   }

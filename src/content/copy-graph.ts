@@ -2,7 +2,7 @@ import { forEachConcurrent } from '../lib/concurrent.ts'
 import { type AppError, toAppError } from '../lib/errors.ts'
 import type { Descriptor } from './descriptor.ts'
 import type { Digest } from './digest.ts'
-import type { BlobOpener, ContentSink, ContentSource, PushEvent, VerifyOptions } from './endpoints.ts'
+import type { BlobOpener, ContentSink, ContentSource, PushEvent, PushOptions, VerifyOptions } from './endpoints.ts'
 
 /** What happens to one blob, by its digest, in order: facts, not totals. */
 export type BlobEvent =
@@ -13,12 +13,14 @@ export type BlobEvent =
   | { type: 'started'; digest: Digest; offset: number }
   /** Bytes up to `offset` were handed over; `wire` of them since the last event of this blob. */
   | { type: 'bytes'; digest: Digest; offset: number; wire: number }
+  /** Another job brings it and stands at `offset`; its bytes cost this one nothing. */
+  | { type: 'followed'; digest: Digest; offset: number }
   | { type: 'verifying'; digest: Digest }
   | { type: 'retrying'; digest: Digest; error: AppError; attempt: number; retryAt: number }
   | { type: 'complete'; digest: Digest }
   | { type: 'failed'; digest: Digest; error: AppError }
 
-export interface CopyBlobOptions {
+export interface CopyBlobOptions extends Pick<PushOptions, 'waiting'> {
   signal: AbortSignal
   onEvent: (event: BlobEvent) => void
   /** Names the content in errors about wrong bytes. */
@@ -45,12 +47,17 @@ export async function copyBlob(
       return
     }
     if (await mounted(descriptor, options)) return
+    let found = false
     await sink.push(descriptor, open, {
       signal: options.signal,
-      onEvent: (event) => options.onEvent(named(event, digest)),
+      onEvent(event) {
+        found ||= event.type === 'exists'
+        options.onEvent(named(event, digest))
+      },
       ...(options.verify ? { verify: options.verify } : {}),
+      ...(options.waiting ? { waiting: options.waiting } : {}),
     })
-    options.onEvent({ type: 'complete', digest })
+    if (!found) options.onEvent({ type: 'complete', digest })
   } catch (thrown) {
     const error = toAppError(thrown)
     // An abort that came from outside is not this blob's failure.
@@ -67,16 +74,18 @@ export async function copyBlobs(
   descriptors: Iterable<Descriptor>,
   source: ContentSource,
   sink: ContentSink,
-  options: Omit<CopyBlobOptions, 'exists' | 'verify'> & {
+  options: Omit<CopyBlobOptions, 'exists' | 'verify' | 'waiting'> & {
     concurrency: number
     verify?: (descriptor: Descriptor) => VerifyOptions
   },
 ): Promise<void> {
   const { concurrency, verify, ...blob } = options
-  await forEachConcurrent(distinct(descriptors), { limit: concurrency, signal: options.signal }, (descriptor, signal) =>
+  const limits = { limit: concurrency, signal: options.signal }
+  await forEachConcurrent(distinct(descriptors), limits, (descriptor, signal, leave) =>
     copyBlob(descriptor, (at) => source.open(descriptor, at), sink, {
       ...blob,
       signal,
+      waiting: leave,
       ...(verify ? { verify: verify(descriptor) } : {}),
     }),
   )

@@ -35,6 +35,10 @@ export type PushEvent =
   /** A transient fault; the next try starts at `retryAt` (ms since the epoch). */
   | { type: 'retrying'; error: AppError; attempt: number; retryAt: number }
   | { type: 'mounted'; from: string }
+  /** Somebody else brings the same blob to the same place and stands at `offset`; this push waits for it. */
+  | { type: 'followed'; offset: number }
+  /** Somebody else has brought it: it is there in full and nothing (more) is sent. */
+  | { type: 'exists' }
 
 /** How wrong bytes are reported; the default errors name the descriptor's title or digest. */
 export interface VerifyOptions {
@@ -51,6 +55,11 @@ export interface PushOptions {
   onEvent?: (event: PushEvent) => void
   /** How errors about wrong bytes name the content. */
   verify?: VerifyOptions
+  /**
+   * Runs a wait for somebody else's transfer of the same blob, so that it takes no place among the caller's own ones.
+   * Default: just runs it.
+   */
+  waiting?: <T>(wait: () => Promise<T>) => Promise<T>
 }
 
 export interface ContentSink {

@@ -15,6 +15,8 @@ export interface DataDirectory {
   /** Packages that `file:` may name by default. */
   readonly packages: string
   readonly uploads: string
+  /** The content store's. */
+  readonly store: string
 }
 
 const KEY_BYTES = 32
@@ -27,14 +29,15 @@ export async function openDataDirectory(options: { path: string; secretKeyFile: 
   const { path, secretKeyFile } = options
   const packages = join(path, 'packages')
   const uploads = join(path, 'uploads')
+  const store = join(path, 'store')
   const id = await named('LAYERD_DATA_DIR', path, async () => {
-    for (const folder of [path, packages, uploads]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    for (const folder of [path, packages, uploads, store]) await mkdir(folder, { recursive: true, mode: 0o700 })
     return existingOr(join(path, 'id'), () => `${randomUUID()}\n`)
   })
   const encoded = await named('LAYERD_SECRET_KEY_FILE', secretKeyFile, () =>
     existingOr(secretKeyFile, () => `${randomBytes(KEY_BYTES).toString('base64')}\n`),
   )
-  return { path, id: id.trim(), secretKey: parseKey(encoded, secretKeyFile), packages, uploads }
+  return { path, id: id.trim(), secretKey: parseKey(encoded, secretKeyFile), packages, uploads, store }
 }
 
 /** Reads first: the directory, or a mounted secret, may be read-only for this process. */

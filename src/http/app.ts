@@ -14,6 +14,7 @@ import type { JobEventReader } from '../jobs/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../lib/upload-folder.ts'
+import type { ContentStore } from '../store/content-store.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
 import { continuePlugin } from './plugins/continue.ts'
@@ -27,8 +28,11 @@ import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.ts'
 import { jobQueries } from './routes/job-queries.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { packageFiles } from './routes/package-files.ts'
+import { type PackageInspector, packageRoutes } from './routes/packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
+import { RemotePackage, StoredPackage } from './schemas/package.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type App = FastifyInstance<
@@ -43,6 +47,9 @@ export interface AppOptions {
   queue: JobQueue
   events: JobEventReader
   uploads: UploadFolder
+  store: ContentStore
+  /** Looks at packages in registries, for GET /v1/packages?ref=. */
+  inspect: PackageInspector
   logger: Logger
   /** layerd's own version. */
   version: string
@@ -99,7 +106,8 @@ export function createApp(options: AppOptions): App {
   }).withTypeProvider<TypeBoxTypeProvider>()
   // Before Fastify waits for open requests: it would wait for event streams for ever.
   app.addHook('preClose', async () => closing.abort())
-  for (const schema of [Problem, Progress, Transfer, Job, JobEventSchema, Upload]) app.addSchema(schema)
+  const schemas = [Problem, Progress, Transfer, Job, JobEventSchema, Upload, StoredPackage, RemotePackage]
+  for (const schema of schemas) app.addSchema(schema)
 
   void app.register(requestContextPlugin, { closing: closing.signal })
   void app.register(problemPlugin)
@@ -119,5 +127,7 @@ export function createApp(options: AppOptions): App {
   void app.register(jobQueries, shared)
   void app.register(jobEventRoutes, shared)
   void app.register(uploadRoutes, shared)
+  void app.register(packageRoutes, shared)
+  void app.register(packageFiles, shared)
   return app
 }

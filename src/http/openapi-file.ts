@@ -3,7 +3,9 @@ import type { JobEventReader } from '../jobs/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { UploadFolder } from '../lib/upload-folder.ts'
+import type { ContentStore } from '../store/content-store.ts'
 import { createApp } from './app.ts'
+import type { PackageInspector } from './routes/packages.ts'
 
 /** openapi.yaml in the repository's root: what /openapi.yaml serves, for readers and for generators. `npm run openapi`. */
 export const OPENAPI_FILE = new URL('../../openapi.yaml', import.meta.url)
@@ -17,6 +19,8 @@ export async function renderOpenapi(): Promise<string> {
     queue: {} as JobQueue,
     events: {} as JobEventReader,
     uploads: {} as UploadFolder,
+    store: {} as ContentStore,
+    inspect: (() => {}) as unknown as PackageInspector,
     logger: silentLogger,
     version,
     listenHost: 'localhost',

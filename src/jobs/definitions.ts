@@ -129,6 +129,7 @@ export const Transfer = Type.Object(
     state: Type.Enum([...TRANSFER_STATES]),
     bytesDone: Bytes('High-water mark.'),
     bytesResumed: Type.Optional(Bytes('Of these, kept from a cut transfer of an earlier run.')),
+    bytesSkipped: Type.Optional(Bytes('Of these, sent by another job that needs the same blob.')),
     attempt: Type.Integer({ minimum: 0 }),
     retryAt: Nullable(Timestamp('When the next try starts.')),
     error: Nullable(Type.Ref('Problem')),

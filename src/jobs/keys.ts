@@ -25,6 +25,8 @@ export interface Keys {
   idempotency(hash: string): string
   tagLock(reference: string): string
   upload(registry: string, repository: string, digest: string): string
+  /** Which run moves a blob into a repository. */
+  transferClaim(registry: string, repository: string, digest: string): string
 }
 
 /** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
@@ -52,6 +54,7 @@ export function createKeys(name = 'layerd'): Keys {
     idempotency: (hash) => `${prefix}idem:${hash}`,
     tagLock: (reference) => `${prefix}lock:tag:${reference}`,
     upload: (registry, repository, digest) => `${prefix}upload:${registry}/${repository}@${digest}`,
+    transferClaim: (registry, repository, digest) => `${prefix}claim:${registry}/${repository}@${digest}`,
   }
 }
 

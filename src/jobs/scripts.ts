@@ -3,7 +3,14 @@ import type { Redis } from 'ioredis'
 import { TRANSITIONS } from './state.ts'
 
 const JOB_SCRIPTS = ['create', 'begin', 'report', 'finish', 'cancel', 'retry', 'remove', 'reap'] as const
-const OTHER_SCRIPTS = ['renew-lock', 'release-lock', 'save-upload'] as const
+const OTHER_SCRIPTS = [
+  'renew-lock',
+  'release-lock',
+  'save-upload',
+  'claim-transfer',
+  'hold-transfer',
+  'end-transfer',
+] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]

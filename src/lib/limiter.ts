@@ -1,10 +1,16 @@
 /** At most `limit` holders at once, first come first served. */
 export interface Limiter {
   /** Runs `task` when a slot is free. A waiter whose signal aborts leaves the line and rejects with the reason. */
-  run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T>
+  run<T>(task: (leave: LeaveSlot) => Promise<T>, signal?: AbortSignal): Promise<T>
   readonly active: number
   readonly waiting: number
 }
+
+/**
+ * Gives the slot to the next in line while `wait` runs, and stands in line again before it resolves. A `wait` that
+ * rejects does so at once; its task has no slot any more and should end.
+ */
+export type LeaveSlot = <T>(wait: () => Promise<T>) => Promise<T>
 
 export function createLimiter(limit: number): Limiter {
   let active = 0
@@ -30,15 +36,27 @@ export function createLimiter(limit: number): Limiter {
       signal?.addEventListener('abort', leave, { once: true })
     })
   }
+  const exit = (): void => {
+    active -= 1
+    line.shift()?.()
+  }
 
   return {
     async run(task, signal) {
       await enter(signal)
+      let inside = true
+      const leave: LeaveSlot = async (wait) => {
+        inside = false
+        exit()
+        const result = await wait()
+        await enter(signal)
+        inside = true
+        return result
+      }
       try {
-        return await task()
+        return await task(leave)
       } finally {
-        active -= 1
-        line.shift()?.()
+        if (inside) exit()
       }
     },
     get active() {

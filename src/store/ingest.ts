@@ -6,7 +6,7 @@ import { throwIfAborted } from '../lib/abort.ts'
 import { syncFolder } from '../lib/atomic-file.ts'
 import { isAppError } from '../lib/errors.ts'
 import { fileError } from './file-errors.ts'
-import { lockFile } from './file-lock.ts'
+import { lockFile, tryLockFile } from './file-lock.ts'
 import { blobName } from './layout.ts'
 import { PartialFile } from './partial-file.ts'
 
@@ -34,11 +34,11 @@ export async function ingest(
   options: PushOptions,
 ): Promise<void> {
   try {
-    await using _lock = await lockFile(`${place.partial}.lock`, {
-      signal: options.signal,
-      onWait: watcher(place, options),
-    })
-    if (await isWhole(place.blob, descriptor.size)) return
+    await using _lock = await takeTurn(place, options)
+    if (await isWhole(place.blob, descriptor.size)) {
+      options.onEvent?.({ type: 'exists' })
+      return
+    }
     await receive(place.partial, descriptor, open, options)
     await rename(place.partial, place.blob)
     await syncFolder(dirname(place.blob))
@@ -48,15 +48,19 @@ export async function ingest(
   }
 }
 
-/** Tells how far the other writer is, as bytes that cost this one nothing. */
-function watcher(place: IngestPlace, options: PushOptions): () => Promise<void> {
-  let seen: number | undefined
-  return async () => {
-    const size = (await sizeOf(place.partial)) ?? 0
-    if (seen === undefined) options.onEvent?.({ type: 'started', offset: size })
-    else if (size > seen) options.onEvent?.({ type: 'bytes', offset: size, wire: 0 })
-    seen = size
+/** The right to write the partial file. While somebody else has it, tells how far they are. */
+async function takeTurn(place: IngestPlace, options: PushOptions): Promise<AsyncDisposable> {
+  const path = `${place.partial}.lock`
+  const free = await tryLockFile(path)
+  if (free) return free
+  const { signal, onEvent, waiting = (wait) => wait() } = options
+  let seen = -1
+  const onWait = async () => {
+    const offset = (await sizeOf(place.partial)) ?? 0
+    if (offset !== seen) onEvent?.({ type: 'followed', offset })
+    seen = offset
   }
+  return waiting(() => lockFile(path, { signal, onWait }))
 }
 
 async function receive(path: string, descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void> {

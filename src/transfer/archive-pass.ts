@@ -83,7 +83,7 @@ function startReader(pass: Pass, met?: PackageEntry[]): void {
       }
       if (!pass.claimed.has(entry.digest)) {
         pass.claimed.add(entry.digest)
-        await moveEntry(pass, entry, signal)
+        await moveEntry(pass, entry)
       }
       if (!met && unclaimed(pass) === 0) break
     }
@@ -92,7 +92,7 @@ function startReader(pass: Pass, met?: PackageEntry[]): void {
   })
 }
 
-async function moveEntry(pass: Pass, entry: PackageEntry, signal: AbortSignal): Promise<void> {
+async function moveEntry(pass: Pass, entry: PackageEntry): Promise<void> {
   const descriptor: Descriptor = {
     mediaType: ZARF_LAYER,
     digest: entry.digest,
@@ -104,37 +104,61 @@ async function moveEntry(pass: Pass, entry: PackageEntry, signal: AbortSignal): 
     pass.onEvent({ type: 'exists', digest: entry.digest })
     return
   }
-  const options = (at: AbortSignal): CopyBlobOptions => ({
+  if (entry.size > HELD_FILE_BYTES) return liveUpload(pass, entry, descriptor)
+  const bytes = entry.bytes ?? (await readAll(entry.content()))
+  return heldUpload(pass, descriptor, { entry, bytes })
+}
+
+function copyOptions(pass: Pass, entry: PackageEntry, signal: AbortSignal): CopyBlobOptions {
+  return {
     ...pass.blob,
-    signal: at,
+    signal,
     exists: false,
     onEvent: pass.onEvent,
     verify: checksumMismatch(entry.path, entry.digest),
-  })
-  if (entry.size > HELD_FILE_BYTES) {
-    await pass.uploads.run(
-      () => copyBlob(descriptor, liveOpener(pass, entry, descriptor), pass.repository, options(signal)),
-      signal,
-    )
-    return
   }
-  const bytes = entry.bytes ?? (await readAll(entry.content()))
-  await heldUpload(pass, (at) => copyBlob(descriptor, bufferOpener(bytes), pass.repository, options(at)))
 }
 
 /** Lets the reader go on once the file has a place in memory. */
-function heldUpload(pass: Pass, upload: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  return new Promise((placed, refused) => {
+function heldUpload(pass: Pass, descriptor: Descriptor, file: { entry: PackageEntry; bytes: Buffer }): Promise<void> {
+  return whenPassed(pass, (passed, signal) =>
+    pass.held.run(() => {
+      passed()
+      return pass.uploads.run((waiting) => {
+        const options = { ...copyOptions(pass, file.entry, signal), waiting }
+        return copyBlob(descriptor, bufferOpener(file.bytes), pass.repository, options)
+      }, signal)
+    }, signal),
+  )
+}
+
+/**
+ * The reader stays at the file until its bytes are in the sink, unless another job moves it: then the reader goes on, and
+ * the archive is opened again should this one have to take over.
+ */
+function liveUpload(pass: Pass, entry: PackageEntry, descriptor: Descriptor): Promise<void> {
+  return whenPassed(pass, async (passed, signal) => {
+    const opener = liveOpener(pass, entry, descriptor)
+    await pass.uploads.run((leave) => {
+      const waiting: typeof leave = (wait) => {
+        opener.leave()
+        passed()
+        return leave(wait)
+      }
+      return copyBlob(descriptor, opener.open, pass.repository, { ...copyOptions(pass, entry, signal), waiting })
+    }, signal)
+    passed()
+  })
+}
+
+/** Starts an upload and resolves when it says that the reader may go on. */
+function whenPassed(pass: Pass, upload: (passed: () => void, signal: AbortSignal) => Promise<void>): Promise<void> {
+  return new Promise((passed, refused) => {
     pass.group.spawn((signal) =>
-      pass.held
-        .run(() => {
-          placed()
-          return pass.uploads.run(() => upload(signal), signal)
-        }, signal)
-        .catch((error: unknown) => {
-          refused(error)
-          throw error
-        }),
+      upload(passed, signal).catch((error: unknown) => {
+        refused(error)
+        throw error
+      }),
     )
   })
 }
@@ -155,12 +179,21 @@ async function isThere(pass: Pass, descriptor: Descriptor): Promise<boolean> {
 }
 
 /** The first opening takes the bytes as they are read; a retry decompresses from the start again to get there. */
-function liveOpener(pass: Pass, entry: PackageEntry, descriptor: Descriptor): BlobOpener {
+function liveOpener(
+  pass: Pass,
+  entry: PackageEntry,
+  descriptor: Descriptor,
+): { open: BlobOpener /** The reader goes on without its bytes. */; leave(): void } {
   let live = true
-  return async ({ offset = 0, signal }) => {
-    const stream = live ? skipBytes(entry.content(), offset) : await pass.archive.open(descriptor, { offset, signal })
-    live = false
-    return metered(pass, stream)
+  return {
+    async open({ offset = 0, signal }) {
+      const stream = live ? skipBytes(entry.content(), offset) : await pass.archive.open(descriptor, { offset, signal })
+      live = false
+      return metered(pass, stream)
+    },
+    leave() {
+      live = false
+    },
   }
 }
 

@@ -1,3 +1,4 @@
+import type { TransferClaims } from '../content/claims.ts'
 import { copyBlob, copyBlobs } from '../content/copy-graph.ts'
 import { descriptorTitle } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
@@ -18,6 +19,7 @@ import {
 import { moveArchive } from './archive-pass.ts'
 import { commit, type Ownership } from './commit.ts'
 import type { OnEvent } from './events.ts'
+import { sharedRepository } from './shared-push.ts'
 import { announce, announcePlan, checkManifestSize, leastManifestBytes, packageBlobs, totalBytes } from './plan.ts'
 
 export interface PublishRequest {
@@ -35,6 +37,8 @@ export interface PublishRequest {
 
 export interface PublishDependencies extends Ownership {
   repository(registry: string, repository: string): Promise<Repository>
+  /** Shares the transfers of large blobs with other runs. Default: each run sends for itself. */
+  claims?: TransferClaims
   onEvent: OnEvent
   signal: AbortSignal
 }
@@ -148,7 +152,8 @@ async function openTarget(
   const { signal, onEvent } = dependencies
   const tag = packageTag(identity, request.tag)
   const name = repositoryFor(request.destination, identity.name)
-  const repository = await dependencies.repository(request.destination.registry, name)
+  const opened = await dependencies.repository(request.destination.registry, name)
+  const repository = dependencies.claims ? sharedRepository(opened, dependencies.claims) : opened
   await repository.preparePush({ signal })
   try {
     await inspectTag({ repository, tag, signal })

@@ -140,6 +140,9 @@ function applyBlobEvent(fold: Fold, row: Row, event: BlobEvent): void {
       fold.sums.wireBytes += event.wire
       fold.reach(row, event.offset, 'bytesSent')
       return
+    case 'followed':
+      follow(fold, row, event.offset)
+      return
     case 'verifying':
       fold.touch(row, { state: 'verifying' })
       return
@@ -181,17 +184,23 @@ function announce(fold: Fold, event: Extract<EngineEvent, { type: 'transfer' }>)
   fold.touch(row, {})
 }
 
+/** What another job sends is skipped here, also where this one goes on in its place and sends some of it again. */
+function follow(fold: Fold, row: Row, offset: number): void {
+  const { bytesDone, bytesSkipped = 0 } = row.transfer
+  fold.reach(row, offset, 'bytesSkipped')
+  const skipped = bytesSkipped + (row.transfer.bytesDone - bytesDone)
+  fold.touch(row, { state: 'active', retryAt: null, error: null, bytesSkipped: skipped })
+}
+
 /** Bytes that the far end kept from an earlier run were counted as sent; now they are told as what they are. */
 function begin(fold: Fold, row: Row, offset: number): void {
   if (!row.begun && offset > 0) {
-    const resumed = row.transfer.bytesResumed ?? 0
-    const kept = Math.min(offset, row.transfer.bytesDone) - resumed
-    if (kept > 0) {
-      fold.sums.bytesSent -= kept
-      fold.sums.bytesResumed += kept
-    }
+    const { bytesDone, bytesResumed = 0, bytesSkipped = 0 } = row.transfer
+    const kept = Math.max(0, Math.min(offset, bytesDone) - bytesSkipped - bytesResumed)
+    fold.sums.bytesSent -= kept
+    fold.sums.bytesResumed += kept
     fold.reach(row, offset, 'bytesResumed')
-    fold.touch(row, { bytesResumed: Math.max(resumed, Math.min(offset, row.transfer.size)) })
+    fold.touch(row, { bytesResumed: bytesResumed + kept + (row.transfer.bytesDone - bytesDone) })
   }
   row.begun = true
   fold.reach(row, offset, 'bytesSent')
@@ -203,7 +212,9 @@ const STATE_OF = { exists: 'exists', mounted: 'mounted', sent: 'complete' } as c
 
 function settle(fold: Fold, row: Row, found: 'exists' | 'mounted' | 'sent'): void {
   // All of it went out before (in this run or an earlier one) and only the answer got lost: we sent it.
-  const by = row.by ?? (row.transfer.bytesDone === row.transfer.size && row.transfer.attempt > 0 ? 'sent' : found)
+  const { bytesDone, size, attempt, bytesSkipped = 0 } = row.transfer
+  const ours = bytesDone === size && attempt > 0 && bytesSkipped === 0
+  const by = row.by ?? (ours ? 'sent' : found)
   fold.reach(row, row.transfer.size, SUM_OF[by])
   row.by = by
   row.settled = true

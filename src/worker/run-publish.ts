@@ -1,4 +1,5 @@
 import type { TagLocks } from '../jobs/locks.ts'
+import type { JobTransferClaims } from '../jobs/transfer-claims.ts'
 import { parseDestination } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
 import { type LocalSources, locateSource } from '../lib/local-source.ts'
@@ -9,6 +10,8 @@ import type { JobWork } from './run-job.ts'
 export interface PublishWorkOptions {
   sources: LocalSources
   locks: TagLocks
+  /** Without them each run sends for itself. */
+  claims?: JobTransferClaims
   openPackage(path: string, options: { signal: AbortSignal; sourceName: string }): Promise<PublishRequest['package']>
   registries: Registries
 }
@@ -39,6 +42,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
       },
       {
         repository,
+        ...(options.claims ? { claims: options.claims.forRun(job.id, context.epoch) } : {}),
         checkOwnership: () => context.checkOwnership(),
         lockTag: (reference, task) => options.locks.withTagLock(reference, signal, task),
         onEvent: context.onEvent,

@@ -5,6 +5,7 @@ import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
 import { createJobEventReader, type JobEventReader } from '../../src/jobs/events.ts'
 import { createTagLocks } from '../../src/jobs/locks.ts'
 import { createJobQueue, type CreateOptions, type JobQueue, type NewJob } from '../../src/jobs/queue.ts'
+import { createTransferClaims } from '../../src/jobs/transfer-claims.ts'
 import { createJobRuns } from '../../src/jobs/runs.ts'
 import { createLogger, silentLogger } from '../../src/lib/logger.ts'
 import { openUploadFolder } from '../../src/lib/upload-folder.ts'
@@ -48,10 +49,12 @@ export async function startJobSystem(t: Cleanup, options: { roots: readonly stri
     const runs = createJobRuns(target)
     const locks = createTagLocks(target)
     const checkpoints = createUploadCheckpoints(target)
+    const claims = createTransferClaims(target)
     const connections = createRegistryConnections({ version: 'test' })
     const publish = publishWork({
       sources: { roots: options.roots, uploads },
       locks,
+      claims,
       openPackage,
       registries: ({ credentials, plainHttp, jobId, epoch, signal }) => {
         const client = createRegistryClient({
@@ -77,7 +80,7 @@ export async function startJobSystem(t: Cleanup, options: { roots: readonly stri
     defer(t, async () => {
       await started.stop(10_000)
       await connections[Symbol.asyncDispose]()
-      await Promise.all([runs.close(), locks.close(), checkpoints.close()])
+      await Promise.all([runs.close(), locks.close(), checkpoints.close(), claims.close()])
     })
     return started
   }

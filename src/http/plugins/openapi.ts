@@ -27,6 +27,7 @@ export const openapiPlugin = fastifyPlugin(
         },
         tags: [
           { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
+          { name: 'packages', description: 'The content store, and packages in registries.' },
           { name: 'uploads', description: 'Packages sent by the caller.' },
           { name: 'service', description: 'The daemon itself.' },
         ],

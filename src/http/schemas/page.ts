@@ -8,7 +8,7 @@ export const pageQuery = {
   pageSize: Type.Optional(
     Type.Integer({ minimum: 1, default: DEFAULT_PAGE_SIZE, description: `More than ${MAX_PAGE_SIZE} reads as that.` }),
   ),
-  pageToken: Type.Optional(Type.String({ maxLength: 500, description: '`nextPageToken` of the page before.' })),
+  pageToken: Type.Optional(Type.String({ maxLength: 4096, description: '`nextPageToken` of the page before.' })),
 }
 
 export function pageOf(schema: string): TSchema {

@@ -54,11 +54,13 @@ test('a token is refused before its upload is read', async (t) => {
 })
 
 test('a token file that cannot be read keeps the app from getting ready', async (t) => {
-  const { jobs, uploads } = await startApp(t)
+  const { jobs, uploads, store } = await startApp(t)
   const app = createApp({
     queue: jobs.queue,
     events: jobs.events,
     uploads,
+    store,
+    inspect: () => assert.fail('nothing is asked of a registry'),
     logger: silentLogger,
     version: '1.2.3',
     listenHost: '127.0.0.1',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { forEachConcurrent } from '../../../src/lib/concurrent.ts'
 import { createLimiter } from '../../../src/lib/limiter.ts'
 import { createSingleFlight } from '../../../src/lib/single-flight.ts'
 import { createTaskGroup } from '../../../src/lib/task-group.ts'
@@ -68,4 +69,38 @@ test('a group whose parent aborted rejects with the reason', async () => {
   group.spawn(async () => {})
   parent.abort(new Error('stop'))
   await assert.rejects(group.finished(), /stop/)
+})
+
+test('a task that leaves its place lets the next one in, and stands in line to come back', async () => {
+  const elsewhere = Promise.withResolvers<void>()
+  const order: string[] = []
+  const active = { now: 0, most: 0 }
+  const work = async (name: string) => {
+    active.most = Math.max(active.most, ++active.now)
+    await new Promise(setImmediate)
+    order.push(name)
+    active.now -= 1
+  }
+  const options = { limit: 1, signal: new AbortController().signal }
+  await forEachConcurrent(['a', 'b', 'c'], options, async (name, _signal, leave) => {
+    if (name === 'a') await leave(() => elsewhere.promise)
+    if (name === 'c') elsewhere.resolve()
+    await work(name)
+  })
+  assert.deepEqual(order, ['b', 'c', 'a'])
+  assert.equal(active.most, 1)
+})
+
+test('an abort ends those who wait elsewhere and those who stand in line to come back', async () => {
+  const controller = new AbortController()
+  const limiter = createLimiter(1)
+  const away = limiter.run(async (leave) => leave(async () => undefined), controller.signal)
+  const gate = Promise.withResolvers<void>()
+  const inside = limiter.run(() => gate.promise)
+  const failed = assert.rejects(away, /stop/)
+  controller.abort(new Error('stop'))
+  await failed
+  gate.resolve()
+  await inside
+  assert.equal(limiter.active, 0)
 })

@@ -96,7 +96,9 @@ test('two pushes of one blob at once move it once, and the second shows the firs
   gate.resolve()
   await Promise.all([first, second])
   assert.deepEqual(blob.opened, [])
-  assert.ok(moving.every((event) => event.type === 'started' || (event.type === 'bytes' && event.wire === 0)))
+  assert.ok(moving.slice(0, -1).every((event) => event.type === 'followed'))
+  assert.deepEqual(moving[0], { type: 'followed', offset: 2 * MIB })
+  assert.deepEqual(moving.at(-1), { type: 'exists' })
 })
 
 test('when the first of two fails, the second goes on where it stopped', async (t) => {
@@ -137,6 +139,23 @@ test('a disk that fills up is STORE_FULL with what is free, and what has arrived
   const partial = await stat(join(folder, 'store', 'ingest', blob.descriptor.digest.replace(':', '-')))
   assert.ok(partial.size >= 2 * MIB)
   await assert.rejects(store.lease([blob.descriptor]), { code: 'STORE_FULL' })
+})
+
+test('a wait for another transfer is handed to the caller, which gives its place away meanwhile', async (t) => {
+  const store = await createContentStore({ folder: await tempDir(t, 'store') })
+  const blob = testBlob(someBytes(2 * MIB))
+  const gate = Promise.withResolvers<void>()
+  const first = store.push(blob.descriptor, async () => gated(blob.bytes, MIB, gate.promise), { signal })
+  let waits = 0
+  const waiting = <T>(wait: () => Promise<T>) => {
+    waits += 1
+    gate.resolve()
+    return wait()
+  }
+  await waitFor('the first to begin', async () => (await readdir(join(store.folder, 'ingest'))).length === 2)
+  await store.push(blob.descriptor, blob.open, { signal, waiting })
+  await first
+  assert.equal(waits, 1)
 })
 
 test('a waiting push stops when its signal aborts', async (t) => {

@@ -131,11 +131,45 @@ test('a blob whose last answer got lost was sent, not found', () => {
   assert.equal(one.run([{ type: 'exists', digest: hundred.digest }]).bytesSent, 100)
 })
 
+test('what another job sends counts as skipped, also when this one goes on in its place', () => {
+  const one = job()
+  const followed = one.run([...announced, { type: 'followed', digest: large.digest, offset: 3000 }])
+  assert.deepEqual([followed.bytesSkipped, followed.bytesSent, followed.wireBytes], [3000, 0, 0])
+  const over = one.run([
+    ...announced,
+    { type: 'started', digest: large.digest, offset: 2000 },
+    { type: 'bytes', digest: large.digest, offset: 5000, wire: 3000 },
+    { type: 'complete', digest: large.digest },
+  ])
+  assert.deepEqual([over.bytesSkipped, over.bytesSent, over.bytesResumed], [3000, 2000, 0])
+  assert.deepEqual(over.layers, { total: 4, done: 1, skipped: 0, mounted: 0, failed: 0 })
+  const two = job()
+  const events: EngineEvent[] = [
+    ...announced,
+    { type: 'started', digest: large.digest, offset: 0 },
+    { type: 'bytes', digest: large.digest, offset: 1000, wire: 1000 },
+    { type: 'followed', digest: large.digest, offset: 5000 },
+    { type: 'exists', digest: large.digest },
+  ]
+  const found = two.run(events)
+  assert.deepEqual([found.bytesSkipped, found.bytesSent, found.layers.skipped], [4000, 1000, 1])
+})
+
 /** Any course of events that an engine could tell, cut anywhere by a new run. */
 const step = fc.oneof(
   fc.constant({ kind: 'new run' as const }),
   fc.record({
-    kind: fc.constantFrom('started', 'bytes', 'retrying', 'failed', 'exists', 'mounted', 'complete', 'verifying'),
+    kind: fc.constantFrom(
+      'started',
+      'bytes',
+      'followed',
+      'retrying',
+      'failed',
+      'exists',
+      'mounted',
+      'complete',
+      'verifying',
+    ),
     blob: fc.nat({ max: BLOBS.length - 1 }),
     part: fc.double({ min: 0, max: 1, noNaN: true }),
   }),
@@ -149,6 +183,8 @@ function eventOf(kind: string, blob: { digest: ReturnType<typeof digestOf>; size
       return { type: 'started', digest, offset }
     case 'bytes':
       return { type: 'bytes', digest, offset, wire: offset }
+    case 'followed':
+      return { type: 'followed', digest, offset }
     case 'retrying':
       return { type: 'retrying', digest, error: lost, attempt: 1, retryAt: 1000 }
     case 'failed':
@@ -181,6 +217,12 @@ test('whatever happens, in however many runs, progress keeps its invariants', ()
           progress.bytesDone,
           one.rows().reduce((sum, row) => sum + row.bytesDone, 0),
         )
+        for (const { bytesDone, bytesResumed = 0, bytesSkipped: others = 0 } of one.rows()) {
+          assert.ok(
+            Math.min(bytesResumed, others) >= 0 && bytesResumed + others <= bytesDone,
+            "a row's parts exceed it",
+          )
+        }
         last = progress
       }
       let events: EngineEvent[] = [...announced]

@@ -1,0 +1,65 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { parseDigest } from '../../content/digest.ts'
+import type { ContentStore } from '../../store/content-store.ts'
+import { openStoredPackage, type OpenedStoredPackage } from '../../transfer/stored-package.ts'
+import { acceptsByName } from '../accept.ts'
+import { type Download, sendDownload } from '../download.ts'
+import {
+  getArchiveSchema,
+  getChecksumsSchema,
+  getDefinitionSchema,
+  getImagesSchema,
+  headArchiveSchema,
+} from '../schemas/package.ts'
+
+export interface PackageFilesOptions {
+  store: ContentStore
+  closing: AbortSignal
+}
+
+/** What is in a stored package, and the package as a file. */
+export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = async (app, { store, closing }) => {
+  // A download may be hours from its end: a shutdown cuts it, and its client goes on by Range.
+  const signalOf = (request: FastifyRequest) => AbortSignal.any([closing, request.signal])
+  const open = (request: FastifyRequest<{ Params: { digest: string } }>) =>
+    openStoredPackage(store, parseDigest(request.params.digest), signalOf(request))
+
+  app.get('/v1/packages/:digest/definition', { schema: getDefinitionSchema }, async (request, reply) => {
+    const opened = await open(request)
+    void reply.header('vary', 'accept').serializer(String)
+    if (acceptsByName(request.headers.accept, 'application/json')) {
+      return reply.type('application/json; charset=utf-8').send(JSON.stringify(opened.definitionJson))
+    }
+    return reply.type('application/yaml; charset=utf-8').send(String(await opened.file('zarf.yaml')))
+  })
+
+  app.get('/v1/packages/:digest/checksums', { schema: getChecksumsSchema }, async (request, reply) => {
+    const checksums = await (await open(request)).file('checksums.txt')
+    return reply.type('text/plain; charset=utf-8').serializer(String).send(String(checksums))
+  })
+
+  app.get('/v1/packages/:digest/images', { schema: getImagesSchema }, async (request) => {
+    const { images } = await open(request)
+    return { images: [...images] }
+  })
+
+  const url = '/v1/packages/:digest/archive'
+  // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
+  app.get(url, { schema: getArchiveSchema, exposeHeadRoute: false }, async (request, reply) => {
+    const download = await archiveOf(await open(request), request.query.components)
+    return sendDownload(request, reply, { download, signal: signalOf(request) })
+  })
+  app.head(url, { schema: headArchiveSchema }, async (request, reply) => {
+    const download = await archiveOf(await open(request), request.query.components)
+    return sendDownload(request, reply, { download, signal: signalOf(request) })
+  })
+}
+
+async function archiveOf(opened: OpenedStoredPackage, query: readonly string[] | undefined): Promise<Download> {
+  const components = query
+    ?.flatMap((names) => names.split(',').map((name) => name.trim()))
+    .filter((name) => name !== '')
+  const archive = await opened.archive(components)
+  return { ...archive, mediaType: archive.fileName.endsWith('.zst') ? 'application/zstd' : 'application/x-tar' }
+}

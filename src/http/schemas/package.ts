@@ -1,0 +1,210 @@
+import { type Static, Type } from 'typebox'
+import { credentialsHeader } from './job.ts'
+import { pageOf, pageQuery } from './page.ts'
+
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+const Digest = (description: string) => Type.String({ description })
+
+const identity = {
+  digest: Digest("Of the package's manifest; `zarf package inspect digest` prints the same."),
+  name: Type.String(),
+  version: Nullable(Type.String()),
+  flavor: Nullable(Type.String()),
+  architecture: Type.String(),
+}
+
+export const StoredPackage = Type.Object(
+  {
+    ...identity,
+    references: Type.Array(Type.String(), { description: 'Where it was pulled from, the newest last.' }),
+    size: Type.Integer({
+      minimum: 0,
+      description: 'Bytes of layers and config, each digest once, of the whole package.',
+    }),
+    layers: Type.Integer({ minimum: 0 }),
+    signed: Type.Boolean(),
+    components: Type.Array(Type.String(), { description: 'Those that were pulled.' }),
+    complete: Type.Boolean({ description: 'Whether every layer is stored.' }),
+    storedAt: Type.String({ format: 'date-time' }),
+    archive: Type.String({ description: 'Where its archive is served.' }),
+  },
+  { $id: 'StoredPackage', description: 'A package in the content store.' },
+)
+export type StoredPackage = Static<typeof StoredPackage>
+
+export const RemotePackage = Type.Object(
+  {
+    reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
+    indexDigest: Nullable(Digest('The index under the tag; null for a manifest that lies there directly.')),
+    ...identity,
+    architectures: Type.Array(Type.String(), { description: 'Of the tag.' }),
+    tags: Nullable(
+      Type.Array(Type.String(), { description: 'Of the repository; null where the registry does not list them.' }),
+    ),
+    components: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        description: Nullable(Type.String()),
+        required: Type.Boolean(),
+        default: Type.Boolean(),
+        group: Nullable(Type.String()),
+        images: Type.Array(Type.String()),
+      }),
+    ),
+    images: Type.Array(Type.String()),
+    layers: Type.Array(
+      Type.Object({ title: Type.String(), digest: Type.String(), size: Type.Integer({ minimum: 0 }) }),
+    ),
+    size: Type.Integer({ minimum: 0, description: 'Bytes of layers and config, each digest once.' }),
+    signed: Type.Boolean({ description: 'Whether it says so; signatures are not checked here.' }),
+    definition: Type.Unknown({ description: 'zarf.yaml, as JSON.' }),
+  },
+  { $id: 'RemotePackage', description: 'A package in a registry, as its metadata layers tell it.' },
+)
+export type RemotePackage = Static<typeof RemotePackage>
+
+const PackageQuery = Type.Object(
+  {
+    ...pageQuery,
+    ref: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1024,
+        description: 'Look at this package in its registry: oci://host[:port]/repository:tag or @digest.',
+      }),
+    ),
+    architecture: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: "With ref: which of the tag's packages." }),
+    ),
+    plainHttp: Type.Optional(Type.Boolean({ description: 'With ref: speak plain HTTP to the registry.' })),
+  },
+  { additionalProperties: false },
+)
+export type PackageQuery = Static<typeof PackageQuery>
+
+const PackageParams = Type.Object({
+  digest: Type.String({ pattern: '^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$', description: "The manifest's." }),
+})
+const ArchiveQuery = Type.Object(
+  {
+    components: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: 500,
+        description: 'As `options.components` of a pull; separated by commas or repeated.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const tags = ['packages']
+
+export const listPackagesSchema = {
+  tags,
+  operationId: 'listPackages',
+  summary: 'The packages in the content store; with ref, one package in its registry',
+  description: 'With ref, what is answered comes from manifest and zarf.yaml alone: no other layer is fetched.',
+  querystring: PackageQuery,
+  headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
+  response: {
+    200: {
+      description: 'A page, or with ref the package.',
+      content: {
+        'application/json': { schema: Type.Union([pageOf('StoredPackage'), Type.Ref('RemotePackage')]) },
+      },
+    },
+  },
+}
+
+export const getPackageSchema = {
+  tags,
+  operationId: 'getPackage',
+  summary: 'One stored package',
+  params: PackageParams,
+  response: { 200: Type.Ref('StoredPackage') },
+}
+
+export const deletePackageSchema = {
+  tags,
+  operationId: 'deletePackage',
+  summary: 'Forget a stored package and free what no other one shares',
+  params: PackageParams,
+  response: { 204: Type.Null({ description: 'Gone.' }) },
+}
+
+export const getDefinitionSchema = {
+  tags,
+  operationId: 'getPackageDefinition',
+  summary: 'Its zarf.yaml as it is, or as JSON, by Accept',
+  params: PackageParams,
+  response: {
+    200: {
+      description: 'The definition.',
+      content: {
+        'application/yaml': { schema: Type.String() },
+        'application/json': { schema: Type.Unknown() },
+      },
+    },
+  },
+}
+
+export const getChecksumsSchema = {
+  tags,
+  operationId: 'getPackageChecksums',
+  summary: 'Its checksums.txt',
+  params: PackageParams,
+  response: { 200: { description: 'The file.', content: { 'text/plain': { schema: Type.String() } } } },
+}
+
+export const getImagesSchema = {
+  tags,
+  operationId: 'getPackageImages',
+  summary: 'The images of its components',
+  params: PackageParams,
+  response: { 200: Type.Object({ images: Type.Array(Type.String()) }) },
+}
+
+const archiveHeaders = {
+  ETag: { type: 'string', description: 'Strong; of the whole archive or of the chosen components.' },
+  'Content-Disposition': { type: 'string', description: 'The file name that zarf gives the archive.' },
+  'Accept-Ranges': { type: 'string' },
+}
+const archiveContent = {
+  'application/zstd': { schema: Type.Unsafe<never>({ type: 'string', format: 'binary' }) },
+  'application/x-tar': { schema: Type.Unsafe<never>({ type: 'string', format: 'binary' }) },
+}
+const archiveRequest = {
+  tags,
+  params: PackageParams,
+  querystring: ArchiveQuery,
+  headers: Type.Object({
+    'if-none-match': Type.Optional(Type.String()),
+    'if-range': Type.Optional(Type.String({ description: 'The ETag; another one gets the whole archive.' })),
+    range: Type.Optional(Type.String({ description: 'bytes=FIRST-LAST; several ranges get the whole archive.' })),
+  }),
+}
+
+export const getArchiveSchema = {
+  ...archiveRequest,
+  operationId: 'getPackageArchive',
+  summary: "The package's archive as zarf reads it, .tar.zst or .tar; ranges at no cost, several at once",
+  response: {
+    200: { description: 'All of it.', headers: archiveHeaders, content: archiveContent },
+    206: {
+      description: 'The range.',
+      headers: { ...archiveHeaders, 'Content-Range': { type: 'string' } },
+      content: archiveContent,
+    },
+    304: Type.Null({ description: 'It still has this ETag.' }),
+  },
+}
+
+export const headArchiveSchema = {
+  ...archiveRequest,
+  operationId: 'headPackageArchive',
+  summary: "The archive's size, name and ETag",
+  response: {
+    200: { description: 'As GET without Range, without the bytes.', headers: archiveHeaders },
+    304: Type.Null({ description: 'It still has this ETag.' }),
+  },
+}
