@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { atEnd } from './at-end.ts'
 import { type Cleanup, defer } from './cleanup.ts'
 import { type WaitOptions, waitFor } from './wait-for.ts'
 
@@ -36,26 +37,6 @@ export interface RunningProcess {
   kill(): Promise<Exit>
 }
 
-const running = new Set<ChildProcess>()
-
-/** A test process that is told to end takes its children along; else a runner's time-out would leave them over. */
-function watchOwnEnd(): void {
-  process.on('exit', () => {
-    for (const child of running) child.kill('SIGKILL')
-  })
-  for (const [name, number] of [
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-    ['SIGHUP', 1],
-  ] as const) {
-    process.on(name, () => {
-      if (process.listenerCount(name) === 1) process.exit(128 + number)
-    })
-  }
-}
-
-let watched = false
-
 /** Starts a program with its output captured; it is stopped when the test ends, if it still runs. */
 export async function startProcess(
   t: Cleanup,
@@ -63,15 +44,14 @@ export async function startProcess(
   args: readonly string[] = [],
   options: StartOptions = {},
 ): Promise<RunningProcess> {
-  if (!watched) watchOwnEnd()
-  watched = true
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   await once(child, 'spawn')
-  running.add(child)
+  const forget = atEnd(() => child.kill('SIGKILL'))
+  child.once('exit', forget)
   child.stdin.on('error', () => {}) // it may end without having read its input
   child.stdin.end(options.input ?? '')
   const handle = new ChildHandle(child, command, options.graceMs ?? 10_000)
@@ -108,7 +88,6 @@ class ChildHandle implements RunningProcess {
     })
     child.once('exit', () => {
       this.#running = false
-      running.delete(child)
     })
     this.exit = new Promise((resolve) => {
       child.once('close', (code, signal) => resolve({ code, signal }))

@@ -35,7 +35,7 @@ export class TestReport {
   pass(test: EventData.TestPass): void {
     if (isFile(test)) return this.#endFile(test, 'the file has no test')
     if (test.details.type === 'suite') return
-    this.#tally(test.file).tests += 1
+    this.#tally(fileOf(test)).tests += 1
     if (test.skip === undefined && test.todo === undefined) this.#passed += 1
     else this.#skips.push(`${title(test)}: ${reason(test)}`)
   }
@@ -44,12 +44,12 @@ export class TestReport {
     if (isFile(test)) return this.#endFile(test, causeText(test))
     const { failureType } = test.details.error as { failureType?: string }
     if (failureType === 'subtestsFailed') return
-    this.#tally(test.file).tests += 1
+    this.#tally(fileOf(test)).tests += 1
     if (test.todo !== undefined) {
       this.#skips.push(`${title(test)}: ${reason(test)}`)
       return
     }
-    this.#addFailure(test.file, title(test), causeText(test))
+    this.#addFailure(fileOf(test), title(test), causeText(test))
   }
 
   /** Each file sends one, unless it crashed or holds no test: then it arrives as a test itself. */
@@ -95,6 +95,11 @@ export class TestReport {
     this.#files.set(file, tally)
     return tally
   }
+}
+
+/** The file that was run; `file` is where the test stands, which for a suite of test/helpers is another one. */
+function fileOf(test: Result): string | undefined {
+  return (test as { entryFile?: string }).entryFile ?? test.file
 }
 
 /** The runner reports a file itself, under its path as name, when it crashed or when no test came out of it. */

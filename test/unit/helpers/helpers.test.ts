@@ -48,6 +48,23 @@ test('a process that ignores SIGTERM is gone after the grace time', async () => 
   assert.equal(processExists(pid), false)
 })
 
+test('a test process that is told to end takes its processes and folders along', async (t) => {
+  const helpers = new URL('../../helpers/', import.meta.url).href
+  const program = `
+    import { startProcess } from '${helpers}processes.ts'
+    import { tempDir } from '${helpers}temp-dir.ts'
+    const owner = { after() {} }
+    const folder = await tempDir(owner)
+    const { pid } = await startProcess(owner, 'sleep', ['60'])
+    console.log('made', folder, pid)`
+  const child = await startProcess(t, process.execPath, ['--input-type=module-typescript', '-e', program])
+  const [, folder = '', pid = ''] = await child.waitForOutput(/made (\S+) (\d+)/)
+  assert.equal(existsSync(folder), true)
+  assert.deepEqual(await child.stop(), { code: 143, signal: null })
+  assert.equal(existsSync(folder), false)
+  await waitFor('sleep to be gone', () => !processExists(Number(pid)))
+})
+
 test('a process that ends without the awaited line fails the wait at once, with what it printed', async (t) => {
   const child = await startProcess(t, 'sh', ['-c', 'echo something else >&2; exit 3'])
   await assert.rejects(child.waitForOutput(/ready/), /ended before it printed[^]*something else/)

@@ -43,6 +43,15 @@ test('failures, crashed files, files without a test and files that never end are
   }
 })
 
+test('tests of a suite that stands in another file count for the file that runs them', async (t) => {
+  const { stdout } = await runFiles(t, {
+    'suite.ts': 'export const suite = (name: string) => test(name, () => {})',
+    'uses.test.ts': "import { suite } from './suite.ts'; suite('one'); suite('two')",
+  })
+  assert.match(stdout, /^ok .*uses\.test\.ts \(2 tests/m)
+  assert.doesNotMatch(stdout, /suite\.ts/)
+})
+
 test('a run of nothing is a failure', async (t) => {
   const { code, lastLine } = await runFiles(t, {})
   assert.equal(lastLine, '0 passed, 0 failed')
