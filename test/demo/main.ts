@@ -2,45 +2,44 @@ import { once } from 'node:events'
 import { copyFile, mkdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
 import { formatBytes } from '../../src/cli/format.ts'
 import { barRenderer, lineRenderer } from '../../src/cli/renderers.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
 import { FIXTURES, publishedManifest } from '../helpers/fixtures.ts'
+import { readyUrl, startLayerd } from '../helpers/layerd.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { type BuiltPackage, buildPackage } from '../helpers/package-builder.ts'
-import { freePort } from '../helpers/ports.ts'
-import { type RunningProcess, startProcess } from '../helpers/processes.ts'
+import type { RunningProcess } from '../helpers/processes.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-import { waitFor } from '../helpers/wait-for.ts'
 import { type DemoOptions, parseDemoOptions, USAGE } from './options.ts'
-import { publishAndWatch } from './publish.ts'
-import { expectEqual, type ReadBack, readBack } from './read-back.ts'
+import { listArchive, listServedArchive } from './archives.ts'
+import { type JobBody, runAndWatch } from './jobs.ts'
+import { expectEqual, readBack } from './read-back.ts'
 
-/** The main job for all to see: a registry, layerd, two packages published and read back. `npm run demo -- --help` */
+/** The main job for all to see: a registry, layerd, two packages published, read back and pulled. `npm run demo -- --help` */
 async function demo(options: DemoOptions, stack: CleanupStack, interrupted: AbortSignal): Promise<void> {
   const registry = await startRegistry(stack)
   const data = await tempDir(stack, 'layerd-demo')
   const packages = join(data, 'packages')
   await mkdir(packages)
-  const layerd = await startLayerd(stack, data)
-  const publish = (path: string) => publishPackage(layerd, registry.url, path)
+  const layerd = await launch(stack, data)
+  const tryPackage = (path: string) => roundTrip(layerd, registry.url, path)
   try {
     const nemo = join(packages, basename(FIXTURES.nemoAmd64))
     await copyFile(FIXTURES.nemoAmd64, nemo)
-    const { jobId, found } = await publish(nemo)
+    const { jobId, found, archive } = await tryPackage(nemo)
     if (!found.manifest.equals(publishedManifest('nemo'))) fail('the manifest of nemo is not the one that zarf pushed')
     say('  the manifest is the one that `zarf package publish` pushed, byte for byte')
 
     say(`\nmaking a package of ${formatBytes(options.bytes)} in ${options.layers} layers`)
     const large = await makeLargePackage(packages, options)
-    const { found: read } = await publish(large.path)
+    const { found: read } = await tryPackage(large.path)
     for (const { path, digest } of large.files) expectEqual(`layer ${path}`, read.layers.get(path) ?? 'absent', digest)
     say('  every layer has the digest of the file it was made from')
 
-    sayWhatToTry(layerd.api, registry.host, jobId, nemo)
+    sayWhatToTry(layerd.api, registry.host, { jobId, nemo, archive })
   } catch (error) {
     if (!interrupted.aborted)
       say(`\nlayerd's last log lines:\n${layerd.child.output().split('\n').slice(-20).join('\n')}`)
@@ -68,39 +67,37 @@ async function startRegistry(stack: CleanupStack): Promise<{ host: string; url: 
   return registry
 }
 
-async function startLayerd(stack: CleanupStack, data: string): Promise<Layerd> {
-  const api = `http://127.0.0.1:${await freePort()}`
-  const foreign = Object.keys(process.env).filter((name) => name.startsWith('LAYERD_'))
-  const env = {
-    ...Object.fromEntries(foreign.map((name) => [name, undefined])),
-    LAYERD_DATA_DIR: data,
-    LAYERD_LISTEN: new URL(api).host,
-  }
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-  const child = await startProcess(stack, process.execPath, [main], { env, graceMs: 30_000 })
-  const ready = async () => {
-    if (!child.isRunning()) return true
-    return (await fetch(`${api}/readyz`)).ok
-  }
-  await waitFor('layerd to be ready', ready, { timeoutMs: 30_000 })
-  if (!child.isRunning()) throw new Error(`layerd did not start:\n${child.output()}`)
-  say(`layerd:   ${api} with a Redis of its own and its data in ${data}`)
+async function launch(stack: CleanupStack, dataDir: string): Promise<Layerd> {
+  const child = await startLayerd(stack, { dataDir })
+  const api = await readyUrl(child)
+  say(`layerd:   ${api} with a Redis of its own and its data in ${dataDir}`)
   return { api, child }
 }
 
-async function publishPackage({ api }: Layerd, registryUrl: string, path: string) {
+function runJob({ api }: Layerd, body: JobBody) {
+  return runAndWatch(api, body, process.stderr.isTTY ? barRenderer(terminal) : lineRenderer(terminal))
+}
+
+/** Publishes, then reads it from the registry with plain requests, then pulls it and looks into the archive. */
+async function roundTrip(layerd: Layerd, registryUrl: string, path: string) {
   say(`\npublishing ${basename(path)}`)
-  const { jobId, result } = await publishAndWatch(
-    api,
-    { source: `file:${encodeURI(path)}`, destination: `oci://${new URL(registryUrl).host}/demo` },
-    process.stderr.isTTY ? barRenderer(terminal) : lineRenderer(terminal),
-  )
+  const destination = `oci://${new URL(registryUrl).host}/demo`
+  const { jobId, result } = await runJob(layerd, { kind: 'publish', source: `file:${encodeURI(path)}`, destination })
   say(`  ${result.reference}\n  ${result.digest}`)
   say(`  ${result.layers} layers, ${formatBytes(result.bytes)} in ${(result.durationMs / 1000).toFixed(1)} s`)
-  const found: ReadBack = await readBack(registryUrl, result)
+  const found = await readBack(registryUrl, result)
   expectEqual('the count of bytes', String(found.bytes), String(result.bytes))
   say(`  read back from the registry: ${found.blobs} blobs, ${formatBytes(found.bytes)}, every digest is right`)
-  return { jobId, found }
+
+  say(`pulling ${result.reference}`)
+  const { result: pulled } = await runJob(layerd, { kind: 'pull', source: result.reference, destination: 'store:' })
+  expectEqual('the digest of what was pulled', pulled.digest, result.digest)
+  const archive = `${layerd.api}${pulled.archive}`
+  const [served, original] = await Promise.all([listServedArchive(archive), listArchive(path)])
+  expectEqual('the archive of what was pulled', served.join('\n'), original.join('\n'))
+  say(`  ${formatBytes(pulled.bytes)} in ${(pulled.durationMs / 1000).toFixed(1)} s`)
+  say(`  its archive holds the ${original.length} files of the package, every digest is right`)
+  return { jobId, found, archive }
 }
 
 /** Uncompressed, so that its layers go up side by side; the other package shows the pass over a compressed one. */
@@ -109,12 +106,15 @@ function makeLargePackage(folder: string, { bytes, layers }: DemoOptions): Promi
   return buildPackage(folder, { name: 'large', version: '1.0.0', format: 'tar', layers, layerBytes })
 }
 
-function sayWhatToTry(api: string, registry: string, jobId: string, nemo: string): void {
+function sayWhatToTry(api: string, registry: string, first: { jobId: string; nemo: string; archive: string }): void {
+  const { jobId, nemo, archive } = first
   say(`\nto try:
   curl -s ${api}/v1/jobs | jq
   curl -N '${api}/v1/jobs/${jobId}/events'
   curl -s ${api}/v1/jobs --json '{"kind":"publish","source":"file:${nemo}","destination":"oci://${registry}/again"}' | jq
   curl -s http://${registry}/v2/demo/nemo/tags/list
+  curl -s ${api}/v1/packages | jq
+  curl -OJ ${archive}
   ${api}/docs`)
 }
 

@@ -24,7 +24,7 @@ function processesOf(folder: string): string[] {
   return pids.map(commandLine).filter((line) => line.includes(folder))
 }
 
-test('the demo publishes, reads back, compares, and leaves no process and no file', async (t) => {
+test('the demo publishes, reads back, pulls, compares, and leaves no process and no file', async (t) => {
   const folder = await tempDir(t)
   const args = [demo, '--once', '--size', '24MiB', '--layers', '3']
   const { code, output } = await runProcess(t, process.execPath, args, { env: { TMPDIR: folder }, timeoutMs: 90_000 })

@@ -2,16 +2,22 @@ import type { Renderer } from '../../src/cli/renderers.ts'
 import type { Job, JobEvent, JobResult } from '../../src/jobs/definitions.ts'
 import { serverSentEvents } from '../helpers/sse-client.ts'
 
-/** Publishes through the API and shows the job's event stream. Throws when the job does not succeed. */
-export async function publishAndWatch(
+export interface JobBody {
+  kind: 'publish' | 'pull'
+  source: string
+  destination: string
+}
+
+/** Runs a job through the API and shows its event stream. Throws when it does not succeed. */
+export async function runAndWatch(
   api: string,
-  body: { source: string; destination: string },
+  body: JobBody,
   renderer: Renderer,
 ): Promise<{ jobId: string; result: JobResult }> {
   const response = await fetch(`${api}/v1/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ kind: 'publish', ...body }),
+    body: JSON.stringify(body),
   })
   if (response.status !== 202) throw new Error(`the job was refused: ${await response.text()}`)
   const { id } = (await response.json()) as Job
