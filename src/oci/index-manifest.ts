@@ -69,10 +69,13 @@ export async function inspectTag(target: IndexTarget): Promise<TagContent> {
   )
 }
 
-/** Whether the tag's index still names this entry; a foreign writer that read the index before us may have dropped it. */
-export async function indexHolds(target: IndexTarget & { entry: IndexEntry }): Promise<boolean> {
+/**
+ * The digest of the tag's index if that (still) names this entry; a foreign writer that read the index before us may have
+ * dropped it.
+ */
+export async function indexHolds(target: IndexTarget & { entry: IndexEntry }): Promise<Digest | undefined> {
   const found = await inspectTag(target)
-  return found.kind === 'index' && holds(found.index, target.entry)
+  return found.kind === 'index' && holds(found.index, target.entry) ? found.raw.digest : undefined
 }
 
 /**

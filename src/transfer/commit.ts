@@ -1,6 +1,8 @@
 import { formatReference, type Reference } from '../content/reference.ts'
 import type { Digest } from '../content/digest.ts'
-import { updateIndex } from '../oci/index-manifest.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import { type IndexEntry, indexHolds, type UpdatedIndex, updateIndex } from '../oci/index-manifest.ts'
 import type { Repository } from '../oci/registry.ts'
 import type { PackageContents } from '../zarf/package.ts'
 import type { OnEvent } from './events.ts'
@@ -13,14 +15,32 @@ export interface Ownership {
   lockTag<T>(reference: string, task: (signal: AbortSignal) => Promise<T>): Promise<T>
 }
 
+/** How long after a disturbed write a foreign client may still put back the index that it read before. */
+const LOOK_AGAIN_MS = 5000
+/** How often an entry that a foreign client dropped is put back. */
+const MAX_REPEATS = 5
+
+export interface CommitTarget {
+  repository: Repository
+  tag: string
+}
+
+export interface CommitOptions extends Ownership {
+  onEvent: OnEvent
+  signal: AbortSignal
+  /** Default: the system's. */
+  clock?: Clock
+}
+
 /**
  * Makes a package visible: its manifest by digest, then the index under the tag, the only moment others see. All blobs
- * are there before (OCI distribution-spec v1.1.1 "Pushing Manifests").
+ * are there before (OCI distribution-spec v1.1.1 "Pushing Manifests"). Throws TAG_CONTENDED when a foreign client keeps
+ * dropping the entry.
  */
 export async function commit(
   contents: PackageContents,
-  target: { repository: Repository; tag: string },
-  options: Ownership & { onEvent: OnEvent; signal: AbortSignal },
+  target: CommitTarget,
+  options: CommitOptions,
 ): Promise<{ reference: Reference; indexDigest: Digest }> {
   const { repository, tag } = target
   const { signal, onEvent } = options
@@ -28,19 +48,49 @@ export async function commit(
   const { manifest } = contents
   await options.checkOwnership()
   await repository.putManifest(manifest.digest, manifest, { signal })
+  const entry: IndexEntry = {
+    descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length },
+    architecture: contents.identity.architecture,
+  }
   const reference = { registry: repository.registry, repository: repository.repository, tag }
-  const { indexDigest } = await options.lockTag(formatReference(reference), (locked) =>
-    updateIndex({
-      repository,
-      tag,
-      entry: {
-        descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length },
-        architecture: contents.identity.architecture,
-      },
-      guard: () => options.checkOwnership(),
-      signal: locked,
-      onWarning: (code, message) => onEvent({ type: 'warning', code, message }),
-    }),
-  )
-  return { reference, indexDigest }
+  return { reference, indexDigest: await putEntry(entry, target, options) }
+}
+
+/**
+ * The index is written under our own lock. Who else wrote it meanwhile may have read it before and write once more: the
+ * entry is looked for again a little later, without the lock, and put back where it is gone.
+ */
+async function putEntry(entry: IndexEntry, target: CommitTarget, options: CommitOptions): Promise<Digest> {
+  const { clock = systemClock, signal, onEvent } = options
+  const { registry, repository } = target.repository
+  const where = formatReference({ registry, repository, tag: target.tag })
+  const told = new Set<string>()
+  const write = (): Promise<UpdatedIndex> =>
+    options.lockTag(where, (locked) =>
+      updateIndex({
+        ...target,
+        entry,
+        guard: () => options.checkOwnership(),
+        signal: locked,
+        onWarning(code, message) {
+          if (!told.has(message)) onEvent({ type: 'warning', code, message })
+          told.add(message)
+        },
+      }),
+    )
+  let written = await write()
+  for (let repeats = 0; written.contended; repeats += 1) {
+    await clock.sleep(LOOK_AGAIN_MS, signal)
+    const held = await indexHolds({ ...target, entry, signal })
+    if (held) return held
+    if (repeats === MAX_REPEATS) {
+      throw new AppError('TAG_CONTENDED', `another client keeps dropping this package from ${where}`, {
+        hint: 'Publish to this tag from one place at a time, or retry the job.',
+        upstream: { registry, repository, reference: target.tag },
+      })
+    }
+    // An undisturbed write may still be one between two of the other client's.
+    written = { ...(await write()), contended: true }
+  }
+  return written.indexDigest
 }

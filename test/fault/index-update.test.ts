@@ -107,7 +107,7 @@ test('a foreign write between reading and writing is seen, and both entries stay
   assert.equal((await done).contended, true)
   assert.deepEqual(warnings, ['INDEX_CONTENDED'])
   for (const each of [entry(amd64, 'amd64'), entry(arm64, 'arm64')]) {
-    assert.equal(await indexHolds({ repository, tag: '1.2.0', entry: each, signal }), true)
+    assert.ok(await indexHolds({ repository, tag: '1.2.0', entry: each, signal }))
   }
 })
 
@@ -128,7 +128,7 @@ test('a foreign write that drops our entry right after ours is seen by reading b
   assert.equal((await done).contended, true)
   assert.equal(puts, 2)
   assert.deepEqual(warnings, ['INDEX_CONTENDED'])
-  assert.equal(await indexHolds({ repository, tag: '1.2.0', entry: entry(amd64, 'amd64'), signal }), true)
+  assert.ok(await indexHolds({ repository, tag: '1.2.0', entry: entry(amd64, 'amd64'), signal }))
 })
 
 test('a tag that never rests ends the attempts with a passing error', async (t) => {

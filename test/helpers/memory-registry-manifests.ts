@@ -11,6 +11,8 @@ export interface ManifestStoreOptions {
   hasBlob: (repository: string, digest: string) => boolean
   /** False returns all tags at once, whatever `n` says, as distribution 2.8 does. */
   paging: boolean
+  /** Takes an index whose manifests are not there. */
+  danglingIndexes: boolean
 }
 
 export interface ManifestStore {
@@ -53,7 +55,9 @@ export function createManifestStore(options: ManifestStoreOptions): ManifestStor
     const refused =
       checkBody(mediaType, bytes) ??
       checkChildren(mediaType, bytes, (digest, isManifest) =>
-        isManifest ? manifests.has(key(repository, digest)) : options.hasBlob(repository, digest),
+        isManifest
+          ? options.danglingIndexes || manifests.has(key(repository, digest))
+          : options.hasBlob(repository, digest),
       )
     if (refused) return refused
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`

@@ -22,6 +22,8 @@ export interface MemoryRegistryOptions {
   singlePost?: boolean
   /** Links blobs of other repositories. Default true; false answers 202 with a session. */
   mount?: boolean
+  /** Takes an index whose manifests are not there, which distribution refuses. Default false. */
+  danglingIndexes?: boolean
   /** What Location looks like. Default 'absolute', as distribution does. */
   locations?: 'absolute' | 'relative'
   /** Default any free one. */
@@ -57,6 +59,7 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
   const manifests = createManifestStore({
     hasBlob: (repository, digest) => uploads.blob(repository, digest) !== undefined,
     paging: options.sessions !== 'dist2.8',
+    danglingIndexes: options.danglingIndexes ?? false,
   })
   const sockets = new Set<Socket>()
 
