@@ -65,7 +65,7 @@ export async function startApp(t: Cleanup, { uploadLimits, ...changes }: TestApp
   }
 }
 
-/** As main.ts does it, without Docker's credentials. */
+/** As src/roles does it, without Docker's credentials. */
 function inspectorOf(t: Cleanup): AppOptions['inspect'] {
   return async (request, { credentials, signal }) => {
     const { registry, repository } = request.reference

@@ -20,7 +20,7 @@ import { startRedis, type TestRedis } from './redis.ts'
 import { tempDir } from './temp-dir.ts'
 import { waitFor } from './wait-for.ts'
 
-/** Queue and workers in this process over a real Redis, as main.ts puts them together. */
+/** Queue and workers in this process over a real Redis, as src/roles puts them together. */
 export interface JobSystem {
   readonly redis: TestRedis
   readonly queue: JobQueue

@@ -1,0 +1,74 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { DataDirectory } from '../daemon/data-directory.ts'
+import { createApp } from '../http/app.ts'
+import type { JobKind } from '../jobs/definitions.ts'
+import { createJobEventReader } from '../jobs/events.ts'
+import { createJobQueue } from '../jobs/queue.ts'
+import { AppError } from '../lib/errors.ts'
+import { openUploadFolder } from '../lib/upload-folder.ts'
+import { inspectPackage } from '../transfer/inspect.ts'
+import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
+import { registryClients } from './registry-clients.ts'
+
+/** The kinds that workers can run; the API takes no other. */
+const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull'])
+
+/** What killed jobs left in the store is looked for so often; most of it goes earlier, with its package. */
+const COLLECT_MS = 3_600_000
+
+export interface RunningApi {
+  readonly url: string
+  /** Ends streams, refuses what comes in, waits for what is under way: an upload may take longer than we have. */
+  drain(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts the API. `allInOne`: workers belong to this daemon, so that it is ready only when one takes jobs. */
+export async function startApi(
+  context: RoleContext,
+  directory: DataDirectory,
+  { allInOne }: { allInOne: boolean },
+): Promise<RunningApi> {
+  const { config, logger, version } = context
+  const shared = { ...queueOptions(config, directory), logger }
+  const uploads = await openUploadFolder({ folder: directory.uploads })
+  const queue = createJobQueue(shared)
+  const events = createJobEventReader(shared)
+  const store = await openStore(config, directory)
+  const clientFor = registryClients(context)
+  const app = createApp({
+    queue,
+    events,
+    uploads,
+    store,
+    async inspect(request, access) {
+      const { registry, repository } = request.reference
+      const opened = await clientFor(access).repository(registry, repository)
+      return inspectPackage(request, { repository: opened, signal: access.signal })
+    },
+    logger,
+    version,
+    listenHost: config.listen.host,
+    publicUrl: config.publicUrl,
+    tokensFile: config.tokensFile,
+    fileRoots: config.fileRoots,
+    kinds: KINDS,
+    allInOne,
+  })
+  const url = await app.listen(config.listen).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall === undefined) throw error
+    const { host, port } = config.listen
+    throw new AppError('CONFIG_INVALID', `LAYERD_LISTEN: cannot listen on ${host}:${port} (${error.code})`)
+  })
+  const collecting = setInterval(() => {
+    store.gc().catch((error: unknown) => logger.warn({ err: error }, 'collecting in the store failed'))
+  }, COLLECT_MS)
+  return {
+    url,
+    drain: () => Promise.race([app.close(), delay(DRAIN_MS)]),
+    async close() {
+      clearInterval(collecting)
+      await Promise.all([queue.close(), events.close()])
+    },
+  }
+}

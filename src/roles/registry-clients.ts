@@ -1,0 +1,34 @@
+import type { JobCredentials } from '../jobs/queue.ts'
+import { createRegistryConnections } from '../oci/connections.ts'
+import { dockerCredentials } from '../oci/credentials/docker-config.ts'
+import { fixedCredentials } from '../oci/credentials/fixed.ts'
+import { chainProviders } from '../oci/credentials/provider.ts'
+import { createRegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
+import type { RoleContext } from './context.ts'
+
+interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal'> {
+  credentials: JobCredentials | undefined
+  plainHttp: boolean
+}
+
+/** Registries over this process's connections, each caller with its own credentials before Docker's. */
+export function registryClients({ config, env, version, logger }: RoleContext) {
+  const { HTTP_PROXY, http_proxy, HTTPS_PROXY, https_proxy, NO_PROXY, no_proxy } = env
+  const http = http_proxy || HTTP_PROXY
+  const https = https_proxy || HTTPS_PROXY
+  const no = no_proxy || NO_PROXY
+  const connections = createRegistryConnections({
+    version,
+    proxy: { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(no ? { no } : {}) },
+  })
+  const docker = dockerCredentials({ env })
+  const plain = new Set(config.plainHttpRegistries)
+  return ({ credentials: given, plainHttp, ...access }: ClientAccess) =>
+    createRegistryClient({
+      ...access,
+      connections,
+      credentials: given ? chainProviders(fixedCredentials(given.registry, given), docker) : docker,
+      plainHttp: (registry) => plainHttp || plain.has(registry.toLowerCase()),
+      logger,
+    })
+}

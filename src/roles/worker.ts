@@ -1,0 +1,66 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type DataDirectory, openDataDirectory } from '../daemon/data-directory.ts'
+import { joinRedis } from '../daemon/shared-id.ts'
+import { createUploadCheckpoints } from '../jobs/checkpoints.ts'
+import { createTagLocks } from '../jobs/locks.ts'
+import { createJobRuns } from '../jobs/runs.ts'
+import { createTransferClaims } from '../jobs/transfer-claims.ts'
+import { openUploadFolder } from '../lib/upload-folder.ts'
+import type { Registries } from '../worker/registry-access.ts'
+import { publishWork } from '../worker/run-publish.ts'
+import { pullWork } from '../worker/run-pull.ts'
+import { startWorker } from '../worker/worker.ts'
+import { openPackage } from '../zarf/package.ts'
+import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
+import { registryClients } from './registry-clients.ts'
+
+/** Why a worker ends whose supervisor has gone, in whatever way. */
+export const ORPHANED = 'orphaned'
+/** Without its supervisor a worker only hands back what it has. */
+const ORPHAN_DRAIN_MS = 1000
+
+/** `layerd worker`: takes jobs and moves bytes. `name` is this process's alone. */
+export async function runWorker(context: RoleContext, { name }: { name: string }): Promise<number> {
+  const { config } = context
+  const directory = await openDataDirectory({ path: config.dataDir, secretKeyFile: config.secretKeyFile })
+  await joinRedis(config, directory)
+  const logger = context.logger.child({ worker: name })
+  const shared = { ...queueOptions(config, directory), logger }
+  const worker = await startWorker({
+    ...shared,
+    runs: createJobRuns(shared),
+    name,
+    work: await workOf({ ...context, logger }, directory),
+    jobs: config.jobsPerWorker,
+  })
+  logger.info('worker takes jobs')
+  const reason = await context.stop
+  logger.info({ reason }, 'worker is shutting down')
+  const graceMs = reason === ORPHANED ? ORPHAN_DRAIN_MS : DRAIN_MS
+  // Redis may be gone too, and then nothing can be handed back: the locks run out, and another worker takes over.
+  const drained = await Promise.race([worker.stop(graceMs), delay(graceMs + 500, { drained: false })])
+  if (!drained.drained) logger.warn('worker ends without having handed back all its jobs')
+  return 0
+}
+
+async function workOf(context: RoleContext, directory: DataDirectory) {
+  const { config, logger } = context
+  const shared = queueOptions(config, directory)
+  const clientFor = registryClients(context)
+  const checkpoints = createUploadCheckpoints({ ...shared, logger })
+  const registries: Registries = ({ jobId, epoch, ...access }) => {
+    const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch) })
+    return (registry, repository) => client.repository(registry, repository)
+  }
+  const uploads = await openUploadFolder({ folder: directory.uploads })
+  return {
+    publish: publishWork({
+      sources: { roots: config.fileRoots, uploads },
+      locks: createTagLocks({ ...shared, logger }),
+      claims: createTransferClaims({ ...shared, logger }),
+      openPackage,
+      registries,
+    }),
+    pull: pullWork({ store: await openStore(config, directory), roots: config.fileRoots, registries }),
+  }
+}
