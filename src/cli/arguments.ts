@@ -68,6 +68,8 @@ export const COMMANDS: Readonly<Record<string, CommandShape>> = {
   },
   watch: { usage: 'watch JOB', summary: 'follow a job until it ends', positionals: 1, options: COMMON },
   cancel: { usage: 'cancel JOB', summary: 'cancel a job', positionals: 1, options: COMMON },
+  pause: { usage: 'pause JOB', summary: 'let a job rest', positionals: 1, options: COMMON },
+  resume: { usage: 'resume JOB', summary: 'go on with a paused job', positionals: 1, options: COMMON },
 }
 
 export interface Invocation {

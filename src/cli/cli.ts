@@ -37,7 +37,9 @@ const HANDLERS: Readonly<Record<string, (context: Context) => Promise<ExitCode>>
   packages,
   jobs,
   watch,
-  cancel,
+  cancel: command('cancel'),
+  pause: command('pause'),
+  resume: command('resume'),
 }
 
 /** Runs one client command and answers its exit code; failures are told on standard error. */
@@ -69,8 +71,13 @@ async function watch({ invocation, client, terminal }: Context): Promise<ExitCod
   return (await watchJob(invocation.positionals[0] ?? '', client, terminal, options)).exit
 }
 
-async function cancel({ invocation, client, terminal }: Context): Promise<ExitCode> {
-  const job = await client.json<Job>('POST', `/v1/jobs/${encodeURIComponent(invocation.positionals[0] ?? '')}/cancel`)
-  terminal.stdout.write(flag(invocation, 'json') ? `${JSON.stringify(job)}\n` : `${job.id} ${job.state}\n`)
-  return 0
+/** A word to a job, by its path under the job. */
+function command(verb: 'cancel' | 'pause' | 'resume') {
+  return async ({ invocation, client, terminal }: Context): Promise<ExitCode> => {
+    const id = encodeURIComponent(invocation.positionals[0] ?? '')
+    const job = await client.json<Job>('POST', `/v1/jobs/${id}/${verb}`)
+    const state = job.state === 'running' && job.reason ? `${job.state} (${job.reason})` : job.state
+    terminal.stdout.write(flag(invocation, 'json') ? `${JSON.stringify(job)}\n` : `${job.id} ${state}\n`)
+    return 0
+  }
 }

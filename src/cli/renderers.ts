@@ -67,7 +67,7 @@ export function barRenderer({ stderr }: Terminal): Renderer {
   }
   return {
     event(event) {
-      const notice = event.type === 'warning' || event.type === 'log' ? noticeOf(event) : undefined
+      const notice = event.type === 'plan' ? undefined : noticeOf(event)
       if (notice !== undefined) bars.log(`${notice}\n`)
       if ('transfers' in event) event.transfers.forEach(show)
       const progress = progressOf(event)
@@ -126,6 +126,9 @@ function noticeOf(event: StreamedEvent): string | undefined {
   if (event.type === 'state' && event.job.state === 'retrying') {
     const { error, progress } = event.job
     return `retrying${progress.retryAt ? ` at ${progress.retryAt}` : ''}${error ? `: ${error.detail}` : ''}`
+  }
+  if (event.type === 'state' && event.job.state === 'paused') {
+    return `paused${event.job.reason ? `: ${event.job.reason}` : ''} (layerd resume ${event.job.id})`
   }
   return undefined
 }

@@ -72,10 +72,30 @@ export async function cancelJob(context: CommandContext, id: string, reason: str
   const [status, answer = '', host = '', round = ''] = await command(context, 'cancel', id, args)
   const job = JSON.parse(answer) as Job
   if (status === 'finished') throw finished(job, 'cannot be canceled any more')
-  if (job.state === 'canceled') {
-    // Only tidies up: a dispatch that stays in BullMQ ends when its run begins.
-    await bounded(context.dispatcher.remove(host, { id, round: Number(round) })).catch(() => {})
-  }
+  if (job.state === 'canceled') await withdraw(context, host, { id, round: Number(round) })
+  return job
+}
+
+export async function pauseJob(context: CommandContext, id: string, reason: string | undefined): Promise<Job> {
+  const meanwhile = reason === undefined ? 'pausing' : `pausing: ${reason}`
+  const args = [JSON.stringify(reason ?? null), reason ?? '', JSON.stringify(meanwhile)]
+  const [status, answer = '', host = '', round = ''] = await command(context, 'pause', id, args)
+  const job = JSON.parse(answer) as Job
+  if (status === 'finished') throw finished(job, 'cannot be paused any more')
+  if (job.state === 'paused') await withdraw(context, host, { id, round: Number(round) })
+  return job
+}
+
+export async function resumeJob(
+  context: CommandContext,
+  id: string,
+  credentials: JobCredentials | undefined,
+): Promise<Job> {
+  const sealed = credentials === undefined ? '' : context.vault.seal(id, credentials)
+  const [status, answer = '', host = '', round = ''] = await command(context, 'resume', id, [sealed])
+  const job = JSON.parse(answer) as Job
+  if (status === 'finished') throw finished(job, 'does not go on; a failed or canceled job can be retried')
+  if (status === 'queued') await deliver(context, host, { id, round: Number(round) })
   return job
 }
 
@@ -98,7 +118,12 @@ export async function removeJob(context: CommandContext, id: string): Promise<vo
   if (status === 'active') throw notFinished(JSON.parse(answer) as Job)
 }
 
-async function command(context: CommandContext, script: 'cancel' | 'retry' | 'remove', id: string, args: string[]) {
+async function command(
+  context: CommandContext,
+  script: 'cancel' | 'pause' | 'resume' | 'retry' | 'remove',
+  id: string,
+  args: string[],
+) {
   if (!isJobId(id)) throw notFound(id)
   const answer = await context.scripts.job(script, target(context, id, context.clock.now()), args)
   if (answer[0] === 'missing') throw notFound(id)
@@ -107,6 +132,11 @@ async function command(context: CommandContext, script: 'cancel' | 'retry' | 're
 
 function target({ keys }: CommandContext, id: string, now: number) {
   return { id, key: keys.job(id), prefix: keys.prefix, now }
+}
+
+/** Only tidies up: a dispatch that stays in BullMQ ends when its run begins. */
+async function withdraw({ dispatcher }: CommandContext, host: string, dispatch: Dispatch): Promise<void> {
+  await bounded(dispatcher.remove(host, dispatch)).catch(() => {})
 }
 
 /** The job is accepted already, so nothing here fails the call: what BullMQ does not get now the outbox brings later. */

@@ -12,8 +12,8 @@ export interface Keys {
   /** Sorted set of queue hosts, scored by their jobs that have not ended. Also the channel that tells a new one. */
   readonly hosts: string
   readonly workers: string
-  /** Channel: `<jobId>|<reason>`. */
-  readonly cancel: string
+  /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
+  readonly stop: string
   job(id: string): string
   transfers(id: string): string
   transferOrder(id: string): string
@@ -43,7 +43,7 @@ export function createKeys(name = 'layerd'): Keys {
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
     workers: `${prefix}workers`,
-    cancel: `${prefix}cancel`,
+    stop: `${prefix}stop`,
     job,
     transfers: (id) => `${job(id)}:transfers`,
     transferOrder: (id) => `${job(id)}:transfers:order`,

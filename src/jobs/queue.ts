@@ -1,6 +1,16 @@
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
-import { cancelJob, type CommandContext, createJob, readJob, removeJob, requireJob, retryJob } from './commands.ts'
+import {
+  cancelJob,
+  type CommandContext,
+  createJob,
+  pauseJob,
+  readJob,
+  removeJob,
+  requireJob,
+  resumeJob,
+  retryJob,
+} from './commands.ts'
 import { createVault } from './credentials.ts'
 import type { Job, JobKind, JobOptions, JobState, Transfer } from './definitions.ts'
 import { createDispatcher } from './dispatch.ts'
@@ -84,6 +94,13 @@ export interface JobQueue {
   transfers(id: string, page: Page): Promise<PageOf<Transfer>>
   /** queued -> canceled; running -> canceling and the owner is woken; canceled or canceling: the same answer again. Throws JOB_FINISHED (details.job), JOB_NOT_FOUND. */
   cancel(id: string, options?: { reason?: string }): Promise<Job>
+  /**
+   * What waits -> paused; running stays running, its owner is woken and it ends paused; paused: the same answer again.
+   * Throws JOB_FINISHED (details.job) for one that has ended or is being canceled, JOB_NOT_FOUND.
+   */
+  pause(id: string, options?: { reason?: string }): Promise<Job>
+  /** paused -> queued, and goes on from its checkpoints; a job that is not paused is answered as it is. Throws as pause does. */
+  resume(id: string, options?: { credentials?: JobCredentials }): Promise<Job>
   /** failed or canceled -> queued, same id. Throws JOB_FINISHED for succeeded, JOB_NOT_FINISHED for an active one. */
   retry(id: string, options?: { credentials?: JobCredentials }): Promise<Job>
   /** Removes a terminal job. Throws JOB_NOT_FINISHED, JOB_NOT_FOUND. */
@@ -133,6 +150,8 @@ export function createJobQueue(options: JobQueueOptions): JobQueue {
         return listTransfers(redis, keys, id, page)
       }),
     cancel: (id, { reason } = {}) => guarded(() => cancelJob(context, id, reason)),
+    pause: (id, { reason } = {}) => guarded(() => pauseJob(context, id, reason)),
+    resume: (id, { credentials } = {}) => guarded(() => resumeJob(context, id, credentials)),
     retry: (id, { credentials } = {}) => guarded(() => retryJob(context, id, credentials)),
     remove: (id) => guarded(() => removeJob(context, id)),
     ping: (timeoutMs) => answersWithin(redis, timeoutMs),

@@ -10,6 +10,7 @@ import type { JobCredentials } from './queue.ts'
 import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from './runs.ts'
 import type { Scripts } from './scripts.ts'
 import type { JobTransition } from './state.ts'
+import { jobCanceled, jobPaused } from './stops.ts'
 import { allTransfers } from './transfers.ts'
 
 /** What the worker's calls work with. */
@@ -84,19 +85,29 @@ export async function finishRun(
 }
 
 export async function checkRun({ redis, keys }: RunContext, { jobId, epoch }: RunKey): Promise<void> {
-  const [state, current, text] = await redis.hmget(keys.job(jobId), 'state', 'epoch', 'cancelText')
-  if (Number(current) === epoch && state === 'running') return
-  if (Number(current) === epoch && state === 'canceling') {
-    throw new AppError('JOB_CANCELED', text ? `the job was canceled: ${text}` : 'the job was canceled', {
-      details: { jobId },
-    })
+  const [state, current, ...texts] = await redis.hmget(keys.job(jobId), 'state', 'epoch', 'cancelText', 'pauseText')
+  if (Number(current) !== epoch || (state !== 'running' && state !== 'canceling')) {
+    throw new AppError('JOB_FENCED', 'this run no longer owns the job', { details: { jobId, epoch } })
   }
-  throw new AppError('JOB_FENCED', 'this run no longer owns the job', { details: { jobId, epoch } })
+  const stop = requestedStop(jobId, [state, ...texts])
+  if (stop !== undefined) throw stop
 }
 
-export async function reapCanceling(context: RunContext): Promise<number> {
+export async function readStop({ redis, keys }: RunContext, jobId: string): Promise<AppError | undefined> {
+  return requestedStop(jobId, await redis.hmget(keys.job(jobId), 'state', 'cancelText', 'pauseText'))
+}
+
+function requestedStop(jobId: string, [state, cancelText, pauseText]: Array<string | null>): AppError | undefined {
+  if (state === 'canceling') return jobCanceled(jobId, cancelText ?? '')
+  return state === 'running' && typeof pauseText === 'string' ? jobPaused(jobId, pauseText) : undefined
+}
+
+export async function reapAbandoned(context: RunContext): Promise<number> {
   const { redis, keys, clock, scripts } = context
-  const ids = await redis.zrange(keys.jobsInState('canceling'), '0', '-1')
+  const canceling = await redis.zrange(keys.jobsInState('canceling'), '0', '-1')
+  const running = await redis.zrange(keys.jobsInState('running'), '0', '-1')
+  const pausing = await Promise.all(running.map((id) => redis.hexists(keys.job(id), 'pausing')))
+  const ids = [...canceling, ...running.filter((_, at) => pausing[at] === 1)]
   let reaped = 0
   for (const id of ids) {
     const [status] = await scripts.job('reap', target(context, id), [clock.now() - WORKER_SILENCE_MS])
@@ -124,6 +135,7 @@ const TRANSITION_OF: Readonly<Record<RunOutcome['state'], JobTransition['type']>
   succeeded: 'succeed',
   failed: 'fail',
   canceled: 'stop',
+  paused: 'hold',
   retrying: 'delay',
   queued: 'release',
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Job, JobResult, Problem, Progress, Transfer } from './definitions.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import type { AppError } from '../lib/errors.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
 import { createVault } from './credentials.ts'
 import { createDispatcher, type Dispatch } from './dispatch.ts'
@@ -11,7 +12,8 @@ import {
   beginRun,
   checkRun,
   finishRun,
-  reapCanceling,
+  readStop,
+  reapAbandoned,
   reportRun,
   type RunContext,
   WORKER_SILENCE_MS,
@@ -57,12 +59,13 @@ export type RunOutcome =
   | { state: 'succeeded'; result: JobResult }
   | { state: 'failed'; error: Problem }
   | { state: 'canceled'; reason: string | null }
+  | { state: 'paused'; reason: string | null }
   /** The worker moves the BullMQ job to delayed itself, right after. */
   | { state: 'retrying'; retryAt: Date; error: Problem }
   /** Drain: the worker moves the BullMQ job to wait itself, right after. */
   | { state: 'queued'; reason: string }
 
-export type ReportAnswer = 'ok' | 'fenced' | 'canceled'
+export type ReportAnswer = 'ok' | 'fenced' | 'canceled' | 'paused'
 export type FinishedRun = { fenced: true } | { fenced: false; state: Job['state'] }
 
 /**
@@ -71,28 +74,30 @@ export type FinishedRun = { fenced: true } | { fenced: false; state: Job['state'
  */
 export interface JobRuns {
   /**
-   * Compare-and-set on the record: a terminal state ends it here, `canceling` becomes `canceled`; else epoch and attempt
+   * Compare-and-set on the record: a terminal state ends it here, `canceling` becomes `canceled`, a run that was to pause
+   * and lost its worker `paused`; else epoch and attempt
    * go up by one, state `running`. A run that finds `running` took over from a lost worker; the third in a row without a
    * new byte fails the job with JOB_STALLED and returns `ended`.
    */
   begin(dispatch: Dispatch, workerName: string): Promise<BegunRun | EndedRun>
-  /** `canceled`: written, and a cancel is requested. */
+  /** `canceled`, `paused`: written, and that is requested. */
   report(jobId: string, epoch: number, report: RunReport): Promise<ReportAnswer>
   /**
    * Ends the run, with a last report in the same step. When a cancel was requested every outcome but `succeeded` becomes
-   * `canceled`; the state entered is returned, so that the worker knows whether to delay, release or drop the BullMQ job.
+   * `canceled`; when a pause was, `queued` and `retrying` become `paused`. The state entered is returned, so that the
+   * worker knows whether to delay, release or drop the BullMQ job.
    */
   finish(jobId: string, epoch: number, outcome: RunOutcome, report?: RunReport): Promise<FinishedRun>
-  /** Right before a manifest or tag PUT. Throws JOB_FENCED or JOB_CANCELED. */
+  /** Right before a manifest or tag PUT. Throws JOB_FENCED, JOB_CANCELED or JOB_PAUSED. */
   check(jobId: string, epoch: number): Promise<void>
-  /** The reason of a requested cancel (empty string without one), or undefined when none is requested. */
-  readCancel(jobId: string): Promise<string | undefined>
+  /** JOB_CANCELED or JOB_PAUSED when that is requested of the job's run. */
+  readStop(jobId: string): Promise<AppError | undefined>
   /** Says that this worker takes jobs; call it every 5 s. */
   heartbeat(workerName: string): Promise<void>
   /** Takes the worker off the list at once: after a drain, or by the supervisor when the process has died. */
   forgetWorker(workerName: string): Promise<void>
-  /** Ends `canceling` jobs whose worker is gone; returns how many. */
-  reapCanceling(): Promise<number>
+  /** Ends the runs of jobs that are to be canceled or paused and whose worker is gone; returns how many. */
+  reapAbandoned(): Promise<number>
   /** Hosts with jobs that have not ended, and how many. */
   hosts(): Promise<Array<{ host: string; openJobs: number }>>
   /** Every 5 s: brings to BullMQ what an API accepted and could not hand over; returns how many. */
@@ -139,10 +144,7 @@ export function createJobRuns(options: JobRunsOptions): JobRuns {
     report: (jobId, epoch, report) => reportRun(context, { jobId, epoch }, report),
     finish: (jobId, epoch, outcome, report = {}) => finishRun(context, { jobId, epoch }, outcome, report),
     check: (jobId, epoch) => checkRun(context, { jobId, epoch }),
-    async readCancel(jobId) {
-      const [state, text] = await redis.hmget(keys.job(jobId), 'state', 'cancelText')
-      return state === 'canceling' ? (text ?? '') : undefined
-    },
+    readStop: (jobId) => readStop(context, jobId),
     async heartbeat(workerName) {
       const now = clock.now()
       await redis.zadd(keys.workers, now, workerName)
@@ -151,7 +153,7 @@ export function createJobRuns(options: JobRunsOptions): JobRuns {
     async forgetWorker(workerName) {
       await redis.zrem(keys.workers, workerName)
     },
-    reapCanceling: () => reapCanceling(context),
+    reapAbandoned: () => reapAbandoned(context),
     async hosts() {
       const flat = await redis.zrange(keys.hosts, '0', '-1', 'WITHSCORES')
       return Array.from({ length: flat.length / 2 }, (_, at) => ({

@@ -2,7 +2,18 @@ import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import { TRANSITIONS } from './state.ts'
 
-const JOB_SCRIPTS = ['create', 'begin', 'report', 'finish', 'cancel', 'retry', 'remove', 'reap'] as const
+const JOB_SCRIPTS = [
+  'create',
+  'begin',
+  'report',
+  'finish',
+  'cancel',
+  'pause',
+  'resume',
+  'retry',
+  'remove',
+  'reap',
+] as const
 const OTHER_SCRIPTS = [
   'renew-lock',
   'release-lock',

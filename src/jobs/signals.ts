@@ -1,14 +1,17 @@
+import type { AppError } from '../lib/errors.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
 import { createKeys } from './keys.ts'
 import type { RedisTarget } from './redis.ts'
+import { jobCanceled, jobPaused } from './stops.ts'
 import { createSubscriber } from './subscriber.ts'
 
 /** What wakes a worker before it would have looked by itself. */
 export interface WorkerSignals {
-  cancel(jobId: string, reason: string): void
+  /** Somebody asked to cancel or pause the job: JOB_CANCELED or JOB_PAUSED. */
+  stop(jobId: string, reason: AppError): void
   /** A queue host has its first open job. */
   host(host: string): void
-  /** The subscription broke and is back: read cancel flags and hosts again. */
+  /** The subscription broke and is back: read requested stops and hosts again. */
   gap(): void
 }
 
@@ -23,10 +26,10 @@ export interface SignalOptions {
 export function listenForSignals(options: SignalOptions, signals: WorkerSignals): () => Promise<void> {
   const keys = createKeys(options.prefix)
   const subscriber = createSubscriber(options.redis, { name: 'layerd-signals', logger: options.logger ?? silentLogger })
-  subscriber.listen(keys.cancel, {
+  subscriber.listen(keys.stop, {
     onMessage(message) {
-      const bar = message.indexOf('|')
-      signals.cancel(message.slice(0, bar), message.slice(bar + 1))
+      const [, kind, id = '', text = ''] = /^(cancel|pause)\|([^|]*)\|(.*)$/s.exec(message) ?? []
+      if (kind !== undefined) signals.stop(id, kind === 'cancel' ? jobCanceled(id, text) : jobPaused(id, text))
     },
     onGap: () => signals.gap(),
   })

@@ -17,8 +17,12 @@ import type { JobState } from './definitions.ts'
  *              `--|------------> canceled <---'                      |
  *                 `----------------+---------------------------------'
  *
+ *   queued, scheduled, retrying --pause--> paused --resume--> queued
+ *   running --pause--> running, and its worker is told --hold--> paused          paused --cancel--> canceled
+ *
  * `running` on begin: a run took over from a lost worker. `canceling` on succeed: the tag was already there, and the record
- * says what is true. A terminal state leaves only by retry.
+ * says what is true. A terminal state leaves only by retry. While a pause is asked for (a field of the record), what would
+ * lead from running to queued or retrying leads to paused, and so does the begin of a takeover; a resume takes it back.
  */
 export type JobTransition =
   /** A worker starts a run. */
@@ -37,17 +41,23 @@ export type JobTransition =
   | { type: 'stop' }
   /** Someone asks to run an ended job again. */
   | { type: 'retry' }
+  /** Someone asks to let it rest. */
+  | { type: 'pause' }
+  /** The work stopped because of a pause. */
+  | { type: 'hold' }
+  /** Someone asks to go on with a paused job. */
+  | { type: 'resume' }
 
 type Moves = Readonly<Partial<Record<JobTransition['type'], JobState>>>
 
-const WAITING: Moves = { begin: 'running', cancel: 'canceled' }
+const WAITING: Moves = { begin: 'running', cancel: 'canceled', pause: 'paused' }
 
 /** The scripts get this very table (scripts.ts), so Redis and TypeScript cannot differ. */
 export const TRANSITIONS: Readonly<Record<JobState, Moves>> = {
-  queued: WAITING,
-  scheduled: WAITING,
-  retrying: WAITING,
-  paused: { cancel: 'canceled' },
+  queued: { ...WAITING, resume: 'queued' },
+  scheduled: { ...WAITING, resume: 'scheduled' },
+  retrying: { ...WAITING, resume: 'retrying' },
+  paused: { cancel: 'canceled', pause: 'paused', resume: 'queued' },
   running: {
     begin: 'running',
     succeed: 'succeeded',
@@ -57,6 +67,9 @@ export const TRANSITIONS: Readonly<Record<JobState, Moves>> = {
     stall: 'failed',
     cancel: 'canceling',
     stop: 'canceled',
+    pause: 'running',
+    hold: 'paused',
+    resume: 'running',
   },
   canceling: {
     begin: 'canceled',
@@ -67,6 +80,7 @@ export const TRANSITIONS: Readonly<Record<JobState, Moves>> = {
     stall: 'canceled',
     cancel: 'canceling',
     stop: 'canceled',
+    hold: 'canceled',
   },
   canceled: { cancel: 'canceled', retry: 'queued' },
   failed: { retry: 'queued' },

@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis'
 import type { Clock } from '../lib/clock.ts'
-import { type JobState, TERMINAL_STATES } from './definitions.ts'
+import type { JobState } from './definitions.ts'
 import { type Dispatch, type Dispatcher, outboxMember, parseOutboxMember } from './dispatch.ts'
 import type { Keys } from './keys.ts'
 import { WORKER_SILENCE_MS } from './run-commands.ts'
 import type { Scripts } from './scripts.ts'
+import { next } from './state.ts'
 
 /**
  * What the workers do now and then so that nothing is lost and nothing piles up. Each may run in several processes at
@@ -35,7 +36,7 @@ export async function sweepOutbox({ redis, keys, clock, dispatcher }: UpkeepCont
   for (const member of members) {
     const dispatch = parseOutboxMember(member)
     const [state, round, host] = await redis.hmget(keys.job(dispatch.id), 'state', 'round', 'host')
-    if (host && Number(round) === dispatch.round && !TERMINAL_STATES.has(state as JobState)) {
+    if (host && Number(round) === dispatch.round && next(state as JobState, { type: 'begin' })) {
       await dispatcher.add(host, dispatch)
       delivered += 1
     }

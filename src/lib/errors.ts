@@ -60,6 +60,7 @@ export const ERROR_CODES = {
   JOB_NOT_FINISHED: { status: 409, retry: 'permanent', title: 'The job has not ended yet' },
   JOB_KIND_UNSUPPORTED: { status: 422, retry: 'permanent', title: 'This kind of job is not built yet' },
   JOB_CANCELED: { status: 409, retry: 'canceled', title: 'The job was canceled' },
+  JOB_PAUSED: { status: 409, retry: 'canceled', title: 'The job was paused' },
   JOB_STALLED: { status: 500, retry: 'permanent', title: 'Workers were lost too often without moving a byte' },
   JOB_FENCED: { status: 409, retry: 'canceled', title: 'Another run of this job has taken over' },
   QUEUE_UNAVAILABLE: { status: 503, retry: 'transient', title: 'The queue (Redis) cannot be reached' },

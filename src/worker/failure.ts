@@ -33,10 +33,8 @@ export interface FailureContext {
 export function outcomeOf(error: AppError, context: FailureContext): RunOutcome | 'fenced' {
   if (error.code === 'JOB_FENCED') return 'fenced'
   if (error.code === 'SHUTTING_DOWN') return { state: 'queued', reason: 'its worker is shutting down' }
-  if (error.code === 'JOB_CANCELED') {
-    const reason = error.details?.['reason']
-    return { state: 'canceled', reason: typeof reason === 'string' && reason !== '' ? reason : null }
-  }
+  if (error.code === 'JOB_CANCELED') return { state: 'canceled', reason: reasonOf(error) }
+  if (error.code === 'JOB_PAUSED') return { state: 'paused', reason: reasonOf(error) }
   const problem = jobProblem(error, context.jobId)
   const retries = context.progressed ? 0 : context.retries
   if (error.retry !== 'transient' || retries >= RETRY_LIMIT) return { state: 'failed', error: problem }
@@ -46,4 +44,9 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
     retryAt: new Date(context.now + Math.max(error.retryAfterMs ?? 0, Math.round(backoff))),
     error: problem,
   }
+}
+
+function reasonOf(error: AppError): string | null {
+  const reason = error.details?.['reason']
+  return typeof reason === 'string' && reason !== '' ? reason : null
 }

@@ -12,6 +12,8 @@ export interface Ledger {
   progress(now: number): Progress
   /** Rows that changed since the last call, in order of appearance. */
   takeChanged(): Transfer[]
+  /** The run has ended: what was under way waits for the next one, or will not come. */
+  rest(state: 'waiting' | 'canceled'): void
 }
 
 export interface LedgerOptions {
@@ -33,6 +35,8 @@ interface Row {
   /** Whether this run has begun to move it: only then are the bytes at its start this run's own. */
   begun: boolean
 }
+
+const UNDER_WAY: ReadonlySet<Transfer['state']> = new Set(['active', 'retrying', 'verifying'])
 
 /** Weight of the newest second in the smoothed rate. */
 const RATE_WEIGHT = 0.3
@@ -61,6 +65,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     touch(row, { bytesDone: end })
   }
   const context: Fold = { rows, sums, touch, reach, describe: options.describe }
+  let resting = false
   return {
     apply: (event) => applyEvent(context, event),
     progress(now) {
@@ -68,12 +73,13 @@ export function createLedger(options: LedgerOptions): Ledger {
       const bytesDone = sums.bytesSkipped + sums.bytesMounted + sums.bytesResumed + sums.bytesSent
       smooth(rate, sums.wireBytes, now)
       const left = sums.bytesTotal === null ? null : sums.bytesTotal - bytesDone
+      const perSecond = resting ? 0 : rate.perSecond
       return {
         ...sums,
         bytesDone,
         layers: { total: sums.layers.total, ...counted.layers },
-        bytesPerSecond: Math.round(rate.perSecond),
-        etaSeconds: left === null || rate.perSecond < 1 ? (left === 0 ? 0 : null) : Math.ceil(left / rate.perSecond),
+        bytesPerSecond: Math.round(perSecond),
+        etaSeconds: left === null || perSecond < 1 ? (left === 0 ? 0 : null) : Math.ceil(left / perSecond),
         retryAt: counted.retryAt,
         updatedAt: new Date(now).toISOString(),
       }
@@ -82,6 +88,11 @@ export function createLedger(options: LedgerOptions): Ledger {
       const taken = [...changed].map((row) => row.transfer)
       changed.clear()
       return taken
+    },
+    rest(state) {
+      resting = true
+      const moving = [...rows.values()].filter((row) => !row.settled && UNDER_WAY.has(row.transfer.state))
+      for (const row of moving) touch(row, { state, retryAt: null })
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Progress, Transfer } from '../jobs/definitions.ts'
 import type { JobRuns, RunEvent, RunReport } from '../jobs/runs.ts'
+import { jobCanceled, jobPaused } from '../jobs/stops.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createCoalescer } from '../lib/coalescer.ts'
 import { AppError, toAppError } from '../lib/errors.ts'
@@ -18,7 +19,7 @@ export interface ReporterOptions {
   before: Progress
   transfers: readonly Transfer[]
   clock: Clock
-  /** Ends the run: it was fenced or canceled, or its reports cannot be written. */
+  /** Ends the run: it was fenced, canceled or paused, or its reports cannot be written. */
   abort: (reason: AppError) => void
 }
 
@@ -28,8 +29,8 @@ export interface ReporterOptions {
  */
 export interface Reporter {
   onEvent(event: EngineEvent): void
-  /** Stops reporting and hands back what was not told yet; it goes with the run's end. */
-  close(): Promise<RunReport>
+  /** Stops reporting and hands back what was not told yet, with the state of what was under way; it goes with the run's end. */
+  close(rest: 'waiting' | 'canceled'): Promise<RunReport>
   /** Whether this run moved a byte that no run before had moved. */
   progressed(): boolean
 }
@@ -56,7 +57,8 @@ export function createReporter(options: ReporterOptions): Reporter {
     try {
       const answer = await options.runs.report(options.jobId, options.epoch, take())
       if (answer === 'fenced') options.abort(new AppError('JOB_FENCED', 'another run of this job has taken over'))
-      if (answer === 'canceled') options.abort(new AppError('JOB_CANCELED', 'the job was canceled'))
+      if (answer === 'canceled') options.abort(jobCanceled(options.jobId, ''))
+      if (answer === 'paused') options.abort(jobPaused(options.jobId, ''))
     } catch (error) {
       options.abort(toAppError(error))
     }
@@ -70,8 +72,9 @@ export function createReporter(options: ReporterOptions): Reporter {
       if (event.type === 'warning') pending.push({ type: 'warning', code: event.code, message: event.message })
       reports.request(event.type === 'phase')
     },
-    async close() {
+    async close(rest) {
       await reports.close()
+      ledger.rest(rest)
       return take()
     },
     progressed: () => ledger.progress(clock.now()).bytesDone > options.before.bytesDone,

@@ -1,4 +1,4 @@
-import type { Job, JobKind, JobResult } from '../jobs/definitions.ts'
+import { type Job, type JobKind, type JobResult, TERMINAL_STATES } from '../jobs/definitions.ts'
 import type { JobCredentials } from '../jobs/queue.ts'
 import type { Dispatch } from '../jobs/dispatch.ts'
 import type { BegunRun, JobRuns, RunOutcome } from '../jobs/runs.ts'
@@ -18,7 +18,7 @@ export interface RunContext {
   epoch: number
   credentials: JobCredentials | undefined
   logger: Logger
-  /** Throws JOB_FENCED or JOB_CANCELED; asked right before each visible write. */
+  /** Throws JOB_FENCED, JOB_CANCELED or JOB_PAUSED; asked right before each visible write. */
   checkOwnership(): Promise<void>
 }
 
@@ -69,8 +69,9 @@ export async function runJob(
     logger,
     checkOwnership: () => options.runs.check(job.id, epoch),
   })
-  const report = await reporter.close()
   const outcome = 'code' in ended ? decide(ended, begun, options, reporter.progressed()) : ended
+  const over = outcome !== 'fenced' && TERMINAL_STATES.has(outcome.state)
+  const report = await reporter.close(over ? 'canceled' : 'waiting')
   if (outcome === 'fenced') {
     logger.warn('run ends: another run of this job has taken over')
     return { next: 'done' }

@@ -17,7 +17,7 @@ export function startUpkeep(runs: JobRuns, options: { workerName: string; logger
     options.extra,
     { every: 5 * SECOND, task: () => runs.heartbeat(options.workerName) },
     { every: 5 * SECOND, task: () => runs.sweepOutbox() },
-    { every: 5 * SECOND, task: () => runs.reapCanceling() },
+    { every: 5 * SECOND, task: () => runs.reapAbandoned() },
     { every: 60 * SECOND, task: () => runs.requeueOrphans() },
     { every: 3600 * SECOND, task: () => runs.removeExpired() },
   ]

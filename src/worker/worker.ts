@@ -3,6 +3,7 @@ import { connectRedis, type RedisTarget } from '../jobs/redis.ts'
 import type { Dispatch } from '../jobs/dispatch.ts'
 import type { JobRuns } from '../jobs/runs.ts'
 import { listenForSignals } from '../jobs/signals.ts'
+import { childController } from '../lib/abort.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -60,9 +61,9 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const stopListening = listenForSignals(
     { redis: options.redis, ...(options.prefix === undefined ? {} : { prefix: options.prefix }), logger },
     {
-      cancel: (jobId, reason) => running.abort(jobId, canceled(jobId, reason)),
+      stop: (jobId, reason) => running.abort(jobId, reason),
       host: (host) => consumers.open(host),
-      gap: () => void recheck(runs, running, logger),
+      gap: () => running.ids.forEach((id) => void running.recheck(id)),
     },
   )
   const readHosts = hostReader(runs, consumers, clock)
@@ -81,8 +82,13 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
       stopUpkeep()
       await consumers.pause()
       running.abortAll(new AppError('SHUTTING_DOWN', 'this worker is shutting down'))
-      const late = clock.sleep(graceMs).then(() => false)
+      using waiting = childController()
+      const late = clock.sleep(graceMs, waiting.signal).then(
+        () => false,
+        () => false,
+      )
       const drained = await Promise.race([consumers.shutdown().then(() => true), late])
+      waiting.abort()
       await runs.forgetWorker(name).catch((error: unknown) => logger.warn({ err: error }, 'leaving failed'))
       await stopListening()
       redis.disconnect()
@@ -96,11 +102,21 @@ interface RunningJobs {
   run(dispatch: Dispatch, signal: AbortSignal): Promise<RunEnd>
   abort(jobId: string, reason: AppError): void
   abortAll(reason: AppError): void
+  /** Looks whether somebody asked to stop it: that may have been published while nobody here listened for it. */
+  recheck(jobId: string): Promise<void>
   readonly ids: readonly string[]
 }
 
 function createRunningJobs(run: RunOptions): RunningJobs {
   const aborts = new Map<string, (reason: AppError) => void>()
+  const recheck = async (jobId: string): Promise<void> => {
+    try {
+      const reason = await run.runs.readStop(jobId)
+      if (reason !== undefined) aborts.get(jobId)?.(reason)
+    } catch (error) {
+      run.logger.warn({ err: error, jobId }, 'asking for a requested stop failed')
+    }
+  }
   return {
     async run(dispatch, signal) {
       let own: ((reason: AppError) => void) | undefined
@@ -112,6 +128,7 @@ function createRunningJobs(run: RunOptions): RunningJobs {
             aborts.get(dispatch.id)?.(fenced('a newer run of it began here'))
             own = abort
             aborts.set(dispatch.id, abort)
+            void recheck(dispatch.id)
           },
         })
       } finally {
@@ -119,6 +136,7 @@ function createRunningJobs(run: RunOptions): RunningJobs {
       }
     },
     abort: (jobId, reason) => aborts.get(jobId)?.(reason),
+    recheck,
     abortAll(reason) {
       for (const abort of aborts.values()) abort(reason)
     },
@@ -152,22 +170,4 @@ function jobIdOf(dispatchId: string): string {
 
 function fenced(why: string): AppError {
   return new AppError('JOB_FENCED', `this run no longer owns the job: ${why}`)
-}
-
-function canceled(jobId: string, reason: string): AppError {
-  return new AppError('JOB_CANCELED', reason === '' ? 'the job was canceled' : `the job was canceled: ${reason}`, {
-    details: { jobId, reason },
-  })
-}
-
-/** After a gap in the subscription: cancels that were published meanwhile were not heard. */
-async function recheck(runs: JobRuns, running: RunningJobs, logger: Logger): Promise<void> {
-  for (const id of running.ids) {
-    try {
-      const reason = await runs.readCancel(id)
-      if (reason !== undefined) running.abort(id, canceled(id, reason))
-    } catch (error) {
-      logger.warn({ err: error, jobId: id }, 'reading a cancel flag failed')
-    }
-  }
 }

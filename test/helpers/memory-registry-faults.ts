@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Answer, RecordedRequest } from './memory-registry-exchange.ts'
 
 export interface FaultMatch {
@@ -16,6 +17,8 @@ export type Fault =
   | ({ kind: 'answer'; early?: boolean } & Answer)
   /** Resets the connection when this many bytes of the body have arrived; they count as received. */
   | { kind: 'cut-request'; afterBytes: number }
+  /** Takes no more once this many bytes of the body have arrived; they count as received when the client gives up. */
+  | { kind: 'stall-request'; afterBytes: number }
   /** Resets the connection when this many bytes of the answer's body were sent. */
   | { kind: 'cut-response'; afterBytes: number }
   /** Does what was asked and resets the connection in place of the answer. */
@@ -59,11 +62,13 @@ export function throughFault(
   const body = async function* (): AsyncGenerator<Buffer> {
     if (request.readableEnded) return
     for await (const chunk of request as AsyncIterable<Buffer>) {
-      const left = fault?.kind === 'cut-request' ? fault.afterBytes - record.bodyBytes : Infinity
+      const bounded = fault?.kind === 'cut-request' || fault?.kind === 'stall-request'
+      const left = bounded ? fault.afterBytes - record.bodyBytes : Infinity
       const taken = chunk.length > left ? chunk.subarray(0, left) : chunk
       record.bodyBytes += taken.length
       yield taken
       if (taken.length === left) {
+        if (fault?.kind === 'stall-request') await closed(request.socket)
         request.socket.resetAndDestroy()
         throw new Error('the connection was cut on purpose')
       }
@@ -93,4 +98,8 @@ function send(answer: Answer, fault: Fault | undefined, record: RecordedRequest,
   if (record.method === 'HEAD') return void response.end()
   if (fault?.kind !== 'cut-response') return void response.end(bytes)
   response.write(bytes.subarray(0, fault.afterBytes), () => response.socket?.resetAndDestroy())
+}
+
+async function closed(socket: Socket): Promise<void> {
+  if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve))
 }

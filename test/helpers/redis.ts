@@ -38,7 +38,21 @@ export async function startRedis(t: Cleanup, options: TestRedisOptions = {}): Pr
   const port = options.tcp === true ? await freePort() : 0
   const args = [
     ['--port', String(port), '--bind', '127.0.0.1', '--unixsocket', socketPath, '--unixsocketperm', '700'],
-    ['--dir', folder, '--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction', '--daemonize', 'no'],
+    // Not everysec: while an fsync is under way that one holds writes back which it has acknowledged.
+    [
+      '--dir',
+      folder,
+      '--appendonly',
+      'yes',
+      '--appendfsync',
+      'no',
+      '--save',
+      '',
+      '--maxmemory-policy',
+      'noeviction',
+      '--daemonize',
+      'no',
+    ],
     options.args ?? [],
   ].flat()
   let child: RunningProcess

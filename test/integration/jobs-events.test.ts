@@ -171,12 +171,12 @@ test('after Redis was gone a follower is told of the gap, hears what comes, and 
   assert.ok(!seen.some(({ event }) => event.type === 'end'), 'who stopped hears nothing more')
 })
 
-test('a cancel and a new host wake the workers', async (t) => {
+test('a cancel, a pause and a new host wake the workers', async (t) => {
   const jobs = await startJobs(t)
   const heard: string[] = []
   let listening = false
   const stop = listenForSignals(jobs.options, {
-    cancel: (id, reason) => heard.push(`cancel ${id} ${reason}`),
+    stop: (id, { code, details }) => heard.push(`${code} ${id} ${String(details?.['reason'])}`),
     host: (host) => heard.push(`host ${host}`),
     gap: () => (listening = true),
   })
@@ -185,7 +185,12 @@ test('a cancel and a new host wake the workers', async (t) => {
   const { job } = await jobs.queue.create(newJob())
   await jobs.queue.create(newJob())
   await begin(jobs, job)
+  await jobs.queue.pause(job.id, { reason: 'two\nlines' })
   await jobs.queue.cancel(job.id, { reason: 'a | b' })
-  await waitFor('the signals', () => heard.length === 2)
-  assert.deepEqual(heard, ['host registry.example:5000', `cancel ${job.id} a | b`])
+  await waitFor('the signals', () => heard.length === 3)
+  assert.deepEqual(heard, [
+    'host registry.example:5000',
+    `JOB_PAUSED ${job.id} two\nlines`,
+    `JOB_CANCELED ${job.id} a | b`,
+  ])
 })

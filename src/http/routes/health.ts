@@ -31,6 +31,7 @@ const ADDRESSES = {
   '/v1/jobs/{id}/events': 'its events, as server-sent events while it runs',
   '/v1/jobs/{id}/transfers': 'one row a layer',
   '/v1/jobs/{id}/cancel': 'POST',
+  '/v1/jobs/{id}/pause': 'POST; /resume goes on where it stopped',
   '/v1/jobs/{id}/retry': 'POST',
   '/v1/packages': 'what the content store holds; ?ref=oci://... looks at a package in its registry',
   '/v1/packages/{digest}': 'one stored package; DELETE removes it',

@@ -9,7 +9,14 @@ import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../job-answer
 import { checkJobRequest, registryOf } from '../job-request.ts'
 import { waitForJob } from '../job-wait.ts'
 import { readRegistryAuth } from '../registry-auth.ts'
-import { cancelJobSchema, createJobSchema, deleteJobSchema, retryJobSchema } from '../schemas/job.ts'
+import {
+  cancelJobSchema,
+  createJobSchema,
+  deleteJobSchema,
+  pauseJobSchema,
+  resumeJobSchema,
+  retryJobSchema,
+} from '../schemas/job.ts'
 
 export interface JobRoutesOptions {
   queue: JobQueue
@@ -22,6 +29,11 @@ export interface JobRoutesOptions {
 /** What makes, stops and forgets jobs. */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, options) => {
   const { queue } = options
+  const credentialsFor = async (id: string, header: string | undefined) => {
+    const known = await queue.get(id)
+    if (!known) throw noSuchJob(id)
+    return readRegistryAuth(header, registryOf(known))
+  }
 
   app.post('/v1/jobs', { schema: createJobSchema }, async (request, reply) => {
     const checked = await checkJobRequest(request.body, options)
@@ -53,10 +65,18 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
 
   app.post('/v1/jobs/:id/retry', { schema: retryJobSchema }, async (request, reply) => {
     const { id } = request.params
-    const known = await queue.get(id)
-    if (!known) throw noSuchJob(id)
-    const credentials = readRegistryAuth(request.headers['x-registry-auth'], registryOf(known))
+    const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
     return sendAccepted(reply, await queue.retry(id, credentials ? { credentials } : {}))
+  })
+
+  app.post('/v1/jobs/:id/pause', { schema: pauseJobSchema }, async (request, reply) => {
+    return sendAccepted(reply, await queue.pause(request.params.id, request.body ?? {}))
+  })
+
+  app.post('/v1/jobs/:id/resume', { schema: resumeJobSchema }, async (request, reply) => {
+    const { id } = request.params
+    const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
+    return sendAccepted(reply, await queue.resume(id, credentials ? { credentials } : {}))
   })
 
   app.delete('/v1/jobs/:id', { schema: deleteJobSchema }, async (request, reply) => {

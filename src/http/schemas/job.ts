@@ -65,7 +65,7 @@ export type JobQuery = Static<typeof JobQuery>
 const JobParams = Type.Object({ id: Type.String() })
 
 /** A body that may be absent; Fastify shows an absent one as null. */
-const CancelBody = Type.Unsafe<{ reason?: string } | null>({
+const ReasonBody = Type.Unsafe<{ reason?: string } | null>({
   type: ['object', 'null'],
   properties: { reason: { type: 'string', maxLength: 500, description: 'Kept in the job.' } },
   additionalProperties: false,
@@ -139,8 +139,27 @@ export const cancelJobSchema = {
   operationId: 'cancelJob',
   summary: 'Stop a job; repeating it gives the same answer',
   params: JobParams,
-  body: CancelBody,
+  body: ReasonBody,
   response: { 200: Type.Ref('Job'), 202: Type.Ref('Job') },
+}
+
+export const pauseJobSchema = {
+  tags,
+  operationId: 'pauseJob',
+  summary: 'Let a job rest: one that runs stops within a second and keeps what it has moved',
+  params: JobParams,
+  body: ReasonBody,
+  response: { 202: accepted('Paused; or still running, with a reason, until its worker has stopped.') },
+}
+
+export const resumeJobSchema = {
+  tags,
+  operationId: 'resumeJob',
+  summary: 'Go on with a paused job where it stopped',
+  params: JobParams,
+  body: NoBody,
+  headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
+  response: { 202: accepted('Queued again; a job that is not paused stays as it is.') },
 }
 
 export const retryJobSchema = {

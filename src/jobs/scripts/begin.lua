@@ -21,7 +21,11 @@ local to = NEXT[state].begin
 if not to then
   return { 'ended' }
 end
-if to == 'canceled' then
+if pausing() then
+  redis.call('HSET', JOB, 'reason', field('pausing'))
+  to = NEXT[state].hold
+end
+if to ~= 'running' then
   redis.call('HINCRBY', JOB, 'epoch', 1)
   enter(to)
   return { 'ended' }

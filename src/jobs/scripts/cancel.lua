@@ -24,6 +24,6 @@ if to ~= state then
   enter(to)
 end
 if to == 'canceling' then
-  redis.call('PUBLISH', PREFIX .. 'cancel', ID .. '|' .. field('cancelText'))
+  redis.call('PUBLISH', PREFIX .. 'stop', 'cancel|' .. ID .. '|' .. field('cancelText'))
 end
 return { 'ok', render(), field('host'), field('round') }

@@ -5,7 +5,7 @@
   ARGV[5]   epoch
   ARGV[6]   caller
   ARGV[7]   number of this call of the caller
-  ARGV[8]   transition: succeed, fail, stop, delay or release
+  ARGV[8]   transition: succeed, fail, stop, hold, delay or release
   ARGV[9]   result, 'null' without one
   ARGV[10]  error, 'null' without one
   ARGV[11]  reason, 'null' without one
@@ -25,7 +25,15 @@ apply_report(13)
 
 local to = NEXT[field('state')][ARGV[8]]
 local result, problem, reason, retry_at = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
-if to == 'canceled' then
+if pausing() and (to == 'queued' or to == 'retrying') then
+  to = 'paused'
+elseif to == 'paused' and not pausing() then
+  -- Somebody took the pause back meanwhile.
+  to, reason = 'queued', 'null'
+end
+if to == 'paused' then
+  problem, retry_at, reason = 'null', 'null', pausing()
+elseif to == 'canceled' then
   problem, retry_at = 'null', 'null'
   reason = field('cancelReason') or reason
 elseif to == 'retrying' then

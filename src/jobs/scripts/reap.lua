@@ -1,12 +1,13 @@
 --[[
-  Ends a job that is being canceled and whose worker is gone.
+  Ends the run of a job that is to be canceled or paused and whose worker is gone.
 
   KEYS[1]  record
   ARGV[5]  a worker that has said nothing since this time (ms) is gone
 
   Output: {'kept'} | {'reaped'}
 ]]
-if field('state') ~= 'canceling' then
+local state = field('state')
+if state ~= 'canceling' and not pausing() then
   return { 'kept' }
 end
 local worker = field('worker')
@@ -15,5 +16,10 @@ if seen and tonumber(seen) >= tonumber(ARGV[5]) then
   return { 'kept' }
 end
 redis.call('HINCRBY', JOB, 'epoch', 1)
-enter(NEXT.canceling.stop)
+if state == 'running' then
+  redis.call('HSET', JOB, 'reason', field('pausing'))
+  enter(NEXT.running.hold)
+else
+  enter(NEXT.canceling.stop)
+end
 return { 'reaped' }

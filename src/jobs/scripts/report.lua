@@ -7,7 +7,7 @@
   ARGV[7]  number of this call of the caller
   ARGV[8]  and on: the report, as apply_report wants it
 
-  Output: {'fenced'} | {'ok'} | {'canceled'} (written, and a cancel is requested)
+  Output: {'fenced'} | {'ok'} | {'canceled'} or {'paused'} (written, and that is requested)
 ]]
 if not owned(ARGV[5]) then
   return { 'fenced' }
@@ -15,5 +15,8 @@ end
 if not repeated(ARGV[6], ARGV[7]) then
   remember(ARGV[6], ARGV[7])
   apply_report(8)
+end
+if pausing() then
+  return { 'paused' }
 end
 return { field('state') == 'canceling' and 'canceled' or 'ok' }

@@ -26,6 +26,8 @@ local EVENTS_KEPT = 1000
 local TRACE_TTL = 86400
 
 local TERMINAL = { succeeded = true, failed = true, canceled = true }
+-- States in which nobody is to take the job.
+local AT_REST = { succeeded = true, failed = true, canceled = true, paused = true }
 
 local function field(name)
   return redis.call('HGET', JOB, name)
@@ -59,6 +61,7 @@ local function emit(kind, body)
   redis.call('PUBLISH', EVENTS, entry .. '|' .. event)
 end
 
+-- Into the hands of the workers, and out of them.
 local function open_job()
   local host = field('host')
   if tonumber(redis.call('ZINCRBY', HOSTS, 1, host)) == 1 then
@@ -67,10 +70,13 @@ local function open_job()
   redis.call('ZADD', OUTBOX, NOW_MS, outbox_member())
 end
 
-local function close_job()
+local function withdraw_job()
   redis.call('ZINCRBY', HOSTS, -1, field('host'))
   redis.call('ZREMRANGEBYSCORE', HOSTS, '-inf', 0)
   redis.call('ZREM', OUTBOX, outbox_member())
+end
+
+local function close_job()
   redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
   redis.call('DEL', CREDENTIALS)
   for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
@@ -85,6 +91,12 @@ local function enter(to)
     redis.call('ZREM', PREFIX .. 'jobs:state:' .. from, ID)
   end
   redis.call('ZADD', PREFIX .. 'jobs:state:' .. to, 0, ID)
+  if from and AT_REST[to] and not AT_REST[from] then
+    withdraw_job()
+  end
+  if to ~= 'running' then
+    redis.call('HDEL', JOB, 'pausing', 'pauseText')
+  end
   redis.call('HSET', JOB, 'state', to, 'changedAt', NOW_MS)
   redis.call('HINCRBY', JOB, 'revision', 1)
   if TERMINAL[to] then
@@ -108,6 +120,11 @@ end
 local function owned(epoch)
   local state = field('state')
   return field('epoch') == epoch and (state == 'running' or state == 'canceling')
+end
+
+-- The reason of a pause that is asked for and not carried out yet, as JSON; false without one.
+local function pausing()
+  return field('state') == 'running' and field('pausing')
 end
 
 -- Whether this very call was made before: a reconnect sends again what had no answer. Callers number their calls.

@@ -241,3 +241,23 @@ test('whatever happens, in however many runs, progress keeps its invariants', ()
     { numRuns: 500 },
   )
 })
+
+test('at its end a run leaves nothing under way: no rate, and rows that wait or were canceled', () => {
+  for (const state of ['waiting', 'canceled'] as const) {
+    const ledger = createLedger({ progress: EMPTY, transfers: [], describe: () => null, now: 0 })
+    for (const event of announced) ledger.apply(event)
+    const [, , third, fourth] = BLOBS
+    ledger.apply({ type: 'started', digest: third!.digest, offset: 0 })
+    ledger.apply({ type: 'bytes', digest: third!.digest, offset: 60, wire: 60 })
+    ledger.apply({ type: 'exists', digest: fourth!.digest })
+    assert.ok(ledger.progress(1000).bytesPerSecond > 0)
+    ledger.takeChanged()
+    ledger.rest(state)
+    const { bytesPerSecond, etaSeconds, bytesSent } = ledger.progress(2000)
+    assert.deepEqual([bytesPerSecond, etaSeconds, bytesSent], [0, null, 60])
+    assert.deepEqual(
+      ledger.takeChanged().map((row) => [row.digest, row.state, row.bytesDone]),
+      [[third!.digest, state, 60]],
+    )
+  }
+})

@@ -1,0 +1,28 @@
+--[[
+  Asks to pause: what waits rests from now on, what runs is told to stop and rests then.
+
+  KEYS[1]  record
+  ARGV[5]  reason as JSON, or 'null'
+  ARGV[6]  reason as text
+  ARGV[7]  reason while the run still stops, as JSON
+
+  Output: {'missing'} | {'finished', job} | {'ok', job, queue host, round}
+]]
+local state = field('state')
+if not state then
+  return { 'missing' }
+end
+local to = NEXT[state].pause
+if not to then
+  return { 'finished', render() }
+end
+if to == 'running' and not field('pausing') then
+  redis.call('HSET', JOB, 'pausing', ARGV[5], 'pauseText', ARGV[6], 'reason', ARGV[7])
+  enter(to)
+  redis.call('PUBLISH', PREFIX .. 'stop', 'pause|' .. ID .. '|' .. ARGV[6])
+elseif to ~= state then
+  redis.call('HSET', JOB, 'reason', ARGV[5], 'error', 'null')
+  set_retry_at('null')
+  enter(to)
+end
+return { 'ok', render(), field('host'), field('round') }

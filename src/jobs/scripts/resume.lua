@@ -1,0 +1,33 @@
+--[[
+  Lets a paused job go on, as a new round: BullMQ may still hold the old one for a moment, under its id. A pause that the
+  run has not carried out yet is taken back.
+
+  KEYS[1]  record
+  ARGV[5]  sealed credentials, or '' to keep those it has
+
+  Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round}
+]]
+local state = field('state')
+if not state then
+  return { 'missing' }
+end
+local to = NEXT[state].resume
+if not to then
+  return { 'finished', render() }
+end
+if ARGV[5] ~= '' then
+  redis.call('SET', CREDENTIALS, ARGV[5])
+end
+if pausing() then
+  redis.call('HDEL', JOB, 'pausing', 'pauseText')
+  redis.call('HSET', JOB, 'reason', 'null')
+  enter(to)
+end
+if to == state then
+  return { 'ok', render() }
+end
+redis.call('HINCRBY', JOB, 'round', 1)
+redis.call('HSET', JOB, 'reason', 'null', 'retries', 0, 'lostRuns', 0)
+enter(to)
+open_job()
+return { 'queued', render(), field('host'), field('round') }
