@@ -2,13 +2,21 @@ import { forEachConcurrent } from '../lib/concurrent.ts'
 import { type AppError, toAppError } from '../lib/errors.ts'
 import type { Descriptor } from './descriptor.ts'
 import type { Digest } from './digest.ts'
-import type { BlobOpener, ContentSink, ContentSource, PushEvent, PushOptions, VerifyOptions } from './endpoints.ts'
+import type {
+  BlobOpener,
+  ContentSink,
+  ContentSource,
+  MountCandidate,
+  PushEvent,
+  PushOptions,
+  VerifyOptions,
+} from './endpoints.ts'
 
 /** What happens to one blob, by its digest, in order: facts, not totals. */
 export type BlobEvent =
   /** The sink held it in full. */
   | { type: 'exists'; digest: Digest }
-  | { type: 'mounted'; digest: Digest; from: string }
+  | { type: 'mounted'; digest: Digest; from: string | undefined }
   /** Moving begins or goes on; `offset` bytes are at the far end already. */
   | { type: 'started'; digest: Digest; offset: number }
   /** Bytes up to `offset` were handed over; `wire` of them since the last event of this blob. */
@@ -25,15 +33,13 @@ export interface CopyBlobOptions extends Pick<PushOptions, 'waiting'> {
   onEvent: (event: BlobEvent) => void
   /** Names the content in errors about wrong bytes. */
   verify?: VerifyOptions
-  /** Repositories of the sink's registry that are known to hold the blob; asked in order before anything is sent. */
-  mountFrom?: readonly string[]
-  /** Links the blob from a repository of the same registry; false when refused. */
-  mount?: (descriptor: Descriptor, from: string, options: { signal: AbortSignal }) => Promise<boolean>
+  /** Where the sink may link the blob from, asked when it lacks it. */
+  mountFrom?: (descriptor: Descriptor) => Promise<readonly MountCandidate[]>
   /** What is already known of the sink: true skips the blob, false skips the question. */
   exists?: boolean
 }
 
-/** Brings one blob over: exists, else mount, else push. When it resolves the sink has it in full. */
+/** Brings one blob over: exists, else mount, else bytes. When it resolves the sink has it in full. */
 export async function copyBlob(
   descriptor: Descriptor,
   open: BlobOpener,
@@ -46,16 +52,17 @@ export async function copyBlob(
       options.onEvent({ type: 'exists', digest })
       return
     }
-    if (await mounted(descriptor, options)) return
+    const mountFrom = await options.mountFrom?.(descriptor)
     let found = false
     await sink.push(descriptor, open, {
       signal: options.signal,
       onEvent(event) {
-        found ||= event.type === 'exists'
+        found ||= event.type === 'exists' || event.type === 'mounted'
         options.onEvent(named(event, digest))
       },
       ...(options.verify ? { verify: options.verify } : {}),
       ...(options.waiting ? { waiting: options.waiting } : {}),
+      ...(mountFrom ? { mountFrom } : {}),
     })
     if (!found) options.onEvent({ type: 'complete', digest })
   } catch (thrown) {
@@ -98,17 +105,6 @@ export function distinct(descriptors: Iterable<Descriptor>): Descriptor[] {
     if (!byDigest.has(descriptor.digest)) byDigest.set(descriptor.digest, descriptor)
   }
   return [...byDigest.values()]
-}
-
-async function mounted(descriptor: Descriptor, options: CopyBlobOptions): Promise<boolean> {
-  if (!options.mount) return false
-  for (const from of options.mountFrom ?? []) {
-    if (await options.mount(descriptor, from, { signal: options.signal })) {
-      options.onEvent({ type: 'mounted', digest: descriptor.digest, from })
-      return true
-    }
-  }
-  return false
 }
 
 function named(event: PushEvent, digest: Digest): BlobEvent {

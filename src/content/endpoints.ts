@@ -34,11 +34,21 @@ export type PushEvent =
   | { type: 'verifying' }
   /** A transient fault; the next try starts at `retryAt` (ms since the epoch). */
   | { type: 'retrying'; error: AppError; attempt: number; retryAt: number }
-  | { type: 'mounted'; from: string }
+  /** The registry linked it from another repository, which is undefined when it found that by itself. */
+  | { type: 'mounted'; from: string | undefined }
   /** Somebody else brings the same blob to the same place and stands at `offset`; this push waits for it. */
   | { type: 'followed'; offset: number }
   /** Somebody else has brought it: it is there in full and nothing (more) is sent. */
   | { type: 'exists' }
+
+/** `denied`: the caller may read nothing there. */
+export type MountAnswer = 'mounted' | 'refused' | 'denied'
+
+/** A repository of the sink's registry that may hold the blob; undefined leaves it to the registry to find one. */
+export interface MountCandidate {
+  readonly repository: string | undefined
+  answered?(answer: MountAnswer): void
+}
 
 /** How wrong bytes are reported; the default errors name the descriptor's title or digest. */
 export interface VerifyOptions {
@@ -55,6 +65,8 @@ export interface PushOptions {
   onEvent?: (event: PushEvent) => void
   /** How errors about wrong bytes name the content. */
   verify?: VerifyOptions
+  /** Asked in order before anything is sent, by a sink that can link content it has elsewhere. */
+  mountFrom?: readonly MountCandidate[]
   /**
    * Runs a wait for somebody else's transfer of the same blob, so that it takes no place among the caller's own ones.
    * Default: just runs it.

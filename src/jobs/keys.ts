@@ -27,6 +27,10 @@ export interface Keys {
   upload(registry: string, repository: string, digest: string): string
   /** Which run moves a blob into a repository. */
   transferClaim(registry: string, repository: string, digest: string): string
+  /** Hash: digest -> repositories of the registry that held the blob. */
+  blobPlaces(registry: string): string
+  blobPlacesByTime(registry: string): string
+  usedRepositories(registry: string): string
 }
 
 /** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
@@ -55,6 +59,9 @@ export function createKeys(name = 'layerd'): Keys {
     tagLock: (reference) => `${prefix}lock:tag:${reference}`,
     upload: (registry, repository, digest) => `${prefix}upload:${registry}/${repository}@${digest}`,
     transferClaim: (registry, repository, digest) => `${prefix}claim:${registry}/${repository}@${digest}`,
+    blobPlaces: (registry) => `${prefix}places:${registry}`,
+    blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,
+    usedRepositories: (registry) => `${prefix}places:${registry}:repositories`,
   }
 }
 

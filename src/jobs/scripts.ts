@@ -21,6 +21,8 @@ const OTHER_SCRIPTS = [
   'claim-transfer',
   'hold-transfer',
   'end-transfer',
+  'learn-places',
+  'forget-place',
 ] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]

@@ -6,6 +6,7 @@ import { withRetry } from '../lib/retry.ts'
 import { statBlob } from './blobs.ts'
 import { commitBlob } from './blob-commit.ts'
 import { sendBytes } from './blob-send.ts'
+import { mountFromAny } from './mount.ts'
 import { createPushBody } from './push-body.ts'
 import { advance, type BlobPush } from './push-state.ts'
 import { placeName, type RepositoryContext } from './repository-context.ts'
@@ -58,6 +59,7 @@ function createPush(
     pool,
     emit,
     descriptor: blob.descriptor,
+    mountFrom: options.mountFrom ?? [],
     body: createPushBody(blob.descriptor, blob.open, { signal: options.signal, verify: options.verify, emit }),
     call: {
       signal: options.signal,
@@ -98,14 +100,25 @@ async function step(push: BlobPush): Promise<void> {
 }
 
 async function begin(push: BlobPush): Promise<void> {
-  const saved = push.startedAt === 0 ? await push.context.sessions?.load(push.key) : undefined
+  const first = push.startedAt === 0
+  const saved = first ? await push.context.sessions?.load(push.key) : undefined
   push.startedAt = push.context.clock.now()
   if (saved && saved.size === push.descriptor.size && URL.canParse(saved.location)) {
     push.startedAt = saved.startedAt
     return advance(push, { type: 'restored', location: new URL(saved.location), offset: saved.offset })
   }
+  if (first && (await mounted(push))) return undefined
   if (await postWhole(push)) return undefined
   return advance(push, { type: 'opened', location: await push.pool.take(push.call) })
+}
+
+async function mounted(push: BlobPush): Promise<boolean> {
+  const { context, pool, descriptor, mountFrom, call } = push
+  const candidate = await mountFromAny(context, pool, { descriptor, candidates: mountFrom }, call)
+  if (!candidate) return false
+  push.emit({ type: 'mounted', from: candidate.repository })
+  await advance(push, { type: 'committed' })
+  return true
 }
 
 async function askWhereItStands(push: BlobPush, location: URL): Promise<void> {

@@ -1,11 +1,10 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, digestAlgorithm } from '../content/digest.ts'
-import { AppError, isAppError } from '../lib/errors.ts'
-import { blobPath, placeName, pullScope, pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
+import { AppError } from '../lib/errors.ts'
+import { blobPath, placeName, pullScope, type RepositoryContext } from './repository-context.ts'
 import { abandonBody } from './response-body.ts'
-import type { SessionPool } from './session-pool.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
-import { type CallOptions, sessionLocation } from './upload-requests.ts'
+import type { CallOptions } from './upload-requests.ts'
 
 /** What a HEAD may answer without meaning anything about the blob: it is then treated as absent and simply pushed. */
 const UNKNOWN = [400, 405, 501]
@@ -52,43 +51,6 @@ export async function blobExists(
       upstream: { registry: context.transport.registry, repository: context.repository, digest: descriptor.digest },
     },
   )
-}
-
-/**
- * Asks the registry to link a blob of another of its repositories. A refusal (202) opens a session, which the next push
- * takes. Source: OCI distribution-spec v1.1.1 "Mounting a blob from another repository".
- */
-export async function mountBlob(
-  context: RepositoryContext,
-  pool: SessionPool,
-  mount: { descriptor: Descriptor; from: string },
-  options: CallOptions,
-): Promise<boolean> {
-  const { digest } = mount.descriptor
-  const query = new URLSearchParams({ mount: digest, from: mount.from })
-  const request: RegistryRequest = {
-    method: 'POST',
-    target: `${uploadsPath(context)}?${query.toString()}`,
-    headers: { 'content-length': '0' },
-    // Destination first: some registries look at the first scope alone.
-    scopes: [...pushScope(context), { repository: mount.from, actions: ['pull'] }],
-    lane: 'control',
-    op: 'mount blob',
-    ...options,
-  }
-  try {
-    const response = await context.transport.send(request, { allow: [400] })
-    if (response.status === 202) {
-      pool.keep(await sessionLocation(context, request, response))
-      return false
-    }
-    await response.discard()
-    return response.status === 201 && sameDigest(response.header('docker-content-digest'), digest)
-  } catch (error) {
-    // The right to read the other repository may be missing where the right to push here is not.
-    if (isAppError(error) && (error.code === 'REGISTRY_UNAUTHORIZED' || error.code === 'REGISTRY_DENIED')) return false
-    throw error
-  }
 }
 
 /** A web page in place of an answer: a proxy or a login page, never a registry. */

@@ -1,6 +1,6 @@
 import type { UploadKey } from '../content/checkpoint.ts'
 import type { Descriptor } from '../content/descriptor.ts'
-import type { PushEvent } from '../content/endpoints.ts'
+import type { MountCandidate, PushEvent } from '../content/endpoints.ts'
 import type { AppError } from '../lib/errors.ts'
 import { statBlob } from './blobs.ts'
 import type { PushBody } from './push-body.ts'
@@ -18,6 +18,7 @@ export interface BlobPush {
   readonly call: CallOptions
   readonly key: UploadKey
   readonly emit: (event: PushEvent) => void
+  readonly mountFrom: readonly MountCandidate[]
   session: UploadSession
   /** When the session was opened, ms since the epoch; 0 before the first one. */
   startedAt: number

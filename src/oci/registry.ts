@@ -15,7 +15,7 @@ import { type Logger, silentLogger } from '../lib/logger.ts'
 import type { RetryPolicy } from '../lib/retry.ts'
 import { pushBlob } from './blob-push.ts'
 import { openBlob } from './blob-stream.ts'
-import { blobExists, mountBlob, statBlob } from './blobs.ts'
+import { blobExists, statBlob } from './blobs.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { getManifest, headManifest, putManifest } from './manifests.ts'
 import { createLearnedFacts, type LearnedFacts, rememberSpent, type RepositoryContext } from './repository-context.ts'
@@ -42,9 +42,8 @@ export interface Repository extends ContentSource, ContentSink {
   stat(digest: Digest, options: CallOptions): Promise<{ size: number | null } | undefined>
   exists(descriptor: Descriptor, options: CallOptions): Promise<boolean>
   open(descriptor: Descriptor, options: OpenOptions): Promise<ByteStream>
+  /** Links the blob from another repository where it can (duties U7, U8, A14), else sends it. */
   push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
-  /** Asks the registry to link a blob of another repository; false when it refused. Duties U7, U8, A14. */
-  mount(descriptor: Descriptor, from: string, options: CallOptions): Promise<boolean>
   /** GET by tag or digest, at most 4 MiB, digest checked; undefined when absent. Duties M1 to M4. */
   getManifest(reference: string, options: CallOptions): Promise<RawManifest | undefined>
   /** HEAD by tag or digest. `digest` is absent where the registry does not send it. */
@@ -97,7 +96,6 @@ export function createRepository(
     exists: (descriptor, call) => blobExists(context, descriptor, call),
     open: (descriptor, call) => openBlob(context, descriptor, call),
     push: (descriptor, open, call) => pushBlob(context, pool, { descriptor, open }, call),
-    mount: (descriptor, from, call) => mountBlob(context, pool, { descriptor, from }, call),
     getManifest: (reference, call) => getManifest(context, reference, call),
     headManifest: (reference, call) => headManifest(context, reference, call),
     putManifest: (reference, manifest, call) => putManifest(context, reference, manifest, call),

@@ -9,10 +9,12 @@ import type { RegistryTransport, Scope } from './transport.ts'
 export interface LearnedFacts {
   /** Whether POST ?digest= takes the blob along. 'asking' while the first such request is under way. */
   singlePost: boolean | 'asking' | undefined
+  /** False once it refused a mount that names no repository as something it does not know. */
+  anonymousMount: boolean | undefined
 }
 
 export function createLearnedFacts(): LearnedFacts {
-  return { singlePost: undefined }
+  return { singlePost: undefined, anonymousMount: undefined }
 }
 
 /** All that the requests of one repository share. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type DataDirectory, openDataDirectory } from '../daemon/data-directory.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
+import { createBlobPlaces } from '../jobs/blob-places.ts'
 import { createUploadCheckpoints } from '../jobs/checkpoints.ts'
 import { createTagLocks } from '../jobs/locks.ts'
 import { createJobRuns } from '../jobs/runs.ts'
@@ -53,6 +54,7 @@ async function workOf(context: RoleContext, directory: DataDirectory) {
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: directory.uploads })
+  const places = createBlobPlaces({ ...shared, logger })
   return {
     publish: publishWork({
       sources: { roots: config.fileRoots, uploads },
@@ -60,7 +62,8 @@ async function workOf(context: RoleContext, directory: DataDirectory) {
       claims: createTransferClaims({ ...shared, logger }),
       openPackage,
       registries,
+      places,
     }),
-    pull: pullWork({ store: await openStore(config, directory), roots: config.fileRoots, registries }),
+    pull: pullWork({ store: await openStore(config, directory), roots: config.fileRoots, registries, places }),
   }
 }

@@ -27,7 +27,7 @@ export interface ArchivePassOptions {
   concurrency: number
   /** Whether rows were shown already (the plan was known). */
   announced: boolean
-  blob: Pick<CopyBlobOptions, 'mount' | 'mountFrom'>
+  mountFrom: NonNullable<CopyBlobOptions['mountFrom']>
   signal: AbortSignal
   onEvent: OnEvent
 }
@@ -111,7 +111,7 @@ async function moveEntry(pass: Pass, entry: PackageEntry): Promise<void> {
 
 function copyOptions(pass: Pass, entry: PackageEntry, signal: AbortSignal): CopyBlobOptions {
   return {
-    ...pass.blob,
+    mountFrom: pass.mountFrom,
     signal,
     exists: false,
     onEvent: pass.onEvent,

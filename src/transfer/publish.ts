@@ -1,3 +1,4 @@
+import type { BlobPlaces } from '../content/blob-places.ts'
 import type { TransferClaims } from '../content/claims.ts'
 import { copyBlob, copyBlobs } from '../content/copy-graph.ts'
 import { descriptorTitle } from '../content/descriptor.ts'
@@ -20,6 +21,7 @@ import { moveArchive } from './archive-pass.ts'
 import { commit, type Ownership } from './commit.ts'
 import type { OnEvent } from './events.ts'
 import { sharedRepository } from './shared-push.ts'
+import { createMounts, type Mounts } from './mounts.ts'
 import { announce, announcePlan, checkManifestSize, leastManifestBytes, packageBlobs, totalBytes } from './plan.ts'
 
 export interface PublishRequest {
@@ -39,6 +41,8 @@ export interface PublishDependencies extends Ownership {
   repository(registry: string, repository: string): Promise<Repository>
   /** Shares the transfers of large blobs with other runs. Default: each run sends for itself. */
   claims?: TransferClaims
+  /** Where other repositories hold what this one lacks. Default: nothing is mounted. */
+  places?: BlobPlaces
   onEvent: OnEvent
   signal: AbortSignal
 }
@@ -77,17 +81,20 @@ async function publishIndexed(
   const target = await openTarget(contents.identity, request, dependencies)
   checkManifestSize(contents.manifest.bytes.length, contents.files.length)
   announcePlan(contents, dependencies.onEvent)
-  const move = async (): Promise<void> => {
+  const mounts = mountsOf(target, dependencies)
+  mounts.lookUp(contents.layers.map(({ digest }) => digest))
+  const move = async (again: boolean): Promise<void> => {
     // The largest first: the end of the job is then many short tails instead of one long one.
     const layers = contents.layers.toSorted((a, b) => b.size - a.size)
     await copyBlobs(layers, source, target.repository, {
       concurrency: request.concurrency,
       signal: dependencies.signal,
       onEvent: dependencies.onEvent,
+      ...(again ? {} : { mountFrom: (layer) => mounts.candidates(layer) }),
       verify: (layer) => checksumMismatch(descriptorTitle(layer) ?? layer.digest, layer.digest),
     })
   }
-  return complete(contents, target, { move, dependencies })
+  return complete(contents, target, { move, mounts, dependencies })
 }
 
 async function publishStreamed(
@@ -104,25 +111,22 @@ async function publishStreamed(
   const target = await openTarget(identity, request, dependencies)
   if (contents) announcePlan(contents, onEvent)
   const announced = contents !== undefined
-  const move = async (): Promise<void> => {
+  const mounts = mountsOf(target, dependencies, wrongRepository)
+  mounts.lookUp([...declared.values()])
+  const move = async (again: boolean): Promise<void> => {
     onEvent({ type: 'phase', phase: 'transferring' })
     const met = await moveArchive(archive, {
       repository: target.repository,
       declared,
       concurrency: request.concurrency,
       announced,
-      blob: wrongRepository
-        ? {
-            mountFrom: [wrongRepository.repository],
-            mount: (blob, from, at) => target.repository.mount(blob, from, at),
-          }
-        : {},
+      mountFrom: async (blob) => (again ? [] : mounts.candidates(blob)),
       signal,
       onEvent,
     })
     contents = archive.conclude(met)
   }
-  await releasing(target, move)
+  await releasing(target, () => move(false))
   const found = contents ?? archive.conclude([])
   if (found.identity.name !== identity.name) {
     const message = `zarf.yaml names the package ${found.identity.name}, not ${identity.name}: going on under its own name`
@@ -135,12 +139,16 @@ async function publishStreamed(
     onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })
   }
   const tag = packageTag(found.identity, request.tag)
-  return complete(found, { ...target, tag }, { move, moved: true, dependencies })
+  return complete(found, { ...target, tag }, { move, moved: true, mounts, dependencies })
 }
 
 interface Target {
   repository: Repository
   tag: string
+}
+
+function mountsOf({ repository }: Target, { places }: PublishDependencies, sure?: Repository): Mounts {
+  return createMounts({ repository, places, sure: sure?.repository })
 }
 
 /** Everything that can be known to fail without moving a byte fails here. */
@@ -169,14 +177,19 @@ async function openTarget(
 async function complete(
   contents: PackageContents,
   target: Target,
-  options: { move: () => Promise<void>; moved?: boolean; dependencies: PublishDependencies },
+  options: {
+    move: (again: boolean) => Promise<void>
+    moved?: boolean
+    mounts: Mounts
+    dependencies: PublishDependencies
+  },
 ): Promise<PublishOutcome> {
   const { dependencies } = options
   const { signal, onEvent } = dependencies
   const moveAll = async (again: boolean): Promise<void> => {
     if (again || !options.moved) {
       onEvent({ type: 'phase', phase: 'transferring' })
-      await options.move()
+      await options.move(again)
     }
     const { descriptor, bytes } = contents.config
     await copyBlob(descriptor, bufferOpener(bytes), target.repository, { signal, onEvent })
@@ -193,6 +206,7 @@ async function complete(
     return commit(contents, target, dependencies)
   })
   const blobs = packageBlobs(contents)
+  await options.mounts.learn(blobs)
   return {
     reference: formatReference(committed.reference),
     digest: contents.manifest.digest,

@@ -1,3 +1,4 @@
+import type { BlobPlaces } from '../content/blob-places.ts'
 import { copyBlobs, distinct } from '../content/copy-graph.ts'
 import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
@@ -18,6 +19,7 @@ import { selectComponents, selectLayers } from '../zarf/select.ts'
 import type { Ownership } from './commit.ts'
 import type { OnEvent } from './events.ts'
 import { named } from './inspect.ts'
+import { createMounts } from './mounts.ts'
 import { type PackageSource, packageSource } from './package-source.ts'
 import { announceBlobs, totalBytes } from './plan.ts'
 import { checkArchitecture, type ResolvedPackage, resolvePackage } from './resolve.ts'
@@ -44,6 +46,8 @@ export interface PullRequest {
 export interface PullDependencies extends Pick<Ownership, 'checkOwnership'> {
   repository(registry: string, repository: string): Promise<Repository>
   store: ContentStore
+  /** Told where the blobs are, for later publishes to the same registry. */
+  places?: BlobPlaces
   onEvent: OnEvent
   signal: AbortSignal
 }
@@ -108,6 +112,7 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
     await record(plan, request, dependencies)
     return undefined
   })
+  await createMounts({ repository: plan.repository, places: dependencies.places }).learn(plan.blobs)
   // The file is what was asked for: blobs that no stored package shares are not kept beside it.
   if (target) await store.gc({ graceMs: 0, only: new Set(plan.blobs.map(({ digest }) => digest)) })
   return outcome(plan, request, path)

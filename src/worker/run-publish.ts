@@ -1,3 +1,4 @@
+import type { JobBlobPlaces } from '../jobs/blob-places.ts'
 import type { TagLocks } from '../jobs/locks.ts'
 import type { JobTransferClaims } from '../jobs/transfer-claims.ts'
 import { parseDestination } from '../content/reference.ts'
@@ -12,6 +13,8 @@ export interface PublishWorkOptions {
   locks: TagLocks
   /** Without them each run sends for itself. */
   claims?: JobTransferClaims
+  /** Without them nothing is mounted. */
+  places?: JobBlobPlaces
   openPackage(path: string, options: { signal: AbortSignal; sourceName: string }): Promise<PublishRequest['package']>
   registries: Registries
 }
@@ -43,6 +46,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
       {
         repository,
         ...(options.claims ? { claims: options.claims.forRun(job.id, context.epoch) } : {}),
+        ...(options.places ? { places: options.places } : {}),
         checkOwnership: () => context.checkOwnership(),
         lockTag: (reference, task) => options.locks.withTagLock(reference, signal, task),
         onEvent: context.onEvent,

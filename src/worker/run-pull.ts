@@ -1,3 +1,4 @@
+import type { JobBlobPlaces } from '../jobs/blob-places.ts'
 import { parseReference } from '../content/reference.ts'
 import type { JobResult } from '../jobs/definitions.ts'
 import { locateFolder } from '../lib/local-folder.ts'
@@ -10,6 +11,7 @@ export interface PullWorkOptions {
   /** LAYERD_FILE_ROOTS: `file:` destinations lie inside. */
   roots: readonly string[]
   registries: Registries
+  places?: JobBlobPlaces
 }
 
 /** `pull`: a package of a registry into the store, or as an archive into a folder of this machine. */
@@ -43,6 +45,7 @@ export function pullWork(options: PullWorkOptions): JobWork {
       {
         repository,
         store: options.store,
+        ...(options.places ? { places: options.places } : {}),
         checkOwnership: () => context.checkOwnership(),
         onEvent: context.onEvent,
         signal,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { UploadSessionStore } from '../../src/content/checkpoint.ts'
-import type { PushEvent } from '../../src/content/endpoints.ts'
+import type { MountAnswer, PushEvent } from '../../src/content/endpoints.ts'
 import { MAX_MANIFEST_BYTES, rawManifest } from '../../src/content/manifest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../src/content/media-types.ts'
 import { AppError, isAppError } from '../../src/lib/errors.ts'
@@ -85,9 +85,14 @@ function registrySuite({ start, keepsCutUploads }: Subject): void {
     const from = await openRepository(t, host, { repository: 'test/from' })
     const to = await openRepository(t, host, { repository: 'test/to' })
     const blob = testBlob(someBytes(5000))
-    assert.equal(await to.mount(blob.descriptor, 'test/from', { signal }), false)
+    const answers: MountAnswer[] = []
+    const mountFrom = [{ repository: 'test/from', answered: (answer: MountAnswer) => void answers.push(answer) }]
+    const elsewhere = testBlob(someBytes(5000, 2))
+    await to.push(elsewhere.descriptor, elsewhere.open, { signal, mountFrom })
     await from.push(blob.descriptor, blob.open, { signal })
-    assert.equal(await to.mount(blob.descriptor, 'test/from', { signal }), true)
+    await to.push(blob.descriptor, () => assert.fail('no byte is needed'), { signal, mountFrom })
+    assert.deepEqual(answers, ['refused', 'mounted'])
+    assert.equal(await to.exists(elsewhere.descriptor, { signal }), true)
     assert.equal(await to.exists(blob.descriptor, { signal }), true)
     await to.releasePush()
   })

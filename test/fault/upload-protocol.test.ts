@@ -159,38 +159,6 @@ test('upload.token-expires-between-patch-and-put: the commit goes out with a new
   assert.equal(issuer.requests.length, 2)
 })
 
-test('mount.needs-both-scopes, the destination first, and mount.202-session-is-used', async (t) => {
-  const issuer = await startScriptedRegistry(t, [
-    { method: 'GET', path: /^\/token/, body: '{"token":"t1","expires_in":3600}', repeat: true },
-  ])
-  await using registry = await startMemoryRegistry({
-    mount: false,
-    authorize: ({ headers }) =>
-      headers.authorization === 'Bearer t1'
-        ? undefined
-        : { status: 401, headers: { 'www-authenticate': `Bearer realm="${issuer.url}/token",service="test"` } },
-  })
-  const blob = testBlob(someBytes(9 * MIB))
-  registry.putBlob('test/other', blob.bytes)
-  const repository = await openRepository(t, registry.host)
-  assert.equal(await repository.mount(blob.descriptor, 'test/other', { signal }), false)
-  const scopes = new URL(issuer.requests[0]?.path ?? '', issuer.url).searchParams.getAll('scope')
-  assert.deepEqual(scopes, ['repository:test/blobs:pull,push', 'repository:test/other:pull'])
-  await repository.push(blob.descriptor, blob.open, { signal })
-  assert.equal(registry.requests.filter(({ method, status }) => method === 'POST' && status === 202).length, 1)
-  assert.equal(registry.openSessions, 0)
-})
-
-test('a mount that is denied is no failure', async (t) => {
-  await using registry = await startMemoryRegistry()
-  registry.fail(
-    { method: 'POST', path: /mount=/ },
-    { kind: 'answer', status: 403, body: '{"errors":[{"code":"DENIED"}]}' },
-  )
-  const repository = await openRepository(t, registry.host)
-  assert.equal(await repository.mount(testBlob(someBytes(10)).descriptor, 'test/other', { signal }), false)
-})
-
 test('a small blob goes in one request where the registry takes it', async (t) => {
   await using registry = await startMemoryRegistry({ singlePost: true })
   const repository = await openRepository(t, registry.host)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Job, JobEvent } from '../../src/jobs/definitions.ts'
 import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
+import { createBlobPlaces, type JobBlobPlaces } from '../../src/jobs/blob-places.ts'
 import { createJobEventReader, type JobEventReader } from '../../src/jobs/events.ts'
 import { createTagLocks } from '../../src/jobs/locks.ts'
 import { createJobQueue, type CreateOptions, type JobQueue, type NewJob } from '../../src/jobs/queue.ts'
@@ -12,7 +13,10 @@ import { openUploadFolder } from '../../src/lib/upload-folder.ts'
 import { createRegistryConnections } from '../../src/oci/connections.ts'
 import { fixedCredentials } from '../../src/oci/credentials/fixed.ts'
 import { createRegistryClient } from '../../src/oci/registry.ts'
+import { type ContentStore, createContentStore } from '../../src/store/content-store.ts'
+import type { Registries } from '../../src/worker/registry-access.ts'
 import { publishWork } from '../../src/worker/run-publish.ts'
+import { pullWork } from '../../src/worker/run-pull.ts'
 import { type JobWorker, startWorker } from '../../src/worker/worker.ts'
 import { openPackage } from '../../src/zarf/package.ts'
 import { type Cleanup, defer } from './cleanup.ts'
@@ -25,8 +29,13 @@ export interface JobSystem {
   readonly redis: TestRedis
   readonly queue: JobQueue
   readonly events: JobEventReader
+  readonly places: JobBlobPlaces
+  /** Of all workers. */
+  readonly store: ContentStore
   worker(name: string, options?: { jobs?: number }): Promise<JobWorker>
   publish(path: string, destination: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
+  /** Into the store. */
+  pull(reference: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
   /** Waits until the job has ended. */
   ended(id: string): Promise<Job>
   /** Every event the job's stream holds. */
@@ -39,9 +48,12 @@ export async function startJobSystem(t: Cleanup, options: { roots: readonly stri
   const queue = createJobQueue(target)
   const events = createJobEventReader(target)
   await waitFor('the queue to be connected', () => queue.ping(1000))
-  const uploads = await openUploadFolder({ folder: join(await tempDir(t), 'uploads') })
+  const folder = await tempDir(t)
+  const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })
+  const openStore = () => createContentStore({ folder: join(folder, 'store') })
+  const places = createBlobPlaces(target)
   defer(t, async () => {
-    await events.close()
+    await Promise.all([events.close(), places.close()])
     await queue.close()
   })
 
@@ -50,65 +62,60 @@ export async function startJobSystem(t: Cleanup, options: { roots: readonly stri
     const locks = createTagLocks(target)
     const checkpoints = createUploadCheckpoints(target)
     const claims = createTransferClaims(target)
+    const ownPlaces = createBlobPlaces(target)
     const connections = createRegistryConnections({ version: 'test' })
-    const publish = publishWork({
-      sources: { roots: options.roots, uploads },
-      locks,
-      claims,
-      openPackage,
-      registries: ({ credentials, plainHttp, jobId, epoch, signal }) => {
-        const client = createRegistryClient({
-          connections,
-          credentials: credentials
-            ? fixedCredentials(credentials.registry, credentials)
-            : { credential: async () => undefined },
-          plainHttp: () => plainHttp,
-          sessions: checkpoints.forRun(jobId, epoch),
-          signal,
-        })
-        return (registry, repository) => client.repository(registry, repository)
-      },
-    })
+    const registries: Registries = ({ credentials, plainHttp, jobId, epoch, signal }) => {
+      const client = createRegistryClient({
+        connections,
+        credentials: credentials
+          ? fixedCredentials(credentials.registry, credentials)
+          : { credential: async () => undefined },
+        plainHttp: () => plainHttp,
+        sessions: checkpoints.forRun(jobId, epoch),
+        signal,
+      })
+      return (registry, repository) => client.repository(registry, repository)
+    }
+    const sources = { roots: options.roots, uploads }
+    const publish = publishWork({ sources, locks, claims, places: ownPlaces, openPackage, registries })
+    const pull = pullWork({ store: await openStore(), roots: options.roots, registries, places: ownPlaces })
     const started = await startWorker({
       ...target,
       runs,
       name,
-      work: { publish },
+      work: { publish, pull },
       jobs,
       logger: process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', name: name }) : silentLogger,
     })
     defer(t, async () => {
       await started.stop(10_000)
       await connections[Symbol.asyncDispose]()
-      await Promise.all([runs.close(), locks.close(), checkpoints.close(), claims.close()])
+      await Promise.all([runs, locks, checkpoints, claims, ownPlaces].map((part) => part.close()))
     })
     return started
+  }
+
+  type Work = Pick<NewJob, 'kind' | 'source' | 'destination' | 'queueHost' | 'registries'>
+  const create = async (work: Work, more: Partial<NewJob> & CreateOptions = {}): Promise<Job> => {
+    const { credentials, idempotency, ...job } = more
+    const { job: created } = await queue.create(
+      { options: {}, labels: {}, principal: 'anonymous', requestId: 'test', ...work, ...job },
+      { ...(credentials ? { credentials } : {}), ...(idempotency ? { idempotency } : {}) },
+    )
+    return created
   }
 
   return {
     redis,
     queue,
     events,
+    places,
+    store: await openStore(),
     worker,
-    async publish(path, destination, { credentials, idempotency, ...job } = {}) {
-      const host = destination.replace(/^oci:\/\//, '').split('/')[0] ?? ''
-      const created = await queue.create(
-        {
-          kind: 'publish',
-          source: `file:${path}`,
-          destination,
-          options: {},
-          labels: {},
-          queueHost: host,
-          registries: [host],
-          principal: 'anonymous',
-          requestId: 'test',
-          ...job,
-        },
-        { ...(credentials ? { credentials } : {}), ...(idempotency ? { idempotency } : {}) },
-      )
-      return created.job
-    },
+    publish: (path, destination, more) =>
+      create({ kind: 'publish', source: `file:${path}`, destination, ...hostOf(destination) }, more),
+    pull: (reference, more) =>
+      create({ kind: 'pull', source: reference, destination: 'store:', ...hostOf(reference) }, more),
     ended: (id) =>
       waitFor(
         `job ${id} to end`,
@@ -123,4 +130,9 @@ export async function startJobSystem(t: Cleanup, options: { roots: readonly stri
       return logged.map(({ event }) => event)
     },
   }
+}
+
+function hostOf(reference: string): Pick<NewJob, 'queueHost' | 'registries'> {
+  const host = reference.replace(/^oci:\/\//, '').split('/')[0] ?? ''
+  return { queueHost: host, registries: [host] }
 }

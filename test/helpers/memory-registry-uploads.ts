@@ -11,7 +11,7 @@ export interface UploadStoreOptions {
   semantics: SessionSemantics
   ranges: boolean
   singlePost: boolean
-  mount: boolean
+  mount: boolean | 'anywhere'
   relative: boolean
 }
 
@@ -44,6 +44,12 @@ export function createUploadStore(options: UploadStoreOptions): UploadStore {
     return digest
   }
 
+  const elsewhere = (digest: string, from: string | null | undefined): Buffer | undefined => {
+    if (options.mount === true) return from ? blob(from, digest) : undefined
+    const known = options.mount ? [...blobs].find(([name]) => name.endsWith(`@${digest}`)) : undefined
+    return known?.[1]
+  }
+
   const opened = (repository: string, url: URL): Answer => {
     const session: Session = { id: randomUUID(), repository, chunks: [], size: 0 }
     sessions.set(session.id, session)
@@ -73,7 +79,7 @@ export function createUploadStore(options: UploadStoreOptions): UploadStore {
   const open = async (url: URL, body: AsyncIterable<Buffer>, repository: string) => {
     const [mount, from, digest] = ['mount', 'from', 'digest'].map((name) => url.searchParams.get(name))
     if (mount) {
-      const linked = options.mount && from ? blob(from, mount) : undefined
+      const linked = elsewhere(mount, from)
       if (!linked) return opened(repository, url)
       putBlob(repository, linked, mount)
       return created(repository, mount, url)

@@ -20,8 +20,11 @@ export interface MemoryRegistryOptions {
   ranges?: boolean
   /** Takes POST ?digest= with the blob in it, as zot does. Default false: 202, the body thrown away, as distribution does. */
   singlePost?: boolean
-  /** Links blobs of other repositories. Default true; false answers 202 with a session. */
-  mount?: boolean
+  /**
+   * Links blobs of other repositories. Default true, of the one that is named; 'anywhere' of whichever has it, as zot does;
+   * false answers 202 with a session.
+   */
+  mount?: boolean | 'anywhere'
   /** Takes an index whose manifests are not there, which distribution refuses. Default false. */
   danglingIndexes?: boolean
   /** What Location looks like. Default 'absolute', as distribution does. */

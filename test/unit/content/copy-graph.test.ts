@@ -85,22 +85,36 @@ test('the first failure stops the rest, and nothing runs on', async () => {
   )
 })
 
-test('a mount comes before a push, and a refused one falls back to it', async () => {
-  const { descriptors, source } = blobs('here', 'refused')
-  const { sink, seen } = memorySink()
+test('where a blob may be mounted from is asked when the sink lacks it, and a mount completes it', async () => {
+  const { descriptors, source } = blobs('held', 'elsewhere', 'new')
+  const { sink } = memorySink(['held'])
+  const linking: ContentSink = {
+    ...sink,
+    async push(descriptor, open, options) {
+      const [candidate] = options.mountFrom ?? []
+      if (!candidate) return sink.push(descriptor, open, options)
+      options.onEvent?.({ type: 'mounted', from: candidate.repository })
+    },
+  }
+  const asked: string[] = []
   const events: BlobEvent[] = []
-  await copyBlobs(descriptors, source, sink, {
+  await copyBlobs(descriptors, source, linking, {
     concurrency: 1,
     signal: signal(),
     onEvent: (event) => events.push(event),
-    mountFrom: ['other/repository'],
-    mount: async (descriptor) => descriptor.digest === digestOf('here'),
+    async mountFrom({ digest }) {
+      asked.push(digest)
+      return digest === digestOf('elsewhere') ? [{ repository: 'other/repository' }] : []
+    },
   })
+  assert.deepEqual(asked, [digestOf('elsewhere'), digestOf('new')])
   assert.deepEqual(
-    events.filter((event) => event.type === 'mounted').map((event) => event.digest),
-    [digestOf('here')],
+    events.filter(({ type }) => type === 'mounted' || type === 'complete').map(({ type, digest }) => [type, digest]),
+    [
+      ['mounted', digestOf('elsewhere')],
+      ['complete', digestOf('new')],
+    ],
   )
-  assert.equal(seen.pushes, 1)
 })
 
 test('an abort rejects with its reason and blames no blob', async () => {
