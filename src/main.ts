@@ -5,10 +5,7 @@ import { isClientCommand, runCommand, usage as clientUsage } from './cli/cli.ts'
 import { loadConfig } from './config/config.ts'
 import { toAppError } from './lib/errors.ts'
 import { createLogger } from './lib/logger.ts'
-import { runAllInOne } from './roles/all-in-one.ts'
 import type { RoleContext } from './roles/context.ts'
-import { runServe } from './roles/serve.ts'
-import { ORPHANED, runWorker } from './roles/worker.ts'
 
 const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version
@@ -21,6 +18,8 @@ const USAGE = `layerd ${VERSION}: package manager service for Zarf packages in O
   layerd                     API, workers and a private Redis: all that one machine needs
   layerd serve               the API alone
   layerd worker [--name N]   takes jobs and moves bytes
+  layerd store check [--repair] [--json]
+                             looks for damage in the data directory's store; repairs while no daemon works on it
   layerd --version | --help
 
 ${clientUsage()}`
@@ -30,15 +29,27 @@ async function main(args: readonly string[]): Promise<number> {
   if (command === '--version' || command === '-V') return print(`layerd ${VERSION}\n`)
   if (command === '--help' || command === '-h' || command === 'help') return print(USAGE)
   if (isClientCommand(command)) return client(args)
-  const [option, name, ...more] = rest
-  if (command === 'worker' && option === '--name' && name && more.length === 0) return worker(name)
-  if (rest.length === 0) {
-    if (command === undefined) return allInOne()
-    if (command === 'serve') return runServe(contextOf('layerd serve', 'serve', stopSignal()))
-    if (command === 'worker') return worker(undefined)
-  }
+  const role = roleOf(command, rest)
+  return role ? role() : wrongUse(args)
+}
+
+function wrongUse(args: readonly string[]): number {
   process.stderr.write(`layerd: there is no "${args.join(' ')}"\n\n${USAGE}`)
   return 2
+}
+
+/**
+ * The role that the words name; undefined when there is none. Each loads its own modules: a client command or a check
+ * must not wait for the daemon's. What ends a process is listened for before that.
+ */
+function roleOf(command: string | undefined, rest: readonly string[]): (() => Promise<number>) | undefined {
+  const [option, name, ...more] = rest
+  if (command === 'store' && option === 'check') return () => storeCheck(rest.slice(1))
+  if (command === 'worker' && option === '--name' && name && more.length === 0) return () => worker(name)
+  if (rest.length > 0) return undefined
+  if (command === undefined) return allInOne
+  if (command === 'serve') return serve
+  return command === 'worker' ? () => worker(undefined) : undefined
 }
 
 function print(text: string): number {
@@ -47,9 +58,17 @@ function print(text: string): number {
 }
 
 async function allInOne(): Promise<number> {
-  return runAllInOne(contextOf('layerd', 'all', stopSignal()), {
+  const stop = stopSignal()
+  const { runAllInOne } = await import('./roles/all-in-one.ts')
+  return runAllInOne(contextOf('layerd', 'all', stop), {
     command: [process.execPath, ...process.execArgv, import.meta.filename],
   })
+}
+
+async function serve(): Promise<number> {
+  const stop = stopSignal()
+  const { runServe } = await import('./roles/serve.ts')
+  return runServe(contextOf('layerd serve', 'serve', stop))
 }
 
 async function worker(given: string | undefined): Promise<number> {
@@ -58,10 +77,26 @@ async function worker(given: string | undefined): Promise<number> {
   const unique = `${process.pid.toString(36)}-${Date.now().toString(36)}`
   const name = given !== undefined && supervised ? given : `${given ?? hostname()}-${unique}`
   const stop = Promise.race([stopSignal(), orphaned()])
+  const { runWorker } = await import('./roles/worker.ts')
   return runWorker(contextOf(`layerd worker --name ${name}`, 'worker', stop), { name })
 }
 
-function contextOf(title: string, role: string, stop: Promise<string>): RoleContext {
+async function storeCheck(args: readonly string[]): Promise<number> {
+  const { parseStoreCheck, runStoreCheck } = await import('./roles/store-check.ts')
+  const options = parseStoreCheck(args)
+  if (!options) return wrongUse(['store', 'check', ...args])
+  const interrupt = new AbortController()
+  const { stdout, stderr } = process
+  for (const [signal, number] of SIGNALS) process.on(signal, () => interrupt.abort(128 + number))
+  try {
+    return await runStoreCheck({ config: loadConfig(process.env), stdout, stderr, signal: interrupt.signal }, options)
+  } catch (error) {
+    if (typeof interrupt.signal.reason === 'number') return interrupt.signal.reason
+    throw error
+  }
+}
+
+function contextOf(title: string, role: string, stop: RoleContext['stop']): RoleContext {
   process.title = title
   const config = loadConfig(process.env)
   const logger = createLogger({ level: config.logLevel, name: 'layerd' }).child({ role })
@@ -83,13 +118,17 @@ async function client(args: readonly string[]): Promise<number> {
   })
 }
 
-const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+const SIGNALS = [
+  ['SIGHUP', 1],
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const
 
 /** Resolves at the first signal. One that comes more than a second later ends the process at once, and its children. */
 function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstAt: number | undefined
-    for (const [signal, number] of Object.entries(SIGNAL_NUMBERS) as Array<[keyof typeof SIGNAL_NUMBERS, number]>) {
+    for (const [signal, number] of SIGNALS) {
       process.on(signal, () => {
         const now = Date.now()
         firstAt ??= now
@@ -101,9 +140,9 @@ function stopSignal(): Promise<NodeJS.Signals> {
 }
 
 /** Resolves when the supervisor has ended, in whatever way; never without one. */
-function orphaned(): Promise<typeof ORPHANED> {
+function orphaned(): Promise<'orphaned'> {
   return new Promise((resolve) => {
-    if (process.connected) process.once('disconnect', () => resolve(ORPHANED))
+    if (process.connected) process.once('disconnect', () => resolve('orphaned'))
   })
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createFileOnce } from '../lib/atomic-file.ts'
 import { AppError } from '../lib/errors.ts'
@@ -29,7 +29,7 @@ export async function openDataDirectory(options: { path: string; secretKeyFile: 
   const { path, secretKeyFile } = options
   const packages = join(path, 'packages')
   const uploads = join(path, 'uploads')
-  const store = join(path, 'store')
+  const store = storeOf(path)
   const id = await named('LAYERD_DATA_DIR', path, async () => {
     for (const folder of [path, packages, uploads, store]) await mkdir(folder, { recursive: true, mode: 0o700 })
     return existingOr(join(path, 'id'), () => `${randomUUID()}\n`)
@@ -38,6 +38,23 @@ export async function openDataDirectory(options: { path: string; secretKeyFile: 
     existingOr(secretKeyFile, () => `${randomBytes(KEY_BYTES).toString('base64')}\n`),
   )
   return { path, id: id.trim(), secretKey: parseKey(encoded, secretKeyFile), packages, uploads, store }
+}
+
+/** The content store's folder in a directory that a daemon made before. Throws CONFIG_INVALID when it is not there. */
+export async function existingStore(path: string): Promise<string> {
+  const store = storeOf(path)
+  const { code } = await stat(store).then(
+    () => ({ code: undefined }),
+    (error: NodeJS.ErrnoException) => error,
+  )
+  if (code === undefined) return store
+  throw new AppError('CONFIG_INVALID', `LAYERD_DATA_DIR: ${path} holds no store (${code})`, {
+    hint: 'Set it to the directory that the daemon works on; each start of the daemon logs its path.',
+  })
+}
+
+function storeOf(path: string): string {
+  return join(path, 'store')
 }
 
 /** Reads first: the directory, or a mounted secret, may be read-only for this process. */

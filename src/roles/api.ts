@@ -68,7 +68,7 @@ export async function startApi(
     drain: () => Promise.race([app.close(), delay(DRAIN_MS)]),
     async close() {
       clearInterval(collecting)
-      await Promise.all([queue.close(), events.close()])
+      await Promise.all([queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }
 }

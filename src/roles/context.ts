@@ -11,8 +11,8 @@ export interface RoleContext {
   readonly version: string
   /** For what is not ours to define: PATH, Docker's configuration, proxies. */
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Settles when this process is to end in order, and says why. */
-  readonly stop: Promise<string>
+  /** Settles when this process is to end in order, with why: `orphaned` when its supervisor has gone. */
+  readonly stop: Promise<NodeJS.Signals | 'orphaned'>
 }
 
 /** All of a shutdown but the end of Redis; `docker stop` gives 10 s before it kills. */

@@ -7,6 +7,7 @@ import { createTagLocks } from '../jobs/locks.ts'
 import { createJobRuns } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/transfer-claims.ts'
 import { openUploadFolder } from '../lib/upload-folder.ts'
+import type { ContentStore } from '../store/content-store.ts'
 import type { Registries } from '../worker/registry-access.ts'
 import { publishWork } from '../worker/run-publish.ts'
 import { pullWork } from '../worker/run-pull.ts'
@@ -15,8 +16,6 @@ import { openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
 import { registryClients } from './registry-clients.ts'
 
-/** Why a worker ends whose supervisor has gone, in whatever way. */
-export const ORPHANED = 'orphaned'
 /** Without its supervisor a worker only hands back what it has. */
 const ORPHAN_DRAIN_MS = 1000
 
@@ -27,24 +26,25 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   await joinRedis(config, directory)
   const logger = context.logger.child({ worker: name })
   const shared = { ...queueOptions(config, directory), logger }
+  await using store = await openStore(config, directory)
   const worker = await startWorker({
     ...shared,
     runs: createJobRuns(shared),
     name,
-    work: await workOf({ ...context, logger }, directory),
+    work: await workOf({ ...context, logger }, directory, store),
     jobs: config.jobsPerWorker,
   })
   logger.info('worker takes jobs')
   const reason = await context.stop
   logger.info({ reason }, 'worker is shutting down')
-  const graceMs = reason === ORPHANED ? ORPHAN_DRAIN_MS : DRAIN_MS
+  const graceMs = reason === 'orphaned' ? ORPHAN_DRAIN_MS : DRAIN_MS
   // Redis may be gone too, and then nothing can be handed back: the locks run out, and another worker takes over.
   const drained = await Promise.race([worker.stop(graceMs), delay(graceMs + 500, { drained: false })])
   if (!drained.drained) logger.warn('worker ends without having handed back all its jobs')
   return 0
 }
 
-async function workOf(context: RoleContext, directory: DataDirectory) {
+async function workOf(context: RoleContext, directory: DataDirectory, store: ContentStore) {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
   const clientFor = registryClients(context)
@@ -64,6 +64,6 @@ async function workOf(context: RoleContext, directory: DataDirectory) {
       registries,
       places,
     }),
-    pull: pullWork({ store: await openStore(config, directory), roots: config.fileRoots, registries, places }),
+    pull: pullWork({ store, roots: config.fileRoots, registries, places }),
   }
 }

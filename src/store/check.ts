@@ -1,9 +1,15 @@
-import { readdir, rm, stat } from 'node:fs/promises'
+import { lstat, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { type Descriptor, TITLE_ANNOTATION } from '../content/descriptor.ts'
+import { OCI_MANIFEST } from '../content/media-types.ts'
 import { type Digest, digestHex, hasherFor, isDigest } from '../content/digest.ts'
 import { throwIfAborted } from '../lib/abort.ts'
+import { systemClock } from '../lib/clock.ts'
+import { isAppError } from '../lib/errors.ts'
 import { openBlobFile, streamBlob } from './blob-file.ts'
-import { contentsOf, missingBlobs } from './contents.ts'
+import { contentsOf, missingBlobs, readBlob } from './contents.ts'
+import { fileSize } from './file-size.ts'
+import { GC_GRACE_MS } from './gc.ts'
 import { readLeases } from './lease.ts'
 import type { StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
@@ -18,7 +24,7 @@ export interface CheckOptions {
 }
 
 export type StoreFindingKind =
-  /** A blob whose bytes are not those of its name; mended by dropping it. */
+  /** A blob whose bytes are not those of its name, or can't be read; mended by dropping it. */
   | 'blob-damaged'
   /** A file among the blobs that is none; dropped. */
   | 'file-stray'
@@ -41,8 +47,17 @@ export interface StoreFinding {
   readonly path: string
   /** In plain words, what it means included. */
   readonly message: string
+  /** What is damaged or gone, by the titles that the packages give it. */
+  readonly blobs: ReadonlyArray<{ digest: Digest; titles: readonly string[] }>
+  /** Stored packages that are not whole because of it, and stay so until they are pulled again. */
+  readonly packages: readonly AffectedPackage[]
   readonly repaired: boolean
 }
+
+export type AffectedPackage = Pick<
+  StoredPackage,
+  'digest' | 'name' | 'version' | 'flavor' | 'architecture' | 'references'
+>
 
 export interface CheckReport {
   readonly blobs: number
@@ -58,18 +73,23 @@ interface Check {
   findings: StoreFinding[]
 }
 
+/** What the caller does between its own work and others': `locked` runs a task alone, as changes of records are. */
+interface CheckParts {
+  layout: StoreLayout
+  records: PackageRecords
+  locked: <T>(task: () => Promise<T>) => Promise<T>
+}
+
 /** Each step finds one kind of damage; later ones build on what earlier ones mended. Nothing whole is ever changed. */
-export async function checkStore(
-  layout: StoreLayout,
-  records: PackageRecords,
-  options: CheckOptions,
-): Promise<CheckReport> {
+export async function checkStore({ layout, records, locked }: CheckParts, options: CheckOptions): Promise<CheckReport> {
   const check: Check = { layout, records, options, findings: [] }
   const hashed = await hashBlobs(check)
-  await checkRecords(check)
-  await checkPackages(check)
-  await checkIngests(check)
-  await checkIndex(check)
+  await locked(async () => {
+    await checkRecords(check)
+    await checkPackages(check)
+    await checkIngests(check)
+    await checkIndex(check)
+  })
   return { ...hashed, packages: (await records.list()).length, findings: check.findings }
 }
 
@@ -79,7 +99,8 @@ async function hashBlobs(check: Check): Promise<{ blobs: number; bytes: number }
   for (const folder of layout.blobFolders) {
     for (const name of (await readdir(folder)).toSorted()) files.push(join(folder, name))
   }
-  let bytes = 0
+  const total = { blobs: 0, bytes: 0 }
+  const needed = await neededBlobs(check)
   for (const [index, path] of files.entries()) {
     throwIfAborted(options.signal)
     const digest = `${basename(join(path, '..'))}:${basename(path)}`
@@ -88,14 +109,30 @@ async function hashBlobs(check: Check): Promise<{ blobs: number; bytes: number }
       continue
     }
     options.onBlob?.({ digest, index, count: files.length })
-    const { size } = await stat(path)
-    bytes += size
-    const actual = await hashFile(path, digest, { size, signal: options.signal })
-    if (actual === digestHex(digest)) continue
-    const message = `has the digest ${actual}, so its bytes are damaged`
-    await found(check, { kind: 'blob-damaged', path, message }, () => rm(path))
+    const size = await fileSize(path)
+    // Collected since the folder was read: beside a running daemon that is no damage.
+    if (size === undefined) continue
+    total.blobs += 1
+    total.bytes += size
+    const message = await damageOf(path, digest, { size, signal: options.signal })
+    if (message === undefined) continue
+    const { titles = [], packages = [] } = needed.get(digest) ?? {}
+    await found(check, { kind: 'blob-damaged', path, message, blobs: [{ digest, titles }], packages }, () => rm(path))
   }
-  return { blobs: files.length, bytes }
+  return total
+}
+
+/** Undefined for a whole blob, and for one that was collected meanwhile. Throws when this user may not read it. */
+async function damageOf(path: string, digest: Digest, options: { size: number; signal: AbortSignal }) {
+  try {
+    const actual = await hashFile(path, digest, options)
+    return actual === digestHex(digest) ? undefined : `has the digest ${actual}, so its bytes are damaged`
+  } catch (error) {
+    const code = errno(error) ?? (isAppError(error) ? errno(error.cause) : undefined)
+    if (code === 'ENOENT') return undefined
+    if (code === 'EIO') return 'cannot be read: the disk fails (EIO)'
+    throw error
+  }
 }
 
 async function hashFile(path: string, digest: Digest, { size, signal }: { size: number; signal: AbortSignal }) {
@@ -105,24 +142,57 @@ async function hashFile(path: string, digest: Digest, { size, signal }: { size: 
   return hasher.digest('hex')
 }
 
+interface Need {
+  titles: string[]
+  packages: StoredPackage[]
+}
+
+/** Which packages need a blob, and what they call it; of packages whose manifest is whole. */
+async function neededBlobs({ layout, records }: Check): Promise<Map<Digest, Need>> {
+  const needs = new Map<Digest, Need>()
+  const add = (digest: Digest, title: string, record: StoredPackage) => {
+    const need = needs.get(digest) ?? { titles: [], packages: [] }
+    if (!need.titles.includes(title)) need.titles.push(title)
+    if (!need.packages.includes(record)) need.packages.push(record)
+    needs.set(digest, need)
+  }
+  for (const record of await records.list()) {
+    add(record.digest, 'manifest', record)
+    for (const blob of (await contentsOf(layout, record)) ?? []) add(blob.digest, titleOf(blob), record)
+  }
+  return needs
+}
+
 async function checkRecords(check: Check): Promise<void> {
   const { layout, records } = check
   const indexed = new Map((await records.indexed()).map((record) => [`${digestHex(record.digest)}.json`, record]))
   for (const file of await records.broken()) {
     const copy = indexed.get(file)
     const message = copy
-      ? 'cannot be read; index.json has its content'
-      : 'cannot be read: the package must be pulled again'
+      ? `cannot be read; index.json has its content (${packageTitle(copy)})`
+      : 'cannot be read, and index.json has no copy'
     const path = join(layout.packages, file)
-    await found(check, { kind: 'record-broken', path, message }, () => (copy ? records.put(copy) : rm(path)))
+    const packages = copy ? [] : await unrecorded(layout, `sha256:${basename(file, '.json')}`)
+    await found(check, { kind: 'record-broken', path, message, packages }, () => (copy ? records.put(copy) : rm(path)))
   }
   const known = new Set((await readdir(layout.packages)).filter((name) => name.endsWith('.json')))
   for (const [file, record] of indexed) {
     if (known.has(file)) continue
-    const message = `is missing; index.json has the content (${title(record)})`
+    const message = `is missing; index.json has the content (${packageTitle(record)})`
     const path = join(layout.packages, file)
     await found(check, { kind: 'record-missing', path, message }, () => records.put(record))
   }
+}
+
+/** What is known of a package without its record: its digest, and the name if its manifest is whole. */
+async function unrecorded(layout: StoreLayout, digest: string): Promise<AffectedPackage[]> {
+  if (!isDigest(digest)) return []
+  const size = (await fileSize(layout.blob(digest))) ?? 0
+  const manifest = { mediaType: OCI_MANIFEST, digest, size }
+  const bytes = await readBlob(layout, manifest, new AbortController().signal).catch(() => undefined)
+  const { annotations } = bytes ? (JSON.parse(bytes.toString()) as Pick<Descriptor, 'annotations'>) : {}
+  const name = annotations?.[TITLE_ANNOTATION] ?? 'a package of unknown name'
+  return [{ digest, name, version: null, flavor: null, architecture: '', references: [] }]
 }
 
 async function checkPackages(check: Check): Promise<void> {
@@ -130,16 +200,21 @@ async function checkPackages(check: Check): Promise<void> {
   for (const record of await records.list()) {
     const path = layout.record(record.digest)
     const contents = await contentsOf(layout, record)
+    const packages = [record]
     if (!contents) {
-      const message = `names ${title(record)}, whose manifest is not there: it must be pulled again`
-      await found(check, { kind: 'package-lost', path, message }, () => records.remove(record.digest))
+      const message = `names ${packageTitle(record)}, whose manifest is not there`
+      const blobs = [{ digest: record.digest, titles: ['manifest'] }]
+      await found(check, { kind: 'package-lost', path, message, blobs, packages }, () => records.remove(record.digest))
       continue
     }
     if (!record.complete) continue
     const missing = await missingBlobs(layout, contents)
     if (missing.length === 0) continue
-    const message = `names ${title(record)} complete, but ${missing.length} of its blobs are not there: pull it again`
-    await found(check, { kind: 'package-incomplete', path, message }, () => records.put({ ...record, complete: false }))
+    const message = `names ${packageTitle(record)} complete, but ${missing.length} of its blobs are not there`
+    const blobs = missing.map((blob) => ({ digest: blob.digest, titles: [titleOf(blob)] }))
+    await found(check, { kind: 'package-incomplete', path, message, blobs, packages }, () =>
+      records.put({ ...record, complete: false }),
+    )
   }
 }
 
@@ -152,6 +227,9 @@ async function checkIngests(check: Check): Promise<void> {
     if (isDigest(digest) && leased.has(digest)) continue
     const lock = name.endsWith('.lock') ? path : `${path}.lock`
     if ((await ownershipOf(lock)).state === 'held') continue
+    // A job that waits for its next run, or for the daemon's next start, goes on from it.
+    const { mtimeMs } = await lstat(path)
+    if (mtimeMs > systemClock.now() - GC_GRACE_MS) continue
     const message = 'is left of a transfer that nobody goes on with'
     await found(check, { kind: 'ingest-orphaned', path, message }, () => rm(path, { force: true }))
   }
@@ -168,14 +246,24 @@ async function checkIndex(check: Check): Promise<void> {
 
 async function found(
   check: Check,
-  finding: Pick<StoreFinding, 'kind' | 'path' | 'message'>,
+  finding: Pick<StoreFinding, 'kind' | 'path' | 'message'> & Partial<Pick<StoreFinding, 'blobs' | 'packages'>>,
   mend: () => Promise<unknown>,
 ): Promise<void> {
   const repaired = check.options.repair === true
   if (repaired) await mend()
-  check.findings.push({ ...finding, path: finding.path.slice(check.layout.folder.length + 1), repaired })
+  const path = finding.path.slice(check.layout.folder.length + 1)
+  check.findings.push({ blobs: [], packages: [], ...finding, path, repaired })
 }
 
-function title(record: StoredPackage): string {
+function titleOf({ annotations, mediaType }: Descriptor): string {
+  return annotations?.[TITLE_ANNOTATION] ?? mediaType
+}
+
+function errno(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code
+}
+
+/** As people name it: nemo 1.2.0 amd64. */
+export function packageTitle(record: Omit<AffectedPackage, 'digest' | 'references'>): string {
   return [record.name, record.version, record.flavor, record.architecture].filter((part) => part).join(' ')
 }

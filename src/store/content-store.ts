@@ -14,8 +14,10 @@ import { blobName, prepareLayout, type StoreLayout, storeLayout } from './layout
 import { bytesToCome, type Lease, readLeases, writeLease } from './lease.ts'
 import { packageRecords, type PackageRecords, type StoredPackage } from './records.ts'
 import { checkSpace, measureSpace, type Space } from './space.ts'
+import { joinUsers, lockForRepair } from './users.ts'
 
 export type { BlobFile } from './blob-file.ts'
+export { packageTitle } from './check.ts'
 export type { CheckOptions, CheckReport, StoreFinding } from './check.ts'
 export type { GcOptions, GcReport } from './gc.ts'
 export type { Lease } from './lease.ts'
@@ -37,7 +39,7 @@ export type PackageToStore = Omit<StoredPackage, 'complete' | 'storedAt'>
  * Pulled content: an OCI image layout on disk, deduplicated over packages. A blob is there whole and verified or not at
  * all, whatever died when. Source: OCI image-spec v1.1.1 image-layout.md.
  */
-export interface ContentStore extends ContentSource, ContentSink {
+export interface ContentStore extends ContentSource, ContentSink, AsyncDisposable {
   readonly folder: string
   /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT, DIGEST_MISMATCH, SIZE_MISMATCH. */
   read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
@@ -60,15 +62,22 @@ export interface ContentStore extends ContentSource, ContentSink {
   }
   gc(options?: GcOptions): Promise<GcReport>
   space(): Promise<Space>
-  /** Looks at every byte; with `repair`, mends from what is whole. Repair needs the store for itself. */
+  /**
+   * Looks at every byte; with `repair`, mends from what is whole. Throws STORE_BUSY when another process is to be kept
+   * from a repair.
+   */
   check(options: CheckOptions): Promise<CheckReport>
 }
 
-/** Throws STORE_CORRUPT for a folder that holds another version's layout. */
+/**
+ * Dispose it when done, so that a repair need not find out. Throws STORE_CORRUPT for a folder that holds another version's
+ * layout, STORE_BUSY during a repair.
+ */
 export async function createContentStore(options: ContentStoreOptions): Promise<ContentStore> {
   const layout = storeLayout(options.folder)
   const clock = options.clock ?? systemClock
   await prepareLayout(layout)
+  const membership = await joinUsers(layout)
   const parts: Parts = { layout, records: packageRecords(layout), turns: createLimiter(1), clock }
   return {
     folder: layout.folder,
@@ -96,7 +105,11 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     },
     gc: (gc) => locked(parts, () => collectWith(parts, gc)),
     space: () => measureSpace(layout),
-    check: (check) => checkStore(layout, parts.records, check),
+    async check(check) {
+      await using _alone = check.repair === true ? await lockForRepair(layout) : undefined
+      return await checkStore({ layout, records: parts.records, locked: (task) => locked(parts, task) }, check)
+    },
+    [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
   }
 }
 

@@ -1,4 +1,4 @@
-import { rename, rm, stat } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { BlobOpener, PushOptions } from '../content/endpoints.ts'
@@ -7,6 +7,7 @@ import { syncFolder } from '../lib/atomic-file.ts'
 import { isAppError } from '../lib/errors.ts'
 import { fileError } from './file-errors.ts'
 import { lockFile, tryLockFile } from './file-lock.ts'
+import { fileSize } from './file-size.ts'
 import { blobName } from './layout.ts'
 import { PartialFile } from './partial-file.ts'
 
@@ -19,7 +20,7 @@ export interface IngestPlace {
 
 /** Whether a file of this size is there. */
 export async function isWhole(path: string, size: number): Promise<boolean> {
-  return (await sizeOf(path)) === size
+  return (await fileSize(path)) === size
 }
 
 /**
@@ -56,7 +57,7 @@ async function takeTurn(place: IngestPlace, options: PushOptions): Promise<Async
   const { signal, onEvent, waiting = (wait) => wait() } = options
   let seen = -1
   const onWait = async () => {
-    const offset = (await sizeOf(place.partial)) ?? 0
+    const offset = (await fileSize(place.partial)) ?? 0
     if (offset !== seen) onEvent?.({ type: 'followed', offset })
     seen = offset
   }
@@ -125,13 +126,4 @@ async function receiveOnce(
 function isWrongContent(error: unknown): boolean {
   if (!isAppError(error)) return false
   return ['DIGEST_MISMATCH', 'SIZE_MISMATCH', 'PACKAGE_CHECKSUM_MISMATCH'].includes(error.code)
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }

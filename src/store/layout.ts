@@ -17,6 +17,8 @@ const OCI_LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}'
  *     ingest/<algorithm>-<hex>, .lock    a blob on its way in
  *     leases/<id>.json        what somebody pulls or serves right now
  *     lock                    held for moments: records with index, leases, collection
+ *     users/<token>           a process that works on the store
+ *     repair                  held by a repair, which nobody works beside
  */
 export interface StoreLayout {
   readonly folder: string
@@ -25,6 +27,8 @@ export interface StoreLayout {
   readonly packages: string
   readonly ingests: string
   readonly leases: string
+  readonly users: string
+  readonly repair: string
   readonly blobFolders: readonly string[]
   blob(digest: Digest): string
   ingest(digest: Digest): string
@@ -41,6 +45,8 @@ export function storeLayout(folder: string): StoreLayout {
     packages: join(folder, 'packages'),
     ingests: join(folder, 'ingest'),
     leases: join(folder, 'leases'),
+    users: join(folder, 'users'),
+    repair: join(folder, 'repair'),
     blobFolders: ALGORITHMS.map((algorithm) => join(folder, 'blobs', algorithm)),
     blob: (digest) => join(folder, 'blobs', digestAlgorithm(digest), digestHex(digest)),
     ingest: (digest) => join(folder, 'ingest', `${digestAlgorithm(digest)}-${digestHex(digest)}`),
@@ -50,7 +56,7 @@ export function storeLayout(folder: string): StoreLayout {
 
 /** Makes the folders; several processes may do so at once. Throws STORE_CORRUPT for a layout of another version. */
 export async function prepareLayout(layout: StoreLayout): Promise<void> {
-  const folders = [...layout.blobFolders, layout.packages, layout.ingests, layout.leases]
+  const folders = [...layout.blobFolders, layout.packages, layout.ingests, layout.leases, layout.users]
   await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true })))
   const marker = join(layout.folder, 'oci-layout')
   const version = layoutVersion(await readFile(marker, 'utf8').catch(() => ''))

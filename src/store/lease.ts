@@ -1,8 +1,9 @@
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, isDigest } from '../content/digest.ts'
 import { lockFile } from './file-lock.ts'
+import { fileSize } from './file-size.ts'
 import type { StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
 import { newOwner } from './owner.ts'
@@ -60,7 +61,7 @@ export async function readLeases(layout: StoreLayout): Promise<LeasedBlobs> {
 export async function bytesToCome(layout: StoreLayout, sizes: ReadonlyMap<Digest, number>): Promise<number> {
   const missing = await Promise.all(
     [...sizes].map(async ([digest, size]) => {
-      const there = (await sizeOf(layout.blob(digest))) ?? (await sizeOf(layout.ingest(digest))) ?? 0
+      const there = (await fileSize(layout.blob(digest))) ?? (await fileSize(layout.ingest(digest))) ?? 0
       return Math.max(0, size - there)
     }),
   )
@@ -74,11 +75,4 @@ async function leasedBlobs(path: string): Promise<Array<[Digest, number]>> {
   } catch {
     return []
   }
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => undefined,
-  )
 }

@@ -1,19 +1,19 @@
 import { lstat, lutimes, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { formatOwner, isAlive, newOwner, parseOwner, RENEW_MS } from './owner.ts'
+import { formatOwner, isAlive, newOwner, type Owner, parseOwner, RENEW_MS } from './owner.ts'
 
 /**
  * A name in a folder that belongs to a running process: a symbolic link whose target is the owner's text. Making one is
  * atomic with its content, only one of several can (EEXIST), and it takes no room, so that a store whose disk is full can
  * still be locked, and emptied.
  */
-export type Ownership = { state: 'absent' } | { state: 'held' } | { state: 'abandoned'; text: string }
+export type Ownership = { state: 'absent' } | { state: 'held'; owner: Owner } | { state: 'abandoned'; text: string }
 
 export async function ownershipOf(path: string): Promise<Ownership> {
   try {
     const [text, { mtimeMs }] = await Promise.all([readlink(path), lstat(path)])
     const owner = parseOwner(text)
-    return owner && isAlive(owner, mtimeMs) ? { state: 'held' } : { state: 'abandoned', text }
+    return owner && isAlive(owner, mtimeMs) ? { state: 'held', owner } : { state: 'abandoned', text }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return { state: 'absent' }

@@ -38,9 +38,17 @@ export function parseOwner(text: string): Owner | undefined {
   return { token, host, pid: Number(pid), started }
 }
 
+export function isThisHost(owner: Owner): boolean {
+  return owner.host === HOST
+}
+
+export function isThisProcess(owner: Owner): boolean {
+  return isThisHost(owner) && owner.pid === process.pid && owner.started === STARTED
+}
+
 /** Whether the owner of a file that was renewed at `renewedAt` (ms) still runs. */
 export function isAlive(owner: Owner, renewedAt: number): boolean {
-  if (owner.host !== HOST) return Date.now() - renewedAt < FOREIGN_STALE_MS
+  if (!isThisHost(owner)) return Date.now() - renewedAt < FOREIGN_STALE_MS
   const process = processStart(owner.pid)
   if (process) return !process.ended && process.started === owner.started
   return owner.started === '' && exists(owner.pid)

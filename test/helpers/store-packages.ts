@@ -27,8 +27,9 @@ export async function storeSample(
   const config = Buffer.from(JSON.stringify({ name }))
   const configBlob = blobOf(config, undefined, ZARF_CONFIG)
   const layers = contents.map((bytes, index) => blobOf(bytes, `components/c${index}.tar`))
+  const annotations = { 'org.opencontainers.image.title': name }
   const bytes = Buffer.from(
-    JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: configBlob, layers, annotations: { name } }),
+    JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: configBlob, layers, annotations }),
   )
   const manifest = blobOf(bytes, undefined, OCI_MANIFEST)
   await store.push(manifest, bufferOpener(bytes), { signal })

@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Descriptor } from '../../../src/content/descriptor.ts'
 import { digestHex } from '../../../src/content/digest.ts'
 import { bufferOpener } from '../../../src/content/streams.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
+import { lockFile } from '../../../src/store/file-lock.ts'
 import { someBytes } from '../../helpers/oci-client.ts'
 import { findProgram } from '../../helpers/real-tools.ts'
-import { runProcess } from '../../helpers/processes.ts'
+import { runProcess, startProcess } from '../../helpers/processes.ts'
 import { storeSample, type StoredSample } from '../../helpers/store-packages.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 const { signal } = new AbortController()
+const STORE_CHILD = fileURLToPath(new URL('../../helpers/store-child.ts', import.meta.url))
+const dayBeforeYesterday = new Date(Date.now() - 48 * 3600 * 1000)
 const LAYERS = [someBytes(3000, 1), someBytes(5000, 2)]
 
 interface Bed {
@@ -89,7 +93,11 @@ const damages: Record<
     after: keepsTheRecord,
   },
   'a partial file of nobody': {
-    damage: async ({ file }) => writeFile(file('ingest', `sha256-${'a'.repeat(64)}`), 'cut'),
+    async damage({ file }) {
+      const path = file('ingest', `sha256-${'a'.repeat(64)}`)
+      await writeFile(path, 'cut')
+      await utimes(path, dayBeforeYesterday, dayBeforeYesterday)
+    },
     finds: ['ingest-orphaned'],
     after: keepsTheRecord,
   },
@@ -119,6 +127,67 @@ for (const [what, { damage, finds, after }] of Object.entries(damages)) {
     await after(setting)
   })
 }
+
+test('what a job left to go on from is no damage, and a repair keeps it', async (t) => {
+  const { store, file } = await bed(t)
+  const partial = file('ingest', `sha256-${'a'.repeat(64)}`)
+  await writeFile(partial, 'cut')
+  assert.deepEqual((await store.check({ repair: true, signal })).findings, [])
+  assert.equal(await readFile(partial, 'utf8'), 'cut')
+})
+
+test('a finding names the blobs by title and digest, and the packages that need them', async (t) => {
+  const { store, sample, path } = await bed(t)
+  const [layer, other] = sample.layers as [Descriptor, Descriptor]
+  await truncate(path(layer), 10)
+  await rm(path(other))
+  const { findings } = await store.check({ signal })
+  const { digest } = sample.record
+  assert.deepEqual(
+    findings.map(({ kind, blobs, packages }) => ({ kind, blobs, packages: packages.map((found) => found.digest) })),
+    [
+      { kind: 'blob-damaged', blobs: [{ digest: layer.digest, titles: ['components/c0.tar'] }], packages: [digest] },
+      {
+        kind: 'package-incomplete',
+        blobs: [
+          { digest: layer.digest, titles: ['components/c0.tar'] },
+          { digest: other.digest, titles: ['components/c1.tar'] },
+        ],
+        packages: [digest],
+      },
+    ],
+  )
+})
+
+test('a record without a copy is named by the manifest that it leaves behind', async (t) => {
+  const { store, sample, file } = await bed(t)
+  await writeFile(file('packages', `${digestHex(sample.record.digest)}.json`), '')
+  await writeFile(file('index.json'), '')
+  const [finding] = (await store.check({ signal })).findings
+  assert.equal(finding?.kind, 'record-broken')
+  assert.deepEqual(
+    finding.packages.map(({ digest, name }) => ({ digest, name })),
+    [{ digest: sample.record.digest, name: 'sample' }],
+  )
+})
+
+test('a repair waits for nobody: while another process works on the store it is refused, and it keeps others out', async (t) => {
+  const { store } = await bed(t)
+  const child = await startProcess(t, process.execPath, [STORE_CHILD, 'lease', store.folder, '10'])
+  await child.waitForOutput(/ready/)
+  const busy = (error: Error & { code: string }) =>
+    error.code === 'STORE_BUSY' && error.message.includes(`in use by process ${child.pid}`)
+  await assert.rejects(store.check({ repair: true, signal }), busy)
+  assert.deepEqual((await store.check({ signal })).findings, [])
+  await child.kill()
+  assert.deepEqual((await store.check({ repair: true, signal })).findings, [])
+
+  await using _repair = await lockFile(join(store.folder, 'repair'))
+  const late = await runProcess(t, process.execPath, [STORE_CHILD, 'lease', store.folder, '10'])
+  assert.notEqual(late.code, 0)
+  assert.match(late.stderr, new RegExp(`is being repaired by process ${process.pid}`))
+  assert.equal((await readdir(join(store.folder, 'users'))).length, 1)
+})
 
 async function completesAgain({ store, sample }: Bed): Promise<void> {
   assert.equal((await store.packages.get(sample.record.digest))?.complete, false)
