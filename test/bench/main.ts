@@ -1,131 +1,153 @@
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createReadStream, createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir, totalmem } from 'node:os'
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { cpus, freemem, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { createCertificate } from '../helpers/certificate.ts'
+import { atEnd } from '../helpers/at-end.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
-import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
-import { buildPackage, contentChunks } from '../helpers/package-builder.ts'
-import { startProcess } from '../helpers/processes.ts'
-import { compete, type Row, table } from './rows.ts'
-import { publishTask, pullTask, pushBlobTask } from './tasks.ts'
+import { type RegistryProgram, registryPrograms } from '../helpers/docker-registry.ts'
+import { findProgram } from '../helpers/real-tools.ts'
+import { type FarEnd, startRegistry, startSink, writeCertificate } from './far-end.ts'
+import { createInputs } from './inputs.ts'
+import { startDaemon } from './layerd.ts'
+import { PEERS } from './peers.ts'
+import { type Row, table } from './rows.ts'
+import { targetLines } from './targets.ts'
+import { blobTasks, packageTasks, smallTasks, type TaskContext } from './tasks.ts'
 
 /**
- * npm run bench [-- --rounds 3 --size 2GiB --json FILE --only publish,blob,small,pull]
+ * npm run bench [-- --rounds 3 --size 2GiB --small 5000 --only package,blob,small,push,pull,sink,registry --json FILE]
  *
- * layerd beside the programs people use today, in one run, in turn. What is not on PATH is named and left out.
+ * layerd as it runs, beside the programs people use today, in one run, in turn. What is not on PATH is named and left
+ * out. Works in /dev/shm where there is room, so that a disk's moods are in no figure; TMPDIR chooses another place.
  */
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     size: { type: 'string', default: '2GiB' },
     small: { type: 'string', default: '5000' },
-    only: { type: 'string', default: 'publish,pull,blob,small' },
+    only: { type: 'string', default: '' },
     json: { type: 'string' },
   },
 })
 const rounds = Number(values.rounds)
 const bytes = parseSize(values.size)
-const only = new Set(values.only.split(','))
 const log = (line: string) => process.stdout.write(`${line}\n`)
+const chosen = (...names: string[]): ReadonlySet<string> => {
+  const given = new Set(values.only.split(','))
+  const some = names.filter((name) => given.has(name))
+  return new Set(some.length > 0 ? some : names)
+}
+const tasks = chosen('package', 'blob', 'small')
+const ways = chosen('push', 'pull')
+const farEnds = chosen('sink', 'registry')
+const programs = registryPrograms().filter((name) => chosen('docker-registry', 'registry').has(name))
+
+process.env['TMPDIR'] ??= roomyFolder(6 * bytes)
 const rows: Row[] = []
-const missing = new Set<string>()
-
-await using t = new CleanupStack()
-const folder = mkdtempSync(join(tmpdir(), 'layerd-bench-input-'))
-try {
-  for (const program of registryPrograms()) {
-    const registry = await startDockerRegistry(t, { program })
-    if (only.has('publish') || only.has('pull')) await packageRows(registry.host, program)
-    if (only.has('small')) await smallRows(registry.host, program)
-    await registry.stop()
-  }
-  if (only.has('blob')) {
-    await blobRows(false)
-    await blobRows(true)
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true })
+const started = performance.now()
+const startCpu = await run()
+const [cpu] = cpus()
+const machine = {
+  cores: cpus().length,
+  model: cpu?.model ?? 'unknown',
+  memoryGib: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+  date: new Date().toISOString().slice(0, 10),
+  folder: tmpdir(),
 }
-const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`
-log(`\n${machine}; medians of ${rounds} rounds in turn; peak and temp are the largest seen\n\n${table(rows)}`)
+log(`\n${table(rows)}`)
+log(
+  `${machine.cores} x ${machine.model}, ${machine.memoryGib} GiB, Node ${machine.node}, ${machine.date}, in ${tmpdir()}`,
+)
+log(
+  `medians of ${rounds} rounds in turn; peak and temp are the largest seen; layerd is warm: its start took ${startCpu.toFixed(2)} CPU s`,
+)
+for (const line of targetLines(rows)) log(line)
+const missing = PEERS.filter((name) => findProgram(name) === undefined)
 for (const name of missing) log(`not on PATH, left out: ${name}`)
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, rounds, rows }, null, 2)}\n`)
+log(`${((performance.now() - started) / 60_000).toFixed(1)} min`)
+if (values.json !== undefined) {
+  writeFileSync(values.json, `${JSON.stringify({ machine, rounds, startCpu, missing, rows }, null, 2)}\n`)
+}
 
-async function packageRows(host: string, program: string): Promise<void> {
-  const built = await buildPackage(folder, {
-    name: 'bench',
-    layers: 20,
-    layerBytes: Math.floor(bytes / 20),
-    compressible: 0.5,
+async function run(): Promise<number> {
+  await using t = new CleanupStack()
+  const folder = mkdtempSync(join(tmpdir(), 'layerd-bench-'))
+  const removal = { recursive: true, force: true }
+  const forget = atEnd(() => rmSync(folder, removal))
+  t.after(async () => {
+    rmSync(folder, removal)
+    forget()
   })
-  if (only.has('publish')) {
-    const { all, missing: absent } = publishTask(host, built)
-    for (const name of absent) missing.add(name)
-    rows.push(
-      ...(await compete(`publish ${values.size}, 20 layers, ${program}`, all, { rounds, against: 'zarf', log })),
-    )
+  const certificate = writeCertificate(folder)
+  const daemon = await startDaemon(t, { folder, roots: [folder], env: { NODE_EXTRA_CA_CERTS: certificate.cert } })
+  const inputs = createInputs({ folder, bytes, size: values.size, smallLayers: Number(values.small) })
+  const ca = { path: certificate.cert, pem: certificate.pem }
+  const context: TaskContext = { daemon, inputs, ca, rounds, log }
+  const at = async (start: () => Promise<FarEnd>, work: (farEnd: FarEnd) => Promise<Row[]>) => {
+    await using farEnd = await start()
+    rows.push(...(await work(farEnd)))
   }
-  if (!only.has('pull')) return
-  await compete(
-    'filling',
-    publishTask(host, built)
-      .all.slice(0, 1)
-      .map((one) => ({ ...one, args: () => one.args({ id: 'pulled', temporary: '' }), check: async () => undefined })),
-    { rounds: 1, against: '', log },
-  )
-  const { all } = pullTask(host, `pulled/${built.name}`, built)
-  rows.push(...(await compete(`pull ${values.size}, 20 layers, ${program}`, all, { rounds, against: 'zarf', log })))
-}
-
-async function smallRows(host: string, program: string): Promise<void> {
-  const built = await buildPackage(folder, { name: 'small', layers: Number(values.small), layerBytes: 2048 })
-  const { all } = publishTask(host, built)
-  rows.push(...(await compete(`publish ${values.small} x 2 KiB, ${program}`, all, { rounds, against: 'zarf', log })))
-}
-
-async function blobRows(tls: boolean): Promise<void> {
-  const path = join(folder, 'blob')
-  await pipeline(Readable.from(contentChunks({ bytes, compressible: 0 })), createWriteStream(path))
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash)
-  const blob = { path, digest: `sha256:${hash.digest('hex')}`, size: bytes }
-  const certificate = createCertificate()
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  writeFileSync(key, certificate.keyPem)
-  writeFileSync(cert, certificate.certPem)
-  const sinkFile = fileURLToPath(new URL('sink.ts', import.meta.url))
-  const sink = await startProcess(t, process.execPath, tls ? [sinkFile, key, cert] : [sinkFile])
-  const [, port = ''] = await sink.waitForOutput(/port (\d+)/)
-  const host = `127.0.0.1:${port}`
-  const moved = async () => {
-    const body = await read(`${tls ? 'https' : 'http'}://${host}/bytes`, certificate.certPem)
-    return Number(body)
+  const newest = programs.at(-1)
+  if (tasks.has('package') && farEnds.has('registry')) {
+    for (const program of programs) {
+      await at(
+        () => startRegistry(program),
+        (farEnd) => packageTasks(farEnd, context, ways),
+      )
+    }
   }
-  const { all, missing: absent } = pushBlobTask(host, blob, { moved, ...(tls ? { ca: cert } : {}) })
-  for (const name of absent) missing.add(name)
-  rows.push(
-    ...(await compete(`push one blob of ${values.size}, ${tls ? 'TLS' : 'HTTP'} sink`, all, {
-      rounds,
-      against: 'oras',
-      log,
-    })),
-  )
-  await sink.stop()
+  if (tasks.has('blob')) {
+    const blob = async () => (await inputs.blob()).blob
+    for (const tls of [undefined, certificate]) {
+      if (farEnds.has('sink')) {
+        const { digest, path } = await blob()
+        const options = { blobs: { [digest]: path }, ...(tls ? { certificate: tls } : {}) }
+        await at(
+          () => startSink(options),
+          (farEnd) => blobTasks(farEnd, context, ways),
+        )
+      }
+      if (!farEnds.has('registry')) continue
+      for (const program of tls ? newestOnly(newest) : programs) {
+        await at(
+          () => startRegistry(program, tls),
+          (farEnd) => blobTasks(farEnd, context, ways),
+        )
+      }
+    }
+  }
+  if (tasks.has('small')) {
+    if (farEnds.has('registry')) {
+      for (const program of programs) {
+        await at(
+          () => startRegistry(program),
+          (farEnd) => smallTasks(farEnd, context, ways),
+        )
+      }
+    }
+    if (farEnds.has('sink'))
+      await at(
+        () => startSink({ singlePost: true }),
+        (farEnd) => smallTasks(farEnd, context, ways),
+      )
+  }
+  return daemon.startCpuSeconds
 }
 
-async function read(url: string, ca: string): Promise<string> {
-  const { get } = url.startsWith('https') ? await import('node:https') : await import('node:http')
-  const request = get(url, { ca } as Parameters<typeof get>[1])
-  const [response] = (await once(request, 'response')) as [AsyncIterable<Buffer>]
-  const chunks: Buffer[] = []
-  for await (const chunk of response) chunks.push(chunk)
-  return Buffer.concat(chunks).toString()
+function newestOnly(program: RegistryProgram | undefined): RegistryProgram[] {
+  return program === undefined ? [] : [program]
+}
+
+/** Memory-backed where that leaves as much memory again. */
+function roomyFolder(needed: number): string {
+  try {
+    const { bavail, bsize } = statfsSync('/dev/shm')
+    if (bavail * bsize > needed && freemem() > needed) return '/dev/shm'
+  } catch {
+    // Not every system has it.
+  }
+  return tmpdir()
 }
 
 function parseSize(text: string): number {

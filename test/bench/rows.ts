@@ -1,60 +1,88 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Cost, measure, median } from './measure.ts'
+import type { FarEnd } from './far-end.ts'
+import { type Cost, median } from './measure.ts'
 
 /** One program at one task. */
 export interface Contender {
   name: string
-  command: string
-  /** Called before each round, so that nothing is there already. */
-  args(round: { id: string; temporary: string }): string[]
-  env?: Record<string, string>
-  /** Proves that the work was done; throws otherwise. */
-  check(round: { id: string; temporary: string; stdout: string }): Promise<void>
+  /** Does the work once, where nothing of it is there yet; throws unless it is found done. */
+  run(round: Round): Promise<Cost>
+}
+
+export interface Round {
+  /** Of this round alone: a repository to push to. */
+  id: string
+  /** A folder of its own, removed afterwards. */
+  folder: string
+}
+
+export interface Task {
+  name: string
+  farEnd: FarEnd
+  /** Which way the bytes go, and how many. */
+  moves: { direction: 'push' | 'pull'; bytes: number }
 }
 
 export interface Row extends Cost {
   task: string
+  farEnd: string
   name: string
   rounds: number
-  /** Ratios of medians to the contender named by the task. */
-  cpuRatio: number
-  wallRatio: number
+  /** layerd's medians divided by each other program's. */
+  ratios: Record<string, { cpu: number; wall: number }>
+}
+
+export interface Bench {
+  rounds: number
+  log: (line: string) => void
 }
 
 /** Runs contenders in turn, A B A B ..., so that a machine whose speed drifts is fair to all. */
-export async function compete(
-  task: string,
-  contenders: readonly Contender[],
-  options: { rounds: number; against: string; log: (line: string) => void },
-): Promise<Row[]> {
+export async function compete(task: Task, contenders: readonly Contender[], bench: Bench): Promise<Row[]> {
   const costs = new Map<string, Cost[]>()
-  for (let round = 0; round < options.rounds; round += 1) {
+  for (let round = 0; round < bench.rounds; round += 1) {
     for (const one of contenders) {
-      const temporary = mkdtempSync(join(tmpdir(), 'layerd-bench-'))
-      const id = `${one.name.replaceAll(/[^a-z0-9]/g, '')}${round}${Date.now().toString(36)}`
-      mkdirSync(join(temporary, 'tmp'))
-      try {
-        const run = await measure(one.command, one.args({ id, temporary }), {
-          temporary: join(temporary, 'tmp'),
-          ...(one.env ? { env: one.env } : {}),
-        })
-        await one.check({ id, temporary, stdout: run.stdout })
-        costs.set(one.name, [...(costs.get(one.name) ?? []), run])
-        options.log(`${task}: ${one.name} ${run.wallSeconds.toFixed(2)} s wall, ${run.cpuSeconds.toFixed(2)} s CPU`)
-      } finally {
-        rmSync(temporary, { recursive: true, force: true })
-      }
+      const cost = await once(task, one, round)
+      costs.set(one.name, [...(costs.get(one.name) ?? []), cost])
+      const figures = `${cost.wallSeconds.toFixed(2)} s wall, ${cost.cpuSeconds.toFixed(2)} s CPU`
+      bench.log(`${task.name}, ${task.farEnd.name}: ${one.name} ${figures}`)
     }
   }
-  const rows = [...costs].map(([name, all]) => ({ task, name, rounds: all.length, ...medians(all) }))
-  const base = rows.find((row) => row.name === options.against)
+  const rows = [...costs].map(([name, all]) => ({ name, rounds: all.length, ...medians(all) }))
+  const own = rows.find(({ name }) => name === 'layerd')
   return rows.map((row) => ({
+    task: task.name,
+    farEnd: task.farEnd.name,
     ...row,
-    cpuRatio: base ? row.cpuSeconds / base.cpuSeconds : Number.NaN,
-    wallRatio: base ? row.wallSeconds / base.wallSeconds : Number.NaN,
+    ratios: row === own ? ratiosOf(own, rows) : {},
   }))
+}
+
+async function once({ farEnd, moves }: Task, one: Contender, number: number): Promise<Cost> {
+  const folder = mkdtempSync(join(tmpdir(), 'layerd-bench-round-'))
+  mkdirSync(join(folder, 'tmp'))
+  try {
+    const before = farEnd.transferred()
+    const cost = await one.run({ id: `${one.name.replaceAll(/[^a-z0-9]/g, '')}${number}`, folder })
+    const after = farEnd.transferred()
+    const moved = moves.direction === 'push' ? after.read - before.read : after.written - before.written
+    if (moved < moves.bytes) throw new Error(`${one.name}: only ${moved} of ${moves.bytes} bytes moved`)
+    return cost
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function ratiosOf(own: Cost & { name: string }, rows: readonly (Cost & { name: string })[]): Row['ratios'] {
+  const others = rows.filter(({ name }) => !name.startsWith('layerd'))
+  return Object.fromEntries(
+    others.map((other) => [
+      other.name,
+      { cpu: own.cpuSeconds / other.cpuSeconds, wall: own.wallSeconds / other.wallSeconds },
+    ]),
+  )
 }
 
 function medians(all: readonly Cost[]): Cost {
@@ -67,28 +95,26 @@ function medians(all: readonly Cost[]): Cost {
 }
 
 const MIB = 1024 * 1024
+/** Programs that layerd is compared with, in the order of the columns. */
+const PEERS = ['zarf', 'oras', 'crane', 'regctl'] as const
 
-/** As Markdown, for docs/performance.md. */
+/** As Markdown, for docs/performance.md. The last columns are layerd's CPU and wall as a share of the peer's. */
 export function table(rows: readonly Row[]): string {
-  const head =
-    '| task | program | wall s | CPU s | peak MiB | temp MiB | CPU ratio | wall ratio |\n|---|---|---|---|---|---|---|---|\n'
-  const number = (value: number, digits: number) => (Number.isNaN(value) ? '-' : value.toFixed(digits))
-  return (
-    head +
-    rows
-      .map((row) =>
-        [
-          row.task,
-          row.name,
-          number(row.wallSeconds, 2),
-          number(row.cpuSeconds, 2),
-          number(row.peakBytes / MIB, 0),
-          number(row.temporaryBytes / MIB, 0),
-          number(row.cpuRatio, 2),
-          number(row.wallRatio, 2),
-        ].join(' | '),
-      )
-      .map((line) => `| ${line} |\n`)
-      .join('')
-  )
+  const columns = ['task', 'far end', 'program', 'wall s', 'CPU s', 'peak MiB', 'temp MiB']
+  const heads = [...columns, ...PEERS.map((peer) => `CPU, wall / ${peer}`)]
+  const lines = rows.map((row) => [
+    row.task,
+    row.farEnd,
+    row.name === 'layerd' ? '**layerd**' : row.name,
+    row.wallSeconds.toFixed(2),
+    row.cpuSeconds.toFixed(2),
+    (row.peakBytes / MIB).toFixed(0),
+    (row.temporaryBytes / MIB).toFixed(0),
+    ...PEERS.map((peer) => ratioText(row.ratios[peer])),
+  ])
+  return [heads, heads.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('')
+}
+
+function ratioText(ratio: { cpu: number; wall: number } | undefined): string {
+  return ratio ? `${ratio.cpu.toFixed(2)}, ${ratio.wall.toFixed(2)}` : ''
 }

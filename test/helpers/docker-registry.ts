@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import type { Cleanup } from './cleanup.ts'
+import { freePort } from './ports.ts'
 import { type RunningProcess, startProcess } from './processes.ts'
 import { findProgram } from './real-tools.ts'
 import { tempDir } from './temp-dir.ts'
@@ -23,6 +25,10 @@ export interface DockerRegistryOptions {
   deleteEnabled?: boolean
   /** Listen here rather than on a free port. */
   port?: number
+  /** Files in PEM: speak TLS. */
+  tls?: { certificate: string; key: string }
+  /** Log errors alone, where thousands of requests would be. Default false. */
+  quiet?: boolean
 }
 
 export interface DockerRegistry {
@@ -55,7 +61,8 @@ export async function startDockerRegistry(t: Cleanup, options: DockerRegistryOpt
   if (program === undefined || path === undefined) throw new Error('there is no registry program on PATH')
   const folder = await tempDir(t, 'registry')
   const storage = options.storage ?? join(folder, 'storage')
-  let port = options.port ?? 0
+  // Which port it took is told by its log.
+  let port = options.port ?? (options.quiet === true ? await freePort() : 0)
   const children: RunningProcess[] = []
   const newest = () => children.at(-1) as RunningProcess
 
@@ -64,15 +71,17 @@ export async function startDockerRegistry(t: Cleanup, options: DockerRegistryOpt
     await writeFile(config, JSON.stringify(await configuration(folder, storage, port, options)))
     const child = await startProcess(t, path, ['serve', config], { env: { OTEL_TRACES_EXPORTER: 'none' } })
     children.push(child)
-    const [, listening] = await child.waitForOutput(/listening on 127\.0\.0\.1:(\d+)/)
-    port = Number(listening)
-    await waitFor('the registry to accept connections', () => accepts(port))
+    if (options.quiet !== true) {
+      const [, listening] = await child.waitForOutput(/listening on 127\.0\.0\.1:(\d+)/)
+      port = Number(listening)
+    }
+    await waitFor('the registry to accept connections', () => accepts(port, options.tls !== undefined))
   }
   await start()
 
   return {
     host: `127.0.0.1:${port}`,
-    url: `http://127.0.0.1:${port}`,
+    url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     program,
     version: programVersion(path),
     storage,
@@ -108,9 +117,13 @@ async function configuration(folder: string, storage: string, port: number, opti
   }
   return {
     version: 0.1,
-    log: { level: 'info' },
+    log: { level: options.quiet === true ? 'error' : 'info', accesslog: { disabled: options.quiet === true } },
     storage: { filesystem: { rootdirectory: storage }, delete: { enabled: options.deleteEnabled ?? true } },
-    http: { addr: `127.0.0.1:${port}`, secret: 'of-a-test-registry' },
+    http: {
+      addr: `127.0.0.1:${port}`,
+      secret: 'of-a-test-registry',
+      ...(options.tls ? { tls: options.tls } : {}),
+    },
     ...(Object.keys(auth).length > 0 ? { auth } : {}),
   }
 }
@@ -127,8 +140,20 @@ function programVersion(path: string): string {
   return /\bv?(\d+\.\d+\.\d+)/.exec(printed)?.[1] ?? printed.trim()
 }
 
-async function accepts(port: number): Promise<boolean> {
+async function accepts(port: number, tls: boolean): Promise<boolean> {
+  if (tls) return speaksTls(port)
   const response = await fetch(`http://127.0.0.1:${port}/v2/`)
   await response.arrayBuffer()
   return response.ok || response.status === 401
+}
+
+function speaksTls(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => settle(true))
+    const settle = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('error', () => settle(false))
+  })
 }

@@ -43,8 +43,8 @@ export interface PackageOptions {
   unlisted?: Record<string, FileContent>
   /** Count of generated component layers. Default 2. */
   layers?: number
-  /** Bytes of each generated layer. Default 4096. */
-  layerBytes?: number
+  /** Bytes of each generated layer, or of one after another. Default 4096. */
+  layerBytes?: number | readonly number[]
   /** Default 0.25. */
   compressible?: number
   /** Default 1; another seed gives other layers. */
@@ -172,7 +172,11 @@ function generatedLayers(options: PackageOptions): Record<string, FileContent> {
   return Object.fromEntries(
     names.map((name, index) => [
       `components/${name}.tar`,
-      { bytes: layerBytes, compressible, seed: seed * 100_000 + index },
+      {
+        bytes: typeof layerBytes === 'number' ? layerBytes : (layerBytes[index] ?? 0),
+        compressible,
+        seed: seed * 100_000 + index,
+      },
     ]),
   )
 }
