@@ -13,7 +13,10 @@ export interface FarEnd extends AsyncDisposable {
   readonly name: string
   readonly host: string
   readonly url: string
-  readonly tls: boolean
+  /** The flag that a program needs to speak plain HTTP to it; none over TLS. */
+  readonly plain: (flag: string) => string[]
+  /** What it shows over TLS. */
+  readonly certificate: Certificate
   /** Bytes it has read and written so far, files included: less than a task's bytes means that they did not move. */
   transferred(): { read: number; written: number }
 }
@@ -33,42 +36,48 @@ export function writeCertificate(folder: string): Certificate {
   return { cert, key, pem: certPem }
 }
 
-export async function startRegistry(program: RegistryProgram, certificate?: Certificate): Promise<FarEnd> {
-  const stack = new CleanupStack()
-  const tls = certificate && { certificate: certificate.cert, key: certificate.key }
-  const registry = await startDockerRegistry(stack, { program, quiet: true, ...(tls ? { tls } : {}) })
-  return farEnd(`${program} ${registry.version}`, { stack, pid: registry.pid, host: registry.host, tls: !!tls })
+export interface FarEndOptions {
+  tls: boolean
+  certificate: Certificate
 }
 
-export interface SinkOptions {
-  certificate?: Certificate
+export async function startRegistry(program: RegistryProgram, options: FarEndOptions): Promise<FarEnd> {
+  const stack = new CleanupStack()
+  const { cert: certificate, key } = options.certificate
+  const tls = options.tls ? { tls: { certificate, key } } : {}
+  const { version, pid, host } = await startDockerRegistry(stack, { program, quiet: true, ...tls })
+  return farEnd(`${program} ${version}`, { ...options, stack, pid, host })
+}
+
+export interface SinkOptions extends FarEndOptions {
   /** Takes a blob along with POST. */
   singlePost?: boolean
   /** Path by digest: what it serves once that was pushed to it. */
   blobs?: Readonly<Record<string, string>>
 }
 
-export async function startSink(options: SinkOptions = {}): Promise<FarEnd> {
+export async function startSink(options: SinkOptions): Promise<FarEnd> {
   const stack = new CleanupStack()
-  const { certificate, singlePost = false, blobs = {} } = options
+  const { tls, certificate, singlePost = false, blobs = {} } = options
   const sink = await startProcess(stack, process.execPath, [
     fileURLToPath(new URL('sink.ts', import.meta.url)),
-    ...(certificate ? ['--key', certificate.key, '--cert', certificate.cert] : []),
+    ...(tls ? ['--key', certificate.key, '--cert', certificate.cert] : []),
     ...(singlePost ? ['--single-post'] : []),
     ...Object.entries(blobs).flatMap((pair) => ['--blob', pair.join('=')]),
   ])
   const [, port = ''] = await sink.waitForOutput(/port (\d+)/)
   const name = singlePost ? 'sink, single POST' : 'sink'
-  return farEnd(name, { stack, pid: sink.pid, host: `127.0.0.1:${port}`, tls: certificate !== undefined })
+  return farEnd(name, { ...options, stack, pid: sink.pid, host: `127.0.0.1:${port}` })
 }
 
-function farEnd(name: string, at: { stack: CleanupStack; pid: number; host: string; tls: boolean }): FarEnd {
-  const { stack, pid, host, tls } = at
+function farEnd(name: string, at: FarEndOptions & { stack: CleanupStack; pid: number; host: string }): FarEnd {
+  const { stack, pid, host, tls, certificate } = at
   return {
     name: tls ? `${name}, TLS` : name,
     host,
     url: `${tls ? 'https' : 'http'}://${host}`,
-    tls,
+    plain: (flag) => (tls ? [] : [flag]),
+    certificate,
     transferred: () => transferredBy(pid),
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   }

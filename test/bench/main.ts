@@ -6,13 +6,13 @@ import { atEnd } from '../helpers/at-end.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
 import { type RegistryProgram, registryPrograms } from '../helpers/docker-registry.ts'
 import { findProgram } from '../helpers/real-tools.ts'
-import { type FarEnd, startRegistry, startSink, writeCertificate } from './far-end.ts'
+import { type SinkOptions, startRegistry, startSink, writeCertificate } from './far-end.ts'
 import { createInputs } from './inputs.ts'
 import { startDaemon } from './layerd.ts'
 import { PEERS } from './peers.ts'
 import { type Row, table } from './rows.ts'
 import { targetLines } from './targets.ts'
-import { blobTasks, packageTasks, smallTasks, type TaskContext } from './tasks.ts'
+import { blobTasks, packageTasks, smallTasks, type Start, type TaskContext } from './tasks.ts'
 
 /**
  * npm run bench [-- --rounds 3 --size 2GiB --small 5000 --only package,blob,small,push,pull,sink,registry --json FILE]
@@ -32,7 +32,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const bytes = parseSize(values.size)
 const log = (line: string) => process.stdout.write(`${line}\n`)
-const chosen = (...names: string[]): ReadonlySet<string> => {
+const chosen = <N extends string>(...names: N[]): ReadonlySet<N> => {
   const given = new Set(values.only.split(','))
   const some = names.filter((name) => given.has(name))
   return new Set(some.length > 0 ? some : names)
@@ -40,7 +40,7 @@ const chosen = (...names: string[]): ReadonlySet<string> => {
 const tasks = chosen('package', 'blob', 'small')
 const ways = chosen('push', 'pull')
 const farEnds = chosen('sink', 'registry')
-const programs = registryPrograms().filter((name) => chosen('docker-registry', 'registry').has(name))
+const programs = registryPrograms()
 
 process.env['TMPDIR'] ??= roomyFolder(6 * bytes)
 const rows: Row[] = []
@@ -82,61 +82,25 @@ async function run(): Promise<number> {
   const certificate = writeCertificate(folder)
   const daemon = await startDaemon(t, { folder, roots: [folder], env: { NODE_EXTRA_CA_CERTS: certificate.cert } })
   const inputs = createInputs({ folder, bytes, size: values.size, smallLayers: Number(values.small) })
-  const ca = { path: certificate.cert, pem: certificate.pem }
-  const context: TaskContext = { daemon, inputs, ca, rounds, log }
-  const at = async (start: () => Promise<FarEnd>, work: (farEnd: FarEnd) => Promise<Row[]>) => {
-    await using farEnd = await start()
-    rows.push(...(await work(farEnd)))
-  }
-  const newest = programs.at(-1)
-  if (tasks.has('package') && farEnds.has('registry')) {
-    for (const program of programs) {
-      await at(
-        () => startRegistry(program),
-        (farEnd) => packageTasks(farEnd, context, ways),
-      )
-    }
+  const context: TaskContext = { daemon, inputs, rounds, log }
+  const registriesOf = (all: readonly RegistryProgram[], tls: boolean): Start[] =>
+    farEnds.has('registry') ? all.map((program) => () => startRegistry(program, { tls, certificate })) : []
+  const sinksOf = (options: Omit<SinkOptions, 'certificate'>): Start[] =>
+    farEnds.has('sink') ? [() => startSink({ ...options, certificate })] : []
+  if (tasks.has('package')) {
+    for (const start of registriesOf(programs, false)) rows.push(...(await packageTasks(start, context, ways)))
   }
   if (tasks.has('blob')) {
-    const blob = async () => (await inputs.blob()).blob
-    for (const tls of [undefined, certificate]) {
-      if (farEnds.has('sink')) {
-        const { digest, path } = await blob()
-        const options = { blobs: { [digest]: path }, ...(tls ? { certificate: tls } : {}) }
-        await at(
-          () => startSink(options),
-          (farEnd) => blobTasks(farEnd, context, ways),
-        )
-      }
-      if (!farEnds.has('registry')) continue
-      for (const program of tls ? newestOnly(newest) : programs) {
-        await at(
-          () => startRegistry(program, tls),
-          (farEnd) => blobTasks(farEnd, context, ways),
-        )
-      }
-    }
+    const { digest, path } = (await inputs.blob()).blob
+    const sinks = [false, true].flatMap((tls) => sinksOf({ tls, blobs: { [digest]: path } }))
+    const registries = [...registriesOf(programs, false), ...registriesOf(programs.slice(-1), true)]
+    for (const start of [...sinks, ...registries]) rows.push(...(await blobTasks(start, context, ways)))
   }
   if (tasks.has('small')) {
-    if (farEnds.has('registry')) {
-      for (const program of programs) {
-        await at(
-          () => startRegistry(program),
-          (farEnd) => smallTasks(farEnd, context, ways),
-        )
-      }
-    }
-    if (farEnds.has('sink'))
-      await at(
-        () => startSink({ singlePost: true }),
-        (farEnd) => smallTasks(farEnd, context, ways),
-      )
+    const all = [...registriesOf(programs, false), ...sinksOf({ tls: false, singlePost: true })]
+    for (const start of all) rows.push(...(await smallTasks(start, context, ways)))
   }
   return daemon.startCpuSeconds
-}
-
-function newestOnly(program: RegistryProgram | undefined): RegistryProgram[] {
-  return program === undefined ? [] : [program]
 }
 
 /** Memory-backed where that leaves as much memory again. */

@@ -17,141 +17,95 @@ interface Call {
   /** Files that are its standard input and output. */
   stdin?: string
   stdout?: string
-  /** Watched beside its TMPDIR. */
-  folders?: readonly string[]
-  check?: () => unknown
 }
 
-export interface PeerOptions {
-  farEnd: FarEnd
-  /** The far end's certificate, as a file. */
-  ca: string
-}
+type Check = (round: Round) => unknown
 
-/** The peer at a task, or undefined where it is not on PATH. */
-function contender(name: Peer, { ca }: PeerOptions, call: (round: Round) => Call): Contender | undefined {
+/** The peer at a task, or nothing where it is not on PATH. */
+function contender(name: Peer, call: (farEnd: FarEnd, round: Round) => Call, check?: Check): Contender[] {
   const command = findProgram(name)
-  if (command === undefined) return undefined
-  return {
-    name,
-    async run(round) {
-      const { args, cwd, stdin, stdout, folders = [], check } = call(round)
-      const input = stdin === undefined ? undefined : openSync(stdin, 'r')
-      const output = stdout === undefined ? undefined : openSync(stdout, 'w')
-      try {
-        const cost = await measure(command, args, {
-          folders: [join(round.folder, 'tmp'), ...folders],
-          // Go's programs take it as the only authority; HOME keeps them from a configuration of this machine.
-          env: { SSL_CERT_FILE: ca, HOME: join(round.folder, 'tmp') },
-          ...(cwd === undefined ? {} : { cwd }),
-          ...(input === undefined ? {} : { stdin: input }),
-          ...(output === undefined ? {} : { stdout: output }),
-        })
-        await check?.()
-        return cost
-      } finally {
-        for (const file of [input, output]) if (file !== undefined) closeSync(file)
-      }
-    },
+  if (command === undefined) return []
+  const run = async (round: Round) => {
+    const { args, cwd, stdin, stdout } = call(round.farEnd, round)
+    const input = stdin === undefined ? undefined : openSync(stdin, 'r')
+    const output = stdout === undefined ? undefined : openSync(stdout, 'w')
+    try {
+      const temporary = join(round.folder, 'tmp')
+      const cost = await measure(command, args, {
+        folders: [temporary],
+        // Go's programs take it as the only authority; HOME keeps them from a configuration of this machine.
+        env: { SSL_CERT_FILE: round.farEnd.certificate.cert, HOME: temporary },
+        ...(cwd === undefined ? {} : { cwd }),
+        ...(input === undefined ? {} : { stdin: input }),
+        ...(output === undefined ? {} : { stdout: output }),
+      })
+      await check?.(round)
+      return cost
+    } finally {
+      for (const file of [input, output]) if (file !== undefined) closeSync(file)
+    }
   }
-}
-
-function present(all: readonly (Contender | undefined)[]): Contender[] {
-  return all.filter((one) => one !== undefined)
+  return [{ name, run }]
 }
 
 /** Publish of a package archive. */
-export function publishers(path: string, options: PeerOptions, check: (round: Round) => unknown): Contender[] {
-  const { host, tls } = options.farEnd
-  return present([
-    contender('zarf', options, (round) => ({
-      args: [
-        'package',
-        'publish',
-        path,
-        `oci://${host}/${round.id}`,
-        '--no-color',
-        ...(tls ? [] : ['--plain-http']),
-        ...zarfFolders(round),
-      ],
-      check: () => check(round),
-    })),
-  ])
+export function publishers(path: string, check: Check): Contender[] {
+  const zarf = ({ host, plain }: FarEnd, round: Round) => {
+    const to = [path, `oci://${host}/${round.id}`]
+    return { args: ['package', 'publish', ...to, ...plain('--plain-http'), ...zarfFlags(round)] }
+  }
+  return contender('zarf', zarf, check)
 }
 
 /** Push of an artifact's files, one layer each. */
 export function filePushers(
   files: { folder: string; names: readonly string[]; repository: string },
-  options: PeerOptions,
-  check: (round: Round) => unknown,
+  check: Check,
 ): Contender[] {
-  const { host, tls } = options.farEnd
-  return present([
-    contender('oras', options, (round) => ({
-      args: [
-        'push',
-        '--no-tty',
-        '--concurrency',
-        '6',
-        ...(tls ? [] : ['--plain-http']),
-        `${host}/${round.id}/${files.repository}:1.0.0`,
-        ...files.names.map((name) => `${name}:application/octet-stream`),
-      ],
-      cwd: files.folder,
-      check: () => check(round),
-    })),
-  ])
+  const typed = files.names.map((name) => `${name}:application/octet-stream`)
+  const oras = ({ host, plain }: FarEnd, { id }: Round) => {
+    const to = `${host}/${id}/${files.repository}:1.0.0`
+    return { cwd: files.folder, args: ['push', ...ORAS_FLAGS, ...plain('--plain-http'), to, ...typed] }
+  }
+  return contender('oras', oras, check)
 }
 
 /** Pull of a package: zarf's ends in an archive, the others' in an OCI layout, as layerd's store is one. */
-export function pullers(reference: string, bytes: number, options: PeerOptions): Contender[] {
-  const { tls } = options.farEnd
-  const plain = (flag: string) => (tls ? [] : [flag])
-  const layout = (round: Round) => join(round.folder, 'layout')
-  const whole = (round: Round) => () => {
+export function pullers(repository: string, bytes: number): Contender[] {
+  const from = ({ host }: FarEnd) => `${host}/${repository}:1.0.0`
+  const layout = ({ folder }: Round) => join(folder, 'layout')
+  const archived = ({ folder }: Round) => {
+    const [size] = readdirSync(folder).flatMap((name) =>
+      name.endsWith('.zst') ? statSync(join(folder, name)).size : [],
+    )
+    if (size === undefined) throw new Error('no archive was written')
+  }
+  const whole = (round: Round) => {
     const found = folderBytes(layout(round))
     if (found < bytes) throw new Error(`${layout(round)} has only ${found} of ${bytes} bytes`)
   }
-  return present([
-    contender('zarf', options, (round) => ({
-      args: [
-        'package',
-        'pull',
-        `oci://${reference}`,
-        '--no-color',
-        ...plain('--plain-http'),
-        '-a',
-        'amd64',
-        '-o',
-        round.folder,
-        ...zarfFolders(round),
-      ],
-      check() {
-        if (!readdirSync(round.folder).some((name) => name.endsWith('.tar.zst'))) throw new Error('no archive written')
-      },
-    })),
-    contender('oras', options, (round) => ({
-      args: [
-        'cp',
-        '--no-tty',
-        '--concurrency',
-        '6',
-        ...plain('--from-plain-http'),
-        reference,
-        '--to-oci-layout',
-        `${layout(round)}:1.0.0`,
-      ],
-      check: whole(round),
-    })),
-    contender('crane', options, (round) => ({
-      args: ['pull', '--format=oci', ...plain('--insecure'), reference, layout(round)],
-      check: whole(round),
-    })),
-    contender('regctl', options, (round) => ({
-      args: ['image', 'copy', ...regctlHost(options.farEnd), reference, `ocidir://${layout(round)}:1.0.0`],
-      check: whole(round),
-    })),
-  ])
+  const zarf = (at: FarEnd, round: Round) => {
+    const options = ['-a', 'amd64', '-o', round.folder]
+    return {
+      args: ['package', 'pull', `oci://${from(at)}`, ...at.plain('--plain-http'), ...options, ...zarfFlags(round)],
+    }
+  }
+  const oras = (at: FarEnd, round: Round) => {
+    const to = ['--to-oci-layout', `${layout(round)}:1.0.0`]
+    return { args: ['cp', ...ORAS_FLAGS, ...at.plain('--from-plain-http'), from(at), ...to] }
+  }
+  const crane = (at: FarEnd, round: Round) => ({
+    args: ['pull', '--format=oci', ...at.plain('--insecure'), from(at), layout(round)],
+  })
+  const regctl = (at: FarEnd, round: Round) => ({
+    args: ['image', 'copy', ...regctlFlags(at), from(at), `ocidir://${layout(round)}:1.0.0`],
+  })
+  return [
+    contender('zarf', zarf, archived),
+    contender('oras', oras, whole),
+    contender('crane', crane, whole),
+    contender('regctl', regctl, whole),
+  ].flat()
 }
 
 export interface BlobFile {
@@ -161,62 +115,62 @@ export interface BlobFile {
 }
 
 /** Push of one blob. */
-export function blobPushers(blob: BlobFile, options: PeerOptions): Contender[] {
-  const { host, tls } = options.farEnd
-  return present([
-    contender('oras', options, (round) => ({
-      args: ['blob', 'push', ...(tls ? [] : ['--plain-http']), '--no-tty', `${host}/${round.id}`, blob.path],
-    })),
-    contender('regctl', options, (round) => ({
-      args: ['blob', 'put', ...regctlHost(options.farEnd), '--digest', blob.digest, `${host}/${round.id}`],
-      stdin: blob.path,
-    })),
-  ])
+export function blobPushers({ path, digest }: BlobFile): Contender[] {
+  const oras = ({ host, plain }: FarEnd, { id }: Round) => ({
+    args: ['blob', 'push', '--no-tty', ...plain('--plain-http'), `${host}/${id}`, path],
+  })
+  const regctl = (at: FarEnd, { id }: Round) => ({
+    args: ['blob', 'put', ...regctlFlags(at), '--digest', digest, `${at.host}/${id}`],
+    stdin: path,
+  })
+  return [contender('oras', oras), contender('regctl', regctl)].flat()
 }
 
 /** Pull of one blob to a file. */
-export function blobPullers(repository: string, blob: BlobFile, options: PeerOptions): Contender[] {
-  const { tls } = options.farEnd
-  const target = (round: Round) => join(round.folder, 'blob')
-  const at = `${repository}@${blob.digest}`
-  const same = (round: Round) => async () => {
+export function blobPullers(repository: string, { digest, size }: BlobFile): Contender[] {
+  const target = ({ folder }: Round) => join(folder, 'blob')
+  const oras = ({ host, plain }: FarEnd, round: Round) => ({
+    args: [
+      'blob',
+      'fetch',
+      '--no-tty',
+      ...plain('--plain-http'),
+      '-o',
+      target(round),
+      `${host}/${repository}@${digest}`,
+    ],
+  })
+  const crane = ({ host, plain }: FarEnd, round: Round) => ({
+    args: ['blob', ...plain('--insecure'), `${host}/${repository}@${digest}`],
+    stdout: target(round),
+  })
+  const regctl = (at: FarEnd, round: Round) => ({
+    args: ['blob', 'get', ...regctlFlags(at), `${at.host}/${repository}`, digest],
+    stdout: target(round),
+  })
+  const same = async (round: Round) => {
     const path = target(round)
-    if (statSync(path).size !== blob.size) throw new Error(`${path} has ${statSync(path).size} bytes`)
+    if (statSync(path).size !== size) throw new Error(`${path} has ${statSync(path).size} of ${size} bytes`)
     if (!round.id.endsWith('0')) return
     const hash = createHash('sha256')
     await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash)
-    if (`sha256:${hash.digest('hex')}` !== blob.digest) throw new Error(`${path} has other bytes`)
+    if (`sha256:${hash.digest('hex')}` !== digest) throw new Error(`${path} has other bytes`)
   }
-  return present([
-    contender('oras', options, (round) => ({
-      args: ['blob', 'fetch', ...(tls ? [] : ['--plain-http']), '--no-tty', '-o', target(round), at],
-      check: same(round),
-    })),
-    contender('crane', options, (round) => ({
-      args: ['blob', ...(tls ? [] : ['--insecure']), at],
-      stdout: target(round),
-      check: same(round),
-    })),
-    contender('regctl', options, (round) => ({
-      args: ['blob', 'get', ...regctlHost(options.farEnd), repository, blob.digest],
-      stdout: target(round),
-      check: same(round),
-    })),
-  ])
+  return [contender('oras', oras, same), contender('crane', crane, same), contender('regctl', regctl, same)].flat()
 }
 
-function zarfFolders({ folder }: Round): string[] {
-  return ['--tmpdir', join(folder, 'tmp'), '--cache', join(folder, 'tmp', 'cache')]
+/** As many blobs at once as layerd moves by default. */
+const ORAS_FLAGS = ['--no-tty', '--concurrency', '6']
+
+function zarfFlags({ folder }: Round): string[] {
+  return ['--no-color', '--tmpdir', join(folder, 'tmp'), '--cache', join(folder, 'tmp', 'cache')]
 }
 
-function regctlHost({ host, tls }: FarEnd): string[] {
-  return tls ? [] : ['--host', `reg=${host},tls=disabled`]
+function regctlFlags({ host, plain }: FarEnd): string[] {
+  return plain('--host').flatMap((flag) => [flag, `reg=${host},tls=disabled`])
 }
 
 function folderBytes(folder: string): number {
-  const entries = readdirSync(folder, { withFileTypes: true, recursive: true })
-  return entries.reduce(
-    (sum, entry) => sum + (entry.isFile() ? statSync(join(entry.parentPath, entry.name)).size : 0),
-    0,
-  )
+  const files = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile())
+  return files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
 }

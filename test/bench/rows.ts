@@ -12,6 +12,7 @@ export interface Contender {
 }
 
 export interface Round {
+  farEnd: FarEnd
   /** Of this round alone: a repository to push to. */
   id: string
   /** A folder of its own, removed afterwards. */
@@ -20,9 +21,11 @@ export interface Round {
 
 export interface Task {
   name: string
-  farEnd: FarEnd
   /** Which way the bytes go, and how many. */
-  moves: { direction: 'push' | 'pull'; bytes: number }
+  direction: 'push' | 'pull'
+  bytes: number
+  /** A pull's is filled once. A push begins at a new one each time: layerd sends nothing that a registry holds already. */
+  farEnd: FarEnd | (() => Promise<FarEnd>)
 }
 
 export interface Row extends Cost {
@@ -42,34 +45,38 @@ export interface Bench {
 /** Runs contenders in turn, A B A B ..., so that a machine whose speed drifts is fair to all. */
 export async function compete(task: Task, contenders: readonly Contender[], bench: Bench): Promise<Row[]> {
   const costs = new Map<string, Cost[]>()
+  let at = ''
   for (let round = 0; round < bench.rounds; round += 1) {
     for (const one of contenders) {
-      const cost = await once(task, one, round)
+      const { cost, farEnd } = await once(task, one, round)
+      at = farEnd
       costs.set(one.name, [...(costs.get(one.name) ?? []), cost])
       const figures = `${cost.wallSeconds.toFixed(2)} s wall, ${cost.cpuSeconds.toFixed(2)} s CPU`
-      bench.log(`${task.name}, ${task.farEnd.name}: ${one.name} ${figures}`)
+      bench.log(`${task.name}, ${at}: ${one.name} ${figures}`)
     }
   }
   const rows = [...costs].map(([name, all]) => ({ name, rounds: all.length, ...medians(all) }))
   const own = rows.find(({ name }) => name === 'layerd')
   return rows.map((row) => ({
     task: task.name,
-    farEnd: task.farEnd.name,
+    farEnd: at,
     ...row,
     ratios: row === own ? ratiosOf(own, rows) : {},
   }))
 }
 
-async function once({ farEnd, moves }: Task, one: Contender, number: number): Promise<Cost> {
+async function once(task: Task, one: Contender, number: number): Promise<{ cost: Cost; farEnd: string }> {
+  await using owned = typeof task.farEnd === 'function' ? await task.farEnd() : undefined
+  const farEnd = owned ?? (task.farEnd as FarEnd)
   const folder = mkdtempSync(join(tmpdir(), 'layerd-bench-round-'))
   mkdirSync(join(folder, 'tmp'))
   try {
     const before = farEnd.transferred()
-    const cost = await one.run({ id: `${one.name.replaceAll(/[^a-z0-9]/g, '')}${number}`, folder })
+    const cost = await one.run({ farEnd, id: `${one.name.replaceAll(/[^a-z0-9]/g, '')}${number}`, folder })
     const after = farEnd.transferred()
-    const moved = moves.direction === 'push' ? after.read - before.read : after.written - before.written
-    if (moved < moves.bytes) throw new Error(`${one.name}: only ${moved} of ${moves.bytes} bytes moved`)
-    return cost
+    const moved = task.direction === 'push' ? after.read - before.read : after.written - before.written
+    if (moved < task.bytes) throw new Error(`${one.name}: only ${moved} of ${task.bytes} bytes moved`)
+    return { cost, farEnd: farEnd.name }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -1,102 +1,100 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { request } from 'node:https'
+import { request } from 'node:http'
+import { request as requestTls } from 'node:https'
 import type { BuiltPackage } from '../helpers/package-builder.ts'
 import type { FarEnd } from './far-end.ts'
 import type { Inputs } from './inputs.ts'
 import type { Daemon, JobRequest } from './layerd.ts'
-import { blobPullers, blobPushers, filePushers, type PeerOptions, publishers, pullers } from './peers.ts'
+import { blobPullers, blobPushers, filePushers, publishers, pullers } from './peers.ts'
 import { type Bench, compete, type Contender, type Round, type Row } from './rows.ts'
 
 export interface TaskContext extends Bench {
   daemon: Daemon
   inputs: Inputs
-  ca: { path: string; pem: string }
 }
 
-/** A package archive to a registry that has nothing of it; then back. */
-export async function packageTasks(farEnd: FarEnd, context: TaskContext, ways: ReadonlySet<string>): Promise<Row[]> {
+/** Where a task is done: a new far end each time, without content. */
+export type Start = () => Promise<FarEnd>
+export type Way = 'push' | 'pull'
+
+/** A package archive to a registry; then back. */
+export async function packageTasks(start: Start, context: TaskContext, ways: ReadonlySet<Way>): Promise<Row[]> {
   const { built, label } = await context.inputs.large()
-  return archiveTasks({ built, label, farEnd, context, ways, peers: [] })
+  return archiveTasks({ built, label, peers: [] }, { start, context, ways })
 }
 
 /** The same for many small layers, beside a program that pushes as many files. */
-export async function smallTasks(farEnd: FarEnd, context: TaskContext, ways: ReadonlySet<string>): Promise<Row[]> {
+export async function smallTasks(start: Start, context: TaskContext, ways: ReadonlySet<Way>): Promise<Row[]> {
   const { built, folder, label } = await context.inputs.small()
   const names = readdirSync(join(folder, 'components')).map((name) => `components/${name}`)
-  const peers = filePushers({ folder, names, repository: built.name }, peerOptions(farEnd, context), (round) =>
-    checkLayers(farEnd, { repository: `${round.id}/${built.name}`, count: names.length, context }),
+  const peers = filePushers({ folder, names, repository: built.name }, (round) =>
+    checkLayers(round, { repository: `${round.id}/${built.name}`, count: names.length }),
   )
-  return archiveTasks({ built, label, farEnd, context, ways, peers })
+  return archiveTasks({ built, label, peers }, { start, context, ways })
 }
 
-interface ArchiveTask {
+interface ArchiveInput {
   built: BuiltPackage
   label: string
-  farEnd: FarEnd
-  context: TaskContext
-  ways: ReadonlySet<string>
   /** At publish, beside those that take a package. */
   peers: readonly Contender[]
 }
 
-async function archiveTasks({ built, label, farEnd, context, ways, peers }: ArchiveTask): Promise<Row[]> {
-  const { daemon } = context
-  const options = peerOptions(farEnd, context)
+interface Setting {
+  start: Start
+  context: TaskContext
+  ways: ReadonlySet<Way>
+}
+
+async function archiveTasks({ built, label, peers }: ArchiveInput, setting: Setting): Promise<Row[]> {
+  const { start, context, ways } = setting
   const bytes = built.contentBytes
   const rows: Row[] = []
-  const published = (round: Round) =>
-    checkLayers(farEnd, { repository: `${round.id}/${built.name}`, count: built.files.length, context })
-  const publishJob = (id: string): JobRequest => ({
-    kind: 'publish',
-    source: `file:${built.path}`,
-    destination: `oci://${farEnd.host}/${id}`,
-  })
   if (ways.has('push')) {
-    const own = layerd(daemon, ({ id }) => publishJob(id), published)
-    const task = { name: `publish ${label}`, farEnd, moves: { direction: 'push' as const, bytes } }
-    rows.push(...(await compete(task, [own, ...publishers(built.path, options, published), ...peers], context)))
+    const published = (round: Round) =>
+      checkLayers(round, { repository: `${round.id}/${built.name}`, count: built.files.length })
+    const own = publisher(context.daemon, built, published)
+    const task = { name: `publish ${label}`, direction: 'push' as const, bytes, farEnd: start }
+    rows.push(...(await compete(task, [own, ...publishers(built.path, published), ...peers], context)))
   }
   if (ways.has('pull')) {
-    await daemon.run(publishJob('pulled'))
-    const reference = `${farEnd.host}/pulled/${built.name}:1.0.0`
-    const task = { name: `pull ${label}`, farEnd, moves: { direction: 'pull' as const, bytes } }
-    rows.push(...(await compete(task, [puller(daemon, reference), ...pullers(reference, bytes, options)], context)))
+    await using farEnd = await start()
+    await context.daemon.run(publishJob(built, farEnd, 'pulled'))
+    const repository = `pulled/${built.name}`
+    const task = { name: `pull ${label}`, direction: 'pull' as const, bytes, farEnd }
+    rows.push(...(await compete(task, [puller(context.daemon, repository), ...pullers(repository, bytes)], context)))
   }
   return rows
 }
 
 /** One large layer; layerd's row is a package that holds nothing else of size. */
-export async function blobTasks(farEnd: FarEnd, context: TaskContext, ways: ReadonlySet<string>): Promise<Row[]> {
-  const { daemon } = context
+export async function blobTasks(start: Start, context: TaskContext, ways: ReadonlySet<Way>): Promise<Row[]> {
   const { built, blob, label } = await context.inputs.blob()
-  const options = peerOptions(farEnd, context)
-  const publishJob = (id: string): JobRequest => ({
-    kind: 'publish',
-    source: `file:${built.path}`,
-    destination: `oci://${farEnd.host}/${id}`,
-  })
   const rows: Row[] = []
   if (ways.has('push')) {
-    const own = layerd(daemon, ({ id }) => publishJob(id))
-    const task = { name: `push ${label}`, farEnd, moves: { direction: 'push' as const, bytes: blob.size } }
-    rows.push(...(await compete(task, [own, ...blobPushers(blob, options)], context)))
+    const task = { name: `push ${label}`, direction: 'push' as const, bytes: blob.size, farEnd: start }
+    rows.push(...(await compete(task, [publisher(context.daemon, built), ...blobPushers(blob)], context)))
   }
   if (ways.has('pull')) {
-    await daemon.run(publishJob('pulled'))
-    const repository = `${farEnd.host}/pulled/${built.name}`
-    const task = { name: `pull ${label}`, farEnd, moves: { direction: 'pull' as const, bytes: blob.size } }
-    const own = puller(daemon, `${repository}:1.0.0`)
-    rows.push(...(await compete(task, [own, ...blobPullers(repository, blob, options)], context)))
+    await using farEnd = await start()
+    await context.daemon.run(publishJob(built, farEnd, 'pulled'))
+    const repository = `pulled/${built.name}`
+    const task = { name: `pull ${label}`, direction: 'pull' as const, bytes: blob.size, farEnd }
+    rows.push(...(await compete(task, [puller(context.daemon, repository), ...blobPullers(repository, blob)], context)))
   }
   return rows
 }
 
-function layerd(daemon: Daemon, job: (round: Round) => JobRequest, check?: (round: Round) => unknown): Contender {
+function publishJob({ path }: BuiltPackage, { host }: FarEnd, namespace: string): JobRequest {
+  return { kind: 'publish', source: `file:${path}`, destination: `oci://${host}/${namespace}` }
+}
+
+function publisher(daemon: Daemon, built: BuiltPackage, check?: (round: Round) => unknown): Contender {
   return {
     name: 'layerd',
     async run(round) {
-      const cost = await daemon.run(job(round))
+      const cost = await daemon.run(publishJob(built, round.farEnd, round.id))
       await check?.(round)
       return cost
     },
@@ -104,65 +102,59 @@ function layerd(daemon: Daemon, job: (round: Round) => JobRequest, check?: (roun
 }
 
 /** Into an empty store, which serves the archive without writing it. */
-function puller(daemon: Daemon, reference: string): Contender {
+function puller(daemon: Daemon, repository: string): Contender {
   return {
     name: 'layerd',
-    async run() {
+    async run({ farEnd }) {
       await daemon.emptyStore()
-      const cost = await daemon.run({ kind: 'pull', source: `oci://${reference}` })
+      const cost = await daemon.run({ kind: 'pull', source: `oci://${farEnd.host}/${repository}:1.0.0` })
       await daemon.emptyStore()
       return cost
     },
   }
 }
 
-function peerOptions(farEnd: FarEnd, { ca }: TaskContext): PeerOptions {
-  return { farEnd, ca: ca.path }
-}
-
 /** The package's tag names a manifest of so many layers, and the registry has some of them, at their full size. */
 async function checkLayers(
-  farEnd: FarEnd,
-  { repository, count, context }: { repository: string; count: number; context: TaskContext },
+  { farEnd }: Round,
+  { repository, count }: { repository: string; count: number },
 ): Promise<void> {
-  const get = async (path: string): Promise<unknown> =>
-    JSON.parse((await fetchFrom(farEnd, context, { method: 'GET', path: `/v2/${repository}/${path}` })).body)
-  let manifest = (await get('manifests/1.0.0')) as {
-    manifests?: { digest: string }[]
-    layers?: { digest: string; size: number }[]
+  const get = async (reference: string): Promise<Manifest> => {
+    const { body } = await ask(farEnd, { method: 'GET', path: `/v2/${repository}/manifests/${reference}` })
+    return JSON.parse(body) as Manifest
   }
-  const [inner] = manifest.manifests ?? []
-  if (inner) manifest = (await get(`manifests/${inner.digest}`)) as typeof manifest
-  const layers = manifest.layers ?? []
+  const tagged = await get('1.0.0')
+  const [inner] = tagged.manifests ?? []
+  const { layers = [] } = inner ? await get(inner.digest) : tagged
   if (layers.length < count) throw new Error(`${repository} has ${layers.length} of ${count} layers`)
   for (let index = 0; index < layers.length; index += Math.ceil(layers.length / 25)) {
     const { digest = '', size = 0 } = layers[index] ?? {}
-    const head = await fetchFrom(farEnd, context, { method: 'HEAD', path: `/v2/${repository}/blobs/${digest}` })
+    const head = await ask(farEnd, { method: 'HEAD', path: `/v2/${repository}/blobs/${digest}` })
     if (head.length !== size) throw new Error(`${repository}: ${digest} has ${head.length} of ${size} bytes`)
   }
+}
+
+interface Manifest {
+  manifests?: { digest: string }[]
+  layers?: { digest: string; size: number }[]
 }
 
 /** distribution shows an index to those alone who name its type. */
 const MANIFESTS = 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*'
 
-async function fetchFrom(
-  { url }: FarEnd,
-  { ca }: TaskContext,
-  call: { method: 'GET' | 'HEAD'; path: string },
+function ask(
+  { url, certificate }: FarEnd,
+  { method, path }: { method: 'GET' | 'HEAD'; path: string },
 ): Promise<{ body: string; length: number }> {
-  const headers = { accept: MANIFESTS, 'accept-encoding': 'identity' }
-  if (url.startsWith('http:')) {
-    const response = await fetch(`${url}${call.path}`, { method: call.method, headers })
-    if (!response.ok) throw new Error(`${call.path}: ${response.status}`)
-    return { length: Number(response.headers.get('content-length')), body: await response.text() }
-  }
+  const send = url.startsWith('https:') ? requestTls : request
   return new Promise((resolve, reject) => {
-    const sent = request(`${url}${call.path}`, { method: call.method, headers, ca: ca.pem }, (response) => {
+    const options = { method, headers: { accept: MANIFESTS }, ca: certificate.pem }
+    const sent = send(`${url}${path}`, options, (response) => {
       let body = ''
       response.setEncoding('utf8').on('data', (text: string) => (body += text))
       response.on('end', () => {
         if (response.statusCode === 200) resolve({ length: Number(response.headers['content-length']), body })
-        else reject(new Error(`${call.path}: ${response.statusCode}`))
+        else reject(new Error(`${path}: ${response.statusCode}`))
       })
     })
     sent.on('error', reject).end()
