@@ -51,10 +51,10 @@ export function createUploadCheckpoints(options: UploadCheckpointOptions): Uploa
       },
       async save(key, upload) {
         const sealed = vault.seal(keyOf(key), upload)
-        await scripts.other('save-upload', keyOf(key), [jobId, epoch, sealed, TTL_SECONDS])
+        await scripts.other('save-upload', keyOf(key), [jobId, epoch, sealed, TTL_SECONDS, keys.uploads(jobId)])
       },
       async clear(key) {
-        await scripts.other('save-upload', keyOf(key), [jobId, epoch, '', 0])
+        await scripts.other('save-upload', keyOf(key), [jobId, epoch, '', 0, keys.uploads(jobId)])
       },
     }),
     async close() {

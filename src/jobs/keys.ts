@@ -1,3 +1,6 @@
+import type { UploadKey } from '../content/checkpoint.ts'
+import { isDigest } from '../content/digest.ts'
+
 /** Every Redis key of layerd. All share one hash tag, so that scripts touch a single slot of a cluster. */
 export interface Keys {
   /** Put in front of every key, the hash tag included: `{layerd}:`. */
@@ -12,11 +15,15 @@ export interface Keys {
   /** Sorted set of queue hosts, scored by their jobs that have not ended. Also the channel that tells a new one. */
   readonly hosts: string
   readonly workers: string
+  /** Canceled jobs whose uploads somebody has to give up, by time. */
+  readonly tidy: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
   readonly stop: string
   job(id: string): string
   transfers(id: string): string
   transferOrder(id: string): string
+  /** Set of the keys under which the job's runs keep upload sessions. */
+  uploads(id: string): string
   /** Stream, and the channel on which its entries are published as `<streamId>|<json>`. */
   events(id: string): string
   credentials(id: string): string
@@ -47,10 +54,12 @@ export function createKeys(name = 'layerd'): Keys {
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
     workers: `${prefix}workers`,
+    tidy: `${prefix}tidy`,
     stop: `${prefix}stop`,
     job,
     transfers: (id) => `${job(id)}:transfers`,
     transferOrder: (id) => `${job(id)}:transfers:order`,
+    uploads: (id) => `${job(id)}:uploads`,
     events: (id) => `${job(id)}:events`,
     credentials: (id) => `${prefix}cred:${id}`,
     jobsInState: (state) => `${prefix}jobs:state:${state}`,
@@ -63,6 +72,12 @@ export function createKeys(name = 'layerd'): Keys {
     blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,
     usedRepositories: (registry) => `${prefix}places:${registry}:repositories`,
   }
+}
+
+/** What `upload` made a key of, or undefined for another key. */
+export function parseUploadKey({ prefix }: Keys, key: string): UploadKey | undefined {
+  const [, registry, repository, digest] = /^upload:([^/]+)\/(.+)@([^@]+)$/.exec(key.slice(prefix.length)) ?? []
+  return registry && repository && digest && isDigest(digest) ? { registry, repository, digest } : undefined
 }
 
 /** BullMQ refuses ':' in a queue's name, and hosts have ports. Reversible: a queue's name tells its host. */

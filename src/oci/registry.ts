@@ -21,6 +21,7 @@ import { getManifest, headManifest, putManifest } from './manifests.ts'
 import { createLearnedFacts, type LearnedFacts, rememberSpent, type RepositoryContext } from './repository-context.ts'
 import { createSessionPool } from './session-pool.ts'
 import { listTags } from './tags.ts'
+import { cancelSession } from './upload-requests.ts'
 import type { RegistryConnections, RegistryTransport } from './transport.ts'
 
 interface CallOptions {
@@ -38,6 +39,8 @@ export interface Repository extends ContentSource, ContentSink {
   preparePush(options: CallOptions): Promise<void>
   /** Gives up a session that preparePush opened and nobody used. Never throws. */
   releasePush(): Promise<void>
+  /** Tells the registry that nobody goes on with an upload session. Never throws. */
+  cancelUpload(location: URL): Promise<void>
   /** HEAD of a blob: its size (null when the registry does not say), or undefined when it is absent. Duties B1, B2. */
   stat(digest: Digest, options: CallOptions): Promise<{ size: number | null } | undefined>
   exists(descriptor: Descriptor, options: CallOptions): Promise<boolean>
@@ -92,6 +95,7 @@ export function createRepository(
     repository,
     preparePush: (call) => pool.prepare(call),
     releasePush: () => pool.release(),
+    cancelUpload: (location) => cancelSession(context, location),
     stat: (digest, call) => statBlob(context, digest, call),
     exists: (descriptor, call) => blobExists(context, descriptor, call),
     open: (descriptor, call) => openBlob(context, descriptor, call),

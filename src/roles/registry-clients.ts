@@ -3,7 +3,7 @@ import { createRegistryConnections } from '../oci/connections.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
 import { chainProviders } from '../oci/credentials/provider.ts'
-import { createRegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
+import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
 
 interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal'> {
@@ -11,8 +11,10 @@ interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal'
   plainHttp: boolean
 }
 
+export type RegistryClients = (access: ClientAccess) => RegistryClient
+
 /** Registries over this process's connections, each caller with its own credentials before Docker's. */
-export function registryClients({ config, env, version, logger }: RoleContext) {
+export function registryClients({ config, env, version, logger }: RoleContext): RegistryClients {
   const { HTTP_PROXY, http_proxy, HTTPS_PROXY, https_proxy, NO_PROXY, no_proxy } = env
   const http = http_proxy || HTTP_PROXY
   const https = https_proxy || HTTPS_PROXY

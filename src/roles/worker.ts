@@ -4,20 +4,22 @@ import { joinRedis } from '../daemon/shared-id.ts'
 import { createBlobPlaces } from '../jobs/blob-places.ts'
 import { createUploadCheckpoints } from '../jobs/checkpoints.ts'
 import { createTagLocks } from '../jobs/locks.ts'
-import { createJobRuns } from '../jobs/runs.ts'
+import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/transfer-claims.ts'
 import { openUploadFolder } from '../lib/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Registries } from '../worker/registry-access.ts'
 import { publishWork } from '../worker/run-publish.ts'
 import { pullWork } from '../worker/run-pull.ts'
-import { startWorker } from '../worker/worker.ts'
+import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
-import { registryClients } from './registry-clients.ts'
+import { type RegistryClients, registryClients } from './registry-clients.ts'
 
 /** Without its supervisor a worker only hands back what it has. */
 const ORPHAN_DRAIN_MS = 1000
+/** A registry that does not answer keeps its open upload. */
+const GIVE_UP_MS = 10_000
 
 /** `layerd worker`: takes jobs and moves bytes. `name` is this process's alone. */
 export async function runWorker(context: RoleContext, { name }: { name: string }): Promise<number> {
@@ -31,7 +33,7 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
     ...shared,
     runs: createJobRuns(shared),
     name,
-    work: await workOf({ ...context, logger }, directory, store),
+    ...(await workOf({ ...context, logger }, directory, store)),
     jobs: config.jobsPerWorker,
   })
   logger.info('worker takes jobs')
@@ -44,7 +46,12 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   return 0
 }
 
-async function workOf(context: RoleContext, directory: DataDirectory, store: ContentStore) {
+/** What jobs of each kind do, over connections that all of them share. */
+async function workOf(
+  context: RoleContext,
+  directory: DataDirectory,
+  store: ContentStore,
+): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
   const clientFor = registryClients(context)
@@ -55,7 +62,7 @@ async function workOf(context: RoleContext, directory: DataDirectory, store: Con
   }
   const uploads = await openUploadFolder({ folder: directory.uploads })
   const places = createBlobPlaces({ ...shared, logger })
-  return {
+  const work = {
     publish: publishWork({
       sources: { roots: config.fileRoots, uploads },
       locks: createTagLocks({ ...shared, logger }),
@@ -65,5 +72,15 @@ async function workOf(context: RoleContext, directory: DataDirectory, store: Con
       places,
     }),
     pull: pullWork({ store, roots: config.fileRoots, registries, places }),
+  }
+  return { work, giveUp: (left) => giveUp(left, clientFor) }
+}
+
+async function giveUp({ key, location, ...access }: LeftUpload, clientFor: RegistryClients): Promise<void> {
+  try {
+    const client = clientFor({ ...access, signal: AbortSignal.timeout(GIVE_UP_MS) })
+    await (await client.repository(key.registry, key.repository)).cancelUpload(new URL(location))
+  } catch {
+    // The registry drops it by itself one day.
   }
 }

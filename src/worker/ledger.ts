@@ -205,7 +205,8 @@ function follow(fold: Fold, row: Row, offset: number): void {
 
 /** Bytes that the far end kept from an earlier run were counted as sent; now they are told as what they are. */
 function begin(fold: Fold, row: Row, offset: number): void {
-  if (!row.begun && offset > 0) {
+  // A settled blob that the registry lost is counted already, as what it was.
+  if (!row.begun && !row.settled && offset > 0) {
     const { bytesDone, bytesResumed = 0, bytesSkipped = 0 } = row.transfer
     const kept = Math.max(0, Math.min(offset, bytesDone) - bytesSkipped - bytesResumed)
     fold.sums.bytesSent -= kept

@@ -12,9 +12,12 @@ interface Chore {
  * What every worker does from time to time, each chore never twice at once. Any number of workers may do them all; a
  * failure is logged and the chore comes round again. Returns how to stop.
  */
-export function startUpkeep(runs: JobRuns, options: { workerName: string; logger: Logger; extra: Chore }): () => void {
+export function startUpkeep(
+  runs: JobRuns,
+  options: { workerName: string; logger: Logger; extra: readonly Chore[] },
+): () => void {
   const chores: Chore[] = [
-    options.extra,
+    ...options.extra,
     { every: 5 * SECOND, task: () => runs.heartbeat(options.workerName) },
     { every: 5 * SECOND, task: () => runs.sweepOutbox() },
     { every: 5 * SECOND, task: () => runs.reapAbandoned() },

@@ -1,7 +1,7 @@
 import { createKeys } from '../jobs/keys.ts'
 import { connectRedis, type RedisTarget } from '../jobs/redis.ts'
 import type { Dispatch } from '../jobs/dispatch.ts'
-import type { JobRuns } from '../jobs/runs.ts'
+import type { JobRuns, LeftUpload } from '../jobs/runs.ts'
 import { listenForSignals } from '../jobs/signals.ts'
 import { childController } from '../lib/abort.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
@@ -24,6 +24,8 @@ export interface WorkerOptions {
   /** Unique per incarnation: a dead one's locks are found by it. */
   name: string
   work: RunOptions['work']
+  /** Tells a registry to drop an upload that nobody goes on with. Must not throw. */
+  giveUp(left: LeftUpload): Promise<void>
   /** Jobs at once in this process. LAYERD_JOBS_PER_WORKER. */
   jobs: number
   logger: Logger
@@ -72,7 +74,10 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const stopUpkeep = startUpkeep(runs, {
     workerName: name,
     logger,
-    extra: { every: HOSTS_INTERVAL_MS, task: readHosts },
+    extra: [
+      { every: HOSTS_INTERVAL_MS, task: readHosts },
+      { every: HOSTS_INTERVAL_MS, task: () => runs.tidyCanceled((left) => options.giveUp(left)) },
+    ],
   })
   return {
     get active() {

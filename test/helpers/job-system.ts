@@ -5,14 +5,20 @@ import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
 import { createBlobPlaces, type JobBlobPlaces } from '../../src/jobs/blob-places.ts'
 import { createJobEventReader, type JobEventReader } from '../../src/jobs/events.ts'
 import { createTagLocks } from '../../src/jobs/locks.ts'
-import { createJobQueue, type CreateOptions, type JobQueue, type NewJob } from '../../src/jobs/queue.ts'
+import {
+  createJobQueue,
+  type CreateOptions,
+  type JobCredentials,
+  type JobQueue,
+  type NewJob,
+} from '../../src/jobs/queue.ts'
 import { createTransferClaims } from '../../src/jobs/transfer-claims.ts'
 import { createJobRuns } from '../../src/jobs/runs.ts'
 import { createLogger, silentLogger } from '../../src/lib/logger.ts'
 import { openUploadFolder } from '../../src/lib/upload-folder.ts'
 import { createRegistryConnections } from '../../src/oci/connections.ts'
 import { fixedCredentials } from '../../src/oci/credentials/fixed.ts'
-import { createRegistryClient } from '../../src/oci/registry.ts'
+import { createRegistryClient, type RegistryClientOptions } from '../../src/oci/registry.ts'
 import { type ContentStore, createContentStore } from '../../src/store/content-store.ts'
 import type { Registries } from '../../src/worker/registry-access.ts'
 import { publishWork } from '../../src/worker/run-publish.ts'
@@ -42,6 +48,11 @@ export interface JobSystem {
   log(id: string): Promise<JobEvent[]>
 }
 
+interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal'> {
+  credentials: JobCredentials | undefined
+  plainHttp: boolean
+}
+
 export async function startJobSystem(t: Cleanup, options: { roots: readonly string[] }): Promise<JobSystem> {
   const redis = await startRedis(t)
   const target = { redis: { socketPath: redis.socketPath }, secretKey: randomBytes(32) }
@@ -64,16 +75,17 @@ export async function startJobSystem(t: Cleanup, options: { roots: readonly stri
     const claims = createTransferClaims(target)
     const ownPlaces = createBlobPlaces(target)
     const connections = createRegistryConnections({ version: 'test' })
-    const registries: Registries = ({ credentials, plainHttp, jobId, epoch, signal }) => {
-      const client = createRegistryClient({
+    const clientFor = ({ credentials, plainHttp, ...access }: ClientAccess) =>
+      createRegistryClient({
+        ...access,
         connections,
         credentials: credentials
           ? fixedCredentials(credentials.registry, credentials)
           : { credential: async () => undefined },
         plainHttp: () => plainHttp,
-        sessions: checkpoints.forRun(jobId, epoch),
-        signal,
       })
+    const registries: Registries = ({ jobId, epoch, ...access }) => {
+      const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch) })
       return (registry, repository) => client.repository(registry, repository)
     }
     const sources = { roots: options.roots, uploads }
@@ -84,6 +96,10 @@ export async function startJobSystem(t: Cleanup, options: { roots: readonly stri
       runs,
       name,
       work: { publish, pull },
+      async giveUp({ key, location, credentials, plainHttp }) {
+        const client = clientFor({ credentials, plainHttp, signal: AbortSignal.timeout(5000) })
+        await (await client.repository(key.registry, key.repository)).cancelUpload(new URL(location))
+      },
       jobs,
       logger: process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', name: name }) : silentLogger,
     })

@@ -87,7 +87,7 @@ test('a cancel in the middle of a layer ends the job and leaves no tag', async (
   assert.equal(canceling.state, 'canceling')
   const ended = await system.ended(job.id)
   assert.equal(ended.state, 'canceled')
-  assert.equal(ended.reason, 'changed my mind')
+  assert.match(ended.reason ?? '', /^changed my mind/)
   assertStreamInvariants(await system.log(job.id))
   assert.equal(
     registry.requests.some((request) => request.method === 'PUT' && request.path.includes('/manifests/')),

@@ -25,6 +25,9 @@ if pausing() then
   redis.call('HSET', JOB, 'reason', field('pausing'))
   to = NEXT[state].hold
 end
+if to == 'canceled' then
+  redis.call('HSET', JOB, 'reason', cancel_reason())
+end
 if to ~= 'running' then
   redis.call('HINCRBY', JOB, 'epoch', 1)
   enter(to)

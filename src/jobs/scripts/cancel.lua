@@ -18,7 +18,7 @@ end
 if to ~= state then
   redis.call('HSET', JOB, 'cancelReason', ARGV[5], 'cancelText', ARGV[6], 'reason', ARGV[5])
   if to == 'canceled' then
-    redis.call('HSET', JOB, 'error', 'null')
+    redis.call('HSET', JOB, 'error', 'null', 'reason', cancel_reason())
     set_retry_at('null')
   end
   enter(to)

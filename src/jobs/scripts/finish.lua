@@ -35,7 +35,7 @@ if to == 'paused' then
   problem, retry_at, reason = 'null', 'null', pausing()
 elseif to == 'canceled' then
   problem, retry_at = 'null', 'null'
-  reason = field('cancelReason') or reason
+  reason = cancel_reason()
 elseif to == 'retrying' then
   redis.call('HSET', JOB, 'retries', count('bytes') > count('mark') and 1 or count('retries') + 1)
 end

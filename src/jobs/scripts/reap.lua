@@ -20,6 +20,7 @@ if state == 'running' then
   redis.call('HSET', JOB, 'reason', field('pausing'))
   enter(NEXT.running.hold)
 else
+  redis.call('HSET', JOB, 'reason', cancel_reason())
   enter(NEXT.canceling.stop)
 end
 return { 'reaped' }

@@ -22,5 +22,6 @@ end
 redis.call('ZREM', PREFIX .. 'jobs:state:' .. state, ID)
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
 redis.call('ZREM', PREFIX .. 'jobs', ID)
-redis.call('DEL', JOB, EVENTS, TRANSFERS, ORDER, CREDENTIALS)
+redis.call('ZREM', PREFIX .. 'tidy', ID)
+redis.call('DEL', JOB, EVENTS, TRANSFERS, ORDER, UPLOADS, CREDENTIALS)
 return { 'ok' }

@@ -18,11 +18,14 @@ redis.call('HINCRBY', JOB, 'round', 1)
 redis.call('HSET', JOB, 'result', 'null', 'error', 'null', 'reason', 'null', 'endedAt', 'null', 'retries', 0, 'lostRuns', 0)
 redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker')
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
+redis.call('ZREM', PREFIX .. 'tidy', ID)
 for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
   redis.call('PERSIST', key)
 end
 if ARGV[5] ~= '' then
   redis.call('SET', CREDENTIALS, ARGV[5])
+else
+  redis.call('DEL', CREDENTIALS)
 end
 enter(to)
 open_job()

@@ -6,6 +6,7 @@
   ARGV[2]  epoch
   ARGV[3]  sealed session; '' clears
   ARGV[4]  seconds to keep it
+  ARGV[5]  set of the job's checkpoints
 
   Output: 1 done, 0 refused
 ]]
@@ -15,8 +16,11 @@ if owner[1] == ARGV[1] and tonumber(owner[2]) > tonumber(ARGV[2]) then
 end
 if ARGV[3] == '' then
   redis.call('DEL', KEYS[1])
+  redis.call('SREM', ARGV[5], KEYS[1])
   return 1
 end
 redis.call('HSET', KEYS[1], 'job', ARGV[1], 'epoch', ARGV[2], 'upload', ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('SADD', ARGV[5], KEYS[1])
+redis.call('EXPIRE', ARGV[5], ARGV[4])
 return 1

@@ -15,6 +15,7 @@ local JOB = KEYS[1]
 local EVENTS = JOB .. ':events'
 local TRANSFERS = JOB .. ':transfers'
 local ORDER = JOB .. ':transfers:order'
+local UPLOADS = JOB .. ':uploads'
 local CREDENTIALS = PREFIX .. 'cred:' .. ID
 local OUTBOX = PREFIX .. 'outbox'
 local HOSTS = PREFIX .. 'hosts'
@@ -24,6 +25,8 @@ local HOSTS = PREFIX .. 'hosts'
 local EVENTS_KEPT = 1000
 -- Events and transfers of an ended job, in seconds.
 local TRACE_TTL = 86400
+-- How long a worker has to give up the uploads of a canceled job, with its credentials, in seconds.
+local TIDY_TTL = 3600
 
 local TERMINAL = { succeeded = true, failed = true, canceled = true }
 -- States in which nobody is to take the job.
@@ -76,9 +79,14 @@ local function withdraw_job()
   redis.call('ZREM', OUTBOX, outbox_member())
 end
 
-local function close_job()
+local function close_job(to)
   redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
-  redis.call('DEL', CREDENTIALS)
+  if to == 'canceled' and redis.call('EXISTS', UPLOADS) == 1 then
+    redis.call('ZADD', PREFIX .. 'tidy', NOW_MS, ID)
+    redis.call('EXPIRE', CREDENTIALS, TIDY_TTL)
+  else
+    redis.call('DEL', CREDENTIALS)
+  end
   for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
     redis.call('EXPIRE', key, TRACE_TTL)
   end
@@ -106,8 +114,19 @@ local function enter(to)
   emit('state', job)
   if TERMINAL[to] then
     emit('end', job)
-    close_job()
+    close_job(to)
   end
+end
+
+-- Why a job was canceled, and what a retry will find done.
+local function cancel_reason()
+  local reason = field('cancelReason') or 'null'
+  local done = cjson.decode(field('progress')).layers.done
+  if done == 0 then
+    return reason
+  end
+  local kept = done == 1 and '1 layer stays, and a retry skips it' or done .. ' layers stay, and a retry skips them'
+  return reason == 'null' and '"' .. kept .. '"' or string.sub(reason, 1, -2) .. ' (' .. kept .. ')"'
 end
 
 -- The time of the next try inside the progress document, as a JSON fragment.

@@ -261,3 +261,14 @@ test('at its end a run leaves nothing under way: no rate, and rows that wait or 
     )
   }
 })
+
+test('a mounted blob that the registry lost and takes from the middle stays mounted bytes', () => {
+  const ledger = createLedger({ progress: EMPTY, transfers: [], describe: () => null, now: 0 })
+  for (const event of announced) ledger.apply(event)
+  const { digest, size } = BLOBS[3]!
+  ledger.apply({ type: 'mounted', digest, from: 'team/other' })
+  ledger.apply({ type: 'started', digest, offset: 100 })
+  ledger.apply({ type: 'bytes', digest, offset: size, wire: size - 100 })
+  const { bytesMounted, bytesResumed, bytesSent, wireBytes } = ledger.progress(1000)
+  assert.deepEqual([bytesMounted, bytesResumed, bytesSent, wireBytes], [size, 0, 0, size - 100])
+})
