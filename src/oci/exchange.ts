@@ -11,6 +11,7 @@ export interface Exchange {
   facts: CallFacts
   headers: Record<string, string>
   body?: RegistryRequest['body']
+  guard?: RegistryRequest['guard']
   signal: AbortSignal
   headersTimeoutMs: number
   bodyTimeoutMs: number
@@ -20,7 +21,7 @@ export interface Exchange {
 export async function exchange(call: Exchange): Promise<RegistryResponse> {
   const { facts, signal } = call
   throwIfAborted(signal)
-  const source = watchSource(call.body)
+  const source = watchSource(guarded(call))
   try {
     const answer = await call.dispatcher.request({
       origin: facts.url.origin,
@@ -38,6 +39,15 @@ export async function exchange(call: Exchange): Promise<RegistryResponse> {
     if (signal.aborted) throw abortReason(signal)
     if (source.failure) throw source.failure.error
     throw networkError(facts, error)
+  }
+}
+
+/** undici asks a body that it iterates for its first bytes once it has a connection, and sends the head along with them. */
+function guarded({ body, guard }: Exchange): RegistryRequest['body'] {
+  if (!guard || !Buffer.isBuffer(body)) return body
+  return async function* () {
+    await guard()
+    yield body
   }
 }
 

@@ -31,7 +31,7 @@ export interface IndexTarget {
 
 export interface UpdateIndexOptions extends IndexTarget {
   readonly entry: IndexEntry
-  /** Throws when this run may no longer write. Awaited right before each PUT. */
+  /** Throws when this run may no longer write. Awaited before each write begins, and right before its PUT goes out. */
   guard(): Promise<void>
   onWarning(code: 'INDEX_DANGLING' | 'INDEX_CONTENDED', message: string): void
 }
@@ -108,7 +108,7 @@ export async function updateIndex(options: UpdateIndexOptions): Promise<UpdatedI
       disturbed()
       continue
     }
-    await repository.putManifest(tag, index, { signal })
+    await repository.putManifest(tag, index, { signal, guard: () => options.guard() })
     const after = await inspectTag(options)
     if (after.kind === 'index' && after.raw.digest === index.digest) return { indexDigest: index.digest, contended }
     disturbed()

@@ -69,7 +69,7 @@ export async function putManifest(
   context: RepositoryContext,
   reference: string,
   manifest: RawManifest,
-  options: CallOptions,
+  { guard, ...options }: CallOptions & Pick<RegistryRequest, 'guard'>,
 ): Promise<void> {
   const request: RegistryRequest = {
     method: 'PUT',
@@ -80,6 +80,7 @@ export async function putManifest(
     lane: 'control',
     op: 'push manifest',
     ...options,
+    ...(guard ? { guard } : {}),
   }
   const response = await context.transport.send(request, { allow: [400, 403, 409, 412] })
   if (response.status >= 400) {

@@ -22,11 +22,13 @@ export function createRegistryTransport(
 ): RegistryTransport {
   const { credential } = caller
   const authorizer = createAuthorizer({ ...context, registry, credential })
-  const sender: Sender = { context, registry, plainHttp: caller.plainHttp, credential, authorizer, answered: false }
+  const { plainHttp, mayUse = () => {} } = caller
+  const sender: Sender = { context, registry, plainHttp, credential, authorizer, mayUse, answered: false }
   return {
     registry,
     send(request, { allow = [] } = {}) {
       const once = async () => {
+        sender.mayUse()
         if (typeof request.body === 'function') await prepare(sender, request.scopes, request.signal)
         return await sendOnce(sender, request, allow)
       }
@@ -87,6 +89,7 @@ function sendRetrying(
  * namespaced proxies lack /v2/, and the request itself will tell.
  */
 async function prepare(sender: Sender, scopes: readonly Scope[], signal: AbortSignal): Promise<void> {
+  sender.mayUse()
   if (sender.authorizer.knows(scopes) || sender.answered) {
     await sender.authorizer.authorize(scopes, signal)
     return

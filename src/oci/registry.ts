@@ -28,6 +28,10 @@ interface CallOptions {
   signal: AbortSignal
 }
 
+interface Guard {
+  guard?: () => Promise<void>
+}
+
 /** One repository of one registry, with the caller's credentials. Control calls retry what is transient by themselves. */
 export interface Repository extends ContentSource, ContentSink {
   readonly registry: string
@@ -54,8 +58,11 @@ export interface Repository extends ContentSource, ContentSink {
     reference: string,
     options: CallOptions,
   ): Promise<{ digest: Digest | undefined; mediaType: string; size: number | undefined } | undefined>
-  /** PUT of exactly these bytes under a tag or their digest. Duties M5 to M7. */
-  putManifest(reference: string, manifest: RawManifest, options: CallOptions): Promise<void>
+  /**
+   * PUT of exactly these bytes under a tag or their digest. `guard` throws when the caller may no longer write; it is
+   * awaited right before each try goes out. Duties M5 to M7.
+   */
+  putManifest(reference: string, manifest: RawManifest, options: CallOptions & Guard): Promise<void>
   /** All tags. Duties L1, L2. */
   tags(options: CallOptions): Promise<readonly string[]>
 }
@@ -112,6 +119,8 @@ export interface RegistryClientOptions extends RepositoryOptions {
   credentials: CredentialProvider
   /** Whether a registry (`host[:port]`) is spoken to over plain HTTP. */
   plainHttp: (registry: string) => boolean
+  /** Throws when this caller may send nothing any more; asked before each request. */
+  mayUse?: () => void
   signal: AbortSignal
 }
 
@@ -122,13 +131,14 @@ export interface RegistryClient {
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { connections, credentials, plainHttp, signal, ...rest } = options
+  const { connections, credentials, plainHttp, mayUse, signal, ...rest } = options
   const transports = new Map<string, Promise<RegistryTransport>>()
   const connect = async (registry: string): Promise<RegistryTransport> =>
     connections.transport(registry, {
       credential: await credentials.credential(registry, signal),
       plainHttp: plainHttp(registry),
       renew: (signal) => credentials.credential(registry, signal),
+      ...(mayUse ? { mayUse } : {}),
     })
   return {
     async repository(registry, repository) {

@@ -36,6 +36,8 @@ export interface Sender {
   readonly plainHttp: boolean
   credential: RegistryCredential | undefined
   authorizer: Authorizer
+  /** TransportCaller's. */
+  readonly mayUse: () => void
   /** The registry has let this caller in, be it without asking anything. */
   answered: boolean
 }
@@ -161,7 +163,9 @@ async function sendFollowing(sender: Sender, request: RegistryRequest, first: Ho
 
 async function sendHop(sender: Sender, request: RegistryRequest, hop: Hop): Promise<RegistryResponse> {
   const { context } = sender
-  const { method, body, contentLength, lane, signal } = request
+  const { method, body, lane, signal, guard } = request
+  const contentLength = guard && Buffer.isBuffer(body) ? body.length : request.contentLength
+  sender.mayUse()
   const headers: Record<string, string> = {
     'user-agent': context.userAgent,
     // Digests and ranges are over the bytes as they are stored; a proxy that compresses would break both.
@@ -175,6 +179,7 @@ async function sendHop(sender: Sender, request: RegistryRequest, hop: Hop): Prom
     facts: { ...callFacts(sender, request, hop.target), method },
     headers,
     ...(body === undefined ? {} : { body }),
+    ...(guard ? { guard } : {}),
     signal,
     ...context.timeouts(lane),
   })

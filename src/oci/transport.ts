@@ -25,6 +25,11 @@ export interface RegistryRequest {
   /** For errors: what is being done, "push blob". */
   op: string
   signal: AbortSignal
+  /**
+   * For a buffer: awaited when its connection is ready and nothing of the request is out, at each try. What it throws ends
+   * the call.
+   */
+  guard?: () => Promise<void>
   /** Told of each wait before another try of a control request. */
   onRetry?: (error: Error, attempt: number, retryAt: number) => void
 }
@@ -65,6 +70,8 @@ export interface TransportCaller {
   plainHttp: boolean
   /** Looks the credential up again when it was refused: cloud passwords run out while a job waits (oci-client.md A12). */
   renew?: (signal: AbortSignal) => Promise<RegistryCredential | undefined>
+  /** Throws when this caller may send nothing any more; asked before each request. */
+  mayUse?: () => void
 }
 
 /** Connections and learnt facts shared by all callers of a process. */

@@ -9,7 +9,7 @@ import type { OnEvent } from './events.ts'
 
 /** What a committer needs from the job layer. */
 export interface Ownership {
-  /** Throws JOB_FENCED or JOB_CANCELED when this run may no longer write. Asked right before each visible write. */
+  /** Throws JOB_FENCED or JOB_CANCELED when this run may no longer write. Asked right before each visible write, at each try. */
   checkOwnership(): Promise<void>
   /** Runs `task` as the only one of layerd's writers of this reference; its signal aborts when the lock is lost. */
   lockTag<T>(reference: string, task: (signal: AbortSignal) => Promise<T>): Promise<T>
@@ -46,8 +46,7 @@ export async function commit(
   const { signal, onEvent } = options
   onEvent({ type: 'phase', phase: 'committing' })
   const { manifest } = contents
-  await options.checkOwnership()
-  await repository.putManifest(manifest.digest, manifest, { signal })
+  await repository.putManifest(manifest.digest, manifest, { signal, guard: () => options.checkOwnership() })
   const entry: IndexEntry = {
     descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length },
     architecture: contents.identity.architecture,

@@ -1,16 +1,18 @@
-import { DelayedError, type Job as QueueJob, WaitingError, Worker } from 'bullmq'
+import { DelayedError, type Job as QueueJob, WaitingError, Worker, type WorkerOptions } from 'bullmq'
 import type { Dispatch } from '../jobs/dispatch.ts'
 import { queueName } from '../jobs/keys.ts'
 import type { connectRedis } from '../jobs/redis.ts'
 import type { Logger } from '../lib/logger.ts'
+import { createLease, type Lease } from './lease.ts'
 import type { RunEnd } from './run-job.ts'
 
 /**
  * Long enough that a short outage of Redis does not hand a running job to a second worker. The supervisor frees the
  * locks of a worker that died, so nobody waits this long for it.
  */
-const LOCK_MS = 30_000
-const STALLED_CHECK_MS = 5000
+const DEFAULT_LOCK_MS = 30_000
+/** Stalled checks in the time of a lock. */
+const STALLED_CHECKS = 6
 /** Out of the way: how often a lost worker is forgiven is the record's business (JOB_STALLED). */
 const STALLED_LIMIT = 1000
 
@@ -20,8 +22,10 @@ export interface ConsumerOptions {
   workerName: string
   /** Jobs at once in this process, over all hosts. */
   limit: number
+  /** How long a lock outlives its last renewal. Default 30 s. */
+  lockMs?: number
   /** Runs a dispatch to its end. */
-  run(dispatch: Dispatch, signal: AbortSignal): Promise<RunEnd>
+  run(dispatch: Dispatch, lease: Lease): Promise<RunEnd>
   /** BullMQ could not renew these jobs' locks: another worker may have them. */
   onLost(jobIds: readonly string[]): void
   logger: Logger
@@ -57,12 +61,16 @@ export function createConsumers(options: ConsumerOptions): Consumers {
 
 class HostConsumers implements Consumers {
   readonly #options: ConsumerOptions
+  readonly #lockMs: number
   readonly #consumers = new Map<string, Consumer>()
+  /** Of the jobs that run, by BullMQ's id. */
+  readonly #leases = new Map<string, Lease>()
   #active = 0
   #stopping = false
 
   constructor(options: ConsumerOptions) {
     this.#options = options
+    this.#lockMs = options.lockMs ?? DEFAULT_LOCK_MS
   }
 
   get hosts(): ReadonlySet<string> {
@@ -76,10 +84,7 @@ class HostConsumers implements Consumers {
   open(host: string): void {
     if (this.#stopping || this.#consumers.has(host)) return
     const { logger } = this.#options
-    // Exactly three parameters: BullMQ makes the signal only for a processor that declares it.
-    const worker = this.#worker(host, (job, token = '', signal = new AbortController().signal) =>
-      this.#process(consumer, job, { token, signal }),
-    )
+    const worker = this.#worker(host, (job, token = '') => this.#process(consumer, job, token))
     const consumer: Consumer = { worker, active: 0, paused: false }
     worker.on('error', (error) => logger.warn({ err: error, host }, 'consumer failed'))
     worker.on('lockRenewalFailed', (ids) => this.#options.onLost(ids))
@@ -110,33 +115,35 @@ class HostConsumers implements Consumers {
     this.#consumers.clear()
   }
 
-  #worker(
-    host: string,
-    run: (job: QueueJob<Dispatch>, token?: string, signal?: AbortSignal) => Promise<void>,
-  ): Worker<Dispatch> {
+  #worker(host: string, run: (job: QueueJob<Dispatch>, token?: string) => Promise<void>): Worker<Dispatch> {
     const { redis, bullPrefix, workerName, limit } = this.#options
-    return new Worker<Dispatch>(queueName(host), async (job, token, signal) => run(job, token, signal), {
+    const settings: WorkerOptions = {
       connection: redis,
       prefix: bullPrefix,
       name: workerName,
       concurrency: Math.max(1, limit - this.#active),
-      lockDuration: LOCK_MS,
-      stalledInterval: STALLED_CHECK_MS,
+      lockDuration: this.#lockMs,
+      stalledInterval: Math.ceil(this.#lockMs / STALLED_CHECKS),
       maxStalledCount: STALLED_LIMIT,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
-    })
+    }
+    return new RenewingWorker(queueName(host), run, settings, (id, sentAt) => this.#leases.get(id)?.renewed(sentAt))
   }
 
-  async #process(consumer: Consumer, job: QueueJob<Dispatch>, control: { token: string; signal: AbortSignal }) {
+  async #process(consumer: Consumer, job: QueueJob<Dispatch>, token: string) {
     // A consumer may have fetched one more before its pause took hold.
-    if (this.#stopping || this.#active >= this.#options.limit) await release(job, control.token)
+    if (this.#stopping || this.#active >= this.#options.limit) await release(job, token)
+    using lease = createLease(this.#lockMs, performance.now() - (Date.now() - (job.processedOn ?? Date.now())))
+    const id = job.id ?? ''
+    this.#leases.set(id, lease)
     this.#active += 1
     consumer.active += 1
     this.#balance()
     try {
-      await settle(await this.#options.run(job.data, control.signal), job, control.token)
+      await settle(await this.#options.run(job.data, lease), job, token)
     } finally {
+      if (this.#leases.get(id) === lease) this.#leases.delete(id)
       this.#active -= 1
       consumer.active -= 1
       this.#balance()
@@ -155,6 +162,28 @@ class HostConsumers implements Consumers {
         this.#options.logger.warn({ err: error }, 'pausing or resuming a consumer failed'),
       )
     }
+  }
+}
+
+/** Tells when the renewals went out that kept a lock; BullMQ itself tells only that their answers came. */
+class RenewingWorker extends Worker<Dispatch> {
+  readonly #onRenewed: (id: string, sentAt: number) => void
+
+  constructor(
+    name: string,
+    run: (job: QueueJob<Dispatch>, token?: string) => Promise<void>,
+    settings: WorkerOptions,
+    onRenewed: (id: string, sentAt: number) => void,
+  ) {
+    super(name, run, settings)
+    this.#onRenewed = onRenewed
+  }
+
+  override async extendJobLocks(ids: string[], tokens: string[], duration: number): Promise<string[]> {
+    const sentAt = performance.now()
+    const lost = await super.extendJobLocks(ids, tokens, duration)
+    for (const id of ids) if (!lost.includes(id)) this.#onRenewed(id, sentAt)
+    return lost
   }
 }
 

@@ -8,6 +8,8 @@ export interface RegistryAccess {
   jobId: string
   epoch: number
   signal: AbortSignal
+  /** Throws when the run may send nothing any more. */
+  mayUse(): void
 }
 
 /** Opens repositories as one run may. */

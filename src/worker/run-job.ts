@@ -8,6 +8,7 @@ import { type AppError, toAppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { OnEvent } from '../transfer/events.ts'
 import { jobProblem, outcomeOf } from './failure.ts'
+import type { Lease } from './lease.ts'
 import { createLedger } from './ledger.ts'
 import { createReporter } from './reporter.ts'
 
@@ -20,6 +21,8 @@ export interface RunContext {
   logger: Logger
   /** Throws JOB_FENCED, JOB_CANCELED or JOB_PAUSED; asked right before each visible write. */
   checkOwnership(): Promise<void>
+  /** Throws JOB_FENCED when another run may have begun; asked before each request. */
+  checkLease(): void
 }
 
 /** The work of one kind of job. */
@@ -40,13 +43,14 @@ export type RunEnd = { next: 'done' } | { next: 'delay'; until: number } | { nex
 export async function runJob(
   dispatch: Dispatch,
   options: RunOptions,
-  control: { signal: AbortSignal; begun?: (abort: (reason: AppError) => void) => void },
+  control: { lease: Pick<Lease, 'signal' | 'check'>; begun?: (abort: (reason: AppError) => void) => void },
 ): Promise<RunEnd> {
   const begun = await options.runs.begin(dispatch, options.workerName)
   if (begun.ended) return { next: 'done' }
   const { job, epoch } = begun
   const logger = options.logger.child({ jobId: job.id, epoch })
-  using controller = childController(control.signal)
+  const { lease } = control
+  using controller = childController(lease.signal)
   control.begun?.((reason) => controller.abort(reason))
   const describe = (error: AppError) => jobProblem(error, job.id)
   const now = options.clock.now()
@@ -67,7 +71,8 @@ export async function runJob(
     epoch,
     credentials: begun.credentials,
     logger,
-    checkOwnership: () => options.runs.check(job.id, epoch),
+    checkLease: () => lease.check(),
+    checkOwnership: () => checkOwnership(() => options.runs.check(job.id, epoch), lease),
   })
   const outcome = 'code' in ended ? decide(ended, begun, options, reporter.progressed()) : ended
   const over = outcome !== 'fenced' && TERMINAL_STATES.has(outcome.state)
@@ -82,6 +87,18 @@ export async function runJob(
   if (finished.state === 'retrying' && outcome.state === 'retrying')
     return { next: 'delay', until: outcome.retryAt.getTime() }
   return finished.state === 'queued' ? { next: 'release' } : { next: 'done' }
+}
+
+/** What Redis says is as old as its answer is late: one that took longer is asked for again. */
+const FRESH_MS = 1000
+
+async function checkOwnership(check: () => Promise<void>, lease: Pick<Lease, 'check'>): Promise<void> {
+  let askedAt: number
+  do {
+    askedAt = performance.now()
+    await check()
+  } while (performance.now() - askedAt > FRESH_MS)
+  lease.check()
 }
 
 /** The outcome of the work, or the error it ended with; once aborted, the reason of that is what counts. */

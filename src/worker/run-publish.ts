@@ -33,6 +33,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
       jobId: job.id,
       epoch: context.epoch,
       signal,
+      mayUse: () => context.checkLease(),
     })
     return await publish(
       {

@@ -32,6 +32,7 @@ export function pullWork(options: PullWorkOptions): JobWork {
       jobId: job.id,
       epoch: context.epoch,
       signal,
+      mayUse: () => context.checkLease(),
     })
     const outcome = await pull(
       {

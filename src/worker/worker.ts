@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { type Consumers, createConsumers } from './consumers.ts'
+import type { Lease } from './lease.ts'
 import { type RunEnd, type RunOptions, runJob } from './run-job.ts'
 import { startUpkeep } from './upkeep.ts'
 
@@ -28,6 +29,8 @@ export interface WorkerOptions {
   giveUp(left: LeftUpload): Promise<void>
   /** Jobs at once in this process. LAYERD_JOBS_PER_WORKER. */
   jobs: number
+  /** How long a run of this process that died or was stopped keeps others from its job. Default 30 s. */
+  lockMs?: number
   logger: Logger
   clock?: Clock
 }
@@ -57,7 +60,8 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     workerName: name,
     limit: options.jobs,
     logger,
-    run: (dispatch, signal) => running.run(dispatch, signal),
+    ...(options.lockMs === undefined ? {} : { lockMs: options.lockMs }),
+    run: (dispatch, lease) => running.run(dispatch, lease),
     onLost: (ids) => ids.forEach((id) => running.abort(jobIdOf(id), fenced('its lock was lost'))),
   })
   const stopListening = listenForSignals(
@@ -104,7 +108,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
 
 /** The jobs that this process runs, by id, and how to stop each. */
 interface RunningJobs {
-  run(dispatch: Dispatch, signal: AbortSignal): Promise<RunEnd>
+  run(dispatch: Dispatch, lease: Lease): Promise<RunEnd>
   abort(jobId: string, reason: AppError): void
   abortAll(reason: AppError): void
   /** Looks whether somebody asked to stop it: that may have been published while nobody here listened for it. */
@@ -123,11 +127,11 @@ function createRunningJobs(run: RunOptions): RunningJobs {
     }
   }
   return {
-    async run(dispatch, signal) {
+    async run(dispatch, lease) {
       let own: ((reason: AppError) => void) | undefined
       try {
         return await runJob(dispatch, run, {
-          signal,
+          lease,
           begun(abort) {
             // After an outage of Redis a job may come back to the process that still runs it.
             aborts.get(dispatch.id)?.(fenced('a newer run of it began here'))

@@ -87,6 +87,22 @@ test('the guard is asked right before the write and stops it', async (t) => {
   assert.equal(registry.manifests.get(REPOSITORY, '1.2.0'), undefined)
 })
 
+test('the guard is asked again before a write is tried again, when its connection is ready', async (t) => {
+  await using registry = await startMemoryRegistry()
+  const repository = await openRepository(t, registry.host)
+  store(registry, amd64)
+  registry.fail({ method: 'PUT' }, { kind: 'answer', status: 503, body: '' })
+  const asked: number[] = []
+  const puts = () => registry.requests.filter(({ method }) => method === 'PUT').length
+  const guard = async () => {
+    asked.push(puts())
+    if (puts() > 0) throw new AppError('JOB_FENCED', 'another run has taken over')
+  }
+  await assert.rejects(update(repository, amd64, 'amd64', guard).done, { code: 'JOB_FENCED' })
+  assert.deepEqual(asked, [0, 0, 1], 'before the write begins, before its first try, before its second')
+  assert.equal(puts(), 1, 'nothing of the second try went out')
+})
+
 /** Puts an index with this one entry under the tag, as another client would. */
 function foreignWrite(registry: MemoryRegistry, architecture: string, digest: string): void {
   const manifests = [{ mediaType: OCI_MANIFEST, digest, size: 1, platform: { architecture, os: 'multi' } }]

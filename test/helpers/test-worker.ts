@@ -1,0 +1,90 @@
+import { join } from 'node:path'
+import { createBlobPlaces } from '../../src/jobs/blob-places.ts'
+import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
+import { createTagLocks } from '../../src/jobs/locks.ts'
+import type { JobCredentials } from '../../src/jobs/queue.ts'
+import { createJobRuns } from '../../src/jobs/runs.ts'
+import { createTransferClaims } from '../../src/jobs/transfer-claims.ts'
+import { createLogger, type Logger, silentLogger } from '../../src/lib/logger.ts'
+import { openUploadFolder } from '../../src/lib/upload-folder.ts'
+import { createRegistryConnections } from '../../src/oci/connections.ts'
+import { fixedCredentials } from '../../src/oci/credentials/fixed.ts'
+import type { CredentialProvider } from '../../src/oci/credentials/provider.ts'
+import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../src/oci/registry.ts'
+import { createContentStore } from '../../src/store/content-store.ts'
+import type { Registries } from '../../src/worker/registry-access.ts'
+import { publishWork } from '../../src/worker/run-publish.ts'
+import { pullWork } from '../../src/worker/run-pull.ts'
+import { type JobWorker, startWorker } from '../../src/worker/worker.ts'
+import { openPackage } from '../../src/zarf/package.ts'
+import { type Cleanup, defer } from './cleanup.ts'
+
+export interface WorkerChoices {
+  /** Jobs at once. Default 4. */
+  jobs?: number
+  /** Of jobs and tags. Default: 30 s and 15 s. */
+  lockMs?: number
+}
+
+export interface TestWorkerOptions extends WorkerChoices {
+  redis: { socketPath: string }
+  secretKey: Uint8Array
+  roots: readonly string[]
+  /** Holds `uploads` and `store`, which all workers share. */
+  folder: string
+  name: string
+  /** Of layerd, as registries see it. Default test. */
+  version?: string
+  logger?: Logger
+}
+
+/** A worker in this process, put together as src/roles does it. Ends with the test. */
+export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): Promise<JobWorker> {
+  const { redis, secretKey, roots, folder, name, jobs = 4, lockMs } = options
+  const target = { redis, secretKey }
+  const runs = createJobRuns(target)
+  const locks = createTagLocks({ ...target, ...(lockMs === undefined ? {} : { expiryMs: lockMs }) })
+  const checkpoints = createUploadCheckpoints(target)
+  const claims = createTransferClaims(target)
+  const places = createBlobPlaces(target)
+  const connections = createRegistryConnections({ version: options.version ?? 'test' })
+  const registries: Registries = ({ jobId, epoch, ...access }) => {
+    const client = clientFor({ ...access, connections, sessions: checkpoints.forRun(jobId, epoch) })
+    return (registry, repository) => client.repository(registry, repository)
+  }
+  const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })
+  const store = await createContentStore({ folder: join(folder, 'store') })
+  const worker = await startWorker({
+    ...target,
+    runs,
+    name,
+    work: {
+      publish: publishWork({ sources: { roots, uploads }, locks, claims, places, openPackage, registries }),
+      pull: pullWork({ store, roots, registries, places }),
+    },
+    async giveUp({ key, location, ...access }) {
+      const client = clientFor({ ...access, connections, signal: AbortSignal.timeout(5000) })
+      await (await client.repository(key.registry, key.repository)).cancelUpload(new URL(location))
+    },
+    jobs,
+    ...(lockMs === undefined ? {} : { lockMs }),
+    logger: options.logger ?? (process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', name }) : silentLogger),
+  })
+  defer(t, async () => {
+    await worker.stop(10_000)
+    await connections[Symbol.asyncDispose]()
+    await Promise.all([runs, locks, checkpoints, claims, places].map((part) => part.close()))
+  })
+  return worker
+}
+
+interface ClientAccess extends Pick<RegistryClientOptions, 'connections' | 'sessions' | 'signal' | 'mayUse'> {
+  credentials: JobCredentials | undefined
+  plainHttp: boolean
+}
+
+function clientFor({ credentials, plainHttp, ...access }: ClientAccess): RegistryClient {
+  const none: CredentialProvider = { credential: async () => undefined }
+  const known = credentials ? fixedCredentials(credentials.registry, credentials) : none
+  return createRegistryClient({ ...access, credentials: known, plainHttp: () => plainHttp })
+}
