@@ -85,7 +85,9 @@ export function packageRecords(layout: StoreLayout): PackageRecords {
       return recordsOfIndex(await readText(layout.index))
     },
     async indexIsCurrent() {
-      return (await readText(layout.index)) === indexText(await list())
+      const [text, packages] = await Promise.all([readText(layout.index), list()])
+      // The first package brings it.
+      return text === undefined ? packages.length === 0 : text === indexText(packages)
     },
     async writeIndex() {
       await writeFileAtomic(layout.index, indexText(await list()))

@@ -128,6 +128,11 @@ for (const [what, { damage, finds, after }] of Object.entries(damages)) {
   })
 }
 
+test('a store that has never held a package has no findings', async (t) => {
+  const store = await createContentStore({ folder: await tempDir(t, 'store') })
+  assert.deepEqual((await store.check({ signal })).findings, [])
+})
+
 test('what a job left to go on from is no damage, and a repair keeps it', async (t) => {
   const { store, file } = await bed(t)
   const partial = file('ingest', `sha256-${'a'.repeat(64)}`)
