@@ -1,4 +1,5 @@
 import { untilAborted } from '../lib/abort.ts'
+import { isAppError } from '../lib/errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { errorCode, isTlsRefusal } from './network-errors.ts'
 import { isLoopback } from './network-address.ts'
@@ -56,10 +57,20 @@ async function speaksTls(probe: Probe, host: string): Promise<boolean> {
     const code = errorCode(error)
     if (isTlsRefusal(code)) return true
     if (NOBODY_THERE.has(code ?? '')) throw error
-    const status = await probe(new URL(`http://${host}/v2/`)).catch(() => undefined)
+    const status = await statusInClear(probe, host)
     // 400 is what Go's and nginx's TLS ports answer to plain HTTP.
     if (status === undefined || status === 400) throw error
     return false
+  }
+}
+
+/** Undefined when it does not speak HTTP; a connection that breaks says nothing, and the question is put again. */
+async function statusInClear(probe: Probe, host: string): Promise<number | undefined> {
+  try {
+    return await probe(new URL(`http://${host}/v2/`))
+  } catch (error) {
+    if (isAppError(error) && error.retry === 'transient') throw error
+    return undefined
   }
 }
 

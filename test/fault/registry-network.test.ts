@@ -6,6 +6,7 @@ import { createCertificate } from '../helpers/certificate.ts'
 import { type Cleanup, defer } from '../helpers/cleanup.ts'
 import { freePort } from '../helpers/ports.ts'
 import { startScriptedServer } from '../helpers/scripted-server.ts'
+import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
 import { connect, request } from '../helpers/transport.ts'
 import { waitFor } from '../helpers/wait-for.ts'
@@ -263,6 +264,16 @@ test('a port that speaks both is not spoken to in clear because its certificate 
   const transport = connect(t).transport(`127.0.0.1:${port}`, anonymous)
   await assert.rejects(transport.send(request(tags)), { code: 'REGISTRY_TLS' })
   assert.deepEqual([secure.requests, plain.requests], [[], []])
+})
+
+test('a plain HTTP registry whose first answer breaks off is asked again', async (t) => {
+  const registry = await startScriptedServer(t, (_incoming, response) => response.end('{}'))
+  const proxy = await startFaultProxy(t, registry.host)
+  // The first question is the TLS one.
+  const lost = proxy.fail({ answer: 2 })
+  const transport = connect(t, { clock: createStepClock() }).transport(proxy.host, anonymous)
+  await (await transport.send(request(tags))).discard()
+  assert.equal(lost.met, true)
 })
 
 test('a port that speaks something else breaks the protocol', async (t) => {
