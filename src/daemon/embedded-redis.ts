@@ -86,7 +86,8 @@ function run({ program, socketPath }: EmbeddedRedisOptions, folder: string): She
     unixsocketperm: '700',
     dir: folder,
     appendonly: 'yes',
-    appendfsync: 'everysec',
+    // everysec keeps back what it has acknowledged while an fsync is under way, and loses it to a kill (docs/adr/0009).
+    appendfsync: 'always',
     save: '',
     // BullMQ's condition: an evicted key is a lost job.
     'maxmemory-policy': 'noeviction',

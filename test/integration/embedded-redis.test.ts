@@ -65,6 +65,33 @@ test('it serves on a socket for this user alone, and keeps what it knew over a s
   assert.deepEqual(await again.config('GET', 'maxmemory-policy'), ['maxmemory-policy', 'noeviction'])
 })
 
+test('what it has acknowledged outlives a SIGKILL at any moment', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const payload = 'x'.repeat(20_000)
+  let acknowledged = 0
+  for (let round = 0; round < 2; round += 1) {
+    const redis = await start(t, dataDir)
+    const pid = await redisPid(dataDir)
+    const client = connectRedis({ socketPath: redis.socketPath }, { role: 'worker' })
+    t.after(() => client.disconnect())
+    assert.equal(Number(await client.get('count')), acknowledged)
+    // With everysec a server holds back what it has acknowledged while an fsync is under way; that is when it is killed.
+    const heldBack = /aof_buffer_length:[1-9]\d*\s[^]*aof_pending_bio_fsync:1/
+    for (const end = performance.now() + 1200; performance.now() < end; ) {
+      await client.set('payload', payload)
+      acknowledged = await client.incr('count')
+      if (heldBack.test(await client.info('persistence'))) break
+    }
+    process.kill(pid, 'SIGKILL')
+    client.disconnect()
+    await redis.ended
+  }
+  const last = await start(t, dataDir)
+  const count = connectRedis({ socketPath: last.socketPath }, { role: 'worker' })
+  t.after(() => count.disconnect())
+  assert.equal(Number(await count.get('count')), acknowledged)
+})
+
 test('it ends when the process that started it is killed', async (t) => {
   const dataDir = await shortTempDir(t)
   const owner = await startElsewhere(t, dataDir)
