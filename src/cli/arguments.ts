@@ -9,12 +9,17 @@ const COMMON = {
   help: { type: 'boolean', short: 'h' },
 } as const satisfies OptionTable
 
-const JOB = {
-  label: { type: 'string', multiple: true },
-  concurrency: { type: 'string' },
+/** How the daemon reaches the registry. */
+const REGISTRY = {
   'plain-http': { type: 'boolean' },
   username: { type: 'string', short: 'u' },
   'password-stdin': { type: 'boolean' },
+} as const satisfies OptionTable
+
+const JOB = {
+  ...REGISTRY,
+  label: { type: 'string', multiple: true },
+  concurrency: { type: 'string' },
   detach: { type: 'boolean', short: 'd' },
 } as const satisfies OptionTable
 
@@ -57,7 +62,7 @@ export const COMMANDS: Readonly<Record<string, CommandShape>> = {
     usage: 'inspect oci://REGISTRY/REPOSITORY:TAG [-a ARCH]',
     summary: 'show what a published package holds, without pulling it',
     positionals: 1,
-    options: { ...COMMON, architecture: { type: 'string', short: 'a' } },
+    options: { ...COMMON, ...REGISTRY, architecture: { type: 'string', short: 'a' } },
   },
   packages: { usage: 'packages', summary: 'list the packages in the content store', positionals: 0, options: COMMON },
   jobs: {

@@ -1,15 +1,7 @@
 import type { Job } from '../http/schemas/types.ts'
-import {
-  COMMANDS,
-  commandHelp,
-  flag,
-  type Invocation,
-  parseInvocation,
-  textOption,
-  UsageError,
-  usage,
-} from './arguments.ts'
-import { type ApiClient, ApiProblem, createApiClient } from './client.ts'
+import { COMMANDS, commandHelp, flag, parseInvocation, textOption, UsageError, usage } from './arguments.ts'
+import { ApiProblem, createApiClient } from './client.ts'
+import { type CommandContext, CommandFailure, Interrupted } from './context.ts'
 import { inspect, jobs, packages } from './lists.ts'
 import { problemText } from './renderers.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
@@ -24,13 +16,7 @@ export function isClientCommand(word: string | undefined): boolean {
   return word !== undefined && Object.hasOwn(COMMANDS, word)
 }
 
-interface Context {
-  invocation: Invocation
-  client: ApiClient
-  terminal: Terminal
-}
-
-const HANDLERS: Readonly<Record<string, (context: Context) => Promise<ExitCode>>> = {
+const HANDLERS: Readonly<Record<string, (context: CommandContext) => Promise<ExitCode>>> = {
   publish,
   pull,
   inspect,
@@ -53,27 +39,32 @@ export async function runCommand(argv: readonly string[], terminal: Terminal): P
     }
     const url = textOption(invocation, 'url') ?? terminal.env.url
     const client = createApiClient({ url, token: terminal.env.token, signal: stop.signal })
-    return (await HANDLERS[invocation.command]?.({ invocation, client, terminal })) ?? 2
+    return (await HANDLERS[invocation.command]?.({ invocation, client, terminal, stop })) ?? 2
   } catch (error) {
     if (error instanceof UsageError) {
       terminal.stderr.write(`${error.message}\n`)
       return 2
     }
-    terminal.stderr.write(error instanceof ApiProblem ? `${problemText(error.problem)}\n` : `${String(error)}\n`)
-    return 1
+    terminal.stderr.write(`${failureText(error)}\n`)
+    return error instanceof Interrupted ? 130 : 1
   } finally {
     stop.abort()
   }
 }
 
-async function watch({ invocation, client, terminal }: Context): Promise<ExitCode> {
+function failureText(error: unknown): string {
+  if (error instanceof ApiProblem) return problemText(error.problem)
+  return error instanceof CommandFailure || error instanceof Interrupted ? error.message : String(error)
+}
+
+async function watch({ invocation, client, terminal }: CommandContext): Promise<ExitCode> {
   const options = { json: flag(invocation, 'json'), quiet: flag(invocation, 'quiet') }
   return (await watchJob(invocation.positionals[0] ?? '', client, terminal, options)).exit
 }
 
 /** A word to a job, by its path under the job. */
 function command(verb: 'cancel' | 'pause' | 'resume') {
-  return async ({ invocation, client, terminal }: Context): Promise<ExitCode> => {
+  return async ({ invocation, client, terminal }: CommandContext): Promise<ExitCode> => {
     const id = encodeURIComponent(invocation.positionals[0] ?? '')
     const job = await client.json<Job>('POST', `/v1/jobs/${id}/${verb}`)
     const state = job.state === 'running' && job.reason ? `${job.state} (${job.reason})` : job.state

@@ -43,7 +43,8 @@ export interface ApiClient {
 }
 
 export interface Download {
-  status: number
+  /** Where the body begins; 0 when the daemon had to begin anew. */
+  offset: number
   body: Readable
   etag: string | undefined
   fileName: string | undefined
@@ -181,7 +182,7 @@ async function openDownload(
   const length = Number(header('content-length') ?? Number.NaN)
   const from = response.statusCode === 206 ? offset : 0
   return {
-    status: response.statusCode,
+    offset: from,
     body: response.body,
     etag: header('etag'),
     fileName: /filename="([^"]+)"/.exec(header('content-disposition') ?? '')?.[1],

@@ -1,44 +1,18 @@
+import type { StoredPackage } from '../http/schemas/package.ts'
 import type { Job } from '../http/schemas/types.ts'
-import { flag, type Invocation, textOption, textOptions } from './arguments.ts'
-import type { ApiClient } from './client.ts'
+import { flag, textOptions } from './arguments.ts'
+import type { CommandContext } from './context.ts'
 import { formatBytes, formatTable } from './format.ts'
-import type { ExitCode, Terminal } from './terminal.ts'
-
-interface Context {
-  invocation: Invocation
-  client: ApiClient
-  terminal: Terminal
-}
-
-interface StoredPackage {
-  digest: string
-  name: string
-  version: string | null
-  flavor: string | null
-  architecture: string
-  size: number
-}
-
-interface RemotePackage {
-  reference: string
-  digest: string
-  name: string
-  version: string | null
-  architecture: string
-  architectures: string[]
-  tags: string[]
-  components: Array<{ name: string; required: boolean; default: boolean; images: string[] }>
-  layers: unknown[]
-  size: number
-  signed: boolean
-}
+import { registryAuth } from './registry-auth.ts'
+import { lookAt } from './remote-package.ts'
+import type { ExitCode } from './terminal.ts'
 
 interface ListPage<T> {
   items: T[]
   nextPageToken?: string
 }
 
-export async function jobs(context: Context): Promise<ExitCode> {
+export async function jobs(context: CommandContext): Promise<ExitCode> {
   const states = textOptions(context.invocation, 'state').map((state) => `state=${encodeURIComponent(state)}`)
   const rows = await all<Job>(context, `/v1/jobs?pageSize=200${states.map((state) => `&${state}`).join('')}`)
   return print(context, rows, (job) => [job.id, job.kind, job.state, job.createdAt, job.destination ?? job.source], [
@@ -50,7 +24,7 @@ export async function jobs(context: Context): Promise<ExitCode> {
   ])
 }
 
-export async function packages(context: Context): Promise<ExitCode> {
+export async function packages(context: CommandContext): Promise<ExitCode> {
   const rows = await all<StoredPackage>(context, '/v1/packages?pageSize=200')
   return print(
     context,
@@ -60,14 +34,10 @@ export async function packages(context: Context): Promise<ExitCode> {
   )
 }
 
-export async function inspect(context: Context): Promise<ExitCode> {
-  const { invocation, client, terminal } = context
-  const architecture = textOption(invocation, 'architecture')
-  const query = architecture === undefined ? '' : `&architecture=${encodeURIComponent(architecture)}`
-  const found = await client.json<RemotePackage>(
-    'GET',
-    `/v1/packages?ref=${encodeURIComponent(invocation.positionals[0] ?? '')}${query}`,
-  )
+export async function inspect(context: CommandContext): Promise<ExitCode> {
+  const { invocation, terminal } = context
+  const [reference = ''] = invocation.positionals
+  const found = await lookAt(context, reference, await registryAuth(context, reference))
   if (flag(invocation, 'json')) {
     terminal.stdout.write(`${JSON.stringify(found)}\n`)
     return 0
@@ -81,7 +51,7 @@ export async function inspect(context: Context): Promise<ExitCode> {
       ['architecture', `${found.architecture} (of ${found.architectures.join(', ')})`],
       ['size', `${formatBytes(found.size)} in ${found.layers.length} layers`],
       ['signed', found.signed ? 'yes' : 'no'],
-      ['tags', found.tags.join(', ')],
+      ['tags', found.tags?.join(', ') ?? 'not listed by the registry'],
     ]),
   )
   const rows = found.components.map((component) => [
@@ -93,7 +63,7 @@ export async function inspect(context: Context): Promise<ExitCode> {
   return 0
 }
 
-async function all<T>({ client }: Context, path: string): Promise<T[]> {
+async function all<T>({ client }: CommandContext, path: string): Promise<T[]> {
   const rows: T[] = []
   let token: string | undefined
   do {
@@ -108,7 +78,7 @@ async function all<T>({ client }: Context, path: string): Promise<T[]> {
 }
 
 function print<T>(
-  { invocation, terminal }: Context,
+  { invocation, terminal }: CommandContext,
   rows: readonly T[],
   cells: (row: T) => string[],
   heads: string[],

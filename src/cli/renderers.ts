@@ -18,7 +18,7 @@ export function jsonRenderer({ stdout }: Terminal): Renderer {
 
 export const silentRenderer: Renderer = { event: () => undefined, stop: () => undefined }
 
-const CALM_INTERVAL_MS = 5000
+export const CALM_INTERVAL_MS = 5000
 
 /** Plain lines, for logs and pipes: the plan, a line every few seconds, what goes wrong. */
 export function lineRenderer({ stderr }: Terminal, now: () => number = Date.now): Renderer {
@@ -29,7 +29,8 @@ export function lineRenderer({ stderr }: Terminal, now: () => number = Date.now)
       const notice = noticeOf(event)
       if (notice !== undefined) line(notice)
       const progress = progressOf(event)
-      if (!progress || event.type === 'plan' || now() - lastLine < CALM_INTERVAL_MS) return
+      if (!progress || event.type === 'plan' || event.type === 'end') return
+      if (now() - lastLine < CALM_INTERVAL_MS) return
       lastLine = now()
       line(progressText(progress))
     },
@@ -37,23 +38,23 @@ export function lineRenderer({ stderr }: Terminal, now: () => number = Date.now)
   }
 }
 
-/** A bar in total and one for each layer under way. */
+export const BAR_OPTIONS = {
+  format: '{bar} {percentage}% {amount} {note}',
+  barsize: 24,
+  hideCursor: true,
+  clearOnComplete: true,
+  autopadding: true,
+  forceRedraw: true,
+  gracefulExit: false,
+} as const
+
+/** A bar in total and one for each layer under way, as far as the screen has room. */
 export function barRenderer({ stderr }: Terminal): Renderer {
-  const bars = new MultiBar(
-    {
-      stream: stderr,
-      format: '{bar} {percentage}% {amount} {note}',
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      autopadding: true,
-      forceRedraw: true,
-      gracefulExit: false,
-    },
-    Presets.shades_classic,
-  )
+  const bars = new MultiBar({ ...BAR_OPTIONS, stream: stderr }, Presets.shades_classic)
   const total = bars.create(1, 0, { amount: '', note: '' })
   const layers = new Map<string, SingleBar>()
+  const room = () => Math.max(1, (stderr.rows || 24) - 4)
+  let stopped = false
   const show = (transfer: Transfer) => {
     const bar = layers.get(transfer.digest)
     if (transfer.state !== 'active' && transfer.state !== 'verifying' && transfer.state !== 'retrying') {
@@ -63,12 +64,15 @@ export function barRenderer({ stderr }: Terminal): Renderer {
     }
     const payload = { amount: formatBytes(transfer.size).padStart(9), note: transferNote(transfer) }
     if (bar) bar.update(transfer.bytesDone, payload)
-    else layers.set(transfer.digest, bars.create(Math.max(1, transfer.size), transfer.bytesDone, payload))
+    else if (layers.size < room())
+      layers.set(transfer.digest, bars.create(Math.max(1, transfer.size), transfer.bytesDone, payload))
   }
   return {
     event(event) {
+      // What comes after the screen was given back must not draw on it.
+      if (stopped) return
       const notice = event.type === 'plan' ? undefined : noticeOf(event)
-      if (notice !== undefined) bars.log(`${notice}\n`)
+      if (notice !== undefined) bars.log(`${folded(notice, stderr.columns)}\n`)
       if ('transfers' in event) event.transfers.forEach(show)
       const progress = progressOf(event)
       if (!progress) return
@@ -76,11 +80,24 @@ export function barRenderer({ stderr }: Terminal): Renderer {
       total.setTotal(Math.max(1, size))
       total.update(progress.bytesTotal === null ? progress.sourceBytesRead : progress.bytesDone, {
         amount: formatBytes(size).padStart(9),
-        note: totalNote(progress),
+        note: `${progress.bytesTotal === null ? 'of the archive read' : 'in total'}, ${paceNote(progress)}`,
       })
     },
-    stop: () => bars.stop(),
+    stop() {
+      if (stopped) return
+      stopped = true
+      bars.update() // writes what was logged since the last one
+      bars.stop()
+    },
   }
+}
+
+/** In lines of the screen's width: while bars are shown the terminal cuts what is longer. */
+function folded(text: string, columns: number | undefined): string {
+  const width = columns || 80 // some pseudo terminals say 0
+  const lines: string[] = []
+  for (let rest = text; rest !== ''; rest = rest.slice(width)) lines.push(rest.slice(0, width))
+  return lines.join('\n')
 }
 
 /** The sentence a job ends with. */
@@ -143,22 +160,32 @@ function planText(progress: Progress): string {
 }
 
 function progressText(progress: Progress): string {
-  const { layers } = progress
+  const { phase, layers, bytesTotal, bytesDone, sourceBytes, sourceBytesRead } = progress
+  if (bytesTotal === null && sourceBytesRead === 0) return phase
+  const done = formatBytes(bytesDone)
+  const parts =
+    bytesTotal === null
+      ? [`${done} done`, ...(sourceBytes ? [`${percent(sourceBytesRead, sourceBytes)} of the archive read`] : [])]
+      : [`${percent(bytesDone, bytesTotal)}, ${done} of ${formatBytes(bytesTotal)}`]
   const count = layers.total === null ? `${layers.done} blobs` : `${layers.done} of ${layers.total} blobs`
-  return `${progress.phase} ${percent(progress)} ${formatBytes(progress.bytesDone)}, ${count}, ${totalNote(progress)}`
+  return `${phase}: ${[...parts, count, paceNote(progress)].join(', ')}`
 }
 
-function percent({ bytesTotal, bytesDone, sourceBytes, sourceBytesRead }: Progress): string {
-  if (bytesTotal !== null) return bytesTotal === 0 ? '100 %' : `${Math.floor((bytesDone / bytesTotal) * 100)} %`
-  return sourceBytes ? `read ${Math.floor((sourceBytesRead / sourceBytes) * 100)} %` : ''
+function percent(part: number, whole: number): string {
+  return `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
 }
 
-function totalNote(progress: Progress): string {
+function paceNote(progress: Progress): string {
   const eta = progress.etaSeconds === null ? '' : `, ${formatSeconds(progress.etaSeconds)} left`
   return `${formatBytes(progress.bytesPerSecond)}/s${eta}`
 }
 
 function transferNote(transfer: Transfer): string {
   const wait = transfer.state === 'retrying' && transfer.retryAt ? ` (again at ${transfer.retryAt})` : ''
-  return `${transfer.state === 'active' ? '' : `${transfer.state} `}${transfer.title}${wait}`
+  return `${transfer.state === 'active' ? '' : `${transfer.state} `}${shortTitle(transfer.title)}${wait}`
+}
+
+/** Images' blobs are named by their digest, of which twelve digits tell them apart. */
+function shortTitle(title: string): string {
+  return title.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/, '$1…')
 }

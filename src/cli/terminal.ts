@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 /** What a command sees of its surroundings; main.ts gives the real one. */
 export interface Terminal {
   readonly stdout: Writable & { isTTY?: boolean }
-  readonly stderr: Writable & { isTTY?: boolean }
+  readonly stderr: Writable & { isTTY?: boolean; columns?: number; rows?: number }
   readonly stdin: AsyncIterable<Buffer | string>
   readonly cwd: string
   readonly env: { readonly url: string; readonly token: string | undefined }

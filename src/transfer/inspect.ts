@@ -4,6 +4,7 @@ import type { Digest } from '../content/digest.ts'
 import { formatReference, type Reference } from '../content/reference.ts'
 import { isAppError } from '../lib/errors.ts'
 import type { Repository } from '../oci/registry.ts'
+import { packageFileName } from '../zarf/package.ts'
 import { definitionJson, metadataLayers, packageLayers, readMetadata } from '../zarf/pulled-package.ts'
 import { componentImages } from '../zarf/select.ts'
 import { packageSource } from './package-source.ts'
@@ -41,6 +42,8 @@ export interface InspectedPackage {
   /** Bytes of layers and config, each once. */
   readonly size: number
   readonly signed: boolean
+  /** What zarf calls its archive; null where zarf.yaml does not say for which architecture it was built. */
+  readonly fileName: string | null
   /** zarf.yaml as zarf's own config blob has it. */
   readonly definition: unknown
 }
@@ -89,6 +92,7 @@ export async function inspectPackage(
     })),
     size: totalBytes(distinct([...layers.layers, layers.config])),
     signed,
+    fileName: definition.build?.architecture ? packageFileName(definition) : null,
     definition: definitionJson(definition),
   }
 }

@@ -57,6 +57,7 @@ export const RemotePackage = Type.Object(
     ),
     size: Type.Integer({ minimum: 0, description: 'Bytes of layers and config, each digest once.' }),
     signed: Type.Boolean({ description: 'Whether it says so; signatures are not checked here.' }),
+    fileName: Nullable(Type.String({ description: 'What zarf calls its archive, and a pull that saves it.' })),
     definition: Type.Unknown({ description: 'zarf.yaml, as JSON.' }),
   },
   { $id: 'RemotePackage', description: 'A package in a registry, as its metadata layers tell it.' },

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { parseInvocation, UsageError, usage } from '../../../src/cli/arguments.ts'
+import { byteProgress } from '../../../src/cli/byte-progress.ts'
 import { isClientCommand, runCommand, type Terminal } from '../../../src/cli/cli.ts'
 import type { StreamedEvent } from '../../../src/cli/client.ts'
 import { formatBytes, formatSeconds, formatTable } from '../../../src/cli/format.ts'
-import { lineRenderer, problemText } from '../../../src/cli/renderers.ts'
+import { barRenderer, lineRenderer, problemText } from '../../../src/cli/renderers.ts'
 
 function terminal(url = 'http://127.0.0.1:9') {
   const stdout = new PassThrough()
@@ -132,7 +133,59 @@ test('plain lines stay calm: the plan, then one line in five seconds', () => {
   renderer.event(event('progress', 1024))
   assert.deepEqual(io.err().trimEnd().split('\n'), [
     'plan: 2 blobs, 2.0 KiB',
-    'transferring 0 % 0 B, 1 of 2 blobs, 512 B/s, 2 s left',
-    'transferring 50 % 1.0 KiB, 1 of 2 blobs, 512 B/s, 2 s left',
+    'transferring: 0 %, 0 B of 2.0 KiB, 1 of 2 blobs, 512 B/s, 2 s left',
+    'transferring: 50 %, 1.0 KiB of 2.0 KiB, 1 of 2 blobs, 512 B/s, 2 s left',
   ])
+})
+
+/** A terminal of 40 columns. */
+function screen() {
+  const { terminal: plain, err } = terminal()
+  const stderr = Object.assign(plain.stderr, { isTTY: true, columns: 40, rows: 24 })
+  return { terminal: { ...plain, stderr }, err }
+}
+
+function layerEvent(state: string, bytesDone: number): StreamedEvent {
+  const title = `images/blobs/sha256/${'ab'.repeat(32)}`
+  return { type: 'transfer', transfers: [{ digest: 'sha256:1', title, size: 100, state, bytesDone }] } as never
+}
+
+test('bars name a layer short, fold long notices, and leave the screen alone once it was given back', () => {
+  const { terminal: shown, err } = screen()
+  const renderer = barRenderer(shown)
+  renderer.event({ type: 'log', level: 'info', message: `pulling ${'x'.repeat(60)}` } as never)
+  renderer.event(layerEvent('active', 40))
+  renderer.stop()
+  const drawn = err()
+  assert.match(drawn, /\u2588+\u2591+ +40% +100 B images\/blobs\/sha256\/abababababab\u2026/)
+  assert.ok(drawn.includes(`pulling ${'x'.repeat(32)}\n${'x'.repeat(28)}\n`), drawn)
+  assert.ok(drawn.endsWith('\u001b[0J'), 'the bars are cleared')
+  renderer.event(layerEvent('active', 60))
+  renderer.event(layerEvent('complete', 100))
+  renderer.stop()
+  assert.equal(err(), '')
+})
+
+test('bytes between daemon and command line are a bar, calm lines, or nothing', () => {
+  let time = 0
+  const now = () => time
+  const plain = terminal()
+  using lines = byteProgress(plain.terminal, { verb: 'saving', silent: false, now })
+  for (const [at, bytes] of [
+    [1000, 1024],
+    [5000, 2048],
+    [6000, 4096],
+  ] as const) {
+    time = at
+    lines.update(bytes, 4096)
+  }
+  assert.equal(plain.err(), 'saving: 2.0 KiB of 4.0 KiB, 410 B/s\n')
+  const tty = screen()
+  const bar = byteProgress(tty.terminal, { verb: 'uploading', silent: false })
+  bar.update(1024, 4096)
+  bar[Symbol.dispose]()
+  assert.match(tty.err(), /25% +4\.0 KiB uploading, /)
+  const quiet = screen()
+  byteProgress(quiet.terminal, { verb: 'saving', silent: true }).update(1, 2)
+  assert.equal(quiet.err(), '')
 })

@@ -1,0 +1,38 @@
+import type { Invocation } from './arguments.ts'
+import type { ApiClient } from './client.ts'
+import type { Terminal } from './terminal.ts'
+
+/** What every command of the client gets. */
+export interface CommandContext {
+  readonly invocation: Invocation
+  readonly client: ApiClient
+  readonly terminal: Terminal
+  /** Ends all requests of the command. */
+  readonly stop: AbortController
+}
+
+/** A failure on this machine, said in full by its message. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure'
+}
+
+/** Ctrl-C ended the command; the message says what became of its work. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+}
+
+/** Runs a task that Ctrl-C ends, rather than the whole process, so that it can take back what it began. */
+export async function interruptible<T>(
+  { terminal, stop }: CommandContext,
+  message: string,
+  task: () => Promise<T>,
+): Promise<T> {
+  const stopListening = terminal.onInterrupt(() => stop.abort(new Interrupted(message)))
+  try {
+    return await task()
+  } catch (error) {
+    throw stop.signal.reason instanceof Interrupted ? stop.signal.reason : error
+  } finally {
+    stopListening()
+  }
+}
