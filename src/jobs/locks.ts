@@ -31,6 +31,9 @@ const DEFAULT_EXPIRY_MS = 15_000
 /** Waiters ask again after 50 to 150 ms: an index update takes a few requests, and jitter keeps them apart. */
 const POLL_MS = 50
 const POLL_JITTER_MS = 100
+/** A connection that broke is back within a moment; others must not wait for the expiry because of it. */
+const RELEASE_TRIES = 5
+const RELEASE_RETRY_MS = 150
 
 /** Opens a connection of its own. While Redis is gone, who waits keeps waiting and who holds has until the expiry. */
 export function createTagLocks(options: TagLockOptions): TagLocks {
@@ -58,10 +61,17 @@ export function createTagLocks(options: TagLockOptions): TagLocks {
   }
   const renew = async ({ key, token }: Lock) => (await scripts.other('renew-lock', key, [token, expiryMs])) === 1
   const release = async ({ key, token }: Lock) => {
-    try {
-      await scripts.other('release-lock', key, [token])
-    } catch (error) {
-      logger.warn({ err: error, lock: key }, 'freeing a tag lock failed; it expires by itself')
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await scripts.other('release-lock', key, [token])
+        return
+      } catch (error) {
+        if (tries === RELEASE_TRIES) {
+          logger.warn({ err: error, lock: key }, 'freeing a tag lock failed; it expires by itself')
+          return
+        }
+      }
+      await clock.sleep(RELEASE_RETRY_MS)
     }
   }
 

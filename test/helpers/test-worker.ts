@@ -3,6 +3,7 @@ import { createBlobPlaces } from '../../src/jobs/blob-places.ts'
 import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
 import { createTagLocks } from '../../src/jobs/locks.ts'
 import type { JobCredentials } from '../../src/jobs/queue.ts'
+import type { RedisTarget } from '../../src/jobs/redis.ts'
 import { createJobRuns } from '../../src/jobs/runs.ts'
 import { createTransferClaims } from '../../src/jobs/transfer-claims.ts'
 import { createLogger, type Logger, silentLogger } from '../../src/lib/logger.ts'
@@ -24,10 +25,12 @@ export interface WorkerChoices {
   jobs?: number
   /** Of jobs and tags. Default: 30 s and 15 s. */
   lockMs?: number
+  /** Another way to the same Redis, such as a proxy. */
+  redis?: RedisTarget
 }
 
 export interface TestWorkerOptions extends WorkerChoices {
-  redis: { socketPath: string }
+  redis: RedisTarget
   secretKey: Uint8Array
   roots: readonly string[]
   /** Holds `uploads` and `store`, which all workers share. */

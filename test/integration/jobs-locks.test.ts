@@ -7,6 +7,7 @@ import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
 import { createTagLocks } from '../../src/jobs/locks.ts'
 import { claimNode } from '../../src/jobs/node-identity.ts'
 import { defer } from '../helpers/cleanup.ts'
+import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { startJobs } from '../helpers/jobs.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { waitFor } from '../helpers/wait-for.ts'
@@ -53,6 +54,20 @@ test('a lock outlives its expiry while it is held, and is free after the task, a
     /failed inside/,
   )
   await other.withTagLock(REFERENCE, never, async () => {})
+})
+
+test('a lock is freed although the first word of it got lost', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startFaultProxy(t, redis.socketPath)
+  const locks = createTagLocks({ redis: { url: `redis://${proxy.host}` } })
+  const other = createTagLocks({ redis: { socketPath: redis.socketPath } })
+  defer(t, () => locks.close())
+  defer(t, () => other.close())
+  const lost = await locks.withTagLock(REFERENCE, never, async () => proxy.fail({ call: 1 }))
+  assert.equal(lost.met, true)
+  let entered = false
+  await other.withTagLock(REFERENCE, AbortSignal.timeout(5000), async () => void (entered = true))
+  assert.equal(entered, true)
 })
 
 test('who loses the lock is told to stop', async (t) => {
