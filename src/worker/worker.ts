@@ -49,11 +49,9 @@ export interface JobWorker {
 export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const { logger, runs, clock = systemClock, name } = options
   const running = createRunningJobs({ runs, workerName: name, work: options.work, clock, logger })
-  const redis = connectRedis(options.redis, {
-    role: 'worker',
-    name: 'layerd-consumers',
-    onError: (error) => logger.warn({ err: error }, 'connection to Redis failed'),
-  })
+  const warn = (message: string) => (error: unknown) => logger.warn({ err: error }, message)
+  const onError = warn('connection to Redis failed')
+  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-consumers', onError })
   const consumers = createConsumers({
     redis,
     bullPrefix: createKeys(options.prefix).bullPrefix,
@@ -64,15 +62,18 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     run: (dispatch, lease) => running.run(dispatch, lease),
     onLost: (ids) => ids.forEach((id) => running.abort(jobIdOf(id), fenced('its lock was lost'))),
   })
+  const readHosts = hostReader(runs, consumers, clock)
   const stopListening = listenForSignals(
     { redis: options.redis, ...(options.prefix === undefined ? {} : { prefix: options.prefix }), logger },
     {
       stop: (jobId, reason) => running.abort(jobId, reason),
       host: (host) => consumers.open(host),
-      gap: () => running.ids.forEach((id) => void running.recheck(id)),
+      gap() {
+        running.ids.forEach((id) => void running.recheck(id))
+        readHosts().catch(warn('reading the hosts failed'))
+      },
     },
   )
-  const readHosts = hostReader(runs, consumers, clock)
   await readHosts()
   await runs.heartbeat(name)
   const stopUpkeep = startUpkeep(runs, {
@@ -98,7 +99,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
       )
       const drained = await Promise.race([consumers.shutdown().then(() => true), late])
       waiting.abort()
-      await runs.forgetWorker(name).catch((error: unknown) => logger.warn({ err: error }, 'leaving failed'))
+      await runs.forgetWorker(name).catch(warn('leaving failed'))
       await stopListening()
       redis.disconnect()
       return { drained }
