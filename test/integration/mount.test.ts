@@ -8,13 +8,17 @@ import type { Job } from '../../src/jobs/definitions.ts'
 import { type DockerRegistry, registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
 import { type JobSystem, startJobSystem } from '../helpers/job-system.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { openRepository, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
 import { buildPackage, type BuiltPackage } from '../helpers/package-builder.ts'
 import { assertStreamInvariants } from '../helpers/progress-invariants.ts'
 import { publishTo } from '../helpers/publishing.ts'
+import { skipWithout } from '../helpers/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { startTokenServer, type TokenServer } from '../helpers/token-server.ts'
+import { startZot } from '../helpers/zot.ts'
 
 const MIB = 1024 * 1024
+const { signal } = new AbortController()
 const LAYERS = 3
 /** Layers and everything else that is large enough to be known of. */
 const LARGE = LAYERS * MIB
@@ -149,6 +153,22 @@ test('a registry that finds blobs by itself is asked to, without a word of where
   assert.equal(job.progress.bytesMounted, LARGE)
   const asked = registry.requests.filter(({ query }) => query.has('mount'))
   assert.ok(asked.every(({ query, status }) => query.get('from') === null && status === 201))
+})
+
+test('zot links what it has anywhere, at the question whether a blob is there already', async (t) => {
+  if (skipWithout(t, 'zot')) return
+  const { system, built } = await setUp(t)
+  const zot = await startZot(t)
+  await publishTo(t, built.path, parseDestination(`${zot.host}/never-heard-of/other`))
+  const job = await succeeded(system, system.publish(built.path, `${zot.host}/two`))
+  assert.equal(job.progress.wireBytes, 0)
+  const blob = testBlob(someBytes(2 * MIB))
+  const [from, to] = [await openRepository(t, zot.host), await openRepository(t, zot.host, { repository: 'test/to' })]
+  await from.push(blob.descriptor, blob.open, { signal })
+  const told = recorder()
+  const mountFrom = [{ repository: undefined }]
+  await to.push(blob.descriptor, () => assert.fail('no byte is needed'), { signal, mountFrom, onEvent: told.onEvent })
+  assert.deepEqual(told.events, [{ type: 'mounted', from: undefined }])
 })
 
 test('many small layers that are known nowhere cost no request for a mount', async (t) => {
