@@ -9,16 +9,16 @@ export type Direction = 'up' | 'down'
  * What sets a fault off, counted from the call of `fail`; the first connection that gets there meets it.
  * connection: the k-th one that opens, before anything passes.
  * up, down: exactly so many bytes of one connection have passed.
- * call: the k-th question begins; nothing of it passes. A question is what a client sends first, or after an answer has
- * begun: an HTTP request, or Redis commands that go out together.
- * answer: the k-th question has passed; nothing of its answer does.
+ * call: the k-th question begins; nothing of it passes, or so many bytes. A question is what a client sends first, or
+ * after an answer has begun: an HTTP request, or Redis commands that go out together.
+ * answer: the k-th question has passed; nothing of its answer does, or so many bytes.
  */
 export type FaultPoint =
   | { connection: number }
   | { up: number }
   | { down: number }
-  | { call: number }
-  | { answer: number }
+  | { call: number; after?: number }
+  | { answer: number; after?: number }
 
 /**
  * reset: RST to both ends; what they have not read yet may be lost, as on any wire. close: an end in good order, after
@@ -41,6 +41,8 @@ export interface FaultProxy {
   readonly open: number
   /** Questions so far. */
   readonly calls: number
+  /** What passed of each question and of its answer. */
+  readonly exchanges: ReadonlyArray<Readonly<Record<Direction, number>>>
   /** Bytes that came from the client (up) and from the target (down). */
   readonly taken: Readonly<Record<Direction, number>>
   /** Bytes that were handed on. */
@@ -70,6 +72,8 @@ interface Connection {
   /** The number of its newest question, and whether its answer has not begun. */
   call: number
   asking: boolean
+  /** Of its newest question. */
+  exchange: Record<Direction, number>
   silent: boolean
 }
 
@@ -78,6 +82,7 @@ interface Connection {
  * `host:port` or the path of a unix socket.
  */
 export async function startFaultProxy(t: Cleanup, target: string, link: LinkOptions = {}): Promise<FaultProxy> {
+  const exchanges: Array<Record<Direction, number>> = []
   const counts = { connections: 0, calls: 0, taken: { up: 0, down: 0 }, passed: { up: 0, down: 0 } }
   const faults: Fault[] = []
   const open = new Set<Connection>()
@@ -94,7 +99,11 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
   const turn = (connection: Connection, direction: Direction): void => {
     if (connection.silent || connection.asking === (direction === 'up')) return
     connection.asking = direction === 'up'
-    if (connection.asking) connection.call = ++counts.calls
+    if (connection.asking) {
+      connection.call = ++counts.calls
+      connection.exchange = { up: 0, down: 0 }
+      exchanges.push(connection.exchange)
+    }
     begin(connection, connection.asking ? 'call' : 'answer', connection.call)
   }
   const carry = async (connection: Connection, direction: Direction, chunk: Buffer): Promise<void> => {
@@ -107,6 +116,7 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
     const nearest = limits.toSorted((a, b) => a.left - b.left)[0]
     const part = nearest && nearest.left < chunk.length ? chunk.subarray(0, nearest.left) : chunk
     connection.passed[direction] += part.length
+    connection.exchange[direction] += part.length
     counts.passed[direction] += part.length
     await write(direction === 'up' ? connection.target : connection.client, part)
     if (nearest && nearest.left <= chunk.length) meet(connection, nearest.fault)
@@ -119,6 +129,7 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
       passed: { up: 0, down: 0 },
       call: 0,
       asking: false,
+      exchange: { up: 0, down: 0 },
       silent: false,
     }
     open.add(connection)
@@ -147,6 +158,7 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     taken: counts.taken,
     passed: counts.passed,
+    exchanges,
     link,
     get connections() {
       return counts.connections
@@ -179,6 +191,7 @@ function planFault(
   before: { connections: number; calls: number; open: Iterable<Connection> },
 ): Fault {
   const wanted = new Map<string, number>(Object.entries(at))
+  const after = wanted.get('after')
   const passed = new Map(Array.from(before.open, (connection) => [connection, { ...connection.passed }]))
   return {
     kind,
@@ -186,9 +199,17 @@ function planFault(
     met: false,
     begins(moment, number) {
       const nth = wanted.get(moment)
-      return nth !== undefined && number === nth + (moment === 'connection' ? before.connections : before.calls)
+      return (
+        after === undefined &&
+        nth !== undefined &&
+        number === nth + (moment === 'connection' ? before.connections : before.calls)
+      )
     },
     left(connection, direction) {
+      const nth = wanted.get(direction === 'up' ? 'call' : 'answer')
+      if (after !== undefined && nth !== undefined) {
+        return connection.call === nth + before.calls ? after - connection.exchange[direction] : Infinity
+      }
       const limit = wanted.get(direction) ?? Infinity
       return limit - (connection.passed[direction] - (passed.get(connection)?.[direction] ?? 0))
     },

@@ -141,6 +141,28 @@ test('the k-th connection, question and answer fail', async (t) => {
   assert.equal(third.received(), 0)
 })
 
+test('the k-th question and answer break off in the middle', async (t) => {
+  const echo = await startEcho(t)
+  const proxy = await startFaultProxy(t, echo.target)
+  proxy.fail({ call: 2, after: 7 })
+  const first = await connectTo(t, proxy.host)
+  await first.ask(10)
+  first.socket.write('not all of it passes')
+  await waitFor('the second question to break off', () => first.ended() === 'ECONNRESET')
+  assert.equal(echo.facts().received, 17)
+
+  proxy.fail({ answer: 1, after: 9 }, 'close')
+  const second = await connectTo(t, proxy.host)
+  second.socket.write('answered in part')
+  await waitFor('the answer to break off', () => second.ended() === 'end')
+  assert.equal(second.received(), 9)
+  assert.deepEqual(proxy.exchanges, [
+    { up: 10, down: 10 },
+    { up: 7, down: 0 },
+    { up: 16, down: 9 },
+  ])
+})
+
 test('a fault that was called off does not happen', async (t) => {
   const echo = await startEcho(t)
   const proxy = await startFaultProxy(t, echo.target)
