@@ -4,10 +4,13 @@ import type { Descriptor } from './descriptor.ts'
 /**
  * The seam of the transfer engine: a package, a registry repository and the content store are all ends of one copy.
  *
- * Buffers: a chunk of 64 KiB or more may lie in a ring that the source reuses; it stays as it is until the consumer has
- * asked for three more. Smaller chunks are never reused (they sit in a socket's queue; performance.md 8).
+ * Buffers: a chunk of 64 KiB or more may lie in memory that the source reuses or gives back; it stays as it is until the
+ * consumer has asked for three more. Smaller chunks are never reused (they sit in a socket's queue; performance.md 8).
  */
 export type ByteStream = AsyncIterable<Buffer>
+
+/** Below this a chunk is its consumer's own. */
+export const OWN_BELOW_BYTES = 64 * 1024
 
 export interface OpenOptions {
   /** First byte wanted, default 0; never the blob's size. */

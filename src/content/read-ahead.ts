@@ -1,10 +1,9 @@
 import { throwIfAborted } from '../lib/abort.ts'
-import type { ByteStream } from './endpoints.ts'
+import { type ByteStream, OWN_BELOW_BYTES } from './endpoints.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 /** ByteStream's promise: a chunk stays as it is until three more were asked for; one more is being read. */
 const RING = 4
-const FRESH_BELOW_BYTES = 64 * 1024
 
 /**
  * The bytes from `start` to `end` of something that fills buffers at any position: one chunk of 1 MiB is read ahead, into
@@ -20,7 +19,7 @@ export async function* readAhead(
   const readNext = (turn: number): Promise<Buffer> | undefined => {
     const length = Math.min(CHUNK_BYTES, range.end - position)
     if (length <= 0) return undefined
-    const fresh = length < FRESH_BELOW_BYTES
+    const fresh = length < OWN_BELOW_BYTES
     const buffer = fresh ? Buffer.allocUnsafe(length) : (ring[turn % RING] ??= Buffer.allocUnsafeSlow(ringBytes))
     const chunk = buffer.subarray(0, length)
     const filled = fill(chunk, position).then(() => chunk)

@@ -1,5 +1,5 @@
 import { type Digest, digestOf } from '../content/digest.ts'
-import type { ByteStream } from '../content/endpoints.ts'
+import { type ByteStream, OWN_BELOW_BYTES } from '../content/endpoints.ts'
 import { AppError } from '../lib/errors.ts'
 import { parseChecksums } from './checksums.ts'
 import { checkAggregate, duplicateFile, mayBeUnlisted, unlistedFile } from './contents.ts'
@@ -101,7 +101,8 @@ class PassState {
         const chunk = await this.#input.some(end - expected)
         if (!chunk) throw new AppError('PACKAGE_TRUNCATED', 'the package ends too early')
         expected += chunk.length
-        yield chunk
+        // A piece of a chunk may be as small as one that is never reused.
+        yield chunk.length < OWN_BELOW_BYTES ? Buffer.from(chunk) : chunk
       }
     } catch (error) {
       throw atEntry(error, path)

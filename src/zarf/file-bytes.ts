@@ -1,12 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { ByteStream } from '../content/endpoints.ts'
+import { type ByteStream, OWN_BELOW_BYTES } from '../content/endpoints.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { AppError } from '../lib/errors.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 const RING = 4
-/** Smaller chunks may sit in a socket's queue after the consumer asked for more, so these are never read over. */
-const FRESH_BELOW_BYTES = 64 * 1024
 
 export interface FileRange {
   /** What errors call the file. */
@@ -29,7 +27,7 @@ export async function* fileBytes(handle: FileHandle, range: FileRange): ByteStre
   const readNext = (turn: number): Promise<Buffer> | undefined => {
     if (position >= range.end) return undefined
     const length = Math.min(CHUNK_BYTES, range.end - position)
-    const buffer = length < FRESH_BELOW_BYTES ? Buffer.allocUnsafe(length) : (ring[turn % RING] ??= ringBuffer(range))
+    const buffer = length < OWN_BELOW_BYTES ? Buffer.allocUnsafe(length) : (ring[turn % RING] ??= ringBuffer(range))
     const target = buffer.subarray(0, length)
     const at = position
     position += length

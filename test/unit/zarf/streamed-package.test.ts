@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFile, open, rename, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { readAll } from '../../../src/content/streams.ts'
 import { openPackage, type PackageEntry, type StreamedPackage } from '../../../src/zarf/package.ts'
 import { defer } from '../../helpers/cleanup.ts'
 import {
@@ -168,8 +169,8 @@ test('a file opens from an offset, with what comes before it passed over', async
   const { layers } = await opened.scan({ signal })
   const layer = layers.find(({ annotations }) => Object.values(annotations ?? {}).includes('components/layer-0002.tar'))
   assert.ok(layer)
-  const whole = Buffer.concat(await Array.fromAsync(await opened.open(layer, { signal })))
-  const tail = Buffer.concat(await Array.fromAsync(await opened.open(layer, { signal, offset: MIB + 3 })))
+  const whole = await readAll(await opened.open(layer, { signal }))
+  const tail = await readAll(await opened.open(layer, { signal, offset: MIB + 3 }))
   assert.ok(whole.subarray(MIB + 3).equals(tail))
 })
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { constants, zstdCompressSync } from 'node:zlib'
 import * as fc from 'fast-check'
+import { readAll } from '../../../src/content/streams.ts'
 import { decompress } from '../../../src/zarf/zstd.ts'
 
 const CHECKED = { params: { [constants.ZSTD_c_checksumFlag]: 1 } }
@@ -100,7 +101,42 @@ test('each piece is decoded before the next is asked for: its buffer may be read
     const buffer = Buffer.alloc(1000)
     for (let at = 0; at < file.length; at += buffer.length) yield buffer.subarray(0, file.copy(buffer, 0, at))
   }
-  assert.ok(Buffer.concat(await Array.fromAsync(decompress(input()))).equals(content))
+  assert.ok((await readAll(decompress(input()))).equals(content))
+})
+
+test('a chunk is whole until three more were asked for, and its memory is given back soon after', async () => {
+  const content = randomBytes(8_000_000)
+  async function* input() {
+    yield zstdCompressSync(content)
+  }
+  const seen: { chunk: Buffer; at: number; end: number }[] = []
+  let position = 0
+  for await (const chunk of decompress(input())) {
+    seen.push({ chunk, at: position, end: position + chunk.length })
+    position += chunk.length
+    for (const { chunk: kept, at, end } of seen.slice(-3, -1)) {
+      assert.ok(kept.equals(content.subarray(at, end)), `the chunk at ${at}`)
+    }
+    const held = seen.filter(({ chunk: { buffer, length } }) => length > 0 && buffer !== chunk.buffer)
+    assert.ok(held.length < 12, `${held.length} chunks still hold memory`)
+  }
+  assert.equal(position, content.length)
+})
+
+test('small chunks are never given back', async () => {
+  const content = randomBytes(3_000_000)
+  const file = zstdCompressSync(content)
+  async function* input() {
+    for (let at = 0; at < file.length; at += 40_000) yield file.subarray(at, at + 40_000)
+  }
+  const small: { chunk: Buffer; at: number; end: number }[] = []
+  let position = 0
+  for await (const chunk of decompress(input())) {
+    if (chunk.length < 64 * 1024) small.push({ chunk, at: position, end: position + chunk.length })
+    position += chunk.length
+  }
+  assert.ok(small.length > 3)
+  for (const { chunk, at, end } of small) assert.ok(chunk.equals(content.subarray(at, end)), `at ${at}`)
 })
 
 test('a consumer that stops early stops the reading of the file', async () => {
@@ -120,7 +156,7 @@ async function whole(chunks: Buffer[]): Promise<Buffer> {
   async function* input() {
     yield* chunks
   }
-  return Buffer.concat(await Array.fromAsync(decompress(input())))
+  return await readAll(decompress(input()))
 }
 
 function skippable(size: number): Buffer {
