@@ -1,5 +1,6 @@
 import { DelayedError, type Job as QueueJob, WaitingError, Worker, type WorkerOptions } from 'bullmq'
 import type { Dispatch } from '../jobs/dispatch.ts'
+import { freeHeldJobs } from '../jobs/held-dispatches.ts'
 import { queueName } from '../jobs/keys.ts'
 import type { connectRedis } from '../jobs/redis.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -15,6 +16,9 @@ const DEFAULT_LOCK_MS = 30_000
 const STALLED_CHECKS = 6
 /** Out of the way: how often a lost worker is forgiven is the record's business (JOB_STALLED). */
 const STALLED_LIMIT = 1000
+
+/** After the connection is back. */
+const LOST_LOOK_MS = 1000
 
 export interface ConsumerOptions {
   redis: ReturnType<typeof connectRedis>
@@ -67,10 +71,12 @@ class HostConsumers implements Consumers {
   readonly #leases = new Map<string, Lease>()
   #active = 0
   #stopping = false
+  #looking: NodeJS.Timeout | undefined
 
   constructor(options: ConsumerOptions) {
     this.#options = options
     this.#lockMs = options.lockMs ?? DEFAULT_LOCK_MS
+    options.redis.on('ready', this.#lookForLost)
   }
 
   get hosts(): ReadonlySet<string> {
@@ -111,8 +117,30 @@ class HostConsumers implements Consumers {
 
   async shutdown(): Promise<void> {
     this.#stopping = true
+    this.#options.redis.off('ready', this.#lookForLost)
+    clearTimeout(this.#looking)
     await Promise.all([...this.#consumers.values()].map(({ worker }) => worker.close()))
     this.#consumers.clear()
+  }
+
+  /**
+   * An answer that brought a job and got lost with its connection leaves the job active here without anybody who runs it.
+   * What was fetched since the connection is back has begun by the time of the look.
+   */
+  readonly #lookForLost = (): void => {
+    clearTimeout(this.#looking)
+    this.#looking = setTimeout(() => {
+      this.#freeLost().catch((error: unknown) => this.#options.logger.warn({ err: error }, 'freeing jobs failed'))
+    }, LOST_LOOK_MS)
+  }
+
+  async #freeLost(): Promise<void> {
+    const { redis, bullPrefix, workerName, logger } = this.#options
+    for (const host of this.hosts) {
+      const isLost = (worker: string, id: string): boolean => worker === workerName && !this.#leases.has(id)
+      const freed = await freeHeldJobs(redis, { keys: { bullPrefix }, host }, isLost)
+      if (freed > 0) logger.warn({ host, freed }, 'jobs that got lost on their way here are queued again')
+    }
   }
 
   #worker(host: string, run: (job: QueueJob<Dispatch>, token?: string) => Promise<void>): Worker<Dispatch> {

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import { startDockerRegistry } from '../helpers/docker-registry.ts'
+import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { FIXTURES, publishedManifest } from '../helpers/fixtures.ts'
 import { startJobSystem } from '../helpers/job-system.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
@@ -32,6 +33,22 @@ test('a worker publishes a queued package and its stream keeps every promise', a
   assert.equal(skipped.progress.bytesSent, 0)
   assert.equal(skipped.progress.bytesSkipped, skipped.progress.bytesTotal)
   assertStreamInvariants(await system.log(again.id))
+})
+
+test('a job whose way to its worker broke off does not wait for the end of its lock', async (t) => {
+  const registry = await startDockerRegistry(t)
+  const system = await startJobSystem(t, { roots })
+  const proxy = await startFaultProxy(t, system.redis.socketPath)
+  await system.worker('one', { redis: { url: `redis://${proxy.host}` } })
+  const warm = await system.publish(FIXTURES.nemoAmd64, registry.host)
+  await system.ended(warm.id)
+  // Its consumer waits for a sign; the next question is what fetches the job.
+  const lost = proxy.fail({ answer: 1 })
+  const job = await system.publish(FIXTURES.nemoArm64, registry.host)
+  await waitFor('the answer to be lost', () => lost.met)
+  const done = async () => (await system.queue.get(job.id))?.done
+  await waitFor('the job to end long before its lock does', done, { timeoutMs: 20_000 })
+  assert.equal((await system.ended(job.id)).state, 'succeeded')
 })
 
 test('both architectures published at once by two workers stand under one tag', async (t) => {
