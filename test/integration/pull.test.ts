@@ -119,11 +119,15 @@ describe('pulling what zarf published', () => {
       await t.test(`${one.reference} ${one.architecture}`, (t) => assertPulls(t, registry.host, one))
   })
 
-  test('what was published here comes back from a real registry', async (t) => {
+  test('every fixture comes back from a real registry that was filled by publishing', async (t) => {
     if (registryPrograms().length === 0) return t.skip('there is no registry program')
     const registry = await startDockerRegistry(t)
-    await publishTo(t, FIXTURES.fleet, parseDestination(`${registry.host}/team`))
-    await assertPulls(t, `${registry.host}/team`, CASES[2] as Case)
+    for (const one of CASES) {
+      const namespace = one.published === 'signedNemo' ? 'team/signed' : 'team'
+      await publishTo(t, one.path, parseDestination(`${registry.host}/${namespace}`))
+    }
+    for (const one of CASES)
+      await t.test(`${one.reference} ${one.architecture}`, (t) => assertPulls(t, `${registry.host}/team`, one))
   })
 
   test('zarf inspects what was pulled into a folder and finds the digest it was published with', async (t) => {

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { digestOf } from '../../src/content/digest.ts'
+import { docCommands, REPOSITORY } from '../helpers/doc-commands.ts'
+import { startDockerRegistry } from '../helpers/docker-registry.ts'
+import { publishedManifest } from '../helpers/fixtures.ts'
+import { readyUrl, startLayerd } from '../helpers/layerd.ts'
+import { runProcess } from '../helpers/processes.ts'
+import { findProgram, skipWithout } from '../helpers/real-tools.ts'
+import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
+
+test('the six lines of README publish a package and show how it ends', async (t) => {
+  if (skipWithout(t, 'bash', 'curl', 'jq')) return
+  const registry = await startDockerRegistry(t)
+  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { LAYERD_WORKERS: '1' } })
+  const api = await readyUrl(layerd)
+  const all = await docCommands('README.md', { section: 'Publish and watch', variables: { API: `${api}/v1` } })
+  const lines = all.split('\n').filter((line) => !line.startsWith('-H'))
+  const commands = lines.join('\n').replaceAll('localhost:5000', registry.host)
+  const { code, output } = await runProcess(t, 'bash', ['-c', commands], { cwd: REPOSITORY })
+  assert.equal(code, 0, output)
+  assert.match(output, /^event: snapshot$[^]*^event: end$/m)
+  assert.match(output, new RegExp(`"succeeded"\n\\{[^]*${digestOf(publishedManifest('nemo'))}[^]*\\}\nnull\n$`))
+})
+
+test('every line of the walkthrough does what it says, with the real zarf', async (t) => {
+  if (skipWithout(t, 'zarf', 'bash', 'curl', 'jq')) return
+  const registry = await startDockerRegistry(t, { htpasswd: { user: 'myuser', password: 'mypass' } })
+  const home = await tempDir(t, 'home')
+  const work = await tempDir(t, 'work')
+  const docker = { HOME: home, DOCKER_CONFIG: join(home, '.docker') }
+  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { LAYERD_WORKERS: '1', ...docker } })
+  const api = await readyUrl(layerd)
+  const commands = await docCommands('docs/walkthrough.md', {
+    variables: { REGISTRY: registry.host, API: `${api}/v1` },
+  })
+  const PATH = [dirname(findProgram('zarf') ?? ''), process.env['PATH']].join(delimiter)
+  const env = { ...docker, PATH, LAYERD_CLONE: REPOSITORY, NO_COLOR: '1' }
+  const { code, output, stdout } = await runProcess(t, 'bash', ['-c', commands], { cwd: work, env })
+  assert.equal(code, 0, output)
+  const digests = [...stdout.matchAll(/^(sha256:[0-9a-f]{64})$/gm)].map(([, digest]) => digest)
+  assert.equal(digests.length, 2, output)
+  assert.equal(digests[0], digests[1], 'zarf finds one digest in what it made and in what came back')
+  assert.match(output, new RegExp(`publish succeeded: \\S+team/hello:0\\.0\\.1\n {2}${digests[0]}`))
+  assert.equal(await readFile(join(work, 'hello/installed-greeting.txt'), 'utf8'), 'hello from layerd\n')
+})
