@@ -12,7 +12,7 @@ import { TestReport } from './helpers/test-report.ts'
  * The last line is always "N passed, N failed[, N skipped]". Exit code 0 only if something ran and nothing failed.
  */
 const DEFAULT_TIERS = ['unit', 'contract', 'fault', 'integration', 'e2e']
-const OTHER_TIERS = ['containers', 'bench']
+const OTHER_TIERS = ['sweep', 'containers', 'bench']
 
 /** A test that takes longer has hung: the longest ones (an image build) set a bound of their own. */
 const TEST_TIMEOUT_MS = 120_000

@@ -25,6 +25,8 @@ export type BlobEvent =
   | { type: 'followed'; digest: Digest; offset: number }
   | { type: 'verifying'; digest: Digest }
   | { type: 'retrying'; digest: Digest; error: AppError; attempt: number; retryAt: number }
+  /** The far end lost what it had of the blob, as `message` says. */
+  | { type: 'restarted'; digest: Digest; message: string }
   | { type: 'complete'; digest: Digest }
   | { type: 'failed'; digest: Digest; error: AppError }
 

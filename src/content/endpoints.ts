@@ -39,6 +39,8 @@ export type PushEvent =
   | { type: 'retrying'; error: AppError; attempt: number; retryAt: number }
   /** The registry linked it from another repository, which is undefined when it found that by itself. */
   | { type: 'mounted'; from: string | undefined }
+  /** The far end lost what it had: the blob begins again from its first byte. `message` says where and why. */
+  | { type: 'restarted'; message: string }
   /** Somebody else brings the same blob to the same place and stands at `offset`; this push waits for it. */
   | { type: 'followed'; offset: number }
   /** Somebody else has brought it: it is there in full and nothing (more) is sent. */

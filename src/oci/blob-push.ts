@@ -1,4 +1,4 @@
-import type { Descriptor } from '../content/descriptor.ts'
+import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
 import type { BlobOpener, PushEvent, PushOptions } from '../content/endpoints.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { isAppError, toAppError } from '../lib/errors.ts'
@@ -8,8 +8,8 @@ import { commitBlob } from './blob-commit.ts'
 import { sendBytes } from './blob-send.ts'
 import { mountFromAny } from './mount.ts'
 import { createPushBody } from './push-body.ts'
-import { advance, type BlobPush } from './push-state.ts'
-import { placeName, type RepositoryContext } from './repository-context.ts'
+import { advance, type BlobPush, tellStart } from './push-state.ts'
+import { placeName, type RepositoryContext, uploadKey } from './repository-context.ts'
 import type { SessionPool } from './session-pool.ts'
 import { postWhole } from './single-post.ts'
 import { sessionStatus } from './upload-requests.ts'
@@ -59,14 +59,16 @@ function createPush(
     pool,
     emit,
     descriptor: blob.descriptor,
+    name: options.verify?.name ?? descriptorTitle(blob.descriptor) ?? blob.descriptor.digest,
     mountFrom: options.mountFrom ?? [],
     body: createPushBody(blob.descriptor, blob.open, { signal: options.signal, verify: options.verify, emit }),
     call: {
       signal: options.signal,
       onRetry: (error, attempt, retryAt) => emit({ type: 'retrying', error: toAppError(error), attempt, retryAt }),
     },
-    key: { registry: context.transport.registry, repository: context.repository, digest: blob.descriptor.digest },
+    key: uploadKey(context, blob.descriptor.digest),
     session: { at: 'idle' },
+    begun: false,
     startedAt: 0,
     commitFailure: undefined,
     digestRefused: false,
@@ -123,7 +125,9 @@ async function mounted(push: BlobPush): Promise<boolean> {
 
 async function askWhereItStands(push: BlobPush, location: URL): Promise<void> {
   const status = await sessionStatus(push.context, location, push.call)
-  return advance(push, status.alive ? { ...status, type: 'stands' } : { type: 'gone', reason: status.reason })
+  await advance(push, status.alive ? { ...status, type: 'stands' } : { type: 'gone', reason: status.reason })
+  // An earlier process has brought all of it: nothing is sent, and still it goes on from there.
+  if (push.session.at === 'committing' && !push.begun) tellStart(push, push.descriptor.size)
 }
 
 /** The session may be gone because the blob was committed and the answer got lost. */
@@ -131,6 +135,10 @@ async function startAgain(push: BlobPush, reason: string): Promise<void> {
   if (await statBlob(push.context, push.descriptor.digest, push.call)) return advance(push, { type: 'committed' })
   const { digest } = push.descriptor
   push.context.logger.info({ digest, repository: placeName(push.context), reason }, 'upload starts again')
+  push.emit({
+    type: 'restarted',
+    message: `${placeName(push.context)}: the upload of ${push.name} starts again: ${reason}`,
+  })
   return advance(push, { type: 'restart' })
 }
 

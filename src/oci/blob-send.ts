@@ -1,6 +1,6 @@
 import { toAppError } from '../lib/errors.ts'
 import { failed } from './blob-commit.ts'
-import { advance, type BlobPush, storedOrLost } from './push-state.ts'
+import { advance, type BlobPush, storedOrLost, tellStart } from './push-state.ts'
 import { pushScope } from './repository-context.ts'
 import type { RegistryRequest } from './transport.ts'
 import { bytesFromRange } from './upload-location.ts'
@@ -20,7 +20,7 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   if (session.offset > body.sent) body.trust(session.offset)
   // The registry looks at the token when a request begins, and a body can't be taken back.
   await context.transport.refreshAuth(pushScope(context), push.call.signal)
-  push.emit({ type: 'started', offset: session.offset })
+  tellStart(push, session.offset)
   let response
   try {
     response = await context.transport.send(whole ? wholeRequest(push, session) : streamRequest(push, session))

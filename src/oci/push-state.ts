@@ -14,12 +14,16 @@ export interface BlobPush {
   readonly context: RepositoryContext
   readonly pool: SessionPool
   readonly descriptor: Descriptor
+  /** What people call the blob. */
+  readonly name: string
   readonly body: PushBody
   readonly call: CallOptions
   readonly key: UploadKey
   readonly emit: (event: PushEvent) => void
   readonly mountFrom: readonly MountCandidate[]
   session: UploadSession
+  /** A 'started' was told. */
+  begun: boolean
   /** When the session was opened, ms since the epoch; 0 before the first one. */
   startedAt: number
   /** Why the last commit got no usable answer. */
@@ -45,6 +49,11 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
     size: push.descriptor.size,
     startedAt: push.startedAt,
   })
+}
+
+export function tellStart(push: BlobPush, offset: number): void {
+  push.begun = true
+  push.emit({ type: 'started', offset })
 }
 
 /** A session that ended without a clear yes: the blob is there, or the upload starts again with the next try. */

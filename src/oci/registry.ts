@@ -18,7 +18,13 @@ import { openBlob } from './blob-stream.ts'
 import { blobExists, statBlob } from './blobs.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { getManifest, headManifest, putManifest } from './manifests.ts'
-import { createLearnedFacts, type LearnedFacts, rememberSpent, type RepositoryContext } from './repository-context.ts'
+import {
+  createLearnedFacts,
+  type LearnedFacts,
+  rememberSpent,
+  type RepositoryContext,
+  uploadKey,
+} from './repository-context.ts'
 import { createSessionPool } from './session-pool.ts'
 import { listTags } from './tags.ts'
 import { cancelSession } from './upload-requests.ts'
@@ -97,14 +103,19 @@ export function createRepository(
     commitWaitMs: options.commitWaitMs ?? COMMIT_WAIT_MS,
   }
   const pool = createSessionPool(context)
+  /** Forgets the session of a blob that is there: who was killed between the commit and its answer left one behind. */
+  const found = async <T>(digest: Digest, answer: Promise<T>): Promise<T> => {
+    if (await answer) await context.sessions?.clear(uploadKey(context, digest))
+    return answer
+  }
   return {
     registry: transport.registry,
     repository,
     preparePush: (call) => pool.prepare(call),
     releasePush: () => pool.release(),
     cancelUpload: (location) => cancelSession(context, location),
-    stat: (digest, call) => statBlob(context, digest, call),
-    exists: (descriptor, call) => blobExists(context, descriptor, call),
+    stat: (digest, call) => found(digest, statBlob(context, digest, call)),
+    exists: (descriptor, call) => found(descriptor.digest, blobExists(context, descriptor, call)),
     open: (descriptor, call) => openBlob(context, descriptor, call),
     push: (descriptor, open, call) => pushBlob(context, pool, { descriptor, open }, call),
     getManifest: (reference, call) => getManifest(context, reference, call),

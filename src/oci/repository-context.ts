@@ -1,4 +1,4 @@
-import type { UploadSessionStore } from '../content/checkpoint.ts'
+import type { UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
 import type { Digest } from '../content/digest.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -68,6 +68,10 @@ export function blobPath(context: RepositoryContext, digest: Digest): string {
 
 export function uploadsPath(context: RepositoryContext): string {
   return `/v2/${context.repository}/blobs/uploads/`
+}
+
+export function uploadKey(context: RepositoryContext, digest: Digest): UploadKey {
+  return { registry: context.transport.registry, repository: context.repository, digest }
 }
 
 /** `host/namespace/name`, as people name it in messages. */

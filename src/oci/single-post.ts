@@ -1,4 +1,4 @@
-import { advance, type BlobPush } from './push-state.ts'
+import { advance, type BlobPush, tellStart } from './push-state.ts'
 import { pushScope, uploadsPath } from './repository-context.ts'
 import type { RegistryRequest } from './transport.ts'
 import { OCTET_STREAM_HEADERS, sessionLocation } from './upload-requests.ts'
@@ -46,7 +46,7 @@ async function post(push: BlobPush): Promise<boolean> {
   }
   await response.discard()
   if (response.status !== 201) return false
-  emit({ type: 'started', offset: 0 })
+  tellStart(push, 0)
   emit({ type: 'bytes', offset: descriptor.size, wire: descriptor.size })
   await advance(push, { type: 'committed' })
   return true

@@ -154,6 +154,9 @@ function applyBlobEvent(fold: Fold, row: Row, event: BlobEvent): void {
     case 'followed':
       follow(fold, row, event.offset)
       return
+    case 'restarted':
+      // The next 'started' has the offset; what counted as done stays so, and the wire tells.
+      return
     case 'verifying':
       fold.touch(row, { state: 'verifying' })
       return

@@ -69,6 +69,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     onEvent(event) {
       ledger.apply(event)
       if (event.type === 'log') pending.push({ type: 'log', level: event.level, message: event.message })
+      if (event.type === 'restarted') pending.push({ type: 'log', level: 'warn', message: event.message })
       if (event.type === 'warning') pending.push({ type: 'warning', code: event.code, message: event.message })
       reports.request(event.type === 'phase')
     },

@@ -254,6 +254,44 @@ test('a session is kept for the next run after a passing fault, and given up aft
   assert.equal(registry.openSessions, 0)
 })
 
+test('a session of a blob that turns out to be there is forgotten', async (t) => {
+  await using registry = await startMemoryRegistry()
+  const sessions = memorySessions()
+  const blob = testBlob(someBytes(9 * MIB))
+  const repository = await openRepository(t, registry.host, { sessions })
+  registry.fail({ method: 'PATCH', times: 4 }, { kind: 'cut-request', afterBytes: 100_000 })
+  await assert.rejects(repository.push(blob.descriptor, blob.open, { signal }), { code: 'REGISTRY_CONNECTION_LOST' })
+  assert.equal(sessions.saved.size, 1)
+  assert.equal(await repository.exists(blob.descriptor, { signal }), false)
+  assert.equal(sessions.saved.size, 1)
+  registry.putBlob('test/blobs', blob.bytes)
+  const kept = new Map(sessions.saved)
+  assert.equal(await repository.exists(blob.descriptor, { signal }), true)
+  assert.equal(sessions.saved.size, 0)
+  for (const [key, upload] of kept) sessions.saved.set(key, upload)
+  assert.deepEqual(await repository.stat(blob.descriptor.digest, { signal }), { size: blob.bytes.length })
+  assert.equal(sessions.saved.size, 0)
+})
+
+test('an earlier process has brought all bytes: the push goes on from there and only commits', async (t) => {
+  await using registry = await startMemoryRegistry()
+  const sessions = memorySessions()
+  const blob = testBlob(someBytes(9 * MIB))
+  const dying = new AbortController()
+  const first = await openRepository(t, registry.host, { sessions })
+  const cut = first.push(blob.descriptor, blob.open, {
+    signal: dying.signal,
+    onEvent: ({ type }) => type === 'verifying' && dying.abort(new AppError('SHUTTING_DOWN', 'the process ends')),
+  })
+  await assert.rejects(cut, { code: 'SHUTTING_DOWN' })
+  const told = recorder()
+  const second = await openRepository(t, registry.host, { sessions })
+  await second.push(blob.descriptor, blob.open, { signal, onEvent: told.onEvent })
+  assert.deepEqual(told.starts(), [9 * MIB])
+  assert.deepEqual(blob.opened, [0])
+  assert.deepEqual(registry.blob('test/blobs', blob.descriptor.digest), blob.bytes)
+})
+
 function uploads(requests: readonly { method: string; path: string }[]): string[] {
   return requests.filter(({ path }) => path.includes('/blobs/uploads/')).map(({ method }) => method)
 }

@@ -52,6 +52,12 @@ test('upload.cut-mid-patch.dist28.restarts-new-session', async (t) => {
   assert.equal(sent(registry, 'POST').length, 2)
   const retrying = told.events.find((event) => event.type === 'retrying')
   assert.ok(retrying?.type === 'retrying' && retrying.error.code === 'REGISTRY_CONNECTION_LOST')
+  const restarted = told.events.find((event) => event.type === 'restarted')
+  assert.ok(restarted?.type === 'restarted')
+  assert.match(
+    restarted.message,
+    /test\/blobs: the upload of sha256:\w+ starts again: its status was answered with 404/,
+  )
 })
 
 for (const sessions of ['dist2.8', 'dist3'] as const) {

@@ -12,6 +12,7 @@ export type Direction = 'up' | 'down'
  * call: the k-th question begins; nothing of it passes, or so many bytes. A question is what a client sends first, or
  * after an answer has begun: an HTTP request, or Redis commands that go out together.
  * answer: the k-th question has passed; nothing of its answer does, or so many bytes.
+ * answerAfter: so many bytes or more of one connection have gone up; the next answer there (or the nth) does not pass.
  */
 export type FaultPoint =
   | { connection: number }
@@ -19,6 +20,7 @@ export type FaultPoint =
   | { down: number }
   | { call: number; after?: number }
   | { answer: number; after?: number }
+  | { answerAfter: number; nth?: number }
 
 /**
  * reset: RST to both ends; what they have not read yet may be lost, as on any wire. close: an end in good order, after
@@ -51,14 +53,16 @@ export interface FaultProxy {
   link: LinkOptions
   /** Plans a fault. Default kind: reset. */
   fail(at: FaultPoint, kind?: FaultKind): PlannedFault
-  /** Resets every open connection, silent ones too. */
-  cutAll(): void
+  /** Ends every open connection, silent ones too. Default: by a reset. */
+  cutAll(kind?: Exclude<FaultKind, 'silence'>): void
 }
+
+type Moment = 'connection' | 'call' | 'answer'
 
 interface Fault {
   readonly kind: FaultKind
   /** Whether it is due when the connection opens (or asks, or is answered). */
-  begins(moment: 'connection' | 'call' | 'answer', number: number): boolean
+  begins(moment: Moment, number: number, connection: Connection): boolean
   /** How many bytes may pass before it is due; Infinity where others set it off. */
   left(connection: Connection, direction: Direction): number
   over: boolean
@@ -92,8 +96,8 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
     if (fault.kind === 'silence') connection.silent = true
     else end(connection, fault.kind)
   }
-  const begin = (connection: Connection, moment: 'connection' | 'call' | 'answer', number: number): void => {
-    const fault = faults.find((planned) => !planned.over && planned.begins(moment, number))
+  const begin = (connection: Connection, moment: Moment, number: number): void => {
+    const fault = faults.find((planned) => !planned.over && planned.begins(moment, number, connection))
     if (fault) meet(connection, fault)
   }
   const turn = (connection: Connection, direction: Direction): void => {
@@ -139,7 +143,7 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
     ] as const) {
       from.on('data', (chunk) => void (counts.taken[direction] += chunk.length))
       from.on('error', () => end(connection, 'reset'))
-      from.once('close', () => open.delete(connection))
+      from.once('close', () => to.destroyed && open.delete(connection))
       const carried = carryOver(from, proxy.link, (chunk) => carry(connection, direction, chunk))
       void carried.then(() => (connection.silent ? undefined : to.end()))
     }
@@ -149,7 +153,7 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
 
   const server = createServer({ allowHalfOpen: true }, accept)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const cutAll = (): void => open.forEach((connection) => end(connection, 'reset'))
+  const cutAll: FaultProxy['cutAll'] = (kind = 'reset') => open.forEach((connection) => end(connection, kind))
   defer(t, async () => {
     cutAll()
     await new Promise<void>((resolve) => server.close(() => resolve()))
@@ -192,12 +196,20 @@ function planFault(
 ): Fault {
   const wanted = new Map<string, number>(Object.entries(at))
   const after = wanted.get('after')
-  const passed = new Map(Array.from(before.open, (connection) => [connection, { ...connection.passed }]))
+  let answers = 0
+  const earlier = new Map(Array.from(before.open, (connection) => [connection, { ...connection.passed }]))
+  const passed = (connection: Connection, direction: Direction): number =>
+    connection.passed[direction] - (earlier.get(connection)?.[direction] ?? 0)
   return {
     kind,
     over: false,
     met: false,
-    begins(moment, number) {
+    begins(moment, number, connection) {
+      const enough = wanted.get('answerAfter')
+      if (enough !== undefined) {
+        if (moment === 'answer' && passed(connection, 'up') >= enough) answers += 1
+        return answers === (wanted.get('nth') ?? 1)
+      }
       const nth = wanted.get(moment)
       return (
         after === undefined &&
@@ -210,15 +222,15 @@ function planFault(
       if (after !== undefined && nth !== undefined) {
         return connection.call === nth + before.calls ? after - connection.exchange[direction] : Infinity
       }
-      const limit = wanted.get(direction) ?? Infinity
-      return limit - (connection.passed[direction] - (passed.get(connection)?.[direction] ?? 0))
+      return (wanted.get(direction) ?? Infinity) - passed(connection, direction)
     },
   }
 }
 
 function end({ client, target }: Connection, kind: Exclude<FaultKind, 'silence'>): void {
   for (const socket of [client, target]) {
-    if (kind === 'close') socket.end()
+    // What still comes is thrown away: a socket that nobody reads does not see its end.
+    if (kind === 'close') socket.end().removeAllListeners('data').resume()
     // A unix socket knows no RST; it ends without having read everything, which its peer sees as one.
     else if (socket instanceof UnixSocket) socket.destroy()
     else socket.resetAndDestroy()

@@ -42,11 +42,11 @@ export async function readyUrl(layerd: RunningProcess): Promise<string> {
   return url
 }
 
-export async function publishOver(api: string, path: string, destination: string): Promise<Job> {
+export async function publishOver(api: string, path: string, destination: string, options = {}): Promise<Job> {
   const response = await fetch(`${api}/v1/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ kind: 'publish', source: `file:${path}`, destination: `oci://${destination}` }),
+    body: JSON.stringify({ kind: 'publish', source: `file:${path}`, destination: `oci://${destination}`, options }),
   })
   if (response.status !== 202) throw new Error(`POST answered ${response.status}: ${await response.text()}`)
   return (await response.json()) as Job

@@ -116,6 +116,19 @@ test('silence keeps the connection open and holds the sender back, until it is c
   assert.equal(proxy.open, 0)
 })
 
+test('a silent connection ends in good order too, whatever its client still had to say', async (t) => {
+  const echo = await startEcho(t)
+  const proxy = await startFaultProxy(t, echo.target)
+  const fault = proxy.fail({ up: 100_000 }, 'silence')
+  const client = await connectTo(t, proxy.host)
+  client.socket.write(Buffer.alloc(64 * 1024 * 1024))
+  await waitFor('the silence', () => fault.met)
+  proxy.cutAll('close')
+  await waitFor('the end at the client', () => client.ended() === 'end')
+  await waitFor('the connection to be gone', () => proxy.open === 0)
+  assert.deepEqual(echo.facts(), { received: 100_000, resets: 0 })
+})
+
 test('the k-th connection, question and answer fail', async (t) => {
   const echo = await startEcho(t)
   const proxy = await startFaultProxy(t, echo.target)
@@ -161,6 +174,24 @@ test('the k-th question and answer break off in the middle', async (t) => {
     { up: 7, down: 0 },
     { up: 16, down: 9 },
   ])
+})
+
+test('the answer to a large question alone can be lost', async (t) => {
+  const echo = await startEcho(t)
+  const proxy = await startFaultProxy(t, echo.target)
+  proxy.fail({ answerAfter: 30_001 }, 'silence')
+  const small = await connectTo(t, proxy.host)
+  await small.ask(20_000)
+  const large = await connectTo(t, proxy.host)
+  await large.ask(30_000)
+  large.socket.write(Buffer.alloc(20_000))
+  await waitFor('the question to arrive', () => echo.facts().received === 70_000)
+  await small.ask(10_000)
+  assert.equal(large.received(), 30_000)
+  proxy.fail({ answerAfter: 10, nth: 2 })
+  await small.ask(10)
+  small.socket.write('x')
+  await waitFor('the second answer to be lost', () => small.ended() === 'ECONNRESET')
 })
 
 test('a fault that was called off does not happen', async (t) => {
