@@ -23,3 +23,9 @@ export const TITLE_ANNOTATION = 'org.opencontainers.image.title'
 export function descriptorTitle(descriptor: Descriptor): string | undefined {
   return descriptor.annotations?.[TITLE_ANNOTATION]
 }
+
+/** How errors and logs name a descriptor's blob. */
+export function blobName(descriptor: Pick<Descriptor, 'digest' | 'annotations'>): string {
+  const title = descriptor.annotations?.[TITLE_ANNOTATION]
+  return title === undefined ? descriptor.digest : `${title} (${descriptor.digest})`
+}

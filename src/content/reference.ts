@@ -95,6 +95,10 @@ function splitRegistry(text: string): { registry: string; path: string } {
   const registry = slash === -1 ? rest : rest.slice(0, slash)
   if (registry === '') throw invalid(text, 'the registry host is missing')
   if (!DOMAIN.test(registry)) throw invalid(text, `"${registry.slice(0, 160)}" is not a registry host`)
+  const port = /:(\d+)$/.exec(registry)?.[1]
+  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
+    throw invalid(text, `${port} is not a port`, { hint: 'A port is a number from 1 to 65535.' })
+  }
   if (!looksLikeHost(registry)) {
     throw invalid(text, `"${registry}" does not name a registry host`, {
       hint: `Name the registry in full, for example docker.io/${registry}; a host has a dot or a port, or is localhost.`,

@@ -1,4 +1,4 @@
-import type { Descriptor } from '../content/descriptor.ts'
+import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { ByteStream, OpenOptions } from '../content/endpoints.ts'
 import { skipBytes } from '../content/streams.ts'
 import { AppError, toAppError } from '../lib/errors.ts'
@@ -138,7 +138,7 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   abandonBody(response)
   throw new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',
-    `${placeName(context)} answered ${response.status} with ${range} to a request for ${descriptor.digest} from byte ${offset} on`,
+    `${placeName(context)} answered ${response.status} with ${range} to a request for ${blobName(descriptor)} from byte ${offset} on`,
     { op: 'fetch blob', details: { digest: descriptor.digest, offset } },
   )
 }
@@ -148,8 +148,12 @@ function wrongSize(fetch: Fetch, response: RegistryResponse, found: number): App
   abandonBody(response)
   return new AppError(
     'SIZE_MISMATCH',
-    `${placeName(context)} holds ${descriptor.digest} with ${found} bytes, expected ${descriptor.size}`,
-    { op: 'fetch blob', details: { digest: descriptor.digest, expected: descriptor.size, found } },
+    `${placeName(context)} holds ${blobName(descriptor)} with ${found} bytes, expected ${descriptor.size}`,
+    {
+      op: 'fetch blob',
+      hint: "Its storage or the manifest that names it is damaged: compare both with the publisher's.",
+      details: { digest: descriptor.digest, expected: descriptor.size, found },
+    },
   )
 }
 
@@ -158,7 +162,7 @@ function endedEarly(fetch: Fetch, position: number): AppError {
   const { context, descriptor } = fetch
   return new AppError(
     'REGISTRY_CONNECTION_LOST',
-    `${placeName(context)} ended ${descriptor.digest} after ${position} of ${descriptor.size} bytes`,
+    `${placeName(context)} ended ${blobName(descriptor)} after ${position} of ${descriptor.size} bytes`,
     { op: 'fetch blob', details: { digest: descriptor.digest, offset: position } },
   )
 }

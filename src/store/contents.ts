@@ -1,10 +1,10 @@
-import type { Descriptor } from '../content/descriptor.ts'
+import { blobName, type Descriptor } from '../content/descriptor.ts'
 import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
 import { readAll } from '../content/streams.ts'
 import { verified } from '../content/verify.ts'
 import { openBlobFile, streamBlob } from './blob-file.ts'
 import { isWhole } from './ingest.ts'
-import { blobName, type StoreLayout } from './layout.ts'
+import type { StoreLayout } from './layout.ts'
 import { manifestDescriptor, type StoredPackage } from './records.ts'
 
 /** A whole blob in memory, verified. */

@@ -1,6 +1,6 @@
 import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Descriptor } from '../content/descriptor.ts'
+import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { BlobOpener, PushOptions } from '../content/endpoints.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { syncFolder } from '../lib/atomic-file.ts'
@@ -8,7 +8,6 @@ import { isAppError } from '../lib/errors.ts'
 import { fileError } from './file-errors.ts'
 import { lockFile, tryLockFile } from './file-lock.ts'
 import { fileSize } from './file-size.ts'
-import { blobName } from './layout.ts'
 import { PartialFile } from './partial-file.ts'
 
 export interface IngestPlace {

@@ -1,6 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Descriptor, TITLE_ANNOTATION } from '../content/descriptor.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../content/digest.ts'
 import { writeFileAtomic } from '../lib/atomic-file.ts'
 import { AppError } from '../lib/errors.ts'
@@ -75,10 +74,4 @@ function layoutVersion(text: string): string | undefined {
   } catch {
     return undefined
   }
-}
-
-/** How errors and logs name a descriptor's blob. */
-export function blobName(descriptor: Pick<Descriptor, 'digest' | 'annotations'>): string {
-  const title = descriptor.annotations?.[TITLE_ANNOTATION]
-  return title === undefined ? descriptor.digest : `${title} (${descriptor.digest})`
 }

@@ -1,10 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Descriptor } from '../content/descriptor.ts'
+import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { VerifyOptions } from '../content/endpoints.ts'
 import { createVerifier, type Verifier } from '../content/verify.ts'
 import { fileError } from './file-errors.ts'
-import { blobName } from './layout.ts'
 
 /** Bytes gathered before a write: fewer, larger ones cost a third less processor time than a write per chunk. */
 const WRITE_BYTES = 1024 * 1024

@@ -3,9 +3,9 @@ import { copyBlobs, distinct } from '../content/copy-graph.ts'
 import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { VerifyOptions } from '../content/endpoints.ts'
-import { formatReference, type Reference } from '../content/reference.ts'
+import { formatReference, manifestName, type Reference } from '../content/reference.ts'
 import { bufferOpener } from '../content/streams.ts'
-import { AppError } from '../lib/errors.ts'
+import { AppError, toAppError, withContext } from '../lib/errors.ts'
 import type { Repository } from '../oci/registry.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import {
@@ -91,6 +91,24 @@ interface Plan {
  * DIGEST_MISMATCH, SIZE_MISMATCH, STORE_*, REGISTRY_*, JOB_FENCED, JOB_CANCELED.
  */
 export async function pull(request: PullRequest, dependencies: PullDependencies): Promise<PullOutcome> {
+  try {
+    return await pullPackage(request, dependencies)
+  } catch (error) {
+    throw withPlace(error, request.reference)
+  }
+}
+
+/** What is wrong with the package says where it came from; what is wrong on this side does not. */
+function withPlace(thrown: unknown, reference: Reference): AppError {
+  const error = toAppError(thrown)
+  const ours = error.side === 'destination' || /^(?:STORE|JOB|QUEUE)_|^INTERNAL$/.test(error.code)
+  const { registry, repository } = reference
+  return ours
+    ? error
+    : withContext(error, { side: 'source', upstream: { registry, repository, reference: manifestName(reference) } })
+}
+
+async function pullPackage(request: PullRequest, dependencies: PullDependencies): Promise<PullOutcome> {
   const { store, onEvent, signal } = dependencies
   onEvent({ type: 'phase', phase: 'planning' })
   const plan = await makePlan(request, dependencies)

@@ -44,6 +44,7 @@ export function checksumMismatch(path: string, expected: Digest): VerifyOptions 
 
 function invalidLine(index: number, why: string): AppError {
   return new AppError('PACKAGE_INVALID', `line ${index + 1} of ${CHECKSUMS} ${why}`, {
+    hint: 'zarf writes this file: make the package again, or copy it again.',
     details: { path: CHECKSUMS, line: index + 1 },
   })
 }

@@ -102,7 +102,7 @@ export function identityOf({ metadata, build }: PackageDefinition): PackageConte
 
 function invalid(message: string, path?: string): AppError {
   return new AppError('PACKAGE_INVALID', message, {
-    hint: 'Only a package as zarf made it can be published: make it again, or copy it again.',
+    hint: 'Only a package as zarf made it is taken: make it again with zarf, or copy it again.',
     ...(path === undefined ? {} : { details: { path } }),
   })
 }

@@ -37,6 +37,7 @@ function loadDocuments(bytes: Buffer): unknown[] {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error)
     throw new AppError('PACKAGE_INVALID', `${DEFINITION} is not valid YAML: ${why}`, {
       cause: error,
+      hint: 'zarf writes this file: make the package again, or copy it again.',
       details: { path: DEFINITION },
     })
   }

@@ -36,9 +36,28 @@ function describe(finding: FastifySchemaValidationError, code: string): Finding 
       const allowed = (params['allowedValues'] as unknown[]).join(', ')
       return { pointer: instancePath, detail: `${named(instancePath)} must be one of ${allowed}`, code }
     }
+    case 'type': {
+      const kind = TYPES[String(params['type'])] ?? String(params['type'])
+      return { pointer: instancePath, detail: `${named(instancePath)} must be ${kind}`, code }
+    }
+    case 'minimum':
+    case 'maximum': {
+      const limit = `${String(params['limit'])} or ${keyword === 'minimum' ? 'more' : 'less'}`
+      return { pointer: instancePath, detail: `${named(instancePath)} must be ${limit}`, code }
+    }
     default:
       return { pointer: instancePath, detail: `${named(instancePath)} ${finding.message ?? 'is not valid'}`, code }
   }
+}
+
+/** The names that JSON Schema gives, in words. */
+const TYPES: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  number: 'a number',
+  string: 'a string',
+  boolean: 'true or false',
+  object: 'an object',
+  array: 'a list',
 }
 
 function within(path: string): string {

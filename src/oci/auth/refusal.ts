@@ -19,7 +19,9 @@ export function refusalVerdict(
   }
   // Harbor answers an unknown project so, and gcr.io anything at all.
   if (challenges.length === 0) return { code: 'REGISTRY_UNAUTHORIZED', hint: NO_CHALLENGE }
-  return { code: 'REGISTRY_UNAUTHORIZED', hint: 'Check user and password (or token) for this registry.' }
+  const who = credential.kind === 'bearer' ? 'the token' : `the user "${credential.username}"`
+  const hint = `It did not take ${who}: check what the job's X-Registry-Auth header says, or without one, docker login of the user layerd runs as.`
+  return { code: 'REGISTRY_UNAUTHORIZED', hint }
 }
 
 const NO_CREDENTIALS =

@@ -49,6 +49,8 @@ const bad = [
   'oci://team/nemo:1',
   `oci://registry.example/${'a/'.repeat(130)}b`,
   'oci://registry.example:/nemo',
+  'oci://registry.example:0/nemo',
+  'oci://registry.example:65536/nemo',
 ]
 
 for (const text of bad) {

@@ -2,141 +2,15 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
-import type { ErrorCode } from '../../../src/lib/errors.ts'
+import { BAD_ARCHIVES } from '../../helpers/bad-archives.ts'
 import { decompressed, contentsOf } from '../../helpers/packages.ts'
-import { type ArchiveEntry, buildPackage, type PackageOptions } from '../../helpers/package-builder.ts'
+import { buildPackage } from '../../helpers/package-builder.ts'
 import { FIXTURES } from '../../helpers/fixtures.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
-const MIB = 1024 * 1024
-
-/** What is wrong with the archive, and the error that names it. */
-const ARCHIVES: { name: string; options: PackageOptions; code: ErrorCode; message: RegExp }[] = [
-  ...[
-    ['a path that leaves the package', '../evil'],
-    ['a path that leaves it further in', 'components/../../evil'],
-    ['an absolute path', '/etc/evil'],
-    ['a backslash', 'components\\evil'],
-    ['an empty part', 'components//evil'],
-  ].map(([name = '', path = '']) => ({
-    name,
-    options: withEntry({ header: { name: path }, content: 'evil' }),
-    code: 'PACKAGE_UNSAFE_PATH' as const,
-    message: new RegExp(RegExp.escape(JSON.stringify(path))),
-  })),
-  ...(['symlink', 'link', 'fifo', 'character-device', 'block-device'] as const).map((type) => ({
-    name: `an entry of type ${type}`,
-    options: withEntry({ header: { name: 'images/entry', type, linkname: '/etc/passwd' } }),
-    code: 'PACKAGE_UNSAFE_PATH' as const,
-    message: /"images\/entry" is a /,
-  })),
-  {
-    name: 'a folder outside',
-    options: withEntry({ header: { name: '../folder', type: 'directory' } }),
-    code: 'PACKAGE_UNSAFE_PATH',
-    message: /\.\.\/folder/,
-  },
-  {
-    name: 'a file that checksums.txt does not list',
-    options: withEntry({ header: { name: 'components/extra.tar' }, content: 'extra' }),
-    code: 'PACKAGE_INVALID',
-    message: /holds components\/extra\.tar, which checksums\.txt does not list/,
-  },
-  {
-    name: 'a large file that checksums.txt does not list',
-    options: withEntry({ header: { name: 'components/extra.tar' }, content: { bytes: 17 * MIB, compressible: 1 } }),
-    code: 'PACKAGE_INVALID',
-    message: /holds components\/extra\.tar, which checksums\.txt does not list/,
-  },
-  {
-    name: 'a file after zarf.yaml that checksums.txt does not list',
-    options: withEntry({ header: { name: 'zz' }, content: 'extra' }),
-    code: 'PACKAGE_INVALID',
-    message: /holds zz, which/,
-  },
-  {
-    name: 'a provenance file in a package that is not signed',
-    options: { unlisted: { 'future.sig': 'signature' }, build: { signed: false, provenanceFiles: ['future.sig'] } },
-    code: 'PACKAGE_INVALID',
-    message: /holds future\.sig, which/,
-  },
-  {
-    name: 'a file that is missing',
-    options: without('components/layer-0001.tar'),
-    code: 'PACKAGE_INVALID',
-    message: /does not hold components\/layer-0001\.tar, which checksums\.txt lists/,
-  },
-  {
-    name: 'no zarf.yaml',
-    options: without('zarf.yaml'),
-    code: 'PACKAGE_INVALID',
-    message: /does not hold zarf\.yaml, which every package has/,
-  },
-  {
-    name: 'no checksums.txt',
-    options: without('checksums.txt'),
-    code: 'PACKAGE_INVALID',
-    message: /does not hold checksums\.txt, which every package has/,
-  },
-  {
-    name: 'a file twice',
-    options: { tamper: { entries: (entries) => [...entries, ...entries.filter(named('components/layer-0000.tar'))] } },
-    code: 'PACKAGE_INVALID',
-    message: /holds components\/layer-0000\.tar twice/,
-  },
-  {
-    name: 'a checksums.txt that zarf.yaml does not vouch for',
-    options: { metadata: { aggregateChecksum: '0'.repeat(64) } },
-    code: 'PACKAGE_CHECKSUM_MISMATCH',
-    message: /checksums\.txt has the sha256 [0-9a-f]{64}; zarf\.yaml says 0{64}/,
-  },
-  {
-    name: 'no aggregate checksum',
-    options: { metadata: { aggregateChecksum: '' } },
-    code: 'PACKAGE_INVALID',
-    message: /no metadata\.aggregateChecksum/,
-  },
-  {
-    name: 'a line with two spaces',
-    options: { tamper: { checksums: (text) => text.replace(' ', '  ') } },
-    code: 'PACKAGE_INVALID',
-    message: /line 1 of checksums\.txt/,
-  },
-  {
-    name: 'a line that leaves the package',
-    options: { tamper: { checksums: (text) => `${text}${'a'.repeat(64)} ../evil\n` } },
-    code: 'PACKAGE_UNSAFE_PATH',
-    message: /"\.\.\/evil"/,
-  },
-  {
-    name: 'a zarf.yaml that is too large',
-    options: { tamper: { definition: (text) => `${text}${'# bomb\n'.repeat(3 * MIB)}` } },
-    code: 'PACKAGE_TOO_LARGE',
-    message: /zarf\.yaml has \d+ bytes/,
-  },
-  {
-    name: 'a checksums.txt that is too large',
-    options: { tamper: { checksums: (text) => `${text}${'\n'.repeat(17 * MIB)}` } },
-    code: 'PACKAGE_TOO_LARGE',
-    message: /checksums\.txt has \d+ bytes/,
-  },
-  {
-    name: 'a signature that is too large',
-    options: { unlisted: { 'zarf.bundle.sig': { bytes: 17 * MIB, compressible: 1 } } },
-    code: 'PACKAGE_TOO_LARGE',
-    message: /zarf\.bundle\.sig has \d+ bytes/,
-  },
-  {
-    name: 'a zarf.yaml that is not YAML',
-    options: { tamper: { definition: () => 'kind: [' } },
-    code: 'PACKAGE_INVALID',
-    message: /zarf\.yaml is not valid YAML/,
-  },
-]
-
 for (const format of ['tar', 'tar.zst'] as const) {
   describe(`a bad .${format}`, () => {
-    for (const { name, options, code, message } of ARCHIVES) {
+    for (const { name, options, code, message } of BAD_ARCHIVES) {
       test(name, async (t) => {
         const { path } = await buildPackage(await tempDir(t), { ...options, format })
         await assert.rejects(contentsOf(path), { code, message })
@@ -205,20 +79,3 @@ test('a part of a split package, another extension, and nothing at all', async (
   await assert.rejects(contentsOf(join(folder, 'absent.tar')), { code: 'PACKAGE_NOT_FOUND', message: /absent\.tar/ })
   await assert.rejects(contentsOf(join(zip, 'below.tar')), { code: 'PACKAGE_NOT_FOUND' })
 })
-
-function withEntry(entry: ArchiveEntry): PackageOptions {
-  const last = entry.header.name === 'zz'
-  return { tamper: { entries: (entries) => (last ? [...entries, entry] : insertAfterFirst(entries, entry)) } }
-}
-
-function insertAfterFirst(entries: ArchiveEntry[], entry: ArchiveEntry): ArchiveEntry[] {
-  return [...entries.slice(0, 1), entry, ...entries.slice(1)]
-}
-
-function without(path: string): PackageOptions {
-  return { tamper: { entries: (entries) => entries.filter((entry) => !named(path)(entry)) } }
-}
-
-function named(path: string): (entry: ArchiveEntry) => boolean {
-  return (entry) => entry.header.name === path
-}
