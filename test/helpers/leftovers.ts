@@ -76,7 +76,7 @@ async function storeLeftovers(store: string): Promise<string[]> {
   return [...folders.flat(), ...top].map((name) => `store: ${name}`)
 }
 
-const STORE_FILES = new Set(['oci-layout', 'index.json', 'blobs', 'packages', 'ingest', 'leases'])
+const STORE_FILES = new Set(['oci-layout', 'index.json', 'blobs', 'packages', 'ingest', 'leases', 'users'])
 
 /**
  * What a process's descriptors stand for, from /proc, pipes by their kind alone. No sockets: connections are kept alive
