@@ -11,7 +11,7 @@ import { contentsOf, missingBlobs, readBlob } from './contents.ts'
 import { fileSize } from './file-size.ts'
 import { GC_GRACE_MS } from './gc.ts'
 import { readLeases } from './lease.ts'
-import type { StoreLayout } from './layout.ts'
+import { ingestDigest, type StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
 import type { PackageRecords, StoredPackage } from './records.ts'
 
@@ -223,8 +223,8 @@ async function checkIngests(check: Check): Promise<void> {
   const leased = (await readLeases(layout)).sizes
   for (const name of await readdir(layout.ingests)) {
     const path = join(layout.ingests, name)
-    const digest = name.replace('-', ':')
-    if (isDigest(digest) && leased.has(digest)) continue
+    const digest = ingestDigest(name)
+    if (digest !== undefined && leased.has(digest)) continue
     const lock = name.endsWith('.lock') ? path : `${path}.lock`
     if ((await ownershipOf(lock)).state === 'held') continue
     // A job that waits for its next run, or for the daemon's next start, goes on from it.

@@ -41,6 +41,8 @@ export type PackageToStore = Omit<StoredPackage, 'complete' | 'storedAt'>
  */
 export interface ContentStore extends ContentSource, ContentSink, AsyncDisposable {
   readonly folder: string
+  /** The same, for content that comes from there: it waits for nobody who brings it from elsewhere. */
+  from(origin: string): ContentSink
   /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT, DIGEST_MISMATCH, SIZE_MISMATCH. */
   read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
   /** For reading anywhere in a blob. Throws STORE_CORRUPT when it is absent. */
@@ -79,16 +81,17 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   await prepareLayout(layout)
   const membership = await joinUsers(layout)
   const parts: Parts = { layout, records: packageRecords(layout), turns: createLimiter(1), clock }
-  return {
-    folder: layout.folder,
+  const sink = (origin?: string): ContentSink => ({
     exists: (descriptor) => isWhole(layout.blob(descriptor.digest), descriptor.size),
-    push: (descriptor, open, push) =>
-      ingest(
-        { blob: layout.blob(descriptor.digest), partial: layout.ingest(descriptor.digest) },
-        descriptor,
-        open,
-        push,
-      ),
+    push(descriptor, open, push) {
+      const { digest } = descriptor
+      return ingest({ blob: layout.blob(digest), partial: layout.ingest(digest, origin) }, descriptor, open, push)
+    },
+  })
+  return {
+    ...sink(),
+    folder: layout.folder,
+    from: sink,
     async open(descriptor, { offset = 0, signal }) {
       const file = await openBlobFile(layout.blob(descriptor.digest), blobName(descriptor))
       return streamBlob(file, { start: offset, end: descriptor.size, signal })

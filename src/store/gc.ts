@@ -4,7 +4,8 @@ import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, isDigest } from '../content/digest.ts'
 import { systemClock } from '../lib/clock.ts'
 import { readLeases } from './lease.ts'
-import type { StoreLayout } from './layout.ts'
+import { fileSize } from './file-size.ts'
+import { ingestDigest, type StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
 import type { StoredPackage } from './records.ts'
 
@@ -88,8 +89,10 @@ async function sweepBlobs(layout: StoreLayout, sweep: Sweep & { only: ReadonlySe
 async function sweepIngests(layout: StoreLayout, sweep: Sweep) {
   const total = { removed: 0, freedBytes: 0 }
   for (const name of await readdir(layout.ingests)) {
-    const digest = name.replace('-', ':')
-    if (!isDigest(digest) || sweep.kept.has(digest)) continue
+    const digest = ingestDigest(name)
+    if (name.endsWith('.lock') || digest === undefined) continue
+    // Once the blob is there nobody goes on with it.
+    if (sweep.kept.has(digest) && (await fileSize(layout.blob(digest))) === undefined) continue
     const path = join(layout.ingests, name)
     if ((await ownershipOf(`${path}.lock`)).state === 'held') continue
     await removeOld(path, sweep.writtenBefore, total)

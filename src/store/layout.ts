@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Digest, digestAlgorithm, digestHex } from '../content/digest.ts'
+import { type Digest, digestAlgorithm, digestHex, digestOf, isDigest } from '../content/digest.ts'
 import { writeFileAtomic } from '../lib/atomic-file.ts'
 import { AppError } from '../lib/errors.ts'
 
@@ -13,7 +13,7 @@ const OCI_LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}'
  *
  *     oci-layout  index.json  blobs/<algorithm>/<hex>
  *     packages/<hex>.json     one record a package: the truth that index.json is made from
- *     ingest/<algorithm>-<hex>, .lock    a blob on its way in
+ *     ingest/<algorithm>-<hex>[.<origin>], .lock    a blob on its way in, from one registry
  *     leases/<id>.json        what somebody pulls or serves right now
  *     lock                    held for moments: records with index, leases, collection
  *     users/<token>           a process that works on the store
@@ -30,7 +30,8 @@ export interface StoreLayout {
   readonly repair: string
   readonly blobFolders: readonly string[]
   blob(digest: Digest): string
-  ingest(digest: Digest): string
+  /** `origin`: where it comes from; those who bring it from elsewhere do not wait for this one. */
+  ingest(digest: Digest, origin?: string): string
   record(digest: Digest): string
 }
 
@@ -48,9 +49,20 @@ export function storeLayout(folder: string): StoreLayout {
     repair: join(folder, 'repair'),
     blobFolders: ALGORITHMS.map((algorithm) => join(folder, 'blobs', algorithm)),
     blob: (digest) => join(folder, 'blobs', digestAlgorithm(digest), digestHex(digest)),
-    ingest: (digest) => join(folder, 'ingest', `${digestAlgorithm(digest)}-${digestHex(digest)}`),
+    ingest: (digest, origin) => join(folder, 'ingest', ingestName(digest, origin)),
     record: (digest) => join(folder, 'packages', `${digestHex(digest)}.json`),
   }
+}
+
+function ingestName(digest: Digest, origin?: string): string {
+  const name = `${digestAlgorithm(digest)}-${digestHex(digest)}`
+  return origin === undefined ? name : `${name}.${digestHex(digestOf(origin)).slice(0, 8)}`
+}
+
+/** The blob that a file among the ingests (a lock, too) is of. */
+export function ingestDigest(name: string): Digest | undefined {
+  const [, digest = ''] = /^([^.]*)(?:\.[0-9a-f]{8})?(?:\.lock)?$/.exec(name.replace('-', ':')) ?? []
+  return isDigest(digest) ? digest : undefined
 }
 
 /** Makes the folders; several processes may do so at once. Throws STORE_CORRUPT for a layout of another version. */

@@ -177,7 +177,7 @@ async function holding<T>(plan: Plan, { store }: PullDependencies, task: () => P
 async function move(plan: Plan, request: PullRequest, { store, signal, onEvent }: PullDependencies): Promise<void> {
   // The largest first: the end of the job is then many short tails instead of one long one.
   const blobs = plan.blobs.toSorted((a, b) => b.size - a.size)
-  await copyBlobs(blobs, plan.source, store, {
+  await copyBlobs(blobs, plan.source, store.from(plan.repository.registry), {
     concurrency: request.concurrency,
     signal,
     onEvent,

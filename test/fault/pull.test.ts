@@ -187,7 +187,8 @@ describe('a connection that breaks', () => {
     const folder = await tempDir(t, 'store')
     const store = await createContentStore({ folder })
     await assert.rejects(pullFrom(t, reference, { store }), { retry: 'transient' })
-    const partial = await stat(join(folder, 'ingest', digestOf(big).replace(':', '-')))
+    const [name = ''] = await readdir(join(folder, 'ingest'))
+    const partial = await stat(join(folder, 'ingest', name))
     assert.ok(partial.size > 0)
     const again = registry.requests.length
     await pullFrom(t, reference, { store })

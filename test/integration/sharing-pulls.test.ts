@@ -118,6 +118,18 @@ test('canceling the second of two pulls leaves the first running', async (t) => 
   await assertStoreTidy(scene, 1)
 })
 
+test('a registry that has stopped holds up nobody who pulls the same layer from another one', async (t) => {
+  const scene = await setUp(t)
+  const [first] = await bothRunning(scene)
+  const other = await startFaultProxy(t, scene.registry.host)
+  const third = await scene.system.pull(`oci://${other.host}/sample:2.0.0`)
+  const ended = await succeeded(scene.system, third)
+  assert.ok(ended.progress.bytesSent >= LAYER)
+  assert.equal((await scene.system.queue.get(first.id))?.state, 'running')
+  scene.proxy.cutAll()
+  await succeeded(scene.system, first)
+})
+
 test('a pull that may not read the manifest gets nothing of what another one brings', async (t) => {
   const scene = await setUp(t)
   const [first] = await bothRunning(scene)

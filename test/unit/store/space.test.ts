@@ -90,6 +90,21 @@ test('collection keeps what packages and leases refer to, and for a day what a k
   for (const blob of [manifest, ...layers, descriptorOf(leased)]) assert.ok(await store.exists(blob, { signal }))
 })
 
+test('collection takes what a broken line left of a blob that came from elsewhere', async (t) => {
+  const folder = await tempDir(t, 'store')
+  const store = await createContentStore({ folder })
+  const { layers } = await storeSample(store)
+  const [layer] = layers
+  assert.ok(layer)
+  const wanted = descriptorOf(someBytes(1000, 7))
+  await using _lease = await store.lease([wanted])
+  for (const { digest } of [layer, wanted]) {
+    await writeFile(join(folder, 'ingest', `${digest.replace(':', '-')}.0123abcd`), 'cut')
+  }
+  assert.deepEqual(await store.gc({ graceMs: 0 }), { removedBlobs: 0, removedIngests: 1, freedBytes: 3 })
+  assert.deepEqual(await readdir(join(folder, 'ingest')), [`${wanted.digest.replace(':', '-')}.0123abcd`])
+})
+
 test('deleting a package frees what no other one shares and nobody holds', async (t) => {
   const store = await createContentStore({ folder: await tempDir(t, 'store') })
   const [shared, alone, served] = [someBytes(1000, 1), someBytes(1000, 2), someBytes(1000, 3)]
