@@ -2,8 +2,8 @@ import { formatReference, parseDestination, parseTag } from '../content/referenc
 import type { Job, JobKind, JobOptions } from '../jobs/definitions.ts'
 import type { NewJob } from '../jobs/queue.ts'
 import { AppError } from '../lib/errors.ts'
-import { locateFolder } from '../lib/local-folder.ts'
-import { type LocalSources, locateSource } from '../lib/local-source.ts'
+import { locateFolder } from '../files/local-folder.ts'
+import { type LocalSources, locateSource } from '../files/local-source.ts'
 import { at, parsePackageReference } from './package-reference.ts'
 import type { JobBody } from './schemas/job.ts'
 

@@ -1,7 +1,7 @@
 import type { JobBlobPlaces } from '../jobs/blob-places.ts'
 import { parseReference } from '../content/reference.ts'
 import type { JobResult } from '../jobs/definitions.ts'
-import { locateFolder } from '../lib/local-folder.ts'
+import { locateFolder } from '../files/local-folder.ts'
 import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../transfer/pull.ts'
 import { DEFAULT_CONCURRENCY, type Registries } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors.ts'
-import type { Upload, UploadFolder } from '../../lib/upload-folder.ts'
+import type { Upload, UploadFolder } from '../../files/upload-folder.ts'
 import { getUploadSchema, putUploadSchema } from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {

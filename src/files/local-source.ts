@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { AppError } from './errors.ts'
+import { AppError } from '../lib/errors.ts'
 import { openFileRoots, parseFileUrl } from './file-roots.ts'
 import type { UploadFolder } from './upload-folder.ts'
 

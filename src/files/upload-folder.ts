@@ -3,9 +3,9 @@ import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { syncFolder } from './atomic-file.ts'
-import { type Clock, systemClock } from './clock.ts'
-import { AppError } from './errors.ts'
+import { syncFolder } from '../lib/atomic-file.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
 
 /** A whole file that somebody sent. */
 export interface Upload {

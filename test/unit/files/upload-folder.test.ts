@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
-import { openUploadFolder, type UploadFolderOptions } from '../../../src/lib/upload-folder.ts'
+import { openUploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 const HOUR_MS = 60 * 60 * 1000

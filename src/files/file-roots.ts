@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { isAbsolute, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { AppError } from './errors.ts'
+import type { AppError } from '../lib/errors.ts'
 
 /**
  * The path of `file:/absolute` or `file:///absolute`, percent-decoded. Throws what `refuse` makes of the reason: relative

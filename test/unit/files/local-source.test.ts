@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { locateSource, parseLocalSource } from '../../../src/lib/local-source.ts'
-import { openUploadFolder } from '../../../src/lib/upload-folder.ts'
+import { locateSource, parseLocalSource } from '../../../src/files/local-source.ts'
+import { openUploadFolder } from '../../../src/files/upload-folder.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 test('file: and upload: sources are read as callers write them', () => {
