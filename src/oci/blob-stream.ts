@@ -5,7 +5,6 @@ import { AppError, toAppError } from '../lib/errors.ts'
 import { retryDelayMs, withRetry } from '../lib/retry.ts'
 import { lengthOf, refuseWebPage } from './blobs.ts'
 import { blobPath, placeName, pullScope, type RepositoryContext } from './repository-context.ts'
-import { abandonBody } from './response-body.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 
 /** Reconnects are free as long as each moved this much. */
@@ -50,7 +49,7 @@ async function* read(fetch: Fetch, offset: number, first: Opened): ByteStream {
     const before = position
     let error: AppError
     try {
-      for await (const chunk of skipBytes(opened.response.body as AsyncIterable<Buffer>, opened.skip)) {
+      for await (const chunk of skipBytes(opened.response.body, opened.skip)) {
         position += chunk.length
         yield chunk
       }
@@ -111,6 +110,7 @@ async function get(fetch: Fetch, offset: number): Promise<Got> {
     headers: { accept: '*/*', ...(offset > 0 ? { range: `bytes=${offset}-` } : {}) },
     scopes: pullScope(context),
     lane: 'bulk',
+    expectedBytes: descriptor.size - offset,
     op: 'fetch blob',
     signal: options.signal,
   }
@@ -135,7 +135,7 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
     return { response, skip: 0 }
   }
   const range = response.header('content-range') ?? 'no Content-Range'
-  abandonBody(response)
+  response.abandon()
   throw new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',
     `${placeName(context)} answered ${response.status} with ${range} to a request for ${blobName(descriptor)} from byte ${offset} on`,
@@ -145,7 +145,7 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
 
 function wrongSize(fetch: Fetch, response: RegistryResponse, found: number): AppError {
   const { context, descriptor } = fetch
-  abandonBody(response)
+  response.abandon()
   return new AppError(
     'SIZE_MISMATCH',
     `${placeName(context)} holds ${blobName(descriptor)} with ${found} bytes, expected ${descriptor.size}`,

@@ -2,7 +2,6 @@ import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, digestAlgorithm } from '../content/digest.ts'
 import { AppError } from '../lib/errors.ts'
 import { blobPath, placeName, pullScope, type RepositoryContext } from './repository-context.ts'
-import { abandonBody } from './response-body.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import type { CallOptions } from './upload-requests.ts'
 
@@ -89,7 +88,7 @@ async function askByGet(
     method: 'GET',
     headers: { accept: '*/*', range: 'bytes=0-0' },
   })
-  abandonBody(response)
+  response.abandon()
   if (response.status === 206) return { size: lengthOf(response.header('content-range')?.split('/')[1]) }
   return response.status === 200 ? { size: lengthOf(response.header('content-length')) } : undefined
 }

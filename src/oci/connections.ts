@@ -5,6 +5,7 @@ import { CONTROL_RETRY, withRetry } from '../lib/retry.ts'
 import { fetchToken, type TokenCall } from './auth/token.ts'
 import { createTokenCache, type IssuedToken, type TokenKey } from './auth/token-cache.ts'
 import { answerError, type CallFacts } from './errors.ts'
+import type { DirectConnections } from './direct-exchange.ts'
 import { exchange } from './exchange.ts'
 import { isLoopback } from './network-address.ts'
 import { createRegistryTransport } from './registry-transport.ts'
@@ -73,6 +74,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     clock,
     userAgent,
     dispatcher: (lane, url) => pools.pick(lane, url),
+    direct: (url) => pools.direct(url),
     timeouts: (lane) => lanes[lane],
   }
   return {
@@ -83,16 +85,16 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
 
 interface Pools {
   pick(lane: Lane, url: URL): Dispatcher
+  /** For connections of one's own; undefined where a proxy lies between. */
+  direct(url: URL): DirectConnections | undefined
   destroy(): Promise<void>
 }
 
 function createPools(proxy: ConnectionsOptions['proxy'], connectMs: number): Pools {
-  const agentOptions: Agent.Options = {
-    allowH2: false,
-    connectTimeout: connectMs,
-    // Proxies cut idle tunnels; the socket's own keep-alive holds them and finds dead peers.
-    connect: { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: 30_000, allowH2: false },
-  }
+  // Proxies cut idle tunnels; the socket's own keep-alive holds them and finds dead peers.
+  const connect = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: 30_000, allowH2: false }
+  const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect }
+  const own: DirectConnections = { connect, open: new Set() }
   const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
   // All three are always given: what is missing would be read from the environment.
   const proxyOptions = { httpProxy: proxy?.http ?? '', httpsProxy: proxy?.https ?? '', noProxy: proxy?.no ?? '' }
@@ -103,10 +105,12 @@ function createPools(proxy: ConnectionsOptions['proxy'], connectMs: number): Poo
         bulk: new EnvHttpProxyAgent({ ...agentOptions, ...proxyOptions }),
       }
     : direct
+  const agentsFor = (url: URL) => (isLoopback(url.hostname) ? direct : outer)
   return {
-    pick: (lane, url) => (isLoopback(url.hostname) ? direct : outer)[lane],
+    pick: (lane, url) => agentsFor(url)[lane],
+    direct: (url) => (agentsFor(url) === direct ? own : undefined),
     async destroy() {
-      const agents = new Set<Dispatcher>([direct.control, direct.bulk, outer.control, outer.bulk])
+      const agents = new Set<Dispatcher>([direct.control, direct.bulk, outer.control, outer.bulk, ...own.open])
       await Promise.all(Array.from(agents, (agent) => agent.destroy()))
     },
   }

@@ -34,7 +34,13 @@ export async function exchange(call: Exchange): Promise<RegistryResponse> {
       headersTimeout: call.headersTimeoutMs,
       bodyTimeout: call.bodyTimeoutMs,
     })
-    return toResponse(facts, answer, signal)
+    const { body } = answer
+    return toResponse(call, {
+      ...answer,
+      close: () => void body.on('error', () => {}).destroy(),
+      // A body that breaks off while it is thrown away costs its connection and nothing else.
+      discard: () => body.dump({ limit: 128 * 1024 }).catch(() => {}),
+    })
   } catch (error) {
     if (signal.aborted) throw abortReason(signal)
     if (source.failure) throw source.failure.error
@@ -66,8 +72,19 @@ function watchSource(body: RegistryRequest['body']): { body?: unknown; failure?:
   return watched
 }
 
-function toResponse(facts: CallFacts, answer: Dispatcher.ResponseData, signal: AbortSignal): RegistryResponse {
-  const { body } = answer
+/** What came back, with a body that is still to be read. */
+export interface ReceivedAnswer {
+  statusCode: number
+  headers: Dispatcher.ResponseData['headers']
+  body: AsyncIterable<Buffer>
+  /** Closes the connection, and with it a body that nobody wants. Never throws. */
+  close: () => void
+  /** Throws the body away, so that the connection can be used again where that is worth it. Never rejects. */
+  discard: () => Promise<unknown> | void
+}
+
+export function toResponse({ facts, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
+  const { body, close } = answer
   const header = (name: string): string | undefined => {
     const value = answer.headers[name.toLowerCase()]
     return Array.isArray(value) ? value.join(', ') : value
@@ -79,6 +96,7 @@ function toResponse(facts: CallFacts, answer: Dispatcher.ResponseData, signal: A
     url: facts.url,
     body,
     bodyError,
+    abandon: close,
     async bytes(limit) {
       const declared = facts.method === 'HEAD' ? 0 : Number(header('content-length') ?? 0)
       try {
@@ -86,13 +104,12 @@ function toResponse(facts: CallFacts, answer: Dispatcher.ResponseData, signal: A
         if (bytes === undefined) throw tooLong(facts, answer.statusCode, limit)
         return bytes
       } catch (error) {
-        body.on('error', () => {}).destroy()
+        close()
         throw bodyError(error)
       }
     },
     async discard() {
-      // A body that breaks off while it is thrown away costs its connection and nothing else.
-      await body.dump({ limit: 128 * 1024 }).catch(() => {})
+      await answer.discard()
     },
   }
 }
@@ -114,7 +131,7 @@ export async function readStart(response: RegistryResponse, limit: number): Prom
   const chunks: Buffer[] = []
   let size = 0
   try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    for await (const chunk of response.body) {
       chunks.push(chunk)
       size += chunk.length
       if (size >= limit) break
@@ -122,7 +139,7 @@ export async function readStart(response: RegistryResponse, limit: number): Prom
   } catch {
     // The status is the message; the text was a bonus.
   }
-  response.body.on('error', () => {}).destroy()
+  response.abandon()
   return Buffer.concat(chunks).subarray(0, limit).toString('utf8')
 }
 

@@ -5,7 +5,6 @@ import { AppError } from '../lib/errors.ts'
 import { lengthOf, refuseWebPage, sameDigest } from './blobs.ts'
 import { manifestRefusal, readRefusal } from './manifest-refusal.ts'
 import { placeName, pullScope, pushScope, type RepositoryContext } from './repository-context.ts'
-import { abandonBody } from './response-body.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import type { CallOptions } from './upload-requests.ts'
 
@@ -137,7 +136,7 @@ async function body(response: RegistryResponse, where: string): Promise<Buffer> 
   const length = lengthOf(response.header('content-length')) ?? 0
   const bytes = length > MAX_MANIFEST_BYTES ? undefined : await readUpTo(response, MAX_MANIFEST_BYTES)
   if (bytes) return bytes
-  abandonBody(response)
+  response.abandon()
   throw new AppError('MANIFEST_TOO_LARGE', `the manifest ${where} has more than ${MAX_MANIFEST_BYTES} bytes`, {
     op: 'fetch manifest',
   })
@@ -148,7 +147,7 @@ async function readUpTo(response: RegistryResponse, limit: number): Promise<Buff
   const chunks: Buffer[] = []
   let size = 0
   try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    for await (const chunk of response.body) {
       size += chunk.length
       if (size > limit) return undefined
       chunks.push(chunk)

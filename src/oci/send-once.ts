@@ -6,7 +6,8 @@ import { refusalVerdict, staleTokenError } from './auth/refusal.ts'
 import type { TokenCache } from './auth/token-cache.ts'
 import type { RegistryCredential } from './credentials/provider.ts'
 import { type Answer, answerError, type CallFacts, upstreamOf } from './errors.ts'
-import { exchange, readStart } from './exchange.ts'
+import { DIRECT_MIN_BYTES, type DirectConnections, directExchange } from './direct-exchange.ts'
+import { exchange, type Exchange, readStart } from './exchange.ts'
 import { checkTarget, MAX_HOPS, redirectTarget, sameOrigin, tooManyHops } from './redirect.ts'
 import { apiHost } from './registry-name.ts'
 import type { Schemes } from './scheme.ts'
@@ -26,6 +27,8 @@ export interface TransportContext {
   readonly userAgent: string
   /** Connections for `url`: their own for bulk, none through a proxy for loopback. */
   readonly dispatcher: (lane: Lane, url: URL) => Dispatcher
+  /** How to make a connection of one's own; undefined where a proxy lies between. */
+  readonly direct: (url: URL) => DirectConnections | undefined
   readonly timeouts: (lane: Lane) => { headersTimeoutMs: number; bodyTimeoutMs: number }
 }
 
@@ -174,7 +177,7 @@ async function sendHop(sender: Sender, request: RegistryRequest, hop: Hop): Prom
     ...(hop.authorization ? { authorization: hop.authorization.header } : {}),
     ...(contentLength === undefined ? {} : { 'content-length': String(contentLength) }),
   }
-  return await exchange({
+  const call: Exchange = {
     dispatcher: context.dispatcher(lane, hop.target),
     facts: { ...callFacts(sender, request, hop.target), method },
     headers,
@@ -182,5 +185,11 @@ async function sendHop(sender: Sender, request: RegistryRequest, hop: Hop): Prom
     ...(guard ? { guard } : {}),
     signal,
     ...context.timeouts(lane),
-  })
+  }
+  const direct = isLarge(request) ? context.direct(hop.target) : undefined
+  return direct ? await directExchange(call, direct) : await exchange(call)
+}
+
+function isLarge({ method, expectedBytes = 0 }: RegistryRequest): boolean {
+  return method === 'GET' && expectedBytes >= DIRECT_MIN_BYTES
 }

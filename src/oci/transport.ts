@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import type { RegistryCredential } from './credentials/provider.ts'
 
 /** `repository:<name>:<actions>`. Source: distribution token scope documentation. */
@@ -14,6 +13,8 @@ export interface RegistryRequest {
   headers?: Record<string, string>
   /** A buffer is sent with Content-Length and may be sent again; a stream factory is called once for each send. */
   body?: Buffer | (() => AsyncIterable<Buffer>)
+  /** What a GET is to bring, where that is known: a large body gets a connection of its own (direct-exchange.ts). */
+  expectedBytes?: number
   /** Set for a stream body of known length; otherwise a stream goes chunked. */
   contentLength?: number
   /** What the request needs, destination first (oci-client.md A13, A14). */
@@ -40,13 +41,15 @@ export interface RegistryResponse {
   header(name: string): string | undefined
   /** Where the answer came from, after redirects. */
   readonly url: URL
-  readonly body: Readable
+  readonly body: AsyncIterable<Buffer>
   /** What went wrong while `body` was read, as one of our errors (REGISTRY_CONNECTION_LOST, REGISTRY_TIMEOUT, the abort's reason). */
   bodyError(error: unknown): Error
   /** Reads the whole body, at most `limit` bytes; throws REGISTRY_PROTOCOL_VIOLATION past it. */
   bytes(limit: number): Promise<Buffer>
   /** Throws the body away so that the connection can be used again. */
   discard(): Promise<void>
+  /** Closes a body nobody wants, and its connection with it: what is left of it may be a whole blob. */
+  abandon(): void
 }
 
 /** One registry as one caller sees it: scheme, connections, credentials, token cache. */

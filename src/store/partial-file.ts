@@ -7,10 +7,12 @@ import { fileError } from './file-errors.ts'
 
 /** Bytes gathered before a write: fewer, larger ones cost a third less processor time than a write per chunk. */
 const WRITE_BYTES = 1024 * 1024
+/** From here on a chunk is written from where it lies. */
+const LARGE_BYTES = 512 * 1024
 
 /**
- * A blob on its way in: hashed as it arrives, each byte written once, in large writes, one of which runs while the next is
- * gathered. Memory: two buffers of 1 MiB, or of the blob's size when that is less. One writer at a time.
+ * A blob on its way in: hashed as it arrives, each byte written once, in large writes, one of which runs while the next
+ * arrives. Memory: two buffers of 1 MiB, or of the blob's size when that is less. One writer at a time.
  */
 export class PartialFile implements AsyncDisposable {
   readonly #path: string
@@ -18,10 +20,13 @@ export class PartialFile implements AsyncDisposable {
   readonly #descriptor: Descriptor
   readonly #verify: VerifyOptions
   #verifier: Verifier
-  #buffers: [Buffer, Buffer]
+  /** Gathered into, and being written; made when they are needed. */
+  #buffers: [Buffer | undefined, Buffer | undefined] = [undefined, undefined]
   #filled = 0
   #written = 0
   #running: Promise<void> = Promise.resolve()
+  /** Whether what is being written lies in its source's memory: then nothing more may be asked of that meanwhile. */
+  #lent = false
 
   private constructor(path: string, handle: FileHandle, options: { descriptor: Descriptor; verify: VerifyOptions }) {
     const { descriptor, verify } = options
@@ -30,8 +35,6 @@ export class PartialFile implements AsyncDisposable {
     this.#descriptor = descriptor
     this.#verify = verify
     this.#verifier = createVerifier(descriptor, verify)
-    const size = Math.min(WRITE_BYTES, descriptor.size)
-    this.#buffers = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)]
   }
 
   /**
@@ -58,12 +61,20 @@ export class PartialFile implements AsyncDisposable {
   /** Takes the chunk's bytes over. Throws SIZE_MISMATCH past the end and DIGEST_MISMATCH with the last byte. */
   async append(chunk: Buffer): Promise<void> {
     this.#verifier.take(chunk)
+    if (this.#lent) await this.#running
+    this.#lent = false
+    if (chunk.length >= LARGE_BYTES) {
+      await this.#writeGathered()
+      await this.#write(chunk)
+      this.#lent = true
+      return
+    }
     for (let taken = 0; taken < chunk.length; ) {
-      const [buffer] = this.#buffers
+      const buffer = this.#gathering()
       const copied = chunk.copy(buffer, this.#filled, taken)
       taken += copied
       this.#filled += copied
-      if (this.#filled === buffer.length) await this.#write()
+      if (this.#filled === buffer.length) await this.#writeGathered()
     }
   }
 
@@ -76,7 +87,7 @@ export class PartialFile implements AsyncDisposable {
 
   /** Hands the gathered bytes to the disk, so that they outlive this process. */
   async settle(): Promise<void> {
-    await this.#write()
+    await this.#writeGathered()
     await this.#running
   }
 
@@ -94,16 +105,25 @@ export class PartialFile implements AsyncDisposable {
     await this.#handle.close()
   }
 
-  async #write(): Promise<void> {
-    await this.#running
+  #gathering(): Buffer {
+    return (this.#buffers[0] ??= Buffer.allocUnsafe(Math.min(WRITE_BYTES, this.#descriptor.size)))
+  }
+
+  async #writeGathered(): Promise<void> {
+    if (this.#filled === 0) return
+    await this.#write(this.#gathering().subarray(0, this.#filled))
     const [full, other] = this.#buffers
-    const bytes = full.subarray(0, this.#filled)
+    this.#filled = 0
+    this.#buffers = [other, full]
+  }
+
+  /** Starts a write once the one before has ended. */
+  async #write(bytes: Buffer): Promise<void> {
+    await this.#running
     this.#running = this.#told(writeFully(this.#handle, bytes, this.#written))
     // Whoever comes next awaits it; until then a failure must not count as unhandled.
     this.#running.catch(() => undefined)
-    this.#written += this.#filled
-    this.#filled = 0
-    this.#buffers = [other, full]
+    this.#written += bytes.length
   }
 
   /** The outcome, its error in our terms. */
@@ -119,7 +139,8 @@ export class PartialFile implements AsyncDisposable {
     const { size } = await this.#handle.stat()
     // More than the blob has: not ours, or of another time.
     if (size > this.#descriptor.size) return this.restart()
-    const [buffer] = this.#buffers
+    if (size === 0) return
+    const buffer = this.#gathering()
     while (this.#written < size) {
       const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#written)
       if (bytesRead === 0) return

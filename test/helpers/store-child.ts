@@ -20,7 +20,8 @@ if (verb === 'lease') {
 }
 
 async function* hanging() {
-  yield bytes.subarray(0, Number(stop))
+  const end = Number(stop)
+  for (let at = 0; at < end; at += 64 * 1024) yield bytes.subarray(at, Math.min(end, at + 64 * 1024))
   console.log('ready')
   await new Promise(() => setInterval(() => undefined, 1000))
 }

@@ -47,6 +47,25 @@ test('what arrived before a cut stays on disk and is not asked for again', async
   assert.deepEqual(blob.opened, [1_500_000])
 })
 
+test('a source may reuse the memory of a chunk once three more were asked for', async (t) => {
+  const store = await createContentStore({ folder: await tempDir(t, 'store') })
+  const blob = testBlob(someBytes(24 * MIB + 5))
+  const lengths = [MIB, 70_000, 10, MIB, MIB, 500_000, 600_000]
+  async function* reusing(): ByteStream {
+    const given: Buffer[] = []
+    for (let at = 0, turn = 0; at < blob.bytes.length; turn += 1) {
+      const chunk = Buffer.from(blob.bytes.subarray(at, at + (lengths[turn % lengths.length] ?? 1)))
+      at += chunk.length
+      given.push(chunk)
+      yield chunk
+      const old = given[turn - 2]
+      if (old && old.length >= 64 * 1024) old.fill(0)
+    }
+  }
+  await store.push(blob.descriptor, async () => reusing(), { signal })
+  assert.ok((await readAll(await store.open(blob.descriptor, { signal }))).equals(blob.bytes))
+})
+
 test('a partial file whose bytes are wrong costs one transfer from the start, not the pull', async (t) => {
   const folder = await tempDir(t, 'store')
   const store = await createContentStore({ folder })
