@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { glob, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { digestOf } from '../../src/content/digest.ts'
+import { digestOf, parseDigest } from '../../src/content/digest.ts'
 import { parseDestination } from '../../src/content/reference.ts'
 import type { Job } from '../../src/jobs/definitions.ts'
 import { type Cleanup, defer } from './cleanup.ts'
@@ -20,7 +20,7 @@ import { waitFor } from './wait-for.ts'
 const MIB = 1024 * 1024
 
 /** What is done while one call fails: a whole job, from its creation to its end. */
-export type Scene = 'publish tar' | 'publish tar.zst' | 'pull to the store' | 'pull to a folder'
+export type Scene = 'publish tar' | 'publish tar.zst' | 'publish by mounts' | 'pull to the store' | 'pull to a folder'
 export type Side = 'registry' | 'redis'
 
 export interface SweepPoint {
@@ -63,7 +63,9 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
     format: scene === 'publish tar' ? 'tar' : 'tar.zst',
     files: { 'components/middle.tar': { bytes: 2 * MIB, seed: 5 }, 'images/index.json': '{"manifests":[]}' },
   })
-  if (scene.startsWith('pull')) await publishTo(t, built.path, parseDestination(`${registry.host}/source`))
+  if (scene !== 'publish tar' && scene !== 'publish tar.zst') {
+    await publishTo(t, built.path, parseDestination(`${registry.host}/source`))
+  }
   let count = 0
   return {
     async run(t, point) {
@@ -75,6 +77,7 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
         registry: await startFaultProxy(t, registry.host),
         redis: await startFaultProxy(t, system.redis.socketPath),
       }
+      if (scene === 'publish by mounts') await learn(system, proxies.registry.host, built)
       await system.worker('one', { redis: { url: `redis://${proxies.redis.host}` } })
       const run: Run = { t, name, system, registry, proxies, folder: own }
       const descriptors = [{ pid: process.pid, before: await openDescriptors('self') }]
@@ -98,6 +101,15 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
       }
     },
   }
+}
+
+/** As if an earlier job had gone the same way. */
+function learn({ places }: JobSystem, registry: string, { files }: BuiltPackage): Promise<void> {
+  const place = { registry, repository: 'source/sample' }
+  return places.learn(
+    place,
+    files.map(({ digest }) => parseDigest(digest)),
+  )
 }
 
 function isMet(fault: PlannedFault | undefined): boolean {

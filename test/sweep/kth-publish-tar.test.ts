@@ -1,0 +1,3 @@
+import { failEachCall } from '../helpers/sweep-tests.ts'
+
+failEachCall('publish tar')
