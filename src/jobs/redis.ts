@@ -13,11 +13,18 @@ export type ConnectionRole = 'api' | 'worker' | 'starting'
 const CONNECT_TIMEOUT_MS = 1000
 const COMMAND_TIMEOUT_MS = 1500
 const MAX_RECONNECT_DELAY_MS = 500
+/**
+ * A connection that says nothing for so long after a command is given up: a machine that has gone sends no reset, and TCP itself
+ * would wait for a quarter of an hour. Workers block for a job for 10 s at most.
+ */
+const SILENCE_MS = { api: 5000, starting: 5000, worker: 20_000 } as const
 
 export interface ConnectOptions {
   role: ConnectionRole
   /** Shown by CLIENT LIST. */
   name?: string
+  /** How long nothing may come after a command before the connection is given up. Default by role. */
+  silenceMs?: number
   /** Told each failed connection attempt; ioredis would print them otherwise. */
   onError?: (error: Error) => void
 }
@@ -32,13 +39,15 @@ export function connectRedis(target: RedisTarget, options: ConnectOptions): Redi
 
 type Settings = Omit<RedisOptions, 'replyMapping'>
 
-function connectionSettings({ role, name }: ConnectOptions): Settings {
+function connectionSettings({ role, name, silenceMs = SILENCE_MS[role] }: ConnectOptions): Settings {
   const common: Settings = {
     connectTimeout: CONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
     retryStrategy: (times) => Math.min(times * 50, MAX_RECONNECT_DELAY_MS),
-    // A demoted primary answers READONLY for as long as the connection lives; a new one finds the new primary.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    socketTimeout: silenceMs,
+    // A demoted primary answers READONLY for as long as the connection lives; a new one finds the new primary. 2: and the
+    // command is sent there.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? (role === 'worker' ? 2 : 1) : false),
     ...(name === undefined ? {} : { connectionName: name }),
   }
   if (role === 'worker') return { ...common, maxRetriesPerRequest: null, enableOfflineQueue: true }
@@ -56,6 +65,11 @@ function connectionSettings({ role, name }: ConnectOptions): Settings {
 /** Replies of a Redis that is there but cannot serve now: loading, failing over, out of memory or disk. */
 const NOT_SERVING = /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|OOM|MISCONF|BUSY)\b/
 
+/** Whether Redis refused the command, for now, and did nothing of it. */
+export function isNotServing(error: unknown): boolean {
+  return error instanceof ReplyError && NOT_SERVING.test((error as Error).message)
+}
+
 /** Runs Redis calls; whatever says that Redis is not there becomes QUEUE_UNAVAILABLE, anything else goes up as it is. */
 export async function guarded<T>(task: () => Promise<T>): Promise<T> {
   try {
@@ -67,7 +81,7 @@ export async function guarded<T>(task: () => Promise<T>): Promise<T> {
 
 function translated(error: unknown): unknown {
   if (error instanceof AppError || isProgrammingError(error)) return error
-  if (error instanceof ReplyError && !NOT_SERVING.test((error as Error).message)) {
+  if (error instanceof ReplyError && !isNotServing(error)) {
     return new AppError('INTERNAL', 'a Redis command failed', { cause: error })
   }
   return new AppError('QUEUE_UNAVAILABLE', 'the queue (Redis) does not answer', {

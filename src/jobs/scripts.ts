@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { isNotServing } from './redis.ts'
 import { TRANSITIONS } from './state.ts'
 
 const JOB_SCRIPTS = [
@@ -28,7 +30,10 @@ const OTHER_SCRIPTS = [
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]
 
-/** Runs scripts/*.lua on one connection, by EVALSHA; a server that lost them gets them again. */
+/**
+ * Runs scripts/*.lua on one connection, by EVALSHA; a server that lost them gets them again. On a worker's connection a call
+ * waits for a Redis that is there but cannot serve (out of memory or disk, failing over), as it does for one that is gone.
+ */
 export interface Scripts {
   /** Answers the script's words: the first says what happened. */
   job(script: JobScript, target: JobTarget, args: ReadonlyArray<string | number>): Promise<[string, ...string[]]>
@@ -45,14 +50,25 @@ export interface JobTarget {
   now: number
 }
 
+const NOT_SERVING_PAUSE_MS = 500
+
 type Command = (...args: Array<string | number>) => Promise<unknown>
 
 export function createScripts(redis: Redis): Scripts {
   for (const [name, lua] of sources()) redis.defineCommand(name, { numberOfKeys: 1, lua })
   const commands = redis as unknown as Record<string, Command>
-  const run = (name: string, key: string, args: ReadonlyArray<string | number>) => {
+  // How connectRedis makes a worker's.
+  const waits = redis.options.maxRetriesPerRequest === null
+  const run = async (name: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> => {
     const command = commands[commandName(name)] as Command
-    return command.call(redis, key, ...args)
+    for (;;) {
+      try {
+        return await command.call(redis, key, ...args)
+      } catch (error) {
+        if (!waits || !isNotServing(error)) throw error
+        await delay(NOT_SERVING_PAUSE_MS)
+      }
+    }
   }
   return {
     job: async (script, target, args) => {

@@ -17,14 +17,25 @@ export interface Subscriber {
   close(): Promise<void>
 }
 
+export interface SubscriberOptions {
+  name: string
+  logger: Logger
+  /** How often the other end is asked for a sign of life, and how long that may take. Default 5 s each. */
+  probeMs?: number
+  silenceMs?: number
+}
+
+const PROBE_MS = 5000
+
 /**
  * Subscribes again by itself after a reconnect, and not through ioredis: that tells nobody when the subscription is in
  * force, and a replay made before would miss what is published in between.
  */
-export function createSubscriber(target: RedisTarget, options: { name: string; logger: Logger }): Subscriber {
+export function createSubscriber(target: RedisTarget, options: SubscriberOptions): Subscriber {
   const redis = connectRedis(target, {
     role: 'api',
     name: options.name,
+    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
     onError: (error) => options.logger.warn({ err: error }, 'subscriber connection to Redis failed'),
   })
   const channels = new Map<string, Set<ChannelListener>>()
@@ -34,6 +45,10 @@ export function createSubscriber(target: RedisTarget, options: { name: string; l
     for (const listener of channels.get(channel) ?? []) listener.onMessage(message)
   })
   redis.on('close', () => subscribed.clear())
+  // Only what is asked shows whether anybody is there: a connection that nothing comes from looks like a quiet one.
+  const probe = setInterval(() => {
+    if (subscribed.size > 0) redis.ping().catch(() => {})
+  }, options.probeMs ?? PROBE_MS).unref()
   redis.on('ready', () => {
     resubscribe().catch(() => redis.disconnect(true))
   })
@@ -71,6 +86,7 @@ export function createSubscriber(target: RedisTarget, options: { name: string; l
       return { listening, stop: () => leave(channel, listener).catch(() => {}) }
     },
     async close() {
+      clearInterval(probe)
       channels.clear()
       redis.disconnect()
     },

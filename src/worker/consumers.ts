@@ -19,6 +19,7 @@ const STALLED_LIMIT = 1000
 
 /** After the connection is back. */
 const LOST_LOOK_MS = 1000
+const BROKEN_PAUSE_MS = 5000
 
 export interface ConsumerOptions {
   redis: ReturnType<typeof connectRedis>
@@ -28,6 +29,8 @@ export interface ConsumerOptions {
   limit: number
   /** How long a lock outlives its last renewal. Default 30 s. */
   lockMs?: number
+  /** Before a run that broke is tried again. Default 5 s. */
+  brokenPauseMs?: number
   /** Runs a dispatch to its end. */
   run(dispatch: Dispatch, lease: Lease): Promise<RunEnd>
   /** BullMQ could not renew these jobs' locks: another worker may have them. */
@@ -169,12 +172,22 @@ class HostConsumers implements Consumers {
     consumer.active += 1
     this.#balance()
     try {
-      await settle(await this.#options.run(job.data, lease), job, token)
+      await settle(await this.#run(job.data, lease), job, token)
     } finally {
       if (this.#leases.get(id) === lease) this.#leases.delete(id)
       this.#active -= 1
       consumer.active -= 1
       this.#balance()
+    }
+  }
+
+  /** A run that breaks has not ended its job, whose dispatch BullMQ would forget: it is tried again. */
+  async #run(dispatch: Dispatch, lease: Lease): Promise<RunEnd> {
+    try {
+      return await this.#options.run(dispatch, lease)
+    } catch (error) {
+      this.#options.logger.error({ err: error, jobId: dispatch.id }, 'a run broke; it is tried again')
+      return { next: 'delay', until: Date.now() + (this.#options.brokenPauseMs ?? BROKEN_PAUSE_MS) }
     }
   }
 

@@ -92,19 +92,28 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
       stopUpkeep()
       await consumers.pause()
       running.abortAll(new AppError('SHUTTING_DOWN', 'this worker is shutting down'))
-      using waiting = childController()
-      const late = clock.sleep(graceMs, waiting.signal).then(
-        () => false,
-        () => false,
-      )
-      const drained = await Promise.race([consumers.shutdown().then(() => true), late])
-      waiting.abort()
-      await runs.forgetWorker(name).catch(warn('leaving failed'))
+      const leave = async (): Promise<void> => {
+        await consumers.shutdown()
+        await runs.forgetWorker(name).catch(warn('leaving failed'))
+      }
+      // While Redis is gone it does not end.
+      const drained = await endsWithin(graceMs, leave(), clock)
       await stopListening()
       redis.disconnect()
       return { drained }
     },
   }
+}
+
+async function endsWithin(limitMs: number, work: Promise<void>, clock: Clock): Promise<boolean> {
+  using waiting = childController()
+  const late = clock.sleep(limitMs, waiting.signal).then(
+    () => false,
+    () => false,
+  )
+  const ended = await Promise.race([work.then(() => true), late])
+  waiting.abort()
+  return ended
 }
 
 /** The jobs that this process runs, by id, and how to stop each. */

@@ -5,6 +5,7 @@ import type { Job, JobEvent } from '../../src/jobs/definitions.ts'
 import { createBlobPlaces, type JobBlobPlaces } from '../../src/jobs/blob-places.ts'
 import { createJobEventReader, type JobEventReader } from '../../src/jobs/events.ts'
 import { createJobQueue, type CreateOptions, type JobQueue, type NewJob } from '../../src/jobs/queue.ts'
+import type { RedisTarget } from '../../src/jobs/redis.ts'
 import { type ContentStore, createContentStore } from '../../src/store/content-store.ts'
 import type { JobWorker } from '../../src/worker/worker.ts'
 import { type Cleanup, defer } from './cleanup.ts'
@@ -36,9 +37,18 @@ export interface JobSystem {
   log(id: string): Promise<JobEvent[]>
 }
 
-export async function startJobSystem(t: Cleanup, options: { roots: readonly string[] }): Promise<JobSystem> {
-  const redis = await startRedis(t)
-  const target = { redis: { socketPath: redis.socketPath }, secretKey: randomBytes(32) }
+export interface JobSystemOptions {
+  roots: readonly string[]
+  /** Default: a Redis of its own, over its socket. */
+  redis?: { server: TestRedis; target: RedisTarget }
+}
+
+export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Promise<JobSystem> {
+  const redis = options.redis?.server ?? (await startRedis(t))
+  const target = {
+    redis: options.redis?.target ?? { socketPath: redis.socketPath },
+    secretKey: randomBytes(32),
+  }
   const queue = createJobQueue(target)
   const events = createJobEventReader(target)
   await waitFor('the queue to be connected', () => queue.ping(1000))

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { createConnection } from 'node:net'
-import type { Cleanup } from './cleanup.ts'
+import { type Cleanup, CleanupStack, defer } from './cleanup.ts'
 import { freePort } from './ports.ts'
 import { type RunningProcess, startProcess } from './processes.ts'
 import { shortTempDir } from './temp-dir.ts'
@@ -56,9 +56,12 @@ export async function startRedis(t: Cleanup, options: TestRedisOptions = {}): Pr
     options.args ?? [],
   ].flat()
   let child: RunningProcess
+  // One that is started again ends when the first one would have: after all that was made to use it.
+  const children = new CleanupStack()
+  defer(t, () => children[Symbol.asyncDispose]())
 
   const start = async () => {
-    const started = await startProcess(t, 'redis-server', args)
+    const started = await startProcess(children, 'redis-server', args)
     child = started
     await waitFor('redis-server to answer', async () => {
       if (!started.isRunning()) throw new Error(`redis-server ended:\n${started.output()}`)

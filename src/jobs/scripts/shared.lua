@@ -79,8 +79,18 @@ local function withdraw_job()
   redis.call('ZREM', OUTBOX, outbox_member())
 end
 
+-- Another job may have gone on with an upload of this one.
+local function drop_foreign_uploads()
+  for _, upload in ipairs(redis.call('SMEMBERS', UPLOADS)) do
+    if redis.call('HGET', upload, 'job') ~= ID then
+      redis.call('SREM', UPLOADS, upload)
+    end
+  end
+end
+
 local function close_job(to)
   redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
+  drop_foreign_uploads()
   if to == 'canceled' and redis.call('EXISTS', UPLOADS) == 1 then
     redis.call('ZADD', PREFIX .. 'tidy', NOW_MS, ID)
     redis.call('EXPIRE', CREDENTIALS, TIDY_TTL)
