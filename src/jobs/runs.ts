@@ -65,8 +65,8 @@ export type RunOutcome =
   | { state: 'paused'; reason: string | null }
   /** The worker moves the BullMQ job to delayed itself, right after. */
   | { state: 'retrying'; retryAt: Date; error: Problem }
-  /** Drain: the worker moves the BullMQ job to wait itself, right after. */
-  | { state: 'queued'; reason: string }
+  /** Drain, or no room yet: the worker moves the BullMQ job to wait itself, right after, or to delayed with `until`. */
+  | { state: 'queued'; reason: string; until?: Date }
 
 export type ReportAnswer = 'ok' | 'fenced' | 'canceled' | 'paused'
 export type FinishedRun = { fenced: true } | { fenced: false; state: Job['state'] }

@@ -182,7 +182,9 @@ async function lease(layout: StoreLayout, blobs: readonly Descriptor[], maxBytes
   const neededBytes = await bytesToCome(layout, mine)
   if (neededBytes > 0) {
     const promisedBytes = await bytesToCome(layout, others)
-    checkSpace(await measureSpace(layout), { neededBytes, promisedBytes, maxBytes, folder: layout.folder })
+    const wholeBytes = [...new Map(blobs.map(({ digest, size }) => [digest, size])).values()].reduce((a, b) => a + b, 0)
+    const needs = { neededBytes, wholeBytes, promisedBytes, maxBytes, folder: layout.folder }
+    checkSpace(await measureSpace(layout), needs)
   }
   return writeLease(layout, blobs)
 }

@@ -19,13 +19,19 @@ export async function measureSpace(layout: StoreLayout): Promise<Space> {
 
 /**
  * Throws STORE_FULL with the numbers unless `neededBytes`, beside what other pulls were promised, fit on the disk and
- * under the limit.
+ * under the limit. It is transient where room under the limit may come: `wholeBytes` would fit into an empty store.
  */
 export function checkSpace(
   space: Space,
-  needs: { neededBytes: number; promisedBytes: number; maxBytes: number | undefined; folder: string },
+  needs: {
+    neededBytes: number
+    wholeBytes: number
+    promisedBytes: number
+    maxBytes: number | undefined
+    folder: string
+  },
 ): void {
-  const { neededBytes, promisedBytes, maxBytes, folder } = needs
+  const { neededBytes, wholeBytes, promisedBytes, maxBytes, folder } = needs
   if (neededBytes === 0) return
   const others = promisedBytes > 0 ? `, ${promisedBytes} of them promised to other pulls` : ''
   const details = { neededBytes, promisedBytes, ...space, ...(maxBytes === undefined ? {} : { maxBytes }) }
@@ -38,13 +44,17 @@ export function checkSpace(
   }
   if (maxBytes === undefined || space.usedBytes + promisedBytes + neededBytes <= maxBytes) return
   const left = Math.max(0, maxBytes - space.usedBytes)
+  const mayFit = wholeBytes <= maxBytes
   throw new AppError(
     'STORE_FULL',
     `the pull needs ${neededBytes} bytes; the store has ${left} of its ${maxBytes} left${others}`,
     {
       side: 'destination',
       details,
-      hint: 'Delete stored packages or raise LAYERD_STORE_MAX_BYTES, then retry the job.',
+      ...(mayFit ? { retry: 'transient' } : {}),
+      hint: mayFit
+        ? 'The job goes on when stored packages are deleted or LAYERD_STORE_MAX_BYTES is raised.'
+        : `With ${wholeBytes} bytes it never fits: raise LAYERD_STORE_MAX_BYTES, then retry the job.`,
     },
   )
 }

@@ -7,6 +7,8 @@ import { problemFields } from '../lib/problem.ts'
 const RETRY_LIMIT = 5
 const RETRY_BASE_MS = 2000
 const RETRY_MAX_MS = 60_000
+/** How often a pull looks whether the store has room for it. */
+const ROOM_LOOK_MS = 5000
 
 export function jobProblem(error: AppError, jobId: string): Problem {
   return {
@@ -35,6 +37,10 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
   if (error.code === 'SHUTTING_DOWN') return { state: 'queued', reason: 'its worker is shutting down' }
   if (error.code === 'JOB_CANCELED') return { state: 'canceled', reason: reasonOf(error) }
   if (error.code === 'JOB_PAUSED') return { state: 'paused', reason: reasonOf(error) }
+  // Room comes when other pulls end or packages go: no failure, and nothing that runs out.
+  if (error.code === 'STORE_FULL' && error.retry === 'transient') {
+    return { state: 'queued', reason: error.message, until: new Date(context.now + ROOM_LOOK_MS) }
+  }
   const problem = jobProblem(error, context.jobId)
   const retries = context.progressed ? 0 : context.retries
   if (error.retry !== 'transient' || retries >= RETRY_LIMIT) return { state: 'failed', error: problem }

@@ -86,6 +86,8 @@ export async function runJob(
   if (finished.fenced) return { next: 'done' }
   if (finished.state === 'retrying' && outcome.state === 'retrying')
     return { next: 'delay', until: outcome.retryAt.getTime() }
+  if (finished.state === 'queued' && outcome.state === 'queued' && outcome.until)
+    return { next: 'delay', until: outcome.until.getTime() }
   return finished.state === 'queued' ? { next: 'release' } : { next: 'done' }
 }
 

@@ -25,6 +25,8 @@ export interface WorkerChoices {
   jobs?: number
   /** Of jobs and tags. Default: 30 s and 15 s. */
   lockMs?: number
+  /** What the store may take. Default: what the disk has. */
+  storeMaxBytes?: number
   /** Another way to the same Redis, such as a proxy. */
   redis?: RedisTarget
 }
@@ -43,7 +45,7 @@ export interface TestWorkerOptions extends WorkerChoices {
 
 /** A worker in this process, put together as src/roles does it. Ends with the test. */
 export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): Promise<JobWorker> {
-  const { redis, secretKey, roots, folder, name, jobs = 4, lockMs } = options
+  const { redis, secretKey, roots, folder, name, jobs = 4, lockMs, storeMaxBytes } = options
   const target = { redis, secretKey }
   const runs = createJobRuns(target)
   const locks = createTagLocks({ ...target, ...(lockMs === undefined ? {} : { expiryMs: lockMs }) })
@@ -56,7 +58,10 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })
-  const store = await createContentStore({ folder: join(folder, 'store') })
+  const store = await createContentStore({
+    folder: join(folder, 'store'),
+    ...(storeMaxBytes === undefined ? {} : { maxBytes: storeMaxBytes }),
+  })
   const worker = await startWorker({
     ...target,
     runs,

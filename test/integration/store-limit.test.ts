@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseDestination } from '../../src/content/reference.ts'
+import { startJobSystem } from '../helpers/job-system.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { buildPackage } from '../helpers/package-builder.ts'
+import { assertStreamInvariants } from '../helpers/progress-invariants.ts'
+import { publishTo } from '../helpers/publishing.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const MIB = 1024 * 1024
+
+test('a pull past the limit of the store waits, with the reason, until there is room; one that never fits fails at once', async (t) => {
+  const folder = await tempDir(t)
+  await using registry = await startMemoryRegistry()
+  for (const [version, layerBytes] of [
+    ['1.0.0', 3 * MIB],
+    ['2.0.0', 2 * MIB],
+    ['3.0.0', 5 * MIB],
+  ] as const) {
+    const built = await buildPackage(folder, { version, layers: 1, layerBytes, format: 'tar' })
+    await publishTo(t, built.path, parseDestination(registry.host))
+  }
+  const system = await startJobSystem(t, { roots: [folder] })
+  await system.worker('one', { storeMaxBytes: 4 * MIB })
+  const pull = (version: string) => system.pull(`oci://${registry.host}/sample:${version}`)
+  const first = await system.ended((await pull('1.0.0')).id)
+  assert.equal(first.state, 'succeeded', JSON.stringify(first.error))
+
+  const never = await system.ended((await pull('3.0.0')).id)
+  assert.deepEqual([never.state, never.attempt, never.error?.code], ['failed', 1, 'STORE_FULL'])
+  assert.match(never.error?.hint ?? '', /never fits/)
+
+  const waiting = await pull('2.0.0')
+  const queued = await waitFor('it to wait', async () => {
+    const job = await system.queue.get(waiting.id)
+    return job?.state === 'queued' && job.reason !== null ? job : undefined
+  })
+  assert.match(queued.reason ?? '', /^the pull needs \d+ bytes; the store has \d+ of its 4194304 left/)
+  assert.equal(queued.error, null)
+  await system.store.packages.delete((first.result?.digest ?? '') as never)
+  const ended = await system.ended(waiting.id)
+  assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
+  assertStreamInvariants(await system.log(waiting.id))
+})
