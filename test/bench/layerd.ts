@@ -27,7 +27,7 @@ export interface Daemon {
   readonly apiPid: number
   readonly workerPid: number
   /** Sends the job over the API, watches its events to the end as a client does, and says what all of it cost. */
-  run(job: JobRequest): Promise<DaemonCost & { job: Job }>
+  run(job: JobRequest): Promise<DaemonCost & { job: Job; firstEvent: string }>
   /** Forgets what was pulled, so that the next pull moves everything again. */
   emptyStore(): Promise<void>
   stop(): Promise<void>
@@ -72,7 +72,7 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
       forgetPeak(worker.pid)
       const before = cpu()
       const started = performance.now()
-      const job = await runToEnd(url, request).finally(() => sizes.stop())
+      const ended = await runToEnd(url, request).finally(() => sizes.stop())
       const wallSeconds = (performance.now() - started) / 1000
       const after = cpu()
       const parts = {
@@ -82,7 +82,7 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
       }
       const peakBytes = peakOf(worker.pid)
       return {
-        job,
+        ...ended,
         wallSeconds,
         cpuSeconds: sum(Object.values(parts)),
         peakBytes,
@@ -100,12 +100,14 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
 }
 
 /** Posts a job and reads its event stream until it ends. Throws when it does not succeed. */
-async function runToEnd(url: string, request: JobRequest): Promise<Job> {
+async function runToEnd(url: string, request: JobRequest): Promise<{ job: Job; firstEvent: string }> {
   const { id } = await submit(url, request)
+  let firstEvent = ''
   for await (const event of serverSentEvents(await fetch(`${url}/v1/jobs/${id}/events`))) {
+    firstEvent ||= event.id ?? ''
     const { job } = JSON.parse(event.data) as { job?: Job }
     if (event.event !== 'end' && !(event.event === 'snapshot' && job?.done)) continue
-    if (job?.state === 'succeeded') return job
+    if (job?.state === 'succeeded') return { job, firstEvent }
     throw new Error(`the job ended ${job?.state}: ${JSON.stringify(job?.error)}`)
   }
   throw new Error(`the events of job ${id} ended before the job did`)

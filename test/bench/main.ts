@@ -93,7 +93,7 @@ async function run(): Promise<number> {
   if (tasks.has('blob')) {
     const { digest, path } = (await inputs.blob()).blob
     const sinks = [false, true].flatMap((tls) => sinksOf({ tls, blobs: { [digest]: path } }))
-    const registries = [...registriesOf(programs, false), ...registriesOf(programs.slice(-1), true)]
+    const registries = [false, true].flatMap((tls) => registriesOf(programs.slice(-1), tls))
     for (const start of [...sinks, ...registries]) rows.push(...(await blobTasks(start, context, ways)))
   }
   if (tasks.has('small')) {
