@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import {
+  childrenOf,
+  endedOver,
+  jobOver,
+  publishOver,
+  readProcess,
+  readyUrl,
+  startLayerd,
+  workersOf,
+} from '../helpers/layerd.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { buildPackage } from '../helpers/package-builder.ts'
+import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const MIB = 1024 * 1024
+const ARRIVED = 2 * MIB
+
+/** A package, and a registry that, where asked to, takes a part of its first layer and then nothing. */
+async function setUp(t: TestContext, { stalls = true } = {}) {
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 1, layerBytes: 10 * MIB, format: 'tar' })
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  if (stalls) registry.fail({ method: 'PATCH' }, { kind: 'stall-request', afterBytes: ARRIVED })
+  const dataDir = await shortTempDir(t)
+  const start = () => startLayerd(t, { dataDir, env: { LAYERD_FILE_ROOTS: folder, LAYERD_WORKERS: '1' } })
+  const halfWay = () =>
+    waitFor('a part of the layer to be there', () =>
+      registry.requests.some(({ method, bodyBytes }) => method === 'PATCH' && bodyBytes === ARRIVED),
+    )
+  return { path: built.path, registry, start, halfWay }
+}
+
+function post(url: string) {
+  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' } })
+}
+
+test('a shutdown tells the streams when to come back, and the next start goes on with stream and layer', async (t) => {
+  const { path, registry, start, halfWay } = await setUp(t)
+  const first = await start()
+  const api = await readyUrl(first)
+  const job = await publishOver(api, path, registry.host)
+  await halfWay()
+  const stream = await fetch(`${api}/v1/jobs/${job.id}/events`, { headers: { accept: 'text/event-stream' } })
+  const told = stream.text()
+  assert.deepEqual(await first.stop(), { code: 0, signal: null })
+  const text = await told
+  assert.match(text, /retry: \d{4}\n\n$/)
+  assert.doesNotMatch(text, /event: end/)
+  const lastId = /[^]*^id: (\S+)$/m.exec(text)?.[1] ?? ''
+
+  const next = await readyUrl(await start())
+  const rest = await fetch(`${next}/v1/jobs/${job.id}/events`, {
+    headers: { accept: 'text/event-stream', 'last-event-id': lastId },
+  })
+  assert.match(await rest.text(), /event: end/)
+  const ended = await jobOver(next, job.id)
+  assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
+  assert.ok(ended.progress.bytesResumed >= ARRIVED)
+})
+
+test('a kill of daemon, workers and Redis at once loses no accepted job', async (t) => {
+  const { path, registry, start } = await setUp(t, { stalls: false })
+  const first = await start()
+  const api = await readyUrl(first)
+  const jobs = await Promise.all(Array.from({ length: 20 }, () => publishOver(api, path, registry.host)))
+  const own = [first.pid, ...childrenOf(first.pid).map(({ pid }) => pid)]
+  for (const pid of own) process.kill(pid, 'SIGKILL')
+  await waitFor('all to be gone', () => own.every((pid) => readProcess(pid) === undefined))
+
+  const next = await readyUrl(await start())
+  for (const { id } of jobs) {
+    const ended = await endedOver(next, id)
+    assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
+    assert.ok(ended.attempt <= 2)
+  }
+  assert.equal(registry.openSessions, 0)
+})
+
+test('a cancel ends also when the worker stands still and is killed then, and leaves no upload', async (t) => {
+  const { path, registry, start, halfWay } = await setUp(t)
+  const layerd = await start()
+  const api = await readyUrl(layerd)
+  const job = await publishOver(api, path, registry.host)
+  await halfWay()
+  const [worker] = workersOf(layerd.pid)
+  assert.ok(worker)
+  process.kill(worker.pid, 'SIGSTOP')
+  assert.equal((await post(`${api}/v1/jobs/${job.id}/cancel`)).status, 202)
+  assert.equal((await jobOver(api, job.id)).state, 'canceling')
+  process.kill(worker.pid, 'SIGKILL')
+  assert.equal((await endedOver(api, job.id)).state, 'canceled')
+  await waitFor('the upload to be given up', () => registry.openSessions === 0, { timeoutMs: 20_000 })
+})
