@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Job } from '../../src/jobs/definitions.ts'
+import { startFaultProxy } from '../helpers/fault-proxy.ts'
+import { endedOver, publishOver, readyUrl, startLayerd } from '../helpers/layerd.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { buildPackage } from '../helpers/package-builder.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const MIB = 1024 * 1024
+const LAYER = 24 * MIB
+
+for (const seconds of [5, 30, 90]) {
+  test(`Redis that stands still for ${seconds} s: 503 meanwhile, then every accepted job, restarted once at most`, {
+    timeout: 300_000,
+  }, async (t) => {
+    const folder = await tempDir(t)
+    const built = await buildPackage(folder, { layers: 2, layerBytes: LAYER, format: 'tar' })
+    const registry = await startMemoryRegistry()
+    t.after(() => registry.close())
+    const line = await startFaultProxy(t, registry.host, { bytesPerSecond: 2 * MIB })
+    const redis = await startRedis(t, { tcp: true })
+    const env = { LAYERD_REDIS_URL: redis.url, LAYERD_FILE_ROOTS: folder, LAYERD_WORKERS: '1' }
+    const api = await readyUrl(await startLayerd(t, { dataDir: await tempDir(t), env }))
+    const jobs: Job[] = [await publishOver(api, built.path, line.host), await publishOver(api, built.path, line.host)]
+    await waitFor('bytes to move', () => line.passed.up > MIB)
+
+    redis.pause()
+    const end = performance.now() + seconds * 1000
+    while (performance.now() < end) {
+      const answers = await Promise.all([
+        fetch(`${api}/v1/jobs/${jobs[0]?.id}`, { signal: AbortSignal.timeout(10_000) }),
+        fetch(`${api}/v1/jobs`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ kind: 'publish', source: `file:${built.path}`, destination: line.host }),
+          signal: AbortSignal.timeout(10_000),
+        }),
+      ])
+      for (const answer of answers) {
+        assert.equal(answer.status, 503)
+        assert.ok(Number(answer.headers.get('retry-after')) > 0)
+        await answer.body?.cancel()
+      }
+      await delay(500)
+    }
+    redis.resume()
+    for (const { id } of jobs) {
+      const ended = await endedOver(api, id)
+      assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
+      assert.ok(ended.attempt <= 2, `${ended.attempt} runs`)
+    }
+    // A run that is over can't give up what it had opened and not used yet (docs/adr/0008).
+    assert.ok(registry.openSessions <= jobs.length, `${registry.openSessions} open uploads`)
+  })
+}
