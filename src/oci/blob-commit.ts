@@ -33,6 +33,7 @@ export async function commitBlob(push: BlobPush, session: Committing): Promise<v
 
 /** What a failed request means for the session; returns the error to throw. */
 export async function failed(push: BlobPush, error: AppError): Promise<AppError> {
+  push.flowing = false
   if (isDigestRefusal(error)) {
     if (push.session.at === 'committing') push.pool.giveUp(push.session.location)
     await advance(push, { type: 'gone', reason: 'the registry found the digest wrong' })
@@ -60,7 +61,8 @@ async function findOut(push: BlobPush, session: Committing): Promise<void> {
   return advance(push, status.alive ? { ...status, type: 'stands' } : { type: 'gone', reason: status.reason })
 }
 
-function gaveUpWaiting(error: AppError): boolean {
+/** Nobody answered in time, be it the registry or a proxy before it. */
+export function gaveUpWaiting(error: AppError): boolean {
   return error.code === 'REGISTRY_TIMEOUT' || GATEWAY_STATUSES.includes(error.upstream?.status ?? 0)
 }
 

@@ -6,6 +6,7 @@ import { withRetry } from '../lib/retry.ts'
 import { statBlob } from './blobs.ts'
 import { commitBlob } from './blob-commit.ts'
 import { sendBytes } from './blob-send.ts'
+import { learnKept } from './learned-facts.ts'
 import { mountFromAny } from './mount.ts'
 import { createPushBody } from './push-body.ts'
 import { advance, type BlobPush, tellStart } from './push-state.ts'
@@ -13,14 +14,15 @@ import { placeName, type RepositoryContext, uploadKey } from './repository-conte
 import type { SessionPool } from './session-pool.ts'
 import { postWhole } from './single-post.ts'
 import { sessionStatus } from './upload-requests.ts'
+import type { OpenSession } from './upload-session.ts'
 
 /** Further tries are free as long as each moved this much. */
 const PROGRESS_STEP = 1024 * 1024
 
 /**
  * Pushes one blob: small ones in one request where the registry takes it, up to 8 MiB as POST and PUT, larger ones as
- * POST, one streamed PATCH and an empty PUT (what `docker push` sends, so every registry knows it). After a cut it goes
- * on where the registry says it stands. Source: OCI distribution-spec v1.1.1 "Pushing blobs".
+ * POST, one streamed PATCH and an empty PUT (what `docker push` sends, so every registry knows it), or in parts where
+ * there is reason to (upload-plan.ts). After a cut it goes on where the registry says it stands. Source: OCI distribution-spec v1.1.1 "Pushing blobs".
  */
 export async function pushBlob(
   context: RepositoryContext,
@@ -44,6 +46,8 @@ export async function pushBlob(
   } catch (error) {
     await abandon(push, error)
     throw error
+  } finally {
+    await push.body.close()
   }
 }
 
@@ -69,6 +73,9 @@ function createPush(
     key: uploadKey(context, blob.descriptor.digest),
     session: { at: 'idle' },
     begun: false,
+    flowing: false,
+    acknowledged: 0,
+    ownCount: false,
     startedAt: 0,
     commitFailure: undefined,
     digestRefused: false,
@@ -90,7 +97,7 @@ async function step(push: BlobPush): Promise<void> {
     case 'idle':
       return begin(push)
     case 'open':
-      if (session.sent > session.offset) return askWhereItStands(push, session.location)
+      if (session.sent > session.offset) return askWhereItStands(push, session)
       return sendBytes(push, session)
     case 'committing':
       return commitBlob(push, session)
@@ -123,11 +130,18 @@ async function mounted(push: BlobPush): Promise<boolean> {
   return true
 }
 
-async function askWhereItStands(push: BlobPush, location: URL): Promise<void> {
-  const status = await sessionStatus(push.context, location, push.call)
+async function askWhereItStands(push: BlobPush, session: OpenSession): Promise<void> {
+  const { context, descriptor, begun } = push
+  const { uploads } = context.learned
+  const status = await sessionStatus(context, session.location, push.call)
+  push.ownCount = !status.alive && status.silent && session.offset > 0
+  // What an earlier process had sent is not known, so nothing is learnt of that.
+  if (begun && status.alive) learnKept(uploads, session.sent - session.offset, (status.offset ?? 0) - session.offset)
+  if (begun && !status.alive && !push.ownCount) learnKept(uploads, session.sent - session.offset, 'no session')
+  if (push.ownCount) return advance(push, { type: 'stands', location: undefined, offset: session.offset })
   await advance(push, status.alive ? { ...status, type: 'stands' } : { type: 'gone', reason: status.reason })
   // An earlier process has brought all of it: nothing is sent, and still it goes on from there.
-  if (push.session.at === 'committing' && !push.begun) tellStart(push, push.descriptor.size)
+  if (push.session.at === 'committing' && !begun) tellStart(push, descriptor.size)
 }
 
 /** The session may be gone because the blob was committed and the answer got lost. */

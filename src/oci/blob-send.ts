@@ -1,68 +1,124 @@
-import { toAppError } from '../lib/errors.ts'
-import { failed } from './blob-commit.ts'
+import { type AppError, toAppError } from '../lib/errors.ts'
+import { failed, gaveUpWaiting } from './blob-commit.ts'
+import { learnCut, learnRequest, learnTooLarge } from './learned-facts.ts'
 import { advance, type BlobPush, storedOrLost, tellStart } from './push-state.ts'
 import { pushScope } from './repository-context.ts'
-import type { RegistryRequest } from './transport.ts'
+import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import { bytesFromRange } from './upload-location.ts'
+import { nextStep, type UploadStep } from './upload-plan.ts'
 import { commitRequest, newestLocation, OCTET_STREAM_HEADERS, sessionStatus, uploadLost } from './upload-requests.ts'
-import type { UploadSession } from './upload-session.ts'
+import type { OpenSession } from './upload-session.ts'
 
-/** Up to here a blob goes as one PUT: a third request gains nothing. */
-const MONOLITHIC_MAX = 8 * 1024 * 1024
+/** A registry that takes one PATCH alone refuses the second with one of these. */
+const PART_REFUSALS = [400, 411, 501]
+/** What a body of unknown length is held to have been too large with, where hardly anything of it went out. */
+const STREAMED_BYTES = 16 * 1024 * 1024
 
-type OpenSession = Extract<UploadSession, { at: 'open' }>
-
-/** Sends everything from the session's offset on, in one request. */
+/** Sends the session's next bytes, in one request. */
 export async function sendBytes(push: BlobPush, session: OpenSession): Promise<void> {
   const { context, descriptor, body } = push
-  const whole = session.offset === 0 && descriptor.size <= MONOLITHIC_MAX
+  const { uploads } = context.learned
+  const step = nextStep({ size: descriptor.size, offset: session.offset }, context.profile, uploads)
   // Bytes that an earlier process sent can't be hashed here without reading the source all over again.
   if (session.offset > body.sent) body.trust(session.offset)
   // The registry looks at the token when a request begins, and a body can't be taken back.
   await context.transport.refreshAuth(pushScope(context), push.call.signal)
-  tellStart(push, session.offset)
+  if (!push.flowing) tellStart(push, session.offset)
+  const begun = context.clock.now()
+  const request = requestOf(push, session, step)
+  const probing = step.send === 'part' && session.offset > 0 && uploads.parts !== 'taken'
   let response
   try {
-    response = await context.transport.send(whole ? wholeRequest(push, session) : streamRequest(push, session))
-  } catch (error) {
-    throw await failed(push, toAppError(error))
+    response = await context.transport.send(request, { allow: probing ? [413, ...PART_REFUSALS] : [413] })
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    const ms = context.clock.now() - begun
+    if (brokeOff(error)) learnCut(uploads, { bytes: body.sent - session.offset, ms })
+    throw await failed(push, error)
   }
+  if (response.status >= 400) return refused(push, session, { step, request, response })
   await response.discard()
-  if (response.status === 416) return askAgain(push, session.offset)
-  if (response.status >= 400) {
-    return storedOrLost(push, `it answered ${response.status} to the bytes from ${session.offset} on`)
-  }
-  if (whole) return finishWhole(push, response.status)
-  const location = newestLocation(response, session.location)
-  await advance(push, { type: 'accepted', location, offset: descriptor.size })
-  await checkShortfall(push, location, bytesFromRange(response.header('range')))
-  return advance(push, { type: 'complete' })
+  learnRequest(uploads, { bytes: body.sent - session.offset, ms: context.clock.now() - begun })
+  if (step.send === 'part' && session.offset > 0) uploads.parts = 'taken'
+  return taken(push, session, step, response)
 }
 
-/** PUT with the body: the last chunk is handed over only when the digest was found right, so it can't complete wrong. */
-function wholeRequest(push: BlobPush, session: OpenSession): RegistryRequest {
-  const { size, digest } = push.descriptor
-  return {
-    ...commitRequest(push.context, { location: session.location, digest }, push.call),
-    ...(size === 0 ? {} : { body: push.body.from(0), contentLength: size }),
-    op: 'push blob',
-  }
-}
-
-/** From the start: chunked, as docker sends it. From an offset: with the range, so that a registry that checks it can refuse. */
-function streamRequest(push: BlobPush, session: OpenSession): RegistryRequest {
+async function taken(
+  push: BlobPush,
+  session: OpenSession,
+  step: UploadStep,
+  response: RegistryResponse,
+): Promise<void> {
   const { size } = push.descriptor
-  const resumed = session.offset > 0
+  if (step.send === 'whole' || (step.send === 'part' && step.commits)) {
+    if (response.status === 201) return advance(push, { type: 'committed' })
+    return storedOrLost(push, `it answered ${response.status} to the last bytes`)
+  }
+  const location = newestLocation(response, session.location)
+  const offset = step.send === 'part' ? step.end : size
+  await advance(push, { type: 'accepted', location, offset })
+  await checkShortfall(push, { location, offset }, bytesFromRange(response.header('range')))
+  if (offset === size) await advance(push, { type: 'complete' })
+}
+
+/** A status that is handed back for a request with a body. */
+async function refused(
+  push: BlobPush,
+  session: OpenSession,
+  sent: { step: UploadStep; request: RegistryRequest; response: RegistryResponse },
+): Promise<void> {
+  const { context, descriptor, body } = push
+  const { step, request, response } = sent
+  const { status } = response
+  const error = toAppError(await context.transport.error(request, response))
+  if (isTooLarge(error)) {
+    const bytes = request.contentLength ?? Math.max(body.sent - session.offset, STREAMED_BYTES)
+    if (!context.profile.parts || !learnTooLarge(context.learned.uploads, bytes)) throw await failed(push, error)
+    push.flowing = false
+    // The session may be none the worse for it, and the next body is half as large.
+    return advance(push, { type: 'cut', sent: Math.max(body.sent, session.offset + 1) })
+  }
+  if (status === 416) return askAgain(push, session.offset)
+  if (step.send === 'part' && context.learned.uploads.parts !== 'taken' && session.offset > 0) {
+    context.learned.uploads.parts = 'refused'
+  }
+  return storedOrLost(push, `it answered ${status} to the bytes from ${session.offset} of ${descriptor.size} on`)
+}
+
+/** GHCR says so with a 416, which elsewhere is about the offset. */
+function isTooLarge({ upstream }: AppError): boolean {
+  return upstream?.status === 413 || (upstream?.status === 416 && /too large|exceed/i.test(upstream.message ?? ''))
+}
+
+function brokeOff(error: AppError): boolean {
+  return error.code === 'REGISTRY_CONNECTION_LOST' || gaveUpWaiting(error)
+}
+
+function requestOf(push: BlobPush, session: OpenSession, step: UploadStep): RegistryRequest {
+  const { context, descriptor, body } = push
+  const { size, digest } = descriptor
+  const end = step.send === 'part' ? step.end : size
+  const commit = commitRequest(context, { location: session.location, digest }, push.call)
+  const content: Pick<RegistryRequest, 'body' | 'contentLength'> =
+    size === 0
+      ? {}
+      : {
+          // The last chunk is handed over only when the digest was found right, so a PUT can't complete wrong.
+          body: body.part(session.offset, end),
+          ...(step.send === 'stream' ? {} : { contentLength: end - session.offset }),
+        }
+  // So that a registry that checks it can refuse.
+  const range = step.send === 'part' ? { 'content-range': `${session.offset}-${end - 1}` } : {}
+  const headers = { ...OCTET_STREAM_HEADERS, ...range }
+  if (step.send === 'whole' || (step.send === 'part' && step.commits)) {
+    return { ...commit, ...content, headers, op: 'push blob' }
+  }
   return {
     method: 'PATCH',
     target: session.location,
-    headers: {
-      ...OCTET_STREAM_HEADERS,
-      ...(resumed ? { 'content-range': `${session.offset}-${size - 1}` } : {}),
-    },
-    body: push.body.from(session.offset),
-    ...(resumed ? { contentLength: size - session.offset } : {}),
-    scopes: pushScope(push.context),
+    headers,
+    ...content,
+    scopes: pushScope(context),
     lane: 'bulk',
     op: 'push blob',
     ...push.call,
@@ -74,21 +130,25 @@ function streamRequest(push: BlobPush, session: OpenSession): RegistryRequest {
  * next try asks again; how far they went is not known.
  */
 async function askAgain(push: BlobPush, offset: number): Promise<void> {
-  await advance(push, { type: 'cut', sent: push.descriptor.size })
-  throw uploadLost(push.context, push.descriptor.digest, `it no longer stands at byte ${offset}`)
-}
-
-async function finishWhole(push: BlobPush, status: number): Promise<void> {
-  if (status === 201) return advance(push, { type: 'committed' })
-  return storedOrLost(push, `it answered ${status} to the whole blob`)
+  push.flowing = false
+  // Quay's way to count, and that of earlier Gitea and Forgejo.
+  if (offset === push.acknowledged + 1) push.context.learned.uploads.rangeBias = 1
+  const reason = `it no longer stands at byte ${offset}`
+  await advance(push, push.ownCount ? { type: 'gone', reason } : { type: 'cut', sent: push.descriptor.size })
+  throw uploadLost(push.context, push.descriptor.digest, reason)
 }
 
 /** A Range may be stuck (ECR) or of the registry's own making (Artifactory): it counts only when a status request agrees. */
-async function checkShortfall(push: BlobPush, location: URL, told: number | undefined): Promise<void> {
-  const { size, digest } = push.descriptor
-  if (told === undefined || told >= size) return
+async function checkShortfall(
+  push: BlobPush,
+  acknowledged: { location: URL; offset: number },
+  told: number | undefined,
+): Promise<void> {
+  const { offset, location } = acknowledged
+  if (told === undefined || told >= offset) return
   const status = await sessionStatus(push.context, location, push.call)
-  if (!status.alive || status.offset === undefined || status.offset >= size) return
+  if (!status.alive || status.offset === undefined || status.offset >= offset) return
+  push.flowing = false
   await advance(push, { type: 'stands', location: status.location, offset: status.offset })
-  throw uploadLost(push.context, digest, `it kept only ${status.offset} of ${size} bytes`)
+  throw uploadLost(push.context, push.descriptor.digest, `it kept only ${status.offset} of ${offset} bytes`)
 }

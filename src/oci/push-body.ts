@@ -2,6 +2,7 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { BlobOpener, ByteStream, PushEvent, VerifyOptions } from '../content/endpoints.ts'
 import { bufferOpener } from '../content/streams.ts'
 import { createVerifier } from '../content/verify.ts'
+import { createPartReader } from './part-reader.ts'
 
 export interface PushBodyOptions {
   signal: AbortSignal
@@ -11,14 +12,16 @@ export interface PushBodyOptions {
 
 /** A blob's bytes on their way into requests: opened as often as needed, verified and counted. */
 export interface PushBody {
-  /** A body from `offset` to the end, opened when the socket asks for its first byte. */
-  from(offset: number): () => ByteStream
+  /** A body from `offset` to `end`, opened when the socket asks for its first byte. */
+  part(offset: number, end: number): () => ByteStream
   /** The whole blob in memory, for small ones; later bodies come from there. */
   bytes(): Promise<Buffer>
   /** How far the newest body was handed to the socket. */
   readonly sent: number
   /** Bytes before `offset` went out in an earlier process: only the registry can check the digest now. */
   trust(offset: number): void
+  /** Closes the source where it still waits for the next part. */
+  close(): Promise<void>
 }
 
 export function createPushBody(descriptor: Descriptor, open: BlobOpener, options: PushBodyOptions): PushBody {
@@ -26,7 +29,7 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
   let opener = open
   let sent = 0
 
-  async function* read(offset: number): ByteStream {
+  async function* read(offset: number): AsyncGenerator<Buffer> {
     const start = verifier.rewind(offset)
     if (start === descriptor.size) return
     // The verifier remembers a place every few MiB: what lies between it and `offset` is hashed again, not sent again.
@@ -40,18 +43,20 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
     verifier.end()
   }
 
-  async function* counted(offset: number): ByteStream {
+  const reader = createPartReader(read, descriptor.size)
+
+  async function* counted(offset: number, end: number): ByteStream {
     sent = offset
-    for await (const chunk of read(offset)) {
-      yield chunk
+    for await (const piece of reader.pieces(offset, end)) {
+      yield piece
       // The consumer asked for more, so the socket has taken this one.
-      sent += chunk.length
-      options.emit({ type: 'bytes', offset: sent, wire: chunk.length })
+      sent += piece.length
+      options.emit({ type: 'bytes', offset: sent, wire: piece.length })
     }
   }
 
   return {
-    from: (offset) => () => counted(offset),
+    part: (offset, end) => () => counted(offset, end),
     async bytes() {
       const chunks: Buffer[] = []
       // A large chunk may lie in a buffer that its source reuses, and these are kept.
@@ -64,5 +69,6 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
       return sent
     },
     trust: (offset) => verifier.trust(offset),
+    close: () => reader.close(),
   }
 }

@@ -24,6 +24,12 @@ export interface BlobPush {
   session: UploadSession
   /** A 'started' was told. */
   begun: boolean
+  /** The last request was accepted: the next one goes on with its bytes. */
+  flowing: boolean
+  /** Bytes that the registry has acknowledged with a success. */
+  acknowledged: number
+  /** It goes on from our own count, as the registry does not say where it stands. */
+  ownCount: boolean
   /** When the session was opened, ms since the epoch; 0 before the first one. */
   startedAt: number
   /** Why the last commit got no usable answer. */
@@ -36,6 +42,8 @@ export interface BlobPush {
 export async function advance(push: BlobPush, event: UploadEvent): Promise<void> {
   const before = push.session
   push.session = next(before, event, push.descriptor.size)
+  if (event.type === 'opened') push.acknowledged = 0
+  if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
   // What we can't use may still lie open there. Not so while it is committed: that may be going on.
   if (push.session.at === 'lost' && before.at === 'open') push.pool.giveUp(before.location)
   const { sessions } = push.context
@@ -53,11 +61,13 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
 
 export function tellStart(push: BlobPush, offset: number): void {
   push.begun = true
+  push.flowing = true
   push.emit({ type: 'started', offset })
 }
 
 /** A session that ended without a clear yes: the blob is there, or the upload starts again with the next try. */
 export async function storedOrLost(push: BlobPush, reason: string): Promise<void> {
+  push.flowing = false
   if (await statBlob(push.context, push.descriptor.digest, push.call)) return advance(push, { type: 'committed' })
   await advance(push, { type: 'gone', reason })
   throw uploadLost(push.context, push.descriptor.digest, reason)

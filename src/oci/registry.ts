@@ -18,13 +18,9 @@ import { openBlob } from './blob-stream.ts'
 import { blobExists, statBlob } from './blobs.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { getManifest, headManifest, putManifest } from './manifests.ts'
-import {
-  createLearnedFacts,
-  type LearnedFacts,
-  rememberSpent,
-  type RepositoryContext,
-  uploadKey,
-} from './repository-context.ts'
+import { createLearnedFacts, type LearnedFacts } from './learned-facts.ts'
+import { type RegistryProfile, registryProfile } from './registry-profile.ts'
+import { rememberSpent, type RepositoryContext, uploadKey } from './repository-context.ts'
 import { createSessionPool } from './session-pool.ts'
 import { listTags } from './tags.ts'
 import { cancelSession } from './upload-requests.ts'
@@ -84,6 +80,8 @@ export interface RepositoryOptions {
   clock?: Clock
   /** For blob bodies. Default 6 tries without progress, 0.5 s doubling to 30 s. */
   retry?: RetryPolicy
+  /** What is known of the registry beforehand. Default: by its host. */
+  profile?: RegistryProfile
   /** How long a blob is looked for after a proxy gave up on its commit, ms. Default 2 minutes. */
   commitWaitMs?: number
 }
@@ -95,6 +93,7 @@ export function createRepository(
   const context: RepositoryContext = {
     ...rememberSpent(transport),
     repository,
+    profile: options.profile ?? registryProfile(transport.registry),
     learned: options.learned ?? createLearnedFacts(),
     sessions: options.sessions,
     logger: options.logger ?? silentLogger,

@@ -3,24 +3,15 @@ import type { Digest } from '../content/digest.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { RetryPolicy } from '../lib/retry.ts'
+import type { LearnedFacts } from './learned-facts.ts'
+import type { RegistryProfile } from './registry-profile.ts'
 import type { RegistryTransport, Scope } from './transport.ts'
-
-/** What a registry was seen to do, shared by all its repositories and callers. */
-export interface LearnedFacts {
-  /** Whether POST ?digest= takes the blob along. 'asking' while the first such request is under way. */
-  singlePost: boolean | 'asking' | undefined
-  /** False once it refused a mount that names no repository as something it does not know. */
-  anonymousMount: boolean | undefined
-}
-
-export function createLearnedFacts(): LearnedFacts {
-  return { singlePost: undefined, anonymousMount: undefined }
-}
 
 /** All that the requests of one repository share. */
 export interface RepositoryContext {
   readonly transport: RegistryTransport
   readonly repository: string
+  readonly profile: RegistryProfile
   readonly learned: LearnedFacts
   readonly sessions: UploadSessionStore | undefined
   readonly logger: Logger

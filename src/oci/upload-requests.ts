@@ -42,6 +42,8 @@ export async function sessionLocation(
 ): Promise<URL> {
   const location = response.header('location')
   if (location === undefined) throw await context.transport.error(request, response, 'there is no Location')
+  const least = Number(response.header('oci-chunk-min-length') ?? 0)
+  if (least > 0) context.learned.uploads.minPartBytes = least
   await response.discard()
   return resolveLocation(location, response.url)
 }
@@ -54,8 +56,11 @@ export function newestLocation(response: RegistryResponse, current: URL): URL {
 
 export type SessionStatus =
   | { alive: true; location: URL; offset: number | undefined }
-  /** The registry has no such session, or does not tell. */
-  | { alive: false; reason: string }
+  /** The registry has no such session, or (`silent`) does not tell. */
+  | { alive: false; reason: string; silent: boolean }
+
+/** Statuses by which a registry says that it does not know the question. */
+const SILENT = new Set([400, 405, 501])
 
 /**
  * Asks where a session stands. "0-0" means none or one byte, so its offset is undefined; no Range, 405 and 400 mean that
@@ -66,6 +71,8 @@ export async function sessionStatus(
   location: URL,
   options: CallOptions,
 ): Promise<SessionStatus> {
+  const { profile, learned } = context
+  if (!profile.tellsStatus) return { alive: false, reason: 'the registry keeps no count of it', silent: true }
   const response = await context.transport.send(
     {
       method: 'GET',
@@ -78,11 +85,16 @@ export async function sessionStatus(
     { allow: [400, 403, 501] },
   )
   await response.discard()
-  if (response.status >= 400) return { alive: false, reason: `its status was answered with ${response.status}` }
+  if (response.status >= 400) {
+    const reason = `its status was answered with ${response.status}`
+    return { alive: false, reason, silent: SILENT.has(response.status) }
+  }
   const bytes = bytesFromRange(response.header('range'))
-  if (bytes === undefined) return { alive: false, reason: 'the registry does not say where it stands' }
-  const ambiguous = bytes === 1 || bytes === 0
-  return { alive: true, location: newestLocation(response, location), offset: ambiguous ? undefined : bytes }
+  if (bytes === undefined) return { alive: false, reason: 'the registry does not say where it stands', silent: true }
+  const bias = learned.uploads.rangeBias ?? profile.rangeBias
+  const ambiguous = bias === 0 && bytes <= 1
+  const offset = ambiguous ? undefined : Math.max(0, bytes - bias)
+  return { alive: true, location: newestLocation(response, location), offset }
 }
 
 /** The empty PUT that closes a session, or the PUT that brings the whole blob. Handed back: 2xx, 404, 416. */

@@ -24,6 +24,8 @@ export type UploadSession =
   | { readonly at: 'done' }
   | { readonly at: 'lost'; readonly reason: string }
 
+export type OpenSession = Extract<UploadSession, { at: 'open' }>
+
 export type UploadEvent =
   /** The registry opened a session. */
   | { readonly type: 'opened'; readonly location: URL }
@@ -67,8 +69,6 @@ export function next(session: UploadSession, event: UploadEvent, size: number): 
   }
   throw illegal(session, event)
 }
-
-type OpenSession = Extract<UploadSession, { at: 'open' }>
 
 function nextOpen(session: OpenSession, event: UploadEvent, size: number): UploadSession {
   switch (event.type) {

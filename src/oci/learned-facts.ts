@@ -1,0 +1,77 @@
+/** What a registry was seen to do, shared by all its repositories and callers. */
+export interface LearnedFacts {
+  /** Whether POST ?digest= takes the blob along. 'asking' while the first such request is under way. */
+  singlePost: boolean | 'asking' | undefined
+  /** False once it refused a mount that names no repository as something it does not know. */
+  anonymousMount: boolean | undefined
+  readonly uploads: LearnedUploads
+}
+
+/** What uploads have shown; all of it undefined until it was seen, and each newer sight wins. */
+export interface LearnedUploads {
+  /** Of one request with a body, smoothed. */
+  bytesPerSecond?: number
+  /**
+   * What is left of a request that breaks off: its bytes, nothing of it but what came before (parts), or not even the
+   * session (nothing).
+   */
+  cutKeeps?: 'bytes' | 'parts' | 'nothing'
+  /** How long the last request lived that broke off, ms. */
+  cutAfterMs?: number
+  /** Requests break off at this age, ms. */
+  deadlineMs?: number
+  /** Whether a session takes several PATCHes. */
+  parts?: 'taken' | 'refused'
+  /** A body with more was refused for its size. */
+  maxBodyBytes?: number
+  /** The least a part may have, as the registry says (OCI-Chunk-Min-Length). */
+  minPartBytes?: number
+  /** How much too high the bytes are that its Range tells. */
+  rangeBias?: 0 | 1
+}
+
+export function createLearnedFacts(): LearnedFacts {
+  return { singlePost: undefined, anonymousMount: undefined, uploads: {} }
+}
+
+const MIB = 1024 * 1024
+/** Less says more about round trips and buffers than about the link or the registry. */
+const TELLING_BYTES = 8 * MIB
+/** Cuts before are mere resets. */
+const SHORTEST_DEADLINE_MS = 5000
+const SPEED_WEIGHT = 0.5
+
+/** A request with `bytes` was answered after `ms`. */
+export function learnRequest(learned: LearnedUploads, { bytes, ms }: { bytes: number; ms: number }): void {
+  if (learned.deadlineMs !== undefined && ms > 1.5 * learned.deadlineMs) delete learned.deadlineMs
+  if (learned.cutAfterMs !== undefined && ms > learned.cutAfterMs) delete learned.cutAfterMs
+  if (bytes < MIB) return
+  const seen = (bytes * 1000) / Math.max(ms, 1)
+  const { bytesPerSecond = seen } = learned
+  learned.bytesPerSecond = bytesPerSecond + SPEED_WEIGHT * (seen - bytesPerSecond)
+}
+
+/** A request broke off after `ms` and about `bytes`. Twice at about the same age: the registry, or a proxy, cuts there. */
+export function learnCut(learned: LearnedUploads, { bytes, ms }: { bytes: number; ms: number }): void {
+  const before = learned.cutAfterMs ?? 0
+  if (Math.min(ms, before) >= SHORTEST_DEADLINE_MS && Math.abs(ms - before) <= 0.2 * before) {
+    learned.deadlineMs = Math.min(ms, before)
+  }
+  learned.cutAfterMs = ms
+  if (bytes >= TELLING_BYTES && learned.bytesPerSecond === undefined) learned.bytesPerSecond = (bytes * 1000) / ms
+}
+
+/** After a cut: `sent` bytes had gone out since the last acknowledged one, and `kept` of them are there. */
+export function learnKept(learned: LearnedUploads, sent: number, kept: number | 'no session'): void {
+  if (sent < TELLING_BYTES) return
+  if (kept === 'no session') learned.cutKeeps = 'nothing'
+  // What is on its way in sockets is lost everywhere, so only much of it is a sign.
+  else learned.cutKeeps = kept > 0 ? 'bytes' : 'parts'
+}
+
+/** A body of so many bytes was refused for its size. False when there is no smaller one left to try. */
+export function learnTooLarge(learned: LearnedUploads, bytes: number): boolean {
+  if (bytes <= MIB) return false
+  learned.maxBodyBytes = Math.max(MIB, Math.floor(bytes / 2 / MIB) * MIB)
+  return true
+}

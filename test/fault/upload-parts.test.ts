@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { createLearnedFacts, type LearnedFacts } from '../../src/oci/learned-facts.ts'
+import { createRepository, type Repository } from '../../src/oci/registry.ts'
+import { registryProfile } from '../../src/oci/registry-profile.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { startFaultProxy } from '../helpers/fault-proxy.ts'
+import { memorySessions, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
+import {
+  ECR,
+  GAR,
+  GHCR,
+  QUAY,
+  type QuirkyRegistry,
+  startQuirkyRegistry,
+  type UploadQuirks,
+  ZOT,
+} from '../helpers/quirky-registry.ts'
+import { connect } from '../helpers/transport.ts'
+
+const MIB = 1024 * 1024
+const LARGE = someBytes(24 * MIB)
+const signal = new AbortController().signal
+
+interface Scene {
+  registry: QuirkyRegistry
+  repository: Repository
+  learned: LearnedFacts
+}
+
+/** `as`: the registry is known under this name. */
+async function scene(
+  t: TestContext,
+  quirks: UploadQuirks,
+  {
+    as = 'registry.example.com',
+    via,
+    clock,
+    sessions,
+  }: Partial<Record<'as' | 'via', string>> & {
+    clock?: typeof systemClock
+    sessions?: ReturnType<typeof memorySessions>
+  } = {},
+): Promise<Scene> {
+  const registry = await startQuirkyRegistry(t, quirks)
+  const learned = createLearnedFacts()
+  learned.anonymousMount = false
+  const transport = connect(t).transport(via ?? registry.host, { credential: undefined, plainHttp: true })
+  const repository = createRepository({
+    transport,
+    repository: 'test/blobs',
+    learned,
+    profile: registryProfile(as),
+    retry: { attempts: 4, baseMs: 10, maxMs: 20, maxRetryAfterMs: 1000 },
+    commitWaitMs: 1000,
+    ...(clock ? { clock } : {}),
+    ...(sessions ? { sessions } : {}),
+  })
+  return { registry, repository, learned }
+}
+
+async function pushed({ registry, repository }: Scene, bytes: number) {
+  const blob = testBlob(LARGE.subarray(0, bytes))
+  const told = recorder()
+  await repository.push(blob.descriptor, blob.open, { signal, onEvent: told.onEvent })
+  await repository.releasePush()
+  assert.deepEqual(registry.blob(blob.descriptor.digest), blob.bytes)
+  assert.equal(registry.openSessions, 0)
+  return { told, blob }
+}
+
+const ranges = ({ requests }: QuirkyRegistry) =>
+  requests.map(({ method, range, status }) => `${method} ${range ?? '-'} ${status ?? 'cut'}`)
+const end = (mib: number) => mib * MIB - 1
+
+test('a registry whose sessions die with their connection gets parts from then on', async (t) => {
+  const found = await scene(t, ZOT)
+  found.registry.cutAfter(17 * MIB)
+  const { told, blob } = await pushed(found, 20 * MIB)
+  assert.deepEqual(ranges(found.registry), [
+    'PATCH - cut',
+    'GET - 404',
+    `PATCH 0-${end(8)} 202`,
+    `PATCH ${8 * MIB}-${end(16)} 202`,
+    `PATCH ${16 * MIB}-${end(20)} 202`,
+    'PUT - 201',
+  ])
+  assert.deepEqual(told.starts(), [0, 0])
+  // The source is read on from part to part: an archive's entry that is opened again is read from the archive's start.
+  assert.deepEqual(blob.opened, [0, 0])
+})
+
+test('parts that were acknowledged stay: each is saved, and another process goes on after the last one', async (t) => {
+  const sessions = memorySessions()
+  const first = await scene(t, { cutTakes: 'part' }, { sessions })
+  first.learned.uploads.cutKeeps = 'parts'
+  const blob = testBlob(LARGE.subarray(0, 20 * MIB))
+  const stop = new AbortController()
+  const saved: number[] = []
+  const push = first.repository.push(blob.descriptor, blob.open, {
+    signal: stop.signal,
+    onEvent(event) {
+      const [upload] = sessions.saved.values() as Iterable<{ offset: number }>
+      if (upload && saved.at(-1) !== upload.offset) saved.push(upload.offset)
+      if (event.type === 'bytes' && event.offset > 17 * MIB) stop.abort(new Error('the process dies'))
+    },
+  })
+  await assert.rejects(push)
+  assert.deepEqual(saved, [0, 8 * MIB, 16 * MIB])
+})
+
+test('upload.server-deadline.adapts: a server that cuts at an age is learnt, and parts stay below that', async (t) => {
+  // Time runs twenty times as fast for the client: the server cuts at 16 s.
+  const clock = { ...systemClock, now: () => Date.now() * 20 }
+  const registry = await startQuirkyRegistry(t, { ...ZOT, deadlineMs: 800 })
+  const proxy = await startFaultProxy(t, registry.host, { bytesPerSecond: 16 * MIB })
+  const found = { ...(await scene(t, ZOT, { via: proxy.host, clock })), registry }
+  await pushed(found, 20 * MIB)
+  const { uploads } = found.learned
+  assert.equal(uploads.cutKeeps, 'nothing')
+  const before = registry.requests.length
+  await pushed(found, 10 * MIB)
+  const parts = registry.requests.slice(before).filter(({ method }) => method === 'PATCH')
+  assert.ok(parts.length > 1)
+  for (const { length = Infinity } of parts) assert.ok(length < 8 * MIB, `${length} bytes in a request`)
+})
+
+test('a link that holds gets one long request', async (t) => {
+  const found = await scene(t, {})
+  await pushed(found, 24 * MIB)
+  assert.deepEqual(ranges(found.registry), ['PATCH - 202', 'PUT - 201'])
+  assert.ok((found.learned.uploads.bytesPerSecond ?? 0) > 0)
+})
+
+test('a registry that keeps the bytes of a cut request goes on with long ones', async (t) => {
+  const found = await scene(t, {})
+  found.registry.cutAfter(20 * MIB)
+  await pushed(found, 24 * MIB)
+  assert.equal(found.learned.uploads.cutKeeps, 'bytes')
+  assert.deepEqual(ranges(found.registry), [
+    'PATCH - cut',
+    'GET - 204',
+    `PATCH ${20 * MIB}-${end(24)} 202`,
+    'PUT - 201',
+  ])
+})
+
+test('upload.ecr: parts of its size, its Range and its status not believed, the last part in the PUT', async (t) => {
+  const found = await scene(t, ECR, { as: 'public.ecr.aws' })
+  found.registry.cutAfter(17 * MIB)
+  const told: number[] = []
+  const blob = testBlob(LARGE.subarray(0, 24 * MIB))
+  await found.repository.push(blob.descriptor, blob.open, {
+    signal,
+    onEvent(event) {
+      if (event.type === 'started') told.push(event.offset)
+      // The second part breaks off; what was acknowledged before is our own count.
+      if (event.type === 'bytes' && event.offset === 8 * MIB && told.length === 2) found.registry.cutAfter(2 * MIB)
+    },
+  })
+  assert.deepEqual(found.registry.blob(blob.descriptor.digest), blob.bytes)
+  assert.deepEqual(told, [0, 0, 8 * MIB])
+  const sent = found.registry.requests.filter(({ method }) => method !== 'GET')
+  assert.equal(sent.at(-1)?.method, 'PUT')
+  assert.ok((sent.at(-1)?.length ?? 0) > 0)
+  assert.ok(sent.slice(1, -1).every(({ length = 0 }) => length >= 5 * MIB && length <= 10 * MIB))
+  assert.deepEqual(
+    found.registry.requests.filter(({ method }) => method === 'GET'),
+    [],
+  )
+})
+
+test('upload.416-too-large-is-not-offset: GHCR takes 4 MiB of what has a length', async (t) => {
+  const found = await scene(t, GHCR, { as: 'ghcr.io' })
+  found.registry.cutAfter(9 * MIB)
+  await pushed(found, 20 * MIB)
+  assert.deepEqual(ranges(found.registry), [
+    'PATCH - cut',
+    'GET - 204',
+    `PATCH ${9 * MIB}-${end(13)} 202`,
+    `PATCH ${13 * MIB}-${end(17)} 202`,
+    `PATCH ${17 * MIB}-${end(20)} 202`,
+    'PUT - 201',
+  ])
+  // One that is not known as GHCR is asked with smaller and smaller ones, and nothing is sent twice.
+  const unknown = await scene(t, GHCR)
+  unknown.registry.cutAfter(9 * MIB)
+  const { told } = await pushed(unknown, 20 * MIB)
+  assert.equal(unknown.learned.uploads.maxBodyBytes, 2 * MIB)
+  assert.ok(told.starts().every((offset) => offset === 0 || offset === 9 * MIB))
+})
+
+test('upload.413-halves-chunk: a proxy that takes small bodies alone gets those', async (t) => {
+  const found = await scene(t, { bodyMaxBytes: 3 * MIB })
+  await pushed(found, 7 * MIB)
+  assert.ok(found.registry.requests.some(({ status }) => status === 413))
+  const taken = found.registry.requests.filter(({ method, status }) => method === 'PATCH' && status === 202)
+  assert.ok(taken.length >= 3 && taken.every(({ length = 0 }) => length <= 3 * MIB))
+})
+
+test('a body that is refused even at a MiB fails for good, and says what to look at', async (t) => {
+  const { registry, repository } = await scene(t, { bodyMaxBytes: 1000 })
+  const blob = testBlob(LARGE.subarray(0, 7 * MIB))
+  await assert.rejects(repository.push(blob.descriptor, blob.open, { signal }), (error: Error & { hint?: string }) => {
+    assert.match(error.hint ?? '', /client_max_body_size/)
+    return true
+  })
+  await repository.releasePush()
+  assert.equal(registry.openSessions, 0)
+})
+
+test('upload.gar: no second PATCH, and a cut begins anew', async (t) => {
+  const found = await scene(t, GAR, { as: 'europe-docker.pkg.dev' })
+  found.registry.cutAfter(17 * MIB)
+  await pushed(found, 20 * MIB)
+  assert.deepEqual(ranges(found.registry), ['PUT - cut', 'PUT - 201'])
+})
+
+test('a registry that turns out to take one PATCH alone gets docker’s way again', async (t) => {
+  const found = await scene(t, GAR)
+  found.registry.cutAfter(17 * MIB)
+  await pushed(found, 20 * MIB)
+  assert.deepEqual(ranges(found.registry), [
+    'PATCH - cut',
+    'GET - 404',
+    `PATCH 0-${end(8)} 202`,
+    `PATCH ${8 * MIB}-${end(16)} 400`,
+    'PATCH - 202',
+    'PUT - 201',
+  ])
+  assert.equal(found.learned.uploads.parts, 'refused')
+})
+
+test('upload.quay.bias-plus-one: its count is one too high', async (t) => {
+  const found = await scene(t, QUAY, { as: 'quay.io' })
+  found.learned.uploads.cutKeeps = 'parts'
+  found.learned.uploads.parts = 'taken'
+  const blob = testBlob(LARGE.subarray(0, 20 * MIB))
+  const starts: number[] = []
+  await found.repository.push(blob.descriptor, blob.open, {
+    signal,
+    onEvent(event) {
+      if (event.type === 'started') starts.push(event.offset)
+      if (event.type === 'bytes' && event.offset === 8 * MIB && starts.length === 1) found.registry.cutAfter(3 * MIB)
+    },
+  })
+  assert.deepEqual(found.registry.blob(blob.descriptor.digest), blob.bytes)
+  assert.deepEqual(starts, [0, 8 * MIB])
+})
+
+test('a registry whose count turns out to be one too high is found out', async (t) => {
+  const found = await scene(t, QUAY)
+  found.learned.uploads.cutKeeps = 'parts'
+  found.learned.uploads.parts = 'taken'
+  const blob = testBlob(LARGE.subarray(0, 20 * MIB))
+  const starts: number[] = []
+  await found.repository.push(blob.descriptor, blob.open, {
+    signal,
+    onEvent(event) {
+      if (event.type === 'started') starts.push(event.offset)
+      if (event.type === 'bytes' && event.offset === 8 * MIB && starts.length === 1) found.registry.cutAfter(3 * MIB)
+    },
+  })
+  assert.deepEqual(found.registry.blob(blob.descriptor.digest), blob.bytes)
+  assert.equal(found.learned.uploads.rangeBias, 1)
+  assert.ok(!starts.slice(1).includes(0), 'nothing began anew')
+})
