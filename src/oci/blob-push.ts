@@ -10,7 +10,7 @@ import { learnKept } from './learned-facts.ts'
 import { mountFromAny } from './mount.ts'
 import { createPushBody } from './push-body.ts'
 import { advance, type BlobPush, tellStart } from './push-state.ts'
-import { placeName, type RepositoryContext, uploadKey } from './repository-context.ts'
+import { placeName, type RepositoryContext, sessionsFor, uploadKey } from './repository-context.ts'
 import type { SessionPool } from './session-pool.ts'
 import { postWhole } from './single-post.ts'
 import { sessionStatus } from './upload-requests.ts'
@@ -71,6 +71,7 @@ function createPush(
       onRetry: (error, attempt, retryAt) => emit({ type: 'retrying', error: toAppError(error), attempt, retryAt }),
     },
     key: uploadKey(context, blob.descriptor.digest),
+    sessions: sessionsFor(context, blob.descriptor.size),
     session: { at: 'idle' },
     begun: false,
     flowing: false,
@@ -88,7 +89,7 @@ async function runToEnd(push: BlobPush): Promise<void> {
     throwIfAborted(push.call.signal)
     await step(push)
   }
-  await push.context.sessions?.clear(push.key)
+  await push.sessions?.clear(push.key)
 }
 
 async function step(push: BlobPush): Promise<void> {
@@ -110,7 +111,7 @@ async function step(push: BlobPush): Promise<void> {
 
 async function begin(push: BlobPush): Promise<void> {
   const first = push.startedAt === 0
-  const saved = first ? await push.context.sessions?.load(push.key) : undefined
+  const saved = first ? await push.sessions?.load(push.key) : undefined
   push.startedAt = push.context.clock.now()
   if (saved && saved.size === push.descriptor.size && URL.canParse(saved.location)) {
     push.startedAt = saved.startedAt
@@ -167,7 +168,7 @@ async function abandon(push: BlobPush, error: unknown): Promise<void> {
   const code = isAppError(reason) ? reason.code : undefined
   if (code === 'JOB_FENCED') return
   const goesOn = isAppError(reason) && reason.retry !== 'permanent' && code !== 'JOB_CANCELED'
-  if (goesOn && push.context.sessions) return
+  if (goesOn && push.sessions) return
   push.pool.giveUp(session.location)
-  await push.context.sessions?.clear(push.key)
+  await push.sessions?.clear(push.key)
 }

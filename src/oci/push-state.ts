@@ -1,4 +1,4 @@
-import type { UploadKey } from '../content/checkpoint.ts'
+import type { UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { MountCandidate, PushEvent } from '../content/endpoints.ts'
 import type { AppError } from '../lib/errors.ts'
@@ -19,6 +19,8 @@ export interface BlobPush {
   readonly body: PushBody
   readonly call: CallOptions
   readonly key: UploadKey
+  /** Where another process finds the session; undefined where that does not pay. */
+  readonly sessions: UploadSessionStore | undefined
   readonly emit: (event: PushEvent) => void
   readonly mountFrom: readonly MountCandidate[]
   session: UploadSession
@@ -46,7 +48,7 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
   if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
   // What we can't use may still lie open there. Not so while it is committed: that may be going on.
   if (push.session.at === 'lost' && before.at === 'open') push.pool.giveUp(before.location)
-  const { sessions } = push.context
+  const { sessions } = push
   if (!sessions) return
   if (push.session.at === 'lost') return sessions.clear(push.key)
   const acknowledged = event.type === 'opened' || event.type === 'accepted' || event.type === 'stands'

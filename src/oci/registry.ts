@@ -20,7 +20,7 @@ import type { CredentialProvider } from './credentials/provider.ts'
 import { getManifest, headManifest, putManifest } from './manifests.ts'
 import { createLearnedFacts, type LearnedFacts } from './learned-facts.ts'
 import { type RegistryProfile, registryProfile } from './registry-profile.ts'
-import { rememberSpent, type RepositoryContext, uploadKey } from './repository-context.ts'
+import { rememberSpent, type RepositoryContext, sessionsFor, uploadKey } from './repository-context.ts'
 import { createSessionPool } from './session-pool.ts'
 import { listTags } from './tags.ts'
 import { cancelSession } from './upload-requests.ts'
@@ -103,9 +103,8 @@ export function createRepository(
   }
   const pool = createSessionPool(context)
   /** Forgets the session of a blob that is there: who was killed between the commit and its answer left one behind. */
-  const found = async <T>(digest: Digest, answer: Promise<T>): Promise<T> => {
-    if (await answer) await context.sessions?.clear(uploadKey(context, digest))
-    return answer
+  const found = async (digest: Digest, size: number | null): Promise<void> => {
+    await sessionsFor(context, size)?.clear(uploadKey(context, digest))
   }
   return {
     registry: transport.registry,
@@ -113,8 +112,16 @@ export function createRepository(
     preparePush: (call) => pool.prepare(call),
     releasePush: () => pool.release(),
     cancelUpload: (location) => cancelSession(context, location),
-    stat: (digest, call) => found(digest, statBlob(context, digest, call)),
-    exists: (descriptor, call) => found(descriptor.digest, blobExists(context, descriptor, call)),
+    async stat(digest, call) {
+      const answer = await statBlob(context, digest, call)
+      if (answer) await found(digest, answer.size)
+      return answer
+    },
+    async exists(descriptor, call) {
+      const there = await blobExists(context, descriptor, call)
+      if (there) await found(descriptor.digest, descriptor.size)
+      return there
+    },
     open: (descriptor, call) => openBlob(context, descriptor, call),
     push: (descriptor, open, call) => pushBlob(context, pool, { descriptor, open }, call),
     getManifest: (reference, call) => getManifest(context, reference, call),

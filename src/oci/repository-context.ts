@@ -61,6 +61,14 @@ export function uploadsPath(context: RepositoryContext): string {
   return `/v2/${context.repository}/blobs/uploads/`
 }
 
+/** A smaller blob is sent again sooner than its session is written and removed, and packages have thousands of them. */
+const KEPT_SESSION_MIN_BYTES = 1024 * 1024
+
+/** Where the upload session of a blob of this size is kept beyond this process; null is a size that is not known. */
+export function sessionsFor(context: RepositoryContext, size: number | null): UploadSessionStore | undefined {
+  return size === null || size >= KEPT_SESSION_MIN_BYTES ? context.sessions : undefined
+}
+
 export function uploadKey(context: RepositoryContext, digest: Digest): UploadKey {
   return { registry: context.transport.registry, repository: context.repository, digest }
 }
