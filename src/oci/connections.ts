@@ -10,6 +10,7 @@ import { exchange } from './exchange.ts'
 import { isLoopback } from './network-address.ts'
 import { createRegistryTransport } from './registry-transport.ts'
 import { createSchemes } from './scheme.ts'
+import { watchedPools } from './send-stalls.ts'
 import type { TransportContext } from './send-once.ts'
 import type { RegistryConnections, RegistryRequest } from './transport.ts'
 
@@ -22,6 +23,8 @@ export interface ConnectionTimeouts {
   controlHeadersMs: number
   /** Wait for the answer to a blob: the registry may re-read or assemble gigabytes first. Default 15 min. */
   bulkHeadersMs: number
+  /** How long the far end may take nothing of a body that is being sent, not the whole time. Default 60 s. */
+  sendIdleMs: number
   /** Silence within an answer, not its whole time. Default 90 s. */
   bodyIdleMs: number
   /** Each question whether a port speaks TLS. Default 3 s: a plain HTTP server may wait forever for the end of a line. */
@@ -46,6 +49,7 @@ const DEFAULT_TIMEOUTS: ConnectionTimeouts = {
   connectMs: 10_000,
   controlHeadersMs: 60_000,
   bulkHeadersMs: 15 * 60_000,
+  sendIdleMs: 60_000,
   bodyIdleMs: 90_000,
   probeMs: 3000,
   tokenMs: 30_000,
@@ -59,7 +63,7 @@ const DEFAULT_TIMEOUTS: ConnectionTimeouts = {
 export function createRegistryConnections(options: ConnectionsOptions): RegistryConnections {
   const clock = options.clock ?? systemClock
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
-  const pools = createPools(options.proxy, timeouts.connectMs)
+  const pools = createPools(options.proxy, timeouts)
   const userAgent = `layerd/${options.version}`
   const lanes = {
     control: { headersTimeoutMs: timeouts.controlHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
@@ -90,10 +94,11 @@ interface Pools {
   destroy(): Promise<void>
 }
 
-function createPools(proxy: ConnectionsOptions['proxy'], connectMs: number): Pools {
+function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs }: ConnectionTimeouts): Pools {
   // Proxies cut idle tunnels; the socket's own keep-alive holds them and finds dead peers.
   const connect = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: 30_000, allowH2: false }
-  const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect }
+  const factory = watchedPools(sendIdleMs)
+  const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect, factory }
   const own: DirectConnections = { connect, open: new Set() }
   const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
   // All three are always given: what is missing would be read from the environment.

@@ -1,5 +1,6 @@
 import { AppError, type AppErrorOptions, type ErrorCode } from '../lib/errors.ts'
 import { type CallFacts, upstreamOf } from './errors.ts'
+import { SEND_STALLED } from './send-stalls.ts'
 
 interface Kind {
   code: ErrorCode
@@ -42,6 +43,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   UND_ERR_PRX_TLS: { code: 'REGISTRY_TLS', says: 'is behind a proxy whose certificate does not hold' },
   UND_ERR_HEADERS_TIMEOUT: TIMEOUT,
+  [SEND_STALLED]: { code: 'REGISTRY_TIMEOUT', says: 'stopped taking what was sent' },
   UND_ERR_BODY_TIMEOUT: { code: 'REGISTRY_TIMEOUT', says: 'stopped sending' },
   // The far end's reset and its early answer race (undici gives the reset then), so this never means "refused".
   UND_ERR_SOCKET: LOST,

@@ -3,7 +3,7 @@ import type { Descriptor } from '../../src/content/descriptor.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import type { BlobOpener, PushEvent } from '../../src/content/endpoints.ts'
 import { OCTET_STREAM } from '../../src/content/media-types.ts'
-import { createRegistryConnections } from '../../src/oci/connections.ts'
+import { type ConnectionTimeouts, createRegistryConnections } from '../../src/oci/connections.ts'
 import type { RegistryCredential } from '../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type Repository, type RepositoryOptions } from '../../src/oci/registry.ts'
 import { type Cleanup, defer } from './cleanup.ts'
@@ -11,6 +11,7 @@ import { type Cleanup, defer } from './cleanup.ts'
 export interface TestRepositoryOptions extends RepositoryOptions {
   repository?: string
   credential?: RegistryCredential
+  timeouts?: Partial<ConnectionTimeouts>
 }
 
 /** A repository of a registry on loopback, over plain HTTP, with retries that don't make a test wait. */
@@ -19,8 +20,8 @@ export async function openRepository(
   host: string,
   options: TestRepositoryOptions = {},
 ): Promise<Repository> {
-  const { repository = 'test/blobs', credential, ...rest } = options
-  const connections = createRegistryConnections({ version: '0.0.0' })
+  const { repository = 'test/blobs', credential, timeouts = {}, ...rest } = options
+  const connections = createRegistryConnections({ version: '0.0.0', timeouts })
   defer(t, async () => connections[Symbol.asyncDispose]())
   const client = createRegistryClient({
     connections,

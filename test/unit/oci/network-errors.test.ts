@@ -33,6 +33,7 @@ const CASES: ReadonlyArray<[name: string, thrown: Error, code: ErrorCode, retry:
   ['a socket closed by the other side', failure('UND_ERR_SOCKET'), 'REGISTRY_CONNECTION_LOST', 'transient'],
   ['an answer cut short', failure('UND_ERR_RES_CONTENT_LENGTH_MISMATCH'), 'REGISTRY_CONNECTION_LOST', 'transient'],
   ['no answer in time', failure('UND_ERR_HEADERS_TIMEOUT'), 'REGISTRY_TIMEOUT', 'transient'],
+  ['nothing taken in time', failure('SEND_STALLED'), 'REGISTRY_TIMEOUT', 'transient'],
   ['an expired certificate', failure('CERT_HAS_EXPIRED'), 'REGISTRY_TLS', 'permanent'],
   ['a certificate for another name', failure('ERR_TLS_CERT_ALTNAME_INVALID'), 'REGISTRY_TLS', 'permanent'],
   ['an unknown CA', failure('UNABLE_TO_VERIFY_LEAF_SIGNATURE'), 'REGISTRY_TLS', 'permanent'],
