@@ -33,6 +33,9 @@ export async function exchange(call: Exchange): Promise<RegistryResponse> {
       signal,
       headersTimeout: call.headersTimeoutMs,
       bodyTimeout: call.bodyTimeoutMs,
+      // undici closes the connection after each HEAD, for servers that send a body with the answer; thousands of layers
+      // would be as many connections. Here such a body breaks one request, which is tried again.
+      reset: false,
     })
     const { body } = answer
     return toResponse(call, {
