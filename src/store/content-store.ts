@@ -3,6 +3,7 @@ import type { Digest } from '../content/digest.ts'
 import type { ContentSink, ContentSource } from '../content/endpoints.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { createLimiter, type Limiter } from '../lib/limiter.ts'
+import { sweepAbandoned } from './abandoned.ts'
 import { type BlobFile, openBlobFile, streamBlob } from './blob-file.ts'
 import { type CheckOptions, type CheckReport, checkStore } from './check.ts'
 import { contentsOf, missingBlobs, readBlob } from './contents.ts'
@@ -106,7 +107,11 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
       put: (record) => locked(parts, () => putPackage(parts, record)),
       delete: (digest) => locked(parts, () => deletePackage(parts, digest)),
     },
-    gc: (gc) => locked(parts, () => collectWith(parts, gc)),
+    gc: (gc) =>
+      locked(parts, async () => {
+        await sweepAbandoned(layout)
+        return await collectWith(parts, gc)
+      }),
     space: () => measureSpace(layout),
     async check(check) {
       await using _alone = check.repair === true ? await lockForRepair(layout) : undefined
@@ -164,6 +169,7 @@ async function deletePackage(parts: Parts, digest: Digest): Promise<boolean> {
 
 /** When there is no room, what nobody refers to goes first, grace or not: but nothing that this lease wants. */
 async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], maxBytes?: number): Promise<Lease> {
+  await sweepAbandoned(parts.layout)
   const attempt = () => lease(parts.layout, blobs, maxBytes)
   try {
     return await attempt()

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Digest, digestAlgorithm, digestHex, digestOf, isDigest } from '../content/digest.ts'
 import { writeFileAtomic } from '../lib/atomic-file.ts'
 import { AppError } from '../lib/errors.ts'
+import { lockFile } from './file-lock.ts'
 
 /** Source: OCI image-spec v1.1.1 image-layout.md "oci-layout file". */
 const OCI_LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}'
@@ -73,7 +74,10 @@ export async function prepareLayout(layout: StoreLayout): Promise<void> {
   const version = layoutVersion(await readFile(marker, 'utf8').catch(() => ''))
   if (version === '1.0.0') return
   // The file is a constant: one that is missing or garbled is simply written again.
-  if (version === undefined) return writeFileAtomic(marker, OCI_LAYOUT_TEXT)
+  if (version === undefined) {
+    await using _lock = await lockFile(layout.lock)
+    return await writeFileAtomic(marker, OCI_LAYOUT_TEXT)
+  }
   throw new AppError('STORE_CORRUPT', `${layout.folder} is an OCI image layout of version ${version}, not 1.0.0`, {
     hint: 'Point LAYERD_DATA_DIR at a folder of its own.',
   })

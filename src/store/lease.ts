@@ -45,7 +45,10 @@ export async function writeLease(layout: StoreLayout, blobs: readonly Descriptor
 /** Reads all leases and takes away those whose owner died. */
 export async function readLeases(layout: StoreLayout): Promise<LeasedBlobs> {
   const sizes = new Map<Digest, number>()
-  for (const file of (await readdir(layout.leases)).filter((name) => name.endsWith(SUFFIX))) {
+  const names = await readdir(layout.leases)
+  // The lock comes first and goes last: a lease may have no more than that.
+  const files = new Set(names.map((name) => name.replace(/\.lock$/, '')).filter((name) => name.endsWith(SUFFIX)))
+  for (const file of files) {
     const path = join(layout.leases, file)
     if ((await ownershipOf(`${path}.lock`)).state === 'held') {
       for (const [digest, size] of await leasedBlobs(path)) sizes.set(digest, size)

@@ -23,6 +23,9 @@ export async function ownershipOf(path: string): Promise<Ownership> {
   }
 }
 
+/** Of names that are moved aside to be taken away. */
+export const ABANDONED_PREFIX = '.abandoned-'
+
 /** False when the name is taken. */
 export async function takeName(path: string): Promise<boolean> {
   try {
@@ -39,7 +42,7 @@ export async function takeName(path: string): Promise<boolean> {
  * should a new owner have come in between, it is theirs that was moved, and it goes back.
  */
 export async function removeAbandoned(path: string, text: string): Promise<void> {
-  const aside = join(dirname(path), `.abandoned-${newOwner().token}`)
+  const aside = join(dirname(path), `${ABANDONED_PREFIX}${newOwner().token}`)
   try {
     await rename(path, aside)
   } catch (error) {
