@@ -155,15 +155,22 @@ async function putPackage({ layout, records, clock }: Parts, record: PackageToSt
   return stored
 }
 
-/** The index comes last: on a full disk it can be written only once blobs are gone. */
+/**
+ * The index goes first, so that whoever dies in between leaves none that names what is gone. On a full disk it can be
+ * written only once blobs are.
+ */
 async function deletePackage(parts: Parts, digest: Digest): Promise<boolean> {
   const { layout, records } = parts
   const known = await records.get(digest)
   if (!known) return false
   const contents = (await contentsOf(layout, known)) ?? []
+  const indexed = await records.writeIndex(digest).then(
+    () => true,
+    () => false,
+  )
   await records.remove(digest)
   await collectWith(parts, { graceMs: 0, only: new Set([digest, ...contents.map((blob) => blob.digest)]) })
-  await records.writeIndex()
+  if (!indexed) await records.writeIndex()
   return true
 }
 

@@ -55,7 +55,8 @@ export interface PackageRecords {
   indexed(): Promise<StoredPackage[]>
   /** Whether index.json is what the records make it. */
   indexIsCurrent(): Promise<boolean>
-  writeIndex(): Promise<void>
+  /** `except`: a package that is about to go. */
+  writeIndex(except?: Digest): Promise<void>
 }
 
 export function packageRecords(layout: StoreLayout): PackageRecords {
@@ -89,8 +90,8 @@ export function packageRecords(layout: StoreLayout): PackageRecords {
       // The first package brings it.
       return text === undefined ? packages.length === 0 : text === indexText(packages)
     },
-    async writeIndex() {
-      await writeFileAtomic(layout.index, indexText(await list()))
+    async writeIndex(except) {
+      await writeFileAtomic(layout.index, indexText((await list()).filter(({ digest }) => digest !== except)))
     },
   }
 }
