@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
@@ -74,6 +75,12 @@ async function storeLeftovers(store: string): Promise<string[]> {
   )
   const top = (await readdir(store)).filter((name) => !STORE_FILES.has(name))
   return [...folders.flat(), ...top].map((name) => `store: ${name}`)
+}
+
+/** Also no record that was being written. */
+export async function assertNoStoreLeftovers(store: string, message: string): Promise<void> {
+  const records = (await readdir(join(store, 'packages'))).filter((name) => !name.endsWith('.json'))
+  assert.deepEqual([...(await storeLeftovers(store)), ...records], [], message)
 }
 
 const STORE_FILES = new Set(['oci-layout', 'index.json', 'blobs', 'packages', 'ingest', 'leases', 'users'])

@@ -1,0 +1,14 @@
+import { createContentStore } from '../../src/store/content-store.ts'
+import { CleanupStack } from './cleanup.ts'
+import { pullFrom } from './pulling.ts'
+
+/** node pull-child.ts FOLDER REFERENCE [delete]: pulls into the store of that folder, and then deletes what it pulled. */
+const [folder = '', reference = '', then] = process.argv.slice(2)
+await using stack = new CleanupStack()
+await using store = await createContentStore({ folder })
+const { outcome } = await pullFrom(stack, reference, { store, concurrency: 3 })
+console.log('pulled')
+if (then === 'delete') {
+  await store.packages.delete(outcome.digest)
+  await store.gc({ graceMs: 0 })
+}

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { countChanges, killStoreAt, startStoreSweep } from '../helpers/store-kill-sweep.ts'
+
+test('a pull into the store, and a deletion, killed before each change of files', { timeout: 1_800_000 }, async (t) => {
+  const sweep = await startStoreSweep(t)
+  const changes = await countChanges(t, sweep)
+  let met = 0
+  for (let k = 1; k <= changes; k += 1) {
+    await t.test(`change ${k}`, async (t) => {
+      const at = await killStoreAt(t, sweep, k)
+      met += at === undefined ? 0 : 1
+      t.diagnostic(at ?? `${k}: had ended`)
+    })
+  }
+  // How many changes there are varies by a few: concurrent downloads reach the disk as they come.
+  assert.ok(met > changes * 0.9, `only ${met} of ${changes} changes were met`)
+})
