@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { Environment } from '../../src/config/config.ts'
@@ -24,4 +25,10 @@ test('README and docs/operations.md list each setting, and no other', async () =
     )
     assert.deepEqual(listed.toSorted(), Object.keys(Environment.properties).toSorted(), path)
   }
+})
+
+test('docs/reliability.md names tests that are there', async () => {
+  const named = [...(await read('docs/reliability.md')).matchAll(/`([a-z0-9-]+\/[a-z0-9-]+\.test\.ts)`/g)]
+  assert.ok(named.length > 30)
+  for (const [, path = ''] of named) assert.ok(existsSync(new URL(`../${path}`, import.meta.url)), path)
 })
