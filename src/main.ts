@@ -10,6 +10,9 @@ import type { RoleContext } from './roles/context.ts'
 const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version
 
+/** V8's own bound lets a worker that sends thousands of small layers keep 120 MiB of what is garbage (docs/performance.md). */
+const WORKER_FLAGS = ['--max-semi-space-size=8']
+
 /** npm hands a Ctrl-C on a second time. */
 const SAME_SIGNAL_MS = 1000
 
@@ -61,7 +64,7 @@ async function allInOne(): Promise<number> {
   const stop = stopSignal()
   const { runAllInOne } = await import('./roles/all-in-one.ts')
   return runAllInOne(contextOf('layerd', 'all', stop), {
-    command: [process.execPath, ...process.execArgv, import.meta.filename],
+    command: [process.execPath, ...process.execArgv, ...WORKER_FLAGS, import.meta.filename],
   })
 }
 
