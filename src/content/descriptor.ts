@@ -29,3 +29,8 @@ export function blobName(descriptor: Pick<Descriptor, 'digest' | 'annotations'>)
   const title = descriptor.annotations?.[TITLE_ANNOTATION]
   return title === undefined ? descriptor.digest : `${title} (${descriptor.digest})`
 }
+
+/** What short messages call a blob: its title, else its digest. */
+export function titleOrDigest(descriptor: Pick<Descriptor, 'digest' | 'annotations'>): string {
+  return descriptor.annotations?.[TITLE_ANNOTATION] ?? descriptor.digest
+}

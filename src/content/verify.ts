@@ -1,6 +1,6 @@
 import type { Hash } from 'node:crypto'
 import { AppError } from '../lib/errors.ts'
-import { type Descriptor, descriptorTitle } from './descriptor.ts'
+import { type Descriptor, titleOrDigest } from './descriptor.ts'
 import { digestHex, hasherFor } from './digest.ts'
 import type { ByteStream, VerifyOptions } from './endpoints.ts'
 
@@ -22,7 +22,7 @@ export interface Verifier {
 }
 
 export function createVerifier(descriptor: Descriptor, options: VerifyOptions = {}): Verifier {
-  const name = options.name ?? descriptorTitle(descriptor) ?? descriptor.digest
+  const name = options.name ?? titleOrDigest(descriptor)
   const wrongSize = options.wrongSize ?? ((found: number, more: boolean) => sizeMismatch(descriptor, name, found, more))
   const remembered: Array<{ position: number; hasher: Hash | undefined }> = [
     { position: 0, hasher: hasherFor(descriptor.digest) },

@@ -1,4 +1,4 @@
-import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
+import { type Descriptor, titleOrDigest } from '../content/descriptor.ts'
 import type { BlobOpener, PushEvent, PushOptions } from '../content/endpoints.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { isAppError, toAppError } from '../lib/errors.ts'
@@ -63,7 +63,7 @@ function createPush(
     pool,
     emit,
     descriptor: blob.descriptor,
-    name: options.verify?.name ?? descriptorTitle(blob.descriptor) ?? blob.descriptor.digest,
+    name: options.verify?.name ?? titleOrDigest(blob.descriptor),
     mountFrom: options.mountFrom ?? [],
     body: createPushBody(blob.descriptor, blob.open, { signal: options.signal, verify: options.verify, emit }),
     call: {

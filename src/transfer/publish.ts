@@ -1,7 +1,7 @@
 import type { BlobPlaces } from '../content/blob-places.ts'
 import type { TransferClaims } from '../content/claims.ts'
 import { copyBlob, copyBlobs } from '../content/copy-graph.ts'
-import { descriptorTitle } from '../content/descriptor.ts'
+import { titleOrDigest } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import { type Destination, formatReference, repositoryFor } from '../content/reference.ts'
 import { bufferOpener } from '../content/streams.ts'
@@ -91,7 +91,7 @@ async function publishIndexed(
       signal: dependencies.signal,
       onEvent: dependencies.onEvent,
       ...(again ? {} : { mountFrom: (layer) => mounts.candidates(layer) }),
-      verify: (layer) => checksumMismatch(descriptorTitle(layer) ?? layer.digest, layer.digest),
+      verify: (layer) => checksumMismatch(titleOrDigest(layer), layer.digest),
     })
   }
   return complete(contents, target, { move, mounts, dependencies })

@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
+import { type Descriptor, titleOrDigest } from '../content/descriptor.ts'
 import { digestHex } from '../content/digest.ts'
 import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
 import { isIndexMediaType, isManifestMediaType, OCI_INDEX } from '../content/media-types.ts'
@@ -116,7 +116,7 @@ async function addImage(blob: Descriptor, source: LayerSource, titles: Set<strin
 }
 
 async function parseLayer(layer: Descriptor, mediaType: string, source: LayerSource): Promise<readonly Descriptor[]> {
-  const where = descriptorTitle(layer) ?? layer.digest
+  const where = titleOrDigest(layer)
   return successors(parseManifest(rawManifest(mediaType, await source.read(layer)), where))
 }
 
