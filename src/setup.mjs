@@ -7,7 +7,7 @@
  *   node src/setup.mjs --copy-assets     copies what tsc leaves behind (Lua scripts) from src to dist
  */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, cpSync, existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, cpSync, existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { delimiter, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -25,6 +25,7 @@ function main(args) {
   if (args.includes('--copy-assets')) return copyAssets()
   if (process.env.LAYERD_NO_SETUP === '1') return
   if (!packagesAreInstalled()) installPackages()
+  linkNode()
   assertNode()
   if (!args.includes('--npm-only')) ensurePrograms()
 }
@@ -76,6 +77,14 @@ function installPackages() {
     ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ['ignore', 2, 2] })
     : spawnSync('npm', args, { cwd: root, stdio: ['ignore', 2, 2] })
   if (result.status !== 0) fail('npm ci failed; its messages are above')
+}
+
+/** `npm ci` of npm 9, which Debian 12 ships, links no program of an optional package (`npm rebuild` would). */
+function linkNode() {
+  const link = join(root, 'node_modules/.bin/node')
+  const program = `node-${process.platform}-${process.arch}/bin/node`
+  if (existsSync(link) || !existsSync(join(root, 'node_modules', program))) return
+  symlinkSync(join('..', program), link)
 }
 
 function assertNode() {
