@@ -3,6 +3,7 @@ import type { Dispatch } from '../jobs/dispatch.ts'
 import { freeHeldJobs } from '../jobs/held-dispatches.ts'
 import { queueName } from '../jobs/keys.ts'
 import type { connectRedis } from '../jobs/redis.ts'
+import { wakeConsumers } from '../jobs/wake-consumers.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createLease, type Lease } from './lease.ts'
 import type { RunEnd } from './run-job.ts'
@@ -58,6 +59,8 @@ export interface Consumers {
 
 interface Consumer {
   worker: Worker<Dispatch>
+  /** Tells the consumers of the host, in whatever process, that there may be something to do, now or then. */
+  wake: (at?: number) => void
   active: number
   paused: boolean
 }
@@ -94,8 +97,11 @@ class HostConsumers implements Consumers {
     if (this.#stopping || this.#consumers.has(host)) return
     const { logger } = this.#options
     const worker = this.#worker(host, (job, token = '') => this.#process(consumer, job, token))
-    const consumer: Consumer = { worker, active: 0, paused: false }
+    const wake = (at?: number) => this.#wake(host, at)
+    const consumer: Consumer = { worker, wake, active: 0, paused: false }
     worker.on('error', (error) => logger.warn({ err: error, host }, 'consumer failed'))
+    worker.on('completed', () => wake())
+    worker.on('failed', () => wake())
     worker.on('lockRenewalFailed', (ids) => this.#options.onLost(ids))
     this.#consumers.set(host, consumer)
     this.#balance()
@@ -172,7 +178,7 @@ class HostConsumers implements Consumers {
     consumer.active += 1
     this.#balance()
     try {
-      await settle(await this.#run(job.data, lease), job, token)
+      await settle(await this.#run(job.data, lease), { job, token, wake: consumer.wake })
     } finally {
       if (this.#leases.get(id) === lease) this.#leases.delete(id)
       this.#active -= 1
@@ -189,6 +195,17 @@ class HostConsumers implements Consumers {
       this.#options.logger.error({ err: error, jobId: dispatch.id }, 'a run broke; it is tried again')
       return { next: 'delay', until: Date.now() + (this.#options.brokenPauseMs ?? BROKEN_PAUSE_MS) }
     }
+  }
+
+  #wake(host: string, at?: number): void {
+    if (at !== undefined) {
+      setTimeout(() => this.#stopping || this.#wake(host), at - Date.now()).unref()
+      return
+    }
+    const { redis, bullPrefix, logger } = this.#options
+    wakeConsumers(redis, { keys: { bullPrefix }, host }).catch((error: unknown) =>
+      logger.warn({ err: error, host }, 'waking consumers failed; they look by themselves'),
+    )
   }
 
   /** Gives every consumer the places that are free, and pauses all when none is. */
@@ -228,10 +245,15 @@ class RenewingWorker extends Worker<Dispatch> {
   }
 }
 
-async function settle(end: RunEnd, job: QueueJob<Dispatch>, token: string): Promise<void> {
+async function settle(
+  end: RunEnd,
+  { job, token, wake }: { job: QueueJob<Dispatch>; token: string; wake: Consumer['wake'] },
+): Promise<void> {
   if (end.next === 'release') await release(job, token)
   if (end.next !== 'delay') return
   await job.moveToDelayed(end.until, token)
+  wake()
+  wake(end.until)
   throw new DelayedError()
 }
 
