@@ -199,7 +199,10 @@ export const Job = Type.Object(
     reason: Nullable(Type.String({ description: 'Why it is in this state, where that is not plain.' })),
     done: Type.Boolean({ description: 'Whether the state is final.' }),
     revision: Type.Integer({ minimum: 1, description: 'Goes up with each change; the ETag is "r<revision>".' }),
-    attempt: Type.Integer({ minimum: 0, description: 'Runs begun; a takeover and a retry add one.' }),
+    attempt: Type.Integer({
+      minimum: 0,
+      description: 'Runs begun; a takeover and a retry add one, looking for room in the store does not.',
+    }),
     createdAt: Timestamp('When it was accepted.'),
     startedAt: Nullable(Timestamp('When its first run began.')),
     endedAt: Nullable(Timestamp('When it ended.')),

@@ -140,7 +140,7 @@ const TRANSITION_OF: Readonly<Record<RunOutcome['state'], JobTransition['type']>
   queued: 'release',
 }
 
-/** Transition, result, error, reason, retryAt: as scripts/finish.lua wants them. */
+/** Transition, result, error, reason, retryAt, whether the run was no attempt: as scripts/finish.lua wants them. */
 function outcomeArguments(outcome: RunOutcome): string[] {
   const facts = [
     'result' in outcome ? outcome.result : null,
@@ -148,5 +148,6 @@ function outcomeArguments(outcome: RunOutcome): string[] {
     'reason' in outcome ? outcome.reason : null,
     'retryAt' in outcome ? outcome.retryAt : null,
   ]
-  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact))]
+  const looked = outcome.state === 'queued' && outcome.until !== undefined
+  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), looked ? '1' : '']
 }

@@ -65,7 +65,10 @@ export type RunOutcome =
   | { state: 'paused'; reason: string | null }
   /** The worker moves the BullMQ job to delayed itself, right after. */
   | { state: 'retrying'; retryAt: Date; error: Problem }
-  /** Drain, or no room yet: the worker moves the BullMQ job to wait itself, right after, or to delayed with `until`. */
+  /**
+   * Drain: the worker moves the BullMQ job to wait itself, right after. No room yet, with `until`: to delayed; such a run
+   * only looked, and the next one counts as the same attempt.
+   */
   | { state: 'queued'; reason: string; until?: Date }
 
 export type ReportAnswer = 'ok' | 'fenced' | 'canceled' | 'paused'
@@ -79,7 +82,7 @@ export interface JobRuns {
   /**
    * Compare-and-set on the record: a terminal state ends it here, `canceling` becomes `canceled`, a run that was to pause
    * and lost its worker `paused`; else epoch and attempt
-   * go up by one, state `running`. A run that finds `running` took over from a lost worker; the third in a row without a
+   * go up by one (attempt not after a run that only looked for room), state `running`. A run that finds `running` took over from a lost worker; the third in a row without a
    * new byte fails the job with JOB_STALLED and returns `ended`.
    */
   begin(dispatch: Dispatch, workerName: string): Promise<BegunRun | EndedRun>

@@ -121,6 +121,32 @@ test('a retry budget counts runs without a new byte', async (t) => {
   assert.equal((await begin(jobs, job)).retries, 1)
 })
 
+test('runs that only look for room count as one attempt with the run that finds it; a takeover and a retry add one', async (t) => {
+  const jobs = await startJobs(t)
+  const { job } = await jobs.queue.create(newJob())
+  const look = async () => {
+    const run = await begin(jobs, job)
+    const until = new Date('2030-01-01T00:00:00Z')
+    await jobs.runs.finish(job.id, run.epoch, { state: 'queued', reason: 'no room', until })
+    return run
+  }
+  const looks = [await look(), await look(), await look()]
+  assert.deepEqual(
+    looks.map((run) => run.job.attempt),
+    [1, 1, 1],
+  )
+  assert.equal(new Set(looks.map(({ epoch }) => epoch)).size, 3, 'each is fenced off from the next')
+  const found = await begin(jobs, job)
+  assert.equal(found.job.attempt, 1)
+  const taken = await begin(jobs, job)
+  assert.equal(taken.job.attempt, 2)
+  await jobs.runs.finish(job.id, taken.epoch, { state: 'queued', reason: 'drain' })
+  assert.equal((await look()).job.attempt, 3)
+  await jobs.queue.cancel(job.id)
+  await jobs.queue.retry(job.id)
+  assert.equal((await begin(jobs, job, 2)).job.attempt, 4)
+})
+
 test('a run whose epoch is stale changes nothing', async (t) => {
   const jobs = await startJobs(t)
   const { job } = await jobs.queue.create(newJob())

@@ -42,5 +42,6 @@ test('a pull past the limit of the store waits, with the reason, until there is 
   await system.store.packages.delete((first.result?.digest ?? '') as never)
   const ended = await system.ended(waiting.id)
   assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
+  assert.equal(ended.attempt, 1, 'to look for room is no attempt')
   assertStreamInvariants(await system.log(waiting.id))
 })

@@ -49,7 +49,10 @@ if lost >= tonumber(ARGV[9]) then
   return { 'ended' }
 end
 
-redis.call('HINCRBY', JOB, 'attempt', 1)
+-- The run before may have looked for room and found none: this one goes on with its attempt.
+if redis.call('HDEL', JOB, 'looked') == 0 then
+  redis.call('HINCRBY', JOB, 'attempt', 1)
+end
 redis.call('HSET', JOB, 'mark', count('bytes'), 'worker', ARGV[6], 'nonce', ARGV[7], 'reason', reason,
   'error', 'null')
 if field('startedAt') == 'null' then

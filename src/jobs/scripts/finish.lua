@@ -10,7 +10,8 @@
   ARGV[10]  error, 'null' without one
   ARGV[11]  reason, 'null' without one
   ARGV[12]  retryAt, 'null' without one
-  ARGV[13]  and on: the report, as apply_report wants it
+  ARGV[13]  '1' when the run only looked whether it may begin, which is no attempt, else ''
+  ARGV[14]  and on: the report, as apply_report wants it
 
   Output: {'fenced'} | {'ok', state entered}
 ]]
@@ -21,7 +22,7 @@ if not owned(ARGV[5]) then
   return { 'fenced' }
 end
 remember(ARGV[6], ARGV[7])
-apply_report(13)
+apply_report(14)
 
 local to = NEXT[field('state')][ARGV[8]]
 local result, problem, reason, retry_at = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
@@ -41,6 +42,9 @@ elseif to == 'retrying' then
 end
 redis.call('HSET', JOB, 'result', result, 'error', problem, 'reason', reason, 'lostRuns', 0)
 redis.call('HDEL', JOB, 'worker')
+if ARGV[13] == '1' and (to == 'queued' or to == 'paused') then
+  redis.call('HSET', JOB, 'looked', 1)
+end
 set_retry_at(retry_at)
 enter(to)
 return { 'ok', to }

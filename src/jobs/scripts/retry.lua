@@ -16,7 +16,7 @@ if not to then
 end
 redis.call('HINCRBY', JOB, 'round', 1)
 redis.call('HSET', JOB, 'result', 'null', 'error', 'null', 'reason', 'null', 'endedAt', 'null', 'retries', 0, 'lostRuns', 0)
-redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker')
+redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker', 'looked')
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
 redis.call('ZREM', PREFIX .. 'tidy', ID)
 for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
