@@ -1,6 +1,6 @@
 import { type AppError, toAppError } from '../lib/errors.ts'
 import { failed, gaveUpWaiting } from './blob-commit.ts'
-import { learnCut, learnRequest, learnTooLarge } from './learned-facts.ts'
+import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from './learned-facts.ts'
 import { advance, type BlobPush, storedOrLost, tellStart } from './push-state.ts'
 import { pushScope } from './repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
@@ -33,7 +33,7 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   } catch (thrown) {
     const error = toAppError(thrown)
     const ms = context.clock.now() - begun
-    if (brokeOff(error)) learnCut(uploads, { bytes: body.sent - session.offset, ms })
+    if (brokeOff(error, ms)) learnCut(uploads, { bytes: body.sent - session.offset, ms })
     throw await failed(push, error)
   }
   if (response.status >= 400) return refused(push, session, { step, request, response })
@@ -90,7 +90,9 @@ function isTooLarge({ upstream }: AppError): boolean {
   return upstream?.status === 413 || (upstream?.status === 416 && /too large|exceed/i.test(upstream.message ?? ''))
 }
 
-function brokeOff(error: AppError): boolean {
+/** At its deadline zot answers 500 to what is still on its way, or nothing. */
+function brokeOff(error: AppError, ms: number): boolean {
+  if (error.code === 'REGISTRY_SERVER_FAILED' && ms >= SHORTEST_DEADLINE_MS) return true
   return error.code === 'REGISTRY_CONNECTION_LOST' || gaveUpWaiting(error)
 }
 

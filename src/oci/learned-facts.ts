@@ -35,10 +35,10 @@ export function createLearnedFacts(): LearnedFacts {
 }
 
 const MIB = 1024 * 1024
-/** Less says more about round trips and buffers than about the link or the registry. */
+/** Less says more about round trips and buffers than about the link or the registry, unless it took long. */
 const TELLING_BYTES = 8 * MIB
 /** Cuts before are mere resets. */
-const SHORTEST_DEADLINE_MS = 5000
+export const SHORTEST_DEADLINE_MS = 5000
 const SPEED_WEIGHT = 0.5
 
 /** A request with `bytes` was answered after `ms`. */
@@ -58,12 +58,15 @@ export function learnCut(learned: LearnedUploads, { bytes, ms }: { bytes: number
     learned.deadlineMs = Math.min(ms, before)
   }
   learned.cutAfterMs = ms
-  if (bytes >= TELLING_BYTES && learned.bytesPerSecond === undefined) learned.bytesPerSecond = (bytes * 1000) / ms
+  if (bytes < TELLING_BYTES && ms < SHORTEST_DEADLINE_MS) return
+  const { bytesPerSecond = Infinity } = learned
+  // No more than that got through, however fast the link was before: with parts sized by that, each would be cut.
+  learned.bytesPerSecond = Math.min(bytesPerSecond, (bytes * 1000) / Math.max(ms, 1))
 }
 
 /** After a cut: `sent` bytes had gone out since the last acknowledged one, and `kept` of them are there. */
 export function learnKept(learned: LearnedUploads, sent: number, kept: number | 'no session'): void {
-  if (sent < TELLING_BYTES) return
+  if (sent < TELLING_BYTES && (learned.cutAfterMs ?? 0) < SHORTEST_DEADLINE_MS) return
   if (kept === 'no session') learned.cutKeeps = 'nothing'
   // What is on its way in sockets is lost everywhere, so only much of it is a sign.
   else learned.cutKeeps = kept > 0 ? 'bytes' : 'parts'

@@ -35,10 +35,10 @@ export function nextStep(at: UploadAt, profile: RegistryProfile, learned: Learne
   const { size, offset } = at
   const rest = size - offset
   const inParts = profile.parts !== undefined && learned.parts !== 'refused' && wantsParts(rest, profile, learned)
-  if (offset === 0) {
+  if (offset === 0 && (!inParts || partBytes(profile, learned) >= size)) {
     const { maxBodyBytes = Infinity } = learned
-    if (size <= Math.min(WHOLE_MAX_BYTES, maxBodyBytes)) return { send: 'whole' }
-    if (!inParts || partBytes(profile, learned) >= size) return { send: profile.first === 'put' ? 'whole' : 'stream' }
+    const whole = profile.first === 'put' || size <= Math.min(WHOLE_MAX_BYTES, maxBodyBytes)
+    return { send: whole ? 'whole' : 'stream' }
   }
   const most = inParts ? partBytes(profile, learned) : largestBody(profile, learned)
   const end = offset + Math.min(rest, most)

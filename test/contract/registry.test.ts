@@ -9,6 +9,8 @@ import { readAll } from '../../src/content/streams.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { findProgram } from '../helpers/real-tools.ts'
+import { startZot } from '../helpers/zot.ts'
 import { memorySessions, openRepository, recorder, someBytes, type TestBlob, testBlob } from '../helpers/oci-client.ts'
 
 const MIB = 1024 * 1024
@@ -17,6 +19,8 @@ const signal = new AbortController().signal
 interface Subject {
   /** Whether bytes of a cut upload can be built upon. */
   keepsCutUploads: boolean
+  /** Whether it looks for the blobs that a manifest names, whatever type its config has. Default true. */
+  checksBlobs?: boolean
   start: (t: Cleanup) => Promise<string>
 }
 
@@ -37,6 +41,9 @@ const SUBJECTS: Record<string, Subject | undefined> = {
   'registry (distribution 3)': registryPrograms().includes('registry')
     ? { keepsCutUploads: true, start: real('registry') }
     : undefined,
+  zot: findProgram('zot')
+    ? { keepsCutUploads: false, checksBlobs: false, start: async (t) => (await startZot(t)).host }
+    : undefined,
 }
 
 for (const [name, subject] of Object.entries(SUBJECTS)) {
@@ -45,7 +52,7 @@ for (const [name, subject] of Object.entries(SUBJECTS)) {
   })
 }
 
-function registrySuite({ start, keepsCutUploads }: Subject): void {
+function registrySuite({ start, keepsCutUploads, checksBlobs = true }: Subject): void {
   for (const size of [1, 1000, 3 * MIB, 9 * MIB]) {
     test(`stores and gives back a blob of ${size} bytes`, async (t) => {
       const repository = await openRepository(t, await start(t))
@@ -129,6 +136,9 @@ function registrySuite({ start, keepsCutUploads }: Subject): void {
     const repository = await openRepository(t, await start(t))
     const missing = testBlob(Buffer.from('never pushed'))
     const manifest = rawManifest(OCI_MANIFEST, manifestNaming([missing.descriptor]))
+    // zot looks for blobs only where the config is an image's or empty. So nothing but layerd's own order keeps a
+    // package there from being tagged before its layers are there.
+    if (!checksBlobs) return await repository.putManifest('v1', manifest, { signal })
     await assert.rejects(repository.putManifest('v1', manifest, { signal }), (error) => {
       assert.ok(isAppError(error))
       assert.equal(error.code, 'REGISTRY_REJECTED')
@@ -158,7 +168,7 @@ function registrySuite({ start, keepsCutUploads }: Subject): void {
     // The registry may still have been taking in what the first process sent when the second one asked.
     const offset = after.starts().at(-1) ?? -1
     if (keepsCutUploads) assert.ok(offset > 4 * MIB && offset < 24 * MIB, `went on from ${offset}`)
-    else assert.equal(offset, 0, 'a cut session of 2.8 cannot be used any more')
+    else assert.equal(offset, 0, 'a cut session of 2.8 cannot be used any more, one of zot is gone')
     assert.equal(blob.opened.at(-1), offset, 'the source is read from there, too')
   })
 }

@@ -134,6 +134,19 @@ export function assertResumed({ job, wire, before }: KillOutcome, at: KillPoint)
   assert.ok(bytesResumed >= before - 64 * 1024 && bytesResumed <= before, `${bytesResumed} of ${before} bytes`)
 }
 
+/** What a registry that loses a session with its connection makes of it: the layer goes once more, and the job says why. */
+export function assertStartedAgain({ job, events, wire, before }: KillOutcome, reason: string): void {
+  const { bytesResumed, bytesDone } = job.progress
+  assert.equal(bytesResumed, 0)
+  assert.ok(wire >= bytesDone && wire <= bytesDone + before + 2 * IN_FLIGHT_BYTES, `${wire} bytes, ${before} before`)
+  const told = events.flatMap((event) => (event.type === 'log' ? [event.message] : []))
+  const expected = `the upload of components/layer-0000.tar starts again: ${reason}`
+  assert.ok(
+    told.some((message) => message.includes(expected)),
+    told.join('\n'),
+  )
+}
+
 function pointOf(at: KillPoint, layerBytes: number): FaultPoint {
   if (at === 'commit') return { answerAfter: layerBytes, nth: 2 }
   // No other connection brings so much: every other file of the package is smaller.

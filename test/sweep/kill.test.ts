@@ -1,7 +1,14 @@
-import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assertResumed, killAt, type KillPoint, startSweep, startSweptDistribution } from '../helpers/kill-sweep.ts'
+import {
+  assertResumed,
+  assertStartedAgain,
+  killAt,
+  type KillPoint,
+  startSweep,
+  startSweptDistribution,
+} from '../helpers/kill-sweep.ts'
 import { skipWithout } from '../helpers/real-tools.ts'
+import { startZot } from '../helpers/zot.ts'
 
 const MIB = 1024 * 1024
 const LAYER = 32 * MIB
@@ -31,10 +38,22 @@ test('a worker killed at any point of a layer: distribution 2.8 begins again whe
   for (const at of EVERY_POINT) {
     // At 100 % the layer is there, and the answer that would have told its new address is lost.
     const cut = typeof at === 'number'
-    const { wire, events } = await killAt(scene, { at, layerBytes: LAYER, sessionLost: cut })
-    const sentTwice = cut ? (LAYER * at) / 100 : 0
-    assert.ok(wire <= LAYER + sentTwice + 4 * MIB, `${wire} bytes on the wire, killed at ${at}`)
-    const told = events.some((event) => event.type === 'log' && event.message.includes('starts again'))
-    assert.equal(told, cut, `killed at ${at}`)
+    const outcome = await killAt(scene, { at, layerBytes: LAYER, sessionLost: cut })
+    if (cut) assertStartedAgain(outcome, 'its status was answered with 404')
+    else assertResumed(outcome, at)
+    t.diagnostic(`${at}: ${outcome.wire} on the wire`)
+  }
+})
+
+test('a worker killed at any point of a layer: zot begins again where a request was cut, and only there', {
+  timeout: LONG_MS,
+}, async (t) => {
+  if (skipWithout(t, 'zot')) return
+  const scene = await startSweep(t, await startZot(t))
+  for (const at of EVERY_POINT) {
+    const outcome = await killAt(scene, { at, layerBytes: LAYER })
+    if (at === 100 || at === 'commit') assertResumed(outcome, at)
+    else assertStartedAgain(outcome, 'its status was answered with 404')
+    t.diagnostic(`${at}: ${outcome.job.progress.bytesResumed} resumed, ${outcome.wire} on the wire`)
   }
 })

@@ -23,6 +23,13 @@ const TABLE: readonly [what: string, host: string, learned: LearnedUploads, at: 
   [
     ['a small blob', UNKNOWN, {}, [8 * MIB, 0], whole],
     ['a small blob after cuts', UNKNOWN, { cutKeeps: 'nothing' }, [8 * MIB, 0], whole],
+    [
+      'a small blob on a link too slow for it',
+      UNKNOWN,
+      { cutKeeps: 'nothing', bytesPerSecond: 200_000, parts: 'taken' },
+      [8 * MIB, 0],
+      part(MIB),
+    ],
     ['a large one at first', UNKNOWN, {}, [20 * GIB, 0], stream],
     ['a fast link', UNKNOWN, { bytesPerSecond: GIB }, [20 * GIB, 0], stream],
     ['what a cut left', UNKNOWN, {}, [20 * GIB, GIB], part(2 * GIB)],
@@ -150,10 +157,26 @@ test('a request that outlives the last cut makes the parts as long as before', (
   assert.deepEqual(nextStep({ size: GIB, offset: 0 }, profile, uploads), part(100 * MIB))
 })
 
-test('what a cut leaves is learnt from large requests alone', () => {
+test('a link that brought little in a long time is slow, whatever it was before; one that was cut at once may not be', () => {
+  const uploads: LearnedUploads = { bytesPerSecond: 10 * MIB }
+  learnCut(uploads, { bytes: MIB, ms: 100 })
+  assert.equal(uploads.bytesPerSecond, 10 * MIB)
+  learnCut(uploads, { bytes: 6 * MIB, ms: 60_000 })
+  assert.equal(uploads.bytesPerSecond, (6 * MIB) / 60)
+  learnCut(uploads, { bytes: 60 * MIB, ms: 60_000 })
+  assert.equal(uploads.bytesPerSecond, (6 * MIB) / 60, 'what went out is no proof of what got through')
+})
+
+test('what a cut leaves is learnt from large requests, and from long ones', () => {
   const { uploads } = createLearnedFacts()
   learnKept(uploads, MIB, 0)
   assert.equal(uploads.cutKeeps, undefined)
+  learnCut(uploads, { bytes: MIB, ms: 300 })
+  learnKept(uploads, MIB, 'no session')
+  assert.equal(uploads.cutKeeps, undefined)
+  const slow: LearnedUploads = { cutAfterMs: 60_000 }
+  learnKept(slow, 6 * MIB, 'no session')
+  assert.equal(slow.cutKeeps, 'nothing')
   learnKept(uploads, 9 * MIB, 0)
   assert.equal(uploads.cutKeeps, 'parts')
   learnKept(uploads, 9 * MIB, 5 * MIB)
