@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import tls from 'node:tls'
+import { createCertificate } from '../helpers/certificate.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { openRepository, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
@@ -11,8 +13,17 @@ const MIB = 1024 * 1024
 const sendIdleMs = 300
 const signal = new AbortController().signal
 const anonymous = { credential: undefined, plainHttp: true }
+/** A loopback registry is found out by its answer. */
+const either = { credential: undefined, plainHttp: false }
 /** More than all socket buffers on the way take, so that a far end that does not read is noticed. */
 const MUCH = 32 * MIB
+
+const certificate = createCertificate()
+tls.setDefaultCACertificates([...tls.getCACertificates(), certificate.certPem])
+const schemes = [
+  ['HTTP', {}],
+  ['TLS', { tls: certificate }],
+] as const
 
 const put = (body: () => AsyncIterable<Buffer>) =>
   request('/v2/upload', { method: 'PUT', op: 'push blob', lane: 'bulk', body })
@@ -77,17 +88,50 @@ test('neither a slow source nor a registry that is silent over all bytes is a st
   await response.discard()
 })
 
-test('a link that takes a chunk in small pieces is slow, not still', async (t) => {
-  const registry = await startScriptedServer(t, (incoming, response) =>
-    incoming.resume().once('end', () => response.writeHead(201).end()),
-  )
-  const proxy = await startFaultProxy(t, registry.host, { bytesPerSecond: 6 * MIB })
-  const transport = connect(t, { timeouts: { sendIdleMs: 1500 } }).transport(proxy.host, anonymous)
-  const response = await transport.send(
+test('a far end that stops once its source was slow is noticed', async (t) => {
+  const deaf = await startScriptedServer(t, () => {})
+  const transport = connect(t, { timeouts: { sendIdleMs } }).transport(deaf.host, anonymous)
+  const sent = transport.send(
     put(async function* () {
-      yield Buffer.alloc(24 * MIB, 1)
+      yield Buffer.alloc(64 * 1024)
+      await delay(2 * sendIdleMs)
+      yield* much()
     }),
   )
-  assert.equal(response.status, 201)
-  await response.discard()
+  await assert.rejects(sent, { code: 'REGISTRY_TIMEOUT' })
 })
+
+for (const [scheme, options] of schemes) {
+  test(`a link that takes a chunk over ${scheme} in small pieces is slow, not still`, async (t) => {
+    const registry = await startScriptedServer(
+      t,
+      (incoming, response) => incoming.resume().once('end', () => response.writeHead(201).end()),
+      options,
+    )
+    const proxy = await startFaultProxy(t, registry.host, { bytesPerSecond: 6 * MIB })
+    const transport = connect(t, { timeouts: { sendIdleMs: 1000 } }).transport(proxy.host, either)
+    const response = await transport.send(
+      put(async function* () {
+        yield Buffer.alloc(24 * MIB, 1)
+      }),
+    )
+    assert.equal(response.status, 201)
+    await response.discard()
+    assert.equal(registry.requests.length, 1)
+  })
+
+  test(`a link over ${scheme} that takes a part of a chunk and no more is still`, async (t) => {
+    const registry = await startScriptedServer(t, (incoming) => void incoming.resume(), options)
+    const proxy = await startFaultProxy(t, registry.host)
+    const transport = connect(t, { timeouts: { sendIdleMs } }).transport(proxy.host, either)
+    const stall = proxy.fail({ up: 5 * MIB }, 'silence')
+    const stalled = { code: 'REGISTRY_TIMEOUT', message: `push blob: ${proxy.host} stopped taking what was sent` }
+    const sent = transport.send(
+      put(async function* () {
+        yield Buffer.alloc(24 * MIB, 1)
+      }),
+    )
+    await assert.rejects(sent, stalled)
+    assert.ok(stall.met)
+  })
+}
