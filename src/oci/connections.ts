@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { CONTROL_RETRY, withRetry } from '../lib/retry.ts'
@@ -96,20 +96,23 @@ interface Pools {
 
 function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs }: ConnectionTimeouts): Pools {
   // Proxies cut idle tunnels; the socket's own keep-alive holds them and finds dead peers.
-  const connect = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: 30_000, allowH2: false }
+  const held = { keepAlive: true, keepAliveInitialDelay: 30_000 }
+  const connect = { timeout: connectMs, ...held, allowH2: false }
   const factory = watchedPools(sendIdleMs)
   const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect, factory }
   const own: DirectConnections = { connect, open: new Set() }
   const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
   // All three are always given: what is missing would be read from the environment.
   const proxyOptions = { httpProxy: proxy?.http ?? '', httpsProxy: proxy?.https ?? '', noProxy: proxy?.no ?? '' }
+  const tunnels = {
+    proxyTls: held,
+    requestTls: held,
+    // The request for a tunnel; undici would wait for its answer for five minutes.
+    clientFactory: (origin: URL, options: object) => new Pool(origin, { ...options, headersTimeout: connectMs }),
+  }
+  const outside = { ...agentOptions, ...proxyOptions, ...tunnels }
   const proxied = proxyOptions.httpProxy !== '' || proxyOptions.httpsProxy !== ''
-  const outer = proxied
-    ? {
-        control: new EnvHttpProxyAgent({ ...agentOptions, ...proxyOptions }),
-        bulk: new EnvHttpProxyAgent({ ...agentOptions, ...proxyOptions }),
-      }
-    : direct
+  const outer = proxied ? { control: new EnvHttpProxyAgent(outside), bulk: new EnvHttpProxyAgent(outside) } : direct
   const agentsFor = (url: URL) => (isLoopback(url.hostname) ? direct : outer)
   return {
     pick: (lane, url) => agentsFor(url)[lane],

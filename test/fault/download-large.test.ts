@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import type { ServerResponse } from 'node:http'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import tls from 'node:tls'
 import type { ByteStream } from '../../src/content/endpoints.ts'
 import type { RegistryResponse } from '../../src/oci/transport.ts'
@@ -82,11 +83,34 @@ for (const [scheme, options] of [
     let pauses = 0
     for await (const chunk of response.body) {
       hash.update(chunk)
-      if (pauses++ < 2) await new Promise((resolve) => setTimeout(resolve, 500))
+      if (pauses++ < 2) await setTimeout(500)
     }
     assert.equal(hash.digest('hex'), digestOf(content))
   })
 }
+
+test('a far end that sends something now and then is slow, not silent', async (t) => {
+  const bodyIdleMs = 1000
+  const pieces = 12
+  const piece = content.subarray(0, 256 * 1024)
+  const slow = async (response: ServerResponse, headers: OutgoingHttpHeaders) => {
+    response.writeHead(200, headers)
+    for (let sent = 0; sent < pieces && !response.destroyed; sent += 1) {
+      response.write(piece)
+      await setTimeout(bodyIdleMs / 5)
+    }
+    response.end()
+  }
+  const read = async (headers: OutgoingHttpHeaders, options: { tls?: typeof certificate }) => {
+    const registry = await startScriptedServer(t, (_request, response) => void slow(response, headers), options)
+    const { response } = await get(t, registry.host, { bodyIdleMs })
+    let bytes = 0
+    for await (const chunk of response.body) bytes += chunk.length
+    assert.equal(bytes, pieces * piece.length)
+  }
+  const known = { 'content-length': pieces * piece.length }
+  await Promise.all([read(known, {}), read(known, { tls: certificate }), read({}, {}), read({}, { tls: certificate })])
+})
 
 test('the end of a body that nobody reads on closes the connection', async (t) => {
   const closed = Promise.withResolvers<void>()

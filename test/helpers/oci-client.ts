@@ -3,30 +3,32 @@ import type { Descriptor } from '../../src/content/descriptor.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import type { BlobOpener, PushEvent } from '../../src/content/endpoints.ts'
 import { OCTET_STREAM } from '../../src/content/media-types.ts'
-import { type ConnectionTimeouts, createRegistryConnections } from '../../src/oci/connections.ts'
+import { type ConnectionsOptions, createRegistryConnections } from '../../src/oci/connections.ts'
 import type { RegistryCredential } from '../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type Repository, type RepositoryOptions } from '../../src/oci/registry.ts'
 import { type Cleanup, defer } from './cleanup.ts'
 
-export interface TestRepositoryOptions extends RepositoryOptions {
+export interface TestRepositoryOptions extends RepositoryOptions, Pick<ConnectionsOptions, 'timeouts' | 'proxy'> {
   repository?: string
   credential?: RegistryCredential
-  timeouts?: Partial<ConnectionTimeouts>
 }
 
-/** A repository of a registry on loopback, over plain HTTP, with retries that don't make a test wait. */
+/**
+ * A repository of a registry on loopback over plain HTTP, or of one behind a proxy over TLS, with retries that don't make a
+ * test wait.
+ */
 export async function openRepository(
   t: Cleanup,
   host: string,
   options: TestRepositoryOptions = {},
 ): Promise<Repository> {
-  const { repository = 'test/blobs', credential, timeouts = {}, ...rest } = options
-  const connections = createRegistryConnections({ version: '0.0.0', timeouts })
+  const { repository = 'test/blobs', credential, timeouts = {}, proxy, ...rest } = options
+  const connections = createRegistryConnections({ version: '0.0.0', timeouts, ...(proxy ? { proxy } : {}) })
   defer(t, async () => connections[Symbol.asyncDispose]())
   const client = createRegistryClient({
     connections,
     credentials: { credential: async () => credential },
-    plainHttp: () => true,
+    plainHttp: () => proxy === undefined,
     signal: new AbortController().signal,
     retry: { attempts: 4, baseMs: 10, maxMs: 20, maxRetryAfterMs: 1000 },
     commitWaitMs: 5000,
