@@ -4,6 +4,7 @@ import { createLearnedFacts, type LearnedFacts } from '../../src/oci/learned-fac
 import { createRepository, type Repository } from '../../src/oci/registry.ts'
 import { registryProfile } from '../../src/oci/registry-profile.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { memorySessions, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
 import {
@@ -17,6 +18,7 @@ import {
   ZOT,
 } from '../helpers/quirky-registry.ts'
 import { connect } from '../helpers/transport.ts'
+import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
 const LARGE = someBytes(24 * MIB)
@@ -37,12 +39,14 @@ async function scene(
     via,
     clock,
     sessions,
+    registry: given,
   }: Partial<Record<'as' | 'via', string>> & {
     clock?: typeof systemClock
     sessions?: ReturnType<typeof memorySessions>
+    registry?: QuirkyRegistry
   } = {},
 ): Promise<Scene> {
-  const registry = await startQuirkyRegistry(t, quirks)
+  const registry = given ?? (await startQuirkyRegistry(t, quirks))
   const learned = createLearnedFacts()
   learned.anonymousMount = false
   const transport = connect(t).transport(via ?? registry.host, { credential: undefined, plainHttp: true })
@@ -57,6 +61,13 @@ async function scene(
     ...(sessions ? { sessions } : {}),
   })
   return { registry, repository, learned }
+}
+
+/** As `scene`, of a registry that is known to keep of a cut what came before its request. */
+async function inParts(...[t, quirks, options]: Parameters<typeof scene>): Promise<Scene> {
+  const found = await scene(t, quirks, options)
+  found.learned.uploads.cutKeeps = 'parts'
+  return found
 }
 
 async function pushed({ registry, repository }: Scene, bytes: number) {
@@ -90,24 +101,43 @@ test('a registry whose sessions die with their connection gets parts from then o
   assert.deepEqual(blob.opened, [0, 0])
 })
 
-test('parts that were acknowledged stay: each is saved, and another process goes on after the last one', async (t) => {
-  const sessions = memorySessions()
-  const first = await scene(t, { cutTakes: 'part' }, { sessions })
-  first.learned.uploads.cutKeeps = 'parts'
-  const blob = testBlob(LARGE.subarray(0, 20 * MIB))
-  const stop = new AbortController()
-  const saved: number[] = []
-  const push = first.repository.push(blob.descriptor, blob.open, {
-    signal: stop.signal,
-    onEvent(event) {
-      const [upload] = sessions.saved.values() as Iterable<{ offset: number }>
-      if (upload && saved.at(-1) !== upload.offset) saved.push(upload.offset)
-      if (event.type === 'bytes' && event.offset > 17 * MIB) stop.abort(new Error('the process dies'))
-    },
+for (const { name, as, quirks, left } of [
+  { name: 'Quay', as: 'quay.io', quirks: QUAY, left: ['GET - 204', `PATCH ${16 * MIB}-${end(20)} 202`, 'PUT - 201'] },
+  // It is not asked where it stands, and wants the last part in the PUT.
+  { name: 'ECR', as: 'public.ecr.aws', quirks: ECR, left: [`PUT ${16 * MIB}-${end(20)} 201`] },
+]) {
+  test(`parts that ${name} acknowledged stay: another process sends what comes after them, and no more`, async (t) => {
+    const sessions = memorySessions()
+    const first = await inParts(t, quirks, { as, sessions })
+    const blob = testBlob(LARGE.subarray(0, 20 * MIB))
+    const stop = new AbortController()
+    const saved: number[] = []
+    const push = first.repository.push(blob.descriptor, blob.open, {
+      signal: stop.signal,
+      onEvent(event) {
+        const [upload] = sessions.saved.values() as Iterable<{ offset: number }>
+        if (upload && saved.at(-1) !== upload.offset) saved.push(upload.offset)
+        if (event.type === 'bytes' && event.offset > 17 * MIB) stop.abort(new AppError('SHUTTING_DOWN', 'it ends'))
+      },
+    })
+    await assert.rejects(push, { code: 'SHUTTING_DOWN' })
+    assert.deepEqual(saved, [0, 8 * MIB, 16 * MIB])
+    const { registry } = first
+    const third = () => registry.requests.length === 3 && registry.receiving === 0
+    await waitFor('the registry to have seen the end of the third part', third)
+
+    const second = await scene(t, quirks, { as, sessions, registry })
+    const told = recorder()
+    const again = testBlob(blob.bytes)
+    await second.repository.push(again.descriptor, again.open, { signal, onEvent: told.onEvent })
+    assert.deepEqual(registry.blob(blob.descriptor.digest), blob.bytes)
+    assert.deepEqual(told.starts(), [16 * MIB])
+    assert.deepEqual(again.opened, [16 * MIB])
+    assert.deepEqual(ranges(registry).slice(3), left)
+    assert.equal(registry.opened, 1)
+    assert.equal(sessions.saved.size, 0)
   })
-  await assert.rejects(push)
-  assert.deepEqual(saved, [0, 8 * MIB, 16 * MIB])
-})
+}
 
 test('upload.server-deadline.adapts: a server that cuts at an age is learnt, and parts stay below that', async (t) => {
   // Time runs twenty times as fast for the client: the server cuts at 16 s.
@@ -231,37 +261,25 @@ test('a registry that turns out to take one PATCH alone gets docker’s way agai
   assert.equal(found.learned.uploads.parts, 'refused')
 })
 
-test('upload.quay.bias-plus-one: its count is one too high', async (t) => {
-  const found = await scene(t, QUAY, { as: 'quay.io' })
-  found.learned.uploads.cutKeeps = 'parts'
-  found.learned.uploads.parts = 'taken'
-  const blob = testBlob(LARGE.subarray(0, 20 * MIB))
-  const starts: number[] = []
-  await found.repository.push(blob.descriptor, blob.open, {
-    signal,
-    onEvent(event) {
-      if (event.type === 'started') starts.push(event.offset)
-      if (event.type === 'bytes' && event.offset === 8 * MIB && starts.length === 1) found.registry.cutAfter(3 * MIB)
-    },
+for (const [name, as, bias] of [
+  ['upload.quay.bias-plus-one: its count is one too high', 'quay.io', undefined],
+  ['a registry whose count turns out to be one too high is found out', undefined, 1],
+] as const) {
+  test(name, async (t) => {
+    const { repository, registry, learned } = await inParts(t, QUAY, as === undefined ? {} : { as })
+    const blob = testBlob(LARGE.subarray(0, 20 * MIB))
+    const starts: number[] = []
+    await repository.push(blob.descriptor, blob.open, {
+      signal,
+      onEvent(event) {
+        if (event.type === 'started') starts.push(event.offset)
+        if (event.type === 'bytes' && event.offset === 8 * MIB && starts.length === 1) registry.cutAfter(3 * MIB)
+      },
+    })
+    assert.deepEqual(registry.blob(blob.descriptor.digest), blob.bytes)
+    assert.equal(learned.uploads.rangeBias, bias)
+    // Nothing began anew. Who does not know it yet is told so by the first part that does not fit.
+    assert.deepEqual(new Set(starts), new Set(as === undefined ? [0, 8 * MIB + 1, 8 * MIB] : [0, 8 * MIB]))
+    assert.ok(!starts.slice(1).includes(0))
   })
-  assert.deepEqual(found.registry.blob(blob.descriptor.digest), blob.bytes)
-  assert.deepEqual(starts, [0, 8 * MIB])
-})
-
-test('a registry whose count turns out to be one too high is found out', async (t) => {
-  const found = await scene(t, QUAY)
-  found.learned.uploads.cutKeeps = 'parts'
-  found.learned.uploads.parts = 'taken'
-  const blob = testBlob(LARGE.subarray(0, 20 * MIB))
-  const starts: number[] = []
-  await found.repository.push(blob.descriptor, blob.open, {
-    signal,
-    onEvent(event) {
-      if (event.type === 'started') starts.push(event.offset)
-      if (event.type === 'bytes' && event.offset === 8 * MIB && starts.length === 1) found.registry.cutAfter(3 * MIB)
-    },
-  })
-  assert.deepEqual(found.registry.blob(blob.descriptor.digest), blob.bytes)
-  assert.equal(found.learned.uploads.rangeBias, 1)
-  assert.ok(!starts.slice(1).includes(0), 'nothing began anew')
-})
+}

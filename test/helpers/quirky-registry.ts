@@ -57,6 +57,10 @@ export interface QuirkyRegistry {
   /** PATCH, PUT and status requests, in the order in which they began. */
   readonly requests: UploadRequest[]
   readonly openSessions: number
+  /** Sessions so far. */
+  readonly opened: number
+  /** Requests whose body is on its way. */
+  readonly receiving: number
   blob(digest: string): Buffer | undefined
   /** Cuts the next PATCH or PUT when so much of its body has arrived. */
   cutAfter(bytes: number): void
@@ -79,12 +83,14 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
   const sessions = new Map<number, Session>()
   const blobs = new Map<string, Buffer>()
   let opened = 0
+  let receiving = 0
   let cutAt: number | undefined
 
   const receive = async (request: IncomingMessage, record: UploadRequest, session: Session): Promise<void> => {
     const before = session.size
     const limit = cutAt
     if (Number(request.headers['content-length'] ?? 1) > 0) cutAt = undefined
+    receiving += 1
     const timer = setTimeout(() => request.socket.resetAndDestroy(), quirks.deadlineMs ?? 3_600_000)
     try {
       for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -104,6 +110,7 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
       }
       throw new Cut()
     } finally {
+      receiving -= 1
       clearTimeout(timer)
     }
   }
@@ -204,6 +211,12 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     requests,
     get openSessions() {
       return sessions.size
+    },
+    get opened() {
+      return opened
+    },
+    get receiving() {
+      return receiving
     },
     blob: (digest) => blobs.get(digest),
     cutAfter: (bytes) => void (cutAt = bytes),
