@@ -40,6 +40,11 @@ export async function failed(push: BlobPush, error: AppError): Promise<AppError>
     return digestRefusal(push, error)
   }
   if (error.retry === 'permanent') return error
+  if (error.code === 'REGISTRY_UNAUTHORIZED') {
+    const offset = push.session.at === 'open' ? push.session.offset : push.descriptor.size
+    if (push.unauthorizedAt === offset) return tokenRefusal(push, error, offset)
+    push.unauthorizedAt = offset
+  }
   if (push.session.at === 'committing') push.commitFailure = error
   await advance(push, { type: 'cut', sent: push.body.sent })
   return error
@@ -69,6 +74,21 @@ export function gaveUpWaiting(error: AppError): boolean {
 function isDigestRefusal(error: AppError): boolean {
   const code = error.upstream?.ociCode
   return error.upstream?.status === 400 && (code === 'DIGEST_INVALID' || code === 'SIZE_INVALID')
+}
+
+/** What lets the question through where an upload stands, and not its bytes, will not be cured by one more token. */
+function tokenRefusal(push: BlobPush, error: AppError, offset: number): AppError {
+  const { registry } = push.context.transport
+  return new AppError(
+    'REGISTRY_UNAUTHORIZED',
+    `${registry} refused new tokens for the bytes from ${offset} on, twice`,
+    {
+      hint: 'A proxy before the registry may want something else than the registry: check what it asks for.',
+      ...(error.op === undefined ? {} : { op: error.op }),
+      ...(error.upstream ? { upstream: error.upstream } : {}),
+      cause: error,
+    },
+  )
 }
 
 /** A registry that got other bytes than were sent gets them once more from the start; twice is for good. */

@@ -79,6 +79,7 @@ function createPush(
     ownCount: false,
     startedAt: 0,
     commitFailure: undefined,
+    unauthorizedAt: undefined,
     digestRefused: false,
   }
 }

@@ -36,6 +36,8 @@ export interface BlobPush {
   startedAt: number
   /** Why the last commit got no usable answer. */
   commitFailure: AppError | undefined
+  /** Where the registry last wanted a newer token in place of the bytes. */
+  unauthorizedAt: number | undefined
   /** The registry has found the digest wrong once. */
   digestRefused: boolean
 }

@@ -8,7 +8,9 @@ import type { EngineEvent } from '../../src/transfer/events.ts'
 import { openPackage, type PackageContents } from '../../src/zarf/package.ts'
 import { FIXTURES, publishedIndex, publishedManifest } from '../helpers/fixtures.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { testBlob } from '../helpers/oci-client.ts'
 import { publishTo, registryClient } from '../helpers/publishing.ts'
+import { readPackage } from '../helpers/pulling.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
 
 const { signal } = new AbortController()
@@ -150,4 +152,33 @@ for (const fixture of ['nemoAmd64', 'pilotBrass'] as const) {
     assert.equal(registry.requests.filter(({ bodyBytes }) => bodyBytes > 0).length, 0)
     assert.equal(registry.openSessions, 0)
   })
+}
+
+for (const losses of [1, 9]) {
+  test(`manifest.blob-unknown.heals-once: a blob that is gone by the time of the manifest, ${losses} time(s)`, async (t) => {
+    const { descriptor } = testBlob((await readPackage(FIXTURES.nemoAmd64)).files.get('zarf.yaml') ?? Buffer.alloc(0))
+    let lost = 0
+    const registry: MemoryRegistry = await startMemoryRegistry({
+      authorize({ method, url = '' }) {
+        // Eventually consistent, or its HEAD had spoken of another repository.
+        if (method === 'PUT' && url.includes('/manifests/') && lost++ < losses)
+          registry.deleteBlob('nemo', descriptor.digest)
+        return undefined
+      },
+    })
+    t.after(() => registry.close())
+    const events: EngineEvent[] = []
+    const destination = parseDestination(`oci://${registry.host}`)
+    const publishing = publishTo(t, FIXTURES.nemoAmd64, destination, { onEvent: (event) => void events.push(event) })
+    if (losses === 1) await publishing
+    else await assert.rejects(publishing, { code: 'REGISTRY_REJECTED', details: { missing: [descriptor.digest] } })
+    const sent = events.filter((event) => event.type === 'complete' && event.digest === descriptor.digest)
+    assert.equal(sent.length, 2, 'only what is missing is sent again, and once')
+    assert.equal(events.filter(({ type }) => type === 'complete').length, new Set(completed(events)).size + 1)
+    assert.equal(registry.manifests.get('nemo', TAG) !== undefined, losses === 1)
+  })
+}
+
+function completed(events: readonly EngineEvent[]): string[] {
+  return events.flatMap((event) => (event.type === 'complete' ? [event.digest] : []))
 }

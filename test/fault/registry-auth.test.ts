@@ -31,7 +31,7 @@ async function startRegistry(t: Cleanup, options: TokenServerOptions = {}) {
   return { tokens, registry }
 }
 
-test('a Basic challenge to a spent token does not end the use of tokens (Harbor)', async (t) => {
+test('auth.harbor-scheme-flip: a Basic challenge to a spent token does not end the use of tokens (Harbor)', async (t) => {
   const tokens = await startTokenServer(t, { users })
   const registry = await startScriptedServer(t, (incoming, response) => {
     const { authorization } = incoming.headers
@@ -50,7 +50,7 @@ for (const [name, challenge] of [
   ['an empty challenge', ''],
   ['no challenge', undefined],
 ] as const) {
-  test(`a 401 with ${name} says that log-in or project may be missing`, async (t) => {
+  test(`auth.empty-challenge: a 401 with ${name} says that log-in or project may be missing`, async (t) => {
     const registry = await startScriptedServer(t, (_incoming, response) => refuse(response, challenge))
     const transport = connect(t).transport(registry.host, { credential: ann, plainHttp: false })
     await assert.rejects(transport.send(request(tags)), {
@@ -61,7 +61,7 @@ for (const [name, challenge] of [
   })
 }
 
-test('a scheme in capitals is understood (Nexus)', async (t) => {
+test('auth.basic-uppercase: a scheme in capitals is understood (Nexus)', async (t) => {
   const registry = await startScriptedServer(t, (incoming, response) =>
     incoming.headers.authorization === undefined ? refuse(response, 'BASIC realm="x"') : response.end('{}'),
   )
@@ -138,7 +138,7 @@ test('a token about to expire is renewed before the request that needs it', asyn
   assert.equal(registry.requests.filter(({ authorization }) => authorization === undefined).length, 1)
 })
 
-test('a token without a word about its life is used for three quarters of a minute', async (t) => {
+test('auth.no-expires-in: a token without a word about its life is used for three quarters of a minute', async (t) => {
   const { tokens, registry } = await startRegistry(t, { silentAboutLife: true, field: 'access_token', ttlSeconds: 60 })
   const clock = createStepClock()
   const transport = connect(t, { clock }).transport(registry.host, { credential: ann, plainHttp: false })
@@ -225,7 +225,7 @@ test('an identity token goes by POST, and a new one in the answer takes its plac
 })
 
 for (const status of [404, 405, 401, 400]) {
-  test(`a token service that answers POST with ${status} is asked by GET where there is a user`, async (t) => {
+  test(`auth.oauth-post-404-get: a token service that answers POST with ${status} is asked by GET where there is a user`, async (t) => {
     const { tokens, registry } = await startRegistry(t, { postStatus: status })
     const credential = { kind: 'identity', username: 'ann', token: 'secret of ann' } as const
     const transport = connect(t).transport(registry.host, { credential, plainHttp: false })

@@ -65,9 +65,9 @@ test('a registry that is known and away for a while is waited for', async (t) =>
 
 for (const [name, headers, waited] of [
   ['seconds', { 'retry-after': '7' }, 7000],
-  ['a date', { 'retry-after': 'Sun, 01 Mar 2026 12:00:30 GMT' }, 30_000],
+  ['date', { 'retry-after': 'Sun, 01 Mar 2026 12:00:30 GMT' }, 30_000],
 ] as const) {
-  test(`a small request waits as long as Retry-After says in ${name}`, async (t) => {
+  test(`retry.retry-after.${name}: a small request waits as long as it says`, async (t) => {
     const clock = createStepClock()
     let asked = 0
     const registry = await startScriptedServer(t, (_incoming, response) => {
@@ -81,7 +81,7 @@ for (const [name, headers, waited] of [
   })
 }
 
-test('a wait past ten minutes is not waited here but told', async (t) => {
+test('retry.retry-after.huge: a wait past ten minutes is not waited here but told', async (t) => {
   const registry = await startScriptedServer(t, (_incoming, response) =>
     response.writeHead(429, { 'retry-after': '3600' }).end(),
   )

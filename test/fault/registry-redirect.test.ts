@@ -6,7 +6,7 @@ import { connect, request } from '../helpers/transport.ts'
 const ann = { kind: 'basic', username: 'ann', password: 'secret of ann' } as const
 const blob = '/v2/some/package/blobs/sha256:1'
 
-test('credentials stay with the registry when it sends a download on, the range goes along', async (t) => {
+test('redirect.drops-auth: credentials stay with the registry when it sends a download on, the range goes along', async (t) => {
   const storage = await startScriptedServer(t, (_incoming, response) => response.writeHead(206).end('content'))
   const registry = await startScriptedServer(t, (incoming, response) => {
     if (incoming.headers.authorization === undefined) {

@@ -39,6 +39,13 @@ test('a link back to a page that was read ends the list', async (t) => {
   assert.deepEqual(await repository.tags({ signal }), ['a'])
 })
 
+test('tags.unpaginated-28: a registry that sends all of them at once, in no order, is read to the end', async (t) => {
+  const names = Array.from({ length: 2500 }, (_, at) => `v${(at * 7919) % 2500}`)
+  const registry = await startScriptedRegistry(t, [page(FIRST, names)])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await repository.tags({ signal }), names)
+})
+
 test('tags.null: no tags', async (t) => {
   const registry = await startScriptedRegistry(t, [page(FIRST, null)])
   const repository = await openRepository(t, registry.host)

@@ -109,7 +109,7 @@ test('upload.session-lost-at-commit: 404 to the PUT opens a new session', async 
   assert.deepEqual(told.starts(), [0, 0])
 })
 
-test('retry.retry-after: a registry that asks to wait is asked again, and says so in an event', async (t) => {
+test('retry.retry-after.503: a registry that asks to wait is asked again, and says so in an event', async (t) => {
   const registry = await start(t)
   registry.fail({ method: 'PATCH' }, { kind: 'answer', status: 503, headers: { 'retry-after': '1' } })
   const before = Date.now()
@@ -259,7 +259,7 @@ test('a canceled push stops in the middle of the body and gives its session up',
   assert.ok((sent(registry, 'PATCH')[0]?.bodyBytes ?? 0) < 64 * MIB)
 })
 
-test('the bytes that are told are in order, and their sum is what went out', async (t) => {
+test('progress.monotone-acked: the bytes that are told are in order, and their sum is what went out', async (t) => {
   const registry = await start(t, { sessions: 'dist3' })
   registry.fail({ method: 'PATCH' }, { kind: 'cut-request', afterBytes: 4 * MIB })
   const { events } = await pushed(t, registry, testBlob(someBytes(12 * MIB)))

@@ -17,6 +17,8 @@ export type Fault =
   | ({ kind: 'answer'; early?: boolean } & Answer)
   /** Resets the connection when this many bytes of the body have arrived; they count as received. */
   | { kind: 'cut-request'; afterBytes: number }
+  /** Answers this when this many bytes of the body have arrived, which count as received, and closes the connection. */
+  | ({ kind: 'refuse-request'; afterBytes: number } & Answer)
   /** Takes no more once this many bytes of the body have arrived; they count as received when the client gives up. */
   | { kind: 'stall-request'; afterBytes: number }
   /** Resets the connection when this many bytes of the answer's body were sent. */
@@ -25,6 +27,8 @@ export type Fault =
   | { kind: 'lose-answer' }
   /** Waits before it does what was asked. */
   | { kind: 'hold'; until: Promise<unknown> }
+
+const BOUNDED: ReadonlySet<Fault['kind']> = new Set(['cut-request', 'refuse-request', 'stall-request'])
 
 export interface FaultRule {
   readonly match: FaultMatch
@@ -62,14 +66,17 @@ export function throughFault(
   const body = async function* (): AsyncGenerator<Buffer> {
     if (request.readableEnded) return
     for await (const chunk of request as AsyncIterable<Buffer>) {
-      const bounded = fault?.kind === 'cut-request' || fault?.kind === 'stall-request'
-      const left = bounded ? fault.afterBytes - record.bodyBytes : Infinity
+      const limit = fault && BOUNDED.has(fault.kind) && 'afterBytes' in fault ? fault.afterBytes : Infinity
+      const left = limit - record.bodyBytes
       const taken = chunk.length > left ? chunk.subarray(0, left) : chunk
       record.bodyBytes += taken.length
       yield taken
       if (taken.length === left) {
         if (fault?.kind === 'stall-request') await closed(request.socket)
-        request.socket.resetAndDestroy()
+        if (fault?.kind === 'refuse-request') {
+          record.status = fault.status
+          send({ ...fault, headers: { ...fault.headers, connection: 'close' } }, fault, record, response)
+        } else request.socket.resetAndDestroy()
         throw new Error('the connection was cut on purpose')
       }
     }

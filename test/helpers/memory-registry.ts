@@ -99,7 +99,7 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => {
       // A cut request has nobody left to answer; anything else is this helper's own mistake and must be seen.
-      if (response.destroyed || request.destroyed) return
+      if (response.destroyed || request.destroyed || response.headersSent) return
       response.writeHead(500).end(String(error))
     })
   })

@@ -28,7 +28,7 @@ test('a CA in NODE_EXTRA_CA_CERTS is trusted, and https is found on loopback too
   assert.equal(await askOverTls(t, (_incoming, response) => response.end('{}')), '200 https:')
 })
 
-test('a registry on https cannot send its users to a token service without', async (t) => {
+test('auth.realm-ssrf: a registry on https cannot send its users to a token service without', async (t) => {
   const spy = await startScriptedServer(t, (_incoming, response) => response.end('{"token":"t"}'))
   const challenge = `Bearer realm="${spy.url}/token",service="x"`
   const answer = await askOverTls(t, (_incoming, response) =>

@@ -140,7 +140,7 @@ test('credsStore is asked for Docker Hub by the name it was stored under', async
   })
 })
 
-test('a helper that has none leaves it to auths, else to anonymous', async (t) => {
+test('auth.helper-not-found-is-anonymous: a helper that has none leaves it to auths, else to anonymous', async (t) => {
   const PATH = await helper(t, 'echo credentials not found in native keychain; exit 1')
   assert.equal(await lookUp(t, { credsStore: 'test' }, 'a.example', { PATH }), undefined)
   const auths = { 'a.example': { auth: base64('ann:p:w') } }

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { type ErrorBody, parseErrorBody } from '../../../src/oci/error-body.ts'
 
 const CASES: ReadonlyArray<[name: string, text: string, type: string | undefined, expected: ErrorBody]> = [
-  ['nothing, as to HEAD', '', undefined, { html: false }],
+  ['errors.empty-head: nothing, as to HEAD', '', undefined, { html: false }],
   [
     'OCI',
     '{"errors":[{"code":"DENIED","message":"requested access to the resource is denied","detail":[{"Action":"push"}]}]}',
@@ -17,7 +17,12 @@ const CASES: ReadonlyArray<[name: string, text: string, type: string | undefined
     'text/plain',
     { code: 'MANIFEST_BLOB_UNKNOWN', message: 'a; b', html: false },
   ],
-  ['JFrog', '{"errors":[{"status":416,"message":"Range"}]}', 'application/json', { message: 'Range', html: false }],
+  [
+    'errors.jfrog',
+    '{"errors":[{"status":416,"message":"Range"}]}',
+    'application/json',
+    { message: 'Range', html: false },
+  ],
   [
     'OAuth2',
     '{"error":"invalid_grant","error_description":"expired"}',
@@ -32,7 +37,7 @@ const CASES: ReadonlyArray<[name: string, text: string, type: string | undefined
   ],
   ['text', '404 page not found\n', 'text/plain', { message: '404 page not found', html: false }],
   [
-    'a proxy',
+    'errors.html: a proxy',
     '<html>\r\n<head><title>413 Request Entity Too Large</title></head><body><h1>413</h1></body></html>',
     'text/html',
     { message: '413 Request Entity Too Large', html: true },

@@ -19,7 +19,7 @@ const MIB = 1024 * 1024
 const CHILD = fileURLToPath(new URL('../../helpers/store-child.ts', import.meta.url))
 const { signal } = new AbortController()
 
-test('a transfer whose process was killed goes on at the byte that had reached the disk', async (t) => {
+test('download.crash.rehash: a transfer whose process was killed goes on at the byte that had reached the disk', async (t) => {
   const folder = await tempDir(t, 'store')
   const blob = testBlob(someBytes(5 * MIB))
   const child = await startProcess(t, process.execPath, [CHILD, 'push', folder, `${5 * MIB}`, `${3 * MIB + 100}`])
@@ -66,7 +66,7 @@ test('a source may reuse the memory of a chunk once three more were asked for', 
   assert.ok((await readAll(await store.open(blob.descriptor, { signal }))).equals(blob.bytes))
 })
 
-test('a partial file whose bytes are wrong costs one transfer from the start, not the pull', async (t) => {
+test('download.crash.rehash: a partial file whose bytes are wrong costs one transfer from the start, not the pull', async (t) => {
   const folder = await tempDir(t, 'store')
   const store = await createContentStore({ folder })
   const blob = testBlob(someBytes(MIB))

@@ -66,7 +66,7 @@ const announced: EngineEvent[] = [
 
 const [, , hundred, large] = BLOBS as [(typeof BLOBS)[0], (typeof BLOBS)[0], (typeof BLOBS)[0], (typeof BLOBS)[0]]
 
-test('what is sent again after a cut counts once, and on the wire twice', () => {
+test('progress.monotone-acked: what is sent again after a cut counts once, and on the wire twice', () => {
   const progress = job().run([
     ...announced,
     { type: 'started', digest: large.digest, offset: 0 },
