@@ -50,7 +50,8 @@ export async function copyBlob(
 ): Promise<void> {
   const { digest } = descriptor
   try {
-    if (options.exists ?? (await sink.exists(descriptor, { signal: options.signal }))) {
+    const mayExist = options.exists === undefined && sink.findsOnPush?.(descriptor.size) === true
+    if (!mayExist && (options.exists ?? (await sink.exists(descriptor, { signal: options.signal })))) {
       options.onEvent({ type: 'exists', digest })
       return
     }
@@ -65,6 +66,7 @@ export async function copyBlob(
       ...(options.verify ? { verify: options.verify } : {}),
       ...(options.waiting ? { waiting: options.waiting } : {}),
       ...(mountFrom ? { mountFrom } : {}),
+      ...(mayExist ? { mayExist } : {}),
     })
     if (!found) options.onEvent({ type: 'complete', digest })
   } catch (thrown) {

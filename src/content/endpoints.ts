@@ -43,7 +43,7 @@ export type PushEvent =
   | { type: 'restarted'; message: string }
   /** Somebody else brings the same blob to the same place and stands at `offset`; this push waits for it. */
   | { type: 'followed'; offset: number }
-  /** Somebody else has brought it: it is there in full and nothing (more) is sent. */
+  /** It is there in full, be it that somebody else has brought it: nothing (more) is sent. */
   | { type: 'exists' }
 
 /** `denied`: the caller may read nothing there. */
@@ -72,6 +72,8 @@ export interface PushOptions {
   verify?: VerifyOptions
   /** Asked in order before anything is sent, by a sink that can link content it has elsewhere. */
   mountFrom?: readonly MountCandidate[]
+  /** Nobody has asked whether the content is there: the push finds out, and tells 'exists' where it is. */
+  mayExist?: boolean
   /**
    * Runs a wait for somebody else's transfer of the same blob, so that it takes no place among the caller's own ones.
    * Default: just runs it.
@@ -82,6 +84,11 @@ export interface PushOptions {
 export interface ContentSink {
   /** True when the content is there in full. */
   exists(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<boolean>
+  /**
+   * Whether a push of so many bytes finds out on its way what `exists` would say (PushOptions.mayExist), so that asking
+   * first would cost more. Changes with what the sink has shown. Default: it does not.
+   */
+  findsOnPush?(size: number): boolean
   /**
    * Brings one blob over and verifies size and digest on the way; retries what is transient by reopening it.
    * After it resolves the blob is there in full; when it rejects nothing is visible.

@@ -11,6 +11,7 @@ import { mountFromAny } from './mount.ts'
 import { createPushBody } from './push-body.ts'
 import { advance, type BlobPush, tellStart } from './push-state.ts'
 import { placeName, type RepositoryContext, sessionsFor, uploadKey } from './repository-context.ts'
+import { countSent, isThere, learnSelfMount } from './self-mount.ts'
 import type { SessionPool } from './session-pool.ts'
 import { postWhole } from './single-post.ts'
 import { sessionStatus } from './upload-requests.ts'
@@ -65,6 +66,7 @@ function createPush(
     descriptor: blob.descriptor,
     name: options.verify?.name ?? titleOrDigest(blob.descriptor),
     mountFrom: options.mountFrom ?? [],
+    mayExist: options.mayExist ?? false,
     body: createPushBody(blob.descriptor, blob.open, { signal: options.signal, verify: options.verify, emit }),
     call: {
       signal: options.signal,
@@ -90,6 +92,7 @@ async function runToEnd(push: BlobPush): Promise<void> {
     throwIfAborted(push.call.signal)
     await step(push)
   }
+  if (push.begun) countSent(push)
   await push.sessions?.clear(push.key)
 }
 
@@ -118,9 +121,18 @@ async function begin(push: BlobPush): Promise<void> {
     push.startedAt = saved.startedAt
     return advance(push, { type: 'restored', location: new URL(saved.location), offset: saved.offset })
   }
+  if (first && push.mayExist && (await found(push))) return undefined
   if (first && (await mounted(push))) return undefined
   if (await postWhole(push)) return undefined
+  await learnSelfMount(push)
   return advance(push, { type: 'opened', location: await push.pool.take(push.call) })
+}
+
+async function found(push: BlobPush): Promise<boolean> {
+  if (!(await isThere(push))) return false
+  push.emit({ type: 'exists' })
+  await advance(push, { type: 'committed' })
+  return true
 }
 
 async function mounted(push: BlobPush): Promise<boolean> {

@@ -4,6 +4,11 @@ export interface LearnedFacts {
   singlePost: boolean | 'asking' | undefined
   /** False once it refused a mount that names no repository as something it does not know. */
   anonymousMount: boolean | undefined
+  /**
+   * Whether it answers a mount of a blob from the repository itself with a yes where the blob is there, so that its no
+   * means that it is not (self-mount.ts). 'asking' while that is tried.
+   */
+  selfMount: boolean | 'asking' | undefined
   readonly uploads: LearnedUploads
 }
 
@@ -31,7 +36,7 @@ export interface LearnedUploads {
 }
 
 export function createLearnedFacts(): LearnedFacts {
-  return { singlePost: undefined, anonymousMount: undefined, uploads: {} }
+  return { singlePost: undefined, anonymousMount: undefined, selfMount: undefined, uploads: {} }
 }
 
 const MIB = 1024 * 1024

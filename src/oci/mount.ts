@@ -1,5 +1,6 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import type { MountAnswer, MountCandidate } from '../content/endpoints.ts'
+import type { Digest } from '../content/digest.ts'
 import { isAppError } from '../lib/errors.ts'
 import { sameDigest } from './blobs.ts'
 import { pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
@@ -28,20 +29,22 @@ export async function mountFromAny(
 ): Promise<MountCandidate | undefined> {
   for (const candidate of mount.candidates) {
     if (candidate.repository === undefined && context.learned.anonymousMount === false) continue
-    const answer = await mountBlob(context, pool, { ...mount, from: candidate.repository }, options)
-    candidate.answered?.(answer)
+    const ask = { digest: mount.descriptor.digest, from: candidate.repository }
+    const answer = await mountBlob(context, pool, ask, options)
+    candidate.answered?.(answer === 'opened' ? 'refused' : answer)
     if (answer === 'mounted') return candidate
   }
   return undefined
 }
 
-async function mountBlob(
+/** Asks for one mount. `opened`: it was refused with a session, which the pool keeps. */
+export async function mountBlob(
   context: RepositoryContext,
   pool: SessionPool,
-  { descriptor, from }: { descriptor: Descriptor; from: string | undefined },
+  { digest, from }: { digest: Digest; from: string | undefined },
   options: CallOptions,
-): Promise<MountAnswer> {
-  const query = new URLSearchParams({ mount: descriptor.digest, ...(from === undefined ? {} : { from }) })
+): Promise<MountAnswer | 'opened'> {
+  const query = new URLSearchParams({ mount: digest, ...(from === undefined ? {} : { from }) })
   const request: RegistryRequest = {
     method: 'POST',
     target: `${uploadsPath(context)}?${query.toString()}`,
@@ -59,13 +62,11 @@ async function mountBlob(
     const { status } = response
     if (status === 202) {
       pool.keep(await sessionLocation(context, request, response))
-      return 'refused'
+      return 'opened'
     }
     await response.discard()
     if (from === undefined && status >= 400) context.learned.anonymousMount = false
-    return status === 201 && sameDigest(response.header('docker-content-digest'), descriptor.digest)
-      ? 'mounted'
-      : 'refused'
+    return status === 201 && sameDigest(response.header('docker-content-digest'), digest) ? 'mounted' : 'refused'
   } catch (error) {
     if (from !== undefined && isForGood(error)) return 'denied'
     throw error

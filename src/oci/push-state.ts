@@ -23,6 +23,8 @@ export interface BlobPush {
   readonly sessions: UploadSessionStore | undefined
   readonly emit: (event: PushEvent) => void
   readonly mountFrom: readonly MountCandidate[]
+  /** Nobody has asked whether it is there. */
+  readonly mayExist: boolean
   session: UploadSession
   /** A 'started' was told. */
   begun: boolean

@@ -21,6 +21,7 @@ import { getManifest, headManifest, putManifest } from './manifests.ts'
 import { createLearnedFacts, type LearnedFacts } from './learned-facts.ts'
 import { type RegistryProfile, registryProfile } from './registry-profile.ts'
 import { rememberSpent, type RepositoryContext, sessionsFor, uploadKey } from './repository-context.ts'
+import { asksByMount } from './self-mount.ts'
 import { createSessionPool } from './session-pool.ts'
 import { listTags } from './tags.ts'
 import { cancelSession } from './upload-requests.ts'
@@ -50,6 +51,7 @@ export interface Repository extends ContentSource, ContentSink {
   /** HEAD of a blob: its size (null when the registry does not say), or undefined when it is absent. Duties B1, B2. */
   stat(digest: Digest, options: CallOptions): Promise<{ size: number | null } | undefined>
   exists(descriptor: Descriptor, options: CallOptions): Promise<boolean>
+  findsOnPush(size: number): boolean
   open(descriptor: Descriptor, options: OpenOptions): Promise<ByteStream>
   /** Links the blob from another repository where it can (duties U7, U8, A14), else sends it. */
   push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
@@ -95,6 +97,7 @@ export function createRepository(
     repository,
     profile: options.profile ?? registryProfile(transport.registry),
     learned: options.learned ?? createLearnedFacts(),
+    seen: { lacking: false, sent: 0, newest: undefined },
     sessions: options.sessions,
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? systemClock,
@@ -114,14 +117,17 @@ export function createRepository(
     cancelUpload: (location) => cancelSession(context, location),
     async stat(digest, call) {
       const answer = await statBlob(context, digest, call)
+      context.seen.lacking = !answer
       if (answer) await found(digest, answer.size)
       return answer
     },
     async exists(descriptor, call) {
       const there = await blobExists(context, descriptor, call)
+      context.seen.lacking = !there
       if (there) await found(descriptor.digest, descriptor.size)
       return there
     },
+    findsOnPush: (size) => asksByMount(context, size),
     open: (descriptor, call) => openBlob(context, descriptor, call),
     push: (descriptor, open, call) => pushBlob(context, pool, { descriptor, open }, call),
     getManifest: (reference, call) => getManifest(context, reference, call),

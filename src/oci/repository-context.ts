@@ -13,6 +13,7 @@ export interface RepositoryContext {
   readonly repository: string
   readonly profile: RegistryProfile
   readonly learned: LearnedFacts
+  readonly seen: SeenBlobs
   readonly sessions: UploadSessionStore | undefined
   readonly logger: Logger
   readonly clock: Clock
@@ -22,6 +23,15 @@ export interface RepositoryContext {
   isSpent(error: unknown): boolean
   /** How long a blob is looked for after its commit got no answer, ms. */
   readonly commitWaitMs: number
+}
+
+/** What was seen of the repository's blobs. */
+export interface SeenBlobs {
+  /** The last one that was asked for was not there, so the next one is likely not to be there either. */
+  lacking: boolean
+  /** How many were sent, and the last of them. */
+  sent: number
+  newest: Digest | undefined
 }
 
 /** The transport, and which errors came out of its own retries. */
@@ -62,7 +72,7 @@ export function uploadsPath(context: RepositoryContext): string {
 }
 
 /** A smaller blob is sent again sooner than its session is written and removed, and packages have thousands of them. */
-const KEPT_SESSION_MIN_BYTES = 1024 * 1024
+export const KEPT_SESSION_MIN_BYTES = 1024 * 1024
 
 /** Where the upload session of a blob of this size is kept beyond this process; null is a size that is not known. */
 export function sessionsFor(context: RepositoryContext, size: number | null): UploadSessionStore | undefined {

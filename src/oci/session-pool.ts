@@ -16,7 +16,7 @@ export interface SessionPool {
 }
 
 /** A refused mount leaves a session each; more than a few are not going to be used. */
-const MAX_READY = 4
+const MAX_READY = 8
 
 export function createSessionPool(context: RepositoryContext): SessionPool {
   const ready: URL[] = []

@@ -49,14 +49,19 @@ interface Pass extends ArchivePassOptions {
  */
 export async function moveArchive(archive: StreamedPackage, options: ArchivePassOptions): Promise<PackageEntry[]> {
   const group = createTaskGroup(options.signal)
+  const claimed = new Set<Digest>()
   const pass: Pass = {
     ...options,
     archive,
     group,
-    lookup: createBlobLookup(options.repository, { signal: group.signal, concurrency: 8 }),
+    lookup: createBlobLookup(options.repository, {
+      signal: group.signal,
+      concurrency: 8,
+      isPast: (digest) => claimed.has(digest),
+    }),
     uploads: createLimiter(options.concurrency),
     held: createLimiter(HELD_FILES),
-    claimed: new Set(),
+    claimed,
     load: { readers: 0, sinkWaitMs: 0, furthest: 0 },
   }
   pass.lookup.prefetch([...options.declared].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, digest]) => digest))
@@ -100,32 +105,41 @@ async function moveEntry(pass: Pass, entry: PackageEntry): Promise<void> {
     annotations: { [TITLE_ANNOTATION]: entry.path },
   }
   if (!pass.announced) announce(descriptor, pass.onEvent)
-  if (await isThere(pass, descriptor)) {
+  const held = entry.size <= HELD_FILE_BYTES
+  const asked = !held || pass.lookup.knows(entry.digest) || !pass.repository.findsOnPush(entry.size)
+  if (asked && (await isThere(pass, descriptor))) {
     pass.onEvent({ type: 'exists', digest: entry.digest })
     return
   }
-  if (entry.size > HELD_FILE_BYTES) return liveUpload(pass, entry, descriptor)
+  if (!held) return liveUpload(pass, entry, descriptor)
   const bytes = entry.bytes ?? (await readAll(entry.content()))
-  return heldUpload(pass, descriptor, { entry, bytes })
+  return heldUpload(pass, descriptor, { entry, bytes, asked })
 }
 
 function copyOptions(pass: Pass, entry: PackageEntry, signal: AbortSignal): CopyBlobOptions {
   return {
     mountFrom: pass.mountFrom,
     signal,
-    exists: false,
     onEvent: pass.onEvent,
     verify: checksumMismatch(entry.path, entry.digest),
   }
 }
 
 /** Lets the reader go on once the file has a place in memory. */
-function heldUpload(pass: Pass, descriptor: Descriptor, file: { entry: PackageEntry; bytes: Buffer }): Promise<void> {
+function heldUpload(
+  pass: Pass,
+  descriptor: Descriptor,
+  file: { entry: PackageEntry; bytes: Buffer; asked: boolean },
+): Promise<void> {
   return whenPassed(pass, (passed, signal) =>
     pass.held.run(() => {
       passed()
       return pass.uploads.run((waiting) => {
-        const options = { ...copyOptions(pass, file.entry, signal), waiting }
+        const options = {
+          ...copyOptions(pass, file.entry, signal),
+          waiting,
+          ...(file.asked ? { exists: false } : {}),
+        }
         return copyBlob(descriptor, bufferOpener(file.bytes), pass.repository, options)
       }, signal)
     }, signal),
@@ -145,7 +159,11 @@ function liveUpload(pass: Pass, entry: PackageEntry, descriptor: Descriptor): Pr
         passed()
         return leave(wait)
       }
-      return copyBlob(descriptor, opener.open, pass.repository, { ...copyOptions(pass, entry, signal), waiting })
+      return copyBlob(descriptor, opener.open, pass.repository, {
+        ...copyOptions(pass, entry, signal),
+        exists: false,
+        waiting,
+      })
     }, signal)
     passed()
   })
