@@ -5,10 +5,18 @@ import type { BlobOpener, PushEvent } from '../../src/content/endpoints.ts'
 import { OCTET_STREAM } from '../../src/content/media-types.ts'
 import { type ConnectionsOptions, createRegistryConnections } from '../../src/oci/connections.ts'
 import type { RegistryCredential } from '../../src/oci/credentials/provider.ts'
-import { createRegistryClient, type Repository, type RepositoryOptions } from '../../src/oci/registry.ts'
+import {
+  createRegistryClient,
+  type RegistryClientOptions,
+  type Repository,
+  type RepositoryOptions,
+} from '../../src/oci/registry.ts'
 import { type Cleanup, defer } from './cleanup.ts'
 
-export interface TestRepositoryOptions extends RepositoryOptions, Pick<ConnectionsOptions, 'timeouts' | 'proxy'> {
+export interface TestRepositoryOptions
+  extends RepositoryOptions,
+    Pick<ConnectionsOptions, 'timeouts' | 'proxy'>,
+    Partial<Pick<RegistryClientOptions, 'plainHttp' | 'mayUse'>> {
   repository?: string
   credential?: RegistryCredential
 }
