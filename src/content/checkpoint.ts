@@ -1,9 +1,13 @@
 import type { Digest } from './digest.ts'
 
-/** What an upload session is kept under: one per blob of a repository. */
-export interface UploadKey {
+/** Where an upload session was opened. */
+export interface UploadPlace {
   readonly registry: string
   readonly repository: string
+}
+
+/** What an upload session is kept under: one per blob of a repository. */
+export interface UploadKey extends UploadPlace {
   readonly digest: Digest
 }
 
@@ -19,9 +23,22 @@ export interface SavedUpload {
   readonly startedAt: number
 }
 
+/** A session that stands open and that no saved upload covers: should its run come to nothing, others give it up. */
+export interface SessionNote {
+  /** Its newest Location. */
+  moved(location: string): void
+  /** It is finished, or the registry was told that nobody goes on with it. */
+  closed(): void
+}
+
 /** Keeps upload sessions beyond the life of a process. Written after each step that the registry acknowledged. */
 export interface UploadSessionStore {
   load(key: UploadKey): Promise<SavedUpload | undefined>
-  save(key: UploadKey, upload: SavedUpload): Promise<void>
+  /** `note`: of the same session, which is covered from then on. */
+  save(key: UploadKey, upload: SavedUpload, note?: SessionNote): Promise<void>
   clear(key: UploadKey): Promise<void>
+  /** Notes a session that was opened. Nobody waits for that, and one that is soon closed again is never written. */
+  opened(place: UploadPlace, location: string): SessionNote
+  /** Writes the notes of what stands open now. Never throws. */
+  settle(): Promise<void>
 }

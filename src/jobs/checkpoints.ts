@@ -1,15 +1,18 @@
-import type { SavedUpload, UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
+import type { SavedUpload, SessionNote, UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
 import { createVault } from './credentials.ts'
 import { createKeys } from './keys.ts'
 import { connectRedis, type RedisTarget } from './redis.ts'
 import { createScripts } from './scripts.ts'
+import { createSessionNotes, type NoteChanges } from './session-notes.ts'
 
 /** Upload sessions in Redis, shared by all workers. */
 export interface UploadCheckpoints {
   /**
    * The store as one run sees it. It reads what any run left; writes of a run that a later run of the same job has
-   * replaced change nothing, so a worker that wakes up late cannot undo its successor's progress.
+   * replaced change nothing, so a worker that wakes up late cannot undo its successor's progress. Its notes of open
+   * sessions are taken all the same: nobody else knows of them.
    */
   forRun(jobId: string, epoch: number): UploadSessionStore
   close(): Promise<void>
@@ -21,6 +24,7 @@ export interface UploadCheckpointOptions {
   prefix?: string
   /** 32 bytes; all processes of one layerd share it. */
   secretKey: Uint8Array
+  clock?: Clock
   logger?: Logger
 }
 
@@ -29,7 +33,7 @@ const TTL_SECONDS = 168 * 3600
 
 /** Opens a connection of its own, which waits for Redis. Locations are sealed: they may let their holder write. */
 export function createUploadCheckpoints(options: UploadCheckpointOptions): UploadCheckpoints {
-  const { logger = silentLogger } = options
+  const { logger = silentLogger, clock = systemClock } = options
   const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
   const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-checkpoints', onError })
   const keys = createKeys(options.prefix)
@@ -38,25 +42,47 @@ export function createUploadCheckpoints(options: UploadCheckpointOptions): Uploa
   const keyOf = (key: UploadKey) => keys.upload(key.registry, key.repository, key.digest)
 
   return {
-    forRun: (jobId, epoch) => ({
-      async load(key) {
-        const sealed = await redis.hget(keyOf(key), 'upload')
-        if (sealed === null) return undefined
+    forRun(jobId, epoch) {
+      const name = keys.openSessions(jobId)
+      const notes = createSessionNotes(async ({ open, closed }: NoteChanges) => {
+        const sealed = open.flatMap(({ id, session }) => [id, vault.seal(name, session)])
+        const target = { id: jobId, key: keys.job(jobId), prefix: keys.prefix, now: clock.now() }
         try {
-          return vault.open(keyOf(key), sealed) as SavedUpload
+          await scripts.job('note-sessions', target, [epoch, TTL_SECONDS, closed.join(' '), ...sealed])
         } catch (error) {
-          logger.warn({ err: error, digest: key.digest }, 'a saved upload session cannot be read; the blob starts anew')
-          return undefined
+          logger.warn({ err: error, jobId }, 'open upload sessions were not noted; the registry may have to purge them')
         }
-      },
-      async save(key, upload) {
-        const sealed = vault.seal(keyOf(key), upload)
-        await scripts.other('save-upload', keyOf(key), [jobId, epoch, sealed, TTL_SECONDS, keys.uploads(jobId)])
-      },
-      async clear(key) {
-        await scripts.other('save-upload', keyOf(key), [jobId, epoch, '', 0, keys.uploads(jobId)])
-      },
-    }),
+      })
+      const save = (key: UploadKey, sealed: string, note: string): Promise<number> => {
+        const ttl = sealed === '' ? 0 : TTL_SECONDS
+        return scripts.other('save-upload', keyOf(key), [jobId, epoch, sealed, ttl, keys.uploads(jobId), name, note])
+      }
+      return {
+        async load(key) {
+          const sealed = await redis.hget(keyOf(key), 'upload')
+          if (sealed === null) return undefined
+          try {
+            return vault.open(keyOf(key), sealed) as SavedUpload
+          } catch (error) {
+            logger.warn(
+              { err: error, digest: key.digest },
+              'a saved upload session cannot be read; the blob starts anew',
+            )
+            return undefined
+          }
+        },
+        async save(key, upload, note) {
+          const sealed = vault.seal(keyOf(key), upload)
+          if (note) await notes.cover(note, async (id) => (await save(key, sealed, id ?? '')) === 1)
+          else await save(key, sealed, '')
+        },
+        async clear(key) {
+          await save(key, '', '')
+        },
+        opened: (place, location): SessionNote => notes.opened(place, location),
+        settle: () => notes.settle(),
+      }
+    },
     async close() {
       redis.disconnect()
     },

@@ -15,7 +15,7 @@ export interface Keys {
   /** Sorted set of queue hosts, scored by their jobs that have not ended. Also the channel that tells a new one. */
   readonly hosts: string
   readonly workers: string
-  /** Canceled jobs whose uploads somebody has to give up, by time. */
+  /** Jobs whose left upload sessions somebody has to give up, by time. */
   readonly tidy: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
   readonly stop: string
@@ -24,6 +24,8 @@ export interface Keys {
   transferOrder(id: string): string
   /** Set of the keys under which the job's runs keep upload sessions. */
   uploads(id: string): string
+  /** Hash: `<epoch>:<id>` -> upload session that a run has open and that no saved upload covers. */
+  openSessions(id: string): string
   /** Stream, and the channel on which its entries are published as `<streamId>|<json>`. */
   events(id: string): string
   credentials(id: string): string
@@ -60,6 +62,7 @@ export function createKeys(name = 'layerd'): Keys {
     transfers: (id) => `${job(id)}:transfers`,
     transferOrder: (id) => `${job(id)}:transfers:order`,
     uploads: (id) => `${job(id)}:uploads`,
+    openSessions: (id) => `${job(id)}:sessions`,
     events: (id) => `${job(id)}:events`,
     credentials: (id) => `${prefix}cred:${id}`,
     jobsInState: (state) => `${prefix}jobs:state:${state}`,

@@ -1,13 +1,15 @@
 import type { Redis } from 'ioredis'
-import type { SavedUpload, UploadKey } from '../content/checkpoint.ts'
+import type { SavedUpload, UploadKey, UploadPlace } from '../content/checkpoint.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Vault } from './credentials.ts'
 import { type Keys, parseUploadKey } from './keys.ts'
 import type { JobCredentials } from './queue.ts'
+import type { Scripts } from './scripts.ts'
+import type { NotedSession } from './session-notes.ts'
 
-/** An upload session that a job left open which was canceled while nobody ran it. */
+/** An upload session that a run of a job left open and nobody goes on with. */
 export interface LeftUpload {
-  readonly key: UploadKey
+  readonly place: UploadPlace
   readonly location: string
   readonly credentials: JobCredentials | undefined
   readonly plainHttp: boolean
@@ -18,46 +20,88 @@ export interface LeftUploadContext {
   keys: Keys
   clock: Clock
   vault: Vault
+  scripts: Scripts
+}
+
+/** Without a place: sealed with another key. */
+interface Found {
+  name: string
+  place?: UploadPlace
+  location: string
 }
 
 /** What comes right after a cancel may be its retry, which goes on with the session. */
 const GRACE_MS = 2000
 
 /**
- * Hands the sessions of canceled jobs to `giveUp`, which tells the registry and must not throw, and forgets them. Doing so
- * twice does no harm: a session that is gone is gone.
+ * Hands to `giveUp`, which tells the registry and must not throw, the sessions that runs of a job noted which are over, and
+ * the saved uploads of canceled jobs; then forgets them. Doing so twice does no harm: a session that is gone is gone.
  */
-export async function tidyCanceled(
+export async function tidyJobs(
   context: LeftUploadContext,
   giveUp: (left: LeftUpload) => Promise<void>,
 ): Promise<number> {
-  const { redis, keys, clock } = context
-  const ids = await redis.zrangebyscore(keys.tidy, '-inf', clock.now() - GRACE_MS)
+  const { redis, keys, clock, scripts } = context
+  const until = clock.now() - GRACE_MS
+  const ids = await redis.zrangebyscore(keys.tidy, '-inf', until)
   let given = 0
   for (const id of ids) {
-    for (const left of await leftUploads(context, id)) {
-      await giveUp(left)
-      await redis.del(keys.upload(left.key.registry, left.key.repository, left.key.digest))
-      given += 1
-    }
-    // A retry that came in between has taken the job off the list; its uploads and credentials are its own.
-    if ((await redis.zrem(keys.tidy, id)) === 1) await redis.del(keys.uploads(id), keys.credentials(id))
+    const [state, epoch] = await redis.hmget(keys.job(id), 'state', 'epoch')
+    const active = state === 'running' || state === 'canceling'
+    const sessions = await strayNotes(context, id, { epoch: Number(epoch), active })
+    const uploads = state === 'canceled' ? await leftUploads(context, id) : []
+    const access = await accessOf(context, id)
+    const left = [...sessions, ...uploads].flatMap(({ place, location }) => (place ? [{ place, location }] : []))
+    await Promise.all(left.map((session) => giveUp({ ...session, ...access })))
+    given += left.length
+    const names = [sessions.map(({ name }) => name).join(' '), ...uploads.map(({ name }) => name)]
+    await scripts.job('tidied', { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }, [until, ...names])
   }
   return given
 }
 
-async function leftUploads({ redis, keys, vault }: LeftUploadContext, id: string): Promise<LeftUpload[]> {
+async function accessOf({ redis, keys, vault }: LeftUploadContext, id: string) {
   const [options, sealed] = await Promise.all([redis.hget(keys.job(id), 'options'), redis.get(keys.credentials(id))])
-  const credentials = sealed === null ? undefined : (vault.open(id, sealed) as JobCredentials)
+  const credentials = sealed === null ? undefined : (unsealed(vault, id, sealed) as JobCredentials | undefined)
   const { plainHttp = false } = JSON.parse(options ?? '{}') as { plainHttp?: boolean }
-  const found: LeftUpload[] = []
+  return { credentials, plainHttp }
+}
+
+/** What runs noted that are over. A run with a later epoch than the record had may have begun since. */
+async function strayNotes(
+  { redis, keys, vault }: LeftUploadContext,
+  id: string,
+  { epoch, active }: { epoch: number; active: boolean },
+): Promise<Found[]> {
+  const notes = Object.entries(await redis.hgetall(keys.openSessions(id)))
+  const stray = notes.filter(([name]) => {
+    const noted = Number(name.split(':')[0])
+    return noted < epoch || (noted === epoch && !active)
+  })
+  return stray.map(([name, sealed]) => {
+    const session = unsealed(vault, keys.openSessions(id), sealed) as NotedSession | undefined
+    return session ? { name, place: session, location: session.location } : { name, location: '' }
+  })
+}
+
+/** Undefined where it was sealed with another key; one such job must not keep the others from being tidied. */
+function unsealed(vault: Vault, name: string, sealed: string): unknown {
+  try {
+    return vault.open(name, sealed)
+  } catch {
+    return undefined
+  }
+}
+
+async function leftUploads({ redis, keys, vault }: LeftUploadContext, id: string): Promise<Found[]> {
+  const found: Found[] = []
   for (const name of await redis.smembers(keys.uploads(id))) {
     const key = parseUploadKey(keys, name)
     const [job, upload] = await redis.hmget(name, 'job', 'upload')
     // Another job may have gone on with it, and have saved nothing yet.
     if (!key || job !== id || !upload || (await isOthers(redis, keys, { id, key }))) continue
-    const { location } = vault.open(name, upload) as SavedUpload
-    found.push({ key, location, credentials, plainHttp })
+    const saved = unsealed(vault, name, upload) as SavedUpload | undefined
+    found.push(saved ? { name, place: key, location: saved.location } : { name, location: '' })
   }
   return found
 }

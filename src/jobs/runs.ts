@@ -6,7 +6,7 @@ import { type Logger, silentLogger } from '../lib/logger.ts'
 import { createVault } from './credentials.ts'
 import { createDispatcher, type Dispatch } from './dispatch.ts'
 import { createKeys } from './keys.ts'
-import { type LeftUpload, tidyCanceled } from './left-uploads.ts'
+import { type LeftUpload, tidyJobs } from './left-uploads.ts'
 import type { JobCredentials } from './queue.ts'
 import { connectRedis, type RedisTarget } from './redis.ts'
 import {
@@ -104,8 +104,8 @@ export interface JobRuns {
   forgetWorker(workerName: string): Promise<void>
   /** Ends the runs of jobs that are to be canceled or paused and whose worker is gone; returns how many. */
   reapAbandoned(): Promise<number>
-  /** Gives up what jobs left in registries that were canceled while nobody ran them; returns how many uploads. */
-  tidyCanceled(giveUp: (left: LeftUpload) => Promise<void>): Promise<number>
+  /** Every 5 s: gives up the upload sessions that runs of jobs left open and nobody goes on with; returns how many. */
+  tidyJobs(giveUp: (left: LeftUpload) => Promise<void>): Promise<number>
   /** Hosts with jobs that have not ended, and how many. */
   hosts(): Promise<Array<{ host: string; openJobs: number }>>
   /** Every 5 s: brings to BullMQ what an API accepted and could not hand over; returns how many. */
@@ -162,7 +162,7 @@ export function createJobRuns(options: JobRunsOptions): JobRuns {
       await redis.zrem(keys.workers, workerName)
     },
     reapAbandoned: () => reapAbandoned(context),
-    tidyCanceled: (giveUp) => tidyCanceled({ redis, keys, clock, vault }, giveUp),
+    tidyJobs: (giveUp) => tidyJobs(context, giveUp),
     async hosts() {
       const flat = await redis.zrange(keys.hosts, '0', '-1', 'WITHSCORES')
       return Array.from({ length: flat.length / 2 }, (_, at) => ({

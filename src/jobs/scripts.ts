@@ -15,6 +15,8 @@ const JOB_SCRIPTS = [
   'retry',
   'remove',
   'reap',
+  'note-sessions',
+  'tidied',
 ] as const
 const OTHER_SCRIPTS = [
   'renew-lock',

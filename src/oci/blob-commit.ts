@@ -1,6 +1,6 @@
 import { AppError, toAppError } from '../lib/errors.ts'
 import { statBlob } from './blobs.ts'
-import { advance, type BlobPush, storedOrLost } from './push-state.ts'
+import { advance, type BlobPush, giveUp, storedOrLost } from './push-state.ts'
 import { pushScope } from './repository-context.ts'
 import { commitRequest, sessionStatus } from './upload-requests.ts'
 import type { UploadSession } from './upload-session.ts'
@@ -35,7 +35,7 @@ export async function commitBlob(push: BlobPush, session: Committing): Promise<v
 export async function failed(push: BlobPush, error: AppError): Promise<AppError> {
   push.flowing = false
   if (isDigestRefusal(error)) {
-    if (push.session.at === 'committing') push.pool.giveUp(push.session.location)
+    if (push.session.at === 'committing') giveUp(push, push.session.location)
     await advance(push, { type: 'gone', reason: 'the registry found the digest wrong' })
     return digestRefusal(push, error)
   }

@@ -9,7 +9,7 @@ import { sendBytes } from './blob-send.ts'
 import { learnKept } from './learned-facts.ts'
 import { mountFromAny } from './mount.ts'
 import { createPushBody } from './push-body.ts'
-import { advance, type BlobPush, tellStart } from './push-state.ts'
+import { advance, type BlobPush, giveUp, openedAt, tellStart } from './push-state.ts'
 import { placeName, type RepositoryContext, sessionsFor, uploadKey } from './repository-context.ts'
 import { countSent, isThere, learnSelfMount } from './self-mount.ts'
 import type { SessionPool } from './session-pool.ts'
@@ -75,6 +75,7 @@ function createPush(
     key: uploadKey(context, blob.descriptor.digest),
     sessions: sessionsFor(context, blob.descriptor.size),
     session: { at: 'idle' },
+    note: undefined,
     begun: false,
     flowing: false,
     acknowledged: 0,
@@ -125,7 +126,7 @@ async function begin(push: BlobPush): Promise<void> {
   if (first && (await mounted(push))) return undefined
   if (await postWhole(push)) return undefined
   await learnSelfMount(push)
-  return advance(push, { type: 'opened', location: await push.pool.take(push.call) })
+  return openedAt(push, await push.pool.take(push.call))
 }
 
 async function found(push: BlobPush): Promise<boolean> {
@@ -182,6 +183,6 @@ async function abandon(push: BlobPush, error: unknown): Promise<void> {
   if (code === 'JOB_FENCED') return
   const goesOn = isAppError(reason) && reason.retry !== 'permanent' && code !== 'JOB_CANCELED'
   if (goesOn && push.sessions) return
-  push.pool.giveUp(session.location)
+  giveUp(push, session.location)
   await push.sessions?.clear(push.key)
 }

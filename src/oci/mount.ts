@@ -3,7 +3,7 @@ import type { MountAnswer, MountCandidate } from '../content/endpoints.ts'
 import type { Digest } from '../content/digest.ts'
 import { isAppError } from '../lib/errors.ts'
 import { sameDigest } from './blobs.ts'
-import { pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
+import { noted, pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
 import type { SessionPool } from './session-pool.ts'
 import type { RegistryRequest } from './transport.ts'
 import { type CallOptions, sessionLocation } from './upload-requests.ts'
@@ -61,7 +61,7 @@ export async function mountBlob(
     })
     const { status } = response
     if (status === 202) {
-      pool.keep(await sessionLocation(context, request, response))
+      pool.keep(noted(context, await sessionLocation(context, request, response)))
       return 'opened'
     }
     await response.discard()

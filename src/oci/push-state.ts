@@ -1,13 +1,13 @@
-import type { UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
+import type { SessionNote, UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { MountCandidate, PushEvent } from '../content/endpoints.ts'
 import type { AppError } from '../lib/errors.ts'
 import { statBlob } from './blobs.ts'
 import type { PushBody } from './push-body.ts'
-import type { RepositoryContext } from './repository-context.ts'
+import type { OpenedSession, RepositoryContext } from './repository-context.ts'
 import type { SessionPool } from './session-pool.ts'
 import { type CallOptions, uploadLost } from './upload-requests.ts'
-import { next, type UploadEvent, type UploadSession } from './upload-session.ts'
+import { next, type OpenSession, type UploadEvent, type UploadSession } from './upload-session.ts'
 
 /** One blob on its way up. */
 export interface BlobPush {
@@ -26,6 +26,8 @@ export interface BlobPush {
   /** Nobody has asked whether it is there. */
   readonly mayExist: boolean
   session: UploadSession
+  /** Of the session, where this process opened it. */
+  note: SessionNote | undefined
   /** A 'started' was told. */
   begun: boolean
   /** The last request was accepted: the next one goes on with its bytes. */
@@ -51,18 +53,39 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
   if (event.type === 'opened') push.acknowledged = 0
   if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
   // What we can't use may still lie open there. Not so while it is committed: that may be going on.
-  if (push.session.at === 'lost' && before.at === 'open') push.pool.giveUp(before.location)
-  const { sessions } = push
-  if (!sessions) return
-  if (push.session.at === 'lost') return sessions.clear(push.key)
+  if (push.session.at === 'lost' && before.at === 'open') giveUp(push, before.location)
+  if (push.session.at === 'lost' || push.session.at === 'done') forgetNote(push)
+  if (!push.sessions) return follow(push)
+  if (push.session.at === 'lost') return push.sessions.clear(push.key)
   const acknowledged = event.type === 'opened' || event.type === 'accepted' || event.type === 'stands'
-  if (push.session.at !== 'open' || !acknowledged) return undefined
-  return sessions.save(push.key, {
-    location: push.session.location.href,
-    offset: push.session.offset,
-    size: push.descriptor.size,
-    startedAt: push.startedAt,
-  })
+  if (push.session.at === 'open' && acknowledged) return save(push, push.sessions, push.session)
+}
+
+function save(push: BlobPush, sessions: UploadSessionStore, { location, offset }: OpenSession): Promise<void> {
+  const upload = { location: location.href, offset, size: push.descriptor.size, startedAt: push.startedAt }
+  return sessions.save(push.key, upload, push.note)
+}
+
+/** A session that is not saved is known by its note alone. */
+function follow({ session, note }: BlobPush): void {
+  if (session.at === 'open') note?.moved(session.location.href)
+}
+
+export function openedAt(push: BlobPush, { location, note }: OpenedSession): Promise<void> {
+  push.note = note
+  return advance(push, { type: 'opened', location })
+}
+
+/** Tells the registry that nobody goes on with the session. */
+export function giveUp(push: BlobPush, location: URL): void {
+  const { note } = push
+  push.note = undefined
+  push.pool.giveUp({ location, ...(note ? { note } : {}) })
+}
+
+function forgetNote(push: BlobPush): void {
+  push.note?.closed()
+  push.note = undefined
 }
 
 export function tellStart(push: BlobPush, offset: number): void {

@@ -105,16 +105,23 @@ export function createRepository(
     commitWaitMs: options.commitWaitMs ?? COMMIT_WAIT_MS,
   }
   const pool = createSessionPool(context)
-  /** Forgets the session of a blob that is there: who was killed between the commit and its answer left one behind. */
+  /** Gives up the session of a blob that is there: who was killed between the commit and its answer left one behind. */
   const found = async (digest: Digest, size: number | null): Promise<void> => {
-    await sessionsFor(context, size)?.clear(uploadKey(context, digest))
+    const sessions = sessionsFor(context, size)
+    const key = uploadKey(context, digest)
+    const saved = await sessions?.load(key)
+    if (!saved) return
+    if (URL.canParse(saved.location)) pool.giveUp({ location: new URL(saved.location) })
+    await sessions?.clear(key)
   }
   return {
     registry: transport.registry,
     repository,
     preparePush: (call) => pool.prepare(call),
     releasePush: () => pool.release(),
-    cancelUpload: (location) => cancelSession(context, location),
+    async cancelUpload(location) {
+      await cancelSession(context, location)
+    },
     async stat(digest, call) {
       const answer = await statBlob(context, digest, call)
       context.seen.lacking = !answer

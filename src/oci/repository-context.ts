@@ -1,4 +1,4 @@
-import type { UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
+import type { SessionNote, UploadKey, UploadSessionStore } from '../content/checkpoint.ts'
 import type { Digest } from '../content/digest.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -77,6 +77,18 @@ export const KEPT_SESSION_MIN_BYTES = 1024 * 1024
 /** Where the upload session of a blob of this size is kept beyond this process; null is a size that is not known. */
 export function sessionsFor(context: RepositoryContext, size: number | null): UploadSessionStore | undefined {
   return size === null || size >= KEPT_SESSION_MIN_BYTES ? context.sessions : undefined
+}
+
+/** A session that was opened, and the note of it where sessions are kept. */
+export interface OpenedSession {
+  readonly location: URL
+  readonly note?: SessionNote
+}
+
+export function noted(context: RepositoryContext, location: URL): OpenedSession {
+  const { sessions, transport, repository } = context
+  if (!sessions) return { location }
+  return { location, note: sessions.opened({ registry: transport.registry, repository }, location.href) }
 }
 
 export function uploadKey(context: RepositoryContext, digest: Digest): UploadKey {

@@ -1,4 +1,4 @@
-import type { RepositoryContext } from './repository-context.ts'
+import { noted, type OpenedSession, type RepositoryContext } from './repository-context.ts'
 import { type CallOptions, cancelSession, openSession } from './upload-requests.ts'
 
 /** Upload sessions of one repository that are open and nobody's yet, and those being given up. */
@@ -6,12 +6,12 @@ export interface SessionPool {
   /** Keeps one open session ready; opening it proves the right to push. */
   prepare(options: CallOptions): Promise<void>
   /** A session to use: a ready one, else a new one. */
-  take(options: CallOptions): Promise<URL>
+  take(options: CallOptions): Promise<OpenedSession>
   /** Hands over a session that came as a by-product (a refused mount) for the next push. */
-  keep(location: URL): void
+  keep(session: OpenedSession): void
   /** Starts to cancel a session; nobody waits. */
-  giveUp(location: URL): void
-  /** Gives up what is ready and waits for all cancels. Never throws. */
+  giveUp(session: OpenedSession): void
+  /** Gives up what is ready, waits for all cancels and notes what they left. Never throws. */
   release(): Promise<void>
 }
 
@@ -19,26 +19,33 @@ export interface SessionPool {
 const MAX_READY = 8
 
 export function createSessionPool(context: RepositoryContext): SessionPool {
-  const ready: URL[] = []
+  const ready: OpenedSession[] = []
   const leaving = new Set<Promise<void>>()
 
-  const giveUp = (location: URL): void => {
-    const cancel = cancelSession(context, location).finally(() => leaving.delete(cancel))
-    leaving.add(cancel)
+  const open = async (options: CallOptions): Promise<OpenedSession> =>
+    noted(context, await openSession(context, options))
+  const cancel = async ({ location, note }: OpenedSession): Promise<void> => {
+    // A run that may send nothing any more, or whose registry is not there, leaves it to others.
+    if (await cancelSession(context, location)) note?.closed()
+  }
+  const giveUp = (session: OpenedSession): void => {
+    const canceled = cancel(session).finally(() => leaving.delete(canceled))
+    leaving.add(canceled)
   }
   return {
     async prepare(options) {
-      if (ready.length === 0) ready.push(await openSession(context, options))
+      if (ready.length === 0) ready.push(await open(options))
     },
-    take: async (options) => ready.pop() ?? (await openSession(context, options)),
-    keep(location) {
-      if (ready.length < MAX_READY) ready.push(location)
-      else giveUp(location)
+    take: async (options) => ready.pop() ?? (await open(options)),
+    keep(session) {
+      if (ready.length < MAX_READY) ready.push(session)
+      else giveUp(session)
     },
     giveUp,
     async release() {
-      for (const location of ready.splice(0)) giveUp(location)
+      for (const session of ready.splice(0)) giveUp(session)
       await Promise.all(leaving)
+      await context.sessions?.settle()
     },
   }
 }

@@ -1,5 +1,5 @@
-import { advance, type BlobPush, tellStart } from './push-state.ts'
-import { pushScope, uploadsPath } from './repository-context.ts'
+import { advance, type BlobPush, openedAt, tellStart } from './push-state.ts'
+import { noted, pushScope, uploadsPath } from './repository-context.ts'
 import type { RegistryRequest } from './transport.ts'
 import { OCTET_STREAM_HEADERS, sessionLocation } from './upload-requests.ts'
 
@@ -41,7 +41,7 @@ async function post(push: BlobPush): Promise<boolean> {
   const response = await context.transport.send(request, { allow: [400, 411, 413, 415] })
   context.learned.singlePost = response.status === 201
   if (response.status === 202) {
-    await advance(push, { type: 'opened', location: await sessionLocation(context, request, response) })
+    await openedAt(push, noted(context, await sessionLocation(context, request, response)))
     return true
   }
   await response.discard()

@@ -116,8 +116,8 @@ export function commitRequest(
   }
 }
 
-/** DELETE of a session, best effort: never throws, never asks for more rights, whatever the answer. */
-export async function cancelSession(context: RepositoryContext, location: URL): Promise<void> {
+/** DELETE of a session, best effort: never throws, never asks for more rights. Whether the registry answered, whatever. */
+export async function cancelSession(context: RepositoryContext, location: URL): Promise<boolean> {
   try {
     const response = await context.transport.send(
       {
@@ -131,8 +131,10 @@ export async function cancelSession(context: RepositoryContext, location: URL): 
       { allow: [400, 401, 403, 404, 405] },
     )
     await response.discard()
+    return true
   } catch (error) {
     context.logger.debug({ err: error, repository: placeName(context) }, 'upload session not canceled')
+    return false
   }
 }
 

@@ -202,7 +202,7 @@ async function complete(
       level: 'warn',
       message: 'the registry misses blobs that it had: looking at all of them again',
     })
-    await moveAll(true)
+    await releasing(target, () => moveAll(true))
     return commit(contents, target, dependencies)
   })
   const blobs = packageBlobs(contents)

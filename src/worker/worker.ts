@@ -81,7 +81,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     logger,
     extra: [
       { every: HOSTS_INTERVAL_MS, task: readHosts },
-      { every: HOSTS_INTERVAL_MS, task: () => runs.tidyCanceled((left) => options.giveUp(left)) },
+      { every: HOSTS_INTERVAL_MS, task: () => runs.tidyJobs((left) => options.giveUp(left)) },
     ],
   })
   return {

@@ -31,7 +31,7 @@ export interface UploadStore {
   blob(repository: string, digest: string): Buffer | undefined
   putBlob(repository: string, bytes: Buffer, digest?: string): string
   deleteBlob(repository: string, digest: string): void
-  readonly openSessions: number
+  readonly openSessions: ReadonlyArray<{ id: string; bytes: number }>
 }
 
 export function createUploadStore(options: UploadStoreOptions): UploadStore {
@@ -145,7 +145,7 @@ export function createUploadStore(options: UploadStoreOptions): UploadStore {
     putBlob,
     deleteBlob: (repository, digest) => void blobs.delete(key(repository, digest)),
     get openSessions() {
-      return sessions.size
+      return [...sessions.values()].map(({ id, size }) => ({ id, bytes: size }))
     },
     async handle(request, url, body) {
       const uploads = UPLOADS.exec(url.pathname)

@@ -41,11 +41,13 @@ export interface MemoryRegistry extends AsyncDisposable {
   readonly manifests: ManifestStore
   /** Sessions that were opened and neither finished nor canceled. */
   readonly openSessions: number
+  /** The same, with the bytes that each has got. */
+  sessions(): ReadonlyArray<{ id: string; bytes: number }>
   blob(repository: string, digest: string): Buffer | undefined
   putBlob(repository: string, bytes: Buffer, digest?: string): string
   deleteBlob(repository: string, digest: string): void
-  /** The next request that matches (the `nth`, `times` in a row) meets the fault. */
-  fail(match: FaultMatch, fault: Fault): void
+  /** The next request that matches (the `nth`, `times` in a row) meets the fault, until the returned function is called. */
+  fail(match: FaultMatch, fault: Fault): () => void
   close(): Promise<void>
 }
 
@@ -123,12 +125,17 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
     requests,
     manifests,
     get openSessions() {
-      return uploads.openSessions
+      return uploads.openSessions.length
     },
+    sessions: () => uploads.openSessions,
     blob: (repository, digest) => uploads.blob(repository, digest),
     putBlob: (repository, bytes, digest) => uploads.putBlob(repository, bytes, digest),
     deleteBlob: (repository, digest) => uploads.deleteBlob(repository, digest),
-    fail: (match, fault) => void rules.push({ match, fault, seen: 0 }),
+    fail(match, fault) {
+      const rule = { match, fault, seen: 0 }
+      rules.push(rule)
+      return () => void rules.splice(rules.indexOf(rule), 1)
+    },
     close,
     [Symbol.asyncDispose]: close,
   }

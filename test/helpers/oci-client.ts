@@ -1,4 +1,4 @@
-import type { UploadKey, UploadSessionStore } from '../../src/content/checkpoint.ts'
+import type { SessionNote, UploadKey, UploadSessionStore } from '../../src/content/checkpoint.ts'
 import type { Descriptor } from '../../src/content/descriptor.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import type { BlobOpener, PushEvent } from '../../src/content/endpoints.ts'
@@ -93,13 +93,27 @@ export function recorder(): { events: PushEvent[]; onEvent: (event: PushEvent) =
 }
 
 /** Upload sessions that outlive a repository object, as Redis keeps them beyond a process. */
-export function memorySessions(): UploadSessionStore & { readonly saved: Map<string, unknown> } {
+export function memorySessions(): UploadSessionStore & { readonly saved: Map<string, unknown>; noted(): string[] } {
   const saved = new Map<string, Parameters<UploadSessionStore['save']>[1]>()
+  const notes = new Map<SessionNote, string>()
   const name = (key: UploadKey) => `${key.registry}/${key.repository}@${key.digest}`
   return {
     saved,
+    noted: () => [...notes.values()],
     load: async (key) => saved.get(name(key)),
-    save: async (key, upload) => void saved.set(name(key), upload),
+    async save(key, upload, note) {
+      saved.set(name(key), upload)
+      if (note) notes.delete(note)
+    },
     clear: async (key) => void saved.delete(name(key)),
+    opened(_, location) {
+      const note: SessionNote = {
+        moved: (to) => void (notes.has(note) && notes.set(note, to)),
+        closed: () => void notes.delete(note),
+      }
+      notes.set(note, location)
+      return note
+    },
+    settle: async () => undefined,
   }
 }

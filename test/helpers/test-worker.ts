@@ -70,9 +70,9 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
       publish: publishWork({ sources: { roots, uploads }, locks, claims, places, openPackage, registries }),
       pull: pullWork({ store, roots, registries, places }),
     },
-    async giveUp({ key, location, ...access }) {
+    async giveUp({ place, location, ...access }) {
       const client = clientFor({ ...access, connections, signal: AbortSignal.timeout(5000) })
-      await (await client.repository(key.registry, key.repository)).cancelUpload(new URL(location))
+      await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
     },
     jobs,
     ...(lockMs === undefined ? {} : { lockMs }),

@@ -7,6 +7,8 @@
   ARGV[3]  sealed session; '' clears
   ARGV[4]  seconds to keep it
   ARGV[5]  set of the job's checkpoints
+  ARGV[6]  hash of the sessions that its runs noted
+  ARGV[7]  id of the note of this very session, which is covered now; '' without one
 
   Output: 1 done, 0 refused
 ]]
@@ -23,4 +25,7 @@ redis.call('HSET', KEYS[1], 'job', ARGV[1], 'epoch', ARGV[2], 'upload', ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('SADD', ARGV[5], KEYS[1])
 redis.call('EXPIRE', ARGV[5], ARGV[4])
+if ARGV[7] ~= '' then
+  redis.call('HDEL', ARGV[6], ARGV[2] .. ':' .. ARGV[7])
+end
 return 1

@@ -16,6 +16,7 @@ local EVENTS = JOB .. ':events'
 local TRANSFERS = JOB .. ':transfers'
 local ORDER = JOB .. ':transfers:order'
 local UPLOADS = JOB .. ':uploads'
+local NOTES = JOB .. ':sessions'
 local CREDENTIALS = PREFIX .. 'cred:' .. ID
 local OUTBOX = PREFIX .. 'outbox'
 local HOSTS = PREFIX .. 'hosts'
@@ -25,7 +26,7 @@ local HOSTS = PREFIX .. 'hosts'
 local EVENTS_KEPT = 1000
 -- Events and transfers of an ended job, in seconds.
 local TRACE_TTL = 86400
--- How long a worker has to give up the uploads of a canceled job, with its credentials, in seconds.
+-- How long a worker has to give up the upload sessions of an ended job, with its credentials, in seconds.
 local TIDY_TTL = 3600
 
 local TERMINAL = { succeeded = true, failed = true, canceled = true }
@@ -88,10 +89,18 @@ local function drop_foreign_uploads()
   end
 end
 
+-- Some worker is to give up what upload sessions nobody of this job goes on with.
+local function tidy_later()
+  if redis.call('EXISTS', NOTES) == 1 then
+    redis.call('ZADD', PREFIX .. 'tidy', NOW_MS, ID)
+  end
+end
+
 local function close_job(to)
   redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
   drop_foreign_uploads()
-  if to == 'canceled' and redis.call('EXISTS', UPLOADS) == 1 then
+  local left = redis.call('EXISTS', NOTES) == 1 or (to == 'canceled' and redis.call('EXISTS', UPLOADS) == 1)
+  if left then
     redis.call('ZADD', PREFIX .. 'tidy', NOW_MS, ID)
     redis.call('EXPIRE', CREDENTIALS, TIDY_TTL)
   else
@@ -125,6 +134,8 @@ local function enter(to)
   if TERMINAL[to] then
     emit('end', job)
     close_job(to)
+  else
+    tidy_later()
   end
 end
 
