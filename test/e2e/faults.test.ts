@@ -14,6 +14,7 @@ import {
   startLayerd,
   workersOf,
 } from '../helpers/layerd.ts'
+import { assertDaemonTidy } from '../helpers/leftovers.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { buildPackage } from '../helpers/package-builder.ts'
 import type { RunningProcess } from '../helpers/processes.ts'
@@ -38,7 +39,8 @@ async function setUp(t: TestContext, { stalls = true, layers = 1, layerBytes = 1
     waitFor('a part of the layer to be there', () =>
       registry.requests.some(({ method, bodyBytes }) => method === 'PATCH' && bodyBytes === ARRIVED),
     )
-  return { path: built.path, registry, dataDir, start, halfWay }
+  const tidy = (daemon: RunningProcess) => assertDaemonTidy(daemon, { dataDir, registry, farEnds: [registry.host] })
+  return { path: built.path, registry, dataDir, start, halfWay, tidy }
 }
 
 function post(url: string) {
@@ -46,7 +48,7 @@ function post(url: string) {
 }
 
 test('a shutdown tells the streams when to come back, and the next start goes on with stream and layer', async (t) => {
-  const { path, registry, start, halfWay } = await setUp(t)
+  const { path, registry, start, halfWay, tidy } = await setUp(t)
   const first = await start()
   const api = await readyUrl(first)
   const job = await publishOver(api, path, registry.host)
@@ -59,7 +61,8 @@ test('a shutdown tells the streams when to come back, and the next start goes on
   assert.doesNotMatch(text, /event: end/)
   const lastId = /[^]*^id: (\S+)$/m.exec(text)?.[1] ?? ''
 
-  const next = await readyUrl(await start())
+  const second = await start()
+  const next = await readyUrl(second)
   const rest = await fetch(`${next}/v1/jobs/${job.id}/events`, {
     headers: { accept: 'text/event-stream', 'last-event-id': lastId },
   })
@@ -67,6 +70,7 @@ test('a shutdown tells the streams when to come back, and the next start goes on
   const ended = await jobOver(next, job.id)
   assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
   assert.ok(ended.progress.bytesResumed >= ARRIVED)
+  await tidy(second)
 })
 
 /** SIGKILL of daemon, workers and Redis. */
@@ -129,7 +133,7 @@ test('after a kill of everything the uploads that stood open are given up, those
 })
 
 test('a cancel ends also when the worker stands still and is killed then, and leaves no upload', async (t) => {
-  const { path, registry, start, halfWay } = await setUp(t)
+  const { path, registry, start, halfWay, tidy } = await setUp(t)
   const layerd = await start()
   const api = await readyUrl(layerd)
   const job = await publishOver(api, path, registry.host)
@@ -142,4 +146,5 @@ test('a cancel ends also when the worker stands still and is killed then, and le
   process.kill(worker.pid, 'SIGKILL')
   assert.equal((await endedOver(api, job.id)).state, 'canceled')
   await waitFor('the upload to be given up', () => registry.openSessions === 0, { timeoutMs: 20_000 })
+  await tidy(layerd)
 })

@@ -1,5 +1,12 @@
 import { test } from 'node:test'
-import { assertResumed, assertStartedAgain, killAt, startSweep, startSweptDistribution } from '../helpers/kill-sweep.ts'
+import {
+  assertAtRest,
+  assertResumed,
+  assertStartedAgain,
+  killAt,
+  startSweep,
+  startSweptDistribution,
+} from '../helpers/kill-sweep.ts'
 import { skipWithout } from '../helpers/real-tools.ts'
 import { startZot } from '../helpers/zot.ts'
 
@@ -12,6 +19,7 @@ test('a worker killed in the middle of a layer: another one sends what distribut
   for (const at of [0, 'commit'] as const) assertResumed(await killAt(scene, { at, layerBytes: LAYER }), at)
   // A compressed archive is read from its start again, and the layer goes on all the same.
   assertResumed(await killAt(scene, { at: 55, layerBytes: LAYER, format: 'tar.zst' }), 55)
+  await assertAtRest(scene)
 })
 
 test('a worker killed in the middle of a layer: where distribution 2.8 has lost it, it starts again and says so', async (t) => {

@@ -5,6 +5,7 @@ import type { Job } from '../../src/jobs/definitions.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { endedOver, jobOver, publishOver, readyUrl, startLayerd, workersOf } from '../helpers/layerd.ts'
+import { assertDaemonTidy } from '../helpers/leftovers.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { buildPackage } from '../helpers/package-builder.ts'
 import type { RunningProcess } from '../helpers/processes.ts'
@@ -20,8 +21,9 @@ const { signal } = new AbortController()
 /** Worker processes that take one job each. */
 async function startWorkers(t: TestContext, workers: number, roots: string) {
   const env = { LAYERD_WORKERS: `${workers}`, LAYERD_JOBS_PER_WORKER: '1', LAYERD_FILE_ROOTS: roots }
-  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env })
-  return { layerd, api: await readyUrl(layerd) }
+  const dataDir = await shortTempDir(t)
+  const layerd = await startLayerd(t, { dataDir, env })
+  return { layerd, dataDir, api: await readyUrl(layerd) }
 }
 
 async function pullOver(api: string, reference: string): Promise<Job> {
@@ -53,7 +55,7 @@ test('when the worker that downloads a layer is killed the job that waits for it
     await publishTo(t, built.path, parseDestination(registry.host))
   }
   const proxy = await startFaultProxy(t, registry.host)
-  const { layerd, api } = await startWorkers(t, 2, folder)
+  const { layerd, dataDir, api } = await startWorkers(t, 2, folder)
   proxy.fail({ down: STOPS_AT }, 'silence')
   const first = await pullOver(api, `${proxy.host}/sample:1.0.0`)
   await waitFor('the first to stop', async () => (await jobOver(api, first.id)).progress.bytesDone > STOPS_AT - MIB)
@@ -72,6 +74,7 @@ test('when the worker that downloads a layer is killed the job that waits for it
   assert.ok((await jobOver(api, second.id)).progress.bytesSkipped >= STOPS_AT - 2 * MIB)
   // What the killed one had not yet written comes once more.
   assert.ok(proxy.passed.down < LAYER + 4 * MIB, `${proxy.passed.down} bytes came`)
+  await assertDaemonTidy(layerd, { dataDir, farEnds: [proxy.host] })
 })
 
 for (const program of registryPrograms()) {
@@ -82,7 +85,7 @@ for (const program of registryPrograms()) {
       architectures.map(async (architecture, seed) => (await buildPackage(folder, { architecture, seed })).path),
     )
     const registry = await startDockerRegistry(t, { program })
-    const { layerd, api } = await startWorkers(t, 3, folder)
+    const { layerd, dataDir, api } = await startWorkers(t, 3, folder)
     const jobs = await Promise.all(paths.map((path) => publishOver(api, path, `${registry.host}/team`)))
     const digests = new Set<string | undefined>()
     for (const { id } of jobs) {
@@ -100,5 +103,6 @@ for (const program of registryPrograms()) {
     assert.deepEqual(found.toSorted(), architectures)
     assert.deepEqual(new Set(index.manifests.map(({ digest }) => digest)), digests)
     assert.ok(new Set(jobs.map((job) => workerOf(layerd, job).pid)).size > 1, 'more than one process took part')
+    await assertDaemonTidy(layerd, { dataDir, registry, farEnds: [registry.host] })
   })
 }

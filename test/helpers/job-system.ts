@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Redis } from 'ioredis'
 import type { Job, JobEvent } from '../../src/jobs/definitions.ts'
 import { createBlobPlaces, type JobBlobPlaces } from '../../src/jobs/blob-places.ts'
 import { createJobEventReader, type JobEventReader } from '../../src/jobs/events.ts'
@@ -9,6 +10,7 @@ import type { RedisTarget } from '../../src/jobs/redis.ts'
 import { type ContentStore, createContentStore } from '../../src/store/content-store.ts'
 import type { JobWorker } from '../../src/worker/worker.ts'
 import { type Cleanup, defer } from './cleanup.ts'
+import { assertNothingLeft, type Places } from './leftovers.ts'
 import { type RunningProcess, startProcess } from './processes.ts'
 import { startRedis, type TestRedis } from './redis.ts'
 import { tempDir } from './temp-dir.ts'
@@ -35,6 +37,8 @@ export interface JobSystem {
   ended(id: string): Promise<Job>
   /** Every event the job's stream holds. */
   log(id: string): Promise<JobEvent[]>
+  /** In Redis (`server`, where it is not its own any more), the store, this process, the workers' processes, the registry. */
+  assertNothingLeft(registry?: Places['registry'], server?: TestRedis): Promise<void>
 }
 
 export interface JobSystemOptions {
@@ -62,10 +66,12 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
   const settings = { ...target, roots: options.roots, folder }
   const worker = (name: string, more: WorkerChoices = {}): Promise<JobWorker> =>
     startTestWorker(t, { ...settings, name, ...more })
+  const children: RunningProcess[] = []
   const workerProcess = async (name: string, more: WorkerChoices = {}): Promise<RunningProcess> => {
     const argument = JSON.stringify({ ...settings, secretKey: target.secretKey.toString('hex'), name, ...more })
     const child = await startProcess(t, process.execPath, [WORKER_CHILD, argument])
     await child.waitForOutput(/takes jobs/)
+    children.push(child)
     return child
   }
 
@@ -79,12 +85,13 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
     return created
   }
 
+  const store = await createContentStore({ folder: join(folder, 'store') })
   return {
     redis,
     queue,
     events,
     places,
-    store: await createContentStore({ folder: join(folder, 'store') }),
+    store,
     worker,
     workerProcess,
     publish: (path, destination, more) =>
@@ -103,6 +110,15 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
     async log(id) {
       const logged = await events.replay(id, '0-0', 10_000)
       return logged.map(({ event }) => event)
+    },
+    async assertNothingLeft(registry, server = redis) {
+      const raw = new Redis(server.clientOptions)
+      const resting = [process.pid, ...children.filter((child) => child.isRunning()).map(({ pid }) => pid)]
+      try {
+        await assertNothingLeft({ redis: raw, registry, store: store.folder, resting })
+      } finally {
+        raw.disconnect()
+      }
     },
   }
 }

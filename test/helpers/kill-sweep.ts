@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Job, JobEvent } from '../../src/jobs/definitions.ts'
 import { createJobEventReader, type JobEventReader } from '../../src/jobs/events.ts'
@@ -7,7 +8,7 @@ import { type Cleanup, defer } from './cleanup.ts'
 import { type FaultPoint, type FaultProxy, startFaultProxy } from './fault-proxy.ts'
 import { type RegistryProgram, startDockerRegistry } from './docker-registry.ts'
 import { endedOver, publishOver, readyUrl, startLayerd, workersOf } from './layerd.ts'
-import { leftovers, openDescriptors } from './leftovers.ts'
+import { assertNothingLeft } from './leftovers.ts'
 import { type BuiltPackage, buildPackage } from './package-builder.ts'
 import type { RunningProcess } from './processes.ts'
 import { assertStreamInvariants } from './progress-invariants.ts'
@@ -23,6 +24,7 @@ export interface SweepScene {
   readonly redis: Redis
   readonly events: JobEventReader
   readonly registryUrl: string
+  readonly store: string
   /** Upload sessions that the registry keeps. */
   sessions: () => number
   readonly folder: string
@@ -46,13 +48,15 @@ export async function startSweep(t: Cleanup, registry: SweptRegistry): Promise<S
     redis.disconnect()
   })
   const folder = await tempDir(t)
+  const dataDir = await shortTempDir(t)
   const layerd = await startLayerd(t, {
-    dataDir: await shortTempDir(t),
+    dataDir,
     env: { LAYERD_WORKERS: '2', LAYERD_FILE_ROOTS: folder, LAYERD_REDIS_URL: server.url },
   })
   const api = await readyUrl(layerd)
   const { url: registryUrl, sessions } = registry
-  return { proxy, layerd, api, redis, events, registryUrl, sessions, folder, packages: 0 }
+  const store = join(dataDir, 'store')
+  return { proxy, layerd, api, redis, events, registryUrl, store, sessions, folder, packages: 0 }
 }
 
 /** A distribution registry, whose sessions are folders. */
@@ -119,8 +123,14 @@ export async function killAt(scene: SweepScene, options: KillOptions): Promise<K
   // An empty one that the killed worker had opened ahead, for no layer yet, is known to nobody either.
   const left = sessions + (sessionLost ? 2 : 1)
   await waitFor('the upload sessions to be gone', () => scene.sessions() <= left)
-  await assertNothingLeft(scene)
+  await waitFor('the worker to be replaced', () => workersOf(layerd.pid).length === 2)
+  await assertNothingLeft({ ...scene, daemon: layerd })
   return { job: ended, events, built, wire: proxy.taken.up - start.up, before }
+}
+
+/** Also no connection, once idle ones have ended. */
+export function assertAtRest({ redis, layerd, store, proxy }: SweepScene): Promise<void> {
+  return assertNothingLeft({ redis, store, daemon: layerd, farEnds: [proxy.host] })
 }
 
 /** What a registry that keeps every byte it has been sent makes of it: only what was under way is sent twice. */
@@ -174,14 +184,3 @@ async function assertPublished({ registryUrl }: SweepScene, built: BuiltPackage)
 
 /** What the proxy had read and not handed on, and the requests themselves. */
 const IN_FLIGHT_BYTES = 2 * 1024 * 1024
-async function assertNothingLeft({ redis, layerd, folder }: SweepScene): Promise<void> {
-  await waitFor('nothing to be left over', async () => {
-    // The claim of a run that was killed after its last byte ends by itself.
-    const keys = (await leftovers({ redis })).filter((key) => !key.includes(':claim:'))
-    const workers = workersOf(layerd.pid)
-    const open = await Promise.all(workers.map(({ pid }) => openDescriptors(pid)))
-    const left = [...keys, ...open.flat().filter((path) => path.startsWith(folder))]
-    if (left.length > 0) throw new Error(left.join('\n'))
-    return workers.length === 2
-  })
-}

@@ -5,17 +5,17 @@ import { Redis } from 'ioredis'
 import { digestOf, parseDigest } from '../../src/content/digest.ts'
 import { parseDestination } from '../../src/content/reference.ts'
 import type { Job } from '../../src/jobs/definitions.ts'
-import { type Cleanup, defer } from './cleanup.ts'
+import type { Cleanup } from './cleanup.ts'
 import { type DockerRegistry, type RegistryProgram, startDockerRegistry } from './docker-registry.ts'
 import { type FaultPoint, type FaultProxy, type PlannedFault, startFaultProxy } from './fault-proxy.ts'
 import { type JobSystem, startJobSystem } from './job-system.ts'
-import { assertNothingLeft, openDescriptors } from './leftovers.ts'
+import { assertNothingLeft, type Places } from './leftovers.ts'
 import { type BuiltPackage, buildPackage } from './package-builder.ts'
+import { openDescriptors } from './process-leftovers.ts'
 import { assertStreamInvariants } from './progress-invariants.ts'
 import { publishTo } from './publishing.ts'
 import { readPackage } from './pulling.ts'
 import { tempDir } from './temp-dir.ts'
-import { waitFor } from './wait-for.ts'
 
 const MIB = 1024 * 1024
 
@@ -88,8 +88,7 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
       if (job.state === 'failed') assertClear(job)
       else assert.equal(job.state, 'succeeded')
       await (scene.startsWith('publish') ? checkPublished(run, job) : checkPulled(run, job, scene))
-      await checkRedis(run)
-      await assertNothingLeft({ descriptors, ...(job.state === 'succeeded' ? { store: system.store.folder } : {}) })
+      await checkNothingLeft(run, { descriptors, ...(job.state === 'succeeded' ? { store: system.store.folder } : {}) })
       return {
         job,
         met: isMet(fault),
@@ -190,22 +189,14 @@ async function checkPulled({ system: { store }, folder }: Run, job: Job, scene: 
   assert.deepEqual(findings, [])
 }
 
-/** Nothing that only a running job has. BullMQ hears of its end after its record does. */
-async function checkRedis({ system, t }: Run): Promise<void> {
+async function checkNothingLeft({ system }: Run, places: Places): Promise<void> {
   const redis = new Redis(system.redis.clientOptions)
-  defer(t, async () => redis.disconnect())
-  const left = async (): Promise<string[]> => {
-    const keys = await redis.keys('{layerd}:*')
-    const claims = keys.filter((key) => key.includes(':claim:'))
-    const tokens = await Promise.all(claims.map((key) => redis.hget(key, 'token')))
-    return [...keys.filter((key) => OF_RUNNING.test(key)), ...claims.filter((_, at) => tokens[at] !== null)]
+  try {
+    await assertNothingLeft({ redis, ...places })
+  } finally {
+    redis.disconnect()
   }
-  const none = async (): Promise<boolean> => (await left()).length === 0
-  await waitFor('nothing to be left in Redis', none).catch(async () => assert.deepEqual(await left(), []))
 }
-
-/** A lock of BullMQ's that outlives its job, when the answer to the end got lost, ends by itself. */
-const OF_RUNNING = /^\{layerd\}:(?:(?:cred|upload|lock|outbox)\b|bull:[^:]+:(?:active|wait|delayed|stalled)$)/
 
 async function sessionsOf({ registry, name }: Run): Promise<number> {
   const sessions = glob(`docker/registry/v2/repositories/${name}/*/_uploads/*`, { cwd: registry.storage })

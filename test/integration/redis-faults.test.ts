@@ -5,7 +5,6 @@ import { Redis } from 'ioredis'
 import type { Job } from '../../src/jobs/definitions.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { type JobSystem, type JobSystemOptions, startJobSystem } from '../helpers/job-system.ts'
-import { assertNothingLeft } from '../helpers/leftovers.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { startMovingAddress } from '../helpers/moving-address.ts'
 import { buildPackage } from '../helpers/package-builder.ts'
@@ -70,12 +69,7 @@ async function assertAllSucceed({ system, registry, jobs, sent }: Scene, server 
     assertStreamInvariants(await system.log(id))
   }
   assert.ok(sent() <= 5 * LAYER, 'four layers, one of which may have been under way twice')
-  const redis = new Redis(server.clientOptions)
-  try {
-    await assertNothingLeft({ redis, registry })
-  } finally {
-    redis.disconnect()
-  }
+  await system.assertNothingLeft(registry, server)
 }
 
 test('jobs go on after Redis was killed and started again', async (t) => {

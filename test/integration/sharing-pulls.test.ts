@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { parseDestination } from '../../src/content/reference.ts'
 import type { Job } from '../../src/jobs/definitions.ts'
@@ -62,10 +60,10 @@ async function succeeded(system: JobSystem, job: Job): Promise<Job> {
   return ended
 }
 
-/** No package but these, no partial file, no lock, no lease. */
-async function assertStoreTidy({ system: { store } }: Scene, packages: number): Promise<void> {
+/** No package but these, nothing damaged, nothing left over. */
+async function assertTidy({ system, system: { store } }: Scene, packages: number): Promise<void> {
   assert.equal((await store.packages.list()).length, packages)
-  assert.deepEqual(await readdir(join(store.folder, 'ingest')), [])
+  await system.assertNothingLeft()
   const report = await store.check({ signal: new AbortController().signal, repair: false })
   assert.deepEqual(report.findings, [])
 }
@@ -79,7 +77,7 @@ test('two pulls that need one layer share its download', async (t) => {
   assert.ok(second.progress.bytesSkipped >= LAYER)
   assert.ok(second.progress.wireBytes < MIB, `${second.progress.wireBytes} bytes on the wire`)
   assert.ok(scene.proxy.passed.down < LAYER + MIB, `${scene.proxy.passed.down} bytes came`)
-  await assertStoreTidy(scene, 2)
+  await assertTidy(scene, 2)
 })
 
 test('a pull that waits for a layer goes on with its other files', async (t) => {
@@ -92,7 +90,7 @@ test('a pull that waits for a layer goes on with its other files', async (t) => 
   scene.proxy.cutAll()
   await succeeded(scene.system, first)
   await succeeded(scene.system, second)
-  await assertStoreTidy(scene, 2)
+  await assertTidy(scene, 2)
 })
 
 test('when the first of two pulls is canceled the second goes on where it stopped', async (t) => {
@@ -104,7 +102,7 @@ test('when the first of two pulls is canceled the second goes on where it stoppe
   const ended = await succeeded(scene.system, second)
   assert.ok(ended.progress.bytesSkipped >= STOPS_AT - MIB, 'what the first brought stays skipped')
   assert.ok(scene.proxy.passed.down < LAYER + MIB, `${scene.proxy.passed.down} bytes came`)
-  await assertStoreTidy(scene, 1)
+  await assertTidy(scene, 1)
 })
 
 test('canceling the second of two pulls leaves the first running', async (t) => {
@@ -115,7 +113,7 @@ test('canceling the second of two pulls leaves the first running', async (t) => 
   scene.proxy.cutAll()
   await succeeded(scene.system, first)
   assert.ok(scene.proxy.passed.down < LAYER + MIB, `${scene.proxy.passed.down} bytes came`)
-  await assertStoreTidy(scene, 1)
+  await assertTidy(scene, 1)
 })
 
 test('a registry that has stopped holds up nobody who pulls the same layer from another one', async (t) => {
@@ -128,6 +126,7 @@ test('a registry that has stopped holds up nobody who pulls the same layer from 
   assert.equal((await scene.system.queue.get(first.id))?.state, 'running')
   scene.proxy.cutAll()
   await succeeded(scene.system, first)
+  await scene.system.assertNothingLeft()
 })
 
 test('a pull that may not read the manifest gets nothing of what another one brings', async (t) => {
@@ -143,4 +142,5 @@ test('a pull that may not read the manifest gets nothing of what another one bri
   assert.equal(ended.progress.bytesDone, 0)
   scene.proxy.cutAll()
   await succeeded(scene.system, first)
+  await scene.system.assertNothingLeft()
 })

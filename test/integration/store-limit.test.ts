@@ -44,4 +44,5 @@ test('a pull past the limit of the store waits, with the reason, until there is 
   assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
   assert.equal(ended.attempt, 1, 'to look for room is no attempt')
   assertStreamInvariants(await system.log(waiting.id))
+  await system.assertNothingLeft(registry)
 })

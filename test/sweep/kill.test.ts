@@ -1,5 +1,6 @@
 import { test } from 'node:test'
 import {
+  assertAtRest,
   assertResumed,
   assertStartedAgain,
   killAt,
@@ -27,6 +28,7 @@ for (const format of ['tar', 'tar.zst'] as const) {
       assertResumed(outcome, at)
       t.diagnostic(`${at}: ${outcome.job.progress.bytesResumed} resumed, ${outcome.wire} on the wire`)
     }
+    await assertAtRest(scene)
   })
 }
 
@@ -56,4 +58,5 @@ test('a worker killed at any point of a layer: zot begins again where a request 
     else assertStartedAgain(outcome, 'its status was answered with 404')
     t.diagnostic(`${at}: ${outcome.job.progress.bytesResumed} resumed, ${outcome.wire} on the wire`)
   }
+  await assertAtRest(scene)
 })

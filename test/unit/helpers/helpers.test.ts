@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Redis } from 'ioredis'
 import { CleanupStack } from '../../helpers/cleanup.ts'
+import { leftovers } from '../../helpers/leftovers.ts'
 import { registryPrograms, startDockerRegistry } from '../../helpers/docker-registry.ts'
 import { processExists, runProcess, startProcess } from '../../helpers/processes.ts'
 import { startRedis } from '../../helpers/redis.ts'
@@ -106,4 +109,36 @@ test('a registry serves the storage folder it is given and leaves it there', asy
   await stack[Symbol.asyncDispose]()
   assert.equal(existsSync(join(storage, 'docker')), true)
   await writeFile(join(storage, 'still-writable'), '')
+})
+
+test('what a process leaves is found: files, connections, keys of jobs that run', async (t) => {
+  const folder = await tempDir(t)
+  const server = createServer().listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const redis = new Redis((await startRedis(t)).clientOptions)
+  t.after(() => redis.disconnect())
+  const places = { redis, resting: [process.pid], farEnds: [host] }
+  assert.deepEqual(await leftovers(places), [])
+
+  const socket = createConnection(Number(host.split(':')[1]), '127.0.0.1')
+  await once(socket, 'connect')
+  const file = await open(join(folder, 'blob'), 'w')
+  await redis.hset('{layerd}:claim:a/b@sha256:1', 'token', 'x', 'job', 'j')
+  await redis.hset('{layerd}:job:j', 'endedAt', 'null')
+  await redis.set('{layerd}:bull:host:1:lock', 'held')
+  const found = await leftovers(places)
+  assert.deepEqual(found.slice(0, 3), [
+    '{layerd}:bull:host:1:lock',
+    '{layerd}:claim:a/b@sha256:1',
+    `process ${process.pid} has ${join(folder, 'blob')} open`,
+  ])
+  assert.match(found[3] ?? '', new RegExp(`^process ${process.pid} is connected to ${host}`))
+  assert.equal(found.length, 4)
+
+  socket.destroy()
+  await file.close()
+  await redis.flushall()
+  await waitFor('all to be gone', async () => (await leftovers(places)).length === 0)
 })
