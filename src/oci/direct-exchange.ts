@@ -69,8 +69,9 @@ class DirectFetch implements Dispatcher.DispatchHandler {
     this.#end(new errors.RequestAbortedError())
   }
 
-  /** undici wants it. */
-  onRequestStart(): void {}
+  onRequestStart(): void {
+    this.#call.mayUse?.()
+  }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
     const size = bodySize(statusCode, headers)

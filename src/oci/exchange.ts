@@ -12,6 +12,8 @@ export interface Exchange {
   headers: Record<string, string>
   body?: RegistryRequest['body']
   guard?: RegistryRequest['guard']
+  /** Throws when nothing may be sent any more; asked as the request goes out, and before each part of its body. */
+  mayUse?: () => void
   signal: AbortSignal
   headersTimeoutMs: number
   bodyTimeoutMs: number
@@ -21,9 +23,9 @@ export interface Exchange {
 export async function exchange(call: Exchange): Promise<RegistryResponse> {
   const { facts, signal } = call
   throwIfAborted(signal)
-  const source = watchSource(guarded(call))
+  const source = watchSource(guarded(call), call.mayUse)
   try {
-    const answer = await call.dispatcher.request({
+    const answer = await asking(call).request({
       origin: facts.url.origin,
       path: `${facts.url.pathname}${facts.url.search}`,
       method: facts.method,
@@ -51,6 +53,19 @@ export async function exchange(call: Exchange): Promise<RegistryResponse> {
   }
 }
 
+/** A request may have waited for its connection since it was allowed. */
+function asking({ dispatcher, mayUse }: Exchange): Dispatcher {
+  if (!mayUse) return dispatcher
+  return dispatcher.compose((dispatch) => (options, handler) => {
+    const start = handler.onRequestStart?.bind(handler)
+    handler.onRequestStart = (...started) => {
+      mayUse()
+      start?.(...started)
+    }
+    return dispatch(options, handler)
+  })
+}
+
 /** undici asks a body that it iterates for its first bytes once it has a connection, and sends the head along with them. */
 function guarded({ body, guard }: Exchange): RegistryRequest['body'] {
   if (!guard || !Buffer.isBuffer(body)) return body
@@ -60,13 +75,22 @@ function guarded({ body, guard }: Exchange): RegistryRequest['body'] {
   }
 }
 
-/** Keeps the source's own failure apart: a copy reads from another registry, whose reset must not be blamed on this one. */
-function watchSource(body: RegistryRequest['body']): { body?: unknown; failure?: { error: unknown } } {
+/**
+ * Keeps the source's own failure apart: a copy reads from another registry, whose reset must not be blamed on this one. The
+ * head goes out with the first bytes.
+ */
+function watchSource(
+  body: RegistryRequest['body'],
+  mayUse?: () => void,
+): { body?: unknown; failure?: { error: unknown } } {
   if (typeof body !== 'function') return { body }
   const watched: { body?: unknown; failure?: { error: unknown } } = {}
   watched.body = (async function* () {
     try {
-      yield* body()
+      for await (const chunk of body()) {
+        mayUse?.()
+        yield chunk
+      }
     } catch (error) {
       watched.failure = { error }
       throw error

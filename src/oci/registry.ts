@@ -149,7 +149,7 @@ export interface RegistryClientOptions extends RepositoryOptions {
   credentials: CredentialProvider
   /** Whether a registry (`host[:port]`) is spoken to over plain HTTP. */
   plainHttp: (registry: string) => boolean
-  /** Throws when this caller may send nothing any more; asked before each request, and before its body. */
+  /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
   signal: AbortSignal
 }

@@ -181,22 +181,14 @@ async function sendHop(sender: Sender, request: RegistryRequest, hop: Hop): Prom
     dispatcher: context.dispatcher(lane, hop.target),
     facts: { ...callFacts(sender, request, hop.target), method },
     headers,
-    ...(body === undefined ? {} : { body: lookingAgain(sender, body) }),
+    ...(body === undefined ? {} : { body }),
     ...(guard ? { guard } : {}),
+    mayUse: sender.mayUse,
     signal,
     ...context.timeouts(lane),
   }
   const direct = isLarge(request) ? context.direct(hop.target) : undefined
   return direct ? await directExchange(call, direct) : await exchange(call)
-}
-
-/** A body is asked for once there is a connection, which a process that is stopped meanwhile gets long after. */
-function lookingAgain({ mayUse }: Sender, body: NonNullable<RegistryRequest['body']>): RegistryRequest['body'] {
-  if (typeof body !== 'function') return body
-  return () => {
-    mayUse()
-    return body()
-  }
 }
 
 function isLarge({ method, expectedBytes = 0 }: RegistryRequest): boolean {

@@ -73,7 +73,7 @@ export interface TransportCaller {
   plainHttp: boolean
   /** Looks the credential up again when it was refused: cloud passwords run out while a job waits (oci-client.md A12). */
   renew?: (signal: AbortSignal) => Promise<RegistryCredential | undefined>
-  /** Throws when this caller may send nothing any more; asked before each request, and before its body. */
+  /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
 }
 

@@ -21,7 +21,7 @@ export interface RunContext {
   logger: Logger
   /** Throws JOB_FENCED, JOB_CANCELED or JOB_PAUSED; asked right before each visible write. */
   checkOwnership(): Promise<void>
-  /** Throws JOB_FENCED when another run may have begun; asked before each request, and before its body. */
+  /** Throws JOB_FENCED when another run may have begun; asked before each request, as it goes out, and before each part of its body. */
   checkLease(): void
 }
 

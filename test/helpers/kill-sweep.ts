@@ -123,7 +123,8 @@ export async function killAt(scene: SweepScene, options: KillOptions): Promise<K
   // An empty one that the killed worker had opened ahead, for no layer yet, is known to nobody either.
   const left = sessions + (sessionLost ? 2 : 1)
   await waitFor('the upload sessions to be gone', () => scene.sessions() <= left)
-  await waitFor('the worker to be replaced', () => workersOf(layerd.pid).length === 2)
+  // Up to ten seconds late, where one is killed soon after the other.
+  await waitFor('the worker to be replaced', () => workersOf(layerd.pid).length === 2, { timeoutMs: 30_000 })
   await assertNothingLeft({ ...scene, daemon: layerd })
   return { job: ended, events, built, wire: proxy.taken.up - start.up, before }
 }

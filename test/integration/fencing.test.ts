@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { Job } from '../../src/jobs/definitions.ts'
+import {
+  type DockerRegistry,
+  type RegistryProgram,
+  registryPrograms,
+  startDockerRegistry,
+} from '../helpers/docker-registry.ts'
+import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { type JobSystem, startJobSystem } from '../helpers/job-system.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
 import type { Fault, FaultMatch } from '../helpers/memory-registry-faults.ts'
@@ -79,5 +86,67 @@ for (const [where, match, layerBytes] of [
     assertStreamInvariants(before.log)
     // It has left word of what it had open, as it may send nothing itself.
     await waitFor('all uploads to be given up', () => registry.openSessions === 0, { timeoutMs: 20_000 })
+    await system.assertNothingLeft(registry)
   })
+}
+
+/** The requests of one worker in a registry's access log. */
+function requestsOf(registry: DockerRegistry, name: string): string[] {
+  return [...registry.logs().matchAll(/"((?:GET|HEAD|POST|PATCH|PUT|DELETE) \S+) HTTP\/1\.1" \d+ .*"layerd\/(\w+)"/g)]
+    .filter(([, , agent]) => agent === name)
+    .map(([, request = '']) => request)
+}
+
+/** A real registry behind a proxy, a package for it, and a system to publish that. */
+async function behindProxy(t: TestContext, program: RegistryProgram) {
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 1, layerBytes: 10 * MIB, format: 'tar' })
+  const registry = await startDockerRegistry(t, { program })
+  const proxy = await startFaultProxy(t, registry.host)
+  const system = await startJobSystem(t, { roots: [folder] })
+  const publish = () => system.publish(built.path, proxy.host, { options: { concurrency: 1 } })
+  return { registry, proxy, system, publish }
+}
+
+/** Which answer, counted from the first one of all, is the tag's. */
+async function answerOfTag(t: TestContext, program: RegistryProgram): Promise<number> {
+  const { registry, proxy, system, publish } = await behindProxy(t, program)
+  await system.worker('clean')
+  assert.equal((await system.ended((await publish()).id)).state, 'succeeded')
+  const log = await waitFor('the access log', () => {
+    const requests = registry.logs().match(/"[A-Z]+ \S+ HTTP\/1\.1" .*"layerd\/test"/g) ?? []
+    return requests.some((line) => line.includes('PUT /v2/sample/manifests/1.0.0')) ? requests : undefined
+  })
+  const after = log.length - log.findIndex((line) => line.includes('PUT /v2/sample/manifests/1.0.0')) - 1
+  return proxy.calls - after
+}
+
+for (const [at, program] of registryPrograms().entries()) {
+  // The tag's is much the same in both, and takes a run that finds its place.
+  for (const where of at === 0 ? (['a layer', 'the tag'] as const) : (['a layer'] as const)) {
+    test(`${program}: a worker stopped at ${where} past its lock sends nothing when it wakes up to a broken connection`, async (t) => {
+      const point = where === 'a layer' ? { answerAfter: 4 * MIB } : { answer: await answerOfTag(t, program) }
+      const { registry, proxy, system, publish } = await behindProxy(t, program)
+      const fault = proxy.fail(point, 'silence')
+      const zombie = await system.workerProcess('zombie', { lockMs: LOCK_MS })
+      const job = await publish()
+      await waitFor('an answer to be held back', () => fault.met)
+      zombie.signal('SIGSTOP')
+      await system.worker('heir', { lockMs: LOCK_MS })
+      const ended = await system.ended(job.id)
+      assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
+      assert.equal(ended.attempt, 2)
+      const asked = requestsOf(registry, 'zombie')
+      assert.ok(asked.length > 0)
+      const before = { log: await system.log(job.id), job: await system.queue.get(job.id) }
+      proxy.cutAll('close')
+      zombie.signal('SIGCONT')
+      await zombie.waitForOutput(/"msg":"run ends: another run of this job has taken over"/)
+      await zombie.stop()
+      assert.deepEqual({ log: await system.log(job.id), job: await system.queue.get(job.id) }, before)
+      assert.deepEqual(requestsOf(registry, 'zombie'), asked)
+      assertStreamInvariants(before.log)
+      await system.assertNothingLeft()
+    })
+  }
 }
