@@ -86,6 +86,7 @@ test('a kill of daemon, workers and Redis at once loses no accepted job', async 
   const api = await readyUrl(first)
   const jobs = await Promise.all(Array.from({ length: 20 }, () => publishOver(api, path, registry.host)))
   await killAll(first)
+  await waitFor('the registry to have done what they asked for', () => registry.connections === 0)
   const open = new Set(registry.sessions().map(({ id }) => id))
 
   const next = await readyUrl(await start())

@@ -43,6 +43,8 @@ export interface MemoryRegistry extends AsyncDisposable {
   readonly openSessions: number
   /** The same, with the bytes that each has got. */
   sessions(): ReadonlyArray<{ id: string; bytes: number }>
+  /** Of clients; at 0 whatever they had sent was done. */
+  readonly connections: number
   blob(repository: string, digest: string): Buffer | undefined
   putBlob(repository: string, bytes: Buffer, digest?: string): string
   deleteBlob(repository: string, digest: string): void
@@ -128,6 +130,9 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
       return uploads.openSessions.length
     },
     sessions: () => uploads.openSessions,
+    get connections() {
+      return sockets.size
+    },
     blob: (repository, digest) => uploads.blob(repository, digest),
     putBlob: (repository, bytes, digest) => uploads.putBlob(repository, bytes, digest),
     deleteBlob: (repository, digest) => uploads.deleteBlob(repository, digest),
