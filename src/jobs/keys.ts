@@ -40,6 +40,8 @@ export interface Keys {
   blobPlaces(registry: string): string
   blobPlacesByTime(registry: string): string
   usedRepositories(registry: string): string
+  /** Hash: name -> value and time of what the registry was seen to do. */
+  registryFacts(registry: string): string
 }
 
 /** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
@@ -74,6 +76,7 @@ export function createKeys(name = 'layerd'): Keys {
     blobPlaces: (registry) => `${prefix}places:${registry}`,
     blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,
     usedRepositories: (registry) => `${prefix}places:${registry}:repositories`,
+    registryFacts: (registry) => `${prefix}facts:${registry}`,
   }
 }
 

@@ -91,7 +91,11 @@ function createPush(
 async function runToEnd(push: BlobPush): Promise<void> {
   while (push.session.at !== 'done') {
     throwIfAborted(push.call.signal)
-    await step(push)
+    try {
+      await step(push)
+    } finally {
+      push.context.shareLearned()
+    }
   }
   if (push.begun) countSent(push)
   await push.sessions?.clear(push.key)

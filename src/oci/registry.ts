@@ -10,6 +10,7 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { RawManifest } from '../content/manifest.ts'
 import type { UploadSessionStore } from '../content/checkpoint.ts'
+import type { RegistryFactStore } from '../content/registry-facts.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
 import type { RetryPolicy } from '../lib/retry.ts'
@@ -18,6 +19,7 @@ import { openBlob } from './blob-stream.ts'
 import { blobExists, statBlob } from './blobs.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { getManifest, headManifest, putManifest } from './manifests.ts'
+import { createKeptFacts, type KeptFacts } from './kept-facts.ts'
 import { createLearnedFacts, type LearnedFacts } from './learned-facts.ts'
 import { type RegistryProfile, registryProfile } from './registry-profile.ts'
 import { rememberSpent, type RepositoryContext, sessionsFor, uploadKey } from './repository-context.ts'
@@ -89,7 +91,12 @@ export interface RepositoryOptions {
 }
 
 export function createRepository(
-  options: RepositoryOptions & { transport: RegistryTransport; repository: string; learned?: LearnedFacts },
+  options: RepositoryOptions & {
+    transport: RegistryTransport
+    repository: string
+    learned?: LearnedFacts
+    shareLearned?: () => void
+  },
 ): Repository {
   const { transport, repository } = options
   const context: RepositoryContext = {
@@ -97,6 +104,7 @@ export function createRepository(
     repository,
     profile: options.profile ?? registryProfile(transport.registry),
     learned: options.learned ?? createLearnedFacts(),
+    shareLearned: options.shareLearned ?? (() => undefined),
     seen: { lacking: false, sent: 0, newest: undefined },
     sessions: options.sessions,
     logger: options.logger ?? silentLogger,
@@ -149,6 +157,8 @@ export interface RegistryClientOptions extends RepositoryOptions {
   credentials: CredentialProvider
   /** Whether a registry (`host[:port]`) is spoken to over plain HTTP. */
   plainHttp: (registry: string) => boolean
+  /** Shares what is learnt of registries with other processes. Default: it lives as long as the connections. */
+  facts?: RegistryFactStore
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
   signal: AbortSignal
@@ -175,11 +185,14 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       const transport = transports.get(registry) ?? connect(registry)
       transports.set(registry, transport)
       try {
+        const kept = factsOf(options, registry)
+        await kept.refresh()
         return createRepository({
           ...rest,
           transport: await transport,
           repository,
-          learned: learnedOf(connections, registry),
+          learned: kept.learned,
+          shareLearned: () => kept.share(),
         })
       } catch (error) {
         transports.delete(registry)
@@ -190,12 +203,12 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 }
 
 /** What was learnt of a registry lives as long as the connections that all callers of the process share. */
-const learnt = new WeakMap<RegistryConnections, Map<string, LearnedFacts>>()
+const learnt = new WeakMap<RegistryConnections, Map<string, KeptFacts>>()
 
-function learnedOf(connections: RegistryConnections, registry: string): LearnedFacts {
-  const known = learnt.get(connections) ?? new Map<string, LearnedFacts>()
+function factsOf({ connections, facts }: RegistryClientOptions, registry: string): KeptFacts {
+  const known = learnt.get(connections) ?? new Map<string, KeptFacts>()
   learnt.set(connections, known)
-  const facts = known.get(registry) ?? createLearnedFacts()
-  known.set(registry, facts)
-  return facts
+  const kept = known.get(registry) ?? createKeptFacts(registry, facts)
+  known.set(registry, kept)
+  return kept
 }

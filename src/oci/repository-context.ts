@@ -13,6 +13,8 @@ export interface RepositoryContext {
   readonly repository: string
   readonly profile: RegistryProfile
   readonly learned: LearnedFacts
+  /** Tells other processes what is new of it. */
+  readonly shareLearned: () => void
   readonly seen: SeenBlobs
   readonly sessions: UploadSessionStore | undefined
   readonly logger: Logger

@@ -1,3 +1,4 @@
+import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { JobCredentials } from '../jobs/queue.ts'
 import { createRegistryConnections } from '../oci/connections.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
@@ -14,7 +15,10 @@ interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal'
 export type RegistryClients = (access: ClientAccess) => RegistryClient
 
 /** Registries over this process's connections, each caller with its own credentials before Docker's. */
-export function registryClients({ config, env, version, logger }: RoleContext): RegistryClients {
+export function registryClients(
+  { config, env, version, logger }: RoleContext,
+  facts?: RegistryFactStore,
+): RegistryClients {
   const { HTTP_PROXY, http_proxy, HTTPS_PROXY, https_proxy, NO_PROXY, no_proxy } = env
   const http = http_proxy || HTTP_PROXY
   const https = https_proxy || HTTPS_PROXY
@@ -28,6 +32,7 @@ export function registryClients({ config, env, version, logger }: RoleContext): 
   return ({ credentials: given, plainHttp, ...access }: ClientAccess) =>
     createRegistryClient({
       ...access,
+      ...(facts ? { facts } : {}),
       connections,
       credentials: given ? chainProviders(fixedCredentials(given.registry, given), docker) : docker,
       plainHttp: (registry) => plainHttp || plain.has(registry.toLowerCase()),

@@ -4,6 +4,7 @@ import { joinRedis } from '../daemon/shared-id.ts'
 import { createBlobPlaces } from '../jobs/blob-places.ts'
 import { createUploadCheckpoints } from '../jobs/checkpoints.ts'
 import { createTagLocks } from '../jobs/locks.ts'
+import { createRegistryFacts } from '../jobs/registry-facts.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/transfer-claims.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
@@ -54,7 +55,7 @@ async function workOf(
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
-  const clientFor = registryClients(context)
+  const clientFor = registryClients(context, createRegistryFacts({ ...shared, logger }))
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
     const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch) })

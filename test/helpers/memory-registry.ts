@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { type Answer, errorAnswer, type RecordedRequest } from './memory-registry-exchange.ts'
 import { type Fault, type FaultMatch, type FaultRule, findFault, throughFault } from './memory-registry-faults.ts'
 import { createManifestStore, type ManifestStore } from './memory-registry-manifests.ts'
@@ -27,6 +28,8 @@ export interface MemoryRegistryOptions {
   mount?: boolean | 'anywhere'
   /** Takes an index whose manifests are not there, which distribution refuses. Default false. */
   danglingIndexes?: boolean
+  /** A front end takes each body before the registry sees it, and answers 413 to larger ones. */
+  maxBodyBytes?: number
   /** What Location looks like. Default 'absolute', as distribution does. */
   locations?: 'absolute' | 'relative'
   /** Default any free one. */
@@ -88,15 +91,17 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
       if (fault.early !== true) for await (const _ of io.body) void _
       return io.answer(fault)
     }
+    const body = await frontEnd(io.body, options.maxBodyBytes)
+    if (!body) return io.answer({ status: 413, body: '<html>413 Request Entity Too Large</html>' })
     const refused = options.authorize ? options.authorize(request) : checkBasic(request, options.basic)
     const answer =
       refused ??
-      (await uploads.handle(record, url, io.body)) ??
-      (await manifests.handle(record, io.body)) ??
+      (await uploads.handle(record, url, body)) ??
+      (await manifests.handle(record, body)) ??
       (url.pathname === '/v2/'
         ? { status: 200, headers: { 'content-type': 'application/json' }, body: '{}' }
         : undefined)
-    for await (const _ of io.body) void _
+    for await (const _ of body) void _
     io.answer(answer ?? { status: 404, body: '404 page not found\n' })
   }
 
@@ -144,6 +149,18 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** The body as it goes on; undefined when it is too large. */
+async function frontEnd(body: AsyncIterable<Buffer>, maxBytes?: number): Promise<AsyncIterable<Buffer> | undefined> {
+  if (maxBytes === undefined) return body
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size <= maxBytes) chunks.push(Buffer.from(chunk))
+  }
+  return size <= maxBytes ? Readable.from(chunks) : undefined
 }
 
 function checkBasic(request: IncomingMessage, basic: MemoryRegistryOptions['basic']): Answer | undefined {

@@ -4,6 +4,7 @@ import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
 import { createTagLocks } from '../../src/jobs/locks.ts'
 import type { JobCredentials } from '../../src/jobs/queue.ts'
 import type { RedisTarget } from '../../src/jobs/redis.ts'
+import { createRegistryFacts } from '../../src/jobs/registry-facts.ts'
 import { createJobRuns } from '../../src/jobs/runs.ts'
 import { createTransferClaims } from '../../src/jobs/transfer-claims.ts'
 import { createLogger, type Logger, silentLogger } from '../../src/lib/logger.ts'
@@ -50,11 +51,12 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const runs = createJobRuns(target)
   const locks = createTagLocks({ ...target, ...(lockMs === undefined ? {} : { expiryMs: lockMs }) })
   const checkpoints = createUploadCheckpoints(target)
+  const facts = createRegistryFacts(target)
   const claims = createTransferClaims(target)
   const places = createBlobPlaces(target)
   const connections = createRegistryConnections({ version: options.version ?? 'test' })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
-    const client = clientFor({ ...access, connections, sessions: checkpoints.forRun(jobId, epoch) })
+    const client = clientFor({ ...access, connections, facts, sessions: checkpoints.forRun(jobId, epoch) })
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })
@@ -71,7 +73,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
       pull: pullWork({ store, roots, registries, places }),
     },
     async giveUp({ place, location, ...access }) {
-      const client = clientFor({ ...access, connections, signal: AbortSignal.timeout(5000) })
+      const client = clientFor({ ...access, connections, facts, signal: AbortSignal.timeout(5000) })
       await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
     },
     jobs,
@@ -81,12 +83,12 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   defer(t, async () => {
     await worker.stop(10_000)
     await connections[Symbol.asyncDispose]()
-    await Promise.all([runs, locks, checkpoints, claims, places].map((part) => part.close()))
+    await Promise.all([runs, locks, checkpoints, facts, claims, places].map((part) => part.close()))
   })
   return worker
 }
 
-interface ClientAccess extends Pick<RegistryClientOptions, 'connections' | 'sessions' | 'signal' | 'mayUse'> {
+interface ClientAccess extends Pick<RegistryClientOptions, 'connections' | 'facts' | 'sessions' | 'signal' | 'mayUse'> {
   credentials: JobCredentials | undefined
   plainHttp: boolean
 }
