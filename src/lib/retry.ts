@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
 import { type AppError, toAppError } from './errors.ts'
+import type { RetryBudget } from './retry-budget.ts'
 
 export interface RetryPolicy {
   /** Tries in total, the first included. */
@@ -37,29 +38,39 @@ export interface RetryOptions {
   random?: () => number
   /** A figure that grows with the work done. A try that raised it gives the whole budget back (oci-client.md B6). */
   progress?: () => number
+  /** What this call shares with others. */
+  budget?: RetryBudget | undefined
   /** Told before each wait, with the time at which the next try starts. */
   onRetry?: (error: AppError, attempt: number, retryAt: number) => void
 }
 
-/** Runs `task(attempt)` until it succeeds, fails for good, or the budget is spent. */
+/** Runs `task(attempt)` until it succeeds, fails for good, or its tries or the budget are spent. */
 export async function withRetry<T>(task: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
-  const clock = options.clock ?? systemClock
-  const random = options.random ?? Math.random
+  const { clock = systemClock, signal, budget } = options
   let best = options.progress?.() ?? 0
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await task(attempt)
     } catch (thrown) {
-      if (options.signal.aborted) throw thrown
+      if (signal.aborted) throw thrown
       const error = toAppError(thrown)
       const reached = options.progress?.() ?? 0
-      if (reached > best) attempt = 1
+      if (reached > best) {
+        attempt = 1
+        budget?.progressed()
+      }
       best = Math.max(best, reached)
-      const policy = typeof options.policy === 'function' ? options.policy(error) : options.policy
-      const delay = retryDelayMs(error, attempt, policy, random())
+      const delay = nextDelayMs(error, attempt, options)
       if (delay === undefined) throw error
       options.onRetry?.(error, attempt, clock.now() + delay)
-      await clock.sleep(delay, options.signal)
+      await clock.sleep(delay, signal)
     }
   }
+}
+
+function nextDelayMs(error: AppError, attempt: number, options: RetryOptions): number | undefined {
+  const policy = typeof options.policy === 'function' ? options.policy(error) : options.policy
+  const delay = retryDelayMs(error, attempt, policy, (options.random ?? Math.random)())
+  if (delay === undefined || options.budget?.allows(delay) === false) return undefined
+  return delay
 }

@@ -38,6 +38,7 @@ export async function pushBlob(
       policy: (error) => (context.isSpent(error) ? { ...context.retry, attempts: 1 } : context.retry),
       signal: options.signal,
       clock: context.clock,
+      budget: context.budget,
       progress: () => {
         if (push.session.at === 'open') furthest = Math.max(furthest, push.session.offset)
         return Math.floor(furthest / PROGRESS_STEP)
@@ -58,7 +59,14 @@ function createPush(
   blob: { descriptor: Descriptor; open: BlobOpener },
   options: PushOptions,
 ): BlobPush {
-  const emit = (event: PushEvent): void => options.onEvent?.(event)
+  let furthest = 0
+  const emit = (event: PushEvent): void => {
+    if (event.type === 'bytes' && event.offset > furthest) {
+      furthest = event.offset
+      context.budget?.progressed()
+    }
+    options.onEvent?.(event)
+  }
   return {
     context,
     pool,

@@ -51,6 +51,7 @@ async function* read(fetch: Fetch, offset: number, first: Opened): ByteStream {
     try {
       for await (const chunk of skipBytes(opened.response.body, opened.skip)) {
         position += chunk.length
+        context.budget?.progressed()
         yield chunk
       }
       if (position >= descriptor.size) return
@@ -60,7 +61,7 @@ async function* read(fetch: Fetch, offset: number, first: Opened): ByteStream {
     }
     failures = position - before >= PROGRESS_STEP ? 1 : failures + 1
     const delay = retryDelayMs(error, failures, context.retry, Math.random())
-    if (delay === undefined) throw error
+    if (delay === undefined || context.budget?.allows(delay) === false) throw error
     options.onRetry?.(error, failures, context.clock.now() + delay)
     await context.clock.sleep(delay, options.signal)
     opened = await openAt(fetch, position)
@@ -73,6 +74,7 @@ function openAt(fetch: Fetch, offset: number): Promise<Opened> {
     policy: context.retry,
     signal: options.signal,
     clock: context.clock,
+    budget: context.budget,
     ...(options.onRetry ? { onRetry: options.onRetry } : {}),
   })
 }

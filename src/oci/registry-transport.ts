@@ -22,8 +22,8 @@ export function createRegistryTransport(
 ): RegistryTransport {
   const { credential } = caller
   const authorizer = createAuthorizer({ ...context, registry, credential })
-  const { plainHttp, mayUse = () => {} } = caller
-  const sender: Sender = { context, registry, plainHttp, credential, authorizer, mayUse, answered: false }
+  const { plainHttp, mayUse = () => {}, budget } = caller
+  const sender: Sender = { context, registry, plainHttp, credential, authorizer, mayUse, budget, answered: false }
   return {
     registry,
     send(request, { allow = [] } = {}) {
@@ -80,7 +80,7 @@ function sendRetrying(
     return clock.now() - start < FIRST_CONTACT_MS ? FIRST_CONTACT_RETRY : NO_RETRY
   }
   const { signal, onRetry } = request
-  return withRetry(once, { policy, signal, clock, ...(onRetry ? { onRetry } : {}) })
+  return withRetry(once, { policy, signal, clock, budget: sender.budget, ...(onRetry ? { onRetry } : {}) })
 }
 
 /**

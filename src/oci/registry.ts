@@ -14,6 +14,7 @@ import type { RegistryFactStore } from '../content/registry-facts.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
 import type { RetryPolicy } from '../lib/retry.ts'
+import { createRetryBudget, type RetryBudget } from '../lib/retry-budget.ts'
 import { pushBlob } from './blob-push.ts'
 import { openBlob } from './blob-stream.ts'
 import { blobExists, statBlob } from './blobs.ts'
@@ -84,34 +85,24 @@ export interface RepositoryOptions {
   clock?: Clock
   /** For blob bodies. Default 6 tries without progress, 0.5 s doubling to 30 s. */
   retry?: RetryPolicy
+  /** What all calls together may wait. Default: nothing but the tries of each call limits it. */
+  budget?: RetryBudget
   /** What is known of the registry beforehand. Default: by its host. */
   profile?: RegistryProfile
   /** How long a blob is looked for after a proxy gave up on its commit, ms. Default 2 minutes. */
   commitWaitMs?: number
 }
 
-export function createRepository(
-  options: RepositoryOptions & {
-    transport: RegistryTransport
-    repository: string
-    learned?: LearnedFacts
-    shareLearned?: () => void
-  },
-): Repository {
-  const { transport, repository } = options
-  const context: RepositoryContext = {
-    ...rememberSpent(transport),
-    repository,
-    profile: options.profile ?? registryProfile(transport.registry),
-    learned: options.learned ?? createLearnedFacts(),
-    shareLearned: options.shareLearned ?? (() => undefined),
-    seen: { lacking: false, sent: 0, newest: undefined },
-    sessions: options.sessions,
-    logger: options.logger ?? silentLogger,
-    clock: options.clock ?? systemClock,
-    retry: options.retry ?? BLOB_RETRY,
-    commitWaitMs: options.commitWaitMs ?? COMMIT_WAIT_MS,
-  }
+interface ConnectedOptions extends RepositoryOptions {
+  transport: RegistryTransport
+  repository: string
+  learned?: LearnedFacts
+  shareLearned?: () => void
+}
+
+export function createRepository(options: ConnectedOptions): Repository {
+  const { transport, repository, budget } = options
+  const context = contextOf(options)
   const pool = createSessionPool(context)
   /** Gives up the session of a blob that is there: who was killed between the commit and its answer left one behind. */
   const found = async (digest: Digest, size: number | null): Promise<void> => {
@@ -122,6 +113,12 @@ export function createRepository(
     if (URL.canParse(saved.location)) pool.giveUp({ location: new URL(saved.location) })
     await sessions?.clear(key)
   }
+  /** An answer that the job needed; opening sessions and asking after them is none, as it can go on without end. */
+  const gained = async <T>(call: Promise<T>): Promise<T> => {
+    const answer = await call
+    budget?.progressed()
+    return answer
+  }
   return {
     registry: transport.registry,
     repository,
@@ -131,24 +128,42 @@ export function createRepository(
       await cancelSession(context, location)
     },
     async stat(digest, call) {
-      const answer = await statBlob(context, digest, call)
+      const answer = await gained(statBlob(context, digest, call))
       context.seen.lacking = !answer
       if (answer) await found(digest, answer.size)
       return answer
     },
     async exists(descriptor, call) {
-      const there = await blobExists(context, descriptor, call)
+      const there = await gained(blobExists(context, descriptor, call))
       context.seen.lacking = !there
       if (there) await found(descriptor.digest, descriptor.size)
       return there
     },
     findsOnPush: (size) => asksByMount(context, size),
     open: (descriptor, call) => openBlob(context, descriptor, call),
-    push: (descriptor, open, call) => pushBlob(context, pool, { descriptor, open }, call),
-    getManifest: (reference, call) => getManifest(context, reference, call),
-    headManifest: (reference, call) => headManifest(context, reference, call),
-    putManifest: (reference, manifest, call) => putManifest(context, reference, manifest, call),
-    tags: (call) => listTags(context, call),
+    push: (descriptor, open, call) => gained(pushBlob(context, pool, { descriptor, open }, call)),
+    getManifest: (reference, call) => gained(getManifest(context, reference, call)),
+    headManifest: (reference, call) => gained(headManifest(context, reference, call)),
+    putManifest: (reference, manifest, call) => gained(putManifest(context, reference, manifest, call)),
+    tags: (call) => gained(listTags(context, call)),
+  }
+}
+
+function contextOf(options: ConnectedOptions): RepositoryContext {
+  const { transport, repository } = options
+  return {
+    ...rememberSpent(transport),
+    repository,
+    profile: options.profile ?? registryProfile(transport.registry),
+    learned: options.learned ?? createLearnedFacts(),
+    shareLearned: options.shareLearned ?? (() => undefined),
+    seen: { lacking: false, sent: 0, newest: undefined },
+    sessions: options.sessions,
+    logger: options.logger ?? silentLogger,
+    clock: options.clock ?? systemClock,
+    retry: options.retry ?? BLOB_RETRY,
+    budget: options.budget,
+    commitWaitMs: options.commitWaitMs ?? COMMIT_WAIT_MS,
   }
 }
 
@@ -164,7 +179,7 @@ export interface RegistryClientOptions extends RepositoryOptions {
   signal: AbortSignal
 }
 
-/** Registries as one caller sees them: its credentials, looked up once per registry. */
+/** Registries as one caller sees them: its credentials, looked up once per registry, and its retry budget. */
 export interface RegistryClient {
   /** Throws CREDENTIALS_INVALID where a credential file is broken. */
   repository(registry: string, repository: string): Promise<Repository>
@@ -173,11 +188,13 @@ export interface RegistryClient {
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const { connections, credentials, plainHttp, mayUse, signal, ...rest } = options
   const transports = new Map<string, Promise<RegistryTransport>>()
+  const budget = options.budget ?? createRetryBudget(options.clock ?? systemClock)
   const connect = async (registry: string): Promise<RegistryTransport> =>
     connections.transport(registry, {
       credential: await credentials.credential(registry, signal),
       plainHttp: plainHttp(registry),
       renew: (signal) => credentials.credential(registry, signal),
+      budget,
       ...(mayUse ? { mayUse } : {}),
     })
   return {
@@ -189,6 +206,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         await kept.refresh()
         return createRepository({
           ...rest,
+          budget,
           transport: await transport,
           repository,
           learned: kept.learned,

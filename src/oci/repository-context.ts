@@ -3,6 +3,7 @@ import type { Digest } from '../content/digest.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { RetryPolicy } from '../lib/retry.ts'
+import type { RetryBudget } from '../lib/retry-budget.ts'
 import type { LearnedFacts } from './learned-facts.ts'
 import type { RegistryProfile } from './registry-profile.ts'
 import type { RegistryTransport, Scope } from './transport.ts'
@@ -21,6 +22,8 @@ export interface RepositoryContext {
   readonly clock: Clock
   /** For blob bodies; small requests are retried by the transport. */
   readonly retry: RetryPolicy
+  /** Of the job; undefined where nobody waits for a place. */
+  readonly budget: RetryBudget | undefined
   /** Whether the transport has retried this error as often as it may: trying the whole blob again would multiply that. */
   isSpent(error: unknown): boolean
   /** How long a blob is looked for after its commit got no answer, ms. */

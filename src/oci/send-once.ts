@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, type ErrorCode } from '../lib/errors.ts'
+import type { RetryBudget } from '../lib/retry-budget.ts'
 import type { Authorization, Authorizer, Plan } from './auth/authorizer.ts'
 import { refusalVerdict, staleTokenError } from './auth/refusal.ts'
 import type { TokenCache } from './auth/token-cache.ts'
@@ -41,6 +42,8 @@ export interface Sender {
   authorizer: Authorizer
   /** TransportCaller's. */
   readonly mayUse: () => void
+  /** TransportCaller's. */
+  readonly budget: RetryBudget | undefined
   /** The registry has let this caller in, be it without asking anything. */
   answered: boolean
 }

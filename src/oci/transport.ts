@@ -1,3 +1,4 @@
+import type { RetryBudget } from '../lib/retry-budget.ts'
 import type { RegistryCredential } from './credentials/provider.ts'
 
 /** `repository:<name>:<actions>`. Source: distribution token scope documentation. */
@@ -75,6 +76,8 @@ export interface TransportCaller {
   renew?: (signal: AbortSignal) => Promise<RegistryCredential | undefined>
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
+  /** What this caller may wait for next tries in all. */
+  budget?: RetryBudget
 }
 
 /** Connections and learnt facts shared by all callers of a process. */

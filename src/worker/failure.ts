@@ -7,6 +7,8 @@ import { problemFields } from '../lib/problem.ts'
 const RETRY_LIMIT = 5
 const RETRY_BASE_MS = 2000
 const RETRY_MAX_MS = 60_000
+/** A registry that says a year is asked before. */
+const LONGEST_WAIT_MS = 24 * 3_600_000
 /** How often a pull looks whether the store has room for it. */
 const ROOM_LOOK_MS = 5000
 
@@ -47,7 +49,7 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
   const backoff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** retries) * (0.75 + context.random / 2)
   return {
     state: 'retrying',
-    retryAt: new Date(context.now + Math.max(error.retryAfterMs ?? 0, Math.round(backoff))),
+    retryAt: new Date(context.now + Math.min(LONGEST_WAIT_MS, Math.max(error.retryAfterMs ?? 0, Math.round(backoff)))),
     error: problem,
   }
 }

@@ -3,6 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { AppError } from '../../src/lib/errors.ts'
 import { type MemoryRegistry, type MemoryRegistryOptions, startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { openRepository, recorder, someBytes, type TestBlob, testBlob } from '../helpers/oci-client.ts'
+import { createStepClock } from '../helpers/step-clock.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
@@ -116,6 +117,19 @@ test('retry.retry-after.503: a registry that asks to wait is asked again, and sa
   const told = await pushed(t, registry, testBlob(someBytes(9 * MIB)))
   const retrying = told.events.find((event) => event.type === 'retrying')
   assert.ok(retrying?.type === 'retrying' && retrying.retryAt >= before + 1000)
+})
+
+test('retry.budget: a job gives its place up rather than wait for more than ten minutes with nothing done', async (t) => {
+  const registry = await start(t)
+  const clock = createStepClock()
+  const retry = { attempts: 6, baseMs: 500, maxMs: 30_000, maxRetryAfterMs: 600_000 }
+  const repository = await openRepository(t, registry.host, { clock, retry })
+  const answer = { kind: 'answer', status: 503, headers: { 'retry-after': '400' } } as const
+  registry.fail({ method: 'PATCH', times: 9 }, answer)
+  const blob = testBlob(someBytes(9 * MIB))
+  const push = repository.push(blob.descriptor, blob.open, { signal })
+  await assert.rejects(push, { code: 'REGISTRY_SERVER_FAILED', retry: 'transient', retryAfterMs: 400_000 })
+  assert.deepEqual(clock.slept, [400_000])
 })
 
 test('a try that moved bytes gives the whole budget back', async (t) => {

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AppError } from '../../../src/lib/errors.ts'
+import { outcomeOf } from '../../../src/worker/failure.ts'
+
+const NOW = Date.parse('2026-03-01T12:00:00Z')
+const HOUR = 3_600_000
+const context = { jobId: '01890a5d-ac96-774b-bcce-b302099a8057', retries: 0, progressed: false, now: NOW, random: 0 }
+
+for (const [asked, waited] of [
+  [0, 1500],
+  [HOUR, HOUR],
+  // As much as the header can say; a date that far away is none.
+  [Number.MAX_SAFE_INTEGER, 24 * HOUR],
+] as const) {
+  test(`a registry that asks for ${asked} ms is asked again after ${waited} ms`, () => {
+    const outcome = outcomeOf(new AppError('REGISTRY_THROTTLED', 'slow', { retryAfterMs: asked }), context)
+    assert.ok(outcome !== 'fenced' && outcome.state === 'retrying')
+    assert.equal(outcome.retryAt.toISOString(), new Date(NOW + waited).toISOString())
+  })
+}
+
+test('five runs in a row without a new byte are enough; one that moved some gives them back', () => {
+  const lost = new AppError('REGISTRY_CONNECTION_LOST', 'cut')
+  const state = (more: Partial<typeof context>) => {
+    const outcome = outcomeOf(lost, { ...context, ...more })
+    return outcome === 'fenced' ? outcome : outcome.state
+  }
+  assert.equal(state({ retries: 4 }), 'retrying')
+  assert.equal(state({ retries: 5 }), 'failed')
+  assert.equal(state({ retries: 5, progressed: true }), 'retrying')
+})
