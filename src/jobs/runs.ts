@@ -104,7 +104,7 @@ export interface JobRuns {
   forgetWorker(workerName: string): Promise<void>
   /** Ends the runs of jobs that are to be canceled or paused and whose worker is gone; returns how many. */
   reapAbandoned(): Promise<number>
-  /** Every 5 s: gives up the upload sessions that runs of jobs left open and nobody goes on with; returns how many. */
+  /** Every second: gives up the upload sessions that runs of jobs left open and nobody goes on with; returns how many. */
   tidyJobs(giveUp: (left: LeftUpload) => Promise<void>): Promise<number>
   /** Hosts with jobs that have not ended, and how many. */
   hosts(): Promise<Array<{ host: string; openJobs: number }>>

@@ -16,6 +16,7 @@ import { startUpkeep } from './upkeep.ts'
 const IDLE_CONSUMER_MS = 60_000
 const MAX_CONSUMERS = 64
 const HOSTS_INTERVAL_MS = 5000
+const TIDY_INTERVAL_MS = 1000
 
 export interface WorkerOptions {
   redis: RedisTarget
@@ -81,7 +82,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     logger,
     extra: [
       { every: HOSTS_INTERVAL_MS, task: readHosts },
-      { every: HOSTS_INTERVAL_MS, task: () => runs.tidyJobs((left) => options.giveUp(left)) },
+      { every: TIDY_INTERVAL_MS, task: () => runs.tidyJobs((left) => options.giveUp(left)) },
     ],
   })
   return {
