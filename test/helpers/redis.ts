@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { createConnection } from 'node:net'
+import { Redis } from 'ioredis'
 import { type Cleanup, CleanupStack, defer } from './cleanup.ts'
 import { freePort } from './ports.ts'
 import { type RunningProcess, startProcess } from './processes.ts'
@@ -23,6 +24,8 @@ export interface TestRedis {
   /** The process stops answering, its connections stay (SIGSTOP). */
   pause(): void
   resume(): void
+  /** It accepts connections and takes commands, and answers none for so long (CLIENT PAUSE). */
+  pauseClients(ms: number): Promise<void>
   /** Ends it in order. What was written is kept for the next start. */
   stop(): Promise<void>
   /** SIGKILL. What was acknowledged is kept for the next start. */
@@ -82,6 +85,14 @@ export async function startRedis(t: Cleanup, options: TestRedisOptions = {}): Pr
     },
     pause: () => child.signal('SIGSTOP'),
     resume: () => child.signal('SIGCONT'),
+    async pauseClients(ms) {
+      const client = new Redis({ path: socketPath })
+      try {
+        await client.client('PAUSE', ms, 'ALL')
+      } finally {
+        client.disconnect()
+      }
+    },
     async stop() {
       await child.stop()
     },

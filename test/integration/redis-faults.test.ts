@@ -91,6 +91,15 @@ test('jobs go on after Redis stood still for longer than their locks last', asyn
   await assertAllSucceed(scene)
 })
 
+test('jobs go on after Redis paused its clients for longer than their locks last', async (t) => {
+  const scene = await setUp(t)
+  const { redis, queue } = scene.system
+  await redis.pauseClients(LOCK_MS + 1000)
+  await assert.rejects(queue.get(scene.jobs[0]?.id ?? ''), { code: 'QUEUE_UNAVAILABLE' })
+  scene.open()
+  await assertAllSucceed(scene)
+})
+
 test('jobs wait for a Redis that refuses to write, and go on', async (t) => {
   const scene = await setUp(t)
   const redis = new Redis(scene.system.redis.clientOptions)

@@ -6,15 +6,22 @@ import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { endedOver, publishOver, readyUrl, startLayerd } from '../helpers/layerd.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { buildPackage } from '../helpers/package-builder.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
 const LAYER = 24 * MIB
 
-for (const seconds of [5, 30, 90]) {
-  test(`Redis that stands still for ${seconds} s: 503 meanwhile, then every accepted job, restarted once at most`, {
+/** The process stands still; or it takes connections and commands, and answers none until after the last question. */
+const WAYS = {
+  SIGSTOP: async (redis: TestRedis) => redis.pause(),
+  'CLIENT PAUSE': async (redis: TestRedis, ms: number) => redis.pauseClients(ms + 5000),
+}
+const CASES = Object.entries(WAYS).flatMap(([way, pause]) => [5, 30, 90].map((seconds) => ({ way, pause, seconds })))
+
+for (const { way, pause, seconds } of CASES) {
+  test(`Redis that stands still for ${seconds} s (${way}): 503 meanwhile, then every accepted job, restarted once at most`, {
     timeout: 300_000,
   }, async (t) => {
     const folder = await tempDir(t)
@@ -28,8 +35,8 @@ for (const seconds of [5, 30, 90]) {
     const jobs: Job[] = [await publishOver(api, built.path, line.host), await publishOver(api, built.path, line.host)]
     await waitFor('bytes to move', () => line.passed.up > MIB)
 
-    redis.pause()
     const end = performance.now() + seconds * 1000
+    await pause(redis, seconds * 1000)
     while (performance.now() < end) {
       const answers = await Promise.all([
         fetch(`${api}/v1/jobs/${jobs[0]?.id}`, { signal: AbortSignal.timeout(10_000) }),
