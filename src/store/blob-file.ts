@@ -31,7 +31,7 @@ async function openHandle(path: string, name: string): Promise<FileHandle> {
   try {
     return await open(path, 'r')
   } catch (error) {
-    throw damaged(name, `cannot be opened: ${(error as NodeJS.ErrnoException).code}`, error)
+    throw damaged(name, `cannot be opened: ${(error as NodeJS.ErrnoException).code}`, { cause: error })
   }
 }
 
@@ -48,6 +48,11 @@ async function readFully(
   }
 }
 
+interface DamageDetails {
+  cause?: unknown
+  hint?: string
+}
+
 /** The parts of the buffers that come after their first `bytes`. */
 function behind(buffers: readonly Buffer[], bytes: number): Buffer[] {
   let skip = bytes
@@ -58,11 +63,15 @@ function behind(buffers: readonly Buffer[], bytes: number): Buffer[] {
   })
 }
 
-function damaged(name: string, why: string, cause?: unknown): AppError {
+export function damaged(
+  name: string,
+  why: string,
+  { cause, hint = "Run 'layerd store check --repair', then pull the package again." }: DamageDetails = {},
+): AppError {
   return new AppError('STORE_CORRUPT', `the store is damaged: the blob of ${name} ${why}`, {
     side: 'source',
     details: { name },
-    hint: "Run 'layerd store check --repair', then pull the package again.",
+    hint,
     cause,
   })
 }

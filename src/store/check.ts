@@ -2,12 +2,11 @@ import { lstat, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Descriptor, TITLE_ANNOTATION } from '../content/descriptor.ts'
 import { OCI_MANIFEST } from '../content/media-types.ts'
-import { type Digest, digestHex, hasherFor, isDigest } from '../content/digest.ts'
+import { type Digest, digestHex, isDigest } from '../content/digest.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
-import { isAppError } from '../lib/errors.ts'
-import { openBlobFile, streamBlob } from './blob-file.ts'
 import { contentsOf, missingBlobs, readBlob } from './contents.ts'
+import { damageOf } from './damage.ts'
 import { fileSize } from './file-size.ts'
 import { GC_GRACE_MS } from './gc.ts'
 import { readLeases } from './lease.ts'
@@ -120,26 +119,6 @@ async function hashBlobs(check: Check): Promise<{ blobs: number; bytes: number }
     await found(check, { kind: 'blob-damaged', path, message, blobs: [{ digest, titles }], packages }, () => rm(path))
   }
   return total
-}
-
-/** Undefined for a whole blob, and for one that was collected meanwhile. Throws when this user may not read it. */
-async function damageOf(path: string, digest: Digest, options: { size: number; signal: AbortSignal }) {
-  try {
-    const actual = await hashFile(path, digest, options)
-    return actual === digestHex(digest) ? undefined : `has the digest ${actual}, so its bytes are damaged`
-  } catch (error) {
-    const code = errno(error) ?? (isAppError(error) ? errno(error.cause) : undefined)
-    if (code === 'ENOENT') return undefined
-    if (code === 'EIO') return 'cannot be read: the disk fails (EIO)'
-    throw error
-  }
-}
-
-async function hashFile(path: string, digest: Digest, { size, signal }: { size: number; signal: AbortSignal }) {
-  const hasher = hasherFor(digest)
-  const file = await openBlobFile(path, digest)
-  for await (const chunk of streamBlob(file, { start: 0, end: size, signal })) hasher.update(chunk)
-  return hasher.digest('hex')
 }
 
 interface Need {
@@ -257,10 +236,6 @@ async function found(
 
 function titleOf({ annotations, mediaType }: Descriptor): string {
   return annotations?.[TITLE_ANNOTATION] ?? mediaType
-}
-
-function errno(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | undefined)?.code
 }
 
 /** As people name it: nemo 1.2.0 amd64. */

@@ -2,14 +2,17 @@ import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ContentSink, ContentSource } from '../content/endpoints.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { isAppError } from '../lib/errors.ts'
 import { createLimiter, type Limiter } from '../lib/limiter.ts'
 import { sweepAbandoned } from './abandoned.ts'
 import { type BlobFile, openBlobFile, streamBlob } from './blob-file.ts'
 import { type CheckOptions, type CheckReport, checkStore } from './check.ts'
 import { contentsOf, missingBlobs, readBlob } from './contents.ts'
+import { dropDamaged, droppedError } from './damage.ts'
 import { fileError } from './file-errors.ts'
 import { lockFile } from './file-lock.ts'
 import { collect, type GcOptions, type GcReport } from './gc.ts'
+import { guardedBlob } from './guarded-blob.ts'
 import { ingest, isWhole } from './ingest.ts'
 import { prepareLayout, type StoreLayout, storeLayout } from './layout.ts'
 import { bytesToCome, type Lease, readLeases, writeLease } from './lease.ts'
@@ -38,15 +41,19 @@ export type PackageToStore = Omit<StoredPackage, 'complete' | 'storedAt'>
 
 /**
  * Pulled content: an OCI image layout on disk, deduplicated over packages. A blob is there whole and verified or not at
- * all, whatever died when. Source: OCI image-spec v1.1.1 image-layout.md.
+ * all, whatever died when. One that was damaged since is found when it is read as a whole, and taken away: packages then
+ * lack it, and the next pull brings it. Source: OCI image-spec v1.1.1 image-layout.md.
  */
 export interface ContentStore extends ContentSource, ContentSink, AsyncDisposable {
   readonly folder: string
   /** The same, for content that comes from there: it waits for nobody who brings it from elsewhere. */
   from(origin: string): ContentSink
-  /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT, DIGEST_MISMATCH, SIZE_MISMATCH. */
+  /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT, SIZE_MISMATCH. */
   read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
-  /** For reading anywhere in a blob. Throws STORE_CORRUPT when it is absent. */
+  /**
+   * For reading anywhere in a blob. Throws STORE_CORRUPT when it is absent, and in place of its last bytes when all of it was
+   * read in order and is not what it should be.
+   */
   openFile(descriptor: Descriptor): Promise<BlobFile>
   /** Those that are not there in full. */
   missing(blobs: readonly Descriptor[]): Promise<Descriptor[]>
@@ -89,16 +96,32 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
       return ingest({ blob: layout.blob(digest), partial: layout.ingest(digest, origin) }, descriptor, open, push)
     },
   })
+  const drop = (digest: Digest) =>
+    dropDamaged({ layout, records: parts.records, locked: (task) => locked(parts, task) }, digest)
+  const openFile = async (descriptor: Descriptor): Promise<BlobFile> => {
+    const name = blobName(descriptor)
+    return guardedBlob(await openBlobFile(layout.blob(descriptor.digest), name), descriptor, async (found) => {
+      await drop(descriptor.digest)
+      throw droppedError(name, `has the digest ${found}`)
+    })
+  }
   return {
     ...sink(),
     folder: layout.folder,
     from: sink,
     async open(descriptor, { offset = 0, signal }) {
-      const file = await openBlobFile(layout.blob(descriptor.digest), blobName(descriptor))
-      return streamBlob(file, { start: offset, end: descriptor.size, signal })
+      return streamBlob(await openFile(descriptor), { start: offset, end: descriptor.size, signal })
     },
-    read: (descriptor, { signal }) => readBlob(layout, descriptor, signal),
-    openFile: (descriptor) => openBlobFile(layout.blob(descriptor.digest), blobName(descriptor)),
+    async read(descriptor, { signal }) {
+      try {
+        return await readBlob(layout, descriptor, signal)
+      } catch (error) {
+        if (!isAppError(error) || error.code !== 'DIGEST_MISMATCH') throw error
+        await drop(descriptor.digest)
+        throw droppedError(blobName(descriptor), 'has other bytes than it should', error)
+      }
+    },
+    openFile,
     missing: (blobs) => missingBlobs(layout, blobs),
     lease: (blobs) => locked(parts, () => leaseOrCollect(parts, blobs, options.maxBytes)),
     packages: {

@@ -8,6 +8,7 @@ import { bufferOpener } from '../content/streams.ts'
 import { AppError, toAppError, withContext } from '../lib/errors.ts'
 import type { Repository } from '../oci/registry.ts'
 import type { ContentStore } from '../store/content-store.ts'
+import type { ComputedArchive } from '../zarf/computed-archive.ts'
 import {
   checkMetadata,
   metadataLayers,
@@ -23,7 +24,7 @@ import { createMounts } from './mounts.ts'
 import { type PackageSource, packageSource } from './package-source.ts'
 import { announceBlobs, totalBytes } from './plan.ts'
 import { checkArchitecture, type ResolvedPackage, resolvePackage } from './resolve.ts'
-import { prepareSave, saveArchive } from './save-archive.ts'
+import { prepareSave, saveArchive, type SaveTarget } from './save-archive.ts'
 import { packageArchive, titled } from './stored-package.ts'
 
 export interface PullRequest {
@@ -109,7 +110,7 @@ function withPlace(thrown: unknown, reference: Reference): AppError {
 }
 
 async function pullPackage(request: PullRequest, dependencies: PullDependencies): Promise<PullOutcome> {
-  const { store, onEvent, signal } = dependencies
+  const { store, onEvent } = dependencies
   onEvent({ type: 'phase', phase: 'planning' })
   const plan = await makePlan(request, dependencies)
   const archive = packageArchive(store, {
@@ -126,7 +127,7 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
     await move(plan, request, dependencies)
     onEvent({ type: 'phase', phase: 'committing' })
     await dependencies.checkOwnership()
-    if (target) return saveArchive(archive, target, signal)
+    if (target) return await savePulled(archive, target, () => move(plan, request, dependencies), dependencies)
     await record(plan, request, dependencies)
     return undefined
   })
@@ -134,6 +135,24 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
   // The file is what was asked for: blobs that no stored package shares are not kept beside it.
   if (target) await store.gc({ graceMs: 0, only: new Set(plan.blobs.map(({ digest }) => digest)) })
   return outcome(plan, request, path)
+}
+
+/** A blob that was in the store and turns out damaged when the archive is written has been taken away: it is brought anew. */
+async function savePulled(
+  archive: ComputedArchive,
+  target: SaveTarget,
+  again: () => Promise<void>,
+  { onEvent, signal }: PullDependencies,
+): Promise<string> {
+  try {
+    return await saveArchive(archive, target, signal)
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    if (error.code !== 'STORE_CORRUPT') throw error
+    onEvent({ type: 'log', level: 'warn', message: `${error.message}; it is pulled anew` })
+    await again()
+    return await saveArchive(archive, target, signal)
+  }
 }
 
 async function makePlan(request: PullRequest, dependencies: PullDependencies): Promise<Plan> {

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Digest, digestHex, digestOf, parseDigest } from '../../src/content/digest.ts'
+import type { Problem } from '../../src/jobs/definitions.ts'
+import { FIXTURES, publishedManifest } from '../helpers/fixtures.ts'
+import { startApp } from '../helpers/http-app.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
+import { fillRegistry, pullFrom, readPackage } from '../helpers/pulling.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+const NEMO = { path: FIXTURES.nemoAmd64, published: 'nemo', architecture: 'amd64' } as const
+const DIGEST = digestOf(publishedManifest('nemo'))
+
+/** An API whose store holds nemo, pulled as a worker would, and nemo's largest layer. */
+async function withNemo(t: TestContext) {
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  await fillRegistry(registry, { repository: 'team/nemo', tag: '1.2.0' }, [NEMO])
+  const started = await startApp(t)
+  const reference = `${registry.host}/team/nemo:1.2.0`
+  const pull = () => pullFrom(t, reference, { architecture: 'amd64', store: started.store })
+  await pull()
+  const { layers } = JSON.parse(publishedManifest('nemo').toString()) as {
+    layers: Array<{ digest: string; size: number; annotations: Record<string, string> }>
+  }
+  const [largest] = layers.toSorted((a, b) => b.size - a.size)
+  assert.ok(largest)
+  const blob = (digest: Digest) => join(started.store.folder, 'blobs/sha256', digestHex(digest))
+  /** One bit, somewhere in the middle. */
+  const damage = async (digest: Digest) => {
+    const bytes = await readFile(blob(digest))
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
+    await writeFile(blob(digest), bytes)
+  }
+  const title = largest.annotations['org.opencontainers.image.title'] ?? ''
+  const layer = { title, digest: parseDigest(largest.digest) }
+  return { ...started, registry, reference, pull, damage, layer, url: `/v1/packages/${DIGEST}` }
+}
+
+test('a layer whose bytes are wrong is never served to its end; the package lacks it then, and a pull brings it anew', async (t) => {
+  const { app, url, store, listen, registry, pull, damage, layer } = await withNemo(t)
+  const { rawPayload: right } = await app.inject(`${url}/archive`)
+  await damage(layer.digest)
+  const base = await listen()
+  const response = await fetch(`${base}${url}/archive`)
+  assert.equal(response.status, 200)
+  await assert.rejects(response.arrayBuffer(), 'the connection breaks before the end')
+  await waitFor('the package to lack the layer', async () => (await store.packages.get(DIGEST))?.complete === false)
+  const next = await fetch(`${base}${url}/archive`)
+  const problem = (await next.json()) as Problem & { details: { missing: string[] } }
+  assert.deepEqual([next.status, problem.code], [409, 'PACKAGE_INCOMPLETE'])
+  assert.deepEqual(problem.details.missing, [layer.title])
+
+  registry.requests.length = 0
+  await pull()
+  const fetched = registry.requests.filter(({ path }) => path.endsWith(layer.digest))
+  assert.equal(fetched.length, 1)
+  assert.ok((await app.inject(`${url}/archive`)).rawPayload.equals(right))
+  assert.deepEqual((await store.check({ signal: new AbortController().signal })).findings, [])
+})
+
+test('damaged metadata, or a damaged manifest, is told as such, and a pull brings it anew', async (t) => {
+  const { app, url, pull, damage } = await withNemo(t)
+  const { rawPayload: right } = await app.inject(`${url}/definition`)
+  for (const digest of [digestOf(right), DIGEST]) {
+    await damage(digest)
+    const refused = await app.inject(`${url}/definition`)
+    assert.deepEqual([refused.statusCode, refused.json<Problem>().code], [500, 'STORE_CORRUPT'])
+    assert.match(refused.json<Problem>().hint ?? '', /^Pull the package again/)
+    await pull()
+    assert.ok((await app.inject(`${url}/definition`)).rawPayload.equals(right))
+  }
+})
+
+test('a pull into a folder that finds a stored layer damaged brings that anew and writes the right file', async (t) => {
+  const { store, reference, registry, damage, layer } = await withNemo(t)
+  await damage(layer.digest)
+  registry.requests.length = 0
+  const folder = await tempDir(t)
+  const { outcome, events } = await pullFrom(t, reference, {
+    architecture: 'amd64',
+    store,
+    destination: { kind: 'folder', folder },
+  })
+  assert.equal((await readPackage(outcome.path ?? '')).contents.manifest.digest, DIGEST)
+  assert.equal(registry.requests.filter(({ path }) => path.endsWith(layer.digest)).length, 1)
+  assert.ok(events.some((event) => event.type === 'log' && event.message.endsWith('is pulled anew')))
+})
