@@ -30,7 +30,7 @@ export type BlobEvent =
   | { type: 'complete'; digest: Digest }
   | { type: 'failed'; digest: Digest; error: AppError }
 
-export interface CopyBlobOptions extends Pick<PushOptions, 'waiting'> {
+export interface CopyBlobOptions extends Pick<PushOptions, 'waiting' | 'spare'> {
   signal: AbortSignal
   onEvent: (event: BlobEvent) => void
   /** Names the content in errors about wrong bytes. */
@@ -65,6 +65,7 @@ export async function copyBlob(
       },
       ...(options.verify ? { verify: options.verify } : {}),
       ...(options.waiting ? { waiting: options.waiting } : {}),
+      ...(options.spare ? { spare: options.spare } : {}),
       ...(mountFrom ? { mountFrom } : {}),
       ...(mayExist ? { mayExist } : {}),
     })
@@ -85,18 +86,19 @@ export async function copyBlobs(
   descriptors: Iterable<Descriptor>,
   source: ContentSource,
   sink: ContentSink,
-  options: Omit<CopyBlobOptions, 'exists' | 'verify' | 'waiting'> & {
+  options: Omit<CopyBlobOptions, 'exists' | 'verify' | 'waiting' | 'spare'> & {
     concurrency: number
     verify?: (descriptor: Descriptor) => VerifyOptions
   },
 ): Promise<void> {
   const { concurrency, verify, ...blob } = options
   const limits = { limit: concurrency, signal: options.signal }
-  await forEachConcurrent(distinct(descriptors), limits, (descriptor, signal, leave) =>
+  await forEachConcurrent(distinct(descriptors), limits, (descriptor, signal, places) =>
     copyBlob(descriptor, (at) => source.open(descriptor, at), sink, {
       ...blob,
       signal,
-      waiting: leave,
+      waiting: places.leave,
+      ...(source.ranges ? { spare: places.spare } : {}),
       ...(verify ? { verify: verify(descriptor) } : {}),
     }),
   )

@@ -15,6 +15,8 @@ export const OWN_BELOW_BYTES = 64 * 1024
 export interface OpenOptions {
   /** First byte wanted, default 0; never the blob's size. */
   offset?: number
+  /** First byte not wanted any more, default the blob's size; for sources with `ranges`. Throws RangeIgnored. */
+  end?: number
   signal: AbortSignal
   /** Told of each wait before the source goes on after a passing fault. Sources that cannot have one never call it. */
   onRetry?: (error: AppError, attempt: number, retryAt: number) => void
@@ -24,6 +26,8 @@ export interface OpenOptions {
 export type BlobOpener = (options: OpenOptions) => Promise<ByteStream>
 
 export interface ContentSource {
+  /** Whether a blob may be read in several ranges at once. Default no. */
+  readonly ranges?: boolean
   open(descriptor: Descriptor, options: OpenOptions): Promise<ByteStream>
 }
 
@@ -79,7 +83,15 @@ export interface PushOptions {
    * Default: just runs it.
    */
   waiting?: <T>(wait: () => Promise<T>) => Promise<T>
+  /**
+   * Given where `open` takes an `end`: one more stream may be opened if this gives a place, which is given back by
+   * disposing it. Default: one stream.
+   */
+  spare?: SparePlace
 }
+
+/** A place among the caller's own that nobody uses now; undefined when there is none. */
+export type SparePlace = () => Disposable | undefined
 
 export interface ContentSink {
   /** True when the content is there in full. */

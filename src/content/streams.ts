@@ -2,7 +2,7 @@ import type { BlobOpener, ByteStream } from './endpoints.ts'
 
 /** Opens bytes that lie in memory. */
 export function bufferOpener(bytes: Buffer): BlobOpener {
-  return async ({ offset = 0 }) => once(bytes.subarray(offset))
+  return async ({ offset = 0, end }) => once(bytes.subarray(offset, end))
 }
 
 async function* once(bytes: Buffer): ByteStream {

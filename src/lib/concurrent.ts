@@ -1,15 +1,23 @@
 import { childController } from './abort.ts'
 import { createLimiter, type LeaveSlot } from './limiter.ts'
 
+/** What a task may do about its own place and the others. */
+export interface Places {
+  leave: LeaveSlot
+  /** A place that no task uses now, until disposed. */
+  spare: () => Disposable | undefined
+}
+
 /**
  * Runs `task` for each item, at most `limit` at once, in order. The first failure aborts the others; every started task
  * has settled before the call rejects with that first error, so nothing goes on in the background. A task that waits for
- * somebody else's work does so in `leave`: a further item is begun in its place meanwhile.
+ * somebody else's work does so in `leave`: a further item is begun in its place meanwhile. One that can use more takes
+ * what is `spare`.
  */
 export async function forEachConcurrent<T>(
   items: Iterable<T>,
   options: { limit: number; signal: AbortSignal },
-  task: (item: T, signal: AbortSignal, leave: LeaveSlot) => Promise<void>,
+  task: (item: T, signal: AbortSignal, places: Places) => Promise<void>,
 ): Promise<void> {
   using controller = childController(options.signal)
   const { signal } = controller
@@ -22,9 +30,12 @@ export async function forEachConcurrent<T>(
     limiter.run(async (leave) => {
       const next = signal.aborted ? { done: true as const } : iterator.next()
       if (next.done) return false
-      await task(next.value, signal, (wait) => {
-        startLane()
-        return leave(wait)
+      await task(next.value, signal, {
+        leave(wait) {
+          startLane()
+          return leave(wait)
+        },
+        spare: () => limiter.spare(),
       })
       return true
     }, signal)

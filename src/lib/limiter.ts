@@ -2,6 +2,8 @@
 export interface Limiter {
   /** Runs `task` when a slot is free. A waiter whose signal aborts leaves the line and rejects with the reason. */
   run<T>(task: (leave: LeaveSlot) => Promise<T>, signal?: AbortSignal): Promise<T>
+  /** A slot that is free now and that nobody waits for, until disposed. */
+  spare(): Disposable | undefined
   readonly active: number
   readonly waiting: number
 }
@@ -58,6 +60,11 @@ export function createLimiter(limit: number): Limiter {
       } finally {
         if (inside) exit()
       }
+    },
+    spare() {
+      if (active >= limit) return undefined
+      active += 1
+      return { [Symbol.dispose]: exit }
     },
     get active() {
       return active

@@ -1,5 +1,6 @@
 import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { ByteStream, OpenOptions } from '../content/endpoints.ts'
+import { RangeIgnored } from '../content/ranges.ts'
 import { skipBytes } from '../content/streams.ts'
 import { AppError, toAppError } from '../lib/errors.ts'
 import { retryDelayMs, withRetry } from '../lib/retry.ts'
@@ -14,6 +15,8 @@ interface Fetch {
   readonly context: RepositoryContext
   readonly descriptor: Descriptor
   readonly options: OpenOptions
+  /** Where to stop. */
+  readonly end: number
 }
 
 interface Opened {
@@ -23,7 +26,7 @@ interface Opened {
 }
 
 /**
- * Opens a blob from an offset. A stream that breaks off goes on from where it stands, by asking the registry again: an
+ * Opens a blob from an offset, to its end or to an earlier one. A stream that breaks off goes on from where it stands, by asking the registry again: an
  * address in its storage that it once sent us to has run out by then. Bytes are not verified here.
  * Source: OCI distribution-spec v1.1.1 "Pulling blobs" (Range).
  */
@@ -32,17 +35,17 @@ export async function openBlob(
   descriptor: Descriptor,
   options: OpenOptions,
 ): Promise<ByteStream> {
-  const fetch: Fetch = { context, descriptor, options }
-  const { offset = 0 } = options
+  const { offset = 0, end = descriptor.size } = options
+  const fetch: Fetch = { context, descriptor, options, end }
   // docker-registry 2.8 answers a range that begins at the end with a full Content-Length and no body, and hangs.
-  if (offset >= descriptor.size && offset > 0) return nothing()
+  if (offset >= end && offset > 0) return nothing()
   return read(fetch, offset, await openAt(fetch, offset))
 }
 
 async function* nothing(): ByteStream {}
 
 async function* read(fetch: Fetch, offset: number, first: Opened): ByteStream {
-  const { context, descriptor, options } = fetch
+  const { context, options, end } = fetch
   let opened = first
   let position = offset
   for (let failures = 0; ; ) {
@@ -54,7 +57,7 @@ async function* read(fetch: Fetch, offset: number, first: Opened): ByteStream {
         context.budget?.progressed()
         yield chunk
       }
-      if (position >= descriptor.size) return
+      if (position >= end) return
       error = endedEarly(fetch, position)
     } catch (thrown) {
       error = toAppError(opened.response.bodyError(thrown))
@@ -84,6 +87,7 @@ async function request(fetch: Fetch, offset: number): Promise<Opened> {
   const ranged = await get(fetch, offset)
   if (ranged.response.status === 416) {
     await ranged.response.discard()
+    if (isBounded(fetch)) throw ignored(fetch, ranged.response, offset)
     // The registry does not know the offset that its own size allows: the whole blob decides, once.
     return accept(fetch, await get(fetch, 0), offset)
   }
@@ -105,18 +109,24 @@ interface Got {
 }
 
 async function get(fetch: Fetch, offset: number): Promise<Got> {
-  const { context, descriptor, options } = fetch
+  const { context, descriptor, options, end } = fetch
+  const range = isBounded(fetch) ? `bytes=${offset}-${end - 1}` : `bytes=${offset}-`
   const request: RegistryRequest = {
     method: 'GET',
     target: blobPath(context, descriptor.digest),
-    headers: { accept: '*/*', ...(offset > 0 ? { range: `bytes=${offset}-` } : {}) },
+    headers: { accept: '*/*', ...(offset > 0 || isBounded(fetch) ? { range } : {}) },
     scopes: pullScope(context),
     lane: 'bulk',
-    expectedBytes: descriptor.size - offset,
+    expectedBytes: end - offset,
     op: 'fetch blob',
     signal: options.signal,
   }
   return { request, response: await context.transport.send(request) }
+}
+
+/** Whether less than the blob's end is asked for. */
+function isBounded({ end, descriptor }: Fetch): boolean {
+  return end < descriptor.size
 }
 
 /** 206 must be exactly what was asked for; 200 is the whole blob, whose head is thrown away. */
@@ -127,13 +137,17 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   if (response.status === 200) {
     const length = lengthOf(response.header('content-length'))
     if (length !== null && length !== descriptor.size) throw wrongSize(fetch, response, length)
+    if (isBounded(fetch)) {
+      response.abandon()
+      throw ignored(fetch, response, offset)
+    }
     return { response, skip: offset }
   }
-  const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.header('content-range') ?? '') ?? []
+  const [, start, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.header('content-range') ?? '') ?? []
   if (total !== undefined && total !== '*' && Number(total) !== descriptor.size) {
     throw wrongSize(fetch, response, Number(total))
   }
-  if (response.status === 206 && Number(start) === offset && Number(end) === descriptor.size - 1) {
+  if (response.status === 206 && Number(start) === offset && Number(last) === fetch.end - 1) {
     return { response, skip: 0 }
   }
   const range = response.header('content-range') ?? 'no Content-Range'
@@ -143,6 +157,11 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
     `${placeName(context)} answered ${response.status} with ${range} to a request for ${blobName(descriptor)} from byte ${offset} on`,
     { op: 'fetch blob', details: { digest: descriptor.digest, offset } },
   )
+}
+
+function ignored({ context, descriptor, end }: Fetch, { status }: RegistryResponse, offset: number): RangeIgnored {
+  const place = placeName(context)
+  return new RangeIgnored(`${place} answered ${status} to bytes ${offset} to ${end - 1} of ${blobName(descriptor)}`)
 }
 
 function wrongSize(fetch: Fetch, response: RegistryResponse, found: number): AppError {

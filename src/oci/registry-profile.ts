@@ -17,6 +17,8 @@ export interface RegistryProfile {
   readonly tellsStatus: boolean
   /** How much too high the bytes are that its Range tells. */
   readonly rangeBias: 0 | 1
+  /** Whether a large blob may be asked for in several ranges at once. */
+  readonly ranges: boolean
 }
 
 /** Anything of which nothing is known: docker's way first, as each registry is tested against docker. */
@@ -28,6 +30,7 @@ const UNKNOWN: RegistryProfile = {
   deadlineMs: undefined,
   tellsStatus: true,
   rangeBias: 0,
+  ranges: true,
 }
 
 /** Source: registries.md, from vendors' documentation, sources and reports; each line is the part that differs. */
@@ -37,6 +40,8 @@ const PROFILES: readonly (RegistryProfile & { readonly hosts: RegExp })[] = [
     name: 'hub',
     hosts: /^registry-1\.docker\.io$/,
     parts: { minBytes: 16 * MIB, maxBytes: 100 * MIB },
+    // It counts requests.
+    ranges: false,
   },
   {
     ...UNKNOWN,
@@ -61,6 +66,8 @@ const PROFILES: readonly (RegistryProfile & { readonly hosts: RegExp })[] = [
     hosts: /^quay\.io$/,
     parts: { minBytes: 5 * MIB, maxBytes: 64 * MIB },
     rangeBias: 1,
+    // Its addresses in storage live for a minute.
+    ranges: false,
   },
   {
     ...UNKNOWN,

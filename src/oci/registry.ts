@@ -122,6 +122,7 @@ export function createRepository(options: ConnectedOptions): Repository {
   return {
     registry: transport.registry,
     repository,
+    ranges: context.profile.ranges,
     preparePush: (call) => pool.prepare(call),
     releasePush: () => pool.release(),
     async cancelUpload(location) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { RangeIgnored } from '../../src/content/ranges.ts'
 import { readAll } from '../../src/content/streams.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
@@ -70,6 +71,46 @@ test('download.416: the whole blob is asked for once', async (t) => {
   assert.deepEqual(rest, blob.bytes.subarray(MIB))
   registry.check()
 })
+
+const part = { start: MIB, end: 2 * MIB }
+const partOf = (from: number, over: Partial<ScriptEntry> = {}): ScriptEntry => ({
+  ...tail(from),
+  headers: { range: `bytes=${from}-${part.end - 1}` },
+  answerHeaders: { 'content-range': `bytes ${from}-${part.end - 1}/${size}` },
+  body: blob.bytes.subarray(from, part.end),
+  ...over,
+})
+
+test('a range that breaks off goes on to its own end', async (t) => {
+  const half = part.start + MIB / 2
+  const registry = await startScriptedRegistry(t, [
+    partOf(part.start, {
+      body: blob.bytes.subarray(part.start, half),
+      answerHeaders: {
+        'content-range': `bytes ${part.start}-${part.end - 1}/${size}`,
+        'transfer-encoding': 'chunked',
+      },
+    }),
+    partOf(half),
+  ])
+  const repository = await openRepository(t, registry.host)
+  const stream = await repository.open(blob.descriptor, { offset: part.start, end: part.end, signal })
+  assert.deepEqual(await readAll(stream), blob.bytes.subarray(part.start, part.end))
+  registry.check()
+})
+
+for (const [what, answer] of [
+  ['the whole blob', { ...whole, headers: {} }],
+  ['416', partOf(part.start, { status: 416, body: '' })],
+] as const) {
+  test(`a range that is answered with ${what} is not read`, async (t) => {
+    const registry = await startScriptedRegistry(t, [answer])
+    const repository = await openRepository(t, registry.host)
+    const opened = repository.open(blob.descriptor, { offset: part.start, end: part.end, signal })
+    await assert.rejects(opened, (error) => error instanceof RangeIgnored)
+    registry.check()
+  })
+}
 
 for (const [name, range] of [
   ['another start', `bytes ${MIB - 1}-${size - 1}/${size}`],

@@ -82,7 +82,7 @@ test('a task that leaves its place lets the next one in, and stands in line to c
     active.now -= 1
   }
   const options = { limit: 1, signal: new AbortController().signal }
-  await forEachConcurrent(['a', 'b', 'c'], options, async (name, _signal, leave) => {
+  await forEachConcurrent(['a', 'b', 'c'], options, async (name, _signal, { leave }) => {
     if (name === 'a') await leave(() => elsewhere.promise)
     if (name === 'c') elsewhere.resolve()
     await work(name)
@@ -103,4 +103,18 @@ test('an abort ends those who wait elsewhere and those who stand in line to come
   gate.resolve()
   await inside
   assert.equal(limiter.active, 0)
+})
+
+test('a place is spare only where no item wants it', async () => {
+  const options = { limit: 2, signal: new AbortController().signal }
+  let begun = 0
+  await forEachConcurrent(['a', 'b', 'c'], options, async (name, _signal, { spare }) => {
+    begun += 1
+    if (name !== 'a') return assert.equal(spare(), undefined)
+    let place = spare()
+    for (; !place; place = spare()) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(begun, 3, 'every item has begun')
+    assert.equal(spare(), undefined, 'there was one')
+    place[Symbol.dispose]()
+  })
 })
