@@ -12,6 +12,7 @@ import { GC_GRACE_MS } from './gc.ts'
 import { readLeases } from './lease.ts'
 import { ingestDigest, type StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
+import { isJournal, removePartial } from './range-journal.ts'
 import type { PackageRecords, StoredPackage } from './records.ts'
 
 export interface CheckOptions {
@@ -202,6 +203,8 @@ async function checkIngests(check: Check): Promise<void> {
   const leased = (await readLeases(layout)).sizes
   for (const name of await readdir(layout.ingests)) {
     const path = join(layout.ingests, name)
+    // It goes with its file.
+    if (isJournal(name)) continue
     const digest = ingestDigest(name)
     if (digest !== undefined && leased.has(digest)) continue
     const lock = name.endsWith('.lock') ? path : `${path}.lock`
@@ -210,7 +213,7 @@ async function checkIngests(check: Check): Promise<void> {
     const { mtimeMs } = await lstat(path)
     if (mtimeMs > systemClock.now() - GC_GRACE_MS) continue
     const message = 'is left of a transfer that nobody goes on with'
-    await found(check, { kind: 'ingest-orphaned', path, message }, () => rm(path, { force: true }))
+    await found(check, { kind: 'ingest-orphaned', path, message }, () => removePartial(path))
   }
 }
 

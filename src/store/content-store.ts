@@ -16,6 +16,7 @@ import { guardedBlob } from './guarded-blob.ts'
 import { ingest, isWhole } from './ingest.ts'
 import { prepareLayout, type StoreLayout, storeLayout } from './layout.ts'
 import { bytesToCome, type Lease, readLeases, writeLease } from './lease.ts'
+import { RANGE_TUNING, type RangeTuning } from './range-growth.ts'
 import { packageRecords, type PackageRecords, type StoredPackage } from './records.ts'
 import { checkSpace, measureSpace, type Space } from './space.ts'
 import { joinUsers, lockForRepair } from './users.ts'
@@ -34,6 +35,8 @@ export interface ContentStoreOptions {
   /** Bytes that blobs and partial files may take together. Default: what the disk has. */
   maxBytes?: number
   clock?: Clock
+  /** When a blob comes over several streams at once. Default: as docs/adr/0013 says. */
+  ranges?: Partial<RangeTuning>
 }
 
 /** What a caller knows of a package; whether it is complete the store finds out itself. */
@@ -89,13 +92,7 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   await prepareLayout(layout)
   const membership = await joinUsers(layout)
   const parts: Parts = { layout, records: packageRecords(layout), turns: createLimiter(1), clock }
-  const sink = (origin?: string): ContentSink => ({
-    exists: (descriptor) => isWhole(layout.blob(descriptor.digest), descriptor.size),
-    push(descriptor, open, push) {
-      const { digest } = descriptor
-      return ingest({ blob: layout.blob(digest), partial: layout.ingest(digest, origin) }, descriptor, open, push)
-    },
-  })
+  const sink = sinksOf(layout, options.ranges)
   const drop = (digest: Digest) =>
     dropDamaged({ layout, records: parts.records, locked: (task) => locked(parts, task) }, digest)
   const openFile = async (descriptor: Descriptor): Promise<BlobFile> => {
@@ -142,6 +139,19 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     },
     [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
   }
+}
+
+/** By where blobs come from. */
+function sinksOf(layout: StoreLayout, ranges: Partial<RangeTuning> = {}): (origin?: string) => ContentSink {
+  const tuning = { ...RANGE_TUNING, ...ranges }
+  return (origin) => ({
+    exists: (descriptor) => isWhole(layout.blob(descriptor.digest), descriptor.size),
+    push(descriptor, open, push) {
+      const { digest } = descriptor
+      const place = { blob: layout.blob(digest), partial: layout.ingest(digest, origin), tuning }
+      return ingest(place, descriptor, open, push)
+    },
+  })
 }
 
 interface Parts {

@@ -7,6 +7,7 @@ import { readLeases } from './lease.ts'
 import { fileSize } from './file-size.ts'
 import { ingestDigest, type StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
+import { isJournal, removePartial } from './range-journal.ts'
 import type { StoredPackage } from './records.ts'
 
 export interface GcOptions {
@@ -90,20 +91,25 @@ async function sweepIngests(layout: StoreLayout, sweep: Sweep) {
   const total = { removed: 0, freedBytes: 0 }
   for (const name of await readdir(layout.ingests)) {
     const digest = ingestDigest(name)
-    if (name.endsWith('.lock') || digest === undefined) continue
+    if (name.endsWith('.lock') || isJournal(name) || digest === undefined) continue
     // Once the blob is there nobody goes on with it.
     if (sweep.kept.has(digest) && (await fileSize(layout.blob(digest))) === undefined) continue
     const path = join(layout.ingests, name)
     if ((await ownershipOf(`${path}.lock`)).state === 'held') continue
-    await removeOld(path, sweep.writtenBefore, total)
+    await removeOld(path, sweep.writtenBefore, total, removePartial)
   }
   return total
 }
 
-async function removeOld(path: string, writtenBefore: number, total: { removed: number; freedBytes: number }) {
+async function removeOld(
+  path: string,
+  writtenBefore: number,
+  total: { removed: number; freedBytes: number },
+  remove: (path: string) => Promise<void> = (file) => rm(file, { force: true }),
+): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (!found || found.mtimeMs > writtenBefore) return
-  await rm(path, { force: true })
+  await remove(path)
   total.removed += 1
   total.freedBytes += found.size
 }

@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { BlobOpener, PushOptions } from '../content/endpoints.ts'
@@ -9,12 +9,17 @@ import { fileError } from './file-errors.ts'
 import { lockFile, tryLockFile } from './file-lock.ts'
 import { fileSize } from './file-size.ts'
 import { PartialFile } from './partial-file.ts'
+import type { RangeTuning } from './range-growth.ts'
+import { partialBytes, removePartial } from './range-journal.ts'
+import { receive } from './receive.ts'
 
 export interface IngestPlace {
   /** Where the whole blob will be. */
   blob: string
   /** Where it is written; survives the process. */
   partial: string
+  /** When it comes over several streams. */
+  tuning: RangeTuning
 }
 
 /** Whether a file of this size is there. */
@@ -39,7 +44,7 @@ export async function ingest(
       options.onEvent?.({ type: 'exists' })
       return
     }
-    await receive(place.partial, descriptor, open, options)
+    await receiveOrRemove(place, descriptor, open, options)
     await rename(place.partial, place.blob)
     await syncFolder(dirname(place.blob))
   } catch (error) {
@@ -56,35 +61,43 @@ async function takeTurn(place: IngestPlace, options: PushOptions): Promise<Async
   const { signal, onEvent, waiting = (wait) => wait() } = options
   let seen = -1
   const onWait = async () => {
-    const offset = (await fileSize(place.partial)) ?? 0
+    const offset = (await partialBytes(place.partial)) ?? 0
     if (offset !== seen) onEvent?.({ type: 'followed', offset })
     seen = offset
   }
   return waiting(() => lockFile(path, { signal, onWait }))
 }
 
-async function receive(path: string, descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void> {
+async function receiveOrRemove(
+  place: IngestPlace,
+  descriptor: Descriptor,
+  open: BlobOpener,
+  options: PushOptions,
+): Promise<void> {
   try {
-    await receiveAll(path, descriptor, open, options)
+    await receiveAll(place, descriptor, open, options)
   } catch (error) {
-    if (isWrongContent(error)) await rm(path, { force: true })
+    if (isWrongContent(error)) await removePartial(place.partial)
     throw error
   }
 }
 
-async function receiveAll(path: string, descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void> {
-  await using partial = await openPartial(path, descriptor, options)
+async function receiveAll(
+  place: IngestPlace,
+  descriptor: Descriptor,
+  open: BlobOpener,
+  options: PushOptions,
+): Promise<void> {
+  await using partial = await openPartial(place.partial, descriptor, options)
+  const reception = { open, size: descriptor.size, tuning: place.tuning, options }
   try {
-    await receiveOnce(partial, { open, size: descriptor.size, options })
+    await receive(partial, reception)
   } catch (error) {
-    if (!isWrongContent(error)) {
-      // What has arrived stays for the next try, if the disk takes it.
-      await partial.settle().catch(() => undefined)
-      throw error
-    }
-    // Wrong bytes may be a cut's doing or an old partial file's: once, everything is asked for again.
+    if (!isWrongContent(error)) throw error
+    // Wrong bytes may be a cut's doing, an old partial file's or those of a range: once, everything is asked for again.
     await partial.restart()
-    await receiveOnce(partial, { open, size: descriptor.size, options })
+    const { spare: _oneStream, ...rest } = options
+    await receive(partial, { ...reception, options: rest })
   }
 }
 
@@ -94,32 +107,9 @@ async function openPartial(path: string, descriptor: Descriptor, options: PushOp
     return await PartialFile.open(path, descriptor, options.verify)
   } catch (error) {
     if (!isWrongContent(error)) throw error
-    await rm(path, { force: true })
+    await removePartial(path)
     return PartialFile.open(path, descriptor, options.verify)
   }
-}
-
-async function receiveOnce(
-  partial: PartialFile,
-  { open, size, options }: { open: BlobOpener; size: number; options: PushOptions },
-): Promise<void> {
-  const { signal, onEvent } = options
-  onEvent?.({ type: 'started', offset: partial.offset })
-  // OCI distribution-spec: a range that begins at the end can't be satisfied, so a whole blob is not asked for.
-  if (partial.offset < size) {
-    const stream = await open({
-      offset: partial.offset,
-      signal,
-      onRetry: (error, attempt, retryAt) => onEvent?.({ type: 'retrying', error, attempt, retryAt }),
-    })
-    for await (const chunk of stream) {
-      throwIfAborted(signal)
-      await partial.append(chunk)
-      onEvent?.({ type: 'bytes', offset: partial.offset, wire: chunk.length })
-    }
-  }
-  onEvent?.({ type: 'verifying' })
-  await partial.finish()
 }
 
 function isWrongContent(error: unknown): boolean {

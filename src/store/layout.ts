@@ -14,7 +14,7 @@ const OCI_LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}'
  *
  *     oci-layout  index.json  blobs/<algorithm>/<hex>
  *     packages/<hex>.json     one record a package: the truth that index.json is made from
- *     ingest/<algorithm>-<hex>[.<origin>], .lock    a blob on its way in, from one registry
+ *     ingest/<algorithm>-<hex>[.<origin>], .lock, .ranges    a blob on its way in, from one registry
  *     leases/<id>.json        what somebody pulls or serves right now
  *     lock                    held for moments: records with index, leases, collection
  *     users/<token>           a process that works on the store
@@ -60,9 +60,9 @@ function ingestName(digest: Digest, origin?: string): string {
   return origin === undefined ? name : `${name}.${digestHex(digestOf(origin)).slice(0, 8)}`
 }
 
-/** The blob that a file among the ingests (a lock, too) is of. */
+/** The blob that a file among the ingests (a lock or a journal, too) is of. */
 export function ingestDigest(name: string): Digest | undefined {
-  const [, digest = ''] = /^([^.]*)(?:\.[0-9a-f]{8})?(?:\.lock)?$/.exec(name.replace('-', ':')) ?? []
+  const [, digest = ''] = /^([^.]*)(?:\.[0-9a-f]{8})?(?:\.lock|\.ranges)?$/.exec(name.replace('-', ':')) ?? []
   return isDigest(digest) ? digest : undefined
 }
 

@@ -7,6 +7,7 @@ import { fileSize } from './file-size.ts'
 import { ingestDigest, type StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
 import { newOwner } from './owner.ts'
+import { isJournal, partialBytes } from './range-journal.ts'
 
 /** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
 export interface Lease extends AsyncDisposable {
@@ -77,8 +78,8 @@ async function partialSizes(layout: StoreLayout): Promise<Map<Digest, number>> {
   const sizes = new Map<Digest, number>()
   for (const name of await readdir(layout.ingests)) {
     const digest = ingestDigest(name)
-    if (digest === undefined || name.endsWith('.lock')) continue
-    const size = (await fileSize(join(layout.ingests, name))) ?? 0
+    if (digest === undefined || name.endsWith('.lock') || isJournal(name)) continue
+    const size = (await partialBytes(join(layout.ingests, name))) ?? 0
     sizes.set(digest, Math.max(size, sizes.get(digest) ?? 0))
   }
   return sizes

@@ -2,17 +2,17 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { VerifyOptions } from '../content/endpoints.ts'
+import type { Range } from '../content/ranges.ts'
 import { createVerifier, type Verifier } from '../content/verify.ts'
 import { fileError } from './file-errors.ts'
+import { appendRange, removeJournal, writtenRanges } from './range-journal.ts'
+import { RangeWriter } from './range-writer.ts'
 
-/** Bytes gathered before a write: fewer, larger ones cost a third less processor time than a write per chunk. */
-const WRITE_BYTES = 1024 * 1024
-/** From here on a chunk is written from where it lies. */
-const LARGE_BYTES = 512 * 1024
+const READ_BYTES = 1024 * 1024
 
 /**
- * A blob on its way in: hashed as it arrives, each byte written once, in large writes, one of which runs while the next
- * arrives. Memory: two buffers of 1 MiB, or of the blob's size when that is less. One writer at a time.
+ * A blob on its way in: its bytes are hashed as they arrive, each written once. Several streams may write ranges of it;
+ * what comes behind a hole is read back and hashed when the hole is filled. One writer at a time for each byte.
  */
 export class PartialFile implements AsyncDisposable {
   readonly #path: string
@@ -20,13 +20,11 @@ export class PartialFile implements AsyncDisposable {
   readonly #descriptor: Descriptor
   readonly #verify: VerifyOptions
   #verifier: Verifier
-  /** Gathered into, and being written; made when they are needed. */
-  #buffers: [Buffer | undefined, Buffer | undefined] = [undefined, undefined]
-  #filled = 0
-  #written = 0
-  #running: Promise<void> = Promise.resolve()
-  /** Whether what is being written lies in its source's memory: then nothing more may be asked of that meanwhile. */
-  #lent = false
+  /** Writes what is hashed as it arrives. */
+  #writer: RangeWriter
+  /** Whether there may be a journal. */
+  #journaled = false
+  #there: readonly Range[] = []
 
   private constructor(path: string, handle: FileHandle, options: { descriptor: Descriptor; verify: VerifyOptions }) {
     const { descriptor, verify } = options
@@ -35,6 +33,7 @@ export class PartialFile implements AsyncDisposable {
     this.#descriptor = descriptor
     this.#verify = verify
     this.#verifier = createVerifier(descriptor, verify)
+    this.#writer = this.writerAt({ start: 0, end: descriptor.size })
   }
 
   /**
@@ -53,7 +52,12 @@ export class PartialFile implements AsyncDisposable {
     }
   }
 
-  /** Bytes that have arrived, those not written yet included. */
+  /** What was there when it was opened. */
+  get there(): readonly Range[] {
+    return this.#there
+  }
+
+  /** Up to here bytes are hashed; those that `append` takes come next. */
   get offset(): number {
     return this.#verifier.position
   }
@@ -61,69 +65,65 @@ export class PartialFile implements AsyncDisposable {
   /** Takes the chunk's bytes over. Throws SIZE_MISMATCH past the end and DIGEST_MISMATCH with the last byte. */
   async append(chunk: Buffer): Promise<void> {
     this.#verifier.take(chunk)
-    if (this.#lent) await this.#running
-    this.#lent = false
-    if (chunk.length >= LARGE_BYTES) {
-      await this.#writeGathered()
-      await this.#write(chunk)
-      this.#lent = true
-      return
-    }
-    for (let taken = 0; taken < chunk.length; ) {
-      const buffer = this.#gathering()
-      const copied = chunk.copy(buffer, this.#filled, taken)
-      taken += copied
-      this.#filled += copied
-      if (this.#filled === buffer.length) await this.#writeGathered()
+    await this.#writer.append(chunk)
+  }
+
+  /** What was written otherwise is hashed: `append` goes on behind it. */
+  appendOn(): void {
+    this.#writer = this.writerAt({ start: this.offset, end: this.#descriptor.size })
+  }
+
+  /** Writes another range of the blob, unhashed. */
+  writerAt({ start, end }: Range): RangeWriter {
+    return new RangeWriter((bytes, position) => this.#told(writeFully(this.#handle, bytes, position)), {
+      start,
+      bytes: end - start,
+    })
+  }
+
+  /** Remembers beyond this process that a range was written: from the first one on the file may have holes. */
+  async remember(range: Range): Promise<void> {
+    this.#journaled = true
+    await this.#told(appendRange(this.#path, range))
+  }
+
+  /** Reads back and hashes what was written up to `end`. Nothing is appended any more. Throws as append does. */
+  async hashTo(end: number): Promise<void> {
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(0, end - this.offset)))
+    while (this.offset < end) {
+      const length = Math.min(buffer.length, end - this.offset)
+      const { bytesRead } = await this.#told(this.#handle.read(buffer, 0, length, this.offset))
+      if (bytesRead === 0) return
+      this.#verifier.take(buffer.subarray(0, bytesRead))
     }
   }
 
-  /** The source has ended: throws SIZE_MISMATCH when bytes are missing, else every byte is on the disk, fsynced. */
+  /** Everything has come: throws SIZE_MISMATCH when bytes are missing, else every byte is on the disk, fsynced. */
   async finish(): Promise<void> {
     this.#verifier.end()
     await this.settle()
     await this.#told(this.#handle.sync())
+    if (this.#journaled) await this.#told(removeJournal(this.#path))
   }
 
-  /** Hands the gathered bytes to the disk, so that they outlive this process. */
+  /** Hands the appended bytes to the disk, so that they outlive this process. */
   async settle(): Promise<void> {
-    await this.#writeGathered()
-    await this.#running
+    await this.#writer.settle()
   }
 
   /** Throws everything away and begins at the first byte. */
   async restart(): Promise<void> {
-    await this.#running.catch(() => undefined)
+    await this.#writer.rest()
+    await this.#told(removeJournal(this.#path))
     await this.#told(this.#handle.truncate(0))
     this.#verifier = createVerifier(this.#descriptor, this.#verify)
-    this.#filled = 0
-    this.#written = 0
+    this.#writer = this.writerAt({ start: 0, end: this.#descriptor.size })
+    this.#there = []
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#running.catch(() => undefined)
+    await this.#writer.rest()
     await this.#handle.close()
-  }
-
-  #gathering(): Buffer {
-    return (this.#buffers[0] ??= Buffer.allocUnsafe(Math.min(WRITE_BYTES, this.#descriptor.size)))
-  }
-
-  async #writeGathered(): Promise<void> {
-    if (this.#filled === 0) return
-    await this.#write(this.#gathering().subarray(0, this.#filled))
-    const [full, other] = this.#buffers
-    this.#filled = 0
-    this.#buffers = [other, full]
-  }
-
-  /** Starts a write once the one before has ended. */
-  async #write(bytes: Buffer): Promise<void> {
-    await this.#running
-    this.#running = this.#told(writeFully(this.#handle, bytes, this.#written))
-    // Whoever comes next awaits it; until then a failure must not count as unhandled.
-    this.#running.catch(() => undefined)
-    this.#written += bytes.length
   }
 
   /** The outcome, its error in our terms. */
@@ -135,18 +135,23 @@ export class PartialFile implements AsyncDisposable {
     }
   }
 
+  /** Without holes the file's size says how much is there. */
+  async #closeJournal(): Promise<void> {
+    await this.#told(this.#handle.truncate(this.offset))
+    await this.#told(removeJournal(this.#path))
+  }
+
   async #readBack(): Promise<void> {
     const { size } = await this.#handle.stat()
     // More than the blob has: not ours, or of another time.
     if (size > this.#descriptor.size) return this.restart()
     if (size === 0) return
-    const buffer = this.#gathering()
-    while (this.#written < size) {
-      const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#written)
-      if (bytesRead === 0) return
-      this.#written += bytesRead
-      this.#verifier.take(buffer.subarray(0, bytesRead))
-    }
+    this.#there = (await writtenRanges(this.#path)) ?? []
+    this.#journaled = true
+    const [first, ...others] = this.#there
+    if (first?.start === 0) await this.hashTo(first.end)
+    if (others.length === 0 && (first?.start ?? 0) === 0) await this.#closeJournal()
+    this.appendOn()
   }
 }
 

@@ -1,8 +1,10 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../lib/errors.ts'
 import { freeDiskBytes } from './file-errors.ts'
+import { fileSize } from './file-size.ts'
 import type { StoreLayout } from './layout.ts'
+import { partialBytes } from './range-journal.ts'
 
 export interface Space {
   /** Bytes that blobs and partial files take. */
@@ -12,8 +14,12 @@ export interface Space {
 }
 
 export async function measureSpace(layout: StoreLayout): Promise<Space> {
-  const folders = [...layout.blobFolders, layout.ingests]
-  const [freeBytes, ...used] = await Promise.all([freeDiskBytes(layout.folder), ...folders.map(folderBytes)])
+  const [freeBytes, ...used] = await Promise.all([
+    freeDiskBytes(layout.folder),
+    ...layout.blobFolders.map((folder) => folderBytes(folder, fileSize)),
+    // One with holes takes less than it is long.
+    folderBytes(layout.ingests, partialBytes),
+  ])
   return { usedBytes: used.reduce((sum, bytes) => sum + bytes, 0), freeBytes }
 }
 
@@ -59,11 +65,10 @@ export function checkSpace(
   )
 }
 
-async function folderBytes(folder: string): Promise<number> {
+async function folderBytes(folder: string, sizeOf: (path: string) => Promise<number | undefined>): Promise<number> {
   let bytes = 0
   for (const name of await readdir(folder)) {
-    const found = await stat(join(folder, name)).catch(() => undefined)
-    if (found?.isFile()) bytes += found.size
+    bytes += (await sizeOf(join(folder, name))) ?? 0
   }
   return bytes
 }

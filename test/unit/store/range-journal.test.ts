@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { readdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { AppError } from '../../../src/lib/errors.ts'
+import { createContentStore } from '../../../src/store/content-store.ts'
+import { appendRange, partialBytes, writtenRanges } from '../../../src/store/range-journal.ts'
+import { someBytes, testBlob } from '../../helpers/oci-client.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
+
+const { signal } = new AbortController()
+const blob = testBlob(someBytes(1000))
+
+async function partialFile(t: Parameters<typeof tempDir>[0]) {
+  const folder = await tempDir(t, 'store')
+  const store = await createContentStore({ folder })
+  return { store, folder, path: join(folder, 'ingest', blob.descriptor.digest.replace(':', '-')) }
+}
+
+test('a partial file is all there up to its size, or what its journal says of it', async (t) => {
+  const { path } = await partialFile(t)
+  assert.equal(await partialBytes(path), undefined)
+  await writeFile(path, blob.bytes.subarray(0, 900))
+  assert.deepEqual(await writtenRanges(path), [{ start: 0, end: 900 }])
+  await appendRange(path, { start: 0, end: 100 })
+  await appendRange(path, { start: 600, end: 950 })
+  await appendRange(path, { start: 100, end: 200 })
+  const ranges = [
+    { start: 0, end: 200 },
+    { start: 600, end: 900 },
+  ]
+  assert.deepEqual(await writtenRanges(path), ranges, 'no further than the file')
+  assert.equal(await partialBytes(path), 500)
+  for (const torn of ['', '3', '300', '300 ', '300 2']) {
+    await writeFile(`${path}.ranges`, `0 200\n600 950\n${torn}`)
+    assert.deepEqual(await writtenRanges(path), ranges, `half a line: "${torn}"`)
+  }
+})
+
+test('holes are filled over one stream too, and what was there is not asked for', async (t) => {
+  const { store, folder, path } = await partialFile(t)
+  const holed = Buffer.from(blob.bytes)
+  holed.fill(0, 200, 600)
+  await writeFile(path, holed.subarray(0, 900))
+  await appendRange(path, { start: 0, end: 200 })
+  await appendRange(path, { start: 600, end: 900 })
+  const { size } = await stat(`${path}.ranges`)
+  assert.equal((await store.space()).usedBytes, 500 + size)
+  await store.push(blob.descriptor, blob.open, { signal })
+  assert.deepEqual(blob.opened.splice(0), [200, 900])
+  assert.equal(await store.exists(blob.descriptor, { signal }), true)
+  assert.deepEqual((await store.check({ signal })).findings, [])
+  assert.deepEqual(await readdir(join(folder, 'ingest')), [])
+})
+
+test('a journal without holes is done with: what follows counts by the size of the file again', async (t) => {
+  const { store, path } = await partialFile(t)
+  await writeFile(path, blob.bytes.subarray(0, 300))
+  await appendRange(path, { start: 0, end: 200 })
+  const cut = async function* () {
+    yield blob.bytes.subarray(200, 500)
+    throw new AppError('REGISTRY_CONNECTION_LOST', 'cut')
+  }
+  await assert.rejects(
+    store.push(blob.descriptor, async () => cut(), { signal }),
+    /cut/,
+  )
+  assert.deepEqual(await writtenRanges(path), [{ start: 0, end: 500 }])
+})
+
+test('a journal that lies costs one transfer from the start', async (t) => {
+  const { store, path } = await partialFile(t)
+  await writeFile(path, Buffer.alloc(900))
+  await appendRange(path, { start: 500, end: 900 })
+  await store.push(blob.descriptor, blob.open, { signal })
+  assert.deepEqual(blob.opened.splice(0), [0, 900, 0])
+  assert.equal(await store.exists(blob.descriptor, { signal }), true)
+})
+
+test('a collection takes a journal along with its file', async (t) => {
+  const { store, folder, path } = await partialFile(t)
+  await writeFile(path, blob.bytes.subarray(0, 900))
+  await appendRange(path, { start: 500, end: 900 })
+  assert.equal((await store.gc({ graceMs: 0 })).removedIngests, 1)
+  assert.deepEqual(await readdir(join(folder, 'ingest')), [])
+})
