@@ -114,7 +114,10 @@ export async function killAt(scene: SweepScene, options: KillOptions): Promise<K
   await killWorkerOf(layerd, job.id)
   // What the kernel does for a process that is gone: all that was sent arrives, then an end.
   proxy.cutAll('close')
-  const ended = await endedOver(api, job.id)
+  const ended = await endedOver(api, job.id).catch((error: unknown) => {
+    const told = layerd.output().split('\n').slice(-60).join('\n')
+    throw new Error(`killed at ${at}; ${JSON.stringify(fault)}; layerd's last words:\n${told}`, { cause: error })
+  })
   const events = (await scene.events.replay(job.id, '0-0', 10_000)).map(({ event }) => event)
   assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
   assert.equal(ended.attempt, 2)
