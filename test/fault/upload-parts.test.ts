@@ -175,7 +175,7 @@ test('a registry that keeps the bytes of a cut request goes on with long ones', 
   ])
 })
 
-test('upload.ecr: parts of its size, its Range and its status not believed, the last part in the PUT', async (t) => {
+test('upload.empty-put-refused.last-chunk-in-put: ECR gets parts of its size; its Range and its status are not believed', async (t) => {
   const found = await scene(t, ECR, { as: 'public.ecr.aws' })
   found.registry.cutAfter(17 * MIB)
   const told: number[] = []
