@@ -68,7 +68,12 @@ async function findOut(push: BlobPush, session: Committing): Promise<void> {
 
 /** Nobody answered in time, be it the registry or a proxy before it. */
 export function gaveUpWaiting(error: AppError): boolean {
-  return error.code === 'REGISTRY_TIMEOUT' || GATEWAY_STATUSES.includes(error.upstream?.status ?? 0)
+  return error.code === 'REGISTRY_TIMEOUT' || isGatewayTimeout(error)
+}
+
+/** A proxy did not wait any longer. */
+export function isGatewayTimeout({ upstream }: AppError): boolean {
+  return GATEWAY_STATUSES.includes(upstream?.status ?? 0)
 }
 
 function isDigestRefusal(error: AppError): boolean {

@@ -1,5 +1,5 @@
 import { type AppError, toAppError } from '../lib/errors.ts'
-import { failed, gaveUpWaiting } from './blob-commit.ts'
+import { failed, isGatewayTimeout } from './blob-commit.ts'
 import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from './learned-facts.ts'
 import { advance, type BlobPush, storedOrLost, tellStart } from './push-state.ts'
 import { pushScope } from './repository-context.ts'
@@ -90,10 +90,13 @@ function isTooLarge({ upstream }: AppError): boolean {
   return upstream?.status === 413 || (upstream?.status === 416 && /too large|exceed/i.test(upstream.message ?? ''))
 }
 
-/** At its deadline zot answers 500 to what is still on its way, or nothing. */
+/**
+ * Whether the far end broke it off, not our own patience: how long a silence is waited for says nothing about what lets a
+ * request live. At its deadline zot answers 500 to what is still on its way, or nothing.
+ */
 function brokeOff(error: AppError, ms: number): boolean {
   if (error.code === 'REGISTRY_SERVER_FAILED' && ms >= SHORTEST_DEADLINE_MS) return true
-  return error.code === 'REGISTRY_CONNECTION_LOST' || gaveUpWaiting(error)
+  return error.code === 'REGISTRY_CONNECTION_LOST' || isGatewayTimeout(error)
 }
 
 function requestOf(push: BlobPush, session: OpenSession, step: UploadStep): RegistryRequest {

@@ -30,14 +30,14 @@ export function startLayerd(t: Cleanup, options: LayerdOptions): Promise<Running
 
 /** Where it listens, once it is ready. */
 export async function readyUrl(layerd: RunningProcess): Promise<string> {
-  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/, { timeoutMs: 30_000 })
+  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/, { timeoutMs: 60_000 })
   await waitFor(
     `${url} to be ready`,
     async () => {
       if (!layerd.isRunning()) throw new Error(`layerd ended:\n${layerd.output()}`)
       return (await fetch(`${url}/readyz`)).ok
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: 60_000 },
   )
   return url
 }
