@@ -8,8 +8,8 @@ import { type FaultMatch, type FaultRule, findFault } from './memory-registry-fa
 export interface ProxiedRequest extends RecordedRequest {
   /** When it came, ms since the epoch. */
   readonly at: number
-  /** It was answered here. */
-  answered: boolean
+  /** What it was answered here, if it was. */
+  answered: Answer | undefined
 }
 
 export interface AnsweringProxy {
@@ -44,7 +44,7 @@ export async function startAnsweringProxy(t: Cleanup, target: string): Promise<A
     const url = new URL(request.url ?? '/', `http://${target}`)
     const { method = '', headers } = request
     const asked = { method, path: url.pathname, query: url.searchParams, headers, bodyBytes: 0 }
-    const record: ProxiedRequest = { ...asked, status: undefined, at: Date.now(), answered: false }
+    const record: ProxiedRequest = { ...asked, status: undefined, at: Date.now(), answered: undefined }
     requests.push(record)
     const fault = findFault(rules, record)
     if (fault?.kind !== 'answer') {
@@ -52,7 +52,7 @@ export async function startAnsweringProxy(t: Cleanup, target: string): Promise<A
       return
     }
     record.status = fault.status
-    record.answered = true
+    record.answered = fault
     // The body is read to its end, as gateways do that buffer it.
     request.resume().once('end', () => response.writeHead(fault.status, fault.headers).end(fault.body))
   })

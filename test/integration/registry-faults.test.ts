@@ -27,7 +27,7 @@ function assertWaited({ requests }: AnsweringProxy): void {
   const what = ({ method, path, query }: ProxiedRequest) =>
     `${method} ${path.replace(/(\/uploads\/).*/, '$1')} ${query.get('digest') ?? ''}`
   for (const [at, first] of requests.entries()) {
-    if (!first.answered) continue
+    if (first.answered?.headers === undefined) continue
     const again = requests.slice(at + 1).find((later) => what(later) === what(first))
     assert.ok(again && again.at - first.at >= 990, `${what(first)} after ${(again?.at ?? NaN) - first.at} ms`)
   }
@@ -36,7 +36,7 @@ function assertWaited({ requests }: AnsweringProxy): void {
 // What a gateway answers does not depend on what is behind it: one will do.
 for (const program of registryPrograms().slice(-1)) {
   describe(`${program} behind a gateway that asks to wait`, () => {
-    test('retry.retry-after.{seconds,date,503}: every kind of request of a publish and a pull comes back when it may', async (t) => {
+    test('retry.retry-after.{seconds,date,503}, 5xx: every kind of request of a publish and a pull comes back when it may', async (t) => {
       const registry = await startDockerRegistry(t, { program })
       const proxy = await startAnsweringProxy(t, registry.host)
       const folder = await tempDir(t)
@@ -50,16 +50,19 @@ for (const program of registryPrograms().slice(-1)) {
       proxy.answer({ method: 'PATCH' }, { status: 503, headers: SECONDS })
       proxy.answer({ method: 'PUT', path: uploads }, { status: 429, headers: SECONDS })
       proxy.answer({ method: 'PUT', path: manifests }, { status: 503, headers: SECONDS })
+      proxy.answer({ method: 'HEAD', path: /\/blobs\//, nth: 3 }, { status: 502 })
+      proxy.answer({ method: 'PUT', path: uploads, nth: 3 }, { status: 500 })
       const published = await succeeded(system, await system.publish(built.path, `${proxy.host}/faults`))
       assert.equal(published.attempt, 1)
-      assert.equal(proxy.requests.filter(({ answered }) => answered).length, 5)
+      assert.equal(proxy.requests.filter(({ answered }) => answered).length, 7)
 
       proxy.answer({ method: 'GET', path: manifests }, { status: 429, headers: SECONDS })
       proxy.answer({ method: 'GET', path: /\/blobs\// }, { status: 503, headers: SECONDS })
+      proxy.answer({ method: 'GET', path: /\/blobs\//, nth: 3 }, { status: 504 })
       const reference = published.result?.reference ?? ''
       const pulled = await succeeded(system, await system.pull(reference))
       assert.equal(pulled.result?.digest, published.result?.digest)
-      assert.equal(proxy.requests.filter(({ answered }) => answered).length, 7)
+      assert.equal(proxy.requests.filter(({ answered }) => answered).length, 10)
       assertWaited(proxy)
       const moved = await system.log(published.id)
       const waits = moved.flatMap((event) => ('transfers' in event ? event.transfers : []))
