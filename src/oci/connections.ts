@@ -9,6 +9,7 @@ import type { DirectConnections } from './direct-exchange.ts'
 import { exchange } from './exchange.ts'
 import { isLoopback } from './network-address.ts'
 import { createRegistryTransport } from './registry-transport.ts'
+import { createSmallConnections, type SmallConnections } from './small-connections.ts'
 import { createSchemes } from './scheme.ts'
 import { watchedPools } from './send-stalls.ts'
 import type { TransportContext } from './send-once.ts'
@@ -79,6 +80,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     userAgent,
     dispatcher: (lane, url) => pools.pick(lane, url),
     direct: (url) => pools.direct(url),
+    small: (url) => pools.small(url),
     timeouts: (lane) => lanes[lane],
   }
   return {
@@ -91,6 +93,8 @@ interface Pools {
   pick(lane: Lane, url: URL): Dispatcher
   /** For connections of one's own; undefined where a proxy lies between. */
   direct(url: URL): DirectConnections | undefined
+  /** For small requests; undefined where a proxy lies between. */
+  small(url: URL): SmallConnections | undefined
   destroy(): Promise<void>
 }
 
@@ -100,6 +104,7 @@ function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs
   const connect = { timeout: connectMs, ...held, allowH2: false }
   const factory = watchedPools(sendIdleMs)
   const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect, factory }
+  const small = createSmallConnections({ connect, sendIdleMs })
   const own: DirectConnections = { connect, open: new Set() }
   const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
   // All three are always given: what is missing would be read from the environment.
@@ -117,7 +122,9 @@ function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs
   return {
     pick: (lane, url) => agentsFor(url)[lane],
     direct: (url) => (agentsFor(url) === direct ? own : undefined),
+    small: (url) => (agentsFor(url) === direct ? small : undefined),
     async destroy() {
+      small.destroy()
       const agents = new Set<Dispatcher>([direct.control, direct.bulk, outer.control, outer.bulk, ...own.open])
       await Promise.all(Array.from(agents, (agent) => agent.destroy()))
     },

@@ -79,7 +79,7 @@ function guarded({ body, guard }: Exchange): RegistryRequest['body'] {
  * Keeps the source's own failure apart: a copy reads from another registry, whose reset must not be blamed on this one. The
  * head goes out with the first bytes.
  */
-function watchSource(
+export function watchSource(
   body: RegistryRequest['body'],
   mayUse?: () => void,
 ): { body?: unknown; failure?: { error: unknown } } {

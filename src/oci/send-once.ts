@@ -10,6 +10,8 @@ import { type Answer, answerError, type CallFacts, upstreamOf } from './errors.t
 import { DIRECT_MIN_BYTES, type DirectConnections, directExchange } from './direct-exchange.ts'
 import { exchange, type Exchange, readStart } from './exchange.ts'
 import { checkTarget, MAX_HOPS, redirectTarget, sameOrigin, tooManyHops } from './redirect.ts'
+import { isSmall, smallExchange } from './small-exchange.ts'
+import type { SmallConnections } from './small-connections.ts'
 import { apiHost } from './registry-name.ts'
 import type { Schemes } from './scheme.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
@@ -30,6 +32,8 @@ export interface TransportContext {
   readonly dispatcher: (lane: Lane, url: URL) => Dispatcher
   /** How to make a connection of one's own; undefined where a proxy lies between. */
   readonly direct: (url: URL) => DirectConnections | undefined
+  /** Connections for small requests; undefined where a proxy lies between. */
+  readonly small: (url: URL) => SmallConnections | undefined
   readonly timeouts: (lane: Lane) => { headersTimeoutMs: number; bodyTimeoutMs: number }
 }
 
@@ -190,6 +194,8 @@ async function sendHop(sender: Sender, request: RegistryRequest, hop: Hop): Prom
     signal,
     ...context.timeouts(lane),
   }
+  const small = isSmall(request) ? context.small(hop.target) : undefined
+  if (small) return await smallExchange(call, small)
   const direct = isLarge(request) ? context.direct(hop.target) : undefined
   return direct ? await directExchange(call, direct) : await exchange(call)
 }

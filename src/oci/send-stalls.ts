@@ -29,7 +29,7 @@ export function watchedPools(idleMs: number): (origin: string | URL, options: ob
  * Nothing is done while bytes flow: Node's idle time-out begins anew with each write. Once it ends, what the kernel has
  * taken meanwhile tells a slow link from a dead one.
  */
-function watchSending(socket: Socket, idleMs: number): void {
+export function watchSending(socket: Socket, idleMs: number): void {
   let before = ''
   let looks = 0
   socket.setTimeout(idleMs / LOOKS).on('timeout', () => {

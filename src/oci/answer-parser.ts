@@ -1,0 +1,207 @@
+import { errors } from 'undici'
+
+const MAX_HEAD_BYTES = 64 * 1024
+const MAX_INTERIM = 8
+const MAX_CHUNK_LINE = 1024
+/** What answers to small requests bring; who sends more is not read to the end. */
+export const MAX_ANSWER_BYTES = 256 * 1024
+
+const CRLF = '\r\n'
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
+const CHUNK_LINE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
+
+type Reading = 'head' | 'sized' | 'chunk line' | 'chunk' | 'chunk end' | 'trailers' | 'rest' | 'done'
+
+/**
+ * One answer to one HTTP/1.1 request, from bytes as they come. Framing that two readers could take differently (both
+ * lengths, several lengths, codings other than chunked, bare line ends, folded fields) is an error and never guessed at.
+ * Source: RFC 9112, sections 4 to 7.
+ */
+export class AnswerParser {
+  statusCode = 0
+  headers: Record<string, string> = {}
+  /** Bytes of an answer have come. */
+  begun = false
+  /** Whether another request may follow on the connection. */
+  reusable = false
+  readonly #toHead: boolean
+  #reading: Reading = 'head'
+  #unread: Buffer = Buffer.alloc(0)
+  #left = 0
+  #interim = 0
+  readonly #kept: Buffer[] = []
+  #keptBytes = 0
+
+  constructor(method: string) {
+    this.#toHead = method === 'HEAD'
+  }
+
+  get headRead(): boolean {
+    return this.#reading !== 'head'
+  }
+
+  get body(): Buffer {
+    return this.#kept.length === 1 ? (this.#kept[0] as Buffer) : Buffer.concat(this.#kept)
+  }
+
+  /** Takes what came, which may be overwritten afterwards. True when the answer is whole. Throws for what is not HTTP. */
+  take(bytes: Buffer): boolean {
+    this.begun = true
+    this.#unread = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes])
+    while (this.#reading !== 'done' && this.#step());
+    if (this.#reading === 'done') {
+      // Bytes that nobody asked for would be read as the next answer.
+      if (this.#unread.length > 0) this.reusable = false
+      return true
+    }
+    this.#unread = Buffer.from(this.#unread)
+    return false
+  }
+
+  /** The connection has ended. True when that ends the answer. */
+  end(): boolean {
+    if (this.#reading === 'rest') this.#reading = 'done'
+    return this.#reading === 'done'
+  }
+
+  /** Goes one step on; false when more bytes are needed. */
+  #step(): boolean {
+    switch (this.#reading) {
+      case 'head':
+        return this.#readHead()
+      case 'sized':
+        return this.#readSized('done')
+      case 'chunk':
+        return this.#readSized('chunk end')
+      case 'chunk line':
+        return this.#readChunkLine()
+      case 'chunk end':
+        return this.#readLine(2, (line) => {
+          if (line !== '') throw wrong('CHUNK', 'a chunk is longer than it says')
+          this.#reading = 'chunk line'
+        })
+      case 'trailers':
+        return this.#readLine(MAX_HEAD_BYTES, (line) => {
+          this.#keptBytes += line.length
+          if (line === '') this.#reading = 'done'
+          else if (!FIELD.test(line) || this.#keptBytes > MAX_ANSWER_BYTES)
+            throw wrong('TRAILER', 'a trailer is malformed')
+        })
+      case 'rest':
+        return this.#readSized('rest')
+      case 'done':
+        return false
+      default:
+        return this.#reading satisfies never
+    }
+  }
+
+  #readHead(): boolean {
+    const end = this.#unread.indexOf('\r\n\r\n')
+    const size = end < 0 ? this.#unread.length : end
+    if (size > MAX_HEAD_BYTES) throw new errors.HeadersOverflowError()
+    if (end < 0) {
+      const start = this.#unread.toString('latin1', 0, 7)
+      if (!'HTTP/1.'.startsWith(start) && start !== 'HTTP/1.') throw wrong('CONSTANT', 'it is not HTTP')
+      return false
+    }
+    const [status = '', ...fields] = this.#unread.toString('latin1', 0, end).split(CRLF)
+    this.#unread = this.#unread.subarray(end + 4)
+    const line = STATUS_LINE.exec(status)
+    if (!line) throw wrong('STATUS', 'the status line is malformed')
+    this.statusCode = Number(line[2])
+    this.headers = parseFields(fields)
+    if (this.statusCode >= 200) this.#frame(line[1] === '0')
+    else if (this.statusCode === 101 || (this.#interim += 1) > MAX_INTERIM) {
+      throw wrong('STATUS', `${this.statusCode} was not asked for`)
+    }
+    return true
+  }
+
+  /** Where the body ends. */
+  #frame(old: boolean): void {
+    const { connection = '', 'content-length': length, 'transfer-encoding': coding } = this.headers
+    this.reusable = old ? /\bkeep-alive\b/i.test(connection) : !/\bclose\b/i.test(connection)
+    checkLength(coding, length, old)
+    const bare = this.statusCode === 204 || this.statusCode === 304
+    // Who announces a body where none may be is likely to send it. Not so after a HEAD, whose headers are those of a GET.
+    if (bare && !this.#toHead && (coding !== undefined || Number(length ?? 0) > 0)) this.reusable = false
+    if (bare || this.#toHead) this.#reading = 'done'
+    else this.#frameBody(coding, length)
+  }
+
+  #frameBody(coding: string | undefined, length: string | undefined): void {
+    if (coding !== undefined) {
+      this.#reading = 'chunk line'
+    } else if (length !== undefined) {
+      this.#left = Number(length)
+      this.#reading = this.#left > 0 ? 'sized' : 'done'
+    } else {
+      this.#left = Infinity
+      this.#reading = 'rest'
+      this.reusable = false
+    }
+  }
+
+  #readSized(next: Reading): boolean {
+    if (this.#unread.length === 0) return false
+    const part = this.#unread.subarray(0, Math.min(this.#left, this.#unread.length))
+    this.#unread = this.#unread.subarray(part.length)
+    this.#left -= part.length
+    this.#kept.push(Buffer.from(part))
+    this.#keptBytes += part.length
+    if (this.#left === 0) this.#reading = next
+    if (this.#keptBytes > MAX_ANSWER_BYTES) {
+      this.#reading = 'done'
+      this.reusable = false
+    }
+    return true
+  }
+
+  #readChunkLine(): boolean {
+    return this.#readLine(MAX_CHUNK_LINE, (line) => {
+      const size = CHUNK_LINE.exec(line)?.[1]
+      if (size === undefined) throw wrong('CHUNK_SIZE', 'the size of a chunk is malformed')
+      this.#left = Number.parseInt(size, 16)
+      this.#reading = this.#left === 0 ? 'trailers' : 'chunk'
+    })
+  }
+
+  #readLine(limit: number, take: (line: string) => void): boolean {
+    const end = this.#unread.indexOf(CRLF)
+    if ((end < 0 ? this.#unread.length : end + 2) > limit) throw wrong('LINE', 'a line is too long')
+    if (end < 0) return false
+    const line = this.#unread.toString('latin1', 0, end)
+    this.#unread = this.#unread.subarray(end + 2)
+    take(line)
+    return true
+  }
+}
+
+function checkLength(coding: string | undefined, length: string | undefined, old: boolean): void {
+  const clear = coding === undefined || (length === undefined && !old && coding.toLowerCase() === 'chunked')
+  if (!clear) throw wrong('TRANSFER_ENCODING', 'the length of the body is ambiguous')
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) throw wrong('CONTENT_LENGTH', 'Content-Length is no number')
+}
+
+/** Names in lower case; several values joined by ", ". */
+function parseFields(lines: readonly string[]): Record<string, string> {
+  const headers = Object.create(null) as Record<string, string>
+  for (const line of lines) {
+    const field = FIELD.exec(line)
+    if (!field) throw wrong('HEADER', 'a header is malformed')
+    const name = (field[1] as string).toLowerCase()
+    const value = (field[2] as string).trimEnd()
+    const before = headers[name]
+    if (before === undefined) headers[name] = value
+    // The same length told twice is one length.
+    else if (name !== 'content-length' || before !== value) headers[name] = `${before}, ${value}`
+  }
+  return headers
+}
+
+/** Told apart from network faults by its code, as the errors of undici's parser are. */
+function wrong(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code: `HPE_INVALID_${code}` })
+}

@@ -1,0 +1,172 @@
+import type { Socket } from 'node:net'
+import { buildConnector, errors } from 'undici'
+import { AnswerParser } from './answer-parser.ts'
+import { watchSending } from './send-stalls.ts'
+
+const READ_BYTES = 16 * 1024
+
+export interface ConnectionOptions {
+  /** As undici's connectors take them. */
+  connect: buildConnector.BuildOptions
+  sendIdleMs: number
+}
+
+/** A request whose head and body are at hand. */
+export interface SmallRequest {
+  method: string
+  /** The whole of it, up to the empty line. */
+  head: string
+  body?: Buffer
+  headersTimeoutMs: number
+  bodyTimeoutMs: number
+}
+
+export interface SmallAnswer {
+  statusCode: number
+  headers: Record<string, string>
+  body: Buffer
+  /** Why the body is not whole. */
+  broken?: Error
+}
+
+interface Flight {
+  parser: AnswerParser
+  bodyTimeoutMs: number
+  timer: NodeJS.Timeout
+  resolve: (answer: SmallAnswer) => void
+  reject: (error: unknown) => void
+}
+
+/** One connection that carries small requests, one after another: head and body in one write, no streams. */
+export class SmallConnection {
+  /** It has carried a request before. */
+  used = false
+  /** When its last answer came; performance.now(). */
+  idleSince = 0
+  /** How long the far end keeps it open unused, as it says. */
+  keepMs = Infinity
+  /** The far end closed it in place of an answer, be it that it had closed it before the request. */
+  unanswered = false
+  readonly #buffer = Buffer.allocUnsafe(READ_BYTES)
+  #socket: Socket | undefined
+  #flight: Flight | undefined
+  #failure: unknown
+
+  static async open(
+    origin: URL,
+    { connect, sendIdleMs }: ConnectionOptions,
+    onClose: () => void,
+  ): Promise<SmallConnection> {
+    const connection = new SmallConnection()
+    const onread = {
+      buffer: connection.#buffer,
+      callback: (bytes: number) => connection.#onRead(bytes),
+    }
+    // Not in undici's types, but handed on to net.connect and tls.connect as all other options.
+    const connector = buildConnector({ ...connect, onread })
+    const { host, protocol, port } = origin
+    const hostname = origin.hostname.replace(/^\[(.*)\]$/, '$1')
+    const socket = await new Promise<Socket>((resolve, reject) => {
+      connector({ host, hostname, protocol, port }, (error, opened) => (error ? reject(error) : resolve(opened)))
+    })
+    connection.#take(socket, sendIdleMs)
+    socket.once('close', onClose)
+    return connection
+  }
+
+  /** Whether it can carry a request. */
+  get open(): boolean {
+    return this.#socket?.writable === true && !this.#flight
+  }
+
+  send(request: SmallRequest): Promise<SmallAnswer> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.close(new errors.HeadersTimeoutError()), request.headersTimeoutMs)
+      const { bodyTimeoutMs, head, body } = request
+      this.#flight = { parser: new AnswerParser(request.method), bodyTimeoutMs, timer, resolve, reject }
+      if (body === undefined || body.length === 0) this.#socket?.write(head, 'latin1')
+      else this.#socket?.write(whole(head, body))
+    })
+  }
+
+  /** What waits for an answer fails with the reason. */
+  close(reason?: unknown): void {
+    this.#failure ??= reason
+    this.#socket?.destroy()
+    if (reason !== undefined) this.#fail()
+  }
+
+  #take(socket: Socket, sendIdleMs: number): void {
+    this.#socket = socket
+    watchSending(socket, sendIdleMs)
+    socket.on('error', (error) => (this.#failure ??= error))
+    socket.on('close', () => this.#fail())
+  }
+
+  /** False stops the reading. */
+  #onRead(bytes: number): boolean {
+    const flight = this.#flight
+    if (!flight) {
+      // Nobody asked: a body after a HEAD, or the complaint of a server that closes.
+      this.#socket?.destroy()
+      return false
+    }
+    const { parser } = flight
+    try {
+      const inBody = parser.headRead
+      if (parser.take(this.#buffer.subarray(0, bytes))) this.#answered(flight)
+      else if (inBody) flight.timer.refresh()
+      else if (parser.headRead) this.#watchBody(flight)
+      return true
+    } catch (error) {
+      // A server that sends a body with its answer to a HEAD breaks the request that comes next.
+      this.close(this.used && !parser.headRead ? new errors.SocketError('what came was no answer') : error)
+      return false
+    }
+  }
+
+  #watchBody(flight: Flight): void {
+    clearTimeout(flight.timer)
+    flight.timer = setTimeout(() => this.close(new errors.BodyTimeoutError()), flight.bodyTimeoutMs)
+  }
+
+  #answered(flight: Flight, broken?: Error): void {
+    const { statusCode, headers, body, reusable } = flight.parser
+    clearTimeout(flight.timer)
+    this.#flight = undefined
+    this.used = true
+    this.idleSince = performance.now()
+    const seconds = /\btimeout=(\d{1,6})\b/i.exec(headers['keep-alive'] ?? '')?.[1]
+    if (seconds !== undefined) this.keepMs = Number(seconds) * 1000
+    // An answer that came before the request was out: the rest of it would be in the way of the next.
+    if (!reusable || broken || this.#socket?.writableLength !== 0) this.#socket?.destroy()
+    flight.resolve({ statusCode, headers, body, ...(broken ? { broken } : {}) })
+  }
+
+  /** The connection is gone. */
+  #fail(): void {
+    const flight = this.#flight
+    if (!flight) return
+    const { parser } = flight
+    const failure = this.#failure
+    if (failure === undefined && parser.end()) return this.#answered(flight)
+    const error = failure instanceof Error ? failure : new errors.SocketError('the far end closed the connection')
+    // A status that has come says more than what became of the text after it.
+    if (parser.headRead && parser.statusCode >= 200) return this.#answered(flight, error)
+    this.#flight = undefined
+    clearTimeout(flight.timer)
+    this.unanswered = !parser.begun && (failure === undefined || isReset(failure))
+    return flight.reject(error)
+  }
+}
+
+function isReset(failure: unknown): boolean {
+  return ['ECONNRESET', 'EPIPE'].includes((failure as NodeJS.ErrnoException).code ?? '')
+}
+
+function whole(head: string, body: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(head.length + body.length)
+  bytes.write(head, 'latin1')
+  body.copy(bytes, head.length)
+  return bytes
+}
