@@ -8,7 +8,7 @@ import type { Job } from './definitions.ts'
 import { type Dispatch, type Dispatcher, outboxMember } from './dispatch.ts'
 import { isJobId } from './job-id.ts'
 import type { Keys } from './keys.ts'
-import type { CreateOptions, JobCredentials, NewJob } from './queue.ts'
+import type { CreateOptions, JobCredentials, NewJob } from './requests.ts'
 import { DOCUMENT_FIELDS, newRecord, parseRecord } from './record.ts'
 import type { Scripts } from './scripts.ts'
 
@@ -91,11 +91,8 @@ export async function resumeJob(
   id: string,
   credentials: JobCredentials | undefined,
 ): Promise<Job> {
-  const sealed = credentials === undefined ? '' : context.vault.seal(id, credentials)
-  const [status, answer = '', host = '', round = ''] = await command(context, 'resume', id, [sealed])
-  const job = JSON.parse(answer) as Job
+  const { status, job } = await queueAgain(context, 'resume', id, credentials)
   if (status === 'finished') throw finished(job, 'does not go on; a failed or canceled job can be retried')
-  if (status === 'queued') await deliver(context, host, { id, round: Number(round) })
   return job
 }
 
@@ -104,13 +101,22 @@ export async function retryJob(
   id: string,
   credentials: JobCredentials | undefined,
 ): Promise<Job> {
-  const sealed = credentials === undefined ? '' : context.vault.seal(id, credentials)
-  const [status, answer = '', host = '', round = ''] = await command(context, 'retry', id, [sealed])
-  const job = JSON.parse(answer) as Job
+  const { status, job } = await queueAgain(context, 'retry', id, credentials)
   if (status === 'finished') throw finished(job, 'has succeeded, so there is nothing to retry')
   if (status === 'active') throw notFinished(job)
-  await deliver(context, host, { id, round: Number(round) })
   return job
+}
+
+async function queueAgain(
+  context: CommandContext,
+  script: 'resume' | 'retry',
+  id: string,
+  credentials: JobCredentials | undefined,
+): Promise<{ status: string; job: Job }> {
+  const sealed = credentials === undefined ? '' : context.vault.seal(id, credentials)
+  const [status, answer = '', host = '', round = ''] = await command(context, script, id, [sealed])
+  if (status === 'queued') await deliver(context, host, { id, round: Number(round) })
+  return { status, job: JSON.parse(answer) as Job }
 }
 
 export async function removeJob(context: CommandContext, id: string): Promise<void> {

@@ -3,7 +3,7 @@ import type { SavedUpload, UploadKey, UploadPlace } from '../content/checkpoint.
 import type { Clock } from '../lib/clock.ts'
 import type { Vault } from './credentials.ts'
 import { type Keys, parseUploadKey } from './keys.ts'
-import type { JobCredentials } from './queue.ts'
+import type { JobCredentials } from './requests.ts'
 import type { Scripts } from './scripts.ts'
 import type { NotedSession } from './session-notes.ts'
 

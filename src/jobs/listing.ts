@@ -3,7 +3,7 @@ import { AppError } from '../lib/errors.ts'
 import type { Job } from './definitions.ts'
 import { firstIdAt, isJobId } from './job-id.ts'
 import type { Keys } from './keys.ts'
-import type { JobFilter, Page, PageOf } from './queue.ts'
+import type { JobFilter, Page, PageOf } from './requests.ts'
 import { DOCUMENT_FIELDS, parseRecord } from './record.ts'
 import { pipelineResults } from './redis.ts'
 

@@ -1,6 +1,6 @@
 import type { Job, JobState, Progress } from './definitions.ts'
 import { TERMINAL_STATES } from './definitions.ts'
-import type { NewJob } from './queue.ts'
+import type { NewJob } from './requests.ts'
 
 /**
  * A job's record is one Redis hash. These fields hold JSON fragments, which scripts/shared.lua joins to a job; `state` is

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { Job, JobResult, Problem, Progress, Transfer } from './definitions.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { AppError } from '../lib/errors.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
@@ -7,8 +6,8 @@ import { createVault } from './credentials.ts'
 import { createDispatcher, type Dispatch } from './dispatch.ts'
 import { createKeys } from './keys.ts'
 import { type LeftUpload, tidyJobs } from './left-uploads.ts'
-import type { JobCredentials } from './queue.ts'
 import { connectRedis, type RedisTarget } from './redis.ts'
+import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from './reports.ts'
 import {
   beginRun,
   checkRun,
@@ -23,56 +22,6 @@ import { createScripts } from './scripts.ts'
 import { removeExpired, requeueOrphans, sweepOutbox } from './upkeep.ts'
 
 export type { LeftUpload } from './left-uploads.ts'
-
-export interface BegunRun {
-  ended: false
-  job: Job
-  /** Goes up by one with each run; every later write of this run carries it. */
-  epoch: number
-  /** What the caller sent with X-Registry-Auth, or undefined. */
-  credentials: JobCredentials | undefined
-  /** Rows that earlier runs left, in order of appearance. */
-  transfers: Transfer[]
-  /** Runs in a row that ended in `retrying` without a new byte; the worker's retry budget counts them. */
-  retries: number
-}
-
-/** Nothing to do: the job has ended, is paused, or another dispatch took its place. */
-export interface EndedRun {
-  ended: true
-}
-
-/** What a run may tell while it goes; jobId, seq, time and attempt are added where the event is stored. */
-export type RunEvent =
-  | { type: 'plan'; progress: Progress }
-  | { type: 'transfer'; transfers: Transfer[] }
-  | { type: 'progress'; progress: Progress; transfers: Transfer[] }
-  | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string }
-  | { type: 'warning'; code: string; message: string }
-
-/** Snapshot changes and the events that tell them, written in one step. */
-export interface RunReport {
-  progress?: Progress
-  /** Rows that changed or are new. */
-  transfers?: readonly Transfer[]
-  events?: readonly RunEvent[]
-}
-
-export type RunOutcome =
-  | { state: 'succeeded'; result: JobResult }
-  | { state: 'failed'; error: Problem }
-  | { state: 'canceled'; reason: string | null }
-  | { state: 'paused'; reason: string | null }
-  /** The worker moves the BullMQ job to delayed itself, right after. */
-  | { state: 'retrying'; retryAt: Date; error: Problem }
-  /**
-   * Drain: the worker moves the BullMQ job to wait itself, right after. No room yet, with `until`: to delayed; such a run
-   * only looked, and the next one counts as the same attempt.
-   */
-  | { state: 'queued'; reason: string; until?: Date }
-
-export type ReportAnswer = 'ok' | 'fenced' | 'canceled' | 'paused'
-export type FinishedRun = { fenced: true } | { fenced: false; state: Job['state'] }
 
 /**
  * The worker's side of the jobs. A stale epoch changes nothing, whoever carries it. Calls wait while Redis is gone (the

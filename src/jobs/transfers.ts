@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { Transfer } from './definitions.ts'
 import type { Keys } from './keys.ts'
 import { formatToken, invalidToken } from './listing.ts'
-import type { Page, PageOf } from './queue.ts'
+import type { Page, PageOf } from './requests.ts'
 
 /** A page of a job's rows, in the order in which they appeared. */
 export async function listTransfers(redis: Redis, keys: Keys, id: string, page: Page): Promise<PageOf<Transfer>> {

@@ -1,5 +1,6 @@
 import type { Progress, Transfer } from '../jobs/definitions.ts'
-import type { JobRuns, RunEvent, RunReport } from '../jobs/runs.ts'
+import type { JobRuns } from '../jobs/runs.ts'
+import type { RunEvent, RunReport } from '../jobs/reports.ts'
 import { jobCanceled, jobPaused } from '../jobs/stops.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createCoalescer } from '../lib/coalescer.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isAppError } from '../../src/lib/errors.ts'
 import { type Job, JOB_STATES, type JobState } from '../../src/jobs/definitions.ts'
-import type { RunOutcome } from '../../src/jobs/runs.ts'
+import type { RunOutcome } from '../../src/jobs/reports.ts'
 import { type JobTransition, next } from '../../src/jobs/state.ts'
 import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/jobs.ts'
 

@@ -8,12 +8,9 @@
   Output: {'missing'} | {'finished', job} | {'ok', job, queue host, round}
 ]]
 local state = field('state')
-if not state then
-  return { 'missing' }
-end
-local to = NEXT[state].cancel
-if not to then
-  return { 'finished', render() }
+local to, refusal = requested(state, 'cancel')
+if refusal then
+  return refusal
 end
 if to ~= state then
   redis.call('HSET', JOB, 'cancelReason', ARGV[5], 'cancelText', ARGV[6], 'reason', ARGV[5])

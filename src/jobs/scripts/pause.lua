@@ -9,12 +9,9 @@
   Output: {'missing'} | {'finished', job} | {'ok', job, queue host, round}
 ]]
 local state = field('state')
-if not state then
-  return { 'missing' }
-end
-local to = NEXT[state].pause
-if not to then
-  return { 'finished', render() }
+local to, refusal = requested(state, 'pause')
+if refusal then
+  return refusal
 end
 if to == 'running' and not field('pausing') then
   redis.call('HSET', JOB, 'pausing', ARGV[5], 'pauseText', ARGV[6], 'reason', ARGV[7])

@@ -8,12 +8,9 @@
   Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round}
 ]]
 local state = field('state')
-if not state then
-  return { 'missing' }
-end
-local to = NEXT[state].resume
-if not to then
-  return { 'finished', render() }
+local to, refusal = requested(state, 'resume')
+if refusal then
+  return refusal
 end
 if ARGV[5] ~= '' then
   redis.call('SET', CREDENTIALS, ARGV[5])

@@ -4,7 +4,7 @@
   KEYS[1]  record
   ARGV[5]  sealed credentials, or ''
 
-  Output: {'missing'} | {'finished', job} | {'active', job} | {'ok', job, queue host, round}
+  Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round}
 ]]
 local state = field('state')
 if not state then
@@ -29,4 +29,4 @@ else
 end
 enter(to)
 open_job()
-return { 'ok', render(), field('host'), field('round') }
+return { 'queued', render(), field('host'), field('round') }

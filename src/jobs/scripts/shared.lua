@@ -156,6 +156,18 @@ local function set_retry_at(fragment)
   redis.call('HSET', JOB, 'progress', progress)
 end
 
+-- The state to which a caller's wish leads from this one, else the answer to it.
+local function requested(state, transition)
+  if not state then
+    return nil, { 'missing' }
+  end
+  local to = NEXT[state][transition]
+  if not to then
+    return nil, { 'finished', render() }
+  end
+  return to
+end
+
 -- Whether a run with this epoch owns the job.
 local function owned(epoch)
   local state = field('state')
