@@ -208,6 +208,7 @@ class Receiver {
     if (!place) return
     if (!this.#holes) {
       this.#holes = true
+      for (const range of this.#partial.there) await this.#partial.remember(range)
       await remember()
     }
     if (this.#long) this.#plan.shorten(this.#long, this.#growth.requestBytes(this.#missing))

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ByteStream, OpenOptions } from '../../../src/content/endpoints.ts'
 import { AppError } from '../../../src/lib/errors.ts'
 import { createContentStore } from '../../../src/store/content-store.ts'
 import { appendRange, partialBytes, writtenRanges } from '../../../src/store/range-journal.ts'
@@ -66,6 +68,33 @@ test('a journal without holes is done with: what follows counts by the size of t
     /cut/,
   )
   assert.deepEqual(await writtenRanges(path), [{ start: 0, end: 500 }])
+})
+
+test('what was there before the first hole is in the journal', async (t) => {
+  const { folder, path } = await partialFile(t)
+  const ranges = { minBytes: 1, lookMs: 1, enoughPerSecond: Infinity, leastBytes: 100, mostBytes: 100 }
+  const store = await createContentStore({ folder, ranges })
+  await writeFile(path, blob.bytes.subarray(0, 300))
+  const second = Promise.withResolvers<void>()
+  // Ten bytes at a time; the first stream breaks when the second has brought some.
+  const open = async function* ({ offset = 0, end }: OpenOptions): ByteStream {
+    for (let at = offset; at < (end ?? 1000); at += 10) {
+      await delay(2)
+      yield blob.bytes.subarray(at, at + 10)
+      if (end !== undefined) second.resolve()
+      else if (at >= offset + 50) {
+        await second.promise
+        throw new AppError('REGISTRY_CONNECTION_LOST', 'cut')
+      }
+    }
+  }
+  const spare = () => ({ [Symbol.dispose]: () => undefined })
+  const pushed = store.push(blob.descriptor, async (options) => open(options), { signal, spare })
+  await assert.rejects(pushed, /cut/)
+  const [there, behind] = (await writtenRanges(path)) ?? []
+  assert.equal(there?.start, 0)
+  assert.ok((there?.end ?? 0) > 300, JSON.stringify(there))
+  assert.ok(behind, 'there was a hole')
 })
 
 test('a journal that lies costs one transfer from the start', async (t) => {
