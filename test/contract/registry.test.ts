@@ -67,13 +67,21 @@ function registrySuite({ start, keepsCutUploads, checksBlobs = true }: Subject):
     })
   }
 
-  test('gives a blob from an offset', async (t) => {
+  test('gives a blob from an offset, to its end or an earlier one', async (t) => {
     const repository = await openRepository(t, await start(t))
     const blob = testBlob(someBytes(MIB))
     await repository.push(blob.descriptor, blob.open, { signal })
     for (const offset of [1, 65_536, MIB - 1, MIB]) {
       const tail = await readAll(await repository.open(blob.descriptor, { offset, signal }))
       assert.deepEqual(tail, blob.bytes.subarray(offset), `from ${offset}`)
+    }
+    for (const [offset, end] of [
+      [0, 65_536],
+      [65_536, 65_537],
+      [1, MIB - 1],
+    ] as const) {
+      const part = await readAll(await repository.open(blob.descriptor, { offset, end, signal }))
+      assert.deepEqual(part, blob.bytes.subarray(offset, end), `from ${offset} to ${end}`)
     }
   })
 
