@@ -6,6 +6,7 @@ const MAX_CHUNK_LINE = 1024
 /** What answers to small requests bring; who sends more is not read to the end. */
 export const MAX_ANSWER_BYTES = 256 * 1024
 
+const NOTHING = Buffer.alloc(0)
 const CRLF = '\r\n'
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
@@ -27,7 +28,7 @@ export class AnswerParser {
   reusable = false
   readonly #toHead: boolean
   #reading: Reading = 'head'
-  #unread: Buffer = Buffer.alloc(0)
+  #unread: Buffer = NOTHING
   #left = 0
   #interim = 0
   readonly #kept: Buffer[] = []

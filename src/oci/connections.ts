@@ -118,7 +118,7 @@ function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs
   const outside = { ...agentOptions, ...proxyOptions, ...tunnels }
   const proxied = proxyOptions.httpProxy !== '' || proxyOptions.httpsProxy !== ''
   const outer = proxied ? { control: new EnvHttpProxyAgent(outside), bulk: new EnvHttpProxyAgent(outside) } : direct
-  const agentsFor = (url: URL) => (isLoopback(url.hostname) ? direct : outer)
+  const agentsFor = (url: URL) => (outer === direct || isLoopback(url.hostname) ? direct : outer)
   return {
     pick: (lane, url) => agentsFor(url)[lane],
     direct: (url) => (agentsFor(url) === direct ? own : undefined),

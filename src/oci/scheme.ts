@@ -18,6 +18,7 @@ type Probe = (url: URL) => Promise<number>
 
 export function createSchemes(probe: Probe): Schemes {
   const learnt = new Map<string, URL>()
+  const secured = new Map<string, URL>()
   const flights = createSingleFlight<URL>()
 
   const learn = async (host: string): Promise<URL> => {
@@ -29,7 +30,8 @@ export function createSchemes(probe: Probe): Schemes {
   return {
     async base(registry, plainHttp, signal) {
       const host = apiHost(registry)
-      const secure = new URL(`https://${host}`)
+      const secure = secured.get(host) ?? new URL(`https://${host}`)
+      secured.set(host, secure)
       if (!plainHttp && !isLoopback(secure.hostname)) return secure
       return (
         learnt.get(host) ??

@@ -115,7 +115,9 @@ export async function failure(
 
 /** Whether an address is the registry's own; what storage answers to a presigned URL says nothing about the log-in. */
 function isRegistry(sender: Sender, url: URL): boolean {
-  return new URL(`${url.protocol}//${apiHost(sender.registry)}`).host === url.host
+  const host = apiHost(sender.registry)
+  // Only a name that is written in another way needs to be read as an address.
+  return host === url.host || new URL(`${url.protocol}//${host}`).host === url.host
 }
 
 async function sendAuthorized(

@@ -48,7 +48,8 @@ export async function smallExchange(call: Exchange, connections: SmallConnection
 async function gather(body: unknown): Promise<Buffer> {
   if (Buffer.isBuffer(body)) return body
   const chunks: Buffer[] = []
-  for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(Buffer.from(chunk))
+  // Chunks of so small a body are not reused before the last of them has come (ByteStream).
+  for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(chunk)
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
 }
 

@@ -4,6 +4,7 @@ import { placeName, pushScope, type RepositoryContext, uploadsPath } from './rep
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import { bytesFromRange, resolveLocation, withDigest } from './upload-location.ts'
 
+const NOTHING = Buffer.alloc(0)
 export const OCTET_STREAM_HEADERS = { 'content-type': 'application/octet-stream' } as const
 
 /** How long giving up a session may take; nobody waits for it with a job's result. */
@@ -107,7 +108,7 @@ export function commitRequest(
     method: 'PUT',
     target: withDigest(session.location, session.digest),
     headers: { ...OCTET_STREAM_HEADERS },
-    body: Buffer.alloc(0),
+    body: NOTHING,
     scopes: pushScope(context),
     // Committing gigabytes is silent for minutes (moby/buildkit#3995), which only the bulk lane allows.
     lane: 'bulk',
