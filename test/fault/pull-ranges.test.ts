@@ -157,7 +157,7 @@ describe('a large layer', { concurrency: 2 }, () => {
       const [name] = await partial()
       return ((name && (await writtenRanges(join(folder, 'ingest', name)))) || []).length > 1
     }
-    await waitFor('a partial file with a hole', holes, { intervalMs: 20 })
+    await waitFor('a partial file with a hole', holes, { timeoutMs: 60_000, intervalMs: 20 })
     await child.kill()
     killed.resolve()
 
