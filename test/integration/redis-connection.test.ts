@@ -40,8 +40,11 @@ test('a subscription that went silent is found out and renewed, with word of the
   const before = gaps
   proxy.fail({ answer: 1 }, 'silence')
   await waitFor('word of the gap', () => gaps > before)
-  await direct.publish('channel', 'two')
-  await waitFor('what comes after it', () => heard.includes('two'))
+  // On a busy machine there may be one more gap, which this very message falls into.
+  await waitFor('what comes after it', async () => {
+    await direct.publish('channel', 'two')
+    return heard.includes('two')
+  })
 })
 
 test('a run that breaks is tried again, and no other run waits for it', async (t) => {
