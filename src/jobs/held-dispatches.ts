@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { type Keys, queueName } from './keys.ts'
+import { createScripts } from './scripts.ts'
 
 /**
  * Frees jobs that BullMQ counts as active and that nobody runs: their locks would keep others away for the rest of the
@@ -13,12 +14,14 @@ export async function freeHeldJobs(
   isLost: (worker: string, id: string) => boolean,
 ): Promise<number> {
   const queue = `${keys.bullPrefix}:${queueName(host)}`
+  const scripts = createScripts(redis)
   let freed = 0
   for (const id of await redis.lrange(`${queue}:active`, 0, -1)) {
-    const worker = await redis.hget(`${queue}:${id}`, 'pb')
+    const job = `${queue}:${id}`
+    const [worker, token] = await Promise.all([redis.hget(job, 'pb'), redis.get(`${job}:lock`)])
     if (worker === null || !isLost(worker, id)) continue
-    await redis.multi().del(`${queue}:${id}:lock`).sadd(`${queue}:stalled`, id).del(`${queue}:stalled-check`).exec()
-    freed += 1
+    // Others free jobs too, and who takes one in between must keep it.
+    freed += await scripts.other('free-held', job, [id, worker, token ?? '', queue])
   }
   return freed
 }

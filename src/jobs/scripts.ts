@@ -21,6 +21,7 @@ const JOB_SCRIPTS = [
 const OTHER_SCRIPTS = [
   'renew-lock',
   'release-lock',
+  'free-held',
   'save-upload',
   'claim-transfer',
   'hold-transfer',
