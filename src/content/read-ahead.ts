@@ -23,6 +23,8 @@ export async function* readAhead(
     const buffer = fresh ? Buffer.allocUnsafe(length) : (ring[turn % RING] ??= Buffer.allocUnsafeSlow(ringBytes))
     const chunk = buffer.subarray(0, length)
     const filled = fill(chunk, position).then(() => chunk)
+    // Whoever asks next awaits it; a consumer that is slow to ask must not make a failure count as unhandled.
+    filled.catch(() => undefined)
     position += length
     return filled
   }
