@@ -65,7 +65,11 @@ async function takeTurn(place: IngestPlace, options: PushOptions): Promise<Async
     if (offset !== seen) onEvent?.({ type: 'followed', offset })
     seen = offset
   }
-  return waiting(() => lockFile(path, { signal, onWait }))
+  // Once it has the lock the caller may be stopped in line for its own place.
+  await using taken = new AsyncDisposableStack()
+  const lock = await waiting(async () => taken.use(await lockFile(path, { signal, onWait })))
+  taken.move()
+  return lock
 }
 
 async function receiveOrRemove(

@@ -136,6 +136,27 @@ test('when the first of two fails, the second goes on where it stopped', async (
   assert.deepEqual(blob.opened, [2 * MIB])
 })
 
+test('a follower that is stopped before it has its place again leaves no lock', async (t) => {
+  const folder = await tempDir(t, 'store')
+  const store = await createContentStore({ folder })
+  const blob = testBlob(someBytes(2 * MIB))
+  const gate = Promise.withResolvers<void>()
+  const failing = async () => gated(blob.bytes, MIB, gate.promise, lost())
+  const first = assert.rejects(store.push(blob.descriptor, failing, { signal }), { code: 'REGISTRY_CONNECTION_LOST' })
+  await waitFor('the first to write', async () => (await readdir(join(folder, 'ingest'))).length === 2)
+  const stopped = new AppError('JOB_CANCELED', 'stopped in line')
+  const waiting = async <T>(wait: () => Promise<T>): Promise<T> => {
+    gate.resolve()
+    await wait()
+    throw stopped
+  }
+  await assert.rejects(store.push(blob.descriptor, blob.open, { signal, waiting }), stopped)
+  await first
+  assert.deepEqual(await readdir(join(folder, 'ingest')), [blob.descriptor.digest.replace(':', '-')])
+  await store.push(blob.descriptor, blob.open, { signal: AbortSignal.timeout(10_000) })
+  assert.ok(await store.exists(blob.descriptor, { signal }))
+})
+
 test('a disk that fills up is STORE_FULL with what is free, and what has arrived is kept', async (t) => {
   const folder = await tempDir(t, 'store')
   try {
