@@ -26,6 +26,7 @@ export interface LeftUploadContext {
 /** Without a place: sealed with another key. */
 interface Found {
   name: string
+  sealed: string
   place?: UploadPlace
   location: string
 }
@@ -54,7 +55,7 @@ export async function tidyJobs(
     const left = [...sessions, ...uploads].flatMap(({ place, location }) => (place ? [{ place, location }] : []))
     await Promise.all(left.map((session) => giveUp({ ...session, ...access })))
     given += left.length
-    const names = [sessions.map(({ name }) => name).join(' '), ...uploads.map(({ name }) => name)]
+    const names = [sessions.map(({ name }) => name).join(' '), ...uploads.flatMap(({ name, sealed }) => [name, sealed])]
     await scripts.job('tidied', { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }, [until, ...names])
   }
   return given
@@ -80,7 +81,8 @@ async function strayNotes(
   })
   return stray.map(([name, sealed]) => {
     const session = unsealed(vault, keys.openSessions(id), sealed) as NotedSession | undefined
-    return session ? { name, place: session, location: session.location } : { name, location: '' }
+    const found = { name, sealed }
+    return session ? { ...found, place: session, location: session.location } : { ...found, location: '' }
   })
 }
 
@@ -97,11 +99,12 @@ async function leftUploads({ redis, keys, vault }: LeftUploadContext, id: string
   const found: Found[] = []
   for (const name of await redis.smembers(keys.uploads(id))) {
     const key = parseUploadKey(keys, name)
-    const [job, upload] = await redis.hmget(name, 'job', 'upload')
+    const [job, sealed] = await redis.hmget(name, 'job', 'upload')
     // Another job may have gone on with it, and have saved nothing yet.
-    if (!key || job !== id || !upload || (await isOthers(redis, keys, { id, key }))) continue
-    const saved = unsealed(vault, name, upload) as SavedUpload | undefined
-    found.push(saved ? { name, place: key, location: saved.location } : { name, location: '' })
+    if (!key || job !== id || !sealed || (await isOthers(redis, keys, { id, key }))) continue
+    const saved = unsealed(vault, name, sealed) as SavedUpload | undefined
+    const upload = { name, sealed }
+    found.push(saved ? { ...upload, place: key, location: saved.location } : { ...upload, location: '' })
   }
   return found
 }

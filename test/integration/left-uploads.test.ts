@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
+import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
+import { digestOf } from '../../src/content/digest.ts'
+import { defer } from '../helpers/cleanup.ts'
+import { begin, newJob, startJobs, type TestJobs } from '../helpers/jobs.ts'
 import { startJobSystem } from '../helpers/job-system.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { buildPackage } from '../helpers/package-builder.ts'
@@ -25,4 +29,68 @@ test('uploads that a failing job could not give up are given up after its end, w
   lift()
   await waitFor('the uploads to be given up', () => registry.openSessions === 0)
   await system.assertNothingLeft(registry)
+})
+
+const KEY = { registry: 'registry.example', repository: 'team/nemo', digest: digestOf('layer') }
+
+/** Jobs, and runs of them that save uploads. Workers look after left uploads only where the test says so. */
+async function setUp(t: TestContext) {
+  const jobs = await startJobs(t)
+  const checkpoints = createUploadCheckpoints(jobs.options)
+  defer(t, () => checkpoints.close())
+  return { jobs, checkpoints }
+}
+
+function upload(name: string) {
+  return { location: `https://registry.example/v2/up/${name}`, offset: 5, size: 9, startedAt: 1 }
+}
+
+/** Ends the job's run with a cancel. */
+async function cancelRun({ queue, runs }: TestJobs, id: string, epoch: number): Promise<void> {
+  await queue.cancel(id)
+  assert.deepEqual(await runs.finish(id, epoch, { state: 'canceled', reason: null }), {
+    fenced: false,
+    state: 'canceled',
+  })
+}
+
+test('an upload that another job begins anew while the one before it is given up stays known', async (t) => {
+  const { jobs, checkpoints } = await setUp(t)
+  const { job } = await jobs.queue.create(newJob())
+  const { job: next } = await jobs.queue.create(newJob())
+  const { epoch } = await begin(jobs, job)
+  await checkpoints.forRun(job.id, epoch).save(KEY, upload('first'))
+  await cancelRun(jobs, job.id, epoch)
+  jobs.clock.advance(3000)
+
+  const heir = checkpoints.forRun(next.id, (await begin(jobs, next)).epoch)
+  const given: string[] = []
+  await jobs.runs.tidyJobs(async ({ location }) => {
+    given.push(location)
+    await heir.save(KEY, upload('second'))
+  })
+  assert.deepEqual(given, [upload('first').location])
+  assert.deepEqual(await heir.load(KEY), upload('second'))
+  assert.equal(await jobs.raw.exists(`{layerd}:job:${job.id}:uploads`), 0)
+})
+
+test('an upload that a replaced run saves while the one before it is given up is given up too', async (t) => {
+  const { jobs, checkpoints } = await setUp(t)
+  const { job } = await jobs.queue.create(newJob())
+  const { epoch } = await begin(jobs, job)
+  const sleeper = checkpoints.forRun(job.id, epoch)
+  await sleeper.save(KEY, upload('first'))
+  await cancelRun(jobs, job.id, epoch)
+  jobs.clock.advance(3000)
+
+  const given: string[] = []
+  const turn = () =>
+    jobs.runs.tidyJobs(async ({ location }) => {
+      if (given.push(location) === 1) await sleeper.save(KEY, upload('second'))
+    })
+  await turn()
+  await turn()
+  await turn()
+  assert.deepEqual(given, [upload('first').location, upload('second').location])
+  assert.equal(await sleeper.load(KEY), undefined)
 })

@@ -4,21 +4,28 @@
   KEYS[1]  record
   ARGV[5]  the turn: a job put on the list after this time (ms) has another one
   ARGV[6]  fields of its noted sessions, separated by blanks
-  ARGV[7]  and on: keys of its saved uploads
+  ARGV[7]  and on: key and sealed session of each of its saved uploads
 
   Output: {'ok'}
 ]]
 for name in string.gmatch(ARGV[6], '%S+') do
   redis.call('HDEL', NOTES, name)
 end
--- A retry that came in between goes on with its uploads.
+-- A retry that came in between goes on with its uploads. Who found the session given up may have saved another one under
+-- the same key: another job its own, or a run of this one that is over, and that needs another turn.
 local canceled = field('state') == 'canceled'
-for at = 7, canceled and #ARGV or 0 do
-  redis.call('DEL', ARGV[at])
-  redis.call('SREM', UPLOADS, ARGV[at])
+local again = false
+for at = 7, canceled and #ARGV or 0, 2 do
+  local saved = redis.call('HMGET', ARGV[at], 'job', 'upload')
+  if saved[1] == ID and saved[2] == ARGV[at + 1] then
+    redis.call('DEL', ARGV[at])
+    redis.call('SREM', UPLOADS, ARGV[at])
+  elseif saved[1] == ID then
+    again = true
+  end
 end
 local since = redis.call('ZSCORE', PREFIX .. 'tidy', ID)
-if since and tonumber(since) <= tonumber(ARGV[5]) then
+if since and tonumber(since) <= tonumber(ARGV[5]) and not again then
   redis.call('ZREM', PREFIX .. 'tidy', ID)
   if TERMINAL[field('state') or 'canceled'] then
     redis.call('DEL', CREDENTIALS)
