@@ -26,6 +26,8 @@ export class AnswerParser {
   begun = false
   /** Whether another request may follow on the connection. */
   reusable = false
+  /** The body was too long to be read to its end. */
+  cut = false
   readonly #toHead: boolean
   #reading: Reading = 'head'
   #unread: Buffer = NOTHING
@@ -104,7 +106,7 @@ export class AnswerParser {
     if (size > MAX_HEAD_BYTES) throw new errors.HeadersOverflowError()
     if (end < 0) {
       const start = this.#unread.toString('latin1', 0, 7)
-      if (!'HTTP/1.'.startsWith(start) && start !== 'HTTP/1.') throw wrong('CONSTANT', 'it is not HTTP')
+      if (!'HTTP/1.'.startsWith(start)) throw wrong('CONSTANT', 'it is not HTTP')
       return false
     }
     const [status = '', ...fields] = this.#unread.toString('latin1', 0, end).split(CRLF)
@@ -115,7 +117,7 @@ export class AnswerParser {
     this.headers = parseFields(fields)
     if (this.statusCode >= 200) this.#frame(line[1] === '0')
     else if (this.statusCode === 101 || (this.#interim += 1) > MAX_INTERIM) {
-      throw wrong('STATUS', `${this.statusCode} was not asked for`)
+      throw wrong('INTERIM', `${this.statusCode} was not asked for`)
     }
     return true
   }
@@ -153,7 +155,8 @@ export class AnswerParser {
     this.#kept.push(Buffer.from(part))
     this.#keptBytes += part.length
     if (this.#left === 0) this.#reading = next
-    if (this.#keptBytes > MAX_ANSWER_BYTES) {
+    if (this.#keptBytes > MAX_ANSWER_BYTES && this.#reading !== 'done') {
+      this.cut = true
       this.#reading = 'done'
       this.reusable = false
     }

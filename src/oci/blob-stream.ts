@@ -26,8 +26,8 @@ interface Opened {
 }
 
 /**
- * Opens a blob from an offset, to its end or to an earlier one. A stream that breaks off goes on from where it stands, by asking the registry again: an
- * address in its storage that it once sent us to has run out by then. Bytes are not verified here.
+ * Opens a blob from an offset, to its end or to an earlier one. A stream that breaks off goes on from where it stands, by
+ * asking the registry again: an address in its storage that it once sent us to has run out by then. Bytes are not verified here.
  * Source: OCI distribution-spec v1.1.1 "Pulling blobs" (Range).
  */
 export async function openBlob(

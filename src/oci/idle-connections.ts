@@ -21,6 +21,7 @@ export class IdleConnections {
   }
 
   keep(origin: string, connection: SmallConnection): void {
+    connection.waited = true
     const others = this.#byOrigin.get(origin)
     if (others) others.push(connection)
     else this.#byOrigin.set(origin, [connection])
@@ -45,6 +46,6 @@ export class IdleConnections {
   }
 }
 
-function isFresh({ open, idleSince, keepMs }: SmallConnection): boolean {
-  return open && performance.now() - idleSince <= Math.min(KEEP_MS, keepMs - KEEP_MARGIN_MS)
+function isFresh({ ready, idleSince, keepMs }: SmallConnection): boolean {
+  return ready && performance.now() - idleSince <= Math.min(KEEP_MS, keepMs - KEEP_MARGIN_MS)
 }

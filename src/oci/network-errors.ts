@@ -57,6 +57,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: LOST,
   ERR_STREAM_PREMATURE_CLOSE: LOST,
   UND_ERR_HEADERS_OVERFLOW: NOT_HTTP,
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: { code: 'REGISTRY_PROTOCOL_VIOLATION', says: 'sent a longer answer than is read' },
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: {
     code: 'SIZE_MISMATCH',
     says: 'was sent content of another size than promised',

@@ -4,6 +4,8 @@ import { AnswerParser } from './answer-parser.ts'
 import { watchSending } from './send-stalls.ts'
 
 const READ_BYTES = 16 * 1024
+/** Codes of the parser for what does not begin as an answer does. */
+const NO_ANSWER = new Set(['HPE_INVALID_CONSTANT', 'HPE_INVALID_STATUS'])
 
 export interface ConnectionOptions {
   /** As undici's connectors take them. */
@@ -39,9 +41,9 @@ interface Flight {
 
 /** One connection that carries small requests, one after another: head and body in one write, no streams. */
 export class SmallConnection {
-  /** It has carried a request before. */
-  used = false
-  /** When its last answer came; performance.now(). */
+  /** It has waited for its request: the far end may have closed it meanwhile. */
+  waited = false
+  /** When its last answer came, or it was made; performance.now(). */
   idleSince = 0
   /** How long the far end keeps it open unused, as it says. */
   keepMs = Infinity
@@ -55,7 +57,7 @@ export class SmallConnection {
   static async open(
     origin: URL,
     { connect, sendIdleMs }: ConnectionOptions,
-    onClose: () => void,
+    onClose: (connection: SmallConnection) => void,
   ): Promise<SmallConnection> {
     const connection = new SmallConnection()
     const onread = {
@@ -70,22 +72,26 @@ export class SmallConnection {
       connector({ host, hostname, protocol, port }, (error, opened) => (error ? reject(error) : resolve(opened)))
     })
     connection.#take(socket, sendIdleMs)
-    socket.once('close', onClose)
+    socket.once('close', () => onClose(connection))
     return connection
   }
 
   /** Whether it can carry a request. */
-  get open(): boolean {
+  get ready(): boolean {
     return this.#socket?.writable === true && !this.#flight
   }
 
   send(request: SmallRequest): Promise<SmallAnswer> {
+    if (!this.ready) {
+      this.unanswered = true
+      return Promise.reject(this.#lost())
+    }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.close(new errors.HeadersTimeoutError()), request.headersTimeoutMs)
       const { bodyTimeoutMs, head, body } = request
       this.#flight = { parser: new AnswerParser(request.method), bodyTimeoutMs, timer, resolve, reject }
       if (body === undefined || body.length === 0) this.#socket?.write(head, 'latin1')
-      else this.#socket?.write(whole(head, body))
+      else this.#socket?.write(joined(head, body))
     })
   }
 
@@ -98,6 +104,7 @@ export class SmallConnection {
 
   #take(socket: Socket, sendIdleMs: number): void {
     this.#socket = socket
+    this.idleSince = performance.now()
     watchSending(socket, sendIdleMs)
     socket.on('error', (error) => (this.#failure ??= error))
     socket.on('close', () => this.#fail())
@@ -120,7 +127,8 @@ export class SmallConnection {
       return true
     } catch (error) {
       // A server that sends a body with its answer to a HEAD breaks the request that comes next.
-      this.close(this.used && !parser.headRead ? new errors.SocketError('what came was no answer') : error)
+      const stray = this.waited && NO_ANSWER.has((error as NodeJS.ErrnoException).code ?? '')
+      this.close(stray ? new errors.SocketError('what came was no answer') : error)
       return false
     }
   }
@@ -130,11 +138,11 @@ export class SmallConnection {
     flight.timer = setTimeout(() => this.close(new errors.BodyTimeoutError()), flight.bodyTimeoutMs)
   }
 
-  #answered(flight: Flight, broken?: Error): void {
-    const { statusCode, headers, body, reusable } = flight.parser
+  #answered(flight: Flight, failure?: Error): void {
+    const { statusCode, headers, body, reusable, cut } = flight.parser
+    const broken = cut ? new errors.ResponseExceededMaxSizeError() : failure
     clearTimeout(flight.timer)
     this.#flight = undefined
-    this.used = true
     this.idleSince = performance.now()
     const seconds = /\btimeout=(\d{1,6})\b/i.exec(headers['keep-alive'] ?? '')?.[1]
     if (seconds !== undefined) this.keepMs = Number(seconds) * 1000
@@ -150,7 +158,7 @@ export class SmallConnection {
     const { parser } = flight
     const failure = this.#failure
     if (failure === undefined && parser.end()) return this.#answered(flight)
-    const error = failure instanceof Error ? failure : new errors.SocketError('the far end closed the connection')
+    const error = this.#lost()
     // A status that has come says more than what became of the text after it.
     if (parser.headRead && parser.statusCode >= 200) return this.#answered(flight, error)
     this.#flight = undefined
@@ -158,13 +166,18 @@ export class SmallConnection {
     this.unanswered = !parser.begun && (failure === undefined || isReset(failure))
     return flight.reject(error)
   }
+
+  #lost(): Error {
+    const failure = this.#failure
+    return failure instanceof Error ? failure : new errors.SocketError('the far end closed the connection')
+  }
 }
 
 function isReset(failure: unknown): boolean {
   return ['ECONNRESET', 'EPIPE'].includes((failure as NodeJS.ErrnoException).code ?? '')
 }
 
-function whole(head: string, body: Buffer): Buffer {
+function joined(head: string, body: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(head.length + body.length)
   bytes.write(head, 'latin1')
   body.copy(bytes, head.length)

@@ -6,9 +6,7 @@ import { type ConnectionOptions, type SmallAnswer, SmallConnection, type SmallRe
 
 export type { SmallAnswer }
 
-export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head' | 'body'> {
-  /** Asked for once a connection is there. */
-  body?: () => Promise<Buffer>
+export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head'> {
   /** Whether it may be sent twice, should its connection turn out to have been closed (oci-client.md Y). */
   repeatable: boolean
   /** Throws when nothing may be sent any more; asked as the request goes out. */
@@ -18,7 +16,7 @@ export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head' | 'bod
 
 /** Connections for requests and answers of a few KiB, kept between requests (docs/adr/0012). */
 export interface SmallConnections {
-  /** Rejects with the abort's reason, the body's own error, or one that networkError knows. */
+  /** Rejects with the abort's reason, with what `mayUse` throws, or with an error to be told by networkError. */
   send(call: SmallCall): Promise<SmallAnswer>
   /** What is under way fails as it does with undici's agents. */
   destroy(): void
@@ -27,27 +25,35 @@ export interface SmallConnections {
 export function createSmallConnections(options: ConnectionOptions): SmallConnections {
   const idle = new IdleConnections()
   const all = new Set<SmallConnection>()
+  /** Waits for connections that are being made, which destroy() ends. */
+  const opening = new Set<PromiseWithResolvers<SmallConnection>>()
   let destroyed = false
 
-  const open = async (url: URL): Promise<SmallConnection> => {
-    const connection = await SmallConnection.open(url, options, () => all.delete(connection))
-    all.add(connection)
-    if (destroyed) connection.close()
-    return connection
+  const open = (url: URL): Promise<SmallConnection> => {
+    const waiting = Promise.withResolvers<SmallConnection>()
+    opening.add(waiting)
+    const take = (connection: SmallConnection): void => {
+      all.add(connection)
+      if (destroyed) connection.close()
+      waiting.resolve(connection)
+    }
+    const made = SmallConnection.open(url, options, (closed) => all.delete(closed))
+    void made.then(take, waiting.reject).finally(() => opening.delete(waiting))
+    return waiting.promise
   }
   const keep = (origin: string, connection: SmallConnection): void => {
-    if (connection.open && !destroyed) idle.keep(origin, connection)
+    if (connection.ready && !destroyed) idle.keep(origin, connection)
     else connection.close()
   }
   const acquire = async ({ url, signal }: SmallCall, fresh: boolean): Promise<SmallConnection> => {
     const waiting = fresh ? undefined : idle.take(url.origin)
     if (waiting) return waiting
-    const opening = open(url)
+    const made = open(url)
     try {
-      return await untilAborted(opening, signal)
+      return await untilAborted(made, signal)
     } catch (error) {
       // Whoever asked has gone; the connection is as good for the next.
-      if (signal.aborted) void opening.then((connection) => keep(url.origin, connection)).catch(() => undefined)
+      if (signal.aborted) void made.then((connection) => keep(url.origin, connection)).catch(() => undefined)
       throw error
     }
   }
@@ -60,7 +66,7 @@ export function createSmallConnections(options: ConnectionOptions): SmallConnect
         try {
           return await sendOn(connection, call)
         } catch (error) {
-          const closedBefore = connection.used && connection.unanswered && !call.signal.aborted && !destroyed
+          const closedBefore = connection.waited && connection.unanswered && !call.signal.aborted && !destroyed
           if (!closedBefore || !call.repeatable) throw error
         } finally {
           keep(call.url.origin, connection)
@@ -70,14 +76,14 @@ export function createSmallConnections(options: ConnectionOptions): SmallConnect
     destroy() {
       destroyed = true
       idle.clear()
+      for (const waiting of opening) waiting.reject(new errors.ClientDestroyedError())
       for (const connection of all) connection.close(new errors.ClientDestroyedError())
     },
   }
 }
 
 async function sendOn(connection: SmallConnection, call: SmallCall): Promise<SmallAnswer> {
-  const { method, headersTimeoutMs, bodyTimeoutMs, signal } = call
-  const body = await call.body?.()
+  const { method, body, headersTimeoutMs, bodyTimeoutMs, signal } = call
   const head = requestHead(call, body)
   signal.throwIfAborted()
   call.mayUse?.()

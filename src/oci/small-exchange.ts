@@ -25,11 +25,13 @@ export async function smallExchange(call: Exchange, connections: SmallConnection
   const { body } = source
   const { method, url } = facts
   try {
+    // Read first: a connection held meanwhile may close unseen, and be of no use when the last byte has come.
+    const bytes = body === undefined ? undefined : await gather(body)
     const answer = await connections.send({
       method,
       url,
       headers: call.headers,
-      ...(body === undefined ? {} : { body: () => gather(body) }),
+      ...(bytes ? { body: bytes } : {}),
       // Bytes of a blob go out again only once the registry has been asked about them.
       repeatable: body === undefined,
       mayUse: call.mayUse,

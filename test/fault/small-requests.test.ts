@@ -105,6 +105,33 @@ test('a kept connection that the far end closes is found out about: a HEAD goes 
   )
 })
 
+test('a connection that closes while a body is read is not the one that the body goes out on', async (t) => {
+  const sockets: Socket[] = []
+  const { server, status } = await setUp(
+    t,
+    (socket) => {
+      sockets.push(socket)
+      socket.write(CREATED)
+    },
+    { bulkHeadersMs: 10_000 },
+  )
+  assert.equal(await status(HEAD), 201)
+  const body = async function* () {
+    yield Buffer.from('some ')
+    sockets[0]?.end()
+    await waitFor('the connection is closed', () => server.open === 0)
+    yield Buffer.from('bytes')
+  }
+  assert.equal(await status(put({ body, contentLength: 10 })), 201)
+  assert.deepEqual(
+    server.requests.map(({ method, connection, body: sent }) => [method, connection, sent]),
+    [
+      ['HEAD', 1, ''],
+      ['PUT', 2, 'some bytes'],
+    ],
+  )
+})
+
 test('a connection that breaks within an answer is not taken for one that was closed before', async (t) => {
   const { server, status } = await setUp(t, (socket, { nth }) => {
     if (nth === 1) socket.write(CREATED)
@@ -161,6 +188,30 @@ test('an answer with two lengths is refused and its connection closed', async (t
   })
   await assert.rejects(status(put()), { code: 'REGISTRY_PROTOCOL_VIOLATION' })
   await waitFor('the connection is closed', () => server.open === 0)
+})
+
+for (const [what, answer] of Object.entries({
+  'two lengths': 'HTTP/1.1 201 Created\r\ncontent-length: 0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+  'a field that is none': 'HTTP/1.1 201 Created\r\ncontent-length : 0\r\n\r\n',
+  'another protocol': 'HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n',
+})) {
+  test(`an answer with ${what} is told as that on a kept connection too`, async (t) => {
+    const { server, status } = await setUp(t, (socket, { nth }) => void socket.write(nth === 1 ? CREATED : answer))
+    assert.equal(await status(HEAD), 201)
+    await assert.rejects(status(put()), { code: 'REGISTRY_PROTOCOL_VIOLATION' })
+    assert.deepEqual([server.requests.length, server.connections], [2, 1])
+  })
+}
+
+test('an answer longer than is read is not handed on as a whole one, and its status counts', async (t) => {
+  const { server, transport, status } = await setUp(t, (socket) => {
+    socket.write(`HTTP/1.1 201 Created\r\ncontent-length: ${2 ** 20}\r\n\r\n`)
+    socket.write(Buffer.alloc(2 ** 20))
+  })
+  const response = await transport.send(put())
+  await assert.rejects(response.bytes(2 ** 20), { code: 'REGISTRY_PROTOCOL_VIOLATION' })
+  assert.equal(await status(put()), 201)
+  await waitFor('the connections are closed', () => server.open === 0)
 })
 
 test('the status counts though its text breaks off, and the text as far as it came', async (t) => {

@@ -9,6 +9,7 @@ interface Seen {
   headers: Record<string, string>
   body: string
   reusable: boolean
+  cut: boolean
 }
 
 /** What a parser makes of bytes that come in these pieces, in a buffer that is used again, and then the end. */
@@ -23,8 +24,8 @@ function read(pieces: readonly Buffer[], { method = 'POST', ends = false } = {})
     space.fill(0xaa)
   }
   if (ends && !whole) whole = parser.end()
-  const { statusCode: status, headers, body, reusable } = parser
-  return { whole, status, headers: { ...headers }, body: body.toString('latin1'), reusable }
+  const { statusCode: status, headers, body, reusable, cut } = parser
+  return { whole, status, headers: { ...headers }, body: body.toString('latin1'), reusable, cut }
 }
 
 const bytesOf = (text: string) => Buffer.from(text, 'latin1')
@@ -106,6 +107,13 @@ describe('an answer', () => {
     const text = `HTTP/1.1 500 Oops\r\ncontent-length: ${4 * MAX_ANSWER_BYTES}\r\n\r\n${'x'.repeat(MAX_ANSWER_BYTES + 1)}`
     const seen = all(text)
     assert.deepEqual([seen.whole, seen.reusable, seen.body.length], [true, false, MAX_ANSWER_BYTES + 1])
+    const chunk = `${CHUNKED}40001\r\n${'x'.repeat(MAX_ANSWER_BYTES + 1)}`
+    const endless = `HTTP/1.1 500 Oops\r\n\r\n${'x'.repeat(MAX_ANSWER_BYTES + 1)}`
+    assert.deepEqual([seen.cut, all(chunk).cut, all(endless).cut], [true, true, true])
+    const whole = all(
+      `HTTP/1.1 500 Oops\r\ncontent-length: ${MAX_ANSWER_BYTES + 1}\r\n\r\n${'x'.repeat(MAX_ANSWER_BYTES + 1)}`,
+    )
+    assert.deepEqual([whole.whole, whole.cut], [true, false])
   })
 })
 
