@@ -7,6 +7,7 @@ import { createTokenCache, type IssuedToken, type TokenKey } from './auth/token-
 import { answerError, type CallFacts } from './errors.ts'
 import type { DirectConnections } from './direct-exchange.ts'
 import { exchange } from './exchange.ts'
+import { createConnectors } from './connectors.ts'
 import { isLoopback } from './network-address.ts'
 import { createRegistryTransport } from './registry-transport.ts'
 import { createSmallConnections, type SmallConnections } from './small-connections.ts'
@@ -104,8 +105,9 @@ function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs
   const connect = { timeout: connectMs, ...held, allowH2: false }
   const factory = watchedPools(sendIdleMs)
   const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect, factory }
-  const small = createSmallConnections({ connect, sendIdleMs })
-  const own: DirectConnections = { connect, open: new Set() }
+  const connectorFor = createConnectors(connect)
+  const small = createSmallConnections({ connectorFor, sendIdleMs })
+  const own: DirectConnections = { connectorFor, open: new Set() }
   const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
   // All three are always given: what is missing would be read from the environment.
   const proxyOptions = { httpProxy: proxy?.http ?? '', httpsProxy: proxy?.https ?? '', noProxy: proxy?.no ?? '' }

@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { buildConnector, Client, type Dispatcher, errors } from 'undici'
+import { type buildConnector, Client, type Dispatcher, errors } from 'undici'
 import { ReadRing } from '../content/read-ring.ts'
 import { abortReason, throwIfAborted } from '../lib/abort.ts'
+import type { ConnectorFor } from './connectors.ts'
 import { type Exchange, type ReceivedAnswer, toResponse } from './exchange.ts'
 import { networkError } from './network-errors.ts'
 import type { RegistryResponse } from './transport.ts'
@@ -13,8 +14,7 @@ export const DIRECT_MIN_BYTES = 2 * 1024 * 1024
 const HEAD_BYTES = 64 * 1024
 
 export interface DirectConnections {
-  /** As undici's connectors take them. */
-  connect: buildConnector.BuildOptions
+  connectorFor: ConnectorFor
   /** The connections that are open, to be closed at the end. */
   open: Set<Dispatcher>
 }
@@ -102,13 +102,10 @@ class DirectFetch implements Dispatcher.DispatchHandler {
   }
 
   #connector(): buildConnector.connector {
-    const onread = {
+    const connect = this.#connections.connectorFor(this.#call.facts.url.origin, {
       buffer: () => this.#ring?.space ?? this.#head,
-      callback: (bytes: number, buffer: Uint8Array) => this.#onRead(bytes, buffer),
-    }
-    // Not in undici's types, but handed on to net.connect and tls.connect as all other options.
-    const options = { ...this.#connections.connect, onread } as buildConnector.BuildOptions
-    const connect = buildConnector(options)
+      callback: (bytes, buffer) => this.#onRead(bytes, buffer),
+    })
     return (to, callback) =>
       connect(to, (...answer) => {
         this.#socket = answer[1] ?? undefined

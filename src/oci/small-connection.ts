@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
-import { buildConnector, errors } from 'undici'
+import { errors } from 'undici'
 import { AnswerParser } from './answer-parser.ts'
+import type { ConnectorFor } from './connectors.ts'
 import { watchSending } from './send-stalls.ts'
 
 const READ_BYTES = 16 * 1024
@@ -8,8 +9,7 @@ const READ_BYTES = 16 * 1024
 const NO_ANSWER = new Set(['HPE_INVALID_CONSTANT', 'HPE_INVALID_STATUS'])
 
 export interface ConnectionOptions {
-  /** As undici's connectors take them. */
-  connect: buildConnector.BuildOptions
+  connectorFor: ConnectorFor
   sendIdleMs: number
 }
 
@@ -56,16 +56,14 @@ export class SmallConnection {
 
   static async open(
     origin: URL,
-    { connect, sendIdleMs }: ConnectionOptions,
+    { connectorFor, sendIdleMs }: ConnectionOptions,
     onClose: (connection: SmallConnection) => void,
   ): Promise<SmallConnection> {
     const connection = new SmallConnection()
-    const onread = {
+    const connector = connectorFor(origin.origin, {
       buffer: connection.#buffer,
-      callback: (bytes: number) => connection.#onRead(bytes),
-    }
-    // Not in undici's types, but handed on to net.connect and tls.connect as all other options.
-    const connector = buildConnector({ ...connect, onread })
+      callback: (bytes) => connection.#onRead(bytes),
+    })
     const { host, protocol, port } = origin
     const hostname = origin.hostname.replace(/^\[(.*)\]$/, '$1')
     const socket = await new Promise<Socket>((resolve, reject) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { createConnectors } from '../../src/oci/connectors.ts'
 import { SmallConnection } from '../../src/oci/small-connection.ts'
 import { createSmallConnections, type SmallCall } from '../../src/oci/small-connections.ts'
 import { defer } from '../helpers/cleanup.ts'
@@ -8,7 +9,7 @@ import { startRawServer } from '../helpers/raw-server.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'
-const options = { connect: { timeout: 10_000 }, sendIdleMs: 60_000 }
+const options = { connectorFor: createConnectors({ timeout: 10_000 }), sendIdleMs: 60_000 }
 const limits = { headersTimeoutMs: 10_000, bodyTimeoutMs: 10_000 }
 
 function head(url: URL, signal = new AbortController().signal): SmallCall {
@@ -29,7 +30,7 @@ async function startSilence(t: TestContext): Promise<{ host: string; sockets: So
 
 test('what waits for a connection when layerd shuts down fails as that, at once', async (t) => {
   const { host, sockets } = await startSilence(t)
-  const connections = createSmallConnections({ ...options, connect: { timeout: 2000 } })
+  const connections = createSmallConnections({ ...options, connectorFor: createConnectors({ timeout: 2000 }) })
   const sent = assert.rejects(connections.send(head(new URL(`https://${host}`))), { code: 'UND_ERR_DESTROYED' })
   await waitFor('the far end has the connection', () => sockets.length > 0)
   connections.destroy()
