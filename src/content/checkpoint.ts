@@ -27,6 +27,8 @@ export interface SavedUpload {
 export interface SessionNote {
   /** Its newest Location. */
   moved(location: string): void
+  /** It stands open there, the registry could not be told, and no saved upload covers it any more. */
+  left(location: string): void
   /** It is finished, or the registry was told that nobody goes on with it. */
   closed(): void
 }

@@ -44,6 +44,10 @@ export function createSessionNotes(write: (changes: NoteChanges) => Promise<void
         entry.session = { ...entry.session, location }
         if (written.has(entry)) rounds.add(entry)
       },
+      left(location) {
+        entry.session = { ...entry.session, location }
+        rounds.add(entry)
+      },
       closed() {
         rounds.withdraw(entry)
         if (written.delete(entry)) rounds.forget(entry)

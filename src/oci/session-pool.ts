@@ -25,8 +25,12 @@ export function createSessionPool(context: RepositoryContext): SessionPool {
   const open = async (options: CallOptions): Promise<OpenedSession> =>
     noted(context, await openSession(context, options))
   const cancel = async ({ location, note }: OpenedSession): Promise<void> => {
-    // A run that may send nothing any more, or whose registry is not there, leaves it to others.
-    if (await cancelSession(context, location)) note?.closed()
+    const outcome = await cancelSession(context, location)
+    if (outcome === 'told') note?.closed()
+    // Another run may have gone on with one that was saved.
+    if (outcome !== 'unreachable') return
+    if (note) note.left(location.href)
+    else noted(context, location)
   }
   const giveUp = (session: OpenedSession): void => {
     const canceled = cancel(session).finally(() => leaving.delete(canceled))

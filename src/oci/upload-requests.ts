@@ -1,5 +1,5 @@
 import type { Digest } from '../content/digest.ts'
-import { AppError } from '../lib/errors.ts'
+import { AppError, isAppError } from '../lib/errors.ts'
 import { placeName, pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import { bytesFromRange, resolveLocation, withDigest } from './upload-location.ts'
@@ -117,8 +117,11 @@ export function commitRequest(
   }
 }
 
-/** DELETE of a session, best effort: never throws, never asks for more rights. Whether the registry answered, whatever. */
-export async function cancelSession(context: RepositoryContext, location: URL): Promise<boolean> {
+/** `told`: the registry answered, whatever. `fenced`: the run may send nothing any more. */
+export type CancelOutcome = 'told' | 'unreachable' | 'fenced'
+
+/** DELETE of a session, best effort: never throws, never asks for more rights. */
+export async function cancelSession(context: RepositoryContext, location: URL): Promise<CancelOutcome> {
   try {
     const response = await context.transport.send(
       {
@@ -132,10 +135,10 @@ export async function cancelSession(context: RepositoryContext, location: URL): 
       { allow: [400, 401, 403, 404, 405] },
     )
     await response.discard()
-    return true
+    return 'told'
   } catch (error) {
     context.logger.debug({ err: error, repository: placeName(context) }, 'upload session not canceled')
-    return false
+    return isAppError(error) && error.code === 'JOB_FENCED' ? 'fenced' : 'unreachable'
   }
 }
 

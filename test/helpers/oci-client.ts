@@ -108,6 +108,7 @@ export function memorySessions(): UploadSessionStore & { readonly saved: Map<str
     clear: async (key) => void saved.delete(name(key)),
     opened(_, location) {
       const note: SessionNote = {
+        left: (to) => void notes.set(note, to),
         moved: (to) => void (notes.has(note) && notes.set(note, to)),
         closed: () => void notes.delete(note),
       }

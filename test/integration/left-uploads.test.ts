@@ -10,6 +10,8 @@ import { buildPackage } from '../helpers/package-builder.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
+const MIB = 1024 * 1024
+
 test('uploads that a failing job could not give up are given up after its end, with its own credentials', async (t) => {
   const folder = await tempDir(t)
   const built = await buildPackage(folder, { layers: 1, layerBytes: 10_000, format: 'tar' })
@@ -28,6 +30,27 @@ test('uploads that a failing job could not give up are given up after its end, w
   assert.ok(registry.openSessions > 0)
   lift()
   await waitFor('the uploads to be given up', () => registry.openSessions === 0)
+  await system.assertNothingLeft(registry)
+})
+
+test('an upload of a large layer that a canceled job could not give up is given up after its end', async (t) => {
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 1, layerBytes: 10 * MIB, format: 'tar' })
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  registry.fail({ method: 'PATCH' }, { kind: 'stall-request', afterBytes: 5 * MIB })
+  const down = { kind: 'answer', status: 503, headers: { 'retry-after': '0' } } as const
+  const lift = registry.fail({ method: 'DELETE', times: 100 }, down)
+  const system = await startJobSystem(t, { roots: [folder] })
+  await system.worker('worker')
+  const job = await system.publish(built.path, registry.host)
+  await waitFor('a part of the layer', () =>
+    registry.requests.some(({ method, bodyBytes }) => method === 'PATCH' && bodyBytes === 5 * MIB),
+  )
+  await system.queue.cancel(job.id)
+  assert.equal((await system.ended(job.id)).state, 'canceled')
+  assert.ok(registry.openSessions > 0)
+  lift()
   await system.assertNothingLeft(registry)
 })
 

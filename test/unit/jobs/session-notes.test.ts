@@ -65,6 +65,20 @@ test('a saved upload takes the note away, also one that is just being written', 
   assert.equal(writes.length, 1, 'what is covered is not taken away twice')
 })
 
+test('what a saved upload covered and the registry could not be told of is noted anew, where it stands now', async () => {
+  const { notes, held } = scene()
+  const note = notes.opened(PLACE, '/up/1')
+  await notes.settle()
+  await notes.cover(note, async () => true)
+  held.clear()
+  note.left('/up/1/further')
+  await notes.settle()
+  assert.deepEqual([...held.values()], ['/up/1/further'])
+  note.closed()
+  await notes.settle()
+  assert.equal(held.size, 0)
+})
+
 test('where the upload may not be saved any more, the note stays', async () => {
   const { notes, held } = scene()
   await notes.cover(notes.opened(PLACE, '/up/1'), async () => false)
