@@ -44,20 +44,36 @@ export function createKeptFacts(registry: string, store?: RegistryFactStore): Ke
   if (!store) return { learned, refresh: async () => undefined, share: () => undefined }
   /** As the store has it. */
   const known = new Map<string, RegistryFact | undefined>()
+  /** What the store did not take: news whatever it is by now, also that there is nothing to it any more. */
+  const untold = new Set<string>()
+  let shares = 0
+  /** In which share each was last told. */
+  const toldIn = new Map<string, number>()
+  /** Ends once nothing is being told. */
+  let telling: Promise<void> | undefined
 
-  const news = (): string[] => NAMES.filter((name) => isNews(name, valueOf(learned, name), known.get(name)))
-  const tell = async (changes: Readonly<Record<string, RegistryFact | undefined>>): Promise<void> => {
-    if (await store.save(registry, changes)) return
-    // It is news still.
-    for (const name of Object.keys(changes)) known.delete(name)
+  const news = (): string[] =>
+    NAMES.filter((name) => untold.has(name) || isNews(name, valueOf(learned, name), known.get(name)))
+  const tell = async (
+    changes: Readonly<Record<string, RegistryFact | undefined>>,
+    earlier: Promise<void> | undefined,
+  ): Promise<void> => {
+    const saved = await store.save(registry, changes)
+    if (!saved) for (const name of Object.keys(changes)) untold.add(name)
+    await earlier
   }
   return {
     learned,
     async refresh() {
+      // Whether the store has taken it tells how to read what the store has.
+      if (telling) await telling
+      const asked = shares
       const facts = await store.load(registry)
       if (!facts) return
       const own = new Set(news())
       for (const name of NAMES) {
+        // Told while the answer was on its way, so newer than that.
+        if ((toldIn.get(name) ?? 0) > asked) continue
         const value = checked(facts, name)
         known.set(name, value)
         // The speed of this process's own way there is known better than others know it.
@@ -69,8 +85,13 @@ export function createKeptFacts(registry: string, store?: RegistryFactStore): Ke
       const names = news()
       if (names.length === 0) return
       const changes = Object.fromEntries(names.map((name) => [name, valueOf(learned, name)]))
-      for (const name of names) known.set(name, changes[name])
-      void tell(changes)
+      shares += 1
+      for (const name of names) {
+        known.set(name, changes[name])
+        toldIn.set(name, shares)
+        untold.delete(name)
+      }
+      telling = tell(changes, telling)
     },
   }
 }

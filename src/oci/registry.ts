@@ -204,11 +204,12 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       transports.set(registry, transport)
       try {
         const kept = factsOf(options, registry)
-        await kept.refresh()
+        // Both at once: a rejection that nobody awaits ends the process.
+        const [connected] = await Promise.all([transport, kept.refresh()])
         return createRepository({
           ...rest,
           budget,
-          transport: await transport,
+          transport: connected,
           repository,
           learned: kept.learned,
           shareLearned: () => kept.share(),

@@ -10,6 +10,7 @@ import { createTransferClaims } from '../../src/jobs/transfer-claims.ts'
 import { createLogger, type Logger, silentLogger } from '../../src/lib/logger.ts'
 import { openUploadFolder } from '../../src/files/upload-folder.ts'
 import { createRegistryConnections } from '../../src/oci/connections.ts'
+import { dockerCredentials } from '../../src/oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../../src/oci/credentials/fixed.ts'
 import type { CredentialProvider } from '../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../src/oci/registry.ts'
@@ -30,6 +31,8 @@ export interface WorkerChoices {
   storeMaxBytes?: number
   /** Another way to the same Redis, such as a proxy. */
   redis?: RedisTarget
+  /** DOCKER_AUTH_CONFIG as it sees it, for jobs without credentials. Default: those are anonymous. */
+  dockerAuthConfig?: string
 }
 
 export interface TestWorkerOptions extends WorkerChoices {
@@ -55,8 +58,9 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const claims = createTransferClaims(target)
   const places = createBlobPlaces(target)
   const connections = createRegistryConnections({ version: options.version ?? 'test' })
+  const docker = dockerCredentials({ env: { DOCKER_AUTH_CONFIG: options.dockerAuthConfig } })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
-    const client = clientFor({ ...access, connections, facts, sessions: checkpoints.forRun(jobId, epoch) })
+    const client = clientFor({ ...access, docker, connections, facts, sessions: checkpoints.forRun(jobId, epoch) })
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })
@@ -73,7 +77,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
       pull: pullWork({ store, roots, registries, places }),
     },
     async giveUp({ place, location, ...access }) {
-      const client = clientFor({ ...access, connections, facts, signal: AbortSignal.timeout(5000) })
+      const client = clientFor({ ...access, docker, connections, facts, signal: AbortSignal.timeout(5000) })
       await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
     },
     jobs,
@@ -90,11 +94,11 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
 
 interface ClientAccess extends Pick<RegistryClientOptions, 'connections' | 'facts' | 'sessions' | 'signal' | 'mayUse'> {
   credentials: JobCredentials | undefined
+  docker: CredentialProvider
   plainHttp: boolean
 }
 
-function clientFor({ credentials, plainHttp, ...access }: ClientAccess): RegistryClient {
-  const none: CredentialProvider = { credential: async () => undefined }
-  const known = credentials ? fixedCredentials(credentials.registry, credentials) : none
+function clientFor({ credentials, docker, plainHttp, ...access }: ClientAccess): RegistryClient {
+  const known = credentials ? fixedCredentials(credentials.registry, credentials) : docker
   return createRegistryClient({ ...access, credentials: known, plainHttp: () => plainHttp })
 }

@@ -119,3 +119,45 @@ test('what is no fact is not taken, and without Redis each process learns for it
     return (await facts.load(HOST))?.['singlePost'] === true
   })
 })
+
+test('what no longer holds stays gone though Redis refuses the write, and is told once it takes it', async (t) => {
+  const { jobs, process } = await scene(t)
+  const [kept, other] = [await process(), await process()]
+  kept.learned.uploads.deadlineMs = 60_000
+  kept.share()
+  await waitFor('the deadline to be told', async () => {
+    await other.refresh()
+    return other.learned.uploads.deadlineMs === 60_000
+  })
+  await jobs.raw.config('SET', 'min-replicas-to-write', '1')
+  delete kept.learned.uploads.deadlineMs
+  kept.share()
+  await waitFor('the write to be refused', async () =>
+    (await jobs.raw.info('errorstats')).includes('errorstat_NOREPLICAS'),
+  )
+  for (let round = 1; round <= 2; round += 1) {
+    await kept.refresh()
+    assert.equal(kept.learned.uploads.deadlineMs, undefined)
+  }
+  await jobs.raw.config('SET', 'min-replicas-to-write', '0')
+  await waitFor('the deadline to be gone', async () => {
+    kept.share()
+    await other.refresh()
+    return other.learned.uploads.deadlineMs === undefined
+  })
+})
+
+test('what is learnt and told while an answer is on its way is not undone by it', async (t) => {
+  const { store, process } = await scene(t)
+  const facts = store()
+  assert.ok(await facts.save(HOST, { parts: 'taken', maxBodyBytes: MIB }))
+  const kept = await process(facts)
+  const refreshed = kept.refresh()
+  kept.learned.uploads.deadlineMs = 60_000
+  delete kept.learned.uploads.maxBodyBytes
+  kept.share()
+  await refreshed
+  assert.deepEqual(kept.learned.uploads, { parts: 'taken', deadlineMs: 60_000 })
+  await kept.refresh()
+  assert.deepEqual(kept.learned.uploads, { parts: 'taken', deadlineMs: 60_000 })
+})

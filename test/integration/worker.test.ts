@@ -70,6 +70,23 @@ test('both architectures published at once by two workers stand under one tag', 
   assert.deepEqual(index.manifests.map((entry) => entry.platform.architecture).toSorted(), ['amd64', 'arm64'])
 })
 
+test('a worker whose Docker credentials are broken fails the jobs that need them, and lives', async (t) => {
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  const system = await startJobSystem(t, { roots })
+  const worker = await system.workerProcess('one', { dockerAuthConfig: '{"auths":' })
+  for (let round = 1; round <= 2; round += 1) {
+    const job = await system.publish(FIXTURES.logbook, registry.host)
+    const { state, error } = await system.ended(job.id)
+    assert.deepEqual([state, error?.code], ['failed', 'CREDENTIALS_INVALID'], JSON.stringify(error))
+  }
+  const own = await system.publish(FIXTURES.logbook, registry.host, {
+    credentials: { registry: registry.host, username: 'me', password: 'mine' },
+  })
+  assert.equal((await system.ended(own.id)).state, 'succeeded')
+  assert.ok(worker.isRunning())
+})
+
 test('a failing job says what failed and where, and leaves no tag', async (t) => {
   const registry = await startDockerRegistry(t, { htpasswd: { user: 'myuser', password: 'mypass' } })
   const system = await startJobSystem(t, { roots })
