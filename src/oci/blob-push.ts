@@ -75,7 +75,12 @@ function createPush(
     name: options.verify?.name ?? titleOrDigest(blob.descriptor),
     mountFrom: options.mountFrom ?? [],
     mayExist: options.mayExist ?? false,
-    body: createPushBody(blob.descriptor, blob.open, { signal: options.signal, verify: options.verify, emit }),
+    body: createPushBody(blob.descriptor, blob.open, {
+      signal: options.signal,
+      verify: options.verify,
+      emit,
+      clock: context.clock,
+    }),
     call: {
       signal: options.signal,
       onRetry: (error, attempt, retryAt) => emit({ type: 'retrying', error: toAppError(error), attempt, retryAt }),

@@ -24,7 +24,6 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   // The registry looks at the token when a request begins, and a body can't be taken back.
   await context.transport.refreshAuth(pushScope(context), push.call.signal)
   if (!push.flowing) tellStart(push, session.offset)
-  const begun = context.clock.now()
   const request = requestOf(push, session, step)
   const probing = step.send === 'part' && session.offset > 0 && uploads.parts !== 'taken'
   let response
@@ -32,15 +31,25 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
     response = await context.transport.send(request, { allow: probing ? [413, ...PART_REFUSALS] : [413] })
   } catch (thrown) {
     const error = toAppError(thrown)
-    const ms = context.clock.now() - begun
-    if (brokeOff(error, ms)) learnCut(uploads, { bytes: body.sent - session.offset, ms })
+    const age = ageOf(push, session)
+    if (age && brokeOff(error, age.ms)) learnCut(uploads, age)
     throw await failed(push, error)
   }
   if (response.status >= 400) return refused(push, session, { step, request, response })
   await response.discard()
-  learnRequest(uploads, { bytes: body.sent - session.offset, ms: context.clock.now() - begun })
+  const age = ageOf(push, session)
+  if (age) learnRequest(uploads, age)
   if (step.send === 'part' && session.offset > 0) uploads.parts = 'taken'
   return taken(push, session, step, response)
+}
+
+/**
+ * What went out, and for how long: the head goes out with the first bytes, and a source may take its time to get at
+ * those. Undefined where none did.
+ */
+function ageOf({ context, body }: BlobPush, { offset }: OpenSession): { bytes: number; ms: number } | undefined {
+  if (body.begunAt === undefined) return undefined
+  return { bytes: body.sent - offset, ms: context.clock.now() - body.begunAt }
 }
 
 async function taken(

@@ -2,12 +2,14 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { BlobOpener, ByteStream, PushEvent, VerifyOptions } from '../content/endpoints.ts'
 import { bufferOpener } from '../content/streams.ts'
 import { createVerifier } from '../content/verify.ts'
+import type { Clock } from '../lib/clock.ts'
 import { createPartReader } from './part-reader.ts'
 
 export interface PushBodyOptions {
   signal: AbortSignal
   verify: VerifyOptions | undefined
   emit: (event: PushEvent) => void
+  clock: Clock
 }
 
 /** A blob's bytes on their way into requests: opened as often as needed, verified and counted. */
@@ -18,6 +20,8 @@ export interface PushBody {
   bytes(): Promise<Buffer>
   /** How far the newest body was handed to the socket. */
   readonly sent: number
+  /** When the first piece of the newest body was there to be sent; undefined before. */
+  readonly begunAt: number | undefined
   /** Bytes before `offset` went out in an earlier process: only the registry can check the digest now. */
   trust(offset: number): void
   /** Closes the source where it still waits for the next part. */
@@ -28,6 +32,7 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
   const verifier = createVerifier(descriptor, options.verify)
   let opener = open
   let sent = 0
+  let begunAt: number | undefined
 
   async function* read(offset: number): AsyncGenerator<Buffer> {
     const start = verifier.rewind(offset)
@@ -45,9 +50,15 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
 
   const reader = createPartReader(read, descriptor.size)
 
-  async function* counted(offset: number, end: number): ByteStream {
+  const startAt = (offset: number): void => {
     sent = offset
+    begunAt = undefined
+  }
+
+  async function* counted(offset: number, end: number): ByteStream {
+    startAt(offset)
     for await (const piece of reader.pieces(offset, end)) {
+      begunAt ??= options.clock.now()
       yield piece
       // The consumer asked for more, so the socket has taken this one.
       sent += piece.length
@@ -56,7 +67,10 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
   }
 
   return {
-    part: (offset, end) => () => counted(offset, end),
+    part(offset, end) {
+      startAt(offset)
+      return () => counted(offset, end)
+    },
     async bytes() {
       const chunks: Buffer[] = []
       // A large chunk may lie in a buffer that its source reuses, and these are kept.
@@ -67,6 +81,9 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
     },
     get sent() {
       return sent
+    },
+    get begunAt() {
+      return begunAt
     },
     trust: (offset) => verifier.trust(offset),
     close: () => reader.close(),

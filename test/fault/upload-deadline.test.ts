@@ -4,8 +4,10 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { createLearnedFacts } from '../../src/oci/learned-facts.ts'
 import { createRepository } from '../../src/oci/registry.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
+import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { someBytes, testBlob } from '../helpers/oci-client.ts'
 import { startQuirkyRegistry, type UploadQuirks } from '../helpers/quirky-registry.ts'
+import { createStepClock } from '../helpers/step-clock.ts'
 import { connect } from '../helpers/transport.ts'
 
 const MIB = 1024 * 1024
@@ -63,3 +65,43 @@ test('a far end that stops taking bytes twice, for as long as it is waited for, 
   assert.deepEqual({ deadlineMs, cutAfterMs }, { deadlineMs: undefined, cutAfterMs: undefined })
   assert.equal(registry.requests.filter(({ method }) => method === 'PATCH').length, 3, 'the rest goes in one request')
 })
+
+for (const fault of [
+  { kind: 'answer', early: true, status: 500 },
+  { kind: 'cut-request', afterBytes: 100_000 },
+] as const) {
+  test(`a source that is slow to open is no deadline and no speed of a registry (${fault.kind})`, async (t) => {
+    const registry = await startMemoryRegistry()
+    t.after(() => registry.close())
+    registry.fail({ method: 'PUT', times: 2 }, fault)
+    const clock = createStepClock()
+    const learned = createLearnedFacts()
+    const repository = createRepository({
+      transport: connect(t).transport(registry.host, { credential: undefined, plainHttp: true }),
+      repository: 'test/blobs',
+      learned,
+      retry: { attempts: 4, baseMs: 10, maxMs: 20, maxRetryAfterMs: 1000 },
+      clock,
+    })
+    const { bytes, descriptor, open } = testBlob(someBytes(4 * MIB))
+    let started = 0
+    const slow: typeof open = (at) => {
+      clock.advance(20_000)
+      return open(at)
+    }
+    await repository.push(descriptor, slow, {
+      signal,
+      onEvent: (event) => {
+        if (event.type === 'started') started = event.offset
+      },
+    })
+    assert.deepEqual(registry.blob('test/blobs', descriptor.digest), bytes)
+    const { deadlineMs, cutKeeps, bytesPerSecond } = learned.uploads
+    // The clock stands still while bytes flow.
+    const seen = (4 * MIB - started) * 1000
+    assert.deepEqual(
+      { deadlineMs, cutKeeps, bytesPerSecond },
+      { deadlineMs: undefined, cutKeeps: undefined, bytesPerSecond: seen },
+    )
+  })
+}
