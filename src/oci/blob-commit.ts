@@ -44,7 +44,7 @@ export async function failed(push: BlobPush, error: AppError): Promise<AppError>
     const offset = push.session.at === 'open' ? push.session.offset : push.descriptor.size
     if (push.unauthorizedAt === offset) return tokenRefusal(push, error, offset)
     push.unauthorizedAt = offset
-  }
+  } else push.unauthorizedAt = undefined
   if (push.session.at === 'committing') push.commitFailure = error
   await advance(push, { type: 'cut', sent: push.body.sent })
   return error

@@ -40,7 +40,7 @@ export interface BlobPush {
   startedAt: number
   /** Why the last commit got no usable answer. */
   commitFailure: AppError | undefined
-  /** Where the registry last wanted a newer token in place of the bytes. */
+  /** Where the registry wanted a newer token in place of the bytes, with nothing else from it since. */
   unauthorizedAt: number | undefined
   /** The registry has found the digest wrong once. */
   digestRefused: boolean
@@ -52,6 +52,7 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
   push.session = next(before, event, push.descriptor.size)
   if (event.type === 'opened') push.acknowledged = 0
   if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
+  if (event.type === 'accepted') push.unauthorizedAt = undefined
   // What we can't use may still lie open there. Not so while it is committed: that may be going on.
   if (push.session.at === 'lost' && before.at === 'open') giveUp(push, before.location)
   if (push.session.at === 'lost' || push.session.at === 'done') forgetNote(push)

@@ -24,8 +24,10 @@ async function setUp(t: TestContext, learnt: LearnedUploads = {}): Promise<Scene
   const tokens = await startTokenServer(t, { users: { ann: ann.password } })
   const challenge = { 'www-authenticate': `Bearer realm="${tokens.realm}",service="${tokens.service}"` }
   const registry = await startMemoryRegistry({
-    authorize: ({ headers }) =>
-      tokens.allows(headers.authorization, 'test/blobs', 'push') ? undefined : { status: 401, headers: challenge },
+    authorize: ({ method, headers }) =>
+      tokens.allows(headers.authorization, 'test/blobs', method === 'HEAD' ? 'pull' : 'push')
+        ? undefined
+        : { status: 401, headers: challenge },
   })
   t.after(() => registry.close())
   const learned = createLearnedFacts()
@@ -88,3 +90,23 @@ test('upload.401-mid-body: a second refusal at one offset is for good, though ot
   await repository.releasePush()
   assert.equal(registry.openSessions, 0)
 })
+
+for (const { name, parts, between } of [
+  { name: 'another failure', parts: false, between: [503] },
+  { name: 'a part that was taken', parts: true, between: [undefined, 404] },
+]) {
+  test(`upload.401-mid-body: refusals at one offset with ${name} between them each cost a token`, async (t) => {
+    const { registry, tokens, repository } = await setUp(t, parts ? { cutKeeps: 'parts' } : {})
+    for (const [at, status] of [401, ...between, 401].entries()) {
+      if (status) registry.fail({ method: 'PATCH', nth: at + 1 }, { kind: 'answer', early: true, status })
+    }
+    const blob = testBlob(someBytes(20 * MIB))
+    const told = recorder()
+    await repository.push(blob.descriptor, blob.open, { signal, onEvent: told.onEvent })
+    assert.deepEqual(registry.blob('test/blobs', blob.descriptor.digest), blob.bytes)
+    const refused = patches(registry).filter(({ status }) => status === 401)
+    const forPush = tokens.requests.filter(({ scopes }) => scopes.join().includes('push'))
+    assert.deepEqual([refused.length, forPush.length], [2, 3])
+    assert.deepEqual(new Set(told.starts()), new Set([0]))
+  })
+}
