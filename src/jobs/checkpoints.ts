@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from '../lib/logger.ts'
 import { createVault } from './credentials.ts'
 import { createKeys } from './keys.ts'
 import { connectRedis, type RedisTarget } from './redis.ts'
+import type { JobCredentials } from './requests.ts'
 import { createScripts } from './scripts.ts'
 import { createSessionNotes, type NoteChanges } from './session-notes.ts'
 
@@ -12,9 +13,10 @@ export interface UploadCheckpoints {
   /**
    * The store as one run sees it. It reads what any run left; writes of a run that a later run of the same job has
    * replaced change nothing, so a worker that wakes up late cannot undo its successor's progress. Its notes of open
-   * sessions are taken all the same: nobody else knows of them.
+   * sessions are taken all the same: nobody else knows of them. `credentials`: of the run, for who gives those up when its
+   * job has ended.
    */
-  forRun(jobId: string, epoch: number): UploadSessionStore
+  forRun(jobId: string, epoch: number, credentials?: JobCredentials): UploadSessionStore
   close(): Promise<void>
 }
 
@@ -42,13 +44,14 @@ export function createUploadCheckpoints(options: UploadCheckpointOptions): Uploa
   const keyOf = (key: UploadKey) => keys.upload(key.registry, key.repository, key.digest)
 
   return {
-    forRun(jobId, epoch) {
+    forRun(jobId, epoch, credentials) {
+      const access = credentials ? vault.seal(jobId, credentials) : ''
       const name = keys.openSessions(jobId)
       const notes = createSessionNotes(async ({ open, closed }: NoteChanges) => {
         const sealed = open.flatMap(({ id, session }) => [id, vault.seal(name, session)])
         const target = { id: jobId, key: keys.job(jobId), prefix: keys.prefix, now: clock.now() }
         try {
-          await scripts.job('note-sessions', target, [epoch, TTL_SECONDS, closed.join(' '), ...sealed])
+          await scripts.job('note-sessions', target, [epoch, TTL_SECONDS, closed.join(' '), access, ...sealed])
         } catch (error) {
           logger.warn({ err: error, jobId }, 'open upload sessions were not noted; the registry may have to purge them')
         }

@@ -58,7 +58,7 @@ async function workOf(
   const clientFor = registryClients(context, createRegistryFacts({ ...shared, logger }))
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
-    const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch) })
+    const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch, access.credentials) })
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: directory.uploads })

@@ -60,7 +60,13 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const connections = createRegistryConnections({ version: options.version ?? 'test' })
   const docker = dockerCredentials({ env: { DOCKER_AUTH_CONFIG: options.dockerAuthConfig } })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
-    const client = clientFor({ ...access, docker, connections, facts, sessions: checkpoints.forRun(jobId, epoch) })
+    const client = clientFor({
+      ...access,
+      docker,
+      connections,
+      facts,
+      sessions: checkpoints.forRun(jobId, epoch, access.credentials),
+    })
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
+import type { LeftUpload } from '../../src/jobs/runs.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { begin, newJob, startJobs, type TestJobs } from '../helpers/jobs.ts'
+import { begin, newJob, RESULT, startJobs, type TestJobs } from '../helpers/jobs.ts'
 import { startJobSystem } from '../helpers/job-system.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { buildPackage } from '../helpers/package-builder.ts'
@@ -116,4 +117,28 @@ test('an upload that a replaced run saves while the one before it is given up is
   await turn()
   assert.deepEqual(given, [upload('first').location, upload('second').location])
   assert.equal(await sleeper.load(KEY), undefined)
+})
+
+test('what a replaced run notes after the end of its job is given up with the credentials of that run', async (t) => {
+  const { jobs, checkpoints } = await setUp(t)
+  const credentials = { registry: KEY.registry, username: 'pusher', password: 'secret' }
+  const { job } = await jobs.queue.create(newJob(), { credentials })
+  const sleeper = await begin(jobs, job)
+  const heir = await begin(jobs, job, 1, 'worker-2')
+  await jobs.runs.finish(job.id, heir.epoch, { state: 'succeeded', result: RESULT })
+  const sealed = `{layerd}:cred:${job.id}`
+  assert.equal(await jobs.raw.exists(sealed), 0)
+
+  const sessions = checkpoints.forRun(job.id, sleeper.epoch, sleeper.credentials)
+  sessions.opened(KEY, upload('small').location)
+  await sessions.settle()
+  assert.ok((await jobs.raw.ttl(sealed)) > 0)
+  jobs.clock.advance(3000)
+  const given: LeftUpload[] = []
+  await jobs.runs.tidyJobs(async (left) => void given.push(left))
+  assert.deepEqual(
+    given.map((left) => [left.location, left.credentials]),
+    [[upload('small').location, credentials]],
+  )
+  assert.equal(await jobs.raw.exists(sealed), 0)
 })
