@@ -18,7 +18,10 @@ export interface OpenOptions {
   /** First byte not wanted any more, default the blob's size; for sources with `ranges`. Throws RangeIgnored. */
   end?: number
   signal: AbortSignal
-  /** Told of each wait before the source goes on after a passing fault. Sources that cannot have one never call it. */
+  /**
+   * Told of each wait before the source goes on after a passing fault; what it throws ends the stream instead. Sources that
+   * cannot have one never call it.
+   */
   onRetry?: (error: AppError, attempt: number, retryAt: number) => void
 }
 
@@ -91,7 +94,12 @@ export interface PushOptions {
 }
 
 /** A place among the caller's own that nobody uses now; undefined when there is none. */
-export type SparePlace = () => Disposable | undefined
+export type SparePlace = () => Place | undefined
+
+export interface Place extends Disposable {
+  /** Whether somebody waits for one by now. */
+  readonly wanted: boolean
+}
 
 export interface ContentSink {
   /** True when the content is there in full. */

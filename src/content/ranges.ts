@@ -8,7 +8,7 @@ export interface Range {
 
 /** The source gives whole blobs alone, whatever part it is asked for: ask it for one stream from an offset on. */
 export class RangeIgnored extends AppError {
-  constructor(message: string) {
-    super('REGISTRY_PROTOCOL_VIOLATION', message, { op: 'fetch blob' })
+  constructor(message: string, cause?: unknown) {
+    super('REGISTRY_PROTOCOL_VIOLATION', message, { op: 'fetch blob', cause })
   }
 }

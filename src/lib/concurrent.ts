@@ -1,11 +1,11 @@
 import { childController } from './abort.ts'
-import { createLimiter, type LeaveSlot } from './limiter.ts'
+import { createLimiter, type LeaveSlot, type SpareSlot } from './limiter.ts'
 
 /** What a task may do about its own place and the others. */
 export interface Places {
   leave: LeaveSlot
   /** A place that no task uses now, until disposed. */
-  spare: () => Disposable | undefined
+  spare: () => SpareSlot | undefined
 }
 
 /**

@@ -3,9 +3,14 @@ export interface Limiter {
   /** Runs `task` when a slot is free. A waiter whose signal aborts leaves the line and rejects with the reason. */
   run<T>(task: (leave: LeaveSlot) => Promise<T>, signal?: AbortSignal): Promise<T>
   /** A slot that is free now and that nobody waits for, until disposed. */
-  spare(): Disposable | undefined
+  spare(): SpareSlot | undefined
   readonly active: number
   readonly waiting: number
+}
+
+export interface SpareSlot extends Disposable {
+  /** Whether somebody stands in line by now. */
+  readonly wanted: boolean
 }
 
 /**
@@ -64,7 +69,7 @@ export function createLimiter(limit: number): Limiter {
     spare() {
       if (active >= limit) return undefined
       active += 1
-      return { [Symbol.dispose]: exit }
+      return spareSlot(line, exit)
     },
     get active() {
       return active
@@ -72,5 +77,14 @@ export function createLimiter(limit: number): Limiter {
     get waiting() {
       return line.length
     },
+  }
+}
+
+function spareSlot(line: readonly unknown[], exit: () => void): SpareSlot {
+  return {
+    get wanted() {
+      return line.length > 0
+    },
+    [Symbol.dispose]: exit,
   }
 }

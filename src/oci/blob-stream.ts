@@ -27,7 +27,9 @@ interface Opened {
 
 /**
  * Opens a blob from an offset, to its end or to an earlier one. A stream that breaks off goes on from where it stands, by
- * asking the registry again: an address in its storage that it once sent us to has run out by then. Bytes are not verified here.
+ * asking the registry again: an address in its storage that it once sent us to has run out by then. Any other answer to a
+ * request with an end than those bytes is RangeIgnored: what is behind it shows when the rest is asked for without one.
+ * Bytes are not verified here.
  * Source: OCI distribution-spec v1.1.1 "Pulling blobs" (Range).
  */
 export async function openBlob(
@@ -84,10 +86,9 @@ function openAt(fetch: Fetch, offset: number): Promise<Opened> {
 
 async function request(fetch: Fetch, offset: number): Promise<Opened> {
   const { context, descriptor } = fetch
-  const ranged = await get(fetch, offset)
+  const ranged = await getOrRefused(fetch, offset)
   if (ranged.response.status === 416) {
     await ranged.response.discard()
-    if (isBounded(fetch)) throw ignored(fetch, ranged.response, offset)
     // The registry does not know the offset that its own size allows: the whole blob decides, once.
     return accept(fetch, await get(fetch, 0), offset)
   }
@@ -101,6 +102,41 @@ async function request(fetch: Fetch, offset: number): Promise<Opened> {
     })
   }
   return accept(fetch, ranged, offset)
+}
+
+/** Throws RangeIgnored where a request with an end got another answer than those bytes, one for good. */
+async function getOrRefused(fetch: Fetch, offset: number): Promise<Got> {
+  const { context, descriptor, end } = fetch
+  const ignored = (status: number, cause?: unknown) =>
+    new RangeIgnored(
+      `${placeName(context)} answered ${status} to bytes ${offset} to ${end - 1} of ${blobName(descriptor)}`,
+      cause,
+    )
+  try {
+    const got = await get(fetch, offset)
+    if (!isBounded(fetch) || isExact(fetch, got.response, offset)) return got
+    got.response.abandon()
+    throw ignored(got.response.status)
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    const status = error.upstream?.status
+    throw isBounded(fetch) && status !== undefined && error.retry === 'permanent' ? ignored(status, error) : thrown
+  }
+}
+
+/** Whether it is a 206 with the bytes that were asked for. */
+function isExact({ descriptor, end }: Fetch, response: RegistryResponse, offset: number): boolean {
+  const { start, last, total } = rangeOf(response)
+  return (
+    response.status === 206 && start === offset && last === end - 1 && (total ?? descriptor.size) === descriptor.size
+  )
+}
+
+/** What a Content-Range says. */
+function rangeOf(response: RegistryResponse): { start?: number; last?: number; total?: number } {
+  const [, start, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.header('content-range') ?? '') ?? []
+  if (start === undefined) return {}
+  return { start: Number(start), last: Number(last), ...(total === '*' ? {} : { total: Number(total) }) }
 }
 
 interface Got {
@@ -137,19 +173,11 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   if (response.status === 200) {
     const length = lengthOf(response.header('content-length'))
     if (length !== null && length !== descriptor.size) throw wrongSize(fetch, response, length)
-    if (isBounded(fetch)) {
-      response.abandon()
-      throw ignored(fetch, response, offset)
-    }
     return { response, skip: offset }
   }
-  const [, start, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.header('content-range') ?? '') ?? []
-  if (total !== undefined && total !== '*' && Number(total) !== descriptor.size) {
-    throw wrongSize(fetch, response, Number(total))
-  }
-  if (response.status === 206 && Number(start) === offset && Number(last) === fetch.end - 1) {
-    return { response, skip: 0 }
-  }
+  const { total } = rangeOf(response)
+  if (total !== undefined && total !== descriptor.size) throw wrongSize(fetch, response, total)
+  if (isExact(fetch, response, offset)) return { response, skip: 0 }
   const range = response.header('content-range') ?? 'no Content-Range'
   response.abandon()
   throw new AppError(
@@ -157,11 +185,6 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
     `${placeName(context)} answered ${response.status} with ${range} to a request for ${blobName(descriptor)} from byte ${offset} on`,
     { op: 'fetch blob', details: { digest: descriptor.digest, offset } },
   )
-}
-
-function ignored({ context, descriptor, end }: Fetch, { status }: RegistryResponse, offset: number): RangeIgnored {
-  const place = placeName(context)
-  return new RangeIgnored(`${place} answered ${status} to bytes ${offset} to ${end - 1} of ${blobName(descriptor)}`)
 }
 
 function wrongSize(fetch: Fetch, response: RegistryResponse, found: number): AppError {

@@ -1,4 +1,4 @@
-import type { BlobOpener, ByteStream, PushOptions } from '../content/endpoints.ts'
+import type { BlobOpener, ByteStream, Place, PushOptions } from '../content/endpoints.ts'
 import { RangeIgnored } from '../content/ranges.ts'
 import { childController, throwIfAborted } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -61,8 +61,11 @@ class Receiver {
     const { options, size } = this.#reception
     using _stop = this.#stop
     options.onEvent?.({ type: 'started', offset: this.#bytes })
-    this.#begin()
-    while (this.#streams.size > 0) await Promise.all(this.#streams)
+    // A further stream may leave its bytes when the first has found none to bring any more.
+    do {
+      this.#begin()
+      while (this.#streams.size > 0) await Promise.all(this.#streams)
+    } while (!this.#failure && this.#plan.prefix < size)
     await this.#hashing
     if (this.#failure) throw this.#failure.error
     options.onEvent?.({ type: 'verifying' })
@@ -71,7 +74,7 @@ class Receiver {
   }
 
   /** One more stream; the first has the caller's own place. */
-  #begin(place?: Disposable): void {
+  #begin(place?: Place): void {
     const stream = this.#stream(place)
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
@@ -86,23 +89,24 @@ class Receiver {
     this.#stop.abort(error)
   }
 
-  async #stream(place: Disposable | undefined): Promise<void> {
+  async #stream(place: Place | undefined): Promise<void> {
     // The first piece of work of a stream must not run before the stream counts.
     await Promise.resolve()
     for (let claim = this.#next(place); claim; claim = this.#next(place)) {
       try {
-        await this.#fetch(claim)
+        await this.#fetch(claim, place)
       } catch (error) {
         if (!(error instanceof RangeIgnored)) throw error
         this.#goOnWithOne()
+        if (place) return
       }
     }
   }
 
-  /** What a stream brings next; one in a spare place ends where it has not made it faster. */
-  #next(place: Disposable | undefined): Claim | undefined {
-    if (place && this.#streams.size > this.#growth.most) return undefined
-    const alone = this.#streams.size === 1
+  /** What a stream brings next; one in a spare place ends where that is wanted, or has not made it faster. */
+  #next(place: Place | undefined): Claim | undefined {
+    if (place && (place.wanted || this.#streams.size > this.#growth.most)) return undefined
+    const alone = this.#streams.size === 1 || this.#rangeIgnored
     const claim = this.#plan.claim(alone ? undefined : this.#growth.requestBytes(this.#missing))
     if (alone) this.#long = claim
     return claim
@@ -115,7 +119,7 @@ class Receiver {
     if (this.#long) this.#plan.lengthen(this.#long)
   }
 
-  async #fetch(claim: Claim): Promise<void> {
+  async #fetch(claim: Claim, place: Place | undefined): Promise<void> {
     const { size } = this.#reception
     const inOrder = await this.#comesInOrder(claim)
     // There the source is read to its end, and the hash in order finds out about bytes that come after.
@@ -131,18 +135,18 @@ class Receiver {
       this.#hashOn()
     }
     try {
-      for await (const chunk of await this.#open(claim)) {
+      for await (const chunk of this.#chunks(claim, place)) {
         throwIfAborted(this.#stop.signal)
-        const wanted = toTheEnd() ? chunk : chunk.subarray(0, claim.end - claim.at)
+        const cut = !toTheEnd() && claim.at + chunk.length >= claim.end
+        // From here on nothing more can be left to it: what is cut off is lost.
+        if (cut) this.#settled(claim)
+        const wanted = cut ? chunk.subarray(0, claim.end - claim.at) : chunk
         await writer.append(wanted)
         claim.at += wanted.length
         this.#tell(wanted.length)
         if (this.#holes && claim.at - remembered >= REMEMBER_BYTES) await remember()
         await this.#grow(remember)
-        if (claim.at < claim.end || toTheEnd()) continue
-        // It is closed now: nothing more can be left to it.
-        this.#settled(claim)
-        break
+        if (claim.at >= claim.end && !toTheEnd()) break
       }
     } finally {
       if (inOrder) this.#inOrder = false
@@ -170,13 +174,28 @@ class Receiver {
     return this.#inOrder && start === this.#partial.offset
   }
 
-  #open(claim: Claim): Promise<ByteStream> {
+  /**
+   * What the source gives. Any failure of a further stream is as good as a range that is ignored: the first one finds out
+   * whether the source gives nothing more. What the store throws is not caught here.
+   */
+  async *#chunks(claim: Claim, place: Place | undefined): ByteStream {
+    try {
+      yield* await this.#open(claim, place)
+    } catch (error) {
+      if (!place || this.#stop.signal.aborted) throw error
+      throw new RangeIgnored('a further stream failed', error)
+    }
+  }
+
+  #open(claim: Claim, place: Place | undefined): Promise<ByteStream> {
     const { open, size, options } = this.#reception
     return open({
       offset: claim.start,
       ...(this.#takesRanges && claim.end < size ? { end: claim.end } : {}),
       signal: this.#stop.signal,
       onRetry: (error, attempt, retryAt) => {
+        // Refused, as where a registry takes so many at once: the first one need not wait for that.
+        if (place && error.upstream?.status !== undefined) throw error
         this.#waiting = true
         options.onEvent?.({ type: 'retrying', error, attempt, retryAt })
       },

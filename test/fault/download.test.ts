@@ -102,6 +102,18 @@ test('a range that breaks off goes on to its own end', async (t) => {
 for (const [what, answer] of [
   ['the whole blob', { ...whole, headers: {} }],
   ['416', partOf(part.start, { status: 416, body: '' })],
+  ['400', partOf(part.start, { status: 400, body: '' })],
+  ['403', partOf(part.start, { status: 403, body: '' })],
+  ['404', partOf(part.start, { status: 404, body: '' })],
+  ['405', partOf(part.start, { status: 405, body: '' })],
+  ['501', partOf(part.start, { status: 501, body: '' })],
+  ['200 and the part alone', partOf(part.start, { status: 200, answerHeaders: {} })],
+  ['no Content-Range', partOf(part.start, { answerHeaders: {} })],
+  ['less', partOf(part.start, { answerHeaders: { 'content-range': `bytes ${MIB}-${2 * MIB - 2}/${size}` } })],
+  [
+    'a part of another size',
+    partOf(part.start, { answerHeaders: { 'content-range': `bytes ${MIB}-${2 * MIB - 1}/7` } }),
+  ],
 ] as const) {
   test(`a range that is answered with ${what} is not read`, async (t) => {
     const registry = await startScriptedRegistry(t, [answer])

@@ -118,3 +118,14 @@ test('a place is spare only where no item wants it', async () => {
     place[Symbol.dispose]()
   })
 })
+
+test('who has a spare place is told when somebody stands in line for it', async () => {
+  const limiter = createLimiter(1)
+  const place = limiter.spare()
+  assert.equal(place?.wanted, false)
+  const waiting = limiter.run(async () => 'ran')
+  assert.equal(place?.wanted, true)
+  place?.[Symbol.dispose]()
+  assert.equal(await waiting, 'ran')
+  assert.equal(limiter.active, 0)
+})

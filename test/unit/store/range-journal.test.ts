@@ -88,7 +88,7 @@ test('what was there before the first hole is in the journal', async (t) => {
       }
     }
   }
-  const spare = () => ({ [Symbol.dispose]: () => undefined })
+  const spare = () => ({ wanted: false, [Symbol.dispose]: () => undefined })
   const pushed = store.push(blob.descriptor, async (options) => open(options), { signal, spare })
   await assert.rejects(pushed, /cut/)
   const [there, behind] = (await writtenRanges(path)) ?? []

@@ -108,6 +108,6 @@ function spareOf(places: { free: number }): SparePlace {
   return () => {
     if (places.free === 0) return undefined
     places.free -= 1
-    return { [Symbol.dispose]: () => void (places.free += 1) }
+    return { wanted: false, [Symbol.dispose]: () => void (places.free += 1) }
   }
 }
