@@ -12,7 +12,7 @@ import { GC_GRACE_MS } from './gc.ts'
 import { readLeases } from './lease.ts'
 import { ingestDigest, type StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
-import { isJournal, removePartial } from './range-journal.ts'
+import { isJournal, partialOf, removePartial } from './range-journal.ts'
 import type { PackageRecords, StoredPackage } from './records.ts'
 
 export interface CheckOptions {
@@ -203,11 +203,12 @@ async function checkIngests(check: Check): Promise<void> {
   const leased = (await readLeases(layout)).sizes
   for (const name of await readdir(layout.ingests)) {
     const path = join(layout.ingests, name)
+    const partial = isJournal(name) ? partialOf(path) : path
     // It goes with its file.
-    if (isJournal(name)) continue
+    if (partial !== path && (await fileSize(partial)) !== undefined) continue
     const digest = ingestDigest(name)
     if (digest !== undefined && leased.has(digest)) continue
-    const lock = name.endsWith('.lock') ? path : `${path}.lock`
+    const lock = name.endsWith('.lock') ? path : `${partial}.lock`
     if ((await ownershipOf(lock)).state === 'held') continue
     // A job that waits for its next run, or for the daemon's next start, goes on from it.
     const { mtimeMs } = await lstat(path)

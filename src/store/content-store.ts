@@ -51,7 +51,7 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
   readonly folder: string
   /** The same, for content that comes from there: it waits for nobody who brings it from elsewhere. */
   from(origin: string): ContentSink
-  /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT, SIZE_MISMATCH. */
+  /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT. */
   read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
   /**
    * For reading anywhere in a blob. Throws STORE_CORRUPT when it is absent, and in place of its last bytes when all of it was

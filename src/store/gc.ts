@@ -7,7 +7,7 @@ import { readLeases } from './lease.ts'
 import { fileSize } from './file-size.ts'
 import { ingestDigest, type StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
-import { isJournal, removePartial } from './range-journal.ts'
+import { isJournal, partialBytes, partialOf, removePartial } from './range-journal.ts'
 import type { StoredPackage } from './records.ts'
 
 export interface GcOptions {
@@ -91,25 +91,41 @@ async function sweepIngests(layout: StoreLayout, sweep: Sweep) {
   const total = { removed: 0, freedBytes: 0 }
   for (const name of await readdir(layout.ingests)) {
     const digest = ingestDigest(name)
-    if (name.endsWith('.lock') || isJournal(name) || digest === undefined) continue
+    if (name.endsWith('.lock') || digest === undefined) continue
+    const path = join(layout.ingests, name)
+    const partial = isJournal(name) ? partialOf(path) : path
+    if ((await ownershipOf(`${partial}.lock`)).state === 'held') continue
+    if (partial !== path) {
+      // It goes with its file; alone it is of no use to anybody.
+      if ((await fileSize(partial)) === undefined) await removeOld(path, sweep.writtenBefore, total)
+      continue
+    }
     // Once the blob is there nobody goes on with it.
     if (sweep.kept.has(digest) && (await fileSize(layout.blob(digest))) === undefined) continue
-    const path = join(layout.ingests, name)
-    if ((await ownershipOf(`${path}.lock`)).state === 'held') continue
-    await removeOld(path, sweep.writtenBefore, total, removePartial)
+    await removeOld(path, sweep.writtenBefore, total, PARTIAL)
   }
   return total
 }
+
+interface FileKind {
+  /** What it takes. */
+  bytes: (path: string) => Promise<number | undefined>
+  remove: (path: string) => Promise<void>
+}
+
+const WHOLE: FileKind = { bytes: fileSize, remove: (path) => rm(path, { force: true }) }
+const PARTIAL: FileKind = { bytes: partialBytes, remove: removePartial }
 
 async function removeOld(
   path: string,
   writtenBefore: number,
   total: { removed: number; freedBytes: number },
-  remove: (path: string) => Promise<void> = (file) => rm(file, { force: true }),
+  kind = WHOLE,
 ): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (!found || found.mtimeMs > writtenBefore) return
-  await remove(path)
+  const bytes = (await kind.bytes(path)) ?? 0
+  await kind.remove(path)
   total.removed += 1
-  total.freedBytes += found.size
+  total.freedBytes += bytes
 }

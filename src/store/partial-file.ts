@@ -87,7 +87,7 @@ export class PartialFile implements AsyncDisposable {
     await this.#told(appendRange(this.#path, range))
   }
 
-  /** Reads back and hashes what was written up to `end`. Nothing is appended any more. Throws as append does. */
+  /** Reads back and hashes what was written up to `end`; nothing is appended before `appendOn`. Throws as append does. */
   async hashTo(end: number): Promise<void> {
     const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(0, end - this.offset)))
     while (this.offset < end) {
@@ -145,7 +145,8 @@ export class PartialFile implements AsyncDisposable {
     const { size } = await this.#handle.stat()
     // More than the blob has: not ours, or of another time.
     if (size > this.#descriptor.size) return this.restart()
-    if (size === 0) return
+    // A journal of another file: its ranges would be believed of what is written now.
+    if (size === 0) return this.#told(removeJournal(this.#path))
     this.#there = (await writtenRanges(this.#path)) ?? []
     this.#journaled = true
     const [first, ...others] = this.#there

@@ -13,6 +13,11 @@ export function isJournal(name: string): boolean {
   return name.endsWith(SUFFIX)
 }
 
+/** The partial file that a journal tells of. */
+export function partialOf(journal: string): string {
+  return journal.slice(0, -SUFFIX.length)
+}
+
 export async function appendRange(partial: string, { start, end }: Range): Promise<void> {
   await appendFile(`${partial}${SUFFIX}`, `${start} ${end}\n`)
 }

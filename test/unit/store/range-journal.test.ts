@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { readdir, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ByteStream, OpenOptions } from '../../../src/content/endpoints.ts'
 import { AppError } from '../../../src/lib/errors.ts'
 import { createContentStore } from '../../../src/store/content-store.ts'
+import { lockFile } from '../../../src/store/file-lock.ts'
+import { GC_GRACE_MS } from '../../../src/store/gc.ts'
 import { appendRange, partialBytes, writtenRanges } from '../../../src/store/range-journal.ts'
 import { someBytes, testBlob } from '../../helpers/oci-client.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
@@ -112,4 +114,65 @@ test('a collection takes a journal along with its file', async (t) => {
   await appendRange(path, { start: 500, end: 900 })
   assert.equal((await store.gc({ graceMs: 0 })).removedIngests, 1)
   assert.deepEqual(await readdir(join(folder, 'ingest')), [])
+})
+
+for (const [what, size] of [
+  ['an empty file', 0],
+  ['no file', undefined],
+] as const) {
+  test(`a journal beside ${what} says nothing of what is written later`, async (t) => {
+    const { store, folder, path } = await partialFile(t)
+    if (size === 0) await writeFile(path, '')
+    await appendRange(path, { start: 0, end: 900 })
+    const cut = async function* () {
+      yield blob.bytes.subarray(0, 300)
+      throw new AppError('REGISTRY_CONNECTION_LOST', 'cut')
+    }
+    await assert.rejects(
+      store.push(blob.descriptor, async () => cut(), { signal }),
+      /cut/,
+    )
+    assert.deepEqual(await readdir(join(folder, 'ingest')), [basename(path)])
+  })
+}
+
+test('a journal whose file is gone is collected, and found by a check; one beside its file goes with it', async (t) => {
+  const { store, folder, path } = await partialFile(t)
+  const longAgo = new Date(Date.now() - 2 * GC_GRACE_MS)
+  const names = () => readdir(join(folder, 'ingest'))
+  const alone = async () => {
+    await appendRange(path, { start: 0, end: 900 })
+    await utimes(`${path}.ranges`, longAgo, longAgo)
+  }
+  await alone()
+  const { findings } = await store.check({ signal, repair: true })
+  assert.deepEqual(
+    findings.map(({ kind, path: place }) => [kind, basename(place)]),
+    [['ingest-orphaned', `${basename(path)}.ranges`]],
+  )
+  assert.deepEqual(await names(), [])
+  await alone()
+  assert.equal((await store.gc()).removedIngests, 1)
+  assert.deepEqual(await names(), [])
+
+  await writeFile(path, blob.bytes)
+  await alone()
+  await appendRange(path, { start: 950, end: 1000 })
+  await store.gc()
+  assert.equal((await names()).length, 2, 'the file is new')
+  const { freedBytes } = await store.gc({ graceMs: 0 })
+  assert.equal(freedBytes, 950, 'a hole takes no room')
+  assert.deepEqual(await names(), [])
+})
+
+test('the journal of a file that is being made stays', async (t) => {
+  const { store, path } = await partialFile(t)
+  await using _lock = await lockFile(`${path}.lock`)
+  await appendRange(path, { start: 0, end: 900 })
+  const journal = `${path}.ranges`
+  const longAgo = new Date(Date.now() - 2 * GC_GRACE_MS)
+  await utimes(journal, longAgo, longAgo)
+  await store.gc({ graceMs: 0 })
+  assert.deepEqual((await store.check({ signal })).findings, [])
+  assert.ok((await stat(journal)).size > 0)
 })
