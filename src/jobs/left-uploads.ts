@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { SavedUpload, UploadKey, UploadPlace } from '../content/checkpoint.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
 import type { Vault } from './credentials.ts'
 import { type Keys, parseUploadKey } from './keys.ts'
 import type { JobCredentials } from './requests.ts'
@@ -21,6 +22,7 @@ export interface LeftUploadContext {
   clock: Clock
   vault: Vault
   scripts: Scripts
+  logger: Logger
 }
 
 /** Without a place: sealed with another key. */
@@ -34,31 +36,61 @@ interface Found {
 /** What comes right after a cancel may be its retry, which goes on with the session. */
 const GRACE_MS = 2000
 
+/** A registry that does not answer takes a while to be left, and must not take the turns of the others. */
+const JOBS_OF_A_HOST = 8
+
 /**
- * Hands to `giveUp`, which tells the registry and must not throw, the sessions that runs of a job noted which are over, and
- * the saved uploads of canceled jobs; then forgets them. Doing so twice does no harm: a session that is gone is gone.
+ * Hands to `giveUp`, which tells the registry, the sessions that runs of a job noted which are over, and the saved uploads
+ * of canceled jobs; then forgets them. Doing so twice does no harm: a session that is gone is gone. A job where that
+ * fails keeps its turn.
  */
 export async function tidyJobs(
   context: LeftUploadContext,
   giveUp: (left: LeftUpload) => Promise<void>,
 ): Promise<number> {
-  const { redis, keys, clock, scripts } = context
+  const { redis, keys, clock, logger } = context
   const until = clock.now() - GRACE_MS
-  const ids = await redis.zrangebyscore(keys.tidy, '-inf', until)
-  let given = 0
-  for (const id of ids) {
-    const [state, epoch] = await redis.hmget(keys.job(id), 'state', 'epoch')
-    const active = state === 'running' || state === 'canceling'
-    const sessions = await strayNotes(context, id, { epoch: Number(epoch), active })
-    const uploads = state === 'canceled' ? await leftUploads(context, id) : []
-    const access = await accessOf(context, id)
-    const left = [...sessions, ...uploads].flatMap(({ place, location }) => (place ? [{ place, location }] : []))
-    await Promise.all(left.map((session) => giveUp({ ...session, ...access })))
-    given += left.length
-    const names = [sessions.map(({ name }) => name).join(' '), ...uploads.flatMap(({ name, sealed }) => [name, sealed])]
-    await scripts.job('tidied', { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }, [until, ...names])
-  }
-  return given
+  const ids = await firstOfEachHost(context, await redis.zrangebyscore(keys.tidy, '-inf', until))
+  const given = await Promise.all(
+    ids.map(async (jobId) => {
+      try {
+        return await tidyJob(context, { id: jobId, until }, giveUp)
+      } catch (error) {
+        logger.warn({ err: error, jobId }, 'left uploads were not given up')
+        return 0
+      }
+    }),
+  )
+  return given.reduce((sum, count) => sum + count, 0)
+}
+
+async function firstOfEachHost({ redis, keys }: LeftUploadContext, ids: readonly string[]): Promise<string[]> {
+  const hosts = await Promise.all(ids.map((id) => redis.hget(keys.job(id), 'host')))
+  const counts = new Map<string | null, number>()
+  return ids.filter((_, at) => {
+    const host = hosts[at] ?? null
+    const count = (counts.get(host) ?? 0) + 1
+    counts.set(host, count)
+    return count <= JOBS_OF_A_HOST
+  })
+}
+
+async function tidyJob(
+  context: LeftUploadContext,
+  { id, until }: { id: string; until: number },
+  giveUp: (left: LeftUpload) => Promise<void>,
+): Promise<number> {
+  const { redis, keys, clock, scripts } = context
+  const [state, epoch] = await redis.hmget(keys.job(id), 'state', 'epoch')
+  const active = state === 'running' || state === 'canceling'
+  const sessions = await strayNotes(context, id, { epoch: Number(epoch), active })
+  const uploads = state === 'canceled' ? await leftUploads(context, id) : []
+  const access = await accessOf(context, id)
+  const left = [...sessions, ...uploads].flatMap(({ place, location }) => (place ? [{ place, location }] : []))
+  await Promise.all(left.map((session) => giveUp({ ...session, ...access })))
+  const names = [sessions.map(({ name }) => name).join(' '), ...uploads.flatMap(({ name, sealed }) => [name, sealed])]
+  await scripts.job('tidied', { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }, [until, ...names])
+  return left.length
 }
 
 async function accessOf({ redis, keys, vault }: LeftUploadContext, id: string) {

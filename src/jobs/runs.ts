@@ -111,7 +111,7 @@ export function createJobRuns(options: JobRunsOptions): JobRuns {
       await redis.zrem(keys.workers, workerName)
     },
     reapAbandoned: () => reapAbandoned(context),
-    tidyJobs: (giveUp) => tidyJobs(context, giveUp),
+    tidyJobs: (giveUp) => tidyJobs({ ...context, logger }, giveUp),
     async hosts() {
       const flat = await redis.zrange(keys.hosts, '0', '-1', 'WITHSCORES')
       return Array.from({ length: flat.length / 2 }, (_, at) => ({

@@ -142,3 +142,42 @@ test('what a replaced run notes after the end of its job is given up with the cr
   )
   assert.equal(await jobs.raw.exists(sealed), 0)
 })
+
+test('a registry that does not answer, or a job that cannot be read, holds up no other one', async (t) => {
+  const { jobs, checkpoints } = await setUp(t)
+  const leaving = async (host: string, count: number): Promise<string[]> => {
+    const ids: string[] = []
+    for (let n = 0; n < count; n += 1) {
+      const { job } = await jobs.queue.create(newJob({ queueHost: host, registries: [host] }))
+      const { epoch } = await begin(jobs, job)
+      const key = { ...KEY, registry: host, repository: `team/${job.id}` }
+      await checkpoints.forRun(job.id, epoch).save(key, upload(job.id))
+      await cancelRun(jobs, job.id, epoch)
+      ids.push(job.id)
+    }
+    return ids
+  }
+  const [unreadable] = await leaving('broken.example', 1)
+  await jobs.raw.set(`{layerd}:job:${unreadable}:sessions`, 'not a hash')
+  await leaving('dead.example', 10)
+  await leaving('live.example', 3)
+  jobs.clock.advance(3000)
+
+  const gate = Promise.withResolvers<void>()
+  const given: string[] = []
+  const turn = () =>
+    jobs.runs.tidyJobs(async ({ place }) => {
+      given.push(place.registry)
+      if (place.registry === 'dead.example') await gate.promise
+    })
+  const first = turn()
+  const count = (host: string) => given.filter((registry) => registry === host).length
+  try {
+    await waitFor('those of the other registry', () => count('live.example') === 3 && count('dead.example') === 8)
+  } finally {
+    gate.resolve()
+  }
+  assert.equal(await first, 11)
+  assert.equal(await turn(), 2)
+  assert.deepEqual(await jobs.raw.zrange('{layerd}:tidy', '0', '-1'), [unreadable])
+})
