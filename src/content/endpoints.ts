@@ -38,7 +38,10 @@ export interface ContentSource {
 export type PushEvent =
   /** A session begins (offset 0) or goes on where the far end stands; bytes before `offset` are already there. */
   | { type: 'started'; offset: number }
-  /** Bytes up to `offset` of the blob were handed to the socket or the disk; `wire` of them since the last event. */
+  /**
+   * Bytes up to `offset` of the blob were handed to the socket or the disk; `wire` of them since the last event. A few KiB
+   * that go out in one write are told once they were answered.
+   */
   | { type: 'bytes'; offset: number; wire: number }
   /** All bytes are handed over; the far end checks and commits. */
   | { type: 'verifying' }

@@ -37,6 +37,7 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   }
   if (response.status >= 400) return refused(push, session, { step, request, response })
   await response.discard()
+  body.taken()
   const age = ageOf(push, session)
   if (age) learnRequest(uploads, age)
   if (step.send === 'part' && session.offset > 0) uploads.parts = 'taken'

@@ -4,6 +4,7 @@ import { bufferOpener } from '../content/streams.ts'
 import { createVerifier } from '../content/verify.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createPartReader } from './part-reader.ts'
+import { SMALL_BYTES } from './small-exchange.ts'
 
 export interface PushBodyOptions {
   signal: AbortSignal
@@ -18,8 +19,10 @@ export interface PushBody {
   part(offset: number, end: number): () => ByteStream
   /** The whole blob in memory, for small ones; later bodies come from there. */
   bytes(): Promise<Buffer>
-  /** How far the newest body was handed to the socket. */
+  /** How far the newest body may have gone out; a small one counts as sent once it is put together. */
   readonly sent: number
+  /** Tells of a small body, which tells nothing as it is put together, that it was taken. */
+  taken(): void
   /** When the first piece of the newest body was there to be sent; undefined before. */
   readonly begunAt: number | undefined
   /** Bytes before `offset` went out in an earlier process: only the registry can check the digest now. */
@@ -30,9 +33,8 @@ export interface PushBody {
 
 export function createPushBody(descriptor: Descriptor, open: BlobOpener, options: PushBodyOptions): PushBody {
   const verifier = createVerifier(descriptor, options.verify)
+  const count = new BodyCount(options)
   let opener = open
-  let sent = 0
-  let begunAt: number | undefined
 
   async function* read(offset: number): AsyncGenerator<Buffer> {
     const start = verifier.rewind(offset)
@@ -50,25 +52,21 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
 
   const reader = createPartReader(read, descriptor.size)
 
-  const startAt = (offset: number): void => {
-    sent = offset
-    begunAt = undefined
-  }
-
   async function* counted(offset: number, end: number): ByteStream {
-    startAt(offset)
+    count.begin(offset)
     for await (const piece of reader.pieces(offset, end)) {
-      begunAt ??= options.clock.now()
+      count.ready()
       yield piece
-      // The consumer asked for more, so the socket has taken this one.
-      sent += piece.length
-      options.emit({ type: 'bytes', offset: sent, wire: piece.length })
+      // The consumer asked for more, so the socket has taken this one. Of a small body it has taken none: that goes out
+      // when all of it is there.
+      count.add(piece.length)
+      if (end - offset > SMALL_BYTES) count.tell()
     }
   }
 
   return {
     part(offset, end) {
-      startAt(offset)
+      count.begin(offset)
       return () => counted(offset, end)
     },
     async bytes() {
@@ -80,12 +78,46 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
       return whole
     },
     get sent() {
-      return sent
+      return count.sent
     },
     get begunAt() {
-      return begunAt
+      return count.begunAt
     },
+    taken: () => count.tell(),
     trust: (offset) => verifier.trust(offset),
     close: () => reader.close(),
+  }
+}
+
+class BodyCount {
+  sent = 0
+  begunAt: number | undefined
+  #untold = 0
+  readonly #options: Pick<PushBodyOptions, 'emit' | 'clock'>
+
+  constructor(options: Pick<PushBodyOptions, 'emit' | 'clock'>) {
+    this.#options = options
+  }
+
+  begin(offset: number): void {
+    this.sent = offset
+    this.begunAt = undefined
+    this.#untold = 0
+  }
+
+  /** A piece is there to be sent. */
+  ready(): void {
+    this.begunAt ??= this.#options.clock.now()
+  }
+
+  add(bytes: number): void {
+    this.sent += bytes
+    this.#untold += bytes
+  }
+
+  tell(): void {
+    const wire = this.#untold
+    this.#untold = 0
+    if (wire > 0) this.#options.emit({ type: 'bytes', offset: this.sent, wire })
   }
 }

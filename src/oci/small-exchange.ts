@@ -5,7 +5,7 @@ import type { SmallAnswer, SmallConnections } from './small-connections.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 
 /** Up to here a body is put together and sent in one write with its head. */
-const SMALL_BYTES = 64 * 1024
+export const SMALL_BYTES = 64 * 1024
 
 /** Whether request and answer are small. What a GET brings is not known; a guard is asked when the connection is ready. */
 export function isSmall({ method, body, contentLength, guard, lane }: RegistryRequest): boolean {

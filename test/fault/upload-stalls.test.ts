@@ -135,3 +135,23 @@ for (const [scheme, options] of schemes) {
     assert.ok(stall.met)
   })
 }
+
+for (const fault of [
+  { kind: 'answer', early: true, status: 503 },
+  { kind: 'cut-request', afterBytes: 1000 },
+] as const) {
+  test(`a small body tells nothing of itself before it was taken (${fault.kind})`, async (t) => {
+    const registry = await startMemoryRegistry()
+    t.after(() => registry.close())
+    registry.fail({ method: 'PUT' }, fault)
+    const repository = await openRepository(t, registry.host)
+    const blob = testBlob(someBytes(3000))
+    const told = recorder()
+    await repository.push(blob.descriptor, blob.open, { signal, onEvent: told.onEvent })
+    assert.deepEqual(registry.blob('test/blobs', blob.descriptor.digest), blob.bytes)
+    const moved = told.events.flatMap(({ type }) => (type === 'bytes' || type === 'retrying' ? [type] : []))
+    assert.deepEqual(moved, ['retrying', 'bytes'])
+    const last = told.events.findLast(({ type }) => type === 'bytes')
+    assert.deepEqual(last, { type: 'bytes', offset: 3000, wire: 3000 - (told.starts().at(-1) ?? 0) })
+  })
+}
