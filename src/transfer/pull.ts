@@ -123,11 +123,14 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
   if (target) await prepareSave(archive, target)
   announceBlobs(plan.blobs, onEvent)
   const path = await holding(plan, dependencies, async () => {
-    onEvent({ type: 'phase', phase: 'transferring' })
-    await move(plan, request, dependencies)
-    onEvent({ type: 'phase', phase: 'committing' })
-    await dependencies.checkOwnership()
-    if (target) return await savePulled(archive, target, () => move(plan, request, dependencies), dependencies)
+    const bring = async () => {
+      onEvent({ type: 'phase', phase: 'transferring' })
+      await move(plan, request, dependencies)
+      onEvent({ type: 'phase', phase: 'committing' })
+      await dependencies.checkOwnership()
+    }
+    await bring()
+    if (target) return await savePulled(archive, target, bring, dependencies)
     await record(plan, request, dependencies)
     return undefined
   })
@@ -137,21 +140,28 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
   return outcome(plan, request, path)
 }
 
-/** A blob that was in the store and turns out damaged when the archive is written has been taken away: it is brought anew. */
+/**
+ * Blobs that were in the store and turn out damaged when the archive is written have been taken away: they are brought
+ * anew, each once.
+ */
 async function savePulled(
   archive: ComputedArchive,
   target: SaveTarget,
   again: () => Promise<void>,
   { onEvent, signal }: PullDependencies,
 ): Promise<string> {
-  try {
-    return await saveArchive(archive, target, signal)
-  } catch (thrown) {
-    const error = toAppError(thrown)
-    if (error.code !== 'STORE_CORRUPT') throw error
-    onEvent({ type: 'log', level: 'warn', message: `${error.message}; it is pulled anew` })
-    await again()
-    return await saveArchive(archive, target, signal)
+  const damaged = new Set<unknown>()
+  for (;;) {
+    try {
+      return await saveArchive(archive, target, signal)
+    } catch (thrown) {
+      const error = toAppError(thrown)
+      const name = error.details?.['name']
+      if (error.code !== 'STORE_CORRUPT' || name === undefined || damaged.has(name)) throw error
+      damaged.add(name)
+      onEvent({ type: 'log', level: 'warn', message: `${error.message}; it is pulled anew` })
+      await again()
+    }
   }
 }
 

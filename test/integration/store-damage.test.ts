@@ -26,8 +26,8 @@ async function withNemo(t: TestContext) {
   const { layers } = JSON.parse(publishedManifest('nemo').toString()) as {
     layers: Array<{ digest: string; size: number; annotations: Record<string, string> }>
   }
-  const [largest] = layers.toSorted((a, b) => b.size - a.size)
-  assert.ok(largest)
+  const [largest, second] = layers.toSorted((a, b) => b.size - a.size)
+  assert.ok(largest && second)
   const blob = (digest: Digest) => join(started.store.folder, 'blobs/sha256', digestHex(digest))
   /** One bit, somewhere in the middle. */
   const damage = async (digest: Digest) => {
@@ -37,7 +37,8 @@ async function withNemo(t: TestContext) {
   }
   const title = largest.annotations['org.opencontainers.image.title'] ?? ''
   const layer = { title, digest: parseDigest(largest.digest) }
-  return { ...started, registry, reference, pull, damage, layer, url: `/v1/packages/${DIGEST}` }
+  const smaller = { digest: parseDigest(second.digest) }
+  return { ...started, registry, reference, pull, damage, layer, smaller, url: `/v1/packages/${DIGEST}` }
 }
 
 test('a layer whose bytes are wrong is never served to its end; the package lacks it then, and a pull brings it anew', async (t) => {
@@ -75,17 +76,25 @@ test('damaged metadata, or a damaged manifest, is told as such, and a pull bring
   }
 })
 
-test('a pull into a folder that finds a stored layer damaged brings that anew and writes the right file', async (t) => {
-  const { store, reference, registry, damage, layer } = await withNemo(t)
+test('a pull into a folder that finds stored layers damaged brings them anew and writes the right file', async (t) => {
+  const { store, reference, registry, damage, layer, smaller } = await withNemo(t)
   await damage(layer.digest)
+  await damage(smaller.digest)
   registry.requests.length = 0
   const folder = await tempDir(t)
+  let asked = 0
   const { outcome, events } = await pullFrom(t, reference, {
     architecture: 'amd64',
     store,
     destination: { kind: 'folder', folder },
+    checkOwnership: async () => void (asked += 1),
   })
   assert.equal((await readPackage(outcome.path ?? '')).contents.manifest.digest, DIGEST)
-  assert.equal(registry.requests.filter(({ path }) => path.endsWith(layer.digest)).length, 1)
-  assert.ok(events.some((event) => event.type === 'log' && event.message.endsWith('is pulled anew')))
+  for (const { digest } of [layer, smaller]) {
+    assert.equal(registry.requests.filter(({ path }) => path.endsWith(digest)).length, 1)
+  }
+  assert.equal(events.filter((event) => event.type === 'log' && event.message.endsWith('is pulled anew')).length, 2)
+  assert.equal(asked, 3, 'before each attempt to write the file')
+  const phases = events.flatMap((event) => (event.type === 'phase' ? [event.phase] : []))
+  assert.deepEqual(phases.slice(1), ['transferring', 'committing', ...phases.slice(1, 3), ...phases.slice(1, 3)])
 })
