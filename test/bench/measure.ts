@@ -46,9 +46,11 @@ export async function measure(command: string, args: readonly string[], options:
   let peakBytes = 0
   const sample = setInterval(() => (peakBytes = Math.max(peakBytes, peakOf(child.pid))), SAMPLE_MS)
   try {
-    const [code] = (await once(child, 'close')) as [number | null]
-    if (code !== 0)
-      throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${stdout.slice(-2000)}${stderr.slice(-2000)}`)
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+    if (code !== 0) {
+      const said = `${stdout.slice(-2000)}${stderr.slice(-2000)}`
+      throw new Error(`${command} ${args.join(' ')} ended with ${code ?? signal}:\n${said}`)
+    }
   } finally {
     clearInterval(sample)
     sizes.stop()

@@ -45,10 +45,19 @@ export interface Bench {
 /** Runs contenders in turn, A B A B ..., so that a machine whose speed drifts is fair to all. */
 export async function compete(task: Task, contenders: readonly Contender[], bench: Bench): Promise<Row[]> {
   const costs = new Map<string, Cost[]>()
+  const failed = new Set<Contender>()
   let at = ''
   for (let round = 0; round < bench.rounds; round += 1) {
-    for (const one of contenders) {
-      const { cost, farEnd } = await once(task, one, round)
+    for (const one of contenders.filter((contender) => !failed.has(contender))) {
+      const done = await once(task, one, round).catch((error: unknown) => {
+        // What another program can't do must not take the rest of an hour's figures along.
+        if (one.name === 'layerd') throw error
+        bench.log(`${task.name}: ${one.name} failed and is left out: ${(error as Error).message}`)
+        failed.add(one)
+        costs.delete(one.name)
+      })
+      if (!done) continue
+      const { cost, farEnd } = done
       at = farEnd
       costs.set(one.name, [...(costs.get(one.name) ?? []), cost])
       const figures = `${cost.wallSeconds.toFixed(2)} s wall, ${cost.cpuSeconds.toFixed(2)} s CPU`
