@@ -21,7 +21,7 @@ export type Fault =
   | ({ kind: 'refuse-request'; afterBytes: number } & Answer)
   /** Takes no more once this many bytes of the body have arrived; they count as received when the client gives up. */
   | { kind: 'stall-request'; afterBytes: number }
-  /** Resets the connection when this many bytes of the answer's body were sent. */
+  /** Closes the connection when this many bytes of the answer's body were sent; all of them arrive. */
   | { kind: 'cut-response'; afterBytes: number }
   /** Does what was asked and resets the connection in place of the answer. */
   | { kind: 'lose-answer' }
@@ -104,7 +104,8 @@ function send(answer: Answer, fault: Fault | undefined, record: RecordedRequest,
   })
   if (record.method === 'HEAD') return void response.end()
   if (fault?.kind !== 'cut-response') return void response.end(bytes)
-  response.write(bytes.subarray(0, fault.afterBytes), () => response.socket?.resetAndDestroy())
+  // A reset would take along what the client has not read yet, which is a matter of luck.
+  response.write(bytes.subarray(0, fault.afterBytes), () => response.socket?.destroy())
 }
 
 async function closed(socket: Socket): Promise<void> {
