@@ -67,7 +67,7 @@ async function findOut(push: BlobPush, session: Committing): Promise<void> {
 }
 
 /** Nobody answered in time, be it the registry or a proxy before it. */
-export function gaveUpWaiting(error: AppError): boolean {
+function gaveUpWaiting(error: AppError): boolean {
   return error.code === 'REGISTRY_TIMEOUT' || isGatewayTimeout(error)
 }
 
