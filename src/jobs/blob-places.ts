@@ -3,6 +3,7 @@ import type { BlobPlaces } from '../content/blob-places.ts'
 import type { Digest } from '../content/digest.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
+import { createHints } from './hints.ts'
 import { createKeys } from './keys.ts'
 import { connectRedis, type RedisTarget } from './redis.ts'
 import { createScripts } from './scripts.ts'
@@ -41,14 +42,7 @@ export function createBlobPlaces(options: BlobPlacesOptions): JobBlobPlaces {
   const scripts = createScripts(redis)
 
   /** What Redis can't tell is not known. */
-  const hint = async <T>(task: () => Promise<T>, none: T): Promise<T> => {
-    try {
-      return await task()
-    } catch (error) {
-      logger.debug({ err: error }, 'where blobs are is not known')
-      return none
-    }
-  }
+  const hint = createHints(logger, 'where blobs are is not known')
   return {
     find: (registry, digests) => hint(() => find(redis, keys.blobPlaces(registry), digests), new Map()),
     repositories: (registry) => hint(() => redis.zrevrange(keys.usedRepositories(registry), 0, -1), []),

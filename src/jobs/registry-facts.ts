@@ -1,6 +1,7 @@
 import type { RegistryFact, RegistryFacts, RegistryFactStore } from '../content/registry-facts.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
+import { createHints } from './hints.ts'
 import { createKeys } from './keys.ts'
 import { connectRedis, pipelineResults, type RedisTarget } from './redis.ts'
 
@@ -30,14 +31,7 @@ export function createRegistryFacts(options: RegistryFactsOptions): SharedRegist
   const redis = connectRedis(options.redis, { role: 'starting', name: 'layerd-facts', onError })
   const keys = createKeys(options.prefix)
 
-  const hint = async <T>(task: () => Promise<T>, none: T): Promise<T> => {
-    try {
-      return await task()
-    } catch (error) {
-      logger.debug({ err: error }, 'what was learnt of a registry is not shared now')
-      return none
-    }
-  }
+  const hint = createHints(logger, 'what was learnt of a registry is not shared now')
   return {
     load: (registry) => hint(async () => valid(await redis.hgetall(keys.registryFacts(registry)), clock), undefined),
     save: (registry, changes) =>
