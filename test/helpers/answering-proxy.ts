@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, request as forward, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
-import { type Cleanup, defer } from './cleanup.ts'
+import type { Cleanup } from './cleanup.ts'
+import { listenOnLoopback } from './listening.ts'
 import type { Answer, RecordedRequest } from './memory-registry-exchange.ts'
 import { type FaultMatch, type FaultRule, findFault } from './memory-registry-faults.ts'
 
@@ -56,13 +56,9 @@ export async function startAnsweringProxy(t: Cleanup, target: string): Promise<A
     // The body is read to its end, as gateways do that buffer it.
     request.resume().once('end', () => response.writeHead(fault.status, fault.headers).end(fault.body))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  defer(t, () => {
-    server.closeAllConnections()
-    return new Promise<void>((resolve) => server.close(() => resolve()))
-  })
+  const host = await listenOnLoopback(t, server)
   return {
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    host,
     requests,
     answer: (match, answer) => void rules.push({ match, fault: { kind: 'answer', ...answer }, seen: 0 }),
   }

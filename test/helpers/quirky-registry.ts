@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { type Cleanup, defer } from './cleanup.ts'
+import type { Cleanup } from './cleanup.ts'
+import { listenOnLoopback } from './listening.ts'
 import { errorAnswer, type Answer } from './memory-registry-exchange.ts'
 
 const MIB = 1024 * 1024
@@ -201,13 +201,9 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     // A request that was cut has nobody left to answer.
     exchange().catch(() => undefined)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  defer(t, () => {
-    server.closeAllConnections()
-    return new Promise<void>((resolve) => server.close(() => resolve()))
-  })
+  const host = await listenOnLoopback(t, server)
   return {
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    host,
     requests,
     get openSessions() {
       return sessions.size

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { type Cleanup, defer } from './cleanup.ts'
+import type { Cleanup } from './cleanup.ts'
+import { listenOnLoopback } from './listening.ts'
 
 /** One line of a script: which request it is for, what it answers and what it changes. The first that fits is taken. */
 export interface ScriptEntry {
@@ -93,12 +93,7 @@ export async function startScriptedRegistry(
   const server = createServer((request, response) => {
     handle(request, response).catch(() => request.socket.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  defer(t, () => {
-    server.closeAllConnections()
-    return new Promise<void>((resolve) => server.close(() => resolve()))
-  })
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const host = await listenOnLoopback(t, server)
   const url = `http://${host}`
   entries = typeof script === 'function' ? script(url) : script
   return {

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { TestCertificate } from './certificate.ts'
-import { type Cleanup, defer } from './cleanup.ts'
+import type { Cleanup } from './cleanup.ts'
+import { listenOnLoopback } from './listening.ts'
 
 export interface ScriptedRequest {
   readonly method: string
@@ -44,11 +44,6 @@ export async function startScriptedServer(
   const server: Server = options.tls
     ? createTlsServer({ key: options.tls.keyPem, cert: options.tls.certPem }, listener)
     : createServer(listener)
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
-  defer(t, () => {
-    server.closeAllConnections()
-    return new Promise((resolve) => server.close(() => resolve()))
-  })
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const host = await listenOnLoopback(t, server, options.port)
   return { host, url: `${options.tls ? 'https' : 'http'}://${host}`, requests }
 }

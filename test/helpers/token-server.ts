@@ -1,11 +1,11 @@
 import { randomUUID, sign } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { createCertificate, type TestCertificate } from './certificate.ts'
-import { type Cleanup, defer } from './cleanup.ts'
+import type { Cleanup } from './cleanup.ts'
+import { listenOnLoopback } from './listening.ts'
 import { tempDir } from './temp-dir.ts'
 
 export interface TokenServerOptions {
@@ -94,14 +94,10 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => response.destroy(error as Error))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  defer(t, () => {
-    server.closeAllConnections()
-    return new Promise((resolve) => server.close(() => resolve()))
-  })
+  const host = await listenOnLoopback(t, server)
 
   return {
-    realm: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`,
+    realm: `http://${host}/token`,
     service,
     issuer,
     rootCertBundle,

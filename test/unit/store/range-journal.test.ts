@@ -21,6 +21,18 @@ async function partialFile(t: Parameters<typeof tempDir>[0]) {
   return { store, folder, path: join(folder, 'ingest', blob.descriptor.digest.replace(':', '-')) }
 }
 
+/** Brings the bytes from `start` to `end`, and then breaks off. */
+async function pushCut(store: Awaited<ReturnType<typeof createContentStore>>, start: number, end: number) {
+  const cut = async function* () {
+    yield blob.bytes.subarray(start, end)
+    throw new AppError('REGISTRY_CONNECTION_LOST', 'cut')
+  }
+  await assert.rejects(
+    store.push(blob.descriptor, async () => cut(), { signal }),
+    /cut/,
+  )
+}
+
 test('a partial file is all there up to its size, or what its journal says of it', async (t) => {
   const { path } = await partialFile(t)
   assert.equal(await partialBytes(path), undefined)
@@ -61,14 +73,7 @@ test('a journal without holes is done with: what follows counts by the size of t
   const { store, path } = await partialFile(t)
   await writeFile(path, blob.bytes.subarray(0, 300))
   await appendRange(path, { start: 0, end: 200 })
-  const cut = async function* () {
-    yield blob.bytes.subarray(200, 500)
-    throw new AppError('REGISTRY_CONNECTION_LOST', 'cut')
-  }
-  await assert.rejects(
-    store.push(blob.descriptor, async () => cut(), { signal }),
-    /cut/,
-  )
+  await pushCut(store, 200, 500)
   assert.deepEqual(await writtenRanges(path), [{ start: 0, end: 500 }])
 })
 
@@ -124,14 +129,7 @@ for (const [what, size] of [
     const { store, folder, path } = await partialFile(t)
     if (size === 0) await writeFile(path, '')
     await appendRange(path, { start: 0, end: 900 })
-    const cut = async function* () {
-      yield blob.bytes.subarray(0, 300)
-      throw new AppError('REGISTRY_CONNECTION_LOST', 'cut')
-    }
-    await assert.rejects(
-      store.push(blob.descriptor, async () => cut(), { signal }),
-      /cut/,
-    )
+    await pushCut(store, 0, 300)
     assert.deepEqual(await readdir(join(folder, 'ingest')), [basename(path)])
   })
 }
