@@ -160,9 +160,10 @@ export const JobOptions = Type.Object(
       Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
     ),
     components: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), {
+      Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
+        maxItems: 100,
         description:
-          'pull: only these components and what is required; globs, -name takes away. Default: the whole package.',
+          'pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package.',
       }),
     ),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),

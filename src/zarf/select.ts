@@ -1,4 +1,3 @@
-import { posix } from 'node:path'
 import { type Descriptor, titleOrDigest } from '../content/descriptor.ts'
 import { digestHex } from '../content/digest.ts'
 import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
@@ -8,6 +7,7 @@ import type { Component } from './definition-shape.ts'
 import type { PackageDefinition } from './definition.ts'
 import { missingFile } from './contents.ts'
 import { parseImageReference } from './image-reference.ts'
+import { compilePattern } from './path-match.ts'
 
 const ALWAYS = [
   'zarf.yaml',
@@ -22,40 +22,69 @@ const IMAGE_INDEX = 'images/index.json'
 const IMAGE_LAYOUT = 'images/oci-layout'
 const BASE_NAME = 'org.opencontainers.image.base.name'
 
+export const MAX_PATTERNS = 100
+export const MAX_PATTERN_LENGTH = 128
+
+/** One entry of a request. */
+interface Wish {
+  readonly entry: string
+  readonly out: boolean
+  readonly matches: (name: string) => boolean
+}
+
 /**
- * The components that a request means. Each entry is a name or a glob; one that begins with `-` takes away and wins.
- * Required ones are always in. Without entries: required and default ones. Of a group exactly one is in. Throws
+ * The components that a request means. Each entry is a name or a pattern (path-match.ts); one that begins with `-` takes
+ * away and wins. Required ones are always in. Without entries: required and default ones. Of a group exactly one is in. Throws
  * COMPONENTS_INVALID naming the entry or the group. Source: zarf v0.84 src/pkg/packager/filters/deploy.go.
  */
 export function selectComponents(definition: PackageDefinition, requested: readonly string[]): Component[] {
   const components = definition.components ?? []
-  for (const entry of requested) {
-    const pattern = entry.replace(/^-/, '')
-    const matches = components.filter(({ name = '' }) => posix.matchesGlob(name, pattern))
-    const useful = entry.startsWith('-') ? matches.filter(({ required }) => required !== true) : matches
-    if (useful.length === 0) throw unknownComponent(entry, components, matches.length > 0)
+  const wishes = parseWishes(requested)
+  for (const { entry, out, matches } of wishes) {
+    const matching = components.filter(({ name = '' }) => matches(name))
+    const useful = out ? matching.filter(({ required }) => required !== true) : matching
+    if (useful.length === 0) throw unknownComponent(entry, components, matching.length > 0)
   }
   const chosen = new Set<Component>()
   for (const group of Map.groupBy(components, ({ group, name }) => group || name).values()) {
-    for (const component of chooseOf(group, requested)) chosen.add(component)
+    for (const component of chooseOf(group, wishes)) chosen.add(component)
   }
   return components.filter((component) => chosen.has(component))
 }
 
-function chooseOf(group: readonly Component[], requested: readonly string[]): readonly Component[] {
-  const wanted = group.filter((component) => component.required === true || isNamed(component, requested) === 'in')
-  if (wanted.length > 1) throw invalid(`the group ${group[0]?.group} allows one component, not ${names(wanted)}`, group)
+function parseWishes(requested: readonly string[]): Wish[] {
+  if (requested.length > MAX_PATTERNS) {
+    throw new AppError('COMPONENTS_INVALID', `${requested.length} names or patterns of components were given`, {
+      hint: `At most ${MAX_PATTERNS} are taken: one pattern may stand for many names.`,
+      details: { limit: MAX_PATTERNS },
+    })
+  }
+  return requested.map((entry) => {
+    if (entry.length > MAX_PATTERN_LENGTH) {
+      throw new AppError('COMPONENTS_INVALID', `the pattern "${entry.slice(0, 40)}…" has ${entry.length} characters`, {
+        hint: `A name or pattern of components has at most ${MAX_PATTERN_LENGTH}.`,
+        details: { limit: MAX_PATTERN_LENGTH },
+      })
+    }
+    const out = entry.startsWith('-')
+    return { entry, out, matches: compilePattern(out ? entry.slice(1) : entry) }
+  })
+}
+
+function chooseOf(group: readonly Component[], wishes: readonly Wish[]): readonly Component[] {
+  const wanted = group.filter((component) => component.required === true || isNamed(component, wishes) === 'in')
+  if (wanted.length > 1)
+    throw invalid(`the group ${groupName(group)} allows one component, not ${names(wanted)}`, group)
   if (wanted.length === 1) return wanted
-  const fallback = group.find((component) => component.default === true && isNamed(component, requested) !== 'out')
+  const fallback = group.find((component) => component.default === true && isNamed(component, wishes) !== 'out')
   if (fallback) return [fallback]
-  if (group.length > 1) throw invalid(`the group ${group[0]?.group} needs a choice of ${names(group)}`, group)
+  if (group.length > 1) throw invalid(`the group ${groupName(group)} needs a choice of ${names(group)}`, group)
   return []
 }
 
-function isNamed({ name = '' }: Component, requested: readonly string[]): 'in' | 'out' | undefined {
-  const matches = (pattern: string) => posix.matchesGlob(name, pattern)
-  if (requested.some((entry) => entry.startsWith('-') && matches(entry.slice(1)))) return 'out'
-  return requested.some((entry) => !entry.startsWith('-') && matches(entry)) ? 'in' : undefined
+function isNamed({ name = '' }: Component, wishes: readonly Wish[]): 'in' | 'out' | undefined {
+  if (wishes.some(({ out, matches }) => out && matches(name))) return 'out'
+  return wishes.some(({ out, matches }) => !out && matches(name)) ? 'in' : undefined
 }
 
 /** Images of components, archives' images included, each once. */
@@ -126,8 +155,16 @@ function layerOf({ byTitle }: LayerSource, title: string): Descriptor {
   return layer
 }
 
+const MAX_NAMED = 20
+
+function groupName([component]: readonly Component[]): string {
+  return (component?.group ?? '').slice(0, 160)
+}
+
 function names(components: readonly Component[]): string {
-  return components.map(({ name }) => name).join(', ')
+  const more = components.length - MAX_NAMED
+  const some = components.slice(0, MAX_NAMED).map(({ name }) => name)
+  return `${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 function unknownComponent(entry: string, components: readonly Component[], required: boolean): AppError {
@@ -137,7 +174,7 @@ function unknownComponent(entry: string, components: readonly Component[], requi
 
 function invalid(message: string, components: readonly Component[]): AppError {
   return new AppError('COMPONENTS_INVALID', message, {
-    details: { components: components.map(({ name }) => name) },
+    details: { components: components.slice(0, MAX_NAMED).map(({ name }) => name) },
     hint: `Choose from: ${names(components)}.`,
   })
 }

@@ -89,9 +89,9 @@ const PackageParams = Type.Object({
 const ArchiveQuery = Type.Object(
   {
     components: Type.Optional(
-      Type.Array(Type.String(), {
-        maxItems: 500,
-        description: 'As `options.components` of a pull; separated by commas or repeated.',
+      Type.Array(Type.String({ maxLength: 13_000 }), {
+        maxItems: 100,
+        description: 'As `options.components` of a pull, at most 100; separated by commas or repeated.',
       }),
     ),
   },

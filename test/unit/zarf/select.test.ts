@@ -30,6 +30,8 @@ const CHOICES: ReadonlyArray<[string[], string[]]> = [
     ['core', 'extra-a', 'large'],
   ],
   [['core'], ['core', 'extra-b', 'small']],
+  [['extra-[^b]'], ['core', 'extra-a', 'extra-b', 'small']],
+  [['\\e\\xtra-a'], ['core', 'extra-a', 'extra-b', 'small']],
 ]
 
 for (const [requested, expected] of CHOICES) {
@@ -47,10 +49,18 @@ const REFUSED: ReadonlyArray<[string[], RegExp]> = [
   [['-core'], /takes away a required component/],
   [['small', 'large'], /the group size allows one component, not small, large/],
   [['-small'], /the group size needs a choice of small, large/],
+  [['['], /"\[" is not a pattern/],
+  [['extra-[a'], /"extra-\[a" is not a pattern/],
+  [['{core,extra-a}'], /no component matches "\{core,extra-a\}"/],
+  [['{1..100000000}'], /no component matches/],
+  [['+(e|ex|ext)'.repeat(8)], /no component matches/],
+  [['['.repeat(60_000)], /has 60000 characters/],
+  [['a'.repeat(129)], /has 129 characters/],
+  [Array.from({ length: 101 }, () => 'core'), /101 names or patterns/],
 ]
 
 for (const [requested, says] of REFUSED) {
-  test(`components [${requested.join(', ')}] are refused`, () => {
+  test(`components [${requested.join(', ').slice(0, 60)}] are refused`, () => {
     assert.throws(
       () => selectComponents(DEFINITION, requested),
       (error: AppError) => error.code === 'COMPONENTS_INVALID' && says.test(error.message) && error.hint !== undefined,
@@ -109,4 +119,19 @@ test('an image that the index does not have is named', async () => {
   const read = async () => files.get('images/index.json') as Buffer
   const components = [{ name: 'vessel', images: ['ghcr.io/not/there:1'] }]
   await assert.rejects(selectLayers(contents.definition, components, { byTitle, read }), /ghcr\.io\/not\/there:1/)
+})
+
+test('a refusal names some of many components, and no long text of the package', () => {
+  const components = Array.from({ length: 2000 }, (_, at) => ({
+    name: `${'a'.repeat(240)}${at}`,
+    group: 'g'.repeat(9999),
+  }))
+  assert.throws(
+    () => selectComponents({ components }, [`*${'a*'.repeat(60)}b`]),
+    (error: AppError) => error.message.length < 400 && /and 1980 more/.test(error.hint ?? ''),
+  )
+  assert.throws(
+    () => selectComponents({ components }, []),
+    (error: AppError) => error.message.length < 8000 && /and 1980 more/.test(error.message),
+  )
 })
