@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { type Dispatcher, request } from 'undici'
 import type { JobEvent, Problem } from '../http/schemas/types.ts'
 import { systemClock } from '../lib/clock.ts'
+import { trimEndOf } from '../lib/text.ts'
 
 /** An answer of the API that is not a success; `problem` is what the daemon said (RFC 9457). */
 export class ApiProblem extends Error {
@@ -66,7 +67,7 @@ interface Connection {
 
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const connection: Connection = {
-    base: options.url.replace(/\/+$/, ''),
+    base: trimEndOf(options.url, '/'),
     authorization: options.token === undefined ? {} : { authorization: `Bearer ${options.token}` },
     signal: options.signal,
   }

@@ -17,7 +17,9 @@ interface Entry extends Principal {
   hash: Buffer
 }
 
-const LINE = /^(?<name>[A-Za-z0-9._@-]{1,128})\s+(?<hash>[0-9a-fA-F]{64})\s+(?<scopes>[^\s,]+(?:,[^\s,]+)*)$/
+const NAME = /^[A-Za-z0-9._@-]+$/
+const MAX_NAME = 128
+const HASH = /^[0-9a-fA-F]{64}$/
 
 /**
  * Reads LAYERD_TOKENS_FILE: lines `name sha256-hex scope,...`, where the hash is of the token's bytes; `#` begins a
@@ -75,13 +77,13 @@ const FORMAT_HINT =
   'Each line is "name sha256-hex scope,...", for example: echo "me $(printf %s "$TOKEN" | sha256sum | cut -d\' \' -f1) *".'
 
 function parse(path: string, line: { text: string; number: number }): Entry {
-  const match = LINE.exec(line.text)?.groups
-  if (!match) {
+  const [name = '', hash = '', scopes = '', ...rest] = line.text.split(/\s+/)
+  const wellFormed = NAME.test(name) && name.length <= MAX_NAME && HASH.test(hash) && rest.length === 0
+  if (!wellFormed || scopes.split(',').includes('')) {
     throw new AppError('CONFIG_INVALID', `line ${line.number} of the token file ${path} is not a token`, {
       hint: FORMAT_HINT,
     })
   }
-  const { name = '', hash = '', scopes = '' } = match
   return { name, hash: Buffer.from(hash, 'hex'), scopes: new Set(scopes.split(',')) }
 }
 

@@ -9,7 +9,7 @@ export const MAX_ANSWER_BYTES = 256 * 1024
 const NOTHING = Buffer.alloc(0)
 const CRLF = '\r\n'
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 
 type Reading = 'head' | 'sized' | 'chunk line' | 'chunk' | 'chunk end' | 'trailers' | 'rest' | 'done'
@@ -196,7 +196,7 @@ function parseFields(lines: readonly string[]): Record<string, string> {
     const field = FIELD.exec(line)
     if (!field) throw wrong('HEADER', 'a header is malformed')
     const name = (field[1] as string).toLowerCase()
-    const value = (field[2] as string).trimEnd()
+    const value = (field[2] as string).trim()
     const before = headers[name]
     if (before === undefined) headers[name] = value
     // The same length told twice is one length.

@@ -8,6 +8,10 @@ export interface ErrorBody {
 }
 
 const MAX_MESSAGE = 500
+/** Of a text that was not made to be a message. */
+const MAX_PLAIN = 200
+/** What is looked at of any text: a registry chooses its length, and each expression below reads all of it. */
+const MAX_READ = 4096
 
 /**
  * Reads any error body: OCI's `{errors:[{code,message}]}`, JFrog's `{errors:[{status,message}]}`, OAuth2's
@@ -18,8 +22,9 @@ export function parseErrorBody(text: string, contentType: string | undefined): E
   if (trimmed === '') return { html: false }
   const json = trimmed.startsWith('{') ? parseJson(trimmed) : undefined
   if (json !== undefined) return fromJson(json)
-  if (looksLikeHtml(trimmed, contentType)) return { html: true, ...message(htmlText(trimmed).slice(0, 200)) }
-  return { html: false, ...message(trimmed.slice(0, 200)) }
+  if (looksLikeHtml(trimmed, contentType))
+    return { html: true, ...message(htmlText(trimmed.slice(0, MAX_READ)), MAX_PLAIN) }
+  return { html: false, ...message(trimmed, MAX_PLAIN) }
 }
 
 function fromJson(json: Record<string, unknown>): ErrorBody {
@@ -36,27 +41,64 @@ function fromEntry(entry: Record<string, unknown>): { code?: string; message?: s
   return { ...(code === undefined ? {} : { code: code.slice(0, 64) }), ...message(said ?? '') }
 }
 
-function message(text: string): { message?: string } {
+function message(text: string, limit = MAX_MESSAGE): { message?: string } {
+  const read = text.slice(0, MAX_READ)
   // oxlint-disable-next-line no-control-regex -- a registry's text ends up in logs and terminals
-  const plain = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
-  // Presigned addresses carry their secret in the query.
-  const safe = plain.replace(/(https?:\/\/[^\s"'<>?]+)\?[^\s"'<>]*/g, '$1?…').slice(0, MAX_MESSAGE)
+  const plain = read.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
+  const safe = withoutQueries(plain).slice(0, limit)
   return safe === '' ? {} : { message: safe }
+}
+
+/** Presigned addresses carry their secret in the query. */
+function withoutQueries(text: string): string {
+  return text.replace(/https?:\/\/[^\s"'<>]+/g, (address) => {
+    const query = address.indexOf('?')
+    return query === -1 ? address : `${address.slice(0, query)}?…`
+  })
 }
 
 export function looksLikeHtml(text: string, contentType: string | undefined): boolean {
   return /^text\/html\b/i.test(contentType ?? '') || /^(?:<!doctype html|<html)/i.test(text.trimStart())
 }
 
+/** The title, or what stands outside of tags, scripts and styles: by one look at each character. */
 function htmlText(html: string): string {
-  const title = /<title[^>]*>([^<]*)<\/title>/i.exec(html)?.[1]?.trim()
-  if (title) return title
-  return html
-    .replace(/<(script|style)[\s\S]*?<\/\1>/gi, ' ')
-    .replace(/<[^>]*>/g, ' ')
-    .replace(/\s+/g, ' ')
-    .trim()
+  const title = between(html, '<title', '</title')
+  const text = title === undefined ? '' : title.slice(title.indexOf('>') + 1).trim()
+  if (text !== '' && !text.includes('<')) return text
+  return withoutTags(html).replace(/\s+/g, ' ').trim()
 }
+
+function between(html: string, start: string, end: string): string | undefined {
+  const lower = asciiLower(html)
+  const from = lower.indexOf(start)
+  const to = from === -1 ? -1 : lower.indexOf(end, from)
+  return to === -1 ? undefined : html.slice(from, to)
+}
+
+function withoutTags(html: string): string {
+  const lower = asciiLower(html)
+  const parts: string[] = []
+  for (let at = 0; at < html.length; ) {
+    const tag = html.indexOf('<', at)
+    parts.push(html.slice(at, tag === -1 ? html.length : tag))
+    if (tag === -1) break
+    const hidden = HIDDEN.find((name) => lower.startsWith(`<${name}`, tag))
+    const last = hidden === undefined ? tag : lower.indexOf(`</${hidden}`, tag)
+    const end = last === -1 ? -1 : html.indexOf('>', last)
+    if (end === -1) break
+    at = end + 1
+  }
+  return parts.join(' ')
+}
+
+/** Each character stays where it is, which toLowerCase does not promise. */
+function asciiLower(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+}
+
+/** Elements whose content is not text for people. */
+const HIDDEN = ['script', 'style']
 
 function parseJson(text: string): Record<string, unknown> | undefined {
   try {

@@ -4,6 +4,7 @@ import { AppError } from '../lib/errors.ts'
 import { placeName, pullScope, type RepositoryContext } from './repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from './transport.ts'
 import { refuseWebPage } from './blobs.ts'
+import { nextLink } from './link-header.ts'
 import type { CallOptions } from './upload-requests.ts'
 
 /** ECR refuses more. */
@@ -86,7 +87,7 @@ async function readPage(
 
 /** Path and query of the next page, opaque; it must lie in the same registry. */
 function nextPage(context: RepositoryContext, response: RegistryResponse): string | undefined {
-  const link = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(response.header('link') ?? '')?.[1]
+  const link = nextLink(response.header('link') ?? '')
   if (link === undefined) return undefined
   const next = URL.parse(link, response.url.href)
   if (next?.host === response.url.host) return `${next.pathname}${next.search}`

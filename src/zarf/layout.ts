@@ -9,6 +9,18 @@ const BUNDLE_SIGNATURE = 'zarf.bundle.sig'
 
 /** What is read whole into memory may not be larger: these files are small, and a bomb is not. */
 export const MAX_METADATA_BYTES = 16 * 1024 * 1024
+/** The largest real ones have under 1 MiB. */
+const MAX_DEFINITION_BYTES = 4 * 1024 * 1024
+
+/** For a file that is held in memory. Throws PACKAGE_TOO_LARGE. */
+export function checkMetadataSize({ path, size }: { path: string; size: number }): void {
+  const limit = path === DEFINITION ? MAX_DEFINITION_BYTES : MAX_METADATA_BYTES
+  if (size <= limit) return
+  throw new AppError('PACKAGE_TOO_LARGE', `${path} has ${size} bytes; more than ${limit} are not read`, {
+    hint: 'Such a file describes the package and is small in every package that zarf made.',
+    details: { path, size, limit },
+  })
+}
 
 /** Files that checksums.txt never lists. Source: zarf v0.84 layout/package.go validatePackageIntegrity. */
 const NEVER_LISTED: ReadonlySet<string> = new Set([DEFINITION, CHECKSUMS, LEGACY_SIGNATURE, BUNDLE_SIGNATURE])
@@ -47,16 +59,25 @@ function kindParts(kind: string, name: string): string[] {
   return kind === 'ZarfInitConfig' ? ['zarf', 'init'] : ['zarf', kind.toLowerCase()]
 }
 
-const CONVENTIONAL =
-  /^zarf-(?:package-(?<name>[a-z0-9][a-z0-9-]*?)|init)-(?<architecture>amd64|arm64|skeleton|386|arm|ppc64le|riscv64|s390x)(?:-(?<rest>.+?))?\.tar(?:\.zst)?$/
+const ARCHITECTURES: ReadonlySet<string> = new Set('amd64 arm64 skeleton 386 arm ppc64le riscv64 s390x'.split(' '))
+const PACKAGE_NAME = /^[a-z0-9][a-z0-9-]*$/
 
 /**
  * Identity from a conventional file name, or undefined. Version and flavor cannot be told apart in it, and need not be:
  * a tag joins them the same way. A name that holds the word of an architecture may be cut short; zarf.yaml decides.
  */
 export function guessFromFileName(fileName: string): PackageIdentity | undefined {
-  const { name = 'init', architecture, rest } = CONVENTIONAL.exec(fileName)?.groups ?? {}
-  if (architecture === undefined) return undefined
-  const version = rest?.replace(/^.*-differential-/, '')
-  return { name, version, flavor: undefined, architecture }
+  const extension = ['.tar.zst', '.tar'].find((each) => fileName.endsWith(each))
+  if (extension === undefined) return undefined
+  const [zarf, kind, ...words] = fileName.slice(0, -extension.length).split('-')
+  if (zarf !== 'zarf' || (kind !== 'package' && kind !== 'init')) return undefined
+  const isArchitecture = (word: string, index: number) =>
+    ARCHITECTURES.has(word) && (index + 1 === words.length || words.slice(index + 1, index + 3).join('-') !== '')
+  // The name of a package may itself begin with the word of an architecture.
+  const at = words.findIndex((word, index) => (kind === 'init' || index > 0) && isArchitecture(word, index))
+  const name = kind === 'init' ? kind : words.slice(0, at).join('-')
+  if (at === -1 || (kind === 'init' && at > 0) || !PACKAGE_NAME.test(name)) return undefined
+  const rest = words.slice(at + 1).join('-')
+  const version = rest === '' ? undefined : rest.replace(/^.*-differential-/, '')
+  return { name, version, flavor: undefined, architecture: words[at] as string }
 }

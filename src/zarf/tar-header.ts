@@ -86,14 +86,16 @@ function checkSum(block: Buffer): void {
   if (expected !== unsigned && expected !== signed) throw invalidTar('has a header whose checksum is wrong')
 }
 
+/** Blanks and NULs around it; nothing else is 0. */
+const OCTAL = /^[ \0]*(?:([0-7]+)[ \0]*)?$/
+
 /** Octal digits, or GNU's base-256 for sizes from 8 GiB on. */
 function numberField(block: Buffer, start: number, end: number): number {
   const first = block[start] ?? 0
   if (first >= 0x80) return base256(block.subarray(start, end))
-  const digits = block.toString('latin1', start, end).replaceAll(/^[ \0]+|[ \0]+$/g, '')
-  if (digits === '') return 0
-  if (!/^[0-7]+$/.test(digits)) throw invalidTar('has a header with a number that is not octal')
-  return Number.parseInt(digits, 8)
+  const found = OCTAL.exec(block.toString('latin1', start, end))
+  if (!found) throw invalidTar('has a header with a number that is not octal')
+  return Number.parseInt(found[1] ?? '0', 8)
 }
 
 function base256(bytes: Buffer): number {

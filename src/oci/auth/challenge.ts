@@ -8,7 +8,7 @@ export interface Challenge {
 
 const BLANK = /[ \t,]*/y
 const SCHEME = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
-const TOKEN68 = /[ \t]+[0-9A-Za-z\-._~+/]+=*(?=[ \t]*(?:,|$))/y
+const TOKEN68 = /[ \t]+[0-9A-Za-z\-._~+/]+=*[ \t]*(?:,|$)/y
 /** Unquoted values are read up to a blank or a comma: some servers send URLs without quotes. */
 const PARAM = /[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[^])*)(?:"|$)|([^\s,"]*))/y
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../lib/errors.ts'
+import { trimEndOf } from '../../lib/text.ts'
 import { dockerConfigKey, registryKey } from '../registry-name.ts'
 import { type Environment, runCredentialHelper } from './helper.ts'
 import type { CredentialProvider, RegistryCredential } from './provider.ts'
@@ -101,7 +102,7 @@ function decodePair(auth: string, from: { where: string; key: string }): { usern
   const text = Buffer.from(auth, 'base64').toString('utf8')
   const colon = text.indexOf(':')
   if (colon <= 0) throw invalid(from.where, `the entry "${from.key}" of auths is not base64 of user:password`)
-  return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') }
+  return { username: text.slice(0, colon), password: trimEndOf(text.slice(colon + 1), '\0') }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

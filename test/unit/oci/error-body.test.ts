@@ -57,6 +57,25 @@ const CASES: ReadonlyArray<[name: string, text: string, type: string | undefined
     'application/json',
     { code: 'UNKNOWN', message: 'GET https://storage.example/b?… failed', html: false },
   ],
+  [
+    'addresses in a text, each without its query',
+    'see http://a.example/?x=1 and https://b.example/c?y=2>, not https://d.example/',
+    'text/plain',
+    { message: 'see http://a.example/?… and https://b.example/c?…>, not https://d.example/', html: false },
+  ],
+  [
+    'a title in capitals, with attributes',
+    '<HTML><TITLE lang="en">Bad gateway</TITLE></HTML>',
+    undefined,
+    { message: 'Bad gateway', html: true },
+  ],
+  [
+    'a web page whose text stands between tags, scripts never closed',
+    '<html><h1>502</h1><p>Bad <b>gateway</b></p><script>x(',
+    undefined,
+    { message: '502 Bad gateway', html: true },
+  ],
+  ['nothing but the start of a tag', '<html', 'text/html', { html: true }],
   ['control characters', 'a\u001b[31mred\u0000', 'text/plain', { message: 'a [31mred', html: false }],
 ]
 
