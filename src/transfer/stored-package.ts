@@ -22,9 +22,10 @@ export interface OpenedStoredPackage extends PulledMetadata {
   readonly record: StoredPackage
   readonly layers: PackageLayers
   readonly images: readonly string[]
-  readonly definitionJson: unknown
   /** A small file's bytes, such as zarf.yaml or checksums.txt. Throws PACKAGE_INVALID when the package has no such file. */
   file(title: string): Promise<Buffer>
+  /** zarf.yaml as plain JSON, the way zarf's config blob has it. */
+  definitionJson(): unknown
   /**
    * The archive, of the chosen components alone where given (as `options.components` of a pull). Each stream holds a lease.
    * Throws PACKAGE_INCOMPLETE with the files that are not stored, COMPONENTS_INVALID.
@@ -53,7 +54,7 @@ export async function openStoredPackage(
     record,
     layers,
     images: componentImages(metadata.definition.components ?? []),
-    definitionJson: definitionJson(metadata.definition),
+    definitionJson: () => definitionJson(metadata.definition),
     file: async (title) => read(metadataLayer(layers, title)),
     archive: (components) => storedArchive(store, { digest, layers, metadata, signal }, components),
   }

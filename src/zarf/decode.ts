@@ -3,20 +3,13 @@ import { DEFINITION } from './layout.ts'
 import { fieldOf, type Fields, type Shape, type Static } from './shape.ts'
 import { goFloatText } from './yaml.ts'
 
-/** Nodes read at most: an alias costs a byte and can stand for a million nodes. */
-const MAX_NODES = 1_000_000
-
-interface Walk {
-  nodesLeft: number
-}
-
 /**
  * Reads a YAML tree into a shape by goccy/go-yaml's rules: unknown keys are passed over, null is the zero value, numbers
- * and booleans become text where text is wanted. Throws PACKAGE_INVALID naming the field.
+ * and booleans become text where text is wanted. The tree is bounded (yaml.ts). Throws PACKAGE_INVALID naming the field.
  * Source: goccy/go-yaml v1.19 decode.go decodeValue, convertValue.
  */
 export function decode<const S extends Shape>(shape: S, node: unknown): Static<S> | undefined {
-  return decodeNode({ nodesLeft: MAX_NODES }, shape, { node, at: '' }) as Static<S> | undefined
+  return decodeNode(shape, { node, at: '' }) as Static<S> | undefined
 }
 
 interface Place {
@@ -24,22 +17,16 @@ interface Place {
   readonly at: string
 }
 
-function decodeNode(walk: Walk, shape: Shape, place: Place): unknown {
-  walk.nodesLeft -= 1
-  if (walk.nodesLeft < 0) {
-    throw new AppError('PACKAGE_TOO_LARGE', `${DEFINITION} unfolds to more than ${MAX_NODES} values`, {
-      hint: 'It repeats itself through YAML aliases; zarf itself writes none.',
-    })
-  }
+function decodeNode(shape: Shape, place: Place): unknown {
   const { node } = place
   if (node === null || node === undefined) return undefined
   switch (shape.kind) {
     case 'struct':
-      return decodeStruct(walk, shape.fields, place)
+      return decodeStruct(shape.fields, place)
     case 'list':
-      return decodeList(walk, shape.of, place)
+      return decodeList(shape.of, place)
     case 'map':
-      return decodeMap(walk, place)
+      return decodeMap(place)
     case 'text':
       return scalarText(place)
     case 'flag':
@@ -50,27 +37,25 @@ function decodeNode(walk: Walk, shape: Shape, place: Place): unknown {
     case 'int32':
       return BigInt.asIntN(32, scalarInteger(place))
     default:
-      return decodeAny(walk, place)
+      return decodeAny(place)
   }
 }
 
-function decodeStruct(walk: Walk, fields: Fields, place: Place): Record<string, unknown> {
+function decodeStruct(fields: Fields, place: Place): Record<string, unknown> {
   const { node, at } = place
   if (!(node instanceof Map)) throw wrong(place, 'a mapping')
   const value: Record<string, unknown> = {}
   for (const [key, entry] of Object.entries(fields)) {
     if (!node.has(key)) continue
-    const found = decodeNode(walk, fieldOf(entry).shape, { node: node.get(key), at: at === '' ? key : `${at}.${key}` })
+    const found = decodeNode(fieldOf(entry).shape, { node: node.get(key), at: at === '' ? key : `${at}.${key}` })
     if (found !== undefined) value[key] = found
   }
   return value
 }
 
-function decodeList(walk: Walk, of: Shape, place: Place): unknown[] {
+function decodeList(of: Shape, place: Place): unknown[] {
   if (!Array.isArray(place.node)) throw wrong(place, 'a list')
-  return place.node.map(
-    (node: unknown, index) => decodeNode(walk, of, { node, at: `${place.at}[${index}]` }) ?? zero(of),
-  )
+  return place.node.map((node: unknown, index) => decodeNode(of, { node, at: `${place.at}[${index}]` }) ?? zero(of))
 }
 
 /** A null inside a list is the zero value of the element. */
@@ -78,11 +63,10 @@ function zero(shape: Shape): unknown {
   return shape.kind === 'text' ? '' : undefined
 }
 
-function decodeMap(walk: Walk, place: Place): Map<string, string> {
+function decodeMap(place: Place): Map<string, string> {
   if (!(place.node instanceof Map)) throw wrong(place, 'a mapping')
   const map = new Map<string, string>()
   for (const [key, node] of place.node) {
-    walk.nodesLeft -= 1
     const name = key === null ? '' : scalarText({ node: key, at: place.at })
     map.set(name, node === null ? '' : scalarText({ node, at: `${place.at}.${name}` }))
   }
@@ -109,23 +93,24 @@ function scalarInteger(place: Place): bigint {
   throw wrong(place, 'a whole number')
 }
 
-function decodeAny(walk: Walk, place: Place): unknown {
+function decodeAny(place: Place): unknown {
   const { node, at } = place
   if (Array.isArray(node)) {
-    return node.map((item: unknown) => decodeNode(walk, { kind: 'any' }, { node: item, at }) ?? null)
+    return node.map((item: unknown) => decodeNode({ kind: 'any' }, { node: item, at }) ?? null)
   }
   if (typeof node === 'number' && !Number.isFinite(node)) throw wrong(place, 'a number that JSON can hold')
   if (!(node instanceof Map)) return node
   const map = new Map<string, unknown>()
   for (const [key, item] of node) {
-    map.set(scalarText({ node: key ?? 'null', at }), decodeNode(walk, { kind: 'any' }, { node: item, at }) ?? null)
+    map.set(scalarText({ node: key ?? 'null', at }), decodeNode({ kind: 'any' }, { node: item, at }) ?? null)
   }
   return map
 }
 
 function wrong(place: Place, expected: string): AppError {
-  const at = place.at === '' ? 'the document' : place.at
-  return new AppError('PACKAGE_INVALID', `${at} in ${DEFINITION} is not ${expected}`, {
-    details: { path: DEFINITION, field: place.at },
+  // A key of the file's may stand in it.
+  const field = place.at.length > 300 ? `${place.at.slice(0, 300)}…` : place.at
+  return new AppError('PACKAGE_INVALID', `${field || 'the document'} in ${DEFINITION} is not ${expected}`, {
+    details: { path: DEFINITION, field },
   })
 }

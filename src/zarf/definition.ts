@@ -1,7 +1,7 @@
-import { AppError } from '../lib/errors.ts'
+import { AppError, isAppError } from '../lib/errors.ts'
 import { decode } from './decode.ts'
 import { DEFINITION_SHAPE, type PackageDefinition } from './definition-shape.ts'
-import { DEFINITION } from './layout.ts'
+import { checkMetadataSize, DEFINITION } from './layout.ts'
 import { migrate, normalize } from './migrations.ts'
 import { loadYaml } from './yaml.ts'
 
@@ -31,10 +31,12 @@ function loadDocuments(bytes: Buffer): unknown[] {
   // zarf takes the mark for a part of the first key, and then finds no metadata.
   if (bytes.subarray(0, 3).equals(BYTE_ORDER_MARK))
     throw invalid('begins with a byte order mark, which zarf does not read')
+  checkMetadataSize({ path: DEFINITION, size: bytes.length })
   try {
     return loadYaml(bytes.toString('utf8'))
   } catch (error) {
-    const why = error instanceof Error ? error.message.split('\n')[0] : String(error)
+    if (isAppError(error)) throw error
+    const why = (error instanceof Error ? error.message : String(error)).slice(0, 300).split('\n')[0]
     throw new AppError('PACKAGE_INVALID', `${DEFINITION} is not valid YAML: ${why}`, {
       cause: error,
       hint: 'zarf writes this file: make the package again, or copy it again.',
@@ -84,8 +86,11 @@ function checkNames(definition: PackageDefinition): void {
   }
 }
 
+/** File systems take 255 bytes, and `.tar` follows. */
+const MAX_NAME = 250
+
 function checkName(what: string, name = ''): void {
-  if (name !== '..' && !/[/\\]/.test(name)) return
+  if (name !== '..' && name.length <= MAX_NAME && !/[/\\]/.test(name)) return
   throw new AppError(
     'PACKAGE_UNSAFE_PATH',
     `${what} in ${DEFINITION}, ${JSON.stringify(name.slice(0, 160))}, is no file name`,

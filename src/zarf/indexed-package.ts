@@ -6,7 +6,7 @@ import { AppError } from '../lib/errors.ts'
 import { parseChecksums } from './checksums.ts'
 import { duplicateFile, type FoundFile, mayBeUnlisted, missingFile, packageContents, unlistedFile } from './contents.ts'
 import { parseDefinition } from './definition.ts'
-import { CHECKSUMS, DEFINITION, MAX_METADATA_BYTES } from './layout.ts'
+import { CHECKSUMS, checkMetadataSize, DEFINITION } from './layout.ts'
 import type { IndexedPackage, PackageContents, PackageFile } from './types.ts'
 
 /** A package whose files can be opened in any order. */
@@ -80,15 +80,6 @@ async function readContents<F extends { path: string; size: number }>(
     found.push({ path, size, digest: digestOf(bytes), bytes })
   }
   return packageContents(found)
-}
-
-/** Files that checksums.txt does not list are held in memory. Throws PACKAGE_TOO_LARGE. */
-export function checkMetadataSize({ path, size }: { path: string; size: number }): void {
-  if (size <= MAX_METADATA_BYTES) return
-  throw new AppError('PACKAGE_TOO_LARGE', `${path} has ${size} bytes; more than ${MAX_METADATA_BYTES} are not read`, {
-    hint: 'Such a file describes the package and is small in every package that zarf made.',
-    details: { path, size, limit: MAX_METADATA_BYTES },
-  })
 }
 
 /** The file a layer stands for: by its title, or by its digest where the descriptor has none. */

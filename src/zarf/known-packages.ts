@@ -1,8 +1,11 @@
 import type { BigIntStats } from 'node:fs'
 import type { PackageContents } from './types.ts'
 
-/** Files of all remembered packages together; about 1 KiB of memory each. */
-const MAX_FILES = 50_000
+/** Of all remembered packages together, as `weight` estimates it. */
+const MAX_BYTES = 64 * 2 ** 20
+const BYTES_PER_FILE = 1024
+/** A definition's values, beside the text of the config blob that they were written to. */
+const BYTES_PER_CONFIG_BYTE = 8
 
 const known = new Map<string, PackageContents>()
 
@@ -21,9 +24,13 @@ export function recall(identity: string): PackageContents | undefined {
 export function remember(identity: string, contents: PackageContents): void {
   known.delete(identity)
   known.set(identity, contents)
-  let files = 0
-  for (const [key, { files: of }] of [...known].toReversed()) {
-    files += of.length
-    if (files > MAX_FILES && key !== identity) known.delete(key)
+  let bytes = 0
+  for (const [key, each] of [...known].toReversed()) {
+    bytes += weight(each)
+    if (bytes > MAX_BYTES && key !== identity) known.delete(key)
   }
+}
+
+function weight({ files, config }: PackageContents): number {
+  return files.length * BYTES_PER_FILE + config.bytes.length * BYTES_PER_CONFIG_BYTE
 }

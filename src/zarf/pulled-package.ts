@@ -9,7 +9,7 @@ import { DEFINITION_SHAPE } from './definition-shape.ts'
 import { type PackageDefinition, parseDefinition } from './definition.ts'
 import { parseEntryPath } from './entry-path.ts'
 import { encodeGoJson } from './go-json.ts'
-import { CHECKSUMS, DEFINITION, isSigned, MAX_METADATA_BYTES } from './layout.ts'
+import { CHECKSUMS, checkMetadataSize, DEFINITION, isSigned } from './layout.ts'
 import type { PackageIdentity } from './types.ts'
 
 /** A package in OCI form: what its manifest says, before any layer was read. */
@@ -64,10 +64,8 @@ export function metadataLayers(layers: PackageLayers): { definition: Descriptor;
 export function metadataLayer({ byTitle }: PackageLayers, title: string): Descriptor {
   const layer = byTitle.get(title)
   if (!layer) throw missingFile(title)
-  if (layer.size <= MAX_METADATA_BYTES) return layer
-  throw new AppError('PACKAGE_TOO_LARGE', `${title} has ${layer.size} bytes, more than ${MAX_METADATA_BYTES}`, {
-    details: { path: title, size: layer.size, limit: MAX_METADATA_BYTES },
-  })
+  checkMetadataSize({ path: title, size: layer.size })
+  return layer
 }
 
 /**

@@ -1,4 +1,14 @@
-import { defineScalarTag, FAILSAFE_SCHEMA, loadAll, mergeTag, NOT_RESOLVED, realMapTag } from 'js-yaml'
+import {
+  constructFromEvents,
+  defineScalarTag,
+  FAILSAFE_SCHEMA,
+  mergeTag,
+  NOT_RESOLVED,
+  parseEvents,
+  realMapTag,
+  YAMLException,
+} from 'js-yaml'
+import { checkEvents, checkText, MAX_MERGED_KEYS, MAX_PARSER_DEPTH, tooDeep, tooManyMerges } from './yaml-limits.ts'
 
 /**
  * YAML as goccy/go-yaml v1.19 reads it, which zarf uses. Integers are bigints and floats numbers, so that what a value
@@ -25,9 +35,28 @@ const SCHEMA = FAILSAFE_SCHEMA.withTags(
   plainTag('float', parseFloating),
 )
 
-/** All documents of a YAML text that are not empty. Mappings are Maps. Throws js-yaml's YAMLException. */
+/**
+ * All documents of a YAML text that are not empty. Mappings are Maps; values that aliases name are shared, and never hold
+ * themselves. Throws PACKAGE_TOO_LARGE and PACKAGE_INVALID as yaml-limits.ts says, and js-yaml's YAMLException.
+ */
 export function loadYaml(text: string): unknown[] {
-  return loadAll(text, { schema: SCHEMA }).filter((document) => document !== null)
+  checkText(text)
+  try {
+    const events = parseEvents(text, { maxDepth: MAX_PARSER_DEPTH })
+    checkEvents(events, text)
+    const options = { source: text, schema: SCHEMA, maxTotalMergeKeys: MAX_MERGED_KEYS }
+    return constructFromEvents(events, options).filter((document) => document !== null)
+  } catch (error) {
+    throw limitOf(error) ?? error
+  }
+}
+
+/** The library tells its own limits by their words alone. */
+function limitOf(error: unknown): Error | undefined {
+  if (!(error instanceof YAMLException)) return undefined
+  if (error.reason.startsWith('nesting exceeded')) return tooDeep()
+  if (error.reason.startsWith('merge keys exceeded')) return tooManyMerges()
+  return undefined
 }
 
 /** A float as Go's fmt.Sprint writes it: the shortest digits, with an exponent below 1e-4 and from 1e6 on. */

@@ -108,6 +108,20 @@ export const BAD_ARCHIVES: readonly { name: string; options: PackageOptions; cod
     message: /zarf\.yaml has \d+ bytes/,
   },
   {
+    name: 'a zarf.yaml that stands for gigabytes',
+    options: {
+      tamper: { definition: (text) => `${text}x: &a ${'y'.repeat(MIB)}\nz: [${'*a,'.repeat(3000)}]\n` },
+    },
+    code: 'PACKAGE_TOO_LARGE',
+    message: /zarf\.yaml unfolds to more than 16 MiB/,
+  },
+  {
+    name: 'a zarf.yaml that stands for itself',
+    options: { tamper: { definition: (text) => `${text}x: &a [*a]\n` } },
+    code: 'PACKAGE_INVALID',
+    message: /refers to itself/,
+  },
+  {
     name: 'a checksums.txt that is too large',
     options: { tamper: { checksums: (text) => `${text}${'\n'.repeat(17 * MIB)}` } },
     code: 'PACKAGE_TOO_LARGE',

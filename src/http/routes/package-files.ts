@@ -29,7 +29,7 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
     const opened = await open(request)
     void reply.header('vary', 'accept').serializer(String)
     if (acceptsByName(request.headers.accept, 'application/json')) {
-      return reply.type('application/json; charset=utf-8').send(JSON.stringify(opened.definitionJson))
+      return reply.type('application/json; charset=utf-8').send(JSON.stringify(opened.definitionJson()))
     }
     return reply.type('application/yaml; charset=utf-8').send(String(await opened.file('zarf.yaml')))
   })
