@@ -1,0 +1,130 @@
+/**
+ * Who may import whom. A house is a folder of src, a wing a folder in one. A name in `imports` opens a house's faces (all
+ * of its files where it lists none), a wing's files, or one file; `types` opens them for types alone. Own files are open
+ * to each other, and a house's own list of houses and packages to all of its wings. node:process is main.ts' alone.
+ */
+export interface Room {
+  readonly faces?: readonly string[]
+  readonly imports?: readonly string[]
+  readonly types?: readonly string[]
+  readonly packages?: readonly string[]
+}
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  lib: { packages: ['pino'] },
+  content: { imports: ['lib'], packages: ['typebox'] },
+  config: { imports: ['lib'], packages: ['typebox'] },
+  files: { imports: ['lib'] },
+
+  oci: {
+    faces: ['registry.ts', 'connections.ts', 'index-manifest.ts', 'credentials'],
+    imports: ['content', 'lib', 'oci/auth', 'oci/credentials'],
+    packages: ['undici', 'typebox'],
+  },
+  'oci/auth': { imports: ['oci', 'oci/credentials'] },
+  'oci/credentials': { imports: ['oci'] },
+
+  zarf: {
+    faces: ['package.ts', 'pulled-package.ts', 'computed-archive.ts', 'select.ts', 'package-reference.ts'],
+    imports: ['content', 'lib'],
+    packages: ['js-yaml', 'tar-stream'],
+  },
+
+  store: { faces: ['content-store.ts'], imports: ['content', 'lib'], packages: ['typebox'] },
+
+  transfer: {
+    faces: ['publish.ts', 'pull.ts', 'inspect.ts', 'stored-package.ts', 'events.ts'],
+    imports: ['content', 'lib', 'oci', 'zarf', 'store'],
+  },
+
+  jobs: {
+    faces: [
+      'blob-places.ts',
+      'checkpoints.ts',
+      'definitions.ts',
+      'dispatch.ts',
+      'events.ts',
+      'held-dispatches.ts',
+      'keys.ts',
+      'locks.ts',
+      'queue.ts',
+      'redis.ts',
+      'registry-facts.ts',
+      'reports.ts',
+      'requests.ts',
+      'runs.ts',
+      'signals.ts',
+      'stops.ts',
+      'transfer-claims.ts',
+      'wake-consumers.ts',
+    ],
+    imports: ['content', 'lib'],
+    types: ['transfer/events.ts'],
+    packages: ['bullmq', 'ioredis', 'typebox'],
+  },
+
+  daemon: {
+    faces: ['supervisor.ts', 'data-directory.ts', 'directory-lock.ts', 'shared-id.ts'],
+    imports: ['jobs', 'config', 'lib'],
+    packages: ['ioredis'],
+  },
+
+  worker: {
+    faces: ['worker.ts', 'registry-access.ts', 'run-publish.ts', 'run-pull.ts'],
+    imports: ['jobs', 'transfer', 'files', 'content/reference.ts', 'lib'],
+    packages: ['bullmq'],
+  },
+
+  http: {
+    faces: ['app.ts', 'schemas'],
+    imports: [
+      'jobs',
+      'files',
+      'transfer',
+      'content/reference.ts',
+      'content/digest.ts',
+      'lib',
+      'http/plugins',
+      'http/routes',
+      'http/schemas',
+    ],
+    types: ['store'],
+    packages: [
+      'fastify',
+      'fastify-plugin',
+      '@fastify/swagger',
+      '@fastify/swagger-ui',
+      '@fastify/type-provider-typebox',
+      'typebox',
+    ],
+  },
+  'http/plugins': { imports: ['http'] },
+  'http/routes': { imports: ['http', 'http/schemas'] },
+  'http/schemas': { imports: ['http'] },
+
+  cli: {
+    faces: ['cli.ts'],
+    imports: ['lib'],
+    types: ['http/schemas'],
+    packages: ['undici', 'cli-progress'],
+  },
+
+  roles: {
+    imports: [
+      'config',
+      'content',
+      'daemon',
+      'files',
+      'http',
+      'jobs',
+      'lib',
+      'oci',
+      'store',
+      'transfer',
+      'worker',
+      'zarf',
+    ],
+  },
+
+  'main.ts': { imports: ['roles', 'cli', 'config', 'lib'], packages: ['node:process'] },
+}
