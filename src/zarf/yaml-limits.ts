@@ -139,6 +139,7 @@ class Walk {
     const found = this.#named.get(name) ?? scalar(0)
     if (!found.open) return found
     throw new AppError('PACKAGE_INVALID', `${DEFINITION} has an alias, *${name.slice(0, 100)}, that refers to itself`, {
+      hint: 'zarf writes no aliases: make the package again with zarf.',
       details: { path: DEFINITION },
     })
   }
