@@ -2,8 +2,7 @@ import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, digestAlgorithm } from '../content/digest.ts'
 import { AppError } from '../lib/errors.ts'
 import { blobPath, placeName, pullScope, type RepositoryContext } from './repository-context.ts'
-import type { RegistryRequest, RegistryResponse } from './transport.ts'
-import type { CallOptions } from './upload-requests.ts'
+import type { CallOptions, RegistryRequest, RegistryResponse } from './transport.ts'
 
 /** What a HEAD may answer without meaning anything about the blob: it is then treated as absent and simply pushed. */
 const UNKNOWN = [400, 405, 501]

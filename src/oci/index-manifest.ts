@@ -12,7 +12,7 @@ import { formatReference } from '../content/reference.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { AppError } from '../lib/errors.ts'
 import { goJson } from './go-json.ts'
-import type { Repository } from './registry.ts'
+import type { RepositoryManifests } from './manifests.ts'
 
 /** How often the index is written again because somebody else wrote it in between. */
 const MAX_WRITES = 5
@@ -24,7 +24,7 @@ export interface IndexEntry {
 }
 
 export interface IndexTarget {
-  readonly repository: Repository
+  readonly repository: RepositoryManifests
   readonly tag: string
   readonly signal: AbortSignal
 }

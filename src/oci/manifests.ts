@@ -5,14 +5,35 @@ import { AppError } from '../lib/errors.ts'
 import { lengthOf, refuseWebPage, sameDigest } from './blobs.ts'
 import { manifestRefusal, readRefusal } from './manifest-refusal.ts'
 import { placeName, pullScope, pushScope, type RepositoryContext } from './repository-context.ts'
-import type { RegistryRequest, RegistryResponse } from './transport.ts'
-import type { CallOptions } from './upload-requests.ts'
+import type { CallOptions, RegistryRequest, RegistryResponse } from './transport.ts'
 
 export interface ManifestHead {
   digest: Digest | undefined
   mediaType: string
   size: number | undefined
 }
+
+/** The manifests of one repository. */
+export interface RepositoryManifests {
+  readonly registry: string
+  readonly repository: string
+  /** GET by tag or digest, at most 4 MiB, digest checked; undefined when absent. Duties M1 to M4. */
+  getManifest(reference: string, options: CallOptions): Promise<RawManifest | undefined>
+  /** HEAD by tag or digest. `digest` is absent where the registry does not send it. */
+  headManifest(
+    reference: string,
+    options: CallOptions,
+  ): Promise<{ digest: Digest | undefined; mediaType: string; size: number | undefined } | undefined>
+  /**
+   * PUT of exactly these bytes under a tag or their digest. `guard` throws when the caller may no longer write; it is
+   * awaited right before each try goes out. Duties M5 to M7.
+   */
+  putManifest(reference: string, manifest: RawManifest, options: CallOptions & Guard): Promise<void>
+  /** All tags. Duties L1, L2. */
+  tags(options: CallOptions): Promise<readonly string[]>
+}
+
+type Guard = Pick<RegistryRequest, 'guard'>
 
 /**
  * A manifest's exact bytes by tag or digest, at most 4 MiB; undefined when it is absent. By digest the bytes are checked
@@ -68,7 +89,7 @@ export async function putManifest(
   context: RepositoryContext,
   reference: string,
   manifest: RawManifest,
-  { guard, ...options }: CallOptions & Pick<RegistryRequest, 'guard'>,
+  { guard, ...options }: CallOptions & Guard,
 ): Promise<void> {
   const request: RegistryRequest = {
     method: 'PUT',

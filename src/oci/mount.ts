@@ -5,8 +5,8 @@ import { isAppError } from '../lib/errors.ts'
 import { sameDigest } from './blobs.ts'
 import { noted, pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
 import type { SessionPool } from './session-pool.ts'
-import type { RegistryRequest } from './transport.ts'
-import { type CallOptions, sessionLocation } from './upload-requests.ts'
+import type { CallOptions, RegistryRequest } from './transport.ts'
+import { sessionLocation } from './upload-requests.ts'
 
 /**
  * How registries say that they know no mount, or none from there; the 500 of one that trips over the question would not

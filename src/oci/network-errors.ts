@@ -1,6 +1,8 @@
 import { AppError, type AppErrorOptions, type ErrorCode } from '../lib/errors.ts'
 import { type CallFacts, upstreamOf } from './errors.ts'
-import { SEND_STALLED } from './send-stalls.ts'
+
+/** What a connection breaks with that takes nothing any more. */
+export const SEND_STALLED = 'SEND_STALLED'
 
 interface Kind {
   code: ErrorCode

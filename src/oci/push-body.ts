@@ -4,7 +4,7 @@ import { bufferOpener } from '../content/streams.ts'
 import { createVerifier } from '../content/verify.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createPartReader } from './part-reader.ts'
-import { SMALL_BYTES } from './small-exchange.ts'
+import { SMALL_BYTES } from './transport.ts'
 
 export interface PushBodyOptions {
   signal: AbortSignal

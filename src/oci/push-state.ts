@@ -6,7 +6,8 @@ import { statBlob } from './blobs.ts'
 import type { PushBody } from './push-body.ts'
 import type { OpenedSession, RepositoryContext } from './repository-context.ts'
 import type { SessionPool } from './session-pool.ts'
-import { type CallOptions, uploadLost } from './upload-requests.ts'
+import type { CallOptions } from './transport.ts'
+import { uploadLost } from './upload-requests.ts'
 import { next, type OpenSession, type UploadEvent, type UploadSession } from './upload-session.ts'
 
 /** One blob on its way up. */

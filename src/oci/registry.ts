@@ -8,7 +8,6 @@ import type {
 } from '../content/endpoints.ts'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
-import type { RawManifest } from '../content/manifest.ts'
 import type { UploadSessionStore } from '../content/checkpoint.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
@@ -19,7 +18,7 @@ import { pushBlob } from './blob-push.ts'
 import { openBlob } from './blob-stream.ts'
 import { blobExists, statBlob } from './blobs.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
-import { getManifest, headManifest, putManifest } from './manifests.ts'
+import { getManifest, headManifest, putManifest, type RepositoryManifests } from './manifests.ts'
 import { createKeptFacts, type KeptFacts } from './kept-facts.ts'
 import { createLearnedFacts, type LearnedFacts } from './learned-facts.ts'
 import { type RegistryProfile, registryProfile } from './registry-profile.ts'
@@ -28,20 +27,10 @@ import { asksByMount } from './self-mount.ts'
 import { createSessionPool } from './session-pool.ts'
 import { listTags } from './tags.ts'
 import { cancelSession } from './upload-requests.ts'
-import type { RegistryConnections, RegistryTransport } from './transport.ts'
-
-interface CallOptions {
-  signal: AbortSignal
-}
-
-interface Guard {
-  guard?: () => Promise<void>
-}
+import type { CallOptions, RegistryConnections, RegistryTransport } from './transport.ts'
 
 /** One repository of one registry, with the caller's credentials. Control calls retry what is transient by themselves. */
-export interface Repository extends ContentSource, ContentSink {
-  readonly registry: string
-  readonly repository: string
+export interface Repository extends ContentSource, ContentSink, RepositoryManifests {
   /**
    * Proves, before any byte moves, that the registry answers, takes the credentials, lets them push and has (or makes)
    * the repository: opens an upload session, which the next push uses. Throws REGISTRY_*.
@@ -58,20 +47,6 @@ export interface Repository extends ContentSource, ContentSink {
   open(descriptor: Descriptor, options: OpenOptions): Promise<ByteStream>
   /** Links the blob from another repository where it can (duties U7, U8, A14), else sends it. */
   push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
-  /** GET by tag or digest, at most 4 MiB, digest checked; undefined when absent. Duties M1 to M4. */
-  getManifest(reference: string, options: CallOptions): Promise<RawManifest | undefined>
-  /** HEAD by tag or digest. `digest` is absent where the registry does not send it. */
-  headManifest(
-    reference: string,
-    options: CallOptions,
-  ): Promise<{ digest: Digest | undefined; mediaType: string; size: number | undefined } | undefined>
-  /**
-   * PUT of exactly these bytes under a tag or their digest. `guard` throws when the caller may no longer write; it is
-   * awaited right before each try goes out. Duties M5 to M7.
-   */
-  putManifest(reference: string, manifest: RawManifest, options: CallOptions & Guard): Promise<void>
-  /** All tags. Duties L1, L2. */
-  tags(options: CallOptions): Promise<readonly string[]>
 }
 
 /** For blob bodies. Source: oci-client.md Y2; a try that moved bytes gives the whole budget back. */

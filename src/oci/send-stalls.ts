@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-
-/** For networkError. */
-export const SEND_STALLED = 'SEND_STALLED'
+import { SEND_STALLED } from './network-errors.ts'
 
 /** Looks at a socket within the idle limit: so much of it a stall may last longer. */
 const LOOKS = 4

@@ -1,5 +1,6 @@
 import { noted, type OpenedSession, type RepositoryContext } from './repository-context.ts'
-import { type CallOptions, cancelSession, openSession } from './upload-requests.ts'
+import type { CallOptions } from './transport.ts'
+import { cancelSession, openSession } from './upload-requests.ts'
 
 /** Upload sessions of one repository that are open and nobody's yet, and those being given up. */
 export interface SessionPool {

@@ -2,10 +2,7 @@ import { abortReason, throwIfAborted } from '../lib/abort.ts'
 import { type Exchange, toResponse, watchSource } from './exchange.ts'
 import { networkError } from './network-errors.ts'
 import type { SmallAnswer, SmallConnections } from './small-connections.ts'
-import type { RegistryRequest, RegistryResponse } from './transport.ts'
-
-/** Up to here a body is put together and sent in one write with its head. */
-export const SMALL_BYTES = 64 * 1024
+import { type RegistryRequest, type RegistryResponse, SMALL_BYTES } from './transport.ts'
 
 /** Whether request and answer are small. What a GET brings is not known; a guard is asked when the connection is ready. */
 export function isSmall({ method, body, contentLength, guard, lane }: RegistryRequest): boolean {

@@ -2,10 +2,9 @@ import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import { placeName, pullScope, type RepositoryContext } from './repository-context.ts'
-import type { RegistryRequest, RegistryResponse } from './transport.ts'
+import type { CallOptions, RegistryRequest, RegistryResponse } from './transport.ts'
 import { refuseWebPage } from './blobs.ts'
 import { nextLink } from './link-header.ts'
-import type { CallOptions } from './upload-requests.ts'
 
 /** ECR refuses more. */
 const PAGE_SIZE = 1000

@@ -7,6 +7,9 @@ export interface Scope {
   readonly actions: readonly ('pull' | 'push' | 'delete')[]
 }
 
+/** Up to here a body is put together and sent in one write with its head. */
+export const SMALL_BYTES = 64 * 1024
+
 export interface RegistryRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** A path below the registry's root ("/v2/…", already encoded) or an absolute URL from a Location. */
@@ -35,6 +38,9 @@ export interface RegistryRequest {
   /** Told of each wait before another try of a control request. */
   onRetry?: (error: Error, attempt: number, retryAt: number) => void
 }
+
+/** What each call to a repository takes. */
+export type CallOptions = Pick<RegistryRequest, 'signal' | 'onRetry'>
 
 export interface RegistryResponse {
   readonly status: number

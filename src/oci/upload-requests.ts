@@ -1,7 +1,7 @@
 import type { Digest } from '../content/digest.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
 import { placeName, pushScope, type RepositoryContext, uploadsPath } from './repository-context.ts'
-import type { RegistryRequest, RegistryResponse } from './transport.ts'
+import type { CallOptions, RegistryRequest, RegistryResponse } from './transport.ts'
 import { bytesFromRange, resolveLocation, withDigest } from './upload-location.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -9,11 +9,6 @@ export const OCTET_STREAM_HEADERS = { 'content-type': 'application/octet-stream'
 
 /** How long giving up a session may take; nobody waits for it with a job's result. */
 const CANCEL_MS = 5000
-
-export interface CallOptions {
-  signal: AbortSignal
-  onRetry?: (error: Error, attempt: number, retryAt: number) => void
-}
 
 /**
  * POST: opens a session and returns its Location. A repository that has to be made first answers 404.
