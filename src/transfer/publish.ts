@@ -6,7 +6,7 @@ import type { Digest } from '../content/digest.ts'
 import { type Destination, formatReference, repositoryFor } from '../content/reference.ts'
 import { bufferOpener } from '../content/streams.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
-import { inspectTag } from '../oci/index-manifest.ts'
+import { inspectTag } from '../oci/manifests/index-manifest.ts'
 import type { Repository } from '../oci/registry.ts'
 import { packageTag } from '../zarf/package-reference.ts'
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { createLearnedFacts, type LearnedUploads } from '../../src/oci/learned-facts.ts'
+import { createLearnedFacts, type LearnedUploads } from '../../src/oci/facts/learned-facts.ts'
 import { createRepository, type Repository } from '../../src/oci/registry.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { recorder, someBytes, testBlob } from '../helpers/oci-client.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createLearnedFacts } from '../../src/oci/learned-facts.ts'
+import { createLearnedFacts } from '../../src/oci/facts/learned-facts.ts'
 import { createRepository } from '../../src/oci/registry.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type ConnectionsOptions, createRegistryConnections } from '../../src/oci/connections.ts'
-import type { RegistryConnections, RegistryRequest, RegistryTransport, Scope } from '../../src/oci/transport.ts'
+import type { RegistryConnections, RegistryRequest, RegistryTransport, Scope } from '../../src/oci/request/transport.ts'
 import { type Cleanup, defer } from './cleanup.ts'
 
 /** Connections of one's own, closed when the test ends. */

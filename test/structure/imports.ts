@@ -45,12 +45,18 @@ class Table {
   allows(wanted: Import): boolean {
     const { from, to, types } = wanted
     const rooms = this.#roomsOf(from)
-    const opened = (kind: 'imports' | 'types') =>
+    const opened = (kind: 'top' | 'imports' | 'types') =>
       rooms.some((room) => room[kind]?.some((name) => this.#opens(name, wanted)))
+    const atTop = this.#roomOf(from) === houseOf(from)
     if (to === 'node:process') return rooms.some(({ packages = [] }) => packages.includes(to))
     if (to.startsWith('node:')) return true
     if (!to.endsWith('.ts')) return rooms.some(({ packages = [] }) => packages.includes(packageName(to)))
-    return this.#roomOf(from) === this.#roomOf(to) || opened('imports') || (types && opened('types'))
+    return (
+      this.#roomOf(from) === this.#roomOf(to) ||
+      opened('imports') ||
+      (atTop && opened('top')) ||
+      (types && opened('types'))
+    )
   }
 
   /** The wing and its house, or the house alone. */

@@ -1,10 +1,11 @@
 /**
  * Who may import whom. A house is a folder of src, a wing a folder in one. A name in `imports` opens a house's faces (all
  * of its files where it lists none), a wing's files, or one file; `types` opens them for types alone. Own files are open
- * to each other, and a house's own list of houses and packages to all of its wings. node:process is main.ts' alone.
+ * to each other, and a house's own lists to all of its wings, but for `top`: what its own files alone may import.
  */
 export interface Room {
   readonly faces?: readonly string[]
+  readonly top?: readonly string[]
   readonly imports?: readonly string[]
   readonly types?: readonly string[]
   readonly packages?: readonly string[]
@@ -17,12 +18,37 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   files: { imports: ['lib'] },
 
   oci: {
-    faces: ['registry.ts', 'connections.ts', 'index-manifest.ts', 'credentials'],
-    imports: ['content', 'lib', 'oci/auth', 'oci/credentials'],
+    faces: ['registry.ts', 'connections.ts', 'manifests/index-manifest.ts', 'credentials'],
+    top: [
+      'oci/manifests',
+      'oci/push',
+      'oci/push/sessions',
+      'oci/pull',
+      'oci/wire/steps',
+      'oci/wire/exchanges',
+      'oci/wire/connections',
+      'oci/auth',
+      'oci/credentials',
+      'oci/request',
+    ],
+    imports: ['content', 'lib', 'oci/facts', 'oci/errors'],
     packages: ['undici', 'typebox'],
   },
-  'oci/auth': { imports: ['oci', 'oci/credentials'] },
-  'oci/credentials': { imports: ['oci'] },
+  'oci/manifests': { imports: ['oci/pull', 'oci/request'] },
+  'oci/push': { imports: ['oci/push/parts', 'oci/push/sessions', 'oci/pull', 'oci/request'] },
+  'oci/push/parts': { imports: ['oci/request'] },
+  'oci/push/sessions': { imports: ['oci/request'] },
+  'oci/pull': { imports: ['oci/request'] },
+  'oci/wire/steps': {
+    imports: ['oci/auth', 'oci/credentials', 'oci/wire/exchanges', 'oci/wire/connections', 'oci/request'],
+  },
+  'oci/auth': { imports: ['oci/request', 'oci/credentials'] },
+  'oci/wire/exchanges': { imports: ['oci/wire/connections', 'oci/request'] },
+  'oci/wire/connections': { imports: ['oci/request'] },
+  'oci/request': { types: ['oci/credentials'] },
+  'oci/credentials': {},
+  'oci/errors': {},
+  'oci/facts': {},
 
   zarf: {
     faces: ['package.ts', 'pulled-package.ts', 'computed-archive.ts', 'select.ts', 'package-reference.ts'],

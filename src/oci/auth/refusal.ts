@@ -1,7 +1,7 @@
 import { AppError, type Upstream } from '../../lib/errors.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
-import type { Verdict } from '../errors.ts'
-import type { RegistryResponse, Scope } from '../transport.ts'
+import type { Verdict } from '../errors/errors.ts'
+import type { RegistryResponse, Scope } from '../request/transport.ts'
 import { parseChallenges } from './challenge.ts'
 import { formatScopes } from './scope.ts'
 

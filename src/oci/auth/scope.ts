@@ -1,4 +1,4 @@
-import type { Scope } from '../transport.ts'
+import type { Scope } from '../request/transport.ts'
 
 /** `repository:name:pull,push`, one string for each scope, in the given order (some registries look at the first only). */
 export function formatScopes(scopes: readonly Scope[]): string[] {

@@ -1,6 +1,6 @@
 import type { AppError } from '../../lib/errors.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
-import type { Answer } from '../errors.ts'
+import type { Answer } from '../errors/errors.ts'
 import type { IssuedToken, TokenKey } from './token-cache.ts'
 
 /** One call to a token service; the answer's body is cut at 128 KiB with an error. */

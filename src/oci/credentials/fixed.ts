@@ -1,4 +1,4 @@
-import { registryKey } from '../registry-name.ts'
+import { registryKey } from '../facts/registry-name.ts'
 import type { CredentialProvider } from './provider.ts'
 import { type RegistrySecret, toCredential } from './secret.ts'
 

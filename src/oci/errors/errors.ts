@@ -1,0 +1,184 @@
+import { AppError, type AppErrorOptions, type ErrorCode, type Retry, type Upstream } from '../../lib/errors.ts'
+import { redactUrl } from '../../lib/redact.ts'
+import { type ErrorBody, parseErrorBody } from './error-body.ts'
+import { parseRetryAfter } from './retry-after.ts'
+
+/** What was being done and where, for every error of a request. */
+export interface CallFacts {
+  /** "push blob". */
+  readonly op: string
+  readonly registry: string
+  readonly repository?: string
+  readonly method: string
+  readonly url: URL
+  /** The registry has answered this process before. */
+  readonly reached?: boolean
+}
+
+/** A refusal, or an answer that the caller finds wrong. */
+export interface Answer {
+  readonly status: number
+  readonly header: (name: string) => string | undefined
+  /** The first 64 KiB. */
+  readonly text: string
+  /** The answer comes from where a redirect led, not from the registry. */
+  readonly redirected?: boolean
+  /** What the caller finds wrong; stands in the message. */
+  readonly complaint?: string
+  /** What the caller knows better than the table below. */
+  readonly verdict?: Verdict
+}
+
+export interface Verdict {
+  code: ErrorCode
+  retry?: Retry
+  hint?: string
+}
+
+export function upstreamOf(facts: CallFacts): Upstream {
+  return {
+    registry: facts.registry,
+    ...(facts.repository === undefined ? {} : { repository: facts.repository }),
+    method: facts.method,
+    url: redactUrl(facts.url),
+  }
+}
+
+/**
+ * The one error for what a registry answered: status first for the retry class, the registry's own code first for the
+ * meaning. Source: OCI distribution-spec v1.1.1 "Error Codes", and what registries in use send instead.
+ */
+export function answerError(facts: CallFacts, answer: Answer, now: number): AppError {
+  const body = parseErrorBody(answer.text, answer.header('content-type'))
+  const verdict = answer.verdict ?? judge(answer, body)
+  const retryAfterMs = parseRetryAfter(answer.header('retry-after'), now)
+  const said = [answer.status, body.code].filter((part) => part !== undefined).join(' ')
+  const why = [answer.complaint, body.message].filter((part) => part !== undefined).join('; ')
+  const options: AppErrorOptions = {
+    op: facts.op,
+    ...(verdict.retry === undefined ? {} : { retry: verdict.retry }),
+    ...(verdict.hint === undefined ? {} : { hint: verdict.hint }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(answer.redirected ? { details: { redirected: true } } : {}),
+    upstream: {
+      ...upstreamOf(facts),
+      status: answer.status,
+      ...(body.code === undefined ? {} : { ociCode: body.code }),
+      ...(body.message === undefined ? {} : { message: body.message }),
+      ...requestId(answer),
+    },
+  }
+  return new AppError(verdict.code, `${facts.op}: ${facts.url.host} answered ${said}${why ? `: ${why}` : ''}`, options)
+}
+
+function judge(answer: Answer, body: ErrorBody): Verdict {
+  if (answer.status < 400) return { code: 'REGISTRY_PROTOCOL_VIOLATION', hint: NOT_A_REGISTRY }
+  if (answer.redirected) return fromStorage(answer.status)
+  return fromCode(answer.status, body) ?? fromStatus(answer.status, body)
+}
+
+const NOT_A_REGISTRY =
+  'Check that the host and port are those of an OCI registry; a proxy, a login page or a web site answers otherwise.'
+const NEW_PASSWORD =
+  'The password of this registry is short-lived and has run out: get a new one (for ECR: aws ecr get-login-password) and retry the job.'
+
+/** Codes that mean the same whatever the status; DENIED comes with 401, 403 and 405, an upload's codes with 404 and 416. */
+function fromCode(status: number, body: ErrorBody): Verdict | undefined {
+  const message = body.message ?? ''
+  if (/authorization token has expired/i.test(message)) return { code: 'REGISTRY_UNAUTHORIZED', hint: NEW_PASSWORD }
+  if (body.code === 'TAG_IMMUTABLE' || ([400, 403, 409, 412].includes(status) && IMMUTABLE.test(message))) {
+    return { code: 'TAG_IMMUTABLE', hint: 'Choose another tag ("options.tag"), or let the registry overwrite tags.' }
+  }
+  switch (body.code) {
+    case 'TOOMANYREQUESTS':
+      return { code: 'REGISTRY_THROTTLED' }
+    case 'NAME_UNKNOWN':
+      return {
+        code: 'REGISTRY_NAME_UNKNOWN',
+        hint: 'Check the namespace; this registry may want the repository or project to be made before a push.',
+      }
+    case 'MANIFEST_UNKNOWN':
+      return { code: 'MANIFEST_NOT_FOUND' }
+    case 'BLOB_UNKNOWN':
+      return status === 404 ? { code: 'BLOB_NOT_FOUND' } : undefined
+    case 'BLOB_UPLOAD_UNKNOWN':
+      return { code: 'REGISTRY_UPLOAD_LOST' }
+    case 'BLOB_UPLOAD_INVALID':
+      return status === 404 ? { code: 'REGISTRY_UPLOAD_LOST' } : undefined
+    default:
+      return undefined
+  }
+}
+
+/** ECR "cannot be overwritten because the repository is immutable", GAR "has enabled tag immutability", Harbor "configured as immutable". */
+const IMMUTABLE = /\bimmutab|cannot be overwritten/i
+
+function fromStatus(status: number, body: ErrorBody): Verdict {
+  switch (status) {
+    case 401:
+      return { code: 'REGISTRY_UNAUTHORIZED', hint: LOG_IN }
+    case 403:
+      return { code: 'REGISTRY_DENIED', hint: deniedHint(body) }
+    case 404:
+      return body.html
+        ? { code: 'REGISTRY_PROTOCOL_VIOLATION', hint: NOT_A_REGISTRY }
+        : { code: 'REGISTRY_REJECTED', hint: 'Check the host and the repository: the registry knows nothing there.' }
+    case 408:
+      return { code: 'REGISTRY_TIMEOUT' }
+    case 413:
+      return {
+        code: 'REGISTRY_REJECTED',
+        hint: 'The body is too large for the registry or a proxy before it (nginx: client_max_body_size).',
+      }
+    case 425:
+    case 499:
+      return { code: 'REGISTRY_SERVER_FAILED' }
+    case 429:
+      return { code: 'REGISTRY_THROTTLED' }
+    default:
+      return status >= 500 ? fromServerFailure(status, body) : { code: 'REGISTRY_REJECTED' }
+  }
+}
+
+const LOG_IN =
+  'Give credentials for this registry: the X-Registry-Auth header of the job, or docker login for the user layerd runs as.'
+
+function deniedHint(body: ErrorBody): string {
+  return /quota|exceed/i.test(body.message ?? '')
+    ? "The registry's quota is used up: make room or raise it."
+    : 'These credentials lack the right: check that they may push to (or pull from) this repository, and that it exists.'
+}
+
+/** Codes that a registry also sends with 500 and that the same request would get again. */
+const CLIENT_CODES = new Set([
+  'DIGEST_INVALID',
+  'MANIFEST_INVALID',
+  'NAME_INVALID',
+  'SIZE_INVALID',
+  'UNSUPPORTED',
+  'DENIED',
+])
+/** The passing ones; 520 to 524 are Cloudflare's. */
+const TRANSIENT_5XX = new Set([500, 502, 503, 504, 520, 521, 522, 523, 524])
+
+function fromServerFailure(status: number, body: ErrorBody): Verdict {
+  if (body.code !== undefined && CLIENT_CODES.has(body.code)) return { code: 'REGISTRY_REJECTED' }
+  return { code: 'REGISTRY_SERVER_FAILED', retry: TRANSIENT_5XX.has(status) ? 'transient' : 'permanent' }
+}
+
+/** Object storage refuses a presigned address that has run out; asking the registry again brings a fresh one. */
+function fromStorage(status: number): Verdict {
+  if (status >= 500 || status === 429 || status === 408) return { code: 'REGISTRY_SERVER_FAILED', retry: 'transient' }
+  return {
+    code: 'REGISTRY_DENIED',
+    retry: 'transient',
+    hint: "The registry sent us to its storage, which refused; check the storage's clock and rights if this stays.",
+  }
+}
+
+const REQUEST_IDS = ['x-ms-correlation-request-id', 'x-request-id', 'x-amzn-requestid', 'docker-upload-uuid', 'cf-ray']
+
+function requestId(answer: Answer): { requestId?: string } {
+  const found = REQUEST_IDS.map((name) => answer.header(name)).find((value) => value !== undefined)
+  return found === undefined ? {} : { requestId: found.slice(0, 128) }
+}

@@ -1,0 +1,138 @@
+import { AppError, type AppErrorOptions, type ErrorCode } from '../../lib/errors.ts'
+import { type CallFacts, upstreamOf } from './errors.ts'
+
+/** What a connection breaks with that takes nothing any more. */
+export const SEND_STALLED = 'SEND_STALLED'
+
+interface Kind {
+  code: ErrorCode
+  /** After "push blob: registry.example …". */
+  says: string
+  hint?: string
+}
+
+const UNREACHABLE: Kind = {
+  code: 'REGISTRY_UNREACHABLE',
+  says: 'cannot be reached',
+  hint: 'Check host, port and network, and that the registry is up.',
+}
+const LOST: Kind = { code: 'REGISTRY_CONNECTION_LOST', says: 'broke the connection' }
+const TIMEOUT: Kind = { code: 'REGISTRY_TIMEOUT', says: 'did not answer in time' }
+const NOT_HTTP: Kind = {
+  code: 'REGISTRY_PROTOCOL_VIOLATION',
+  says: 'does not speak HTTP as a registry does',
+  hint: 'Check that the port is that of an OCI registry.',
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  ENOTFOUND: {
+    code: 'REGISTRY_UNKNOWN_HOST',
+    says: 'is not a known host',
+    hint: 'Check the spelling of the registry host, and the DNS of this machine.',
+  },
+  EAI_AGAIN: { ...UNREACHABLE, says: 'cannot be looked up now (DNS)', hint: 'Check the DNS of this machine.' },
+  ECONNREFUSED: { ...UNREACHABLE, says: 'refused the connection' },
+  EHOSTUNREACH: UNREACHABLE,
+  ENETUNREACH: UNREACHABLE,
+  EHOSTDOWN: UNREACHABLE,
+  ENETDOWN: UNREACHABLE,
+  EADDRNOTAVAIL: UNREACHABLE,
+  UND_ERR_CONNECT_TIMEOUT: { ...UNREACHABLE, says: 'did not take the connection in time' },
+  UND_ERR_PRX_CONN: {
+    ...UNREACHABLE,
+    says: 'cannot be reached through the proxy',
+    hint: 'Check HTTPS_PROXY and NO_PROXY.',
+  },
+  UND_ERR_PRX_TLS: { code: 'REGISTRY_TLS', says: 'is behind a proxy whose certificate does not hold' },
+  UND_ERR_HEADERS_TIMEOUT: TIMEOUT,
+  [SEND_STALLED]: { code: 'REGISTRY_TIMEOUT', says: 'stopped taking what was sent' },
+  UND_ERR_BODY_TIMEOUT: { code: 'REGISTRY_TIMEOUT', says: 'stopped sending' },
+  // The far end's reset and its early answer race (undici gives the reset then), so this never means "refused".
+  UND_ERR_SOCKET: LOST,
+  ECONNRESET: LOST,
+  ECONNABORTED: LOST,
+  EPIPE: LOST,
+  ETIMEDOUT: LOST,
+  UND_ERR_INFO: LOST,
+  UND_ERR_ABORTED: LOST,
+  ABORT_ERR: LOST,
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: LOST,
+  ERR_STREAM_PREMATURE_CLOSE: LOST,
+  UND_ERR_HEADERS_OVERFLOW: NOT_HTTP,
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: { code: 'REGISTRY_PROTOCOL_VIOLATION', says: 'sent a longer answer than is read' },
+  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: {
+    code: 'SIZE_MISMATCH',
+    says: 'was sent content of another size than promised',
+  },
+  UND_ERR_CLOSED: { code: 'SHUTTING_DOWN', says: 'is no longer called: layerd is shutting down' },
+  UND_ERR_DESTROYED: { code: 'SHUTTING_DOWN', says: 'is no longer called: layerd is shutting down' },
+}
+
+const TLS_CODE =
+  /^(?:ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|EPROTO)/
+const CERTIFICATE_CODE =
+  /^(?:CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_CERT_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH)/
+
+/** The error for a request that got no answer, or whose answer broke off. Errors that are already ours stay as they are. */
+export function networkError(facts: CallFacts, thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown
+  const code = errorCode(thrown)
+  const kind = kindOf(thrown, code)
+  if (kind === undefined) {
+    return new AppError('INTERNAL', `${facts.op}: the request to ${facts.url.host} could not be made`, {
+      op: facts.op,
+      upstream: upstreamOf(facts),
+      cause: thrown,
+    })
+  }
+  const options: AppErrorOptions = { op: facts.op, upstream: upstreamOf(facts), cause: thrown }
+  if (kind.hint !== undefined) options.hint = kind.hint
+  if (code !== undefined) options.details = { networkCode: code }
+  // The DNS's definite no (a passing fault is EAI_AGAIN), unless we have been there before.
+  if (kind.code === 'REGISTRY_UNKNOWN_HOST' && facts.reached) options.retry = 'transient'
+  return new AppError(kind.code, `${facts.op}: ${facts.url.host} ${kind.says}`, options)
+}
+
+/** TLS was spoken there: its certificate or a handshake alert is what stands in the way. */
+export function isTlsRefusal(code: string | undefined): boolean {
+  return code !== undefined && (CERTIFICATE_CODE.test(code) || /^ERR_SSL_.*ALERT/.test(code))
+}
+
+/** The code that tells most: of an error, else of what caused it. Several failed addresses come as one AggregateError. */
+export function errorCode(thrown: unknown): string | undefined {
+  for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth += 1) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (typeof code === 'string' && !(error instanceof AppError)) return code
+    if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0])
+  }
+  return undefined
+}
+
+function kindOf(thrown: unknown, code: string | undefined): Kind | undefined {
+  if (code === undefined) return undefined
+  if (code === 'ETIMEDOUT' && isConnect(thrown)) return UNREACHABLE
+  // A record broken on the way is the line's fault, not the certificate's.
+  if (code.includes('BAD_RECORD_MAC')) return LOST
+  if (TLS_CODE.test(code)) return tlsKind(code)
+  if (code.startsWith('HPE_')) return NOT_HTTP
+  return KINDS[code]
+}
+
+function isConnect(thrown: unknown): boolean {
+  return thrown instanceof AggregateError || (thrown as NodeJS.ErrnoException).syscall === 'connect'
+}
+
+function tlsKind(code: string): Kind {
+  if (CERTIFICATE_CODE.test(code)) {
+    return {
+      code: 'REGISTRY_TLS',
+      says: `has a certificate that does not hold (${code})`,
+      hint: 'Give the CA that signed it in NODE_EXTRA_CA_CERTS, and check the host name and the clock.',
+    }
+  }
+  return {
+    code: 'REGISTRY_TLS',
+    says: `did not take part in TLS (${code})`,
+    hint: 'If it speaks plain HTTP, name it in LAYERD_PLAIN_HTTP_REGISTRIES or set "options.plainHttp".',
+  }
+}

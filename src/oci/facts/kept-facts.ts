@@ -1,0 +1,126 @@
+import type { RegistryFact, RegistryFacts, RegistryFactStore } from '../../content/registry-facts.ts'
+import { createLearnedFacts, type LearnedFacts } from './learned-facts.ts'
+
+/** What one registry taught, and its way beyond this process. */
+export interface KeptFacts {
+  readonly learned: LearnedFacts
+  /** Takes what other processes learnt, and drops what they found wrong and what has run out. Never throws. */
+  refresh(): Promise<void>
+  /** Hands on what is new. Nobody waits for that, and it costs nothing where nothing is. */
+  share(): void
+}
+
+type Check = (value: unknown) => boolean
+
+const yesOrNo: Check = (value) => typeof value === 'boolean'
+const positive: Check = (value) => typeof value === 'number' && Number.isFinite(value) && value > 0
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value)
+
+const WAYS: Readonly<Record<'singlePost' | 'anonymousMount' | 'selfMount', Check>> = {
+  singlePost: yesOrNo,
+  anonymousMount: yesOrNo,
+  selfMount: yesOrNo,
+}
+/** Not the age of the last cut: two at one age are a deadline, and cuts that two processes saw are not two in a row. */
+const UPLOADS: Readonly<Record<Exclude<keyof LearnedFacts['uploads'], 'cutAfterMs'>, Check>> = {
+  bytesPerSecond: positive,
+  cutKeeps: oneOf('bytes', 'parts', 'nothing'),
+  deadlineMs: positive,
+  parts: oneOf('taken', 'refused'),
+  maxBodyBytes: positive,
+  minPartBytes: positive,
+  rangeBias: oneOf(0, 1),
+}
+const NAMES = [...Object.keys(WAYS), ...Object.keys(UPLOADS)]
+/** A speed is news only when it differs by this factor: it moves with each request. */
+const TELLING_SPEED = 2
+
+/** Without a store: for this process alone. */
+export function createKeptFacts(registry: string, store?: RegistryFactStore): KeptFacts {
+  const learned = createLearnedFacts()
+  if (!store) return { learned, refresh: async () => undefined, share: () => undefined }
+  /** As the store has it. */
+  const known = new Map<string, RegistryFact | undefined>()
+  /** What the store did not take: news whatever it is by now, also that there is nothing to it any more. */
+  const untold = new Set<string>()
+  let shares = 0
+  /** In which share each was last told. */
+  const toldIn = new Map<string, number>()
+  /** Ends once nothing is being told. */
+  let telling: Promise<void> | undefined
+
+  const news = (): string[] =>
+    NAMES.filter((name) => untold.has(name) || isNews(name, valueOf(learned, name), known.get(name)))
+  const tell = async (
+    changes: Readonly<Record<string, RegistryFact | undefined>>,
+    earlier: Promise<void> | undefined,
+  ): Promise<void> => {
+    const saved = await store.save(registry, changes)
+    if (!saved) for (const name of Object.keys(changes)) untold.add(name)
+    await earlier
+  }
+  return {
+    learned,
+    async refresh() {
+      // Whether the store has taken it tells how to read what the store has.
+      if (telling) await telling
+      const asked = shares
+      const facts = await store.load(registry)
+      if (!facts) return
+      const own = new Set(news())
+      for (const name of NAMES) {
+        // Told while the answer was on its way, so newer than that.
+        if ((toldIn.get(name) ?? 0) > asked) continue
+        const value = checked(facts, name)
+        known.set(name, value)
+        // The speed of this process's own way there is known better than others know it.
+        const keeps = own.has(name) || isAsking(learned, name) || (name === 'bytesPerSecond' && name in learned.uploads)
+        if (!keeps) put(learned, name, value)
+      }
+    },
+    share() {
+      const names = news()
+      if (names.length === 0) return
+      const changes = Object.fromEntries(names.map((name) => [name, valueOf(learned, name)]))
+      shares += 1
+      for (const name of names) {
+        known.set(name, changes[name])
+        toldIn.set(name, shares)
+        untold.delete(name)
+      }
+      telling = tell(changes, telling)
+    },
+  }
+}
+
+function isNews(name: string, value: RegistryFact | undefined, known: RegistryFact | undefined): boolean {
+  if (name !== 'bytesPerSecond' || value === undefined || known === undefined) return value !== known
+  const factor = Number(value) / Number(known)
+  return factor >= TELLING_SPEED || factor <= 1 / TELLING_SPEED
+}
+
+function checked(facts: RegistryFacts, name: string): RegistryFact | undefined {
+  const check: Check | undefined = { ...WAYS, ...UPLOADS }[name]
+  return check?.(facts[name]) ? facts[name] : undefined
+}
+
+function isAsking(learned: LearnedFacts, name: string): boolean {
+  return name in WAYS && learned[name as keyof typeof WAYS] === 'asking'
+}
+
+function valueOf(learned: LearnedFacts, name: string): RegistryFact | undefined {
+  if (!(name in WAYS)) return learned.uploads[name as keyof typeof UPLOADS]
+  const value = learned[name as keyof typeof WAYS]
+  return value === 'asking' ? undefined : value
+}
+
+/** `value` was checked. */
+function put(learned: LearnedFacts, name: string, value: RegistryFact | undefined): void {
+  const target: object = name in WAYS ? learned : learned.uploads
+  if (value !== undefined) Object.assign(target, { [name]: value })
+  else if (name in WAYS) Object.assign(target, { [name]: undefined })
+  else Reflect.deleteProperty(target, name)
+}

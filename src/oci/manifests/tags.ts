@@ -1,0 +1,100 @@
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { AppError } from '../../lib/errors.ts'
+import { placeName, pullScope, type RepositoryContext } from '../request/repository-context.ts'
+import type { CallOptions, RegistryRequest, RegistryResponse } from '../request/transport.ts'
+import { refuseWebPage } from '../pull/blobs.ts'
+import { nextLink } from './link-header.ts'
+
+/** ECR refuses more. */
+const PAGE_SIZE = 1000
+const MAX_PAGES = 1000
+/** distribution 2.8 sends all tags at once, whatever was asked for. */
+const MAX_BYTES = 32 * 1024 * 1024
+
+const TagPage = Type.Object({ tags: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.String())])) })
+
+/**
+ * All tags, in the registry's order, each once; none when the repository is unknown, which some registries also say of
+ * one without tags. Source: OCI distribution-spec v1.1.1 "Listing Tags".
+ */
+export async function listTags(context: RepositoryContext, options: CallOptions): Promise<readonly string[]> {
+  const tags = new Set<string>()
+  const asked = new Set<string>()
+  let left = MAX_BYTES
+  let target: string | undefined = `/v2/${context.repository}/tags/list?n=${PAGE_SIZE}`
+  for (let page = 0; target !== undefined && page < MAX_PAGES; page += 1) {
+    asked.add(target)
+    const request: RegistryRequest = {
+      method: 'GET',
+      target,
+      headers: { accept: 'application/json' },
+      scopes: pullScope(context),
+      lane: 'control',
+      op: 'list tags',
+      ...options,
+    }
+    const response = await context.transport.send(request)
+    if (response.status === 404 && page === 0) return noTags(context, request, response)
+    const { names, bytes } = await readPage(context, request, response, left)
+    left -= bytes
+    const before = tags.size
+    for (const name of names) tags.add(name)
+    // ACR, Artifactory and Gitea send a Link on the last page too: a page that brings nothing new is the end.
+    const next = tags.size === before ? undefined : nextPage(context, response)
+    target = next !== undefined && !asked.has(next) ? next : undefined
+  }
+  return [...tags]
+}
+
+async function noTags(
+  context: RepositoryContext,
+  request: RegistryRequest,
+  response: RegistryResponse,
+): Promise<readonly string[]> {
+  await refuseWebPage(context, request, response)
+  await response.discard()
+  return []
+}
+
+async function readPage(
+  context: RepositoryContext,
+  request: RegistryRequest,
+  response: RegistryResponse,
+  limit: number,
+): Promise<{ names: readonly string[]; bytes: number }> {
+  await refuseWebPage(context, request, response)
+  if (response.status !== 200) throw await context.transport.error(request, response, 'expected a list of tags')
+  const bytes = await response.bytes(limit)
+  let body: unknown
+  try {
+    body = JSON.parse(bytes.toString('utf8'))
+  } catch {
+    body = undefined
+  }
+  if (!Value.Check(TagPage, body)) {
+    throw new AppError(
+      'REGISTRY_PROTOCOL_VIOLATION',
+      `${placeName(context)} answered with something that is no list of tags`,
+      {
+        op: 'list tags',
+      },
+    )
+  }
+  return { names: body.tags ?? [], bytes: bytes.length }
+}
+
+/** Path and query of the next page, opaque; it must lie in the same registry. */
+function nextPage(context: RepositoryContext, response: RegistryResponse): string | undefined {
+  const link = nextLink(response.header('link') ?? '')
+  if (link === undefined) return undefined
+  const next = URL.parse(link, response.url.href)
+  if (next?.host === response.url.host) return `${next.pathname}${next.search}`
+  throw new AppError(
+    'REGISTRY_PROTOCOL_VIOLATION',
+    `${placeName(context)} continues its list of tags at another host`,
+    {
+      op: 'list tags',
+    },
+  )
+}

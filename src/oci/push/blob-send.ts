@@ -1,0 +1,175 @@
+import { type AppError, toAppError } from '../../lib/errors.ts'
+import { failed, isGatewayTimeout } from './blob-commit.ts'
+import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from '../facts/learned-facts.ts'
+import { advance, type BlobPush, storedOrLost, tellStart } from './push-state.ts'
+import { pushScope } from '../request/repository-context.ts'
+import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
+import { bytesFromRange } from './sessions/upload-location.ts'
+import { nextStep, type UploadStep } from './parts/upload-plan.ts'
+import {
+  commitRequest,
+  newestLocation,
+  OCTET_STREAM_HEADERS,
+  sessionStatus,
+  uploadLost,
+} from './sessions/upload-requests.ts'
+import type { OpenSession } from './sessions/upload-session.ts'
+
+/** A registry that takes one PATCH alone refuses the second with one of these. */
+const PART_REFUSALS = [400, 411, 501]
+/** What a body of unknown length is held to have been too large with, where hardly anything of it went out. */
+const STREAMED_BYTES = 16 * 1024 * 1024
+
+/** Sends the session's next bytes, in one request. */
+export async function sendBytes(push: BlobPush, session: OpenSession): Promise<void> {
+  const { context, descriptor, body } = push
+  const { uploads } = context.learned
+  const step = nextStep({ size: descriptor.size, offset: session.offset }, context.profile, uploads)
+  // Bytes that an earlier process sent can't be hashed here without reading the source all over again.
+  if (session.offset > body.sent) body.trust(session.offset)
+  // The registry looks at the token when a request begins, and a body can't be taken back.
+  await context.transport.refreshAuth(pushScope(context), push.call.signal)
+  if (!push.flowing) tellStart(push, session.offset)
+  const request = requestOf(push, session, step)
+  const probing = step.send === 'part' && session.offset > 0 && uploads.parts !== 'taken'
+  let response
+  try {
+    response = await context.transport.send(request, { allow: probing ? [413, ...PART_REFUSALS] : [413] })
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    const age = ageOf(push, session)
+    if (age && brokeOff(error, age.ms)) learnCut(uploads, age)
+    throw await failed(push, error)
+  }
+  if (response.status >= 400) return refused(push, session, { step, request, response })
+  await response.discard()
+  body.taken()
+  const age = ageOf(push, session)
+  if (age) learnRequest(uploads, age)
+  if (step.send === 'part' && session.offset > 0) uploads.parts = 'taken'
+  return taken(push, session, step, response)
+}
+
+/**
+ * What went out, and for how long: the head goes out with the first bytes, and a source may take its time to get at
+ * those. Undefined where none did.
+ */
+function ageOf({ context, body }: BlobPush, { offset }: OpenSession): { bytes: number; ms: number } | undefined {
+  if (body.begunAt === undefined) return undefined
+  return { bytes: body.sent - offset, ms: context.clock.now() - body.begunAt }
+}
+
+async function taken(
+  push: BlobPush,
+  session: OpenSession,
+  step: UploadStep,
+  response: RegistryResponse,
+): Promise<void> {
+  const { size } = push.descriptor
+  if (step.send === 'whole' || (step.send === 'part' && step.commits)) {
+    if (response.status === 201) return advance(push, { type: 'committed' })
+    return storedOrLost(push, `it answered ${response.status} to the last bytes`)
+  }
+  const location = newestLocation(response, session.location)
+  const offset = step.send === 'part' ? step.end : size
+  await advance(push, { type: 'accepted', location, offset })
+  await checkShortfall(push, { location, offset }, bytesFromRange(response.header('range')))
+  if (offset === size) await advance(push, { type: 'complete' })
+}
+
+/** A status that is handed back for a request with a body. */
+async function refused(
+  push: BlobPush,
+  session: OpenSession,
+  sent: { step: UploadStep; request: RegistryRequest; response: RegistryResponse },
+): Promise<void> {
+  const { context, descriptor, body } = push
+  const { step, request, response } = sent
+  const { status } = response
+  const error = toAppError(await context.transport.error(request, response))
+  if (isTooLarge(error)) {
+    const bytes = request.contentLength ?? Math.max(body.sent - session.offset, STREAMED_BYTES)
+    if (!context.profile.parts || !learnTooLarge(context.learned.uploads, bytes)) throw await failed(push, error)
+    push.flowing = false
+    // The session may be none the worse for it, and the next body is half as large.
+    return advance(push, { type: 'cut', sent: Math.max(body.sent, session.offset + 1) })
+  }
+  if (status === 416) return askAgain(push, session.offset)
+  if (step.send === 'part' && context.learned.uploads.parts !== 'taken' && session.offset > 0) {
+    context.learned.uploads.parts = 'refused'
+  }
+  return storedOrLost(push, `it answered ${status} to the bytes from ${session.offset} of ${descriptor.size} on`)
+}
+
+/** GHCR says so with a 416, which elsewhere is about the offset. */
+function isTooLarge({ upstream }: AppError): boolean {
+  return upstream?.status === 413 || (upstream?.status === 416 && /too large|exceed/i.test(upstream.message ?? ''))
+}
+
+/**
+ * Whether the far end broke it off, not our own patience: how long a silence is waited for says nothing about what lets a
+ * request live. At its deadline zot answers 500 to what is still on its way, or nothing.
+ */
+function brokeOff(error: AppError, ms: number): boolean {
+  if (error.code === 'REGISTRY_SERVER_FAILED' && ms >= SHORTEST_DEADLINE_MS) return true
+  return error.code === 'REGISTRY_CONNECTION_LOST' || isGatewayTimeout(error)
+}
+
+function requestOf(push: BlobPush, session: OpenSession, step: UploadStep): RegistryRequest {
+  const { context, descriptor, body } = push
+  const { size, digest } = descriptor
+  const end = step.send === 'part' ? step.end : size
+  const commit = commitRequest(context, { location: session.location, digest }, push.call)
+  const content: Pick<RegistryRequest, 'body' | 'contentLength'> =
+    size === 0
+      ? {}
+      : {
+          // The last chunk is handed over only when the digest was found right, so a PUT can't complete wrong.
+          body: body.part(session.offset, end),
+          ...(step.send === 'stream' ? {} : { contentLength: end - session.offset }),
+        }
+  // So that a registry that checks it can refuse.
+  const range = step.send === 'part' ? { 'content-range': `${session.offset}-${end - 1}` } : {}
+  const headers = { ...OCTET_STREAM_HEADERS, ...range }
+  if (step.send === 'whole' || (step.send === 'part' && step.commits)) {
+    return { ...commit, ...content, headers, op: 'push blob' }
+  }
+  return {
+    method: 'PATCH',
+    target: session.location,
+    headers,
+    ...content,
+    scopes: pushScope(context),
+    lane: 'bulk',
+    op: 'push blob',
+    ...push.call,
+  }
+}
+
+/**
+ * The registry stands elsewhere than it said: bytes of the request that broke off were still on their way into it. The
+ * next try asks again; how far they went is not known.
+ */
+async function askAgain(push: BlobPush, offset: number): Promise<void> {
+  push.flowing = false
+  // Quay's way to count, and that of earlier Gitea and Forgejo.
+  if (offset === push.acknowledged + 1) push.context.learned.uploads.rangeBias = 1
+  const reason = `it no longer stands at byte ${offset}`
+  await advance(push, push.ownCount ? { type: 'gone', reason } : { type: 'cut', sent: push.descriptor.size })
+  throw uploadLost(push.context, push.descriptor.digest, reason)
+}
+
+/** A Range may be stuck (ECR) or of the registry's own making (Artifactory): it counts only when a status request agrees. */
+async function checkShortfall(
+  push: BlobPush,
+  acknowledged: { location: URL; offset: number },
+  told: number | undefined,
+): Promise<void> {
+  const { offset, location } = acknowledged
+  if (told === undefined || told >= offset) return
+  const status = await sessionStatus(push.context, location, push.call)
+  if (!status.alive || status.offset === undefined || status.offset >= offset) return
+  push.flowing = false
+  await advance(push, { type: 'stands', location: status.location, offset: status.offset })
+  throw uploadLost(push.context, push.descriptor.digest, `it kept only ${status.offset} of ${offset} bytes`)
+}

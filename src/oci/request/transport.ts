@@ -1,0 +1,92 @@
+import type { RetryBudget } from '../../lib/retry-budget.ts'
+import type { RegistryCredential } from '../credentials/provider.ts'
+
+/** `repository:<name>:<actions>`. Source: distribution token scope documentation. */
+export interface Scope {
+  readonly repository: string
+  readonly actions: readonly ('pull' | 'push' | 'delete')[]
+}
+
+/** Up to here a body is put together and sent in one write with its head. */
+export const SMALL_BYTES = 64 * 1024
+
+export interface RegistryRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** A path below the registry's root ("/v2/…", already encoded) or an absolute URL from a Location. */
+  target: string | URL
+  headers?: Record<string, string>
+  /** A buffer is sent with Content-Length and may be sent again; a stream factory is called once for each send. */
+  body?: Buffer | (() => AsyncIterable<Buffer>)
+  /** What a GET is to bring, where that is known: a large body gets a connection of its own (direct-exchange.ts). */
+  expectedBytes?: number
+  /** Set for a stream body of known length; otherwise a stream goes chunked. */
+  contentLength?: number
+  /** What the request needs, destination first (oci-client.md A13, A14). */
+  scopes: readonly Scope[]
+  /** control: small, retried on transient faults, 60 s header timeout. bulk: its own connections, never retried here, 15 min header timeout (T1, T8). */
+  lane: 'control' | 'bulk'
+  /** Follow GET/HEAD redirects by hand, at most 5 hops, no credentials across origins (B2, B3, A16). Default true for GET and HEAD, never for others. */
+  followRedirects?: boolean
+  /** For errors: what is being done, "push blob". */
+  op: string
+  signal: AbortSignal
+  /**
+   * For a buffer: awaited when its connection is ready and nothing of the request is out, at each try. What it throws ends
+   * the call.
+   */
+  guard?: () => Promise<void>
+  /** Told of each wait before another try of a control request. */
+  onRetry?: (error: Error, attempt: number, retryAt: number) => void
+}
+
+/** What each call to a repository takes. */
+export type CallOptions = Pick<RegistryRequest, 'signal' | 'onRetry'>
+
+export interface RegistryResponse {
+  readonly status: number
+  /** Lower-case names; several values joined by ", ". */
+  header(name: string): string | undefined
+  /** Where the answer came from, after redirects. */
+  readonly url: URL
+  readonly body: AsyncIterable<Buffer>
+  /** What went wrong while `body` was read, as one of our errors (REGISTRY_CONNECTION_LOST, REGISTRY_TIMEOUT, the abort's reason). */
+  bodyError(error: unknown): Error
+  /** Reads the whole body, at most `limit` bytes; throws REGISTRY_PROTOCOL_VIOLATION past it. */
+  bytes(limit: number): Promise<Buffer>
+  /** Throws the body away so that the connection can be used again. */
+  discard(): Promise<void>
+  /** Closes a body nobody wants, and its connection with it: what is left of it may be a whole blob. */
+  abandon(): void
+}
+
+/** One registry as one caller sees it: scheme, connections, credentials, token cache. */
+export interface RegistryTransport {
+  /** `host[:port]` as the reference names it. */
+  readonly registry: string
+  /**
+   * Sends, authenticates (token flow or Basic, at most one refresh per request), and hands back any answer below 400 as
+   * well as 404, 405, 416 and whatever else `allow` names; every other status throws the registry's error (REGISTRY_*).
+   */
+  send(request: RegistryRequest, options?: { allow?: readonly number[] }): Promise<RegistryResponse>
+  /** Makes sure that a request with these scopes would go out with a token that is not about to expire (A9). */
+  refreshAuth(scopes: readonly Scope[], signal: AbortSignal): Promise<void>
+  /** The error for an answer that the caller finds wrong; reads and closes the body (E1, E2). */
+  error(request: RegistryRequest, response: RegistryResponse, message?: string): Promise<Error>
+}
+
+/** Who talks to a registry, and how. */
+export interface TransportCaller {
+  credential: RegistryCredential | undefined
+  plainHttp: boolean
+  /** Looks the credential up again when it was refused: cloud passwords run out while a job waits (oci-client.md A12). */
+  renew?: (signal: AbortSignal) => Promise<RegistryCredential | undefined>
+  /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
+  mayUse?: () => void
+  /** What this caller may wait for next tries in all. */
+  budget?: RetryBudget
+}
+
+/** Connections and learnt facts shared by all callers of a process. */
+export interface RegistryConnections extends AsyncDisposable {
+  transport(registry: string, caller: TransportCaller): RegistryTransport
+}

@@ -1,0 +1,97 @@
+import { errors } from 'undici'
+import { untilAborted } from '../../../lib/abort.ts'
+import { IdleConnections } from './idle-connections.ts'
+import { requestHead, type RequestLine } from './request-head.ts'
+import { type ConnectionOptions, type SmallAnswer, SmallConnection, type SmallRequest } from './small-connection.ts'
+
+export type { SmallAnswer }
+
+export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head'> {
+  /** Whether it may be sent twice, should its connection turn out to have been closed (oci-client.md Y). */
+  repeatable: boolean
+  /** Throws when nothing may be sent any more; asked as the request goes out. */
+  mayUse?: (() => void) | undefined
+  signal: AbortSignal
+}
+
+/** Connections for requests and answers of a few KiB, kept between requests (docs/adr/0012). */
+export interface SmallConnections {
+  /** Rejects with the abort's reason, with what `mayUse` throws, or with an error to be told by networkError. */
+  send(call: SmallCall): Promise<SmallAnswer>
+  /** What is under way fails as it does with undici's agents. */
+  destroy(): void
+}
+
+export function createSmallConnections(options: ConnectionOptions): SmallConnections {
+  const idle = new IdleConnections()
+  const all = new Set<SmallConnection>()
+  /** Waits for connections that are being made, which destroy() ends. */
+  const opening = new Set<PromiseWithResolvers<SmallConnection>>()
+  let destroyed = false
+
+  const open = (url: URL): Promise<SmallConnection> => {
+    const waiting = Promise.withResolvers<SmallConnection>()
+    opening.add(waiting)
+    const take = (connection: SmallConnection): void => {
+      all.add(connection)
+      if (destroyed) connection.close()
+      waiting.resolve(connection)
+    }
+    const made = SmallConnection.open(url, options, (closed) => all.delete(closed))
+    void made.then(take, waiting.reject).finally(() => opening.delete(waiting))
+    return waiting.promise
+  }
+  const keep = (origin: string, connection: SmallConnection): void => {
+    if (connection.ready && !destroyed) idle.keep(origin, connection)
+    else connection.close()
+  }
+  const acquire = async ({ url, signal }: SmallCall, fresh: boolean): Promise<SmallConnection> => {
+    const waiting = fresh ? undefined : idle.take(url.origin)
+    if (waiting) return waiting
+    const made = open(url)
+    try {
+      return await untilAborted(made, signal)
+    } catch (error) {
+      // Whoever asked has gone; the connection is as good for the next.
+      if (signal.aborted) void made.then((connection) => keep(url.origin, connection)).catch(() => undefined)
+      throw error
+    }
+  }
+
+  return {
+    async send(call) {
+      for (let fresh = false; ; fresh = true) {
+        if (destroyed) throw new errors.ClientDestroyedError()
+        const connection = await acquire(call, fresh)
+        try {
+          return await sendOn(connection, call)
+        } catch (error) {
+          const closedBefore = connection.waited && connection.unanswered && !call.signal.aborted && !destroyed
+          if (!closedBefore || !call.repeatable) throw error
+        } finally {
+          keep(call.url.origin, connection)
+        }
+      }
+    },
+    destroy() {
+      destroyed = true
+      idle.clear()
+      for (const waiting of opening) waiting.reject(new errors.ClientDestroyedError())
+      for (const connection of all) connection.close(new errors.ClientDestroyedError())
+    },
+  }
+}
+
+async function sendOn(connection: SmallConnection, call: SmallCall): Promise<SmallAnswer> {
+  const { method, body, headersTimeoutMs, bodyTimeoutMs, signal } = call
+  const head = requestHead(call, body)
+  signal.throwIfAborted()
+  call.mayUse?.()
+  const abort = (): void => connection.close(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await connection.send({ method, head, headersTimeoutMs, bodyTimeoutMs, ...(body ? { body } : {}) })
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

@@ -1,0 +1,179 @@
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
+import { AppError } from '../../../lib/errors.ts'
+import { type CallFacts, upstreamOf } from '../../errors/errors.ts'
+import { networkError } from '../../errors/network-errors.ts'
+import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
+
+export interface Exchange {
+  dispatcher: Dispatcher
+  facts: CallFacts
+  headers: Record<string, string>
+  body?: RegistryRequest['body']
+  guard?: RegistryRequest['guard']
+  /** Throws when nothing may be sent any more; asked as the request goes out, and before each part of its body. */
+  mayUse?: () => void
+  signal: AbortSignal
+  headersTimeoutMs: number
+  bodyTimeoutMs: number
+}
+
+/** One request and its answer, whatever the status. Throws only when there is no answer: REGISTRY_*, or the body source's own error. */
+export async function exchange(call: Exchange): Promise<RegistryResponse> {
+  const { facts, signal } = call
+  throwIfAborted(signal)
+  const source = watchSource(guarded(call), call.mayUse)
+  try {
+    const answer = await asking(call).request({
+      origin: facts.url.origin,
+      path: `${facts.url.pathname}${facts.url.search}`,
+      method: facts.method,
+      headers: call.headers,
+      // undici takes any async iterable; its types name only Node's streams.
+      body: (source.body ?? null) as Readable | Buffer | null,
+      signal,
+      headersTimeout: call.headersTimeoutMs,
+      bodyTimeout: call.bodyTimeoutMs,
+      // undici closes the connection after each HEAD, for servers that send a body with the answer; thousands of layers
+      // would be as many connections. Here such a body breaks one request, which is tried again.
+      reset: false,
+    })
+    const { body } = answer
+    return toResponse(call, {
+      ...answer,
+      close: () => void body.on('error', () => {}).destroy(),
+      // A body that breaks off while it is thrown away costs its connection and nothing else.
+      discard: () => body.dump({ limit: 128 * 1024 }).catch(() => {}),
+    })
+  } catch (error) {
+    if (signal.aborted) throw abortReason(signal)
+    if (source.failure) throw source.failure.error
+    throw networkError(facts, error)
+  }
+}
+
+/** A request may have waited for its connection since it was allowed. */
+function asking({ dispatcher, mayUse }: Exchange): Dispatcher {
+  if (!mayUse) return dispatcher
+  return dispatcher.compose((dispatch) => (options, handler) => {
+    const start = handler.onRequestStart?.bind(handler)
+    handler.onRequestStart = (...started) => {
+      mayUse()
+      start?.(...started)
+    }
+    return dispatch(options, handler)
+  })
+}
+
+/** undici asks a body that it iterates for its first bytes once it has a connection, and sends the head along with them. */
+function guarded({ body, guard }: Exchange): RegistryRequest['body'] {
+  if (!guard || !Buffer.isBuffer(body)) return body
+  return async function* () {
+    await guard()
+    yield body
+  }
+}
+
+/**
+ * Keeps the source's own failure apart: a copy reads from another registry, whose reset must not be blamed on this one. The
+ * head goes out with the first bytes.
+ */
+export function watchSource(
+  body: RegistryRequest['body'],
+  mayUse?: () => void,
+): { body?: unknown; failure?: { error: unknown } } {
+  if (typeof body !== 'function') return { body }
+  const watched: { body?: unknown; failure?: { error: unknown } } = {}
+  watched.body = (async function* () {
+    try {
+      for await (const chunk of body()) {
+        mayUse?.()
+        yield chunk
+      }
+    } catch (error) {
+      watched.failure = { error }
+      throw error
+    }
+  })()
+  return watched
+}
+
+/** What came back, with a body that is still to be read. */
+export interface ReceivedAnswer {
+  statusCode: number
+  headers: Dispatcher.ResponseData['headers']
+  body: AsyncIterable<Buffer>
+  /** Closes the connection, and with it a body that nobody wants. Never throws. */
+  close: () => void
+  /** Throws the body away, so that the connection can be used again where that is worth it. Never rejects. */
+  discard: () => Promise<unknown> | void
+}
+
+export function toResponse({ facts, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
+  const { body, close } = answer
+  const header = (name: string): string | undefined => {
+    const value = answer.headers[name.toLowerCase()]
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+  const bodyError = (error: unknown) => (signal.aborted ? abortReason(signal) : networkError(facts, error))
+  return {
+    status: answer.statusCode,
+    header,
+    url: facts.url,
+    body,
+    bodyError,
+    abandon: close,
+    async bytes(limit) {
+      const declared = facts.method === 'HEAD' ? 0 : Number(header('content-length') ?? 0)
+      try {
+        const bytes = declared > limit ? undefined : await readUpTo(body, limit)
+        if (bytes === undefined) throw tooLong(facts, answer.statusCode, limit)
+        return bytes
+      } catch (error) {
+        close()
+        throw bodyError(error)
+      }
+    },
+    async discard() {
+      await answer.discard()
+    },
+  }
+}
+
+/** The whole body, or undefined when it is longer. */
+async function readUpTo(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > limit) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The first `limit` bytes as text, for an error; what breaks off gives what came. Closes the body. */
+export async function readStart(response: RegistryResponse, limit: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of response.body) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size >= limit) break
+    }
+  } catch {
+    // The status is the message; the text was a bonus.
+  }
+  response.abandon()
+  return Buffer.concat(chunks).subarray(0, limit).toString('utf8')
+}
+
+function tooLong(facts: CallFacts, status: number, limit: number): AppError {
+  return new AppError(
+    'REGISTRY_PROTOCOL_VIOLATION',
+    `${facts.op}: the answer of ${facts.url.host} is longer than ${limit} bytes`,
+    { op: facts.op, upstream: { ...upstreamOf(facts), status } },
+  )
+}
