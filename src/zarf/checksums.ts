@@ -2,7 +2,7 @@ import { type Digest, digestHex, sha256Digest } from '../content/digest.ts'
 import type { VerifyOptions } from '../content/endpoints.ts'
 import { AppError } from '../lib/errors.ts'
 import { parseEntryPath } from './entry-path.ts'
-import { CHECKSUMS, isNeverListed } from './layout.ts'
+import { CHECKSUMS, isNeverListed } from './metadata-files.ts'
 
 const LINE = /^(?<hex>[0-9a-f]{64}) (?<path>[^ ]+)$/
 

@@ -2,7 +2,7 @@ import { digestHex, digestOf, type Digest } from '../content/digest.ts'
 import { AppError } from '../lib/errors.ts'
 import { parseChecksums } from './checksums.ts'
 import { type PackageDefinition, parseDefinition } from './definition.ts'
-import { CHECKSUMS, DEFINITION, isNeverListed, isSigned } from './layout.ts'
+import { CHECKSUMS, DEFINITION, isNeverListed, LEGACY_SIGNATURE } from './metadata-files.ts'
 import { buildManifest } from './manifest.ts'
 import type { PackageContents, PackageFile } from './types.ts'
 
@@ -50,6 +50,11 @@ export function checkAggregate(definition: PackageDefinition, checksums: Buffer)
       details: { path: CHECKSUMS, expected: `sha256:${expected}`, found: `sha256:${found}` },
     },
   )
+}
+
+/** Whether a package counts as signed: its own word, or, from before that word existed, its signature file. */
+export function isSigned(definition: PackageDefinition, paths: Iterable<string>): boolean {
+  return definition.build?.signed ?? [...paths].includes(LEGACY_SIGNATURE)
 }
 
 /** Whether a file that checksums.txt does not list may be there: signatures, and what a signed package names itself. */

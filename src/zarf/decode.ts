@@ -1,5 +1,5 @@
 import { AppError } from '../lib/errors.ts'
-import { DEFINITION } from './layout.ts'
+import { DEFINITION } from './metadata-files.ts'
 import { fieldOf, type Fields, type Shape, type Static } from './shape.ts'
 import { goFloatText } from './yaml.ts'
 

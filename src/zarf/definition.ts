@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../lib/errors.ts'
 import { decode } from './decode.ts'
 import { DEFINITION_SHAPE, type PackageDefinition } from './definition-shape.ts'
-import { checkMetadataSize, DEFINITION } from './layout.ts'
+import { checkMetadataSize, DEFINITION } from './metadata-files.ts'
 import { migrate, normalize } from './migrations.ts'
 import { loadYaml } from './yaml.ts'
 

@@ -7,7 +7,7 @@ import { missingFile } from './contents.ts'
 import { MAX_ENTRIES, parseEntryPath, tooManyFiles, unsafePath } from './entry-path.ts'
 import { changed, fileBytes, unreadable } from './file-bytes.ts'
 import { createIndexedPackage } from './indexed-package.ts'
-import { CHECKSUMS, DEFINITION } from './layout.ts'
+import { CHECKSUMS, DEFINITION } from './metadata-files.ts'
 import type { IndexedPackage } from './types.ts'
 
 interface DirectoryFile {

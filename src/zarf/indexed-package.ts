@@ -6,7 +6,7 @@ import { AppError } from '../lib/errors.ts'
 import { parseChecksums } from './checksums.ts'
 import { duplicateFile, type FoundFile, mayBeUnlisted, missingFile, packageContents, unlistedFile } from './contents.ts'
 import { parseDefinition } from './definition.ts'
-import { CHECKSUMS, checkMetadataSize, DEFINITION } from './layout.ts'
+import { CHECKSUMS, checkMetadataSize, DEFINITION } from './metadata-files.ts'
 import type { IndexedPackage, PackageContents, PackageFile } from './types.ts'
 
 /** A package whose files can be opened in any order. */

@@ -10,7 +10,7 @@ import { openTarPackage } from './tar-package.ts'
 import type { OpenedPackage } from './types.ts'
 
 export { checksumMismatch } from './checksums.ts'
-export { guessFromFileName, packageFileName } from './layout.ts'
+export { guessFromFileName, packageFileName } from './file-name.ts'
 export type {
   IndexedPackage,
   OpenedPackage,

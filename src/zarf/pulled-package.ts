@@ -4,12 +4,20 @@ import type { ImageManifest } from '../content/manifest.ts'
 import { ZARF_LAYER } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
 import { parseChecksums } from './checksums.ts'
-import { checkAggregate, duplicateFile, identityOf, mayBeUnlisted, missingFile, unlistedFile } from './contents.ts'
+import {
+  checkAggregate,
+  duplicateFile,
+  identityOf,
+  isSigned,
+  mayBeUnlisted,
+  missingFile,
+  unlistedFile,
+} from './contents.ts'
 import { DEFINITION_SHAPE } from './definition-shape.ts'
 import { type PackageDefinition, parseDefinition } from './definition.ts'
 import { parseEntryPath } from './entry-path.ts'
 import { encodeGoJson } from './go-json.ts'
-import { CHECKSUMS, checkMetadataSize, DEFINITION, isSigned } from './layout.ts'
+import { CHECKSUMS, checkMetadataSize, DEFINITION } from './metadata-files.ts'
 import type { PackageIdentity } from './types.ts'
 
 /** A package in OCI form: what its manifest says, before any layer was read. */

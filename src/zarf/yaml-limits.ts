@@ -1,9 +1,9 @@
 import { type Event, EVENT_ID } from 'js-yaml'
 import { AppError } from '../lib/errors.ts'
-import { DEFINITION } from './layout.ts'
+import { DEFINITION } from './metadata-files.ts'
 
 /**
- * What a zarf.yaml of at most 4 MiB (layout.ts) may cost before anybody looks at its content. The largest real ones have under 1 MiB, 40,000 lines,
+ * What a zarf.yaml of at most 4 MiB (metadata-files.ts) may cost before anybody looks at its content. The largest real ones have under 1 MiB, 40,000 lines,
  * ten levels and, since zarf writes them, no anchor at all.
  */
 const MAX_DOCUMENTS = 16

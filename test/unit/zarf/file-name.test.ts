@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseDefinition } from '../../../src/zarf/definition.ts'
-import { guessFromFileName, packageFileName } from '../../../src/zarf/layout.ts'
+import { guessFromFileName, packageFileName } from '../../../src/zarf/file-name.ts'
 
 const NAMES: [string, string][] = [
   ['zarf-package-a-amd64-1.0.0.tar.zst', '{metadata: {name: a, version: 1.0.0}, build: {architecture: amd64}}'],

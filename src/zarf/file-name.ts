@@ -1,38 +1,7 @@
 import { AppError } from '../lib/errors.ts'
 import type { PackageDefinition } from './definition-shape.ts'
+import { DEFINITION } from './metadata-files.ts'
 import type { PackageIdentity } from './types.ts'
-
-export const DEFINITION = 'zarf.yaml'
-export const CHECKSUMS = 'checksums.txt'
-const LEGACY_SIGNATURE = 'zarf.yaml.sig'
-const BUNDLE_SIGNATURE = 'zarf.bundle.sig'
-
-/** What is read whole into memory may not be larger: these files are small, and a bomb is not. */
-export const MAX_METADATA_BYTES = 16 * 1024 * 1024
-/** The largest real ones have under 1 MiB. */
-const MAX_DEFINITION_BYTES = 4 * 1024 * 1024
-
-/** For a file that is held in memory. Throws PACKAGE_TOO_LARGE. */
-export function checkMetadataSize({ path, size }: { path: string; size: number }): void {
-  const limit = path === DEFINITION ? MAX_DEFINITION_BYTES : MAX_METADATA_BYTES
-  if (size <= limit) return
-  throw new AppError('PACKAGE_TOO_LARGE', `${path} has ${size} bytes; more than ${limit} are not read`, {
-    hint: 'Such a file describes the package and is small in every package that zarf made.',
-    details: { path, size, limit },
-  })
-}
-
-/** Files that checksums.txt never lists. Source: zarf v0.84 layout/package.go validatePackageIntegrity. */
-const NEVER_LISTED: ReadonlySet<string> = new Set([DEFINITION, CHECKSUMS, LEGACY_SIGNATURE, BUNDLE_SIGNATURE])
-
-export function isNeverListed(path: string): boolean {
-  return NEVER_LISTED.has(path)
-}
-
-/** Whether a package counts as signed: its own word, or, from before that word existed, its signature file. */
-export function isSigned(definition: PackageDefinition, paths: Iterable<string>): boolean {
-  return definition.build?.signed ?? [...paths].includes(LEGACY_SIGNATURE)
-}
 
 /**
  * The name zarf gives the archive of this package. Throws PACKAGE_INVALID without a build architecture.
