@@ -4,9 +4,9 @@ import type { Digest } from '../content/digest.ts'
 import type { ByteStream } from '../content/endpoints.ts'
 import { readAhead } from '../content/read-ahead.ts'
 import { AppError } from '../lib/errors.ts'
-import { compareBytes } from './go-json.ts'
-import { layOutFrame, rawFrameBytes } from './raw-zstd.ts'
-import { padding, TAR_END, tarHeader } from './tar-writer.ts'
+import { compareBytes } from './definition/go-json.ts'
+import { layOutFrame, rawFrameBytes } from './archive/raw-zstd.ts'
+import { padding, TAR_END, tarHeader } from './archive/tar-writer.ts'
 
 /** Of the bytes' arrangement. A change of anything below needs a new one: ETags of old downloads must not match. */
 const LAYOUT_VERSION = 1

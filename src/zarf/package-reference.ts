@@ -1,6 +1,6 @@
 import { isTag, parseTag } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
-import type { PackageIdentity } from './types.ts'
+import type { PackageIdentity } from './contents/types.ts'
 
 /**
  * The tag a package is published under: `version[-flavor]`, or `override` as a whole. zarf wants a version even with an

@@ -3,14 +3,14 @@ import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { throwIfAborted } from '../lib/abort.ts'
 import { AppError } from '../lib/errors.ts'
-import { openDirectory } from './directory.ts'
-import { changed, unreadable } from './file-bytes.ts'
-import { openStreamedPackage } from './streamed-package.ts'
-import { openTarPackage } from './tar-package.ts'
-import type { OpenedPackage } from './types.ts'
+import { openDirectory } from './sources/directory.ts'
+import { changed, unreadable } from './archive/file-bytes.ts'
+import { openStreamedPackage } from './sources/streamed-package.ts'
+import { openTarPackage } from './sources/tar-package.ts'
+import type { OpenedPackage } from './contents/types.ts'
 
-export { checksumMismatch } from './checksums.ts'
-export { guessFromFileName, packageFileName } from './file-name.ts'
+export { checksumMismatch } from './layout/checksums.ts'
+export { guessFromFileName, packageFileName } from './contents/file-name.ts'
 export type {
   IndexedPackage,
   OpenedPackage,
@@ -22,7 +22,7 @@ export type {
   PackageIdentity,
   PackagePass,
   StreamedPackage,
-} from './types.ts'
+} from './contents/types.ts'
 
 export interface OpenPackageOptions {
   signal: AbortSignal

@@ -3,7 +3,7 @@ import { type Digest, digestHex } from '../content/digest.ts'
 import type { ImageManifest } from '../content/manifest.ts'
 import { ZARF_LAYER } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
-import { parseChecksums } from './checksums.ts'
+import { parseChecksums } from './layout/checksums.ts'
 import {
   checkAggregate,
   duplicateFile,
@@ -12,13 +12,13 @@ import {
   mayBeUnlisted,
   missingFile,
   unlistedFile,
-} from './contents.ts'
-import { DEFINITION_SHAPE } from './definition-shape.ts'
-import { type PackageDefinition, parseDefinition } from './definition.ts'
-import { parseEntryPath } from './entry-path.ts'
-import { encodeGoJson } from './go-json.ts'
-import { CHECKSUMS, checkMetadataSize, DEFINITION } from './metadata-files.ts'
-import type { PackageIdentity } from './types.ts'
+} from './contents/contents.ts'
+import { DEFINITION_SHAPE } from './definition/definition-shape.ts'
+import { type PackageDefinition, parseDefinition } from './definition/definition.ts'
+import { parseEntryPath } from './layout/entry-path.ts'
+import { encodeGoJson } from './definition/go-json.ts'
+import { CHECKSUMS, checkMetadataSize, DEFINITION } from './layout/metadata-files.ts'
+import type { PackageIdentity } from './contents/types.ts'
 
 /** A package in OCI form: what its manifest says, before any layer was read. */
 export interface PackageLayers {

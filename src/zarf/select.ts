@@ -3,11 +3,11 @@ import { digestHex } from '../content/digest.ts'
 import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
 import { isIndexMediaType, isManifestMediaType, OCI_INDEX } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
-import type { Component } from './definition-shape.ts'
-import type { PackageDefinition } from './definition.ts'
-import { missingFile } from './contents.ts'
-import { parseImageReference } from './image-reference.ts'
-import { compilePattern } from './path-match.ts'
+import type { Component } from './definition/definition-shape.ts'
+import type { PackageDefinition } from './definition/definition.ts'
+import { missingFile } from './contents/contents.ts'
+import { parseImageReference } from './selection/image-reference.ts'
+import { compilePattern } from './selection/path-match.ts'
 
 const ALWAYS = [
   'zarf.yaml',

@@ -52,9 +52,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   zarf: {
     faces: ['package.ts', 'pulled-package.ts', 'computed-archive.ts', 'select.ts', 'package-reference.ts'],
-    imports: ['content', 'lib'],
+    top: ['zarf/sources', 'zarf/contents', 'zarf/selection', 'zarf/definition', 'zarf/archive'],
+    imports: ['content', 'lib', 'zarf/layout'],
     packages: ['js-yaml', 'tar-stream'],
   },
+  'zarf/sources': { imports: ['zarf/contents', 'zarf/definition', 'zarf/archive'] },
+  'zarf/contents': { imports: ['zarf/definition'] },
+  'zarf/selection': {},
+  'zarf/definition': {},
+  'zarf/archive': {},
+  'zarf/layout': {},
 
   store: { faces: ['content-store.ts'], imports: ['content', 'lib'], packages: ['typebox'] },
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { digestOf } from '../../../src/content/digest.ts'
 import { descriptorTitle } from '../../../src/content/descriptor.ts'
-import { packageContents } from '../../../src/zarf/contents.ts'
+import { packageContents } from '../../../src/zarf/contents/contents.ts'
 import { packageTag } from '../../../src/zarf/package-reference.ts'
 import { V1, V2, V3, type Vector } from './vectors.ts'
 

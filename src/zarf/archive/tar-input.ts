@@ -1,0 +1,113 @@
+import type { FileHandle } from 'node:fs/promises'
+import type { ByteStream } from '../../content/endpoints.ts'
+import { AppError } from '../../lib/errors.ts'
+import { readAt } from './file-bytes.ts'
+import type { TarInput } from './tar-entries.ts'
+
+/** A tar on disk: contents are hopped over, so a package of any size is listed in a few reads. */
+export class FileTarInput implements TarInput {
+  /** Headers of small files lie close together: one read brings many. */
+  static readonly #WINDOW_BYTES = 64 * 1024
+  position = 0
+  readonly #handle: FileHandle
+  readonly #size: number
+  readonly #name: string
+  #window: Buffer = Buffer.alloc(0)
+  #windowStart = 0
+
+  constructor(handle: FileHandle, { size, name }: { size: number; name: string }) {
+    this.#handle = handle
+    this.#size = size
+    this.#name = name
+  }
+
+  async take(length: number): Promise<Buffer> {
+    const start = this.position
+    await this.skip(length)
+    const offset = start - this.#windowStart
+    if (offset >= 0 && offset + length <= this.#window.length) {
+      return Buffer.from(this.#window.subarray(offset, offset + length))
+    }
+    const bytes = Buffer.alloc(Math.min(Math.max(length, FileTarInput.#WINDOW_BYTES), this.#size - start))
+    await readAt(this.#handle, { target: bytes, at: start, name: this.#name })
+    this.#window = bytes
+    this.#windowStart = start
+    return Buffer.from(bytes.subarray(0, length))
+  }
+
+  async skip(length: number): Promise<void> {
+    if (this.position + length > this.#size) throw truncatedTar()
+    this.position += length
+  }
+}
+
+/** A tar as it comes out of a decompressor. */
+export class StreamTarInput implements TarInput {
+  position = 0
+  readonly #chunks: AsyncIterator<Buffer>
+  #chunk: Buffer = Buffer.alloc(0)
+
+  constructor(stream: ByteStream) {
+    this.#chunks = stream[Symbol.asyncIterator]()
+  }
+
+  /** Up to `most` bytes without copying, at least one; undefined at the end. */
+  async some(most: number): Promise<Buffer | undefined> {
+    while (this.#chunk.length === 0) {
+      const next = await this.#chunks.next()
+      if (next.done) return undefined
+      this.#chunk = next.value
+    }
+    const bytes = this.#chunk.length <= most ? this.#chunk : this.#chunk.subarray(0, most)
+    this.#chunk = this.#chunk.subarray(bytes.length)
+    this.position += bytes.length
+    return bytes
+  }
+
+  async take(length: number): Promise<Buffer> {
+    const bytes = Buffer.alloc(length)
+    for (let filled = 0; filled < length; ) {
+      const piece = await this.some(length - filled)
+      if (!piece) throw truncatedTar()
+      piece.copy(bytes, filled)
+      filled += piece.length
+    }
+    return bytes
+  }
+
+  async skip(length: number): Promise<void> {
+    for (let left = length; left > 0; ) {
+      const piece = await this.some(left)
+      if (!piece) throw truncatedTar()
+      left -= piece.length
+    }
+  }
+
+  /** Reads on to the end, so that a damaged or cut tail does not pass. */
+  async drain(): Promise<void> {
+    while (await this.some(Number.MAX_SAFE_INTEGER)) continue
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.()
+  }
+}
+
+function truncatedTar(): AppError {
+  return new AppError('PACKAGE_TRUNCATED', 'the package ends too early', {
+    hint: 'The file was cut short: copy it again.',
+  })
+}
+
+/** The same error with the entry at which it was met, unless it names one already. */
+export function atEntry(error: unknown, path: string | undefined): unknown {
+  if (!(error instanceof AppError) || !NEEDS_PLACE.has(error.code) || error.details?.path !== undefined) return error
+  const place = path === undefined ? 'before its first entry' : `at the entry ${path}`
+  return new AppError(error.code, `${error.message}, met ${place}`, {
+    cause: error.cause ?? error,
+    details: { ...error.details, ...(path === undefined ? {} : { path }) },
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  })
+}
+
+const NEEDS_PLACE: ReadonlySet<string> = new Set(['PACKAGE_INVALID', 'PACKAGE_TRUNCATED'])

@@ -1,0 +1,55 @@
+import type { TransformOptions } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { constants, createZstdDecompress, type ZstdOptions } from 'node:zlib'
+import type { ByteStream } from '../../content/endpoints.ts'
+import { isAppError } from '../../lib/errors.ts'
+import { lentChunks } from './lent-chunks.ts'
+import { invalidZstd, MAX_WINDOW_LOG, truncatedZstd, zstdFrames } from './zstd-frames.ts'
+
+/** Measured: 256 KiB decodes 1.8 times as much a CPU second as the default of 16 KiB; more gains nothing. */
+const OUTPUT_BYTES = 256 * 1024
+/** What may lie decoded and unread: enough for the decoder's thread to work while the consumer does. */
+const AHEAD_BYTES = 4 * OUTPUT_BYTES
+
+/**
+ * The decompressed bytes of a zstd file, all its frames after each other. Memory: the frame's window, plus 3 MiB. Throws
+ * PACKAGE_TRUNCATED, PACKAGE_INVALID.
+ */
+export async function* decompress(compressed: ByteStream): ByteStream {
+  const chunks = compressed[Symbol.asyncIterator]()
+  try {
+    for await (const frame of zstdFrames(chunks)) yield* decodeFrame(frame)
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+async function* decodeFrame(frame: AsyncIterable<Buffer>): ByteStream {
+  const options: ZstdOptions & TransformOptions = {
+    chunkSize: OUTPUT_BYTES,
+    readableHighWaterMark: AHEAD_BYTES,
+    // Each write waits for the one before: what is written lies in a ring that is read over (fileBytes).
+    writableHighWaterMark: 1,
+    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+  }
+  const decoder = createZstdDecompress(options)
+  const feeding = pipeline(frame, decoder)
+  // Its failure is met by reading the decoder; an early return of the consumer is none.
+  feeding.catch(() => undefined)
+  try {
+    yield* lentChunks(decoder)
+  } catch (error) {
+    throw decodingError(error)
+  } finally {
+    decoder.destroy()
+    await feeding.catch(() => undefined)
+  }
+}
+
+function decodingError(error: unknown): Error {
+  if (isAppError(error)) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  if (code === 'Z_BUF_ERROR') return truncatedZstd()
+  if (code === 'ZSTD_error_checksum_wrong') return invalidZstd('is damaged: its zstd checksum is wrong', error)
+  return invalidZstd(`is damaged: zstd reports ${code}`, error)
+}

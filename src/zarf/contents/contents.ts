@@ -1,0 +1,113 @@
+import { digestHex, digestOf, type Digest } from '../../content/digest.ts'
+import { AppError } from '../../lib/errors.ts'
+import { parseChecksums } from '../layout/checksums.ts'
+import { type PackageDefinition, parseDefinition } from '../definition/definition.ts'
+import { CHECKSUMS, DEFINITION, isNeverListed, LEGACY_SIGNATURE } from '../layout/metadata-files.ts'
+import { buildManifest } from './manifest.ts'
+import type { PackageContents, PackageFile } from './types.ts'
+
+/** A file as an archive or a folder holds it; `bytes` for those read whole because checksums.txt does not list them. */
+export interface FoundFile extends PackageFile {
+  readonly bytes: Buffer | undefined
+}
+
+/**
+ * Puts a package together from all its files: zarf.yaml vouches for checksums.txt, and checksums.txt for exactly the
+ * other files. Their bytes are verified when they are read. Throws PACKAGE_INVALID, PACKAGE_CHECKSUM_MISMATCH, and what
+ * parseDefinition and parseChecksums throw. Source: zarf v0.84 layout/package.go validatePackageIntegrity.
+ */
+export function packageContents(found: readonly FoundFile[]): PackageContents {
+  const byPath = new Map<string, FoundFile>()
+  for (const file of found) {
+    if (byPath.has(file.path)) throw duplicateFile(file.path)
+    byPath.set(file.path, file)
+  }
+  const checksums = metadataBytes(byPath, CHECKSUMS)
+  const definition = parseDefinition(metadataBytes(byPath, DEFINITION))
+  checkAggregate(definition, checksums)
+  checkFiles(definition, parseChecksums(checksums), byPath)
+  const files = found.map(({ path, digest, size }) => ({ path, digest, size }))
+  return {
+    identity: identityOf(definition),
+    definition,
+    signed: isSigned(definition, byPath.keys()),
+    files,
+    ...buildManifest(definition, files),
+  }
+}
+
+/** zarf.yaml is the root of trust: it holds the sha256 of checksums.txt. */
+export function checkAggregate(definition: PackageDefinition, checksums: Buffer): void {
+  const expected = definition.metadata?.aggregateChecksum
+  if (!expected) throw invalid(`${DEFINITION} has no metadata.aggregateChecksum, so nothing vouches for ${CHECKSUMS}`)
+  const found = digestHex(digestOf(checksums))
+  if (found === expected) return
+  throw new AppError(
+    'PACKAGE_CHECKSUM_MISMATCH',
+    `${CHECKSUMS} has the sha256 ${found}; ${DEFINITION} says ${expected}`,
+    {
+      hint: 'The package is damaged or was changed after it was made: copy it again, or make it again with zarf.',
+      details: { path: CHECKSUMS, expected: `sha256:${expected}`, found: `sha256:${found}` },
+    },
+  )
+}
+
+/** Whether a package counts as signed: its own word, or, from before that word existed, its signature file. */
+export function isSigned(definition: PackageDefinition, paths: Iterable<string>): boolean {
+  return definition.build?.signed ?? [...paths].includes(LEGACY_SIGNATURE)
+}
+
+/** Whether a file that checksums.txt does not list may be there: signatures, and what a signed package names itself. */
+export function mayBeUnlisted(path: string, definition: PackageDefinition, paths: Iterable<string>): boolean {
+  if (isNeverListed(path)) return true
+  return isSigned(definition, paths) && (definition.build?.provenanceFiles ?? []).includes(path)
+}
+
+export function unlistedFile(path: string): AppError {
+  return invalid(`the package holds ${path}, which ${CHECKSUMS} does not list`, path)
+}
+
+export function duplicateFile(path: string): AppError {
+  return invalid(`the package holds ${path} twice`, path)
+}
+
+export function missingFile(path: string): AppError {
+  const why = path === CHECKSUMS || path === DEFINITION ? 'every package has' : `${CHECKSUMS} lists`
+  return invalid(`the package does not hold ${path}, which ${why}`, path)
+}
+
+function checkFiles(
+  definition: PackageDefinition,
+  declared: ReadonlyMap<string, Digest>,
+  byPath: ReadonlyMap<string, FoundFile>,
+): void {
+  for (const path of declared.keys()) if (!byPath.has(path)) throw missingFile(path)
+  for (const path of byPath.keys()) {
+    if (!declared.has(path) && !mayBeUnlisted(path, definition, byPath.keys())) throw unlistedFile(path)
+  }
+}
+
+function metadataBytes(byPath: ReadonlyMap<string, FoundFile>, path: string): Buffer {
+  const bytes = byPath.get(path)?.bytes
+  if (bytes === undefined) throw missingFile(path)
+  return bytes
+}
+
+/** Who a package says it is. Throws PACKAGE_INVALID without any architecture. */
+export function identityOf({ metadata, build }: PackageDefinition): PackageContents['identity'] {
+  const architecture = metadata?.architecture || build?.architecture
+  if (!architecture) throw invalid(`${DEFINITION} has no architecture, neither in metadata nor in build`)
+  return {
+    name: metadata?.name ?? '',
+    version: metadata?.version || undefined,
+    flavor: build?.flavor || undefined,
+    architecture,
+  }
+}
+
+function invalid(message: string, path?: string): AppError {
+  return new AppError('PACKAGE_INVALID', message, {
+    hint: 'Only a package as zarf made it is taken: make it again with zarf, or copy it again.',
+    ...(path === undefined ? {} : { details: { path } }),
+  })
+}

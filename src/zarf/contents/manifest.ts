@@ -1,0 +1,95 @@
+import { type Descriptor, TITLE_ANNOTATION } from '../../content/descriptor.ts'
+import { digestOf } from '../../content/digest.ts'
+import { type RawManifest, rawManifest } from '../../content/manifest.ts'
+import { OCI_MANIFEST, ZARF_CONFIG, ZARF_LAYER } from '../../content/media-types.ts'
+import { DEFINITION_SHAPE, type PackageDefinition } from '../definition/definition-shape.ts'
+import { compareBytes, encodeGoJson, encodeMap, encodeText } from '../definition/go-json.ts'
+import type { PackageContents, PackageFile } from './types.ts'
+
+/**
+ * Manifest, config and layers of a package, byte for byte as zarf v0.84 pushes them. uds decodes and encodes the manifest
+ * again in Go and records that digest, so it must come out of Go unchanged. Source: zarf v0.84 layout/oci.go.
+ */
+export function buildManifest(
+  definition: PackageDefinition,
+  files: readonly PackageFile[],
+): Pick<PackageContents, 'manifest' | 'config' | 'layers'> {
+  const config = buildConfig(definition)
+  const layers = files.map(layerOf).toSorted(compareLayers)
+  return { manifest: encodeManifest(definition, config.descriptor, layers), config, layers }
+}
+
+function buildConfig(definition: PackageDefinition): PackageContents['config'] {
+  const bytes = Buffer.from(encodeGoJson(DEFINITION_SHAPE, definition))
+  return { descriptor: { mediaType: ZARF_CONFIG, digest: digestOf(bytes), size: bytes.length }, bytes }
+}
+
+function layerOf(file: PackageFile): Descriptor {
+  return {
+    mediaType: ZARF_LAYER,
+    digest: file.digest,
+    size: file.size,
+    annotations: { [TITLE_ANNOTATION]: file.path },
+  }
+}
+
+/** zarf leaves the order of equal digests open; by title it is always the same. */
+function compareLayers(a: Descriptor, b: Descriptor): number {
+  const title = (layer: Descriptor): string => layer.annotations?.[TITLE_ANNOTATION] ?? ''
+  return compareBytes(a.digest, b.digest) || compareBytes(title(a), title(b))
+}
+
+function encodeManifest(definition: PackageDefinition, config: Descriptor, layers: readonly Descriptor[]): RawManifest {
+  const encoded =
+    `{"schemaVersion":2,"mediaType":${encodeText(OCI_MANIFEST)},"config":${encodeDescriptor(config)},` +
+    `"layers":[${layers.map(encodeDescriptor).join(',')}],"annotations":${encodeMap(annotationsOf(definition))}}`
+  return rawManifest(OCI_MANIFEST, Buffer.from(encoded))
+}
+
+function encodeDescriptor({ mediaType, digest, size, annotations }: Descriptor): string {
+  const notes = annotations ? `,"annotations":${encodeMap(new Map(Object.entries(annotations)))}` : ''
+  return `{"mediaType":${encodeText(mediaType)},"digest":${encodeText(digest)},"size":${size}${notes}}`
+}
+
+const OCI = 'org.opencontainers.image.'
+
+/** The package's own annotations win over the fields, and the build time over all. */
+function annotationsOf({ metadata = {}, build = {} }: PackageDefinition): Map<string, string> {
+  const { name = '', description = '' } = metadata
+  const annotations = new Map([
+    [TITLE_ANNOTATION, name],
+    [`${OCI}description`, description],
+  ])
+  for (const field of ['url', 'authors', 'documentation', 'source', 'vendor'] as const) {
+    const value = metadata[field]
+    if (value) annotations.set(OCI + field, value)
+  }
+  for (const [key, value] of metadata.annotations ?? []) annotations.set(key, value)
+  return annotations.set(`${OCI}created`, createdAt(build.timestamp ?? ''))
+}
+
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+const RFC1123Z =
+  /^(?:mon|tue|wed|thu|fri|sat|sun), (\d\d) (\w{3}) (\d{4}) (\d{1,2}):(\d\d):(\d\d)(?:[.,]\d+)? ([+-]\d\d)(\d\d)$/i
+
+/** Go's zero time stands for a build timestamp that is missing or does not parse. */
+const ZERO_TIME = '0001-01-01T00:00:00Z'
+
+/** The build timestamp in UTC. Source: go1.25 time.Parse with RFC1123Z, which does not compare the day of the week. */
+function createdAt(timestamp: string): string {
+  const [, day, month = '', year, hour, minute, second, zoneHours = '', zoneMinutes] = RFC1123Z.exec(timestamp) ?? []
+  const monthIndex = MONTHS.indexOf(month.toLowerCase())
+  const inRange =
+    monthIndex !== -1 &&
+    Number(hour) < 24 &&
+    [minute, second, zoneMinutes].every((value) => Number(value) < 60) &&
+    Math.abs(Number(zoneHours)) <= 24
+  if (!inRange) return ZERO_TIME
+  // setUTCFullYear, unlike Date.UTC, does not take the years 0 to 99 for 1900 to 1999.
+  const time = new Date(0)
+  time.setUTCFullYear(Number(year), monthIndex, Number(day))
+  if (time.getUTCDate() !== Number(day)) return ZERO_TIME
+  const offsetMinutes = Number(zoneHours) * 60 + Number(`${zoneHours.slice(0, 1)}${zoneMinutes}`)
+  time.setUTCHours(Number(hour), Number(minute) - offsetMinutes, Number(second))
+  return time.toISOString().replace('.000Z', 'Z')
+}

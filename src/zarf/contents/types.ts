@@ -1,0 +1,98 @@
+import type { ByteStream, ContentSource } from '../../content/endpoints.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
+import type { RawManifest } from '../../content/manifest.ts'
+import type { PackageDefinition } from '../definition/definition-shape.ts'
+
+export type { PackageDefinition } from '../definition/definition-shape.ts'
+
+export type PackageFormat = 'tar' | 'tar.zst' | 'directory'
+
+/** One regular file of a package: one layer. */
+export interface PackageFile {
+  /** Slash path inside the package, the layer's title. */
+  readonly path: string
+  readonly digest: Digest
+  /** Bytes. */
+  readonly size: number
+}
+
+/** Name parts, from zarf.yaml or guessed from a conventional file name. */
+export interface PackageIdentity {
+  readonly name: string
+  readonly version: string | undefined
+  readonly flavor: string | undefined
+  readonly architecture: string
+}
+
+/** All that is known of a package once its metadata was read. */
+export interface PackageContents {
+  readonly identity: PackageIdentity
+  /** zarf.yaml as zarf v0.84 reads it. */
+  readonly definition: PackageDefinition
+  readonly signed: boolean
+  /** Every regular file, in the package's own order. */
+  readonly files: readonly PackageFile[]
+  /** The manifest zarf would push, its config blob's bytes, and the layers in manifest order. zarf-packages.md 2.2, 2.3. */
+  readonly manifest: RawManifest
+  readonly config: { readonly descriptor: Descriptor; readonly bytes: Buffer }
+  readonly layers: readonly Descriptor[]
+}
+
+interface OpenedPackageBase extends AsyncDisposable {
+  readonly format: PackageFormat
+  readonly fileName: string
+  /** Bytes of the archive file; for a directory the sum of its files. */
+  readonly sourceBytes: number
+}
+
+/** A `.tar` or a directory: the whole plan is known at once and files are read in any order, in parallel. */
+export interface IndexedPackage extends OpenedPackageBase, ContentSource {
+  readonly kind: 'indexed'
+  readonly contents: PackageContents
+}
+
+/** One entry met by a pass over a compressed archive. */
+export interface PackageEntry {
+  readonly path: string
+  readonly size: number
+  /** Declared by checksums.txt; computed for the metadata files that it does not list. */
+  readonly digest: Digest
+  /** The whole content, set for the small metadata files (checksums.txt, zarf.yaml, signatures) only. */
+  readonly bytes: Buffer | undefined
+  /** The content, once. An entry whose content was not asked for is passed over when the pass goes on. Not verified. */
+  content(): ByteStream
+}
+
+export interface PackagePass extends AsyncIterable<PackageEntry>, AsyncDisposable {
+  /** Bytes of the archive file read so far. */
+  readonly sourceBytesRead: number
+}
+
+/** A `.tar.zst`: entries come in the archive's order; each pass decompresses for itself. */
+export interface StreamedPackage extends OpenedPackageBase, ContentSource {
+  readonly kind: 'streamed'
+  /** What one decoder keeps in memory: the window of the first zstd frame. */
+  readonly windowBytes: number
+  /** From a conventional file name (zarf-packages.md 1.1), or undefined. A guess: zarf.yaml decides. */
+  readonly guess: PackageIdentity | undefined
+  /** What an earlier pass over the same file (device, inode, size, mtime) learnt: then the plan is known at once. */
+  readonly known: PackageContents | undefined
+  /**
+   * The declared digests by path, read from the archive's head. Throws as openPackage does.
+   */
+  declared(options: { signal: AbortSignal }): Promise<ReadonlyMap<string, Digest>>
+  /** Starts a pass from the first entry. Iterating throws what is wrong with the archive, naming the entry. */
+  pass(options: { signal: AbortSignal }): PackagePass
+  /**
+   * Contents from what one whole pass has met; throws PACKAGE_INVALID for missing, extra or twice-named files, and for a
+   * checksums.txt that zarf.yaml does not vouch for. Remembers the result as `known`.
+   */
+  conclude(entries: readonly PackageEntry[]): PackageContents
+  /** A whole pass that moves nothing. */
+  scan(options: { signal: AbortSignal; onRead?: (bytesRead: number) => void }): Promise<PackageContents>
+  /** Opens one file by its descriptor's title; decompresses from the start to get there. */
+  open(descriptor: Descriptor, options: { offset?: number; signal: AbortSignal }): Promise<ByteStream>
+}
+
+export type OpenedPackage = IndexedPackage | StreamedPackage

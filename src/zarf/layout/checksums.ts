@@ -1,0 +1,50 @@
+import { type Digest, digestHex, sha256Digest } from '../../content/digest.ts'
+import type { VerifyOptions } from '../../content/endpoints.ts'
+import { AppError } from '../../lib/errors.ts'
+import { parseEntryPath } from './entry-path.ts'
+import { CHECKSUMS, isNeverListed } from './metadata-files.ts'
+
+const LINE = /^(?<hex>[0-9a-f]{64}) (?<path>[^ ]+)$/
+
+/**
+ * The declared digest of each file, by path. Throws PACKAGE_INVALID naming the line, PACKAGE_UNSAFE_PATH naming the path.
+ * Source: zarf v0.84 layout/package.go validatePackageIntegrity: one space between digest and path, blank lines skipped.
+ */
+export function parseChecksums(bytes: Buffer): Map<string, Digest> {
+  const declared = new Map<string, Digest>()
+  for (const [index, line] of bytes.toString('utf8').split('\n').entries()) {
+    if (line === '') continue
+    const { hex, path: text } = LINE.exec(line)?.groups ?? {}
+    if (hex === undefined || text === undefined) {
+      throw invalidLine(index, 'is not 64 hexadecimal digits, one space and a path')
+    }
+    const path = parseEntryPath(text)
+    if (declared.has(path)) throw invalidLine(index, `lists ${path} a second time`)
+    if (isNeverListed(path)) throw invalidLine(index, `lists ${path}, which it cannot vouch for`)
+    declared.set(path, sha256Digest(hex))
+  }
+  return declared
+}
+
+/** How the copier tells that a file's bytes are not the declared ones. */
+export function checksumMismatch(path: string, expected: Digest): VerifyOptions {
+  return {
+    name: path,
+    mismatch: (found) =>
+      new AppError(
+        'PACKAGE_CHECKSUM_MISMATCH',
+        `${path} has the sha256 ${found}; ${CHECKSUMS} says ${digestHex(expected)}`,
+        {
+          hint: 'The package is damaged or was changed after it was made: copy it again, or make it again with zarf.',
+          details: { path, expected, found: `sha256:${found}` },
+        },
+      ),
+  }
+}
+
+function invalidLine(index: number, why: string): AppError {
+  return new AppError('PACKAGE_INVALID', `line ${index + 1} of ${CHECKSUMS} ${why}`, {
+    hint: 'zarf writes this file: make the package again, or copy it again.',
+    details: { path: CHECKSUMS, line: index + 1 },
+  })
+}

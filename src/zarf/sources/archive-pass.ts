@@ -1,0 +1,124 @@
+import { type Digest, digestOf } from '../../content/digest.ts'
+import { type ByteStream, OWN_BELOW_BYTES } from '../../content/endpoints.ts'
+import { AppError } from '../../lib/errors.ts'
+import { parseChecksums } from '../layout/checksums.ts'
+import { checkAggregate, duplicateFile, mayBeUnlisted, unlistedFile } from '../contents/contents.ts'
+import { type PackageDefinition, parseDefinition } from '../definition/definition.ts'
+import {
+  CHECKSUMS,
+  checkMetadataSize,
+  DEFINITION,
+  isNeverListed,
+  MAX_METADATA_BYTES,
+} from '../layout/metadata-files.ts'
+import { type TarEntry, tarEntries } from '../archive/tar-entries.ts'
+import { atEntry, type StreamTarInput } from '../archive/tar-input.ts'
+import type { PackageEntry } from '../contents/types.ts'
+
+/** checksums.txt: what it declares, and its own bytes for zarf.yaml to vouch for. */
+export interface Checksums {
+  readonly bytes: Buffer
+  readonly declared: ReadonlyMap<string, Digest>
+}
+
+export function readChecksums(bytes: Buffer): Checksums {
+  return { bytes, declared: parseChecksums(bytes) }
+}
+
+/**
+ * The entries of an archive as they go by. What is wrong is thrown at the earliest entry that shows it: a file that
+ * checksums.txt does not list may still be one that a signed zarf.yaml, which comes last, allows.
+ */
+export async function* archiveEntries(
+  input: StreamTarInput,
+  checksums: () => Promise<Checksums>,
+): AsyncGenerator<PackageEntry> {
+  const state = new PassState(input, checksums)
+  let at: string | undefined
+  try {
+    for await (const entry of tarEntries(input)) {
+      at = entry.path
+      yield await state.admit(entry)
+    }
+    await input.drain()
+  } catch (error) {
+    throw atEntry(error, at)
+  }
+}
+
+class PassState {
+  readonly #input: StreamTarInput
+  readonly #findChecksums: () => Promise<Checksums>
+  readonly #paths = new Set<string>()
+  #checksums: Checksums | undefined
+  #definition: PackageDefinition | undefined
+  /** Unlisted files that only zarf.yaml can allow. */
+  #undecided: string[] = []
+  #undecidedBytes = 0
+
+  constructor(input: StreamTarInput, findChecksums: () => Promise<Checksums>) {
+    this.#input = input
+    this.#findChecksums = findChecksums
+  }
+
+  async admit(entry: TarEntry): Promise<PackageEntry> {
+    const { path, size } = entry
+    if (this.#paths.has(path)) throw duplicateFile(path)
+    this.#paths.add(path)
+    if (path !== CHECKSUMS) this.#checksums ??= await this.#findChecksums()
+    const digest = this.#checksums?.declared.get(path)
+    if (digest) return { path, size, digest, bytes: undefined, content: () => this.#content(entry) }
+    this.#checkUnlisted(entry)
+    const bytes = await this.#input.take(size)
+    if (path === CHECKSUMS) this.#checksums = readChecksums(bytes)
+    if (path === DEFINITION) await this.#readDefinition(bytes)
+    return { path, size, digest: digestOf(bytes), bytes, content: () => once(bytes) }
+  }
+
+  #checkUnlisted(entry: TarEntry): void {
+    const { path, size } = entry
+    if (isNeverListed(path)) {
+      checkMetadataSize(entry)
+      return
+    }
+    if (this.#definition && !mayBeUnlisted(path, this.#definition, this.#paths)) throw unlistedFile(path)
+    // No provenance file is as large as that: the package holds something that does not belong to it.
+    this.#undecidedBytes += size
+    if (this.#undecidedBytes > MAX_METADATA_BYTES) throw unlistedFile(path)
+    this.#undecided.push(path)
+  }
+
+  async #readDefinition(bytes: Buffer): Promise<void> {
+    const definition = parseDefinition(bytes)
+    const checksums = (this.#checksums ??= await this.#findChecksums())
+    checkAggregate(definition, checksums.bytes)
+    const wrong = this.#undecided.find((path) => !mayBeUnlisted(path, definition, this.#paths))
+    if (wrong !== undefined) throw unlistedFile(wrong)
+    this.#definition = definition
+  }
+
+  async *#content({ path, offset, size }: TarEntry): ByteStream {
+    let expected = offset
+    const end = offset + size
+    try {
+      while (expected < end) {
+        if (this.#input.position !== expected) throw passedOver(path)
+        const chunk = await this.#input.some(end - expected)
+        if (!chunk) throw new AppError('PACKAGE_TRUNCATED', 'the package ends too early')
+        expected += chunk.length
+        // A piece of a chunk may be as small as one that is never reused.
+        yield chunk.length < OWN_BELOW_BYTES ? Buffer.from(chunk) : chunk
+      }
+    } catch (error) {
+      throw atEntry(error, path)
+    }
+  }
+}
+
+async function* once(bytes: Buffer): ByteStream {
+  if (bytes.length > 0) yield bytes
+}
+
+function passedOver(path: string): AppError {
+  return new AppError('INTERNAL', `the content of ${path} was asked for after the pass had gone on, or twice`)
+}
