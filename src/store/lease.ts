@@ -3,11 +3,9 @@ import { join } from 'node:path'
 import type { Descriptor } from '../content/descriptor.ts'
 import { type Digest, isDigest } from '../content/digest.ts'
 import { lockFile } from './file-lock.ts'
-import { fileSize } from './file-size.ts'
-import { ingestDigest, type StoreLayout } from './layout.ts'
+import type { StoreLayout } from './layout.ts'
 import { ownershipOf } from './owned-file.ts'
 import { newOwner } from './owner.ts'
-import { isJournal, partialBytes } from './range-journal.ts'
 
 /** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
 export interface Lease extends AsyncDisposable {
@@ -59,30 +57,6 @@ export async function readLeases(layout: StoreLayout): Promise<LeasedBlobs> {
     }
   }
   return { sizes }
-}
-
-/** Bytes that leased blobs still need: neither in the store nor in a partial file. */
-export async function bytesToCome(layout: StoreLayout, sizes: ReadonlyMap<Digest, number>): Promise<number> {
-  const partial = await partialSizes(layout)
-  const missing = await Promise.all(
-    [...sizes].map(async ([digest, size]) => {
-      const there = (await fileSize(layout.blob(digest))) ?? partial.get(digest) ?? 0
-      return Math.max(0, size - there)
-    }),
-  )
-  return missing.reduce((sum, bytes) => sum + bytes, 0)
-}
-
-/** Of each blob on its way in, the most that has come from one place. */
-async function partialSizes(layout: StoreLayout): Promise<Map<Digest, number>> {
-  const sizes = new Map<Digest, number>()
-  for (const name of await readdir(layout.ingests)) {
-    const digest = ingestDigest(name)
-    if (digest === undefined || name.endsWith('.lock') || isJournal(name)) continue
-    const size = (await partialBytes(join(layout.ingests, name))) ?? 0
-    sizes.set(digest, Math.max(size, sizes.get(digest) ?? 0))
-  }
-  return sizes
 }
 
 async function leasedBlobs(path: string): Promise<Array<[Digest, number]>> {

@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Digest } from '../content/digest.ts'
 import { AppError } from '../lib/errors.ts'
 import { freeDiskBytes } from './file-errors.ts'
 import { fileSize } from './file-size.ts'
-import type { StoreLayout } from './layout.ts'
-import { partialBytes } from './range-journal.ts'
+import { ingestDigest, type StoreLayout } from './layout.ts'
+import { isJournal, partialBytes } from './range-journal.ts'
 
 export interface Space {
   /** Bytes that blobs and partial files take. */
@@ -63,6 +64,30 @@ export function checkSpace(
         : `With ${wholeBytes} bytes it never fits: raise LAYERD_STORE_MAX_BYTES, then retry the job.`,
     },
   )
+}
+
+/** Bytes that leased blobs still need: neither in the store nor in a partial file. */
+export async function bytesToCome(layout: StoreLayout, sizes: ReadonlyMap<Digest, number>): Promise<number> {
+  const partial = await partialSizes(layout)
+  const missing = await Promise.all(
+    [...sizes].map(async ([digest, size]) => {
+      const there = (await fileSize(layout.blob(digest))) ?? partial.get(digest) ?? 0
+      return Math.max(0, size - there)
+    }),
+  )
+  return missing.reduce((sum, bytes) => sum + bytes, 0)
+}
+
+/** Of each blob on its way in, the most that has come from one place. */
+async function partialSizes(layout: StoreLayout): Promise<Map<Digest, number>> {
+  const sizes = new Map<Digest, number>()
+  for (const name of await readdir(layout.ingests)) {
+    const digest = ingestDigest(name)
+    if (digest === undefined || name.endsWith('.lock') || isJournal(name)) continue
+    const size = (await partialBytes(join(layout.ingests, name))) ?? 0
+    sizes.set(digest, Math.max(size, sizes.get(digest) ?? 0))
+  }
+  return sizes
 }
 
 async function folderBytes(folder: string, sizeOf: (path: string) => Promise<number | undefined>): Promise<number> {
