@@ -1,4 +1,4 @@
-import type { RangeTuning } from '../../src/store/range-growth.ts'
+import type { RangeTuning } from '../../src/store/ingest/range-growth.ts'
 
 const MIB = 1024 * 1024
 

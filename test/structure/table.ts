@@ -63,7 +63,18 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'zarf/archive': {},
   'zarf/layout': {},
 
-  store: { faces: ['content-store.ts'], imports: ['content', 'lib'], packages: ['typebox'] },
+  store: {
+    faces: ['content-store.ts'],
+    top: ['store/upkeep', 'store/index', 'store/ingest', 'store/blobs', 'store/locks'],
+    imports: ['content', 'lib', 'store/files'],
+    packages: ['typebox'],
+  },
+  'store/upkeep': { imports: ['store/index', 'store/ingest', 'store/blobs', 'store/locks'] },
+  'store/index': { imports: ['store/ingest', 'store/blobs', 'store/locks'] },
+  'store/ingest': { imports: ['store/locks'] },
+  'store/blobs': {},
+  'store/locks': {},
+  'store/files': {},
 
   transfer: {
     faces: ['publish.ts', 'pull.ts', 'inspect.ts', 'stored-package.ts', 'events.ts'],

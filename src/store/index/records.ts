@@ -1,0 +1,164 @@
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Static, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import type { Descriptor } from '../../content/descriptor.ts'
+import { type Digest, isDigest, parseDigest } from '../../content/digest.ts'
+import { OCI_INDEX } from '../../content/media-types.ts'
+import { syncFolder, writeFileAtomic } from '../../lib/atomic-file.ts'
+import type { StoreLayout } from '../files/layout.ts'
+
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
+
+/** A stored package. One file each, so that writers of different packages never meet. */
+const RecordShape = Type.Object({
+  /** Of this file's format. */
+  schema: Type.Literal(1),
+  /** Of the package's manifest. */
+  digest: Type.String(),
+  manifestMediaType: Type.String(),
+  manifestSize: Type.Integer({ minimum: 0 }),
+  name: Type.String(),
+  version: Nullable(Type.String()),
+  flavor: Nullable(Type.String()),
+  architecture: Type.String(),
+  /** Where it was pulled from, the newest last. */
+  references: Type.Array(Type.String()),
+  /** Bytes of layers and config, each digest once, of the whole package. */
+  size: Type.Integer({ minimum: 0 }),
+  layers: Type.Integer({ minimum: 0 }),
+  signed: Type.Boolean(),
+  /** Names of its components; of a partial pull, those chosen. */
+  components: Type.Array(Type.String()),
+  /** Whether every layer was stored. */
+  complete: Type.Boolean(),
+  /** RFC 3339. */
+  storedAt: Type.String(),
+})
+
+export type StoredPackage = Omit<Static<typeof RecordShape>, 'digest' | 'schema'> & { digest: Digest }
+
+/** The annotation under which index.json repeats a record, so that each of the two can be mended from the other. */
+const RECORD_ANNOTATION = 'dev.layerd.package'
+const REF_NAME = 'org.opencontainers.image.ref.name'
+
+export interface PackageRecords {
+  /** Those that can be read, by name, version, flavor, architecture. */
+  list(): Promise<StoredPackage[]>
+  get(digest: Digest): Promise<StoredPackage | undefined>
+  /** Like remove, leaves index.json to writeIndex. */
+  put(record: StoredPackage): Promise<void>
+  remove(digest: Digest): Promise<void>
+  /** Files that should be records and are not. */
+  broken(): Promise<string[]>
+  /** What index.json repeats, for mending. */
+  indexed(): Promise<StoredPackage[]>
+  /** Whether index.json is what the records make it. */
+  indexIsCurrent(): Promise<boolean>
+  /** `except`: a package that is about to go. */
+  writeIndex(except?: Digest): Promise<void>
+}
+
+export function packageRecords(layout: StoreLayout): PackageRecords {
+  const files = async () => (await readdir(layout.packages)).filter((name) => name.endsWith('.json')).toSorted()
+  const read = async (file: string) => parseRecord(await readText(join(layout.packages, file)))
+  const list = async () => {
+    const records = await Promise.all((await files()).map(read))
+    return records.filter((record) => record !== undefined).toSorted(byName)
+  }
+  return {
+    list,
+    async get(digest) {
+      return parseRecord(await readText(layout.record(digest)))
+    },
+    async put(record) {
+      await writeFileAtomic(layout.record(record.digest), recordText(record))
+    },
+    async remove(digest) {
+      await rm(layout.record(digest), { force: true })
+      await syncFolder(layout.packages)
+    },
+    async broken() {
+      const found = await Promise.all((await files()).map(async (file) => ((await read(file)) ? undefined : file)))
+      return found.filter((file) => file !== undefined)
+    },
+    async indexed() {
+      return recordsOfIndex(await readText(layout.index))
+    },
+    async indexIsCurrent() {
+      const [text, packages] = await Promise.all([readText(layout.index), list()])
+      // The first package brings it.
+      return text === undefined ? packages.length === 0 : text === indexText(packages)
+    },
+    async writeIndex(except) {
+      await writeFileAtomic(layout.index, indexText((await list()).filter(({ digest }) => digest !== except)))
+    },
+  }
+}
+
+/** The descriptor of a stored package's manifest. */
+export function manifestDescriptor(
+  record: Pick<StoredPackage, 'digest' | 'manifestMediaType' | 'manifestSize'>,
+): Descriptor {
+  return { mediaType: record.manifestMediaType, digest: record.digest, size: record.manifestSize }
+}
+
+function recordText(record: StoredPackage): string {
+  return `${JSON.stringify({ schema: 1, ...record }, null, 2)}\n`
+}
+
+function parseRecord(text: string | undefined): StoredPackage | undefined {
+  if (text === undefined) return undefined
+  try {
+    return toRecord(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+function toRecord(value: unknown): StoredPackage | undefined {
+  if (!Value.Check(RecordShape, value) || !isDigest(value.digest)) return undefined
+  const { schema: _, digest, ...rest } = value
+  return { digest: parseDigest(digest), ...rest }
+}
+
+/** Other tools see packages that are whole; records of partial ones would name blobs that are not there. */
+function indexText(records: readonly StoredPackage[]): string {
+  const manifests = records
+    .filter((record) => record.complete)
+    .map((record) => ({
+      ...manifestDescriptor(record),
+      platform: { architecture: record.architecture, os: 'multi' },
+      annotations: {
+        [REF_NAME]: (record.references.at(-1) ?? record.name).replace(/^oci:\/\//, ''),
+        [RECORD_ANNOTATION]: JSON.stringify({ schema: 1, ...record }),
+      },
+    }))
+  return JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests })
+}
+
+function recordsOfIndex(text: string | undefined): StoredPackage[] {
+  try {
+    const { manifests } = JSON.parse(text ?? '{}') as { manifests?: { annotations?: Record<string, string> }[] }
+    return (manifests ?? [])
+      .map(({ annotations }) => parseRecord(annotations?.[RECORD_ANNOTATION]))
+      .filter((record) => record !== undefined)
+  } catch {
+    return []
+  }
+}
+
+function byName(a: StoredPackage, b: StoredPackage): number {
+  const key = (record: StoredPackage) =>
+    [record.name, record.version ?? '', record.flavor ?? '', record.architecture, record.digest].join('\0')
+  return key(a) < key(b) ? -1 : 1
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

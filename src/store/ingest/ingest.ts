@@ -1,0 +1,122 @@
+import { rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { blobName, type Descriptor } from '../../content/descriptor.ts'
+import type { BlobOpener, PushOptions } from '../../content/endpoints.ts'
+import { throwIfAborted } from '../../lib/abort.ts'
+import { syncFolder } from '../../lib/atomic-file.ts'
+import { isAppError } from '../../lib/errors.ts'
+import { fileError } from '../files/file-errors.ts'
+import { lockFile, tryLockFile } from '../locks/file-lock.ts'
+import { fileSize } from '../files/file-size.ts'
+import { PartialFile } from './partial-file.ts'
+import type { RangeTuning } from './range-growth.ts'
+import { partialBytes, removePartial } from './range-journal.ts'
+import { receive } from './receive.ts'
+
+export interface IngestPlace {
+  /** Where the whole blob will be. */
+  blob: string
+  /** Where it is written; survives the process. */
+  partial: string
+  /** When it comes over several streams. */
+  tuning: RangeTuning
+}
+
+/** Whether a file of this size is there. */
+export async function isWhole(path: string, size: number): Promise<boolean> {
+  return (await fileSize(path)) === size
+}
+
+/**
+ * Brings one blob in: never two writers on one partial file, in whatever process. Who comes second watches the first one's
+ * bytes arrive and is done when it is; if that one fails or dies, it goes on where it stopped. The blob appears by
+ * fsync and rename, verified. Throws DIGEST_MISMATCH, SIZE_MISMATCH, STORE_FULL, and what the opener throws for good.
+ */
+export async function ingest(
+  place: IngestPlace,
+  descriptor: Descriptor,
+  open: BlobOpener,
+  options: PushOptions,
+): Promise<void> {
+  try {
+    await using _lock = await takeTurn(place, options)
+    if (await isWhole(place.blob, descriptor.size)) {
+      options.onEvent?.({ type: 'exists' })
+      return
+    }
+    await receiveOrRemove(place, descriptor, open, options)
+    await rename(place.partial, place.blob)
+    await syncFolder(dirname(place.blob))
+  } catch (error) {
+    throwIfAborted(options.signal)
+    throw await fileError(error, dirname(place.partial), `storing ${blobName(descriptor)}`)
+  }
+}
+
+/** The right to write the partial file. While somebody else has it, tells how far they are. */
+async function takeTurn(place: IngestPlace, options: PushOptions): Promise<AsyncDisposable> {
+  const path = `${place.partial}.lock`
+  const free = await tryLockFile(path)
+  if (free) return free
+  const { signal, onEvent, waiting = (wait) => wait() } = options
+  let seen = -1
+  const onWait = async () => {
+    const offset = (await partialBytes(place.partial)) ?? 0
+    if (offset !== seen) onEvent?.({ type: 'followed', offset })
+    seen = offset
+  }
+  // Once it has the lock the caller may be stopped in line for its own place.
+  await using taken = new AsyncDisposableStack()
+  const lock = await waiting(async () => taken.use(await lockFile(path, { signal, onWait })))
+  taken.move()
+  return lock
+}
+
+async function receiveOrRemove(
+  place: IngestPlace,
+  descriptor: Descriptor,
+  open: BlobOpener,
+  options: PushOptions,
+): Promise<void> {
+  try {
+    await receiveAll(place, descriptor, open, options)
+  } catch (error) {
+    if (isWrongContent(error)) await removePartial(place.partial)
+    throw error
+  }
+}
+
+async function receiveAll(
+  place: IngestPlace,
+  descriptor: Descriptor,
+  open: BlobOpener,
+  options: PushOptions,
+): Promise<void> {
+  await using partial = await openPartial(place.partial, descriptor, options)
+  const reception = { open, size: descriptor.size, tuning: place.tuning, options }
+  try {
+    await receive(partial, reception)
+  } catch (error) {
+    if (!isWrongContent(error)) throw error
+    // Wrong bytes may be a cut's doing, an old partial file's or those of a range: once, everything is asked for again.
+    await partial.restart()
+    const { spare: _oneStream, ...rest } = options
+    await receive(partial, { ...reception, options: rest })
+  }
+}
+
+/** A partial file whose bytes are wrong is of no use, and not this source's fault. */
+async function openPartial(path: string, descriptor: Descriptor, options: PushOptions): Promise<PartialFile> {
+  try {
+    return await PartialFile.open(path, descriptor, options.verify)
+  } catch (error) {
+    if (!isWrongContent(error)) throw error
+    await removePartial(path)
+    return PartialFile.open(path, descriptor, options.verify)
+  }
+}
+
+function isWrongContent(error: unknown): boolean {
+  if (!isAppError(error)) return false
+  return ['DIGEST_MISMATCH', 'SIZE_MISMATCH', 'PACKAGE_CHECKSUM_MISMATCH'].includes(error.code)
+}

@@ -1,0 +1,131 @@
+import { readdir, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { Descriptor } from '../../content/descriptor.ts'
+import { type Digest, isDigest } from '../../content/digest.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { readLeases } from '../locks/lease.ts'
+import { fileSize } from '../files/file-size.ts'
+import { ingestDigest, type StoreLayout } from '../files/layout.ts'
+import { ownershipOf } from '../locks/owned-file.ts'
+import { isJournal, partialBytes, partialOf, removePartial } from '../ingest/range-journal.ts'
+import type { StoredPackage } from '../index/records.ts'
+
+export interface GcOptions {
+  /**
+   * What nobody refers to is kept this long after its last write, because a job that was killed comes back for it.
+   * Default 24 h; 0 collects everything at once.
+   */
+  graceMs?: number
+  /** Kept whoever refers to them. */
+  keep?: ReadonlySet<Digest>
+  /** Look at these alone. */
+  only?: ReadonlySet<Digest>
+}
+
+export interface GcReport {
+  readonly removedBlobs: number
+  readonly removedIngests: number
+  readonly freedBytes: number
+}
+
+export const GC_GRACE_MS = 24 * 3600 * 1000
+
+export interface GcDependencies {
+  layout: StoreLayout
+  packages: readonly StoredPackage[]
+  /** All that a package's manifest names; undefined when the manifest is damaged. */
+  contentsOf: (record: StoredPackage) => Promise<readonly Descriptor[] | undefined>
+}
+
+/**
+ * Mark and sweep: what a stored package or a running lease refers to stays, the rest goes. The caller holds the store's
+ * lock, so no lease comes in between.
+ */
+export async function collect(dependencies: GcDependencies, options: GcOptions = {}): Promise<GcReport> {
+  const kept = await mark(dependencies, options.keep)
+  if (!kept) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
+  const writtenBefore = systemClock.now() - (options.graceMs ?? GC_GRACE_MS)
+  const blobs = await sweepBlobs(dependencies.layout, { kept, writtenBefore, only: options.only })
+  if (options.only) return { removedBlobs: blobs.removed, removedIngests: 0, freedBytes: blobs.freedBytes }
+  const ingests = await sweepIngests(dependencies.layout, { kept, writtenBefore })
+  return {
+    removedBlobs: blobs.removed,
+    removedIngests: ingests.removed,
+    freedBytes: blobs.freedBytes + ingests.freedBytes,
+  }
+}
+
+/** Undefined when a manifest can't be read: what it named is not known then, and nothing may go. */
+async function mark(
+  { layout, packages, contentsOf }: GcDependencies,
+  keep: ReadonlySet<Digest> = new Set(),
+): Promise<ReadonlySet<Digest> | undefined> {
+  const kept = new Set<Digest>([...keep, ...(await readLeases(layout)).sizes.keys()])
+  for (const record of packages) {
+    const contents = await contentsOf(record)
+    if (!contents) return undefined
+    kept.add(record.digest)
+    for (const { digest } of contents) kept.add(digest)
+  }
+  return kept
+}
+
+interface Sweep {
+  kept: ReadonlySet<Digest>
+  writtenBefore: number
+}
+
+async function sweepBlobs(layout: StoreLayout, sweep: Sweep & { only: ReadonlySet<Digest> | undefined }) {
+  const total = { removed: 0, freedBytes: 0 }
+  for (const folder of layout.blobFolders) {
+    for (const name of await readdir(folder)) {
+      const digest = `${basename(folder)}:${name}`
+      if (!isDigest(digest) || sweep.kept.has(digest) || (sweep.only && !sweep.only.has(digest))) continue
+      await removeOld(join(folder, name), sweep.writtenBefore, total)
+    }
+  }
+  return total
+}
+
+async function sweepIngests(layout: StoreLayout, sweep: Sweep) {
+  const total = { removed: 0, freedBytes: 0 }
+  for (const name of await readdir(layout.ingests)) {
+    const digest = ingestDigest(name)
+    if (name.endsWith('.lock') || digest === undefined) continue
+    const path = join(layout.ingests, name)
+    const partial = isJournal(name) ? partialOf(path) : path
+    if ((await ownershipOf(`${partial}.lock`)).state === 'held') continue
+    if (partial !== path) {
+      // It goes with its file; alone it is of no use to anybody.
+      if ((await fileSize(partial)) === undefined) await removeOld(path, sweep.writtenBefore, total)
+      continue
+    }
+    // Once the blob is there nobody goes on with it.
+    if (sweep.kept.has(digest) && (await fileSize(layout.blob(digest))) === undefined) continue
+    await removeOld(path, sweep.writtenBefore, total, PARTIAL)
+  }
+  return total
+}
+
+interface FileKind {
+  /** What it takes. */
+  bytes: (path: string) => Promise<number | undefined>
+  remove: (path: string) => Promise<void>
+}
+
+const WHOLE: FileKind = { bytes: fileSize, remove: (path) => rm(path, { force: true }) }
+const PARTIAL: FileKind = { bytes: partialBytes, remove: removePartial }
+
+async function removeOld(
+  path: string,
+  writtenBefore: number,
+  total: { removed: number; freedBytes: number },
+  kind = WHOLE,
+): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (!found || found.mtimeMs > writtenBefore) return
+  const bytes = (await kind.bytes(path)) ?? 0
+  await kind.remove(path)
+  total.removed += 1
+  total.freedBytes += bytes
+}
