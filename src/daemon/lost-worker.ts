@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
-import { freeHeldJobs } from '../jobs/held-dispatches.ts'
-import type { Keys } from '../jobs/keys.ts'
+import { freeHeldJobs } from '../jobs/dispatch/held-dispatches.ts'
+import type { Keys } from '../jobs/redis/keys.ts'
 
 /** Takes dead workers off the list of live ones and frees the jobs that they held. Returns how many. */
 export async function freeLostJobs(redis: Redis, keys: Keys, isDead: (worker: string) => boolean): Promise<number> {

@@ -8,9 +8,9 @@ import {
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
 } from 'fastify'
-import type { JobKind } from '../jobs/definitions.ts'
-import { Job, Problem, Progress, Transfer } from '../jobs/definitions.ts'
-import type { JobEventReader } from '../jobs/events.ts'
+import type { JobKind } from '../jobs/model/definitions.ts'
+import { Job, Problem, Progress, Transfer } from '../jobs/model/definitions.ts'
+import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'

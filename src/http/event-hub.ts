@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { Job, JobEvent } from '../jobs/definitions.ts'
-import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../jobs/events.ts'
+import type { Job, JobEvent } from '../jobs/model/definitions.ts'
+import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Idempotency } from '../jobs/requests.ts'
+import type { Idempotency } from '../jobs/model/requests.ts'
 import { AppError } from '../lib/errors.ts'
 
 /** Visible ASCII; a structured string's quotes are taken off before. */

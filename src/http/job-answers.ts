@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import type { Job } from '../jobs/definitions.ts'
+import type { Job } from '../jobs/model/definitions.ts'
 import { AppError } from '../lib/errors.ts'
 import { readWait } from './job-wait.ts'
 

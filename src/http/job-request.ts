@@ -1,6 +1,6 @@
 import { formatReference, parseDestination, parseTag } from '../content/reference.ts'
-import type { Job, JobKind, JobOptions } from '../jobs/definitions.ts'
-import type { NewJob } from '../jobs/requests.ts'
+import type { Job, JobKind, JobOptions } from '../jobs/model/definitions.ts'
+import type { NewJob } from '../jobs/model/requests.ts'
 import { AppError } from '../lib/errors.ts'
 import { locateFolder } from '../files/local-folder.ts'
 import { type LocalSources, locateSource } from '../files/local-source.ts'

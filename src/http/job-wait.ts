@@ -1,5 +1,5 @@
-import type { Job } from '../jobs/definitions.ts'
-import type { JobEventReader } from '../jobs/events.ts'
+import type { Job } from '../jobs/model/definitions.ts'
+import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 
 export const MAX_WAIT_SECONDS = 60

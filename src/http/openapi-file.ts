@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import type { JobEventReader } from '../jobs/events.ts'
+import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'

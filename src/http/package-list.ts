@@ -1,5 +1,5 @@
 import { isDigest } from '../content/digest.ts'
-import type { Page, PageOf } from '../jobs/requests.ts'
+import type { Page, PageOf } from '../jobs/model/requests.ts'
 import { AppError } from '../lib/errors.ts'
 import type { StoredPackage } from '../store/content-store.ts'
 

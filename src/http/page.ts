@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import type { Page, PageOf } from '../jobs/requests.ts'
+import type { Page, PageOf } from '../jobs/model/requests.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from './schemas/page.ts'
 
 export function pageFrom(query: { pageSize?: number; pageToken?: string }): Page {

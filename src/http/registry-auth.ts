@@ -1,4 +1,4 @@
-import type { JobCredentials } from '../jobs/requests.ts'
+import type { JobCredentials } from '../jobs/model/requests.ts'
 import { AppError } from '../lib/errors.ts'
 
 /** Names under which Docker Hub's credentials are written; all mean docker.io. */

@@ -10,18 +10,18 @@ import {
   requireJob,
   resumeJob,
   retryJob,
-} from './commands.ts'
-import { createVault } from './credentials.ts'
-import type { Job, Transfer } from './definitions.ts'
-import { createDispatcher } from './dispatch.ts'
-import { createJobIds } from './job-id.ts'
-import { createKeys } from './keys.ts'
-import { listJobs } from './listing.ts'
-import { answersWithin, connectRedis, guarded, type RedisTarget } from './redis.ts'
-import type { CreateOptions, JobCredentials, JobFilter, NewJob, Page, PageOf } from './requests.ts'
-import { WORKER_SILENCE_MS } from './run-commands.ts'
-import { createScripts } from './scripts.ts'
-import { listTransfers } from './transfers.ts'
+} from './commands/commands.ts'
+import { createVault } from './record/credentials.ts'
+import type { Job, Transfer } from './model/definitions.ts'
+import { createDispatcher } from './dispatch/dispatch.ts'
+import { createJobIds } from './model/job-id.ts'
+import { createKeys } from './redis/keys.ts'
+import { listJobs } from './record/listing.ts'
+import { answersWithin, connectRedis, guarded, type RedisTarget } from './redis/redis.ts'
+import type { CreateOptions, JobCredentials, JobFilter, NewJob, Page, PageOf } from './model/requests.ts'
+import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
+import { createScripts } from './redis/scripts.ts'
+import { listTransfers } from './progress/transfers.ts'
 
 /** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
 export interface JobQueue {

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { AppError } from '../lib/errors.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
-import { createVault } from './credentials.ts'
-import { createDispatcher, type Dispatch } from './dispatch.ts'
-import { createKeys } from './keys.ts'
-import { type LeftUpload, tidyJobs } from './left-uploads.ts'
-import { connectRedis, type RedisTarget } from './redis.ts'
-import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from './reports.ts'
+import { createVault } from './record/credentials.ts'
+import { createDispatcher, type Dispatch } from './dispatch/dispatch.ts'
+import { createKeys } from './redis/keys.ts'
+import { type LeftUpload, tidyJobs } from './uploads/left-uploads.ts'
+import { connectRedis, type RedisTarget } from './redis/redis.ts'
+import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from './progress/reports.ts'
 import {
   beginRun,
   checkRun,
@@ -17,11 +17,11 @@ import {
   reportRun,
   type RunContext,
   WORKER_SILENCE_MS,
-} from './run-commands.ts'
-import { createScripts } from './scripts.ts'
-import { removeExpired, requeueOrphans, sweepOutbox } from './upkeep.ts'
+} from './commands/run-commands.ts'
+import { createScripts } from './redis/scripts.ts'
+import { removeExpired, requeueOrphans, sweepOutbox } from './commands/upkeep.ts'
 
-export type { LeftUpload } from './left-uploads.ts'
+export type { LeftUpload } from './uploads/left-uploads.ts'
 
 /**
  * The worker's side of the jobs. A stale epoch changes nothing, whoever carries it. Calls wait while Redis is gone (the

@@ -1,5 +1,5 @@
 import type { RegistryFactStore } from '../content/registry-facts.ts'
-import type { JobCredentials } from '../jobs/requests.ts'
+import type { JobCredentials } from '../jobs/model/requests.ts'
 import { createRegistryConnections } from '../oci/connections.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'

@@ -1,5 +1,5 @@
-import type { Problem } from '../jobs/definitions.ts'
-import type { RunOutcome } from '../jobs/reports.ts'
+import type { Problem } from '../jobs/model/definitions.ts'
+import type { RunOutcome } from '../jobs/progress/reports.ts'
 import type { AppError } from '../lib/errors.ts'
 import { problemFields } from '../lib/problem.ts'
 

@@ -1,4 +1,4 @@
-import type { Progress, Transfer } from '../jobs/definitions.ts'
+import type { Progress, Transfer } from '../jobs/model/definitions.ts'
 import type { AppError } from '../lib/errors.ts'
 import type { EngineEvent } from '../transfer/events.ts'
 

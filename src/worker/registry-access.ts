@@ -1,4 +1,4 @@
-import type { JobCredentials } from '../jobs/requests.ts'
+import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { PublishDependencies } from '../transfer/publish.ts'
 
 /** How a run reaches its registries: its own credentials before Docker's, its own upload checkpoints. */

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Job } from '../../src/jobs/definitions.ts'
+import type { Job } from '../../src/jobs/model/definitions.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
 import { childrenOf, readyUrl, startLayerd, workersOf } from '../helpers/layerd.ts'
 import { serverSentEvents } from '../helpers/sse-client.ts'

@@ -1,5 +1,5 @@
 import type { Renderer } from '../../src/cli/renderers.ts'
-import type { Job, JobEvent, JobResult } from '../../src/jobs/definitions.ts'
+import type { Job, JobEvent, JobResult } from '../../src/jobs/model/definitions.ts'
 import { serverSentEvents } from '../helpers/sse-client.ts'
 
 export interface JobBody {

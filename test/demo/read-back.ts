@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { JobResult } from '../../src/jobs/definitions.ts'
+import type { JobResult } from '../../src/jobs/model/definitions.ts'
 
 const INDEX = 'application/vnd.oci.image.index.v1+json'
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Redis } from 'ioredis'
 import { redisSocketPath } from '../../src/daemon/redis-socket.ts'
-import { createKeys } from '../../src/jobs/keys.ts'
+import { createKeys } from '../../src/jobs/redis/keys.ts'
 import { DEFAULT_CONCURRENCY } from '../../src/worker/registry-access.ts'
 import {
   childrenOf,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { parseDestination } from '../../src/content/reference.ts'
-import type { Job } from '../../src/jobs/definitions.ts'
+import type { Job } from '../../src/jobs/model/definitions.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { endedOver, jobOver, publishOver, readyUrl, startLayerd, workersOf } from '../helpers/layerd.ts'

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Job } from '../../src/jobs/definitions.ts'
+import type { Job } from '../../src/jobs/model/definitions.ts'
 import type { Cleanup } from './cleanup.ts'
 import { type RunningProcess, startProcess } from './processes.ts'
 import { waitFor } from './wait-for.ts'

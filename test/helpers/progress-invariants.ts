@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { JobEvent, Progress } from '../../src/jobs/definitions.ts'
+import type { JobEvent, Progress } from '../../src/jobs/model/definitions.ts'
 
 /** Holds a job's whole recorded stream against what api.md promises of progress and of events. */
 export function assertStreamInvariants(events: readonly JobEvent[]): void {

@@ -1,4 +1,4 @@
-import type { JobEvent } from '../../src/jobs/definitions.ts'
+import type { JobEvent } from '../../src/jobs/model/definitions.ts'
 import { type ServerSentEvent, serverSentEvents } from './sse-client.ts'
 
 export interface Watched {

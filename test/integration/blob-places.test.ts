@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
-import { createBlobPlaces } from '../../src/jobs/blob-places.ts'
+import { createBlobPlaces } from '../../src/jobs/hints/blob-places.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { startJobs, type TestJobs } from '../helpers/jobs.ts'
 

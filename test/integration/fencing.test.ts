@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import type { Job } from '../../src/jobs/definitions.ts'
+import type { Job } from '../../src/jobs/model/definitions.ts'
 import {
   type DockerRegistry,
   type RegistryProgram,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { freeHeldJobs } from '../../src/jobs/held-dispatches.ts'
-import { createKeys, queueName } from '../../src/jobs/keys.ts'
-import { connectRedis } from '../../src/jobs/redis.ts'
+import { freeHeldJobs } from '../../src/jobs/dispatch/held-dispatches.ts'
+import { createKeys, queueName } from '../../src/jobs/redis/keys.ts'
+import { connectRedis } from '../../src/jobs/redis/redis.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { startRedis } from '../helpers/redis.ts'
 

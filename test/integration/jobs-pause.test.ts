@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RunOutcome } from '../../src/jobs/reports.ts'
+import type { RunOutcome } from '../../src/jobs/progress/reports.ts'
 import { startJobSystem } from '../helpers/job-system.ts'
 import { begin, newJob, PROBLEM, RESULT, startJobs } from '../helpers/jobs.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'

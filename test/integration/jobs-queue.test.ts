@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import type { Job, JobState } from '../../src/jobs/definitions.ts'
+import type { Job, JobState } from '../../src/jobs/model/definitions.ts'
 import { createJobQueue } from '../../src/jobs/queue.ts'
-import type { JobFilter } from '../../src/jobs/requests.ts'
+import type { JobFilter } from '../../src/jobs/model/requests.ts'
 import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 

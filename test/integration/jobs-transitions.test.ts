@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isAppError } from '../../src/lib/errors.ts'
-import { type Job, JOB_STATES, type JobState } from '../../src/jobs/definitions.ts'
-import type { RunOutcome } from '../../src/jobs/reports.ts'
-import { type JobTransition, next } from '../../src/jobs/state.ts'
+import { type Job, JOB_STATES, type JobState } from '../../src/jobs/model/definitions.ts'
+import type { RunOutcome } from '../../src/jobs/progress/reports.ts'
+import { type JobTransition, next } from '../../src/jobs/model/state.ts'
 import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/jobs.ts'
 
 const OUTCOMES: Partial<Record<JobTransition['type'], RunOutcome>> = {

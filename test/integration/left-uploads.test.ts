@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { createUploadCheckpoints } from '../../src/jobs/checkpoints.ts'
+import { createUploadCheckpoints } from '../../src/jobs/uploads/checkpoints.ts'
 import type { LeftUpload } from '../../src/jobs/runs.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import { defer } from '../helpers/cleanup.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { createRegistryFacts } from '../../src/jobs/registry-facts.ts'
+import { createRegistryFacts } from '../../src/jobs/hints/registry-facts.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createKeptFacts } from '../../src/oci/facts/kept-facts.ts'
 import { defer } from '../helpers/cleanup.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
-import { createTransferClaims } from '../../src/jobs/transfer-claims.ts'
+import { createTransferClaims } from '../../src/jobs/uploads/transfer-claims.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { begin, newJob, startJobs, type TestJobs } from '../helpers/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Job } from '../../src/jobs/definitions.ts'
+import type { Job } from '../../src/jobs/model/definitions.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { endedOver, publishOver, readyUrl, startLayerd } from '../helpers/layerd.ts'
 import { startMemoryRegistry } from '../helpers/memory-registry.ts'

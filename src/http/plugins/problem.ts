@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import type { Problem } from '../../jobs/definitions.ts'
+import type { Problem } from '../../jobs/model/definitions.ts'
 import { AppError, ERROR_CODES, type ErrorCode, isAppError, toAppError } from '../../lib/errors.ts'
 import { validationProblems } from './validation-errors.ts'
 

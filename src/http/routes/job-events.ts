@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { isEventId, type JobEventReader } from '../../jobs/events.ts'
+import { isEventId, type JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { chooseMediaType } from '../accept.ts'

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { EVENT_TYPES } from '../../jobs/definitions.ts'
+import { EVENT_TYPES } from '../../jobs/model/definitions.ts'
 
 export const JobEventSchema = Type.Object(
   {

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { JobKind, JobOptions, JobState } from '../../jobs/definitions.ts'
+import { JobKind, JobOptions, JobState } from '../../jobs/model/definitions.ts'
 import { pageOf, pageQuery } from './page.ts'
 
 /** What POST /v1/jobs takes. Which options belong to which kind is told by job-request.ts. */

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { EventClient } from '../../../src/http/event-client.ts'
 import { Frame, ndjsonFraming } from '../../../src/http/sse.ts'
-import type { JobEvent, Progress, Transfer } from '../../../src/jobs/definitions.ts'
+import type { JobEvent, Progress, Transfer } from '../../../src/jobs/model/definitions.ts'
 import { type Cleanup, defer } from '../../helpers/cleanup.ts'
 import { waitFor } from '../../helpers/wait-for.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JobEvent } from '../../../src/jobs/definitions.ts'
+import type { JobEvent } from '../../../src/jobs/model/definitions.ts'
 import { Frame, ndjsonFraming, sseFraming } from '../../../src/http/sse.ts'
 
 const event: JobEvent = {

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import type { Clock } from '../../lib/clock.ts'
+import { AppError, ERROR_CODES } from '../../lib/errors.ts'
+import type { Vault } from '../record/credentials.ts'
+import type { Job, Problem } from '../model/definitions.ts'
+import type { Dispatch } from '../dispatch/dispatch.ts'
+import type { Keys } from '../redis/keys.ts'
+import type { JobCredentials } from '../model/requests.ts'
+import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from '../progress/reports.ts'
+import type { Scripts } from '../redis/scripts.ts'
+import type { JobTransition } from '../model/state.ts'
+import { jobCanceled, jobPaused } from '../model/stops.ts'
+import { allTransfers } from '../progress/transfers.ts'
+
+/** What the worker's calls work with. */
+export interface RunContext {
+  redis: Redis
+  keys: Keys
+  clock: Clock
+  scripts: Scripts
+  vault: Vault
+  /** With `calls`: names each report, so that one which a reconnect sends twice is written once. */
+  caller: string
+  calls: number
+}
+
+export interface RunKey {
+  jobId: string
+  epoch: number
+}
+
+/** Runs in a row that ended with a lost worker and moved no new byte. Source: design.md "A dead worker's job". */
+const LOST_RUNS_LIMIT = 3
+/** A worker that has said nothing for this long is gone: it takes no jobs and ends none. */
+export const WORKER_SILENCE_MS = 15_000
+
+const STALLED: Problem = {
+  type: '/docs/errors#JOB_STALLED',
+  title: ERROR_CODES.JOB_STALLED.title,
+  status: ERROR_CODES.JOB_STALLED.status,
+  code: 'JOB_STALLED',
+  detail: `${LOST_RUNS_LIMIT} runs in a row ended with a lost worker and moved no new byte`,
+  hint: "Look for the end of the workers (memory, kills, crashes) in layerd's log, then retry the job.",
+  retryable: true,
+}
+
+export async function beginRun(
+  context: RunContext,
+  { id, round }: Dispatch,
+  workerName: string,
+): Promise<BegunRun | EndedRun> {
+  const args = [round, workerName, randomUUID(), JSON.stringify(STALLED), LOST_RUNS_LIMIT]
+  const [status, epoch, retries, job = ''] = await context.scripts.job('begin', target(context, id), args)
+  if (status === 'ended') return { ended: true }
+  const { redis, keys, vault } = context
+  const sealed = await redis.get(keys.credentials(id))
+  return {
+    ended: false,
+    job: JSON.parse(job) as Job,
+    epoch: Number(epoch),
+    credentials: sealed === null ? undefined : (vault.open(id, sealed) as JobCredentials),
+    transfers: await allTransfers(redis, keys, id),
+    retries: Number(retries),
+  }
+}
+
+export async function reportRun(context: RunContext, run: RunKey, report: RunReport): Promise<ReportAnswer> {
+  context.calls += 1
+  const args = [run.epoch, context.caller, context.calls, ...reportArguments(report)]
+  const [status] = await context.scripts.job('report', target(context, run.jobId), args)
+  return status as ReportAnswer
+}
+
+export async function finishRun(
+  context: RunContext,
+  run: RunKey,
+  outcome: RunOutcome,
+  report: RunReport,
+): Promise<FinishedRun> {
+  context.calls += 1
+  const args = [run.epoch, context.caller, context.calls, ...outcomeArguments(outcome), ...reportArguments(report)]
+  const [status, state] = await context.scripts.job('finish', target(context, run.jobId), args)
+  return status === 'fenced' ? { fenced: true } : { fenced: false, state: state as Job['state'] }
+}
+
+export async function checkRun({ redis, keys }: RunContext, { jobId, epoch }: RunKey): Promise<void> {
+  const [state, current, ...texts] = await redis.hmget(keys.job(jobId), 'state', 'epoch', 'cancelText', 'pauseText')
+  if (Number(current) !== epoch || (state !== 'running' && state !== 'canceling')) {
+    throw new AppError('JOB_FENCED', 'this run no longer owns the job', { details: { jobId, epoch } })
+  }
+  const stop = requestedStop(jobId, [state, ...texts])
+  if (stop !== undefined) throw stop
+}
+
+export async function readStop({ redis, keys }: RunContext, jobId: string): Promise<AppError | undefined> {
+  return requestedStop(jobId, await redis.hmget(keys.job(jobId), 'state', 'cancelText', 'pauseText'))
+}
+
+function requestedStop(jobId: string, [state, cancelText, pauseText]: Array<string | null>): AppError | undefined {
+  if (state === 'canceling') return jobCanceled(jobId, cancelText ?? '')
+  return state === 'running' && typeof pauseText === 'string' ? jobPaused(jobId, pauseText) : undefined
+}
+
+export async function reapAbandoned(context: RunContext): Promise<number> {
+  const { redis, keys, clock, scripts } = context
+  const canceling = await redis.zrange(keys.jobsInState('canceling'), '0', '-1')
+  const running = await redis.zrange(keys.jobsInState('running'), '0', '-1')
+  const pausing = await Promise.all(running.map((id) => redis.hexists(keys.job(id), 'pausing')))
+  const ids = [...canceling, ...running.filter((_, at) => pausing[at] === 1)]
+  let reaped = 0
+  for (const id of ids) {
+    const [status] = await scripts.job('reap', target(context, id), [clock.now() - WORKER_SILENCE_MS])
+    if (status === 'reaped') reaped += 1
+  }
+  return reaped
+}
+
+function target({ keys, clock }: RunContext, id: string) {
+  return { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }
+}
+
+/** As apply_report in scripts/shared.lua wants it. */
+function reportArguments({ progress, transfers = [], events = [] }: RunReport): Array<string | number> {
+  return [
+    progress === undefined ? '' : JSON.stringify(progress),
+    progress === undefined ? '' : progress.bytesDone,
+    transfers.length,
+    ...transfers.flatMap((row) => [row.digest, JSON.stringify(row)]),
+    ...events.flatMap(({ type, ...members }) => [type, JSON.stringify(members).slice(1, -1)]),
+  ]
+}
+
+const TRANSITION_OF: Readonly<Record<RunOutcome['state'], JobTransition['type']>> = {
+  succeeded: 'succeed',
+  failed: 'fail',
+  canceled: 'stop',
+  paused: 'hold',
+  retrying: 'delay',
+  queued: 'release',
+}
+
+/** Transition, result, error, reason, retryAt, whether the run was no attempt: as scripts/finish.lua wants them. */
+function outcomeArguments(outcome: RunOutcome): string[] {
+  const facts = [
+    'result' in outcome ? outcome.result : null,
+    'error' in outcome ? outcome.error : null,
+    'reason' in outcome ? outcome.reason : null,
+    'retryAt' in outcome ? outcome.retryAt : null,
+  ]
+  const looked = outcome.state === 'queued' && outcome.until !== undefined
+  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), looked ? '1' : '']
+}

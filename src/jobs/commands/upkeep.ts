@@ -1,0 +1,102 @@
+import type { Redis } from 'ioredis'
+import type { Clock } from '../../lib/clock.ts'
+import type { JobState } from '../model/definitions.ts'
+import { type Dispatch, type Dispatcher, outboxMember, parseOutboxMember } from '../dispatch/dispatch.ts'
+import type { Keys } from '../redis/keys.ts'
+import { WORKER_SILENCE_MS } from './run-commands.ts'
+import type { Scripts } from '../redis/scripts.ts'
+import { next } from '../model/state.ts'
+
+/**
+ * What the workers do now and then so that nothing is lost and nothing piles up. Each may run in several processes at
+ * once: adding a dispatch twice and removing a job twice do nothing.
+ */
+export interface UpkeepContext {
+  redis: Redis
+  keys: Keys
+  clock: Clock
+  dispatcher: Dispatcher
+  scripts: Scripts
+}
+
+/** Entries younger than this are still in the hands of the API call that made them. */
+const OUTBOX_GRACE_MS = 3000
+/** A job that changed within this time may be on its way between record and BullMQ. */
+const ORPHAN_GRACE_MS = 60_000
+const RECORD_TTL_MS = 30 * 86_400_000
+const RECORDS_KEPT = 10_000
+/** Entries looked at in one go; the next turn takes the rest. */
+const BATCH = 100
+
+/** Brings to BullMQ what an API accepted and could not hand over, oldest first. */
+export async function sweepOutbox({ redis, keys, clock, dispatcher }: UpkeepContext): Promise<number> {
+  const until = clock.now() - OUTBOX_GRACE_MS
+  const members = await redis.zrangebyscore(keys.outbox, '-inf', until, 'LIMIT', 0, BATCH)
+  let delivered = 0
+  for (const member of members) {
+    const dispatch = parseOutboxMember(member)
+    const [state, round, host] = await redis.hmget(keys.job(dispatch.id), 'state', 'round', 'host')
+    if (host && Number(round) === dispatch.round && next(state as JobState, { type: 'begin' })) {
+      await dispatcher.add(host, dispatch)
+      delivered += 1
+    }
+    await redis.zrem(keys.outbox, member)
+  }
+  return delivered
+}
+
+/**
+ * Puts into the outbox what has not ended and what BullMQ does not know: a fail-over to a replica that missed the add, or a
+ * worker whose processor broke without ending its run. A `running` job counts only when its worker is off the list.
+ */
+export async function requeueOrphans(context: UpkeepContext): Promise<number> {
+  const { redis, keys, clock } = context
+  let found = 0
+  for await (const id of openJobs(redis, keys)) {
+    const orphan = await findOrphan(context, id)
+    if (orphan === undefined) continue
+    await redis.zadd(keys.outbox, String(clock.now() - OUTBOX_GRACE_MS), outboxMember(orphan))
+    found += 1
+  }
+  return found
+}
+
+async function* openJobs(redis: Redis, keys: Keys): AsyncGenerator<string> {
+  for (const state of ['queued', 'retrying', 'running'] as const) {
+    for await (const entries of redis.zscanStream(keys.jobsInState(state), { count: BATCH })) {
+      yield* (entries as string[]).filter((_, at) => at % 2 === 0)
+    }
+  }
+}
+
+async function findOrphan(
+  { redis, keys, clock, dispatcher }: UpkeepContext,
+  id: string,
+): Promise<Dispatch | undefined> {
+  const names = ['state', 'round', 'host', 'changedAt', 'worker'] as const
+  const [state, round, host, changedAt, worker] = await redis.hmget(keys.job(id), ...names)
+  const now = clock.now()
+  if (!state || !host || now - Number(changedAt) < ORPHAN_GRACE_MS) return undefined
+  const seen = worker ? Number(await redis.zscore(keys.workers, worker)) : 0
+  if (state === 'running' && seen >= now - WORKER_SILENCE_MS) return undefined
+  const dispatch = { id, round: Number(round) }
+  return (await dispatcher.has(host, dispatch)) ? undefined : dispatch
+}
+
+/** Removes ended jobs whose end is 30 days ago, and the oldest ended ones beyond the newest 10,000. */
+export async function removeExpired({ redis, keys, clock, scripts }: UpkeepContext): Promise<number> {
+  const now = clock.now()
+  let removed = 0
+  for (;;) {
+    const old = await redis.zrangebyscore(keys.doneJobs, '-inf', now - RECORD_TTL_MS, 'LIMIT', 0, BATCH)
+    const surplus = (await redis.zcard(keys.jobs)) - RECORDS_KEPT
+    const oldest = surplus > 0 ? await redis.zrange(keys.doneJobs, '0', String(Math.min(surplus, BATCH) - 1)) : []
+    const ids = new Set([...old, ...oldest])
+    for (const id of ids) {
+      await scripts.job('remove', { id, key: keys.job(id), prefix: keys.prefix, now }, [])
+      await redis.zrem(keys.doneJobs, id)
+      removed += 1
+    }
+    if (ids.size === 0) return removed
+  }
+}

@@ -1,0 +1,52 @@
+import type { Job, JobResult, Problem, Progress, Transfer } from '../model/definitions.ts'
+import type { JobCredentials } from '../model/requests.ts'
+
+export interface BegunRun {
+  ended: false
+  job: Job
+  /** Goes up by one with each run; every later write of this run carries it. */
+  epoch: number
+  /** What the caller sent with X-Registry-Auth, or undefined. */
+  credentials: JobCredentials | undefined
+  /** Rows that earlier runs left, in order of appearance. */
+  transfers: Transfer[]
+  /** Runs in a row that ended in `retrying` without a new byte; the worker's retry budget counts them. */
+  retries: number
+}
+
+/** Nothing to do: the job has ended, is paused, or another dispatch took its place. */
+export interface EndedRun {
+  ended: true
+}
+
+/** What a run may tell while it goes; jobId, seq, time and attempt are added where the event is stored. */
+export type RunEvent =
+  | { type: 'plan'; progress: Progress }
+  | { type: 'transfer'; transfers: Transfer[] }
+  | { type: 'progress'; progress: Progress; transfers: Transfer[] }
+  | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string }
+  | { type: 'warning'; code: string; message: string }
+
+/** Snapshot changes and the events that tell them, written in one step. */
+export interface RunReport {
+  progress?: Progress
+  /** Rows that changed or are new. */
+  transfers?: readonly Transfer[]
+  events?: readonly RunEvent[]
+}
+
+export type RunOutcome =
+  | { state: 'succeeded'; result: JobResult }
+  | { state: 'failed'; error: Problem }
+  | { state: 'canceled'; reason: string | null }
+  | { state: 'paused'; reason: string | null }
+  /** The worker moves the BullMQ job to delayed itself, right after. */
+  | { state: 'retrying'; retryAt: Date; error: Problem }
+  /**
+   * Drain: the worker moves the BullMQ job to wait itself, right after. No room yet, with `until`: to delayed; such a run
+   * only looked, and the next one counts as the same attempt.
+   */
+  | { state: 'queued'; reason: string; until?: Date }
+
+export type ReportAnswer = 'ok' | 'fenced' | 'canceled' | 'paused'
+export type FinishedRun = { fenced: true } | { fenced: false; state: Job['state'] }

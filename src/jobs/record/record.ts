@@ -1,0 +1,91 @@
+import type { Job, JobState, Progress } from '../model/definitions.ts'
+import { TERMINAL_STATES } from '../model/definitions.ts'
+import type { NewJob } from '../model/requests.ts'
+
+/**
+ * A job's record is one Redis hash. These fields hold JSON fragments, which scripts/shared.lua joins to a job; `state` is
+ * plain; all others are the queue's own and never answered.
+ */
+const FRAGMENTS = [
+  'kind',
+  'source',
+  'destination',
+  'options',
+  'labels',
+  'reason',
+  'revision',
+  'attempt',
+  'createdAt',
+  'startedAt',
+  'endedAt',
+  'progress',
+  'result',
+  'error',
+] as const
+
+/** For HMGET; `parseRecord` takes the values in this order. */
+export const DOCUMENT_FIELDS = ['state', ...FRAGMENTS] as const
+
+/** The job of an HMGET of DOCUMENT_FIELDS, or undefined when there is no record. */
+export function parseRecord(id: string, values: ReadonlyArray<string | null>): Job | undefined {
+  const [state, ...fragments] = values
+  if (!state) return undefined
+  const document = Object.fromEntries(FRAGMENTS.map((name, at) => [name, JSON.parse(fragments[at] ?? 'null')]))
+  return { id, ...document, state, done: TERMINAL_STATES.has(state as JobState) } as Job
+}
+
+/** The fields of a new record, as names and values for HSET. */
+export function newRecord(job: NewJob, now: number, idempotencyKey: string): string[] {
+  const createdAt = new Date(now).toISOString()
+  const document = {
+    kind: job.kind,
+    source: job.source,
+    destination: job.destination,
+    options: job.options,
+    labels: job.labels,
+    reason: null,
+    revision: 0,
+    attempt: 0,
+    createdAt,
+    startedAt: null,
+    endedAt: null,
+    progress: initialProgress(createdAt),
+    result: null,
+    error: null,
+  } satisfies Record<(typeof FRAGMENTS)[number], unknown>
+  const own = {
+    host: job.queueHost,
+    registries: JSON.stringify(job.registries),
+    principal: job.principal,
+    requestId: job.requestId,
+    idempotencyKey,
+    round: '1',
+    epoch: '0',
+    seq: '0',
+    retries: '0',
+  }
+  return [
+    ...Object.entries(document).flatMap(([name, value]) => [name, JSON.stringify(value)]),
+    ...Object.entries(own).flat(),
+  ]
+}
+
+function initialProgress(updatedAt: string): Progress {
+  return {
+    phase: 'planning',
+    bytesTotal: null,
+    bytesDone: 0,
+    bytesSkipped: 0,
+    bytesMounted: 0,
+    bytesResumed: 0,
+    bytesSent: 0,
+    wireBytes: 0,
+    sourceBytesRead: 0,
+    sourceBytes: null,
+    layers: { total: null, done: 0, skipped: 0, mounted: 0, failed: 0 },
+    bytesPerSecond: 0,
+    etaSeconds: null,
+    retryAt: null,
+    updatedAt,
+  }
+}

@@ -1,0 +1,96 @@
+import type { UploadKey } from '../../content/checkpoint.ts'
+import { isDigest } from '../../content/digest.ts'
+
+/** Every Redis key of layerd. All share one hash tag, so that scripts touch a single slot of a cluster. */
+export interface Keys {
+  /** Put in front of every key, the hash tag included: `{layerd}:`. */
+  readonly prefix: string
+  /** BullMQ's own prefix, under the same hash tag. */
+  readonly bullPrefix: string
+  readonly nodeId: string
+  readonly schema: string
+  readonly jobs: string
+  readonly doneJobs: string
+  readonly outbox: string
+  /** Sorted set of queue hosts, scored by their jobs that have not ended. Also the channel that tells a new one. */
+  readonly hosts: string
+  readonly workers: string
+  /** Jobs whose left upload sessions somebody has to give up, by time. */
+  readonly tidy: string
+  /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
+  readonly stop: string
+  job(id: string): string
+  transfers(id: string): string
+  transferOrder(id: string): string
+  /** Set of the keys under which the job's runs keep upload sessions. */
+  uploads(id: string): string
+  /** Hash: `<epoch>:<id>` -> upload session that a run has open and that no saved upload covers. */
+  openSessions(id: string): string
+  /** Stream, and the channel on which its entries are published as `<streamId>|<json>`. */
+  events(id: string): string
+  credentials(id: string): string
+  jobsInState(state: string): string
+  jobsOfRegistry(registry: string): string
+  idempotency(hash: string): string
+  tagLock(reference: string): string
+  upload(registry: string, repository: string, digest: string): string
+  /** Which run moves a blob into a repository. */
+  transferClaim(registry: string, repository: string, digest: string): string
+  /** Hash: digest -> repositories of the registry that held the blob. */
+  blobPlaces(registry: string): string
+  blobPlacesByTime(registry: string): string
+  usedRepositories(registry: string): string
+  /** Hash: name -> value and time of what the registry was seen to do. */
+  registryFacts(registry: string): string
+}
+
+/** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
+export function createKeys(name = 'layerd'): Keys {
+  const prefix = `{${name}}:`
+  const job = (id: string) => `${prefix}job:${id}`
+  return {
+    prefix,
+    bullPrefix: `${prefix}bull`,
+    nodeId: `${prefix}node:id`,
+    schema: `${prefix}schema`,
+    jobs: `${prefix}jobs`,
+    doneJobs: `${prefix}jobs:done`,
+    outbox: `${prefix}outbox`,
+    hosts: `${prefix}hosts`,
+    workers: `${prefix}workers`,
+    tidy: `${prefix}tidy`,
+    stop: `${prefix}stop`,
+    job,
+    transfers: (id) => `${job(id)}:transfers`,
+    transferOrder: (id) => `${job(id)}:transfers:order`,
+    uploads: (id) => `${job(id)}:uploads`,
+    openSessions: (id) => `${job(id)}:sessions`,
+    events: (id) => `${job(id)}:events`,
+    credentials: (id) => `${prefix}cred:${id}`,
+    jobsInState: (state) => `${prefix}jobs:state:${state}`,
+    jobsOfRegistry: (registry) => `${prefix}jobs:host:${registry}`,
+    idempotency: (hash) => `${prefix}idem:${hash}`,
+    tagLock: (reference) => `${prefix}lock:tag:${reference}`,
+    upload: (registry, repository, digest) => `${prefix}upload:${registry}/${repository}@${digest}`,
+    transferClaim: (registry, repository, digest) => `${prefix}claim:${registry}/${repository}@${digest}`,
+    blobPlaces: (registry) => `${prefix}places:${registry}`,
+    blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,
+    usedRepositories: (registry) => `${prefix}places:${registry}:repositories`,
+    registryFacts: (registry) => `${prefix}facts:${registry}`,
+  }
+}
+
+/** What `upload` made a key of, or undefined for another key. */
+export function parseUploadKey({ prefix }: Keys, key: string): UploadKey | undefined {
+  const [, registry, repository, digest] = /^upload:([^/]+)\/(.+)@([^@]+)$/.exec(key.slice(prefix.length)) ?? []
+  return registry && repository && digest && isDigest(digest) ? { registry, repository, digest } : undefined
+}
+
+/** BullMQ refuses ':' in a queue's name, and hosts have ports. Reversible: a queue's name tells its host. */
+export function queueName(host: string): string {
+  return encodeURIComponent(host)
+}
+
+export function queueHost(name: string): string {
+  return decodeURIComponent(name)
+}

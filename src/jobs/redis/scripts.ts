@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { isNotServing } from './redis.ts'
+import { TRANSITIONS } from '../model/state.ts'
+
+const JOB_SCRIPTS = [
+  'create',
+  'begin',
+  'report',
+  'finish',
+  'cancel',
+  'pause',
+  'resume',
+  'retry',
+  'remove',
+  'reap',
+  'note-sessions',
+  'tidied',
+] as const
+const OTHER_SCRIPTS = [
+  'renew-lock',
+  'release-lock',
+  'free-held',
+  'save-upload',
+  'claim-transfer',
+  'hold-transfer',
+  'end-transfer',
+  'learn-places',
+  'forget-place',
+] as const
+
+type JobScript = (typeof JOB_SCRIPTS)[number]
+type OtherScript = (typeof OTHER_SCRIPTS)[number]
+
+/**
+ * Runs scripts/*.lua on one connection, by EVALSHA; a server that lost them gets them again. On a worker's connection a call
+ * waits for a Redis that is there but cannot serve (out of memory or disk, failing over), as it does for one that is gone.
+ */
+export interface Scripts {
+  /** Answers the script's words: the first says what happened. */
+  job(script: JobScript, target: JobTarget, args: ReadonlyArray<string | number>): Promise<[string, ...string[]]>
+  other(script: OtherScript, key: string, args: ReadonlyArray<string | number>): Promise<number>
+}
+
+export interface JobTarget {
+  id: string
+  /** The record's key. */
+  key: string
+  /** Prefix of all keys. */
+  prefix: string
+  /** Milliseconds since the epoch. */
+  now: number
+}
+
+const NOT_SERVING_PAUSE_MS = 500
+
+type Command = (...args: Array<string | number>) => Promise<unknown>
+
+export function createScripts(redis: Redis): Scripts {
+  for (const [name, lua] of sources()) redis.defineCommand(name, { numberOfKeys: 1, lua })
+  const commands = redis as unknown as Record<string, Command>
+  // How connectRedis makes a worker's.
+  const waits = redis.options.maxRetriesPerRequest === null
+  const run = async (name: string, key: string, args: ReadonlyArray<string | number>): Promise<unknown> => {
+    const command = commands[commandName(name)] as Command
+    for (;;) {
+      try {
+        return await command.call(redis, key, ...args)
+      } catch (error) {
+        if (!waits || !isNotServing(error)) throw error
+        await delay(NOT_SERVING_PAUSE_MS)
+      }
+    }
+  }
+  return {
+    job: async (script, target, args) => {
+      const time = new Date(target.now).toISOString()
+      const common = [target.prefix, target.id, time, target.now]
+      return (await run(script, target.key, [...common, ...args])) as [string, ...string[]]
+    },
+    other: async (script, key, args) => (await run(script, key, args)) as number,
+  }
+}
+
+let loaded: ReadonlyMap<string, string> | undefined
+
+/** Read once a process; the files lie beside this one, in src and in dist. */
+function sources(): ReadonlyMap<string, string> {
+  loaded ??= new Map<string, string>([
+    ...JOB_SCRIPTS.map(
+      (name) => [commandName(name), `${transitionTable()}\n${read('shared')}\n${read(name)}`] as const,
+    ),
+    ...OTHER_SCRIPTS.map((name) => [commandName(name), read(name)] as const),
+  ])
+  return loaded
+}
+
+function read(name: string): string {
+  return readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8')
+}
+
+/** Own names, beside those that BullMQ defines on the same connection. */
+function commandName(script: string): string {
+  return `layerd:${script}`
+}
+
+/** state.ts as Lua, so that the scripts cannot know another machine. */
+function transitionTable(): string {
+  const states = Object.entries(TRANSITIONS).map(([state, moves]) => {
+    const pairs = Object.entries(moves).map(([transition, to]) => `['${transition}']='${to}'`)
+    return `['${state}']={${pairs.join(',')}}`
+  })
+  return `local NEXT = {${states.join(',')}}`
+}
