@@ -126,17 +126,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   http: {
     faces: ['app.ts', 'schemas'],
-    imports: [
-      'jobs',
-      'files',
-      'transfer',
-      'content/reference.ts',
-      'content/digest.ts',
-      'lib',
-      'http/plugins',
-      'http/routes',
-      'http/schemas',
-    ],
+    top: ['http/plugins', 'http/routes', 'http/schemas'],
+    imports: ['jobs', 'files', 'transfer', 'content/reference.ts', 'content/digest.ts', 'lib'],
     types: ['store'],
     packages: [
       'fastify',
@@ -147,9 +138,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'typebox',
     ],
   },
-  'http/plugins': { imports: ['http'] },
-  'http/routes': { imports: ['http', 'http/schemas'] },
-  'http/schemas': { imports: ['http'] },
+  'http/routes': { imports: ['http/requests', 'http/answers', 'http/events', 'http/schemas'] },
+  'http/plugins': { imports: ['http/requests', 'http/answers'] },
+  'http/requests': { types: ['http/schemas'] },
+  'http/answers': { imports: ['http/schemas'] },
+  'http/events': {},
+  'http/schemas': {},
 
   cli: {
     faces: ['cli.ts'],

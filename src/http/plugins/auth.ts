@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { openTokenFile } from '../token-file.ts'
+import { openTokenFile } from '../requests/token-file.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

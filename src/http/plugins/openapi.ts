@@ -2,7 +2,7 @@ import { fastifySwagger } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { errorsPage } from '../errors-page.ts'
+import { errorsPage } from '../answers/errors-page.ts'
 
 /** The page loads nothing from elsewhere and runs no inline script; Swagger UI draws some icons from data: URLs. */
 const PAGE_CSP =

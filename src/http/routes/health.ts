@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from 'typebox'
 import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
-import { acceptsByName } from '../accept.ts'
+import { acceptsByName } from '../answers/accept.ts'
 import {
   getLivenessSchema,
   getOverviewSchema,

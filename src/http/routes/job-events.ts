@@ -3,12 +3,12 @@ import type { FastifyReply } from 'fastify'
 import { isEventId, type JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { chooseMediaType } from '../accept.ts'
-import { EventHub, type EventHubOptions } from '../event-hub.ts'
-import { noSuchJob } from '../job-answers.ts'
+import { chooseMediaType } from '../answers/accept.ts'
+import { EventHub, type EventHubOptions } from '../events/event-hub.ts'
+import { noSuchJob } from '../answers/job-answers.ts'
 import { followEventsSchema } from '../schemas/event.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
-import { type Framing, ndjsonFraming, sseFraming } from '../sse.ts'
+import { type Framing, ndjsonFraming, sseFraming } from '../events/sse.ts'
 
 export interface JobEventRoutesOptions {
   queue: JobQueue

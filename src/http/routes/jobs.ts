@@ -4,11 +4,11 @@ import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { LocalSources } from '../../files/local-source.ts'
-import { readIdempotency } from '../idempotency.ts'
-import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../job-answers.ts'
-import { checkJobRequest, registryOf } from '../job-request.ts'
-import { waitForJob } from '../job-wait.ts'
-import { readRegistryAuth } from '../registry-auth.ts'
+import { readIdempotency } from '../requests/idempotency.ts'
+import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
+import { checkJobRequest, registryOf } from '../requests/job-request.ts'
+import { waitForJob } from '../answers/job-wait.ts'
+import { readRegistryAuth } from '../requests/registry-auth.ts'
 import {
   cancelJobSchema,
   createJobSchema,

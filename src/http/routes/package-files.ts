@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { parseDigest } from '../../content/digest.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { openStoredPackage, type OpenedStoredPackage } from '../../transfer/stored-package.ts'
-import { acceptsByName } from '../accept.ts'
-import { type Download, sendDownload } from '../download.ts'
+import { acceptsByName } from '../answers/accept.ts'
+import { type Download, sendDownload } from '../answers/download.ts'
 import {
   getArchiveSchema,
   getChecksumsSchema,

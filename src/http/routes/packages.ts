@@ -6,10 +6,10 @@ import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { ContentStore, StoredPackage } from '../../store/content-store.ts'
 import type { InspectedPackage } from '../../transfer/inspect.ts'
-import { pageOfPackages } from '../package-list.ts'
-import { parsePackageReference } from '../package-reference.ts'
-import { pageFrom, sendPage } from '../page.ts'
-import { readRegistryAuth } from '../registry-auth.ts'
+import { pageOfPackages } from '../answers/package-list.ts'
+import { parsePackageReference } from '../requests/package-reference.ts'
+import { pageFrom, sendPage } from '../answers/page.ts'
+import { readRegistryAuth } from '../requests/registry-auth.ts'
 import {
   deletePackageSchema,
   getPackageSchema,

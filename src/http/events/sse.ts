@@ -1,5 +1,5 @@
-import type { JobEvent } from '../jobs/model/definitions.ts'
-import type { LoggedEvent } from '../jobs/progress/events.ts'
+import type { JobEvent } from '../../jobs/model/definitions.ts'
+import type { LoggedEvent } from '../../jobs/progress/events.ts'
 
 /** How events become bytes; pure. */
 export interface Framing {

@@ -1,5 +1,5 @@
-import type { JobEvent } from '../jobs/model/definitions.ts'
-import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../jobs/progress/events.ts'
+import type { JobEvent } from '../../jobs/model/definitions.ts'
+import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../../jobs/progress/events.ts'
 import type { EventClient } from './event-client.ts'
 import { Frame } from './sse.ts'
 

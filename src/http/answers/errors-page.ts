@@ -1,4 +1,4 @@
-import { ERROR_CODES } from '../lib/errors.ts'
+import { ERROR_CODES } from '../../lib/errors.ts'
 
 const RETRY = {
   transient: 'may pass: the same request can succeed later',

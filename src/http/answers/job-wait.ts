@@ -1,6 +1,6 @@
-import type { Job } from '../jobs/model/definitions.ts'
-import type { JobEventReader } from '../jobs/progress/events.ts'
-import type { JobQueue } from '../jobs/queue.ts'
+import type { Job } from '../../jobs/model/definitions.ts'
+import type { JobEventReader } from '../../jobs/progress/events.ts'
+import type { JobQueue } from '../../jobs/queue.ts'
 
 export const MAX_WAIT_SECONDS = 60
 

@@ -1,11 +1,11 @@
-import { formatReference, parseDestination, parseTag } from '../content/reference.ts'
-import type { Job, JobKind, JobOptions } from '../jobs/model/definitions.ts'
-import type { NewJob } from '../jobs/model/requests.ts'
-import { AppError } from '../lib/errors.ts'
-import { locateFolder } from '../files/local-folder.ts'
-import { type LocalSources, locateSource } from '../files/local-source.ts'
+import { formatReference, parseDestination, parseTag } from '../../content/reference.ts'
+import type { Job, JobKind, JobOptions } from '../../jobs/model/definitions.ts'
+import type { NewJob } from '../../jobs/model/requests.ts'
+import { AppError } from '../../lib/errors.ts'
+import { locateFolder } from '../../files/local-folder.ts'
+import { type LocalSources, locateSource } from '../../files/local-source.ts'
 import { at, parsePackageReference } from './package-reference.ts'
-import type { JobBody } from './schemas/job.ts'
+import type { JobBody } from '../schemas/job.ts'
 
 type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries'>
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readWait } from '../../../src/http/job-wait.ts'
+import { readWait } from '../../../../src/http/answers/job-wait.ts'
 
 test('Prefer: wait is found among other preferences and capped', () => {
   const cases: Array<[string | string[] | undefined, number | undefined]> = [

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openTokenFile } from '../../../src/http/token-file.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
-import { tempDir } from '../../helpers/temp-dir.ts'
+import { openTokenFile } from '../../../../src/http/requests/token-file.ts'
+import { silentLogger } from '../../../../src/lib/logger.ts'
+import { tempDir } from '../../../helpers/temp-dir.ts'
 
 const hash = (token: string) => createHash('sha256').update(token).digest('hex')
 

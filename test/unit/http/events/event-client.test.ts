@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { EventClient } from '../../../src/http/event-client.ts'
-import { Frame, ndjsonFraming } from '../../../src/http/sse.ts'
-import type { JobEvent, Progress, Transfer } from '../../../src/jobs/model/definitions.ts'
-import { type Cleanup, defer } from '../../helpers/cleanup.ts'
-import { waitFor } from '../../helpers/wait-for.ts'
+import { EventClient } from '../../../../src/http/events/event-client.ts'
+import { Frame, ndjsonFraming } from '../../../../src/http/events/sse.ts'
+import type { JobEvent, Progress, Transfer } from '../../../../src/jobs/model/definitions.ts'
+import { type Cleanup, defer } from '../../../helpers/cleanup.ts'
+import { waitFor } from '../../../helpers/wait-for.ts'
 
 type Received = JobEvent & { id: string }
 

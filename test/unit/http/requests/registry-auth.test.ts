@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readRegistryAuth } from '../../../src/http/registry-auth.ts'
-import { AppError } from '../../../src/lib/errors.ts'
+import { readRegistryAuth } from '../../../../src/http/requests/registry-auth.ts'
+import { AppError } from '../../../../src/lib/errors.ts'
 
 const REGISTRY = 'registry.example:5000'
 const encode = (value: unknown, alphabet: 'base64' | 'base64url' = 'base64url') =>

@@ -1,5 +1,5 @@
-import { manifestName, parseReference, type Reference } from '../content/reference.ts'
-import { withContext } from '../lib/errors.ts'
+import { manifestName, parseReference, type Reference } from '../../content/reference.ts'
+import { withContext } from '../../lib/errors.ts'
 
 /** A reference that names a version, by tag or digest. Throws REFERENCE_INVALID naming the field by its JSON pointer. */
 export function parsePackageReference(text: string, pointer: string): Reference {

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
-import type { Job } from '../jobs/model/definitions.ts'
-import { AppError } from '../lib/errors.ts'
+import type { Job } from '../../jobs/model/definitions.ts'
+import { AppError } from '../../lib/errors.ts'
 import { readWait } from './job-wait.ts'
 
 /** Seconds after which to look again at a job that runs. */

@@ -1,7 +1,7 @@
-import { isDigest } from '../content/digest.ts'
-import type { Page, PageOf } from '../jobs/model/requests.ts'
-import { AppError } from '../lib/errors.ts'
-import type { StoredPackage } from '../store/content-store.ts'
+import { isDigest } from '../../content/digest.ts'
+import type { Page, PageOf } from '../../jobs/model/requests.ts'
+import { AppError } from '../../lib/errors.ts'
+import type { StoredPackage } from '../../store/content-store.ts'
 
 /**
  * One page of the packages, by name, version, flavor, architecture. The token is the place of the last one shown, so that

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { acceptsByName, chooseMediaType } from '../../../src/http/accept.ts'
+import { acceptsByName, chooseMediaType } from '../../../../src/http/answers/accept.ts'
 
 const OFFERED = ['text/event-stream', 'application/x-ndjson', 'application/json'] as const
 

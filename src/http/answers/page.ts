@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
-import type { Page, PageOf } from '../jobs/model/requests.ts'
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from './schemas/page.ts'
+import type { Page, PageOf } from '../../jobs/model/requests.ts'
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
 
 export function pageFrom(query: { pageSize?: number; pageToken?: string }): Page {
   const size = Math.min(query.pageSize ?? DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)

@@ -3,10 +3,10 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { text } from 'node:stream/consumers'
 import { pino } from 'pino'
-import type { Problem } from '../../../src/jobs/model/definitions.ts'
-import { problemOf } from '../../../src/http/plugins/problem.ts'
-import { AppError } from '../../../src/lib/errors.ts'
-import { startApp } from '../../helpers/http-app.ts'
+import type { Problem } from '../../../../src/jobs/model/definitions.ts'
+import { problemOf } from '../../../../src/http/plugins/problem.ts'
+import { AppError } from '../../../../src/lib/errors.ts'
+import { startApp } from '../../../helpers/http-app.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 

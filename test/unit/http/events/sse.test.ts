@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JobEvent } from '../../../src/jobs/model/definitions.ts'
-import { Frame, ndjsonFraming, sseFraming } from '../../../src/http/sse.ts'
+import type { JobEvent } from '../../../../src/jobs/model/definitions.ts'
+import { Frame, ndjsonFraming, sseFraming } from '../../../../src/http/events/sse.ts'
 
 const event: JobEvent = {
   type: 'log',

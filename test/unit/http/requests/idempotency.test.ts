@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readIdempotency } from '../../../src/http/idempotency.ts'
+import { readIdempotency } from '../../../../src/http/requests/idempotency.ts'
 
 const request = { key: 'k-1', principal: 'me', route: 'POST /v1/jobs', body: { a: 1, b: { c: [1, 2], d: null } } }
 

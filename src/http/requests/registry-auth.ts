@@ -1,5 +1,5 @@
-import type { JobCredentials } from '../jobs/model/requests.ts'
-import { AppError } from '../lib/errors.ts'
+import type { JobCredentials } from '../../jobs/model/requests.ts'
+import { AppError } from '../../lib/errors.ts'
 
 /** Names under which Docker Hub's credentials are written; all mean docker.io. */
 const DOCKER_HUB = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Idempotency } from '../jobs/model/requests.ts'
-import { AppError } from '../lib/errors.ts'
+import type { Idempotency } from '../../jobs/model/requests.ts'
+import { AppError } from '../../lib/errors.ts'
 
 /** Visible ASCII; a structured string's quotes are taken off before. */
 const KEY = /^[\x20-\x7e]{1,255}$/

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { JobEvent, Transfer } from '../jobs/model/definitions.ts'
+import type { JobEvent, Transfer } from '../../jobs/model/definitions.ts'
 import { Frame, type Framing } from './sse.ts'
 
 /** Events held for a reader that is behind; past this it is cut off and comes back with its Last-Event-ID. */

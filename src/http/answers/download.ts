@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { AppError } from '../lib/errors.ts'
+import { AppError } from '../../lib/errors.ts'
 import { chooseRange, isKnownTag } from './conditional.ts'
 
 /** Bytes that are always the same, readable from anywhere. */

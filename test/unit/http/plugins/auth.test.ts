@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createApp } from '../../../src/http/app.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
-import { startApp } from '../../helpers/http-app.ts'
-import { tempDir } from '../../helpers/temp-dir.ts'
+import { createApp } from '../../../../src/http/app.ts'
+import { silentLogger } from '../../../../src/lib/logger.ts'
+import { startApp } from '../../../helpers/http-app.ts'
+import { tempDir } from '../../../helpers/temp-dir.ts'
 
 async function startWithToken(t: Parameters<typeof tempDir>[0]) {
   const tokensFile = join(await tempDir(t), 'tokens')

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { AppError } from '../lib/errors.ts'
-import type { Logger } from '../lib/logger.ts'
+import { AppError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/logger.ts'
 
 /** Who asks. `scopes` holds "*" or single ones, which are not enforced yet. */
 export interface Principal {
