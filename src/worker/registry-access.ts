@@ -1,5 +1,5 @@
 import type { JobCredentials } from '../jobs/model/requests.ts'
-import type { PublishDependencies } from '../transfer/publish.ts'
+import type { PublishDependencies } from '../transfer/publish/publish.ts'
 
 /** How a run reaches its registries: its own credentials before Docker's, its own upload checkpoints. */
 export interface RegistryAccess {

@@ -4,7 +4,7 @@ import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import { parseDestination } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
 import { type LocalSources, locateSource } from '../files/local-source.ts'
-import { publish, type PublishRequest } from '../transfer/publish.ts'
+import { publish, type PublishRequest } from '../transfer/publish/publish.ts'
 import { DEFAULT_CONCURRENCY, type Registries } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'
 

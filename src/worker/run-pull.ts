@@ -2,7 +2,7 @@ import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
 import { parseReference } from '../content/reference.ts'
 import type { JobResult } from '../jobs/model/definitions.ts'
 import { locateFolder } from '../files/local-folder.ts'
-import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../transfer/pull.ts'
+import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../transfer/pull/pull.ts'
 import { DEFAULT_CONCURRENCY, type Registries } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'
 

@@ -3,7 +3,7 @@ import { createRegistryConnections } from '../../src/oci/connections.ts'
 import type { CredentialProvider } from '../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient } from '../../src/oci/registry.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
-import { publish, type PublishOutcome, type PublishRequest } from '../../src/transfer/publish.ts'
+import { publish, type PublishOutcome, type PublishRequest } from '../../src/transfer/publish/publish.ts'
 import { openPackage } from '../../src/zarf/package.ts'
 import { type Cleanup, defer } from './cleanup.ts'
 

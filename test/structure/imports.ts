@@ -4,7 +4,7 @@ import { parseSync } from 'oxc-parser'
 import type { Room } from './table.ts'
 
 /** More names than that make a folder a drawer. */
-const MAX_FILES = 50
+const MAX_FILES = 20
 
 /** What stands in a file: paths from `src` on, or a package's name as it is imported. */
 interface Import {

@@ -77,9 +77,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'store/files': {},
 
   transfer: {
-    faces: ['publish.ts', 'pull.ts', 'inspect.ts', 'stored-package.ts', 'events.ts'],
+    faces: ['publish/publish.ts', 'pull/pull.ts', 'inspect.ts', 'stored-package.ts', 'events.ts'],
     imports: ['content', 'lib', 'oci', 'zarf', 'store'],
   },
+  'transfer/publish': { imports: ['transfer'] },
+  'transfer/pull': { imports: ['transfer'] },
 
   jobs: {
     faces: [

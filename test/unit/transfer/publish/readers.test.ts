@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { maxReaders, wantsAnotherReader } from '../../../src/transfer/readers.ts'
+import { maxReaders, wantsAnotherReader } from '../../../../src/transfer/publish/readers.ts'
 
 const waiting = { readers: 1, maxReaders: 6, sinkWait: 0.9, idle: 0.8, unclaimed: 10 }
 

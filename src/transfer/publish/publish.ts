@@ -1,14 +1,14 @@
-import type { BlobPlaces } from '../content/blob-places.ts'
-import type { TransferClaims } from '../content/claims.ts'
-import { copyBlob, copyBlobs } from '../content/copy-graph.ts'
-import { titleOrDigest } from '../content/descriptor.ts'
-import type { Digest } from '../content/digest.ts'
-import { type Destination, formatReference, repositoryFor } from '../content/reference.ts'
-import { bufferOpener } from '../content/streams.ts'
-import { AppError, isAppError } from '../lib/errors.ts'
-import { inspectTag } from '../oci/manifests/index-manifest.ts'
-import type { Repository } from '../oci/registry.ts'
-import { packageTag } from '../zarf/package-reference.ts'
+import type { BlobPlaces } from '../../content/blob-places.ts'
+import type { TransferClaims } from '../../content/claims.ts'
+import { copyBlob, copyBlobs } from '../../content/copy-graph.ts'
+import { titleOrDigest } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
+import { type Destination, formatReference, repositoryFor } from '../../content/reference.ts'
+import { bufferOpener } from '../../content/streams.ts'
+import { AppError, isAppError } from '../../lib/errors.ts'
+import { inspectTag } from '../../oci/manifests/index-manifest.ts'
+import type { Repository } from '../../oci/registry.ts'
+import { packageTag } from '../../zarf/package-reference.ts'
 import {
   checksumMismatch,
   type IndexedPackage,
@@ -16,13 +16,13 @@ import {
   type PackageContents,
   type PackageIdentity,
   type StreamedPackage,
-} from '../zarf/package.ts'
+} from '../../zarf/package.ts'
 import { moveArchive } from './archive-pass.ts'
-import { commit, type Ownership } from './commit.ts'
-import type { OnEvent } from './events.ts'
-import { sharedRepository } from './shared-push.ts'
-import { createMounts, type Mounts } from './mounts.ts'
-import { announce, announcePlan, checkManifestSize, leastManifestBytes, packageBlobs, totalBytes } from './plan.ts'
+import { commit, type Ownership } from '../commit.ts'
+import type { OnEvent } from '../events.ts'
+import { sharedRepository } from '../shared-push.ts'
+import { createMounts, type Mounts } from '../mounts.ts'
+import { announce, announcePlan, checkManifestSize, leastManifestBytes, packageBlobs, totalBytes } from '../plan.ts'
 
 export interface PublishRequest {
   package: OpenedPackage

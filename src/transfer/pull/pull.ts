@@ -1,31 +1,31 @@
-import type { BlobPlaces } from '../content/blob-places.ts'
-import { copyBlobs, distinct } from '../content/copy-graph.ts'
-import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
-import type { Digest } from '../content/digest.ts'
-import type { VerifyOptions } from '../content/endpoints.ts'
-import { formatReference, manifestName, type Reference } from '../content/reference.ts'
-import { bufferOpener } from '../content/streams.ts'
-import { AppError, toAppError, withContext } from '../lib/errors.ts'
-import type { Repository } from '../oci/registry.ts'
-import type { ContentStore } from '../store/content-store.ts'
-import type { ComputedArchive } from '../zarf/computed-archive.ts'
+import type { BlobPlaces } from '../../content/blob-places.ts'
+import { copyBlobs, distinct } from '../../content/copy-graph.ts'
+import { type Descriptor, descriptorTitle } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
+import type { VerifyOptions } from '../../content/endpoints.ts'
+import { formatReference, manifestName, type Reference } from '../../content/reference.ts'
+import { bufferOpener } from '../../content/streams.ts'
+import { AppError, toAppError, withContext } from '../../lib/errors.ts'
+import type { Repository } from '../../oci/registry.ts'
+import type { ContentStore } from '../../store/content-store.ts'
+import type { ComputedArchive } from '../../zarf/computed-archive.ts'
 import {
   checkMetadata,
   metadataLayers,
   type PackageLayers,
   packageLayers,
   type PulledMetadata,
-} from '../zarf/pulled-package.ts'
-import { selectComponents, selectLayers } from '../zarf/select.ts'
-import type { Ownership } from './commit.ts'
-import type { OnEvent } from './events.ts'
-import { named } from './inspect.ts'
-import { createMounts } from './mounts.ts'
-import { type PackageSource, packageSource } from './package-source.ts'
-import { announceBlobs, totalBytes } from './plan.ts'
-import { checkArchitecture, type ResolvedPackage, resolvePackage } from './resolve.ts'
+} from '../../zarf/pulled-package.ts'
+import { selectComponents, selectLayers } from '../../zarf/select.ts'
+import type { Ownership } from '../commit.ts'
+import type { OnEvent } from '../events.ts'
+import { named } from '../inspect.ts'
+import { createMounts } from '../mounts.ts'
+import { type PackageSource, packageSource } from '../package-source.ts'
+import { announceBlobs, totalBytes } from '../plan.ts'
+import { checkArchitecture, type ResolvedPackage, resolvePackage } from '../resolve.ts'
 import { prepareSave, saveArchive, type SaveTarget } from './save-archive.ts'
-import { packageArchive, titled } from './stored-package.ts'
+import { packageArchive, titled } from '../stored-package.ts'
 
 export interface PullRequest {
   reference: Reference

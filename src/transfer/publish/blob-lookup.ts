@@ -1,5 +1,5 @@
-import type { Digest } from '../content/digest.ts'
-import type { Repository } from '../oci/registry.ts'
+import type { Digest } from '../../content/digest.ts'
+import type { Repository } from '../../oci/registry.ts'
 
 type Found = { size: number | null } | undefined
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { link, lstat, mkdir, open, rename, rm, statfs } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { throwIfAborted } from '../lib/abort.ts'
-import { syncFolder } from '../lib/atomic-file.ts'
-import { AppError, isAppError } from '../lib/errors.ts'
-import type { ComputedArchive } from '../zarf/computed-archive.ts'
+import { throwIfAborted } from '../../lib/abort.ts'
+import { syncFolder } from '../../lib/atomic-file.ts'
+import { AppError, isAppError } from '../../lib/errors.ts'
+import type { ComputedArchive } from '../../zarf/computed-archive.ts'
 
 export interface SaveTarget {
   /** The folder; made if absent. */
