@@ -1,5 +1,8 @@
+import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
+import type { Job } from '../jobs/model/definitions.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { PublishDependencies } from '../transfer/publish/publish.ts'
+import type { RunContext } from './run-job.ts'
 
 /** How a run reaches its registries: its own credentials before Docker's, its own upload checkpoints. */
 export interface RegistryAccess {
@@ -17,3 +20,32 @@ export type Registries = (access: RegistryAccess) => PublishDependencies['reposi
 
 /** Blobs at once, where the job says nothing. */
 export const DEFAULT_CONCURRENCY = 6
+
+export interface TransferOptions {
+  registries: Registries
+  /** Without them nothing is mounted, and nobody is told where blobs are. */
+  places?: JobBlobPlaces
+}
+
+/** What every transfer gets of its run, whatever its ends. */
+export function transferDependencies(
+  { registries, places }: TransferOptions,
+  { id, options }: Job,
+  context: RunContext,
+): Pick<PublishDependencies, 'repository' | 'places' | 'checkOwnership' | 'onEvent' | 'signal'> {
+  const { credentials, epoch, signal, onEvent } = context
+  return {
+    repository: registries({
+      credentials,
+      plainHttp: options.plainHttp ?? false,
+      jobId: id,
+      epoch,
+      signal,
+      mayUse: () => context.checkLease(),
+    }),
+    ...(places ? { places } : {}),
+    checkOwnership: () => context.checkOwnership(),
+    onEvent,
+    signal,
+  }
+}

@@ -1,22 +1,18 @@
-import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
 import type { TagLocks } from '../jobs/redis/locks.ts'
 import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import { parseDestination } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
 import { type LocalSources, locateSource } from '../files/local-source.ts'
 import { publish, type PublishRequest } from '../transfer/publish/publish.ts'
-import { DEFAULT_CONCURRENCY, type Registries } from './registry-access.ts'
+import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'
 
-export interface PublishWorkOptions {
+export interface PublishWorkOptions extends TransferOptions {
   sources: LocalSources
   locks: TagLocks
   /** Without them each run sends for itself. */
   claims?: JobTransferClaims
-  /** Without them nothing is mounted. */
-  places?: JobBlobPlaces
   openPackage(path: string, options: { signal: AbortSignal; sourceName: string }): Promise<PublishRequest['package']>
-  registries: Registries
 }
 
 /** `publish`: a package on this machine to a registry. */
@@ -26,15 +22,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
     const source = await locateSource(job.source, options.sources)
     await using opened = await options.openPackage(source.path, { signal, sourceName: source.fileName })
-    const { tag, name, scan = false, concurrency = DEFAULT_CONCURRENCY, plainHttp = false } = job.options
-    const repository = options.registries({
-      credentials: context.credentials,
-      plainHttp,
-      jobId: job.id,
-      epoch: context.epoch,
-      signal,
-      mayUse: () => context.checkLease(),
-    })
+    const { tag, name, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     return await publish(
       {
         package: opened,
@@ -45,13 +33,9 @@ export function publishWork(options: PublishWorkOptions): JobWork {
         ...(name === undefined ? {} : { name }),
       },
       {
-        repository,
+        ...transferDependencies(options, job, context),
         ...(options.claims ? { claims: options.claims.forRun(job.id, context.epoch) } : {}),
-        ...(options.places ? { places: options.places } : {}),
-        checkOwnership: () => context.checkOwnership(),
         lockTag: (reference, task) => options.locks.withTagLock(reference, signal, task),
-        onEvent: context.onEvent,
-        signal,
       },
     )
   }

@@ -1,0 +1,51 @@
+import { copyBlob } from '../../content/copy-graph.ts'
+import { formatReference } from '../../content/reference.ts'
+import { bufferOpener } from '../../content/streams.ts'
+import { isAppError } from '../../lib/errors.ts'
+import { packageTag } from '../../zarf/package-reference.ts'
+import { commit } from '../commit.ts'
+import { packageBlobs, totalBytes } from '../plan.ts'
+import { move, type MovedPublish, releasing } from './move.ts'
+import type { PublishDependencies, PublishOutcome } from './request.ts'
+
+/**
+ * Makes the package visible: config, manifest, tag. Heals once: a registry that lost blobs after it claimed to have them
+ * names them now, and all of them are looked at again.
+ */
+export async function complete(publish: MovedPublish, dependencies: PublishDependencies): Promise<PublishOutcome> {
+  const { contents, mounts } = publish
+  const committed = await sendAndCommit(publish, dependencies).catch(async (error: unknown) => {
+    if (!isMissingBlob(error)) throw error
+    const message = 'the registry misses blobs that it had: looking at all of them again'
+    dependencies.onEvent({ type: 'log', level: 'warn', message })
+    return await sendAndCommit(await move(publish, dependencies, true), dependencies)
+  })
+  const blobs = packageBlobs(contents)
+  await mounts.learn(blobs)
+  return {
+    reference: formatReference(committed.reference),
+    digest: contents.manifest.digest,
+    indexDigest: committed.indexDigest,
+    architecture: contents.identity.architecture,
+    layers: contents.layers.length,
+    bytes: totalBytes(blobs),
+  }
+}
+
+async function sendAndCommit(
+  { contents, repository, request }: MovedPublish,
+  dependencies: PublishDependencies,
+): Promise<Awaited<ReturnType<typeof commit>>> {
+  const { signal, onEvent } = dependencies
+  const tag = packageTag(contents.identity, request.tag)
+  const { descriptor, bytes } = contents.config
+  await releasing(repository, () => copyBlob(descriptor, bufferOpener(bytes), repository, { signal, onEvent }))
+  return await commit(contents, { repository, tag }, dependencies)
+}
+
+/** oci-client.md M8: eventual consistency, or a HEAD that answered for another repository. */
+function isMissingBlob(error: unknown): boolean {
+  if (!isAppError(error)) return false
+  const code = error.upstream?.ociCode
+  return code === 'MANIFEST_BLOB_UNKNOWN' || code === 'BLOB_UNKNOWN'
+}

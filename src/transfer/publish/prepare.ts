@@ -1,0 +1,81 @@
+import { formatReference, repositoryFor } from '../../content/reference.ts'
+import { inspectTag } from '../../oci/manifests/index-manifest.ts'
+import type { Repository } from '../../oci/registry.ts'
+import { packageTag } from '../../zarf/package-reference.ts'
+import type { PackageIdentity } from '../../zarf/package.ts'
+import { createMounts, type Mounts } from '../mounts.ts'
+import { announcePlan } from '../plan.ts'
+import { sharedRepository } from '../shared-push.ts'
+import type { PublishDependencies, PublishRequest } from './request.ts'
+import type { KnownPackage, PublishSource } from './source.ts'
+
+/** A publish whose destination has been proved, before any layer moves. */
+export interface PreparedPublish {
+  readonly source: PublishSource
+  readonly request: PublishRequest
+  readonly repository: Repository
+  /** Who the package says it is; its name is the repository's. */
+  readonly identity: PackageIdentity
+  readonly known: KnownPackage
+  readonly mounts: Mounts
+}
+
+export interface PrepareDependencies extends PublishDependencies {
+  /** A repository that this publish has sent everything to already. */
+  sure?: Repository
+}
+
+/** Everything that can be known to fail without moving a byte fails here; the plan is told where it is known. */
+export async function prepare(
+  source: PublishSource,
+  request: PublishRequest,
+  dependencies: PrepareDependencies,
+): Promise<PreparedPublish> {
+  const { signal, onEvent, places, sure } = dependencies
+  const known = await source.learn({ scan: !mayBegin(source.guess, request), signal, onEvent })
+  const identity = known.contents?.identity ?? guessed(source.guess, request)
+  const repository = await openRepository(identity, request, dependencies)
+  if (known.contents) announcePlan(known.contents, onEvent)
+  const mounts = createMounts({ repository, places, sure: sure?.repository })
+  mounts.lookUp(known.digests)
+  return { source, request, repository, identity, known, mounts }
+}
+
+async function openRepository(
+  identity: PackageIdentity,
+  request: PublishRequest,
+  dependencies: PublishDependencies,
+): Promise<Repository> {
+  const { signal, onEvent } = dependencies
+  const tag = packageTag(identity, request.tag)
+  const name = repositoryFor(request.destination, identity.name)
+  const opened = await dependencies.repository(request.destination.registry, name)
+  const repository = dependencies.claims ? sharedRepository(opened, dependencies.claims) : opened
+  await repository.preparePush({ signal })
+  try {
+    await inspectTag({ repository, tag, signal })
+  } catch (error) {
+    await repository.releasePush()
+    throw error
+  }
+  onEvent({ type: 'log', level: 'info', message: `publishing to ${formatReference({ ...repository, tag })}` })
+  return repository
+}
+
+/** A file name is good enough to begin with when it gives a repository and a tag; zarf.yaml decides at the end. */
+function mayBegin(guess: PackageIdentity | undefined, request: PublishRequest): boolean {
+  if (request.scan) return false
+  if (request.name !== undefined && request.tag !== undefined) return true
+  if (!guess) return false
+  try {
+    packageTag(guess, request.tag)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function guessed(guess: PackageIdentity | undefined, { name }: PublishRequest): PackageIdentity {
+  const known = guess ?? { name: '', version: undefined, flavor: undefined, architecture: '' }
+  return name === undefined ? known : { ...known, name }
+}

@@ -1,0 +1,44 @@
+import type { BlobPlaces } from '../../content/blob-places.ts'
+import type { TransferClaims } from '../../content/claims.ts'
+import type { Digest } from '../../content/digest.ts'
+import type { Destination } from '../../content/reference.ts'
+import type { Repository } from '../../oci/registry.ts'
+import type { OpenedPackage } from '../../zarf/package.ts'
+import type { Ownership } from '../commit.ts'
+import type { OnEvent } from '../events.ts'
+
+export interface PublishRequest {
+  package: OpenedPackage
+  destination: Destination
+  /** Replaces `version[-flavor]` as a whole. */
+  tag?: string
+  /** The package's name where the file name does not tell it; zarf.yaml still decides. */
+  name?: string
+  /** Read a compressed archive once before sending, so that the plan is known. */
+  scan: boolean
+  /** Blobs at once. */
+  concurrency: number
+}
+
+export interface PublishDependencies extends Ownership {
+  repository(registry: string, repository: string): Promise<Repository>
+  /** Shares the transfers of large blobs with other runs. Default: each run sends for itself. */
+  claims?: TransferClaims
+  /** Where other repositories hold what this one lacks. Default: nothing is mounted. */
+  places?: BlobPlaces
+  onEvent: OnEvent
+  signal: AbortSignal
+}
+
+export interface PublishOutcome {
+  /** oci://HOST/NS/NAME:TAG */
+  reference: string
+  /** The package's manifest. */
+  digest: Digest
+  /** The index under the tag. */
+  indexDigest: Digest
+  architecture: string
+  layers: number
+  /** Layers and config. */
+  bytes: number
+}

@@ -1,0 +1,94 @@
+import { type CopyBlobOptions, copyBlobs } from '../../content/copy-graph.ts'
+import { titleOrDigest } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
+import { throwIfAborted } from '../../lib/abort.ts'
+import {
+  checksumMismatch,
+  type IndexedPackage,
+  type OpenedPackage,
+  type PackageContents,
+  type PackageIdentity,
+  type StreamedPackage,
+} from '../../zarf/package.ts'
+import type { Repository } from '../../oci/registry.ts'
+import type { OnEvent } from '../events.ts'
+import { checkManifestSize, leastManifestBytes } from '../plan.ts'
+import { moveArchive } from './archive-pass.ts'
+
+/** What is known of a package before its layers move. */
+export interface KnownPackage {
+  /** Digests of its files, as many as are known. */
+  readonly digests: readonly Digest[]
+  /** All of it; undefined where only moving its layers tells. */
+  readonly contents: PackageContents | undefined
+}
+
+export interface MoveOptions {
+  readonly repository: Repository
+  /** Blobs at once. */
+  readonly concurrency: number
+  /** Whether the plan was told, so that no row is. */
+  readonly announced: boolean
+  readonly mountFrom: NonNullable<CopyBlobOptions['mountFrom']>
+  readonly signal: AbortSignal
+  readonly onEvent: OnEvent
+}
+
+/** A package as a publish sees it. The kinds differ in when they know their files, and in who moves the bytes. */
+export interface PublishSource {
+  /** Who it says it is before that is known; undefined where it does not tell. */
+  readonly guess: PackageIdentity | undefined
+  /** Reads what is cheap; with `scan`, all of it. Throws PACKAGE_*, MANIFEST_TOO_LARGE. */
+  learn(options: { scan: boolean; signal: AbortSignal; onEvent: OnEvent }): Promise<KnownPackage>
+  /** Brings every file that the repository lacks. Resolves with the contents, known by then at the latest. */
+  move(options: MoveOptions): Promise<PackageContents>
+}
+
+export function publishSource(opened: OpenedPackage): PublishSource {
+  return opened.kind === 'indexed' ? indexedSource(opened) : streamedSource(opened)
+}
+
+/** Files are known at once, and read in any order. */
+function indexedSource(opened: IndexedPackage): PublishSource {
+  const { contents } = opened
+  return {
+    guess: contents.identity,
+    async learn() {
+      checkManifestSize(contents.manifest.bytes.length, contents.files.length)
+      return { digests: contents.layers.map(({ digest }) => digest), contents }
+    },
+    async move({ repository, concurrency, mountFrom, signal, onEvent }) {
+      // The largest first: the end of the job is then many short tails instead of one long one.
+      const layers = contents.layers.toSorted((a, b) => b.size - a.size)
+      await copyBlobs(layers, opened, repository, {
+        concurrency,
+        mountFrom,
+        signal,
+        onEvent,
+        verify: (layer) => checksumMismatch(titleOrDigest(layer), layer.digest),
+      })
+      return contents
+    },
+  }
+}
+
+/** Digests are known from the archive's head, sizes and the rest from a pass over it: an earlier one, a scan, or the moving itself. */
+function streamedSource(archive: StreamedPackage): PublishSource {
+  const scanned = ({ signal, onEvent }: Pick<MoveOptions, 'signal' | 'onEvent'>): Promise<PackageContents> => {
+    throwIfAborted(signal)
+    const onRead = (bytesRead: number) => onEvent({ type: 'source', bytesRead, bytesTotal: archive.sourceBytes })
+    return archive.scan({ signal, onRead })
+  }
+  return {
+    guess: archive.guess,
+    async learn({ scan, ...options }) {
+      const declared = await archive.declared(options)
+      checkManifestSize(leastManifestBytes(declared), declared.size)
+      return { digests: [...declared.values()], contents: archive.known ?? (scan ? await scanned(options) : undefined) }
+    },
+    async move(options) {
+      const declared = await archive.declared(options)
+      return archive.conclude(await moveArchive(archive, { ...options, declared }))
+    },
+  }
+}
