@@ -1,5 +1,3 @@
-import { type Clock, systemClock } from '../lib/clock.ts'
-import { type Logger, silentLogger } from '../lib/logger.ts'
 import {
   cancelJob,
   type CommandContext,
@@ -11,16 +9,13 @@ import {
   resumeJob,
   retryJob,
 } from './commands/commands.ts'
-import { createVault } from './record/credentials.ts'
 import type { Job, Transfer } from './model/definitions.ts'
-import { createDispatcher } from './dispatch/dispatch.ts'
+import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { createJobIds } from './model/job-id.ts'
-import { createKeys } from './redis/keys.ts'
 import { listJobs } from './record/listing.ts'
-import { answersWithin, connectRedis, guarded, type RedisTarget } from './redis/redis.ts'
+import { answersWithin, guarded } from './redis/redis.ts'
 import type { CreateOptions, JobCredentials, JobFilter, NewJob, Page, PageOf } from './model/requests.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
-import { createScripts } from './redis/scripts.ts'
 import { listTransfers } from './progress/transfers.ts'
 
 /** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
@@ -55,34 +50,11 @@ export interface JobQueue {
   close(): Promise<void>
 }
 
-export interface JobQueueOptions {
-  redis: RedisTarget
-  /** LAYERD_REDIS_PREFIX, default `layerd`. */
-  prefix?: string
-  /** 32 bytes; all processes of one layerd share it. */
-  secretKey: Uint8Array
-  /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
-  registryJobs?: number
-  clock?: Clock
-  logger?: Logger
-}
-
 /** Opens a connection of its own and does not wait for it: while Redis is gone every call throws QUEUE_UNAVAILABLE. */
-export function createJobQueue(options: JobQueueOptions): JobQueue {
-  const { clock = systemClock, logger = silentLogger } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'api', name: 'layerd-api', onError })
-  const keys = createKeys(options.prefix)
-  const context: CommandContext = {
-    redis,
-    keys,
-    clock,
-    logger,
-    dispatcher: createDispatcher({ redis, keys, registryJobs: options.registryJobs ?? 8 }),
-    scripts: createScripts(redis),
-    vault: createVault(options.secretKey),
-    newId: createJobIds(),
-  }
+export function createJobQueue(options: JobStoreOptions): JobQueue {
+  const store = openJobStore(options, { role: 'api', name: 'layerd-api' })
+  const context: CommandContext = { ...store, newId: createJobIds() }
+  const { redis, keys, clock } = store
   return {
     create: (job, createOptions = {}) => guarded(() => createJob(context, job, createOptions)),
     get: (id) => guarded(() => readJob(context, id)),
@@ -99,9 +71,6 @@ export function createJobQueue(options: JobQueueOptions): JobQueue {
     remove: (id) => guarded(() => removeJob(context, id)),
     ping: (timeoutMs) => answersWithin(redis, timeoutMs),
     liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),
-    async close() {
-      await context.dispatcher.close()
-      redis.disconnect()
-    },
+    close: () => store.close(),
   }
 }

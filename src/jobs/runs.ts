@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type Clock, systemClock } from '../lib/clock.ts'
 import type { AppError } from '../lib/errors.ts'
-import { type Logger, silentLogger } from '../lib/logger.ts'
-import { createVault } from './record/credentials.ts'
-import { createDispatcher, type Dispatch } from './dispatch/dispatch.ts'
-import { createKeys } from './redis/keys.ts'
+import type { Dispatch } from './dispatch/dispatch.ts'
 import { type LeftUpload, tidyJobs } from './uploads/left-uploads.ts'
-import { connectRedis, type RedisTarget } from './redis/redis.ts'
 import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from './progress/reports.ts'
 import {
   beginRun,
@@ -18,7 +13,7 @@ import {
   type RunContext,
   WORKER_SILENCE_MS,
 } from './commands/run-commands.ts'
-import { createScripts } from './redis/scripts.ts'
+import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { removeExpired, requeueOrphans, sweepOutbox } from './commands/upkeep.ts'
 
 export type { LeftUpload } from './uploads/left-uploads.ts'
@@ -66,36 +61,11 @@ export interface JobRuns {
   close(): Promise<void>
 }
 
-export interface JobRunsOptions {
-  redis: RedisTarget
-  /** LAYERD_REDIS_PREFIX, default `layerd`. */
-  prefix?: string
-  /** 32 bytes; all processes of one layerd share it. */
-  secretKey: Uint8Array
-  /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
-  registryJobs?: number
-  clock?: Clock
-  logger?: Logger
-}
-
 /** Opens a connection of its own, which waits for Redis. */
-export function createJobRuns(options: JobRunsOptions): JobRuns {
-  const { clock = systemClock, logger = silentLogger } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-runs', onError })
-  const keys = createKeys(options.prefix)
-  const dispatcher = createDispatcher({ redis, keys, registryJobs: options.registryJobs ?? 8 })
-  const vault = createVault(options.secretKey)
-  const context: RunContext = {
-    redis,
-    keys,
-    clock,
-    scripts: createScripts(redis),
-    vault,
-    caller: randomUUID(),
-    calls: 0,
-  }
-  const upkeep = { redis, keys, clock, dispatcher, scripts: context.scripts }
+export function createJobRuns(options: JobStoreOptions): JobRuns {
+  const store = openJobStore(options, { role: 'worker', name: 'layerd-runs' })
+  const context: RunContext = { ...store, caller: randomUUID(), calls: 0 }
+  const { redis, keys, clock } = store
   return {
     begin: (dispatch, workerName) => beginRun(context, dispatch, workerName),
     report: (jobId, epoch, report) => reportRun(context, { jobId, epoch }, report),
@@ -111,7 +81,7 @@ export function createJobRuns(options: JobRunsOptions): JobRuns {
       await redis.zrem(keys.workers, workerName)
     },
     reapAbandoned: () => reapAbandoned(context),
-    tidyJobs: (giveUp) => tidyJobs({ ...context, logger }, giveUp),
+    tidyJobs: (giveUp) => tidyJobs(store, giveUp),
     async hosts() {
       const flat = await redis.zrange(keys.hosts, '0', '-1', 'WITHSCORES')
       return Array.from({ length: flat.length / 2 }, (_, at) => ({
@@ -119,12 +89,9 @@ export function createJobRuns(options: JobRunsOptions): JobRuns {
         openJobs: Number(flat[2 * at + 1]),
       }))
     },
-    sweepOutbox: () => sweepOutbox(upkeep),
-    requeueOrphans: () => requeueOrphans(upkeep),
-    removeExpired: () => removeExpired(upkeep),
-    async close() {
-      await dispatcher.close()
-      redis.disconnect()
-    },
+    sweepOutbox: () => sweepOutbox(store),
+    requeueOrphans: () => requeueOrphans(store),
+    removeExpired: () => removeExpired(store),
+    close: () => store.close(),
   }
 }

@@ -1,26 +1,14 @@
 import { createHash } from 'node:crypto'
-import type { Redis } from 'ioredis'
-import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
-import type { Logger } from '../../lib/logger.ts'
-import type { Vault } from '../record/credentials.ts'
 import type { Job } from '../model/definitions.ts'
-import { type Dispatch, type Dispatcher, outboxMember } from '../dispatch/dispatch.ts'
+import { type Dispatch, outboxMember } from '../dispatch/dispatch.ts'
 import { isJobId } from '../model/job-id.ts'
-import type { Keys } from '../redis/keys.ts'
 import type { CreateOptions, JobCredentials, NewJob } from '../model/requests.ts'
 import { DOCUMENT_FIELDS, newRecord, parseRecord } from '../record/record.ts'
-import type { Scripts } from '../redis/scripts.ts'
+import type { JobStore } from './job-store.ts'
 
 /** What the API's calls work with. */
-export interface CommandContext {
-  redis: Redis
-  keys: Keys
-  clock: Clock
-  logger: Logger
-  dispatcher: Dispatcher
-  scripts: Scripts
-  vault: Vault
+export interface CommandContext extends JobStore {
   newId: (now: number) => string
 }
 

@@ -1,25 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import type { Redis } from 'ioredis'
-import type { Clock } from '../../lib/clock.ts'
 import { AppError, ERROR_CODES } from '../../lib/errors.ts'
-import type { Vault } from '../record/credentials.ts'
 import type { Job, Problem } from '../model/definitions.ts'
 import type { Dispatch } from '../dispatch/dispatch.ts'
-import type { Keys } from '../redis/keys.ts'
 import type { JobCredentials } from '../model/requests.ts'
 import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from '../progress/reports.ts'
-import type { Scripts } from '../redis/scripts.ts'
 import type { JobTransition } from '../model/state.ts'
 import { jobCanceled, jobPaused } from '../model/stops.ts'
 import { allTransfers } from '../progress/transfers.ts'
+import type { JobStore } from './job-store.ts'
 
 /** What the worker's calls work with. */
-export interface RunContext {
-  redis: Redis
-  keys: Keys
-  clock: Clock
-  scripts: Scripts
-  vault: Vault
+export interface RunContext extends JobStore {
   /** With `calls`: names each report, so that one which a reconnect sends twice is written once. */
   caller: string
   calls: number

@@ -1,0 +1,54 @@
+import type { Redis } from 'ioredis'
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import { type Logger, silentLogger } from '../../lib/logger.ts'
+import { createDispatcher, type Dispatcher } from '../dispatch/dispatch.ts'
+import { createVault, type Vault } from '../record/credentials.ts'
+import { createKeys, type Keys } from '../redis/keys.ts'
+import { connectRedis, type RedisTarget } from '../redis/redis.ts'
+import { createScripts, type Scripts } from '../redis/scripts.ts'
+
+export interface JobStoreOptions {
+  redis: RedisTarget
+  /** LAYERD_REDIS_PREFIX, default `layerd`. */
+  prefix?: string
+  /** 32 bytes; all processes of one layerd share it. */
+  secretKey: Uint8Array
+  /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
+  registryJobs?: number
+  clock?: Clock
+  logger?: Logger
+}
+
+/** What commands on jobs work with, over a Redis connection of its own. */
+export interface JobStore {
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly dispatcher: Dispatcher
+  readonly scripts: Scripts
+  readonly vault: Vault
+  close(): Promise<void>
+}
+
+/** `role` decides what happens while Redis is gone (connectRedis); `name` shows in Redis' list of clients. */
+export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'worker'; name: string }): JobStore {
+  const { clock = systemClock, logger = silentLogger, registryJobs = 8 } = options
+  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
+  const redis = connectRedis(options.redis, { ...as, onError })
+  const keys = createKeys(options.prefix)
+  const dispatcher = createDispatcher({ redis, keys, registryJobs })
+  return {
+    redis,
+    keys,
+    clock,
+    logger,
+    dispatcher,
+    scripts: createScripts(redis),
+    vault: createVault(options.secretKey),
+    async close() {
+      await dispatcher.close()
+      redis.disconnect()
+    },
+  }
+}
