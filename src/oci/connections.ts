@@ -6,14 +6,16 @@ import { fetchToken, type TokenCall } from './auth/token.ts'
 import { createTokenCache, type IssuedToken, type TokenKey } from './auth/token-cache.ts'
 import { answerError, type CallFacts } from './errors/errors.ts'
 import type { DirectConnections } from './wire/exchanges/direct-exchange.ts'
-import { exchange } from './wire/exchanges/exchange.ts'
+import type { OwnConnections } from './wire/exchanges/choose.ts'
+import { askingDispatcher, exchange } from './wire/exchanges/exchange.ts'
 import { createConnectors } from './wire/connections/connectors.ts'
+import { type HookList, NO_HOOKS } from './request/hooks.ts'
 import { isLoopback } from './request/network-address.ts'
 import { createRegistryTransport } from './wire/steps/registry-transport.ts'
-import { createSmallConnections, type SmallConnections } from './wire/connections/small-connections.ts'
+import { createSmallConnections } from './wire/connections/small-connections.ts'
 import { createSchemes } from './wire/steps/scheme.ts'
 import { watchedPools } from './wire/connections/send-stalls.ts'
-import type { TransportContext } from './wire/steps/send-once.ts'
+import type { TransportContext } from './wire/steps/passage.ts'
 import type { RegistryConnections, RegistryRequest } from './request/transport.ts'
 
 type Lane = RegistryRequest['lane']
@@ -44,6 +46,8 @@ export interface ConnectionsOptions {
    */
   proxy?: { http?: string; https?: string; no?: string }
   timeouts?: Partial<ConnectionTimeouts>
+  /** Asked of every request of the process, tokens and the question of its scheme included. Default none. */
+  hooks?: HookList
   clock?: Clock
 }
 
@@ -65,13 +69,14 @@ const DEFAULT_TIMEOUTS: ConnectionTimeouts = {
 export function createRegistryConnections(options: ConnectionsOptions): RegistryConnections {
   const clock = options.clock ?? systemClock
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
-  const pools = createPools(options.proxy, timeouts)
+  const hooks = options.hooks ?? NO_HOOKS
+  const pools = createPools(options.proxy, timeouts, hooks)
   const userAgent = `layerd/${options.version}`
   const lanes = {
     control: { headersTimeoutMs: timeouts.controlHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
     bulk: { headersTimeoutMs: timeouts.bulkHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
   }
-  const small: SmallCalls = { pools, userAgent, clock, lane: lanes.control }
+  const small: SmallCalls = { pools, userAgent, hooks, clock, lane: lanes.control }
   const context: TransportContext = {
     schemes: createSchemes((url) => probe(small, url, timeouts.probeMs)),
     tokens: createTokenCache(clock, (key) => issueToken(small, key, timeouts.tokenMs)),
@@ -79,6 +84,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     reached: new Set(),
     clock,
     userAgent,
+    hooks,
     dispatcher: (lane, url) => pools.pick(lane, url),
     direct: (url) => pools.direct(url),
     small: (url) => pools.small(url),
@@ -90,22 +96,22 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   }
 }
 
-interface Pools {
+interface Pools extends OwnConnections {
   pick(lane: Lane, url: URL): Dispatcher
-  /** For connections of one's own; undefined where a proxy lies between. */
-  direct(url: URL): DirectConnections | undefined
-  /** For small requests; undefined where a proxy lies between. */
-  small(url: URL): SmallConnections | undefined
   destroy(): Promise<void>
 }
 
-function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs }: ConnectionTimeouts): Pools {
+function createPools(
+  proxy: ConnectionsOptions['proxy'],
+  { connectMs, sendIdleMs }: ConnectionTimeouts,
+  hooks: HookList,
+): Pools {
   // Proxies cut idle tunnels; the socket's own keep-alive holds them and finds dead peers.
   const held = { keepAlive: true, keepAliveInitialDelay: 30_000 }
   const connect = { timeout: connectMs, ...held, allowH2: false }
-  const factory = watchedPools(sendIdleMs)
+  const factory = watchedPools(sendIdleMs, hooks)
   const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect, factory }
-  const connectorFor = createConnectors(connect)
+  const connectorFor = createConnectors(connect, hooks)
   const small = createSmallConnections({ connectorFor, sendIdleMs })
   const own: DirectConnections = { connectorFor, open: new Set() }
   const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
@@ -120,11 +126,13 @@ function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs
   const outside = { ...agentOptions, ...proxyOptions, ...tunnels }
   const proxied = proxyOptions.httpProxy !== '' || proxyOptions.httpsProxy !== ''
   const outer = proxied ? { control: new EnvHttpProxyAgent(outside), bulk: new EnvHttpProxyAgent(outside) } : direct
-  const agentsFor = (url: URL) => (outer === direct || isLoopback(url.hostname) ? direct : outer)
+  const inner = askingPair(direct)
+  const through = outer === direct ? inner : askingPair(outer)
+  const isDirect = (url: URL) => outer === direct || isLoopback(url.hostname)
   return {
-    pick: (lane, url) => agentsFor(url)[lane],
-    direct: (url) => (agentsFor(url) === direct ? own : undefined),
-    small: (url) => (agentsFor(url) === direct ? small : undefined),
+    pick: (lane, url) => (isDirect(url) ? inner : through)[lane],
+    direct: (url) => (isDirect(url) ? own : undefined),
+    small: (url) => (isDirect(url) ? small : undefined),
     async destroy() {
       small.destroy()
       const agents = new Set<Dispatcher>([direct.control, direct.bulk, outer.control, outer.bulk, ...own.open])
@@ -133,10 +141,15 @@ function createPools(proxy: ConnectionsOptions['proxy'], { connectMs, sendIdleMs
   }
 }
 
+function askingPair(agents: Readonly<Record<Lane, Dispatcher>>): Readonly<Record<Lane, Dispatcher>> {
+  return { control: askingDispatcher(agents.control), bulk: askingDispatcher(agents.bulk) }
+}
+
 /** For calls that belong to no caller: they are shared, and end by their own time limits. */
 interface SmallCalls {
   pools: Pools
   userAgent: string
+  hooks: HookList
   clock: Clock
   lane: { headersTimeoutMs: number; bodyTimeoutMs: number }
 }
@@ -148,6 +161,7 @@ async function probe(small: SmallCalls, url: URL, limitMs: number): Promise<numb
       dispatcher: small.pools.pick('control', url),
       facts,
       headers: { 'user-agent': small.userAgent, 'accept-encoding': 'identity' },
+      hooks: small.hooks,
       signal,
       ...small.lane,
     })
@@ -173,6 +187,7 @@ function issueToken(small: SmallCalls, key: TokenKey, limitMs: number): Promise<
           ...headers,
         },
         ...(body === undefined ? {} : { body }),
+        hooks: small.hooks,
         signal,
         ...small.lane,
       })

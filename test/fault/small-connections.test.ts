@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { createConnectors } from '../../src/oci/wire/connections/connectors.ts'
+import { NO_HOOKS } from '../../src/oci/request/hooks.ts'
 import { SmallConnection } from '../../src/oci/wire/connections/small-connection.ts'
 import { createSmallConnections, type SmallCall } from '../../src/oci/wire/connections/small-connections.ts'
 import { defer } from '../helpers/cleanup.ts'
@@ -13,7 +14,8 @@ const options = { connectorFor: createConnectors({ timeout: 10_000 }), sendIdleM
 const limits = { headersTimeoutMs: 10_000, bodyTimeoutMs: 10_000 }
 
 function head(url: URL, signal = new AbortController().signal): SmallCall {
-  return { method: 'HEAD', url, headers: {}, repeatable: true, signal, ...limits }
+  const facts = { op: 'look for blob', registry: url.host, method: 'HEAD', url }
+  return { method: 'HEAD', url, headers: {}, repeatable: true, facts, hooks: NO_HOOKS, signal, ...limits }
 }
 
 /** A far end that takes connections and says nothing. */

@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { Agent } from 'undici'
 import { createConnectors } from '../../src/oci/wire/connections/connectors.ts'
+import { NO_HOOKS } from '../../src/oci/request/hooks.ts'
 import { DIRECT_MIN_BYTES, directExchange } from '../../src/oci/wire/exchanges/direct-exchange.ts'
 import { createSmallConnections } from '../../src/oci/wire/connections/small-connections.ts'
 import { createCertificate } from '../helpers/certificate.ts'
@@ -39,12 +40,13 @@ async function setUp(t: TestContext, options: TlsOptions = {}) {
     await new Promise((resolve) => server.close(resolve))
   })
   const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/v2/`)
+  const rest = { headers: {}, hooks: NO_HOOKS, signal, ...limits }
+  const factsOf = (method: string) => ({ op: 'pull blob', registry: url.host, method, url })
   const head = async (): Promise<number> =>
-    (await small.send({ method: 'HEAD', url, headers: {}, repeatable: true, signal, ...limits })).statusCode
+    (await small.send({ method: 'HEAD', url, repeatable: true, facts: factsOf('HEAD'), ...rest })).statusCode
   const get = async (): Promise<number> => {
-    const facts = { op: 'pull blob', registry: url.host, method: 'GET', url }
     const connections = { connectorFor, open: new Set<Agent>() }
-    const response = await directExchange({ dispatcher, facts, headers: {}, signal, ...limits }, connections)
+    const response = await directExchange({ dispatcher, facts: factsOf('GET'), ...rest }, connections)
     return (await response.bytes(DIRECT_MIN_BYTES)).length
   }
   return { server, resumed, head, get }

@@ -1,6 +1,8 @@
 import type { OnReadOpts } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { buildConnector } from 'undici'
+import type { buildConnector } from 'undici'
+import { NO_HOOKS } from '../../request/hooks.ts'
+import { askingConnector } from './asking-connector.ts'
 
 /** As undici keeps. */
 const MAX_SESSIONS = 100
@@ -12,7 +14,7 @@ export type ConnectorFor = (origin: string, onread: OnReadOpts) => buildConnecto
  * All of them resume the newest TLS session that an origin has given any: a full handshake costs a round trip (TLS 1.2) and
  * the checking of certificates. undici keeps sessions too, but each connector its own.
  */
-export function createConnectors(options: buildConnector.BuildOptions): ConnectorFor {
+export function createConnectors(options: buildConnector.BuildOptions, hooks = NO_HOOKS): ConnectorFor {
   const sessions = new Map<string, Buffer>()
   const keep = (origin: string, session: Buffer): void => {
     sessions.delete(origin)
@@ -24,7 +26,7 @@ export function createConnectors(options: buildConnector.BuildOptions): Connecto
     const session = sessions.get(origin)
     // `onread` is not in undici's types, but handed on to net.connect and tls.connect as all other options.
     const all = { ...options, ...(session ? { session } : {}), onread } as buildConnector.BuildOptions
-    const connect = buildConnector(all)
+    const connect = askingConnector(all, hooks)
     return (to, callback) =>
       connect(to, (...answer) => {
         const [error, socket] = answer

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
-import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
+import type { HookList } from '../../request/hooks.ts'
+import { askingConnector } from './asking-connector.ts'
 import { SEND_STALLED } from '../../errors/network-errors.ts'
 
 /** Looks at a socket within the idle limit: so much of it a stall may last longer. */
@@ -9,9 +11,10 @@ const LOOKS = 4
  * A factory for undici's agents, proxying ones too, whose connections break when the far end takes nothing of what waits
  * in the socket for `idleMs`. undici itself would wait for as long as for an answer.
  */
-export function watchedPools(idleMs: number): (origin: string | URL, options: object) => Dispatcher {
+export function watchedPools(idleMs: number, hooks: HookList): (origin: string | URL, options: object) => Dispatcher {
   return (origin, options: Pool.Options) => {
-    const connect = typeof options.connect === 'function' ? options.connect : buildConnector(options.connect)
+    const connect =
+      typeof options.connect === 'function' ? options.connect : askingConnector(options.connect ?? {}, hooks)
     return new Pool(origin, {
       ...options,
       connect: (to, callback) =>

@@ -1,5 +1,7 @@
 import { errors } from 'undici'
 import { untilAborted } from '../../../lib/abort.ts'
+import type { CallFacts } from '../../errors/errors.ts'
+import { beforeSend, type HookList } from '../../request/hooks.ts'
 import { IdleConnections } from './idle-connections.ts'
 import { requestHead, type RequestLine } from './request-head.ts'
 import { type ConnectionOptions, type SmallAnswer, SmallConnection, type SmallRequest } from './small-connection.ts'
@@ -9,14 +11,14 @@ export type { SmallAnswer }
 export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head'> {
   /** Whether it may be sent twice, should its connection turn out to have been closed (oci-client.md Y). */
   repeatable: boolean
-  /** Throws when nothing may be sent any more; asked as the request goes out. */
-  mayUse?: (() => void) | undefined
+  facts: CallFacts
+  hooks: HookList
   signal: AbortSignal
 }
 
 /** Connections for requests and answers of a few KiB, kept between requests (docs/adr/0012). */
 export interface SmallConnections {
-  /** Rejects with the abort's reason, with what `mayUse` throws, or with an error to be told by networkError. */
+  /** Rejects with the abort's reason, with what a hook throws, or with an error to be told by networkError. */
   send(call: SmallCall): Promise<SmallAnswer>
   /** What is under way fails as it does with undici's agents. */
   destroy(): void
@@ -86,7 +88,7 @@ async function sendOn(connection: SmallConnection, call: SmallCall): Promise<Sma
   const { method, body, headersTimeoutMs, bodyTimeoutMs, signal } = call
   const head = requestHead(call, body)
   signal.throwIfAborted()
-  call.mayUse?.()
+  beforeSend(call.hooks, call.facts)
   const abort = (): void => connection.close(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   try {

@@ -7,11 +7,17 @@ import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
 import type { ConnectorFor } from '../connections/connectors.ts'
 import { type Exchange, type ReceivedAnswer, toResponse } from './exchange.ts'
 import { networkError } from '../../errors/network-errors.ts'
-import type { RegistryResponse } from '../../request/transport.ts'
+import { beforeSend } from '../../request/hooks.ts'
+import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 
 /** From here on a connection of its own costs less than what it saves. */
 export const DIRECT_MIN_BYTES = 2 * 1024 * 1024
 const HEAD_BYTES = 64 * 1024
+
+/** Whether what is asked for is known to be large. */
+export function isLarge({ method, expectedBytes = 0 }: RegistryRequest): boolean {
+  return method === 'GET' && expectedBytes >= DIRECT_MIN_BYTES
+}
 
 export interface DirectConnections {
   connectorFor: ConnectorFor
@@ -70,7 +76,7 @@ class DirectFetch implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(): void {
-    this.#call.mayUse?.()
+    beforeSend(this.#call.hooks, this.#call.facts)
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {

@@ -4,6 +4,7 @@ import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, upstreamOf } from '../../errors/errors.ts'
 import { networkError } from '../../errors/network-errors.ts'
+import { beforePart, beforeSend, type HookList, onAnswer } from '../../request/hooks.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 
 export interface Exchange {
@@ -12,8 +13,7 @@ export interface Exchange {
   headers: Record<string, string>
   body?: RegistryRequest['body']
   guard?: RegistryRequest['guard']
-  /** Throws when nothing may be sent any more; asked as the request goes out, and before each part of its body. */
-  mayUse?: () => void
+  hooks: HookList
   signal: AbortSignal
   headersTimeoutMs: number
   bodyTimeoutMs: number
@@ -23,9 +23,10 @@ export interface Exchange {
 export async function exchange(call: Exchange): Promise<RegistryResponse> {
   const { facts, signal } = call
   throwIfAborted(signal)
-  const source = watchSource(guarded(call), call.mayUse)
+  const source = watchSource({ ...call, body: guarded(call) })
   try {
-    const answer = await asking(call).request({
+    const options: Asked & Dispatcher.RequestOptions = {
+      call,
       origin: facts.url.origin,
       path: `${facts.url.pathname}${facts.url.search}`,
       method: facts.method,
@@ -38,7 +39,8 @@ export async function exchange(call: Exchange): Promise<RegistryResponse> {
       // undici closes the connection after each HEAD, for servers that send a body with the answer; thousands of layers
       // would be as many connections. Here such a body breaks one request, which is tried again.
       reset: false,
-    })
+    }
+    const answer = await call.dispatcher.request(options)
     const { body } = answer
     return toResponse(call, {
       ...answer,
@@ -53,13 +55,19 @@ export async function exchange(call: Exchange): Promise<RegistryResponse> {
   }
 }
 
-/** A request may have waited for its connection since it was allowed. */
-function asking({ dispatcher, mayUse }: Exchange): Dispatcher {
-  if (!mayUse) return dispatcher
-  return dispatcher.compose((dispatch) => (options, handler) => {
+/** undici hands what it does not know of a request on to whoever stands between. */
+interface Asked extends Dispatcher.DispatchOptions {
+  readonly call?: Exchange
+}
+
+/** The dispatcher, which asks the hooks of each of our requests as it goes out: it may have waited for its connection. */
+export function askingDispatcher(dispatcher: Dispatcher): Dispatcher {
+  return dispatcher.compose((dispatch) => (options: Asked, handler) => {
+    const { call } = options
+    if (!call || call.hooks.length === 0) return dispatch(options, handler)
     const start = handler.onRequestStart?.bind(handler)
     handler.onRequestStart = (...started) => {
-      mayUse()
+      beforeSend(call.hooks, call.facts)
       start?.(...started)
     }
     return dispatch(options, handler)
@@ -79,16 +87,16 @@ function guarded({ body, guard }: Exchange): RegistryRequest['body'] {
  * Keeps the source's own failure apart: a copy reads from another registry, whose reset must not be blamed on this one. The
  * head goes out with the first bytes.
  */
-export function watchSource(
-  body: RegistryRequest['body'],
-  mayUse?: () => void,
-): { body?: unknown; failure?: { error: unknown } } {
+export function watchSource({ body, hooks, facts }: Pick<Exchange, 'body' | 'hooks' | 'facts'>): {
+  body?: unknown
+  failure?: { error: unknown }
+} {
   if (typeof body !== 'function') return { body }
   const watched: { body?: unknown; failure?: { error: unknown } } = {}
   watched.body = (async function* () {
     try {
       for await (const chunk of body()) {
-        mayUse?.()
+        beforePart(hooks, facts)
         yield chunk
       }
     } catch (error) {
@@ -110,8 +118,14 @@ export interface ReceivedAnswer {
   discard: () => Promise<unknown> | void
 }
 
-export function toResponse({ facts, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
+export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
   const { body, close } = answer
+  try {
+    onAnswer(hooks, facts, answer.statusCode)
+  } catch (error) {
+    close()
+    throw error
+  }
   const header = (name: string): string | undefined => {
     const value = answer.headers[name.toLowerCase()]
     return Array.isArray(value) ? value.join(', ') : value

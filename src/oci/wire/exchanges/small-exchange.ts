@@ -18,7 +18,7 @@ export function isSmall({ method, body, contentLength, guard, lane }: RegistryRe
 export async function smallExchange(call: Exchange, connections: SmallConnections): Promise<RegistryResponse> {
   const { facts, signal, headersTimeoutMs, bodyTimeoutMs } = call
   throwIfAborted(signal)
-  const source = watchSource(call.body, call.mayUse)
+  const source = watchSource(call)
   const { body } = source
   const { method, url } = facts
   try {
@@ -31,7 +31,8 @@ export async function smallExchange(call: Exchange, connections: SmallConnection
       ...(bytes ? { body: bytes } : {}),
       // Bytes of a blob go out again only once the registry has been asked about them.
       repeatable: body === undefined,
-      mayUse: call.mayUse,
+      facts,
+      hooks: call.hooks,
       signal,
       headersTimeoutMs,
       bodyTimeoutMs,

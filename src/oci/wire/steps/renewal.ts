@@ -1,0 +1,26 @@
+import { isAppError } from '../../../lib/errors.ts'
+import { createAuthorizer } from '../../auth/authorizer.ts'
+import { staleTokenError } from '../../auth/refusal.ts'
+import { credentialId } from '../../auth/token-cache.ts'
+import type { RegistryResponse } from '../../request/transport.ts'
+import type { Passage, Send } from './passage.ts'
+
+/**
+ * Passwords of cloud registries live for hours and jobs may wait longer, so a refusal that no new token cures is put to
+ * who found the credential; another one than before is worth one more try.
+ */
+export async function renewal(passage: Passage, next: Send<Passage>): Promise<RegistryResponse> {
+  const { sender, request } = passage
+  try {
+    return await next(passage)
+  } catch (error) {
+    const refused = isAppError(error) && error.code === 'REGISTRY_UNAUTHORIZED' && error.retry === 'permanent'
+    if (!refused || sender.renew === undefined) throw error
+    const credential = await sender.renew(request.signal)
+    if (credentialId(credential) === credentialId(sender.credential)) throw error
+    sender.credential = credential
+    sender.authorizer = createAuthorizer({ ...sender.context, registry: sender.registry, credential })
+    if (typeof request.body === 'function') throw staleTokenError(request.op, { ...error.upstream })
+    return await next(passage)
+  }
+}
