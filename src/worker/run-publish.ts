@@ -1,8 +1,10 @@
 import type { TagLocks } from '../jobs/redis/locks.ts'
 import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
+import type { OpenedSource } from '../content/opened.ts'
 import { parseDestination } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
 import { type LocalSources, locateSource } from '../files/local-source.ts'
+import { openSource } from '../files/opened-file.ts'
 import { publish, type PublishRequest } from '../transfer/publish/publish.ts'
 import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'
@@ -12,7 +14,7 @@ export interface PublishWorkOptions extends TransferOptions {
   locks: TagLocks
   /** Without them each run sends for itself. */
   claims?: JobTransferClaims
-  openPackage(path: string, options: { signal: AbortSignal; sourceName: string }): Promise<PublishRequest['package']>
+  openPackage(source: OpenedSource, options: { signal: AbortSignal }): Promise<PublishRequest['package']>
 }
 
 /** `publish`: a package on this machine to a registry. */
@@ -20,8 +22,8 @@ export function publishWork(options: PublishWorkOptions): JobWork {
   return async (job, context) => {
     const { signal } = context
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
-    const source = await locateSource(job.source, options.sources)
-    await using opened = await options.openPackage(source.path, { signal, sourceName: source.fileName })
+    const { path, fileName } = await locateSource(job.source, options.sources)
+    await using opened = await options.openPackage(await openSource(path, fileName), { signal })
     const { tag, name, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     return await publish(
       {

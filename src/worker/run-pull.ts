@@ -1,6 +1,7 @@
 import { parseReference } from '../content/reference.ts'
 import type { JobResult } from '../jobs/model/definitions.ts'
 import { locateFolder } from '../files/local-folder.ts'
+import { openTarget } from '../files/opened-target.ts'
 import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../transfer/pull/pull.ts'
 import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'
@@ -15,14 +16,15 @@ export interface PullWorkOptions extends TransferOptions {
 export function pullWork(options: PullWorkOptions): JobWork {
   return async (job, context) => {
     const { architecture, components, overwrite = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+    const target = await openDestination(job.destination, options.roots)
     const outcome = await pull(
       {
         reference: parseReference(job.source),
-        destination: await openDestination(job.destination, options.roots),
         overwrite,
         concurrency,
         ...(architecture === undefined ? {} : { architecture }),
         ...(components === undefined ? {} : { components }),
+        ...(target ? { target } : {}),
       },
       { ...transferDependencies(options, job, context), store: options.store },
     )
@@ -31,9 +33,8 @@ export function pullWork(options: PullWorkOptions): JobWork {
 }
 
 /** The store, unless the job names a folder. */
-async function openDestination(text: string | null, roots: readonly string[]): Promise<PullRequest['destination']> {
-  if (text === null || text === 'store:') return { kind: 'store' }
-  return { kind: 'folder', folder: await locateFolder(text, roots) }
+async function openDestination(text: string | null, roots: readonly string[]): Promise<PullRequest['target']> {
+  return text === null || text === 'store:' ? undefined : openTarget(await locateFolder(text, roots))
 }
 
 function toResult({ path, ...outcome }: PullOutcome): Omit<JobResult, 'durationMs'> {

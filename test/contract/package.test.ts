@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
-import { openPackage } from '../../src/zarf/package.ts'
 import {
   FIXTURES,
   type PublishedName,
@@ -15,6 +14,7 @@ import { buildPackage } from '../helpers/package-builder.ts'
 import { contentsOf, decompressed, digestOfStream, readTar, wholeContents } from '../helpers/packages.ts'
 import { findProgram, skipWithout } from '../helpers/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
+import { openPackageAt } from '../helpers/open-package.ts'
 
 const PACKAGES: { path: string; published: PublishedName; architecture?: string; signed?: boolean }[] = [
   { path: FIXTURES.nemoAmd64, published: 'nemo' },
@@ -37,7 +37,7 @@ for (const [form, prepare] of Object.entries(FORMS)) {
     for (const { path, published, architecture = 'amd64', signed = false } of PACKAGES) {
       test(`${published} ${architecture} has the manifest and config that zarf pushed`, async (t) => {
         const { signal } = new AbortController()
-        await using opened = await openPackage(await prepare(t, path), { signal })
+        await using opened = await openPackageAt(await prepare(t, path), { signal })
         const contents = await wholeContents(opened, signal)
         assert.equal(contents.config.bytes.toString(), publishedConfig(published, architecture).toString())
         assert.equal(contents.manifest.bytes.toString(), publishedManifest(published, architecture).toString())
@@ -49,7 +49,7 @@ for (const [form, prepare] of Object.entries(FORMS)) {
 
     test('every file opens whole, and from an offset', async (t) => {
       const { signal } = new AbortController()
-      await using opened = await openPackage(await prepare(t, FIXTURES.logbook), { signal })
+      await using opened = await openPackageAt(await prepare(t, FIXTURES.logbook), { signal })
       const { layers } = await wholeContents(opened, signal)
       for (const layer of layers) {
         const whole = await digestOfStream(await opened.open(layer, { signal }))
@@ -61,7 +61,7 @@ for (const [form, prepare] of Object.entries(FORMS)) {
 
     test('the config blob opens by its digest', async (t) => {
       const { signal } = new AbortController()
-      await using opened = await openPackage(await prepare(t, FIXTURES.logbook), { signal })
+      await using opened = await openPackageAt(await prepare(t, FIXTURES.logbook), { signal })
       const { config } = await wholeContents(opened, signal)
       const read = await digestOfStream(await opened.open(config.descriptor, { signal }))
       assert.equal(read.digest, config.descriptor.digest)
@@ -69,7 +69,7 @@ for (const [form, prepare] of Object.entries(FORMS)) {
 
     test('a blob that it does not hold is refused by name', async (t) => {
       const { signal } = new AbortController()
-      await using opened = await openPackage(await prepare(t, FIXTURES.logbook), { signal })
+      await using opened = await openPackageAt(await prepare(t, FIXTURES.logbook), { signal })
       const { config } = await wholeContents(opened, signal)
       const other = { ...config.descriptor, digest: `sha256:${'0'.repeat(64)}` as typeof config.descriptor.digest }
       await assert.rejects(async () => digestOfStream(await opened.open(other, { signal })), { code: 'BLOB_NOT_FOUND' })
@@ -78,7 +78,7 @@ for (const [form, prepare] of Object.entries(FORMS)) {
     test('a cancel stops the reading', async (t) => {
       const controller = new AbortController()
       const path = await prepare(t, FIXTURES.nemoAmd64)
-      await using opened = await openPackage(path, { signal: controller.signal })
+      await using opened = await openPackageAt(path, { signal: controller.signal })
       const contents = await wholeContents(opened, controller.signal)
       const largest = contents.layers.toSorted((a, b) => b.size - a.size)[0]
       assert.ok(largest)

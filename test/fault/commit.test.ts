@@ -5,13 +5,14 @@ import { parseDestination } from '../../src/content/reference.ts'
 import type { Repository } from '../../src/oci/registry.ts'
 import { commit } from '../../src/transfer/commit.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
-import { openPackage, type PackageContents } from '../../src/zarf/package.ts'
+import { type PackageContents } from '../../src/zarf/package.ts'
 import { FIXTURES, publishedIndex, publishedManifest } from '../helpers/fixtures.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { testBlob } from '../helpers/oci-client.ts'
 import { publishTo, registryClient } from '../helpers/publishing.ts'
 import { readPackage } from '../helpers/pulling.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
+import { openPackageAt } from '../helpers/open-package.ts'
 
 const { signal } = new AbortController()
 const TAG = '1.2.0'
@@ -31,7 +32,7 @@ async function setUp(t: TestContext): Promise<Scene> {
   t.after(() => registry.close())
   await publishTo(t, FIXTURES.nemoAmd64, parseDestination(`oci://${registry.host}`), { tag: 'other' })
   const repository = await registryClient(t).repository(registry.host, 'nemo')
-  await using opened = await openPackage(FIXTURES.nemoAmd64, { signal })
+  await using opened = await openPackageAt(FIXTURES.nemoAmd64, { signal })
   assert.equal(opened.kind, 'streamed')
   const contents = await opened.scan({ signal })
   const events: EngineEvent[] = []

@@ -13,6 +13,7 @@ import { defer } from '../helpers/cleanup.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { packageFiles, pullFrom, putIndex, putPackage, type SyntheticLayer } from '../helpers/pulling.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
+import { openTarget } from '../../src/files/opened-target.ts'
 
 const MIB = 1024 * 1024
 const PLACE = { repository: 'team/sample', tag: '1.0.0' }
@@ -235,7 +236,7 @@ describe('room', () => {
     }
     defer(t, () => void execFileSync('umount', [folder]))
     await assert.rejects(
-      pullFrom(t, reference, { destination: { kind: 'folder', folder } }),
+      pullFrom(t, reference, { target: openTarget(folder) }),
       failsWith('STORE_FULL', /needs \d+ bytes; its disk has \d+ free/),
     )
     assert.deepEqual(await readdir(folder), [])

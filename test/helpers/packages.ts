@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { zstdDecompressSync } from 'node:zlib'
 import { extract, type Header } from 'tar-stream'
 import type { ByteStream } from '../../src/content/endpoints.ts'
-import { type OpenedPackage, openPackage, type PackageContents } from '../../src/zarf/package.ts'
+import { type OpenedPackage, type PackageContents } from '../../src/zarf/package.ts'
+import { openPackageAt } from './open-package.ts'
 
 /** The tar inside a small `.tar.zst`. */
 export async function decompressed(path: string): Promise<Buffer> {
@@ -26,7 +27,7 @@ export async function readTar(tar: Buffer): Promise<{ header: Header; content: B
 /** Opens a package, reads all of it that tells its contents, and closes it. */
 export async function contentsOf(path: string): Promise<PackageContents> {
   const signal = new AbortController().signal
-  await using opened = await openPackage(path, { signal })
+  await using opened = await openPackageAt(path, { signal })
   return await wholeContents(opened, signal)
 }
 

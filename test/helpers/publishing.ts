@@ -4,8 +4,8 @@ import type { CredentialProvider } from '../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient } from '../../src/oci/registry.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
 import { publish, type PublishOutcome, type PublishRequest } from '../../src/transfer/publish/publish.ts'
-import { openPackage } from '../../src/zarf/package.ts'
 import { type Cleanup, defer } from './cleanup.ts'
+import { openPackageAt } from './open-package.ts'
 
 const ANONYMOUS: CredentialProvider = { credential: async () => undefined }
 
@@ -36,7 +36,7 @@ export async function publishTo(
 ): Promise<{ outcome: PublishOutcome; events: EngineEvent[] }> {
   const { client = registryClient(t), signal = new AbortController().signal, onEvent, ...request } = options
   const events: EngineEvent[] = []
-  await using opened = await openPackage(path, { signal })
+  await using opened = await openPackageAt(path, { signal })
   const outcome = await publish(
     { scan: false, concurrency: 6, ...request, package: opened, destination },
     {

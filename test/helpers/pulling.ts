@@ -6,12 +6,13 @@ import { readAll } from '../../src/content/streams.ts'
 import { type ContentStore, createContentStore } from '../../src/store/content-store.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
 import { pull, type PullOutcome, type PullRequest } from '../../src/transfer/pull/pull.ts'
-import { openPackage, type PackageContents } from '../../src/zarf/package.ts'
+import { type PackageContents } from '../../src/zarf/package.ts'
 import type { Cleanup } from './cleanup.ts'
 import { type PublishedName, publishedConfig, publishedIndex, publishedManifest } from './fixtures.ts'
 import type { MemoryRegistry } from './memory-registry.ts'
 import { openRepository } from './oci-client.ts'
 import { tempDir } from './temp-dir.ts'
+import { openPackageAt } from './open-package.ts'
 
 const { signal } = new AbortController()
 
@@ -34,7 +35,6 @@ export async function pullFrom(
   const outcome = await pull(
     {
       reference: parseReference(reference),
-      destination: { kind: 'store' },
       overwrite: false,
       concurrency: 6,
       ...request,
@@ -55,7 +55,7 @@ export async function pullFrom(
 
 /** Every file of an archive, read and hashed, and the contents that follow. */
 export async function readPackage(path: string): Promise<{ files: Map<string, Buffer>; contents: PackageContents }> {
-  await using opened = await openPackage(path, { signal })
+  await using opened = await openPackageAt(path, { signal })
   const files = new Map<string, Buffer>()
   if (opened.kind === 'indexed') {
     for (const layer of opened.contents.layers) {

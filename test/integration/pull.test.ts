@@ -27,6 +27,7 @@ import { publishTo } from '../helpers/publishing.ts'
 import { fillRegistry, pullFrom, readPackage } from '../helpers/pulling.ts'
 import { findProgram, skipWithout } from '../helpers/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
+import { openTarget } from '../../src/files/opened-target.ts'
 
 const { signal } = new AbortController()
 
@@ -77,7 +78,7 @@ async function assertPulls(t: TestContext, host: string, one: Case): Promise<voi
   await pipeline(archive.open({ signal }), createWriteStream(join(folder, archive.fileName)))
   const saved = await pullFrom(t, `${host}/${one.reference}`, {
     architecture: one.architecture,
-    destination: { kind: 'folder', folder: join(folder, 'saved') },
+    target: openTarget(join(folder, 'saved')),
   })
   assert.equal(saved.outcome.path, join(folder, 'saved', archive.fileName))
   for (const path of [join(folder, archive.fileName), saved.outcome.path]) {
@@ -137,7 +138,7 @@ describe('pulling what zarf published', () => {
     const folder = await tempDir(t, 'pulled')
     const { outcome } = await pullFrom(t, `${registry.host}/nemo:1.2.0`, {
       architecture: 'amd64',
-      destination: { kind: 'folder', folder },
+      target: openTarget(folder),
     })
     const zarf = findProgram('zarf') as string
     const env = { HOME: folder }
@@ -226,7 +227,7 @@ describe('a pull', () => {
     await fillRegistry(registry, { repository: 'logbook', tag: '0.1.0' }, [CASES[5] as Case])
     const folder = join(await tempDir(t, 'pulled'), 'new')
     const { outcome, store } = await pullFrom(t, `${registry.host}/logbook:0.1.0`, {
-      destination: { kind: 'folder', folder },
+      target: openTarget(folder),
     })
     assert.deepEqual(await readdir(folder), ['zarf-package-logbook-amd64-0.1.0.tar.zst'])
     assert.deepEqual([(await store.space()).usedBytes, await store.packages.list()], [0, []])
@@ -239,7 +240,7 @@ describe('a pull', () => {
     const built = await buildPackage(folder, { format: 'tar', layers: 3, layerBytes: 300_000 })
     await publishTo(t, built.path, parseDestination(`${registry.host}/team`))
     const { outcome } = await pullFrom(t, `${registry.host}/team/sample:1.0.0`, {
-      destination: { kind: 'folder', folder: join(folder, 'pulled') },
+      target: openTarget(join(folder, 'pulled')),
     })
     assert.equal(outcome.path, join(folder, 'pulled', 'zarf-package-sample-amd64-1.0.0.tar'))
     const { contents } = await readPackage(outcome.path)
@@ -271,7 +272,7 @@ describe('a pull', () => {
     await writeFile(path, 'mine')
     const events: EngineEvent[] = []
     const request = {
-      destination: { kind: 'folder', folder } as const,
+      target: openTarget(folder),
       onEvent: (event: EngineEvent) => events.push(event),
     }
     await assert.rejects(pullFrom(t, `${registry.host}/logbook:0.1.0`, request), { code: 'PACKAGE_EXISTS' })

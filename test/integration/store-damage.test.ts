@@ -10,6 +10,7 @@ import { startMemoryRegistry } from '../helpers/memory-registry.ts'
 import { fillRegistry, pullFrom, readPackage } from '../helpers/pulling.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
+import { openTarget } from '../../src/files/opened-target.ts'
 
 const NEMO = { path: FIXTURES.nemoAmd64, published: 'nemo', architecture: 'amd64' } as const
 const DIGEST = digestOf(publishedManifest('nemo'))
@@ -86,7 +87,7 @@ test('a pull into a folder that finds stored layers damaged brings them anew and
   const { outcome, events } = await pullFrom(t, reference, {
     architecture: 'amd64',
     store,
-    destination: { kind: 'folder', folder },
+    target: openTarget(folder),
     checkOwnership: async () => void (asked += 1),
   })
   assert.equal((await readPackage(outcome.path ?? '')).contents.manifest.digest, DIGEST)

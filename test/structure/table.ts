@@ -15,7 +15,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   content: { imports: ['lib'], packages: ['typebox'] },
   config: { imports: ['lib'], packages: ['typebox'] },
-  files: { imports: ['lib'] },
+  files: { imports: ['content', 'lib'] },
 
   oci: {
     faces: ['registry.ts', 'connections.ts', 'manifests/index-manifest.ts', 'credentials'],
@@ -122,7 +122,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   worker: {
     faces: ['worker.ts', 'registry-access.ts', 'run-publish.ts', 'run-pull.ts'],
-    imports: ['jobs', 'transfer', 'files', 'content/reference.ts', 'lib'],
+    imports: ['jobs', 'transfer', 'files', 'content/reference.ts', 'content/opened.ts', 'lib'],
     packages: ['bullmq'],
   },
 

@@ -3,6 +3,7 @@ import { copyBlobs, distinct } from '../../content/copy-graph.ts'
 import { type Descriptor, descriptorTitle } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { VerifyOptions } from '../../content/endpoints.ts'
+import type { OpenedTarget } from '../../content/opened.ts'
 import { formatReference, manifestName, type Reference } from '../../content/reference.ts'
 import { bufferOpener } from '../../content/streams.ts'
 import { AppError, toAppError, withContext } from '../../lib/errors.ts'
@@ -24,7 +25,6 @@ import { createMounts } from '../mounts.ts'
 import { type PackageSource, packageSource } from '../package-source.ts'
 import { announceBlobs, totalBytes } from '../plan.ts'
 import { checkArchitecture, type ResolvedPackage, resolvePackage } from '../resolve.ts'
-import { prepareSave, saveArchive, type SaveTarget } from './save-archive.ts'
 import { packageArchive, titled } from '../stored-package.ts'
 
 export interface PullRequest {
@@ -36,8 +36,8 @@ export interface PullRequest {
    * default ones. Default: the whole package.
    */
   components?: readonly string[]
-  /** The store, or a folder that gets the archive under zarf's name. */
-  destination: { kind: 'store' } | { kind: 'folder'; folder: string }
+  /** What gets the archive under zarf's name. Default: the package goes into the store. */
+  target?: OpenedTarget
   /** Replace a file that exists. */
   overwrite: boolean
   /** Blobs at once. */
@@ -62,7 +62,7 @@ export interface PullOutcome {
   name: string
   version: string | null
   flavor: string | null
-  /** The file written, for a folder; else undefined and the package is in the store. */
+  /** Where the archive lies, for a target; else undefined and the package is in the store. */
   path: string | undefined
   /** Of the selection. */
   layers: number
@@ -119,8 +119,8 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
     files: plan.files,
     whole: plan.files.size === plan.layers.byTitle.size,
   })
-  const target = request.destination.kind === 'folder' ? { ...request, ...request.destination } : undefined
-  if (target) await prepareSave(archive, target)
+  const { target, overwrite } = request
+  await target?.prepare({ name: archive.fileName, size: archive.size, overwrite })
   announceBlobs(plan.blobs, onEvent)
   const path = await holding(plan, dependencies, async () => {
     const bring = async () => {
@@ -130,7 +130,7 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
       await dependencies.checkOwnership()
     }
     await bring()
-    if (target) return await savePulled(archive, target, bring, dependencies)
+    if (target) return await savePulled({ archive, target, overwrite }, bring, dependencies)
     await record(plan, request, dependencies)
     return undefined
   })
@@ -145,15 +145,14 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
  * anew, each once.
  */
 async function savePulled(
-  archive: ComputedArchive,
-  target: SaveTarget,
+  { archive, target, overwrite }: { archive: ComputedArchive; target: OpenedTarget; overwrite: boolean },
   again: () => Promise<void>,
   { onEvent, signal }: PullDependencies,
 ): Promise<string> {
   const damaged = new Set<unknown>()
   for (;;) {
     try {
-      return await saveArchive(archive, target, signal)
+      return await target.write({ name: archive.fileName, overwrite }, (options) => archive.open(options), signal)
     } catch (thrown) {
       const error = toAppError(thrown)
       const name = error.details?.['name']

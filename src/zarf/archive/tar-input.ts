@@ -1,7 +1,6 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { ByteStream } from '../../content/endpoints.ts'
+import type { OpenedFile } from '../../content/opened.ts'
 import { AppError } from '../../lib/errors.ts'
-import { readAt } from './file-bytes.ts'
 import type { TarInput } from './tar-entries.ts'
 
 /** A tar on disk: contents are hopped over, so a package of any size is listed in a few reads. */
@@ -9,16 +8,12 @@ export class FileTarInput implements TarInput {
   /** Headers of small files lie close together: one read brings many. */
   static readonly #WINDOW_BYTES = 64 * 1024
   position = 0
-  readonly #handle: FileHandle
-  readonly #size: number
-  readonly #name: string
+  readonly #file: OpenedFile
   #window: Buffer = Buffer.alloc(0)
   #windowStart = 0
 
-  constructor(handle: FileHandle, { size, name }: { size: number; name: string }) {
-    this.#handle = handle
-    this.#size = size
-    this.#name = name
+  constructor(file: OpenedFile) {
+    this.#file = file
   }
 
   async take(length: number): Promise<Buffer> {
@@ -28,15 +23,15 @@ export class FileTarInput implements TarInput {
     if (offset >= 0 && offset + length <= this.#window.length) {
       return Buffer.from(this.#window.subarray(offset, offset + length))
     }
-    const bytes = Buffer.alloc(Math.min(Math.max(length, FileTarInput.#WINDOW_BYTES), this.#size - start))
-    await readAt(this.#handle, { target: bytes, at: start, name: this.#name })
+    const bytes = Buffer.alloc(Math.min(Math.max(length, FileTarInput.#WINDOW_BYTES), this.#file.size - start))
+    await this.#file.read(bytes, start)
     this.#window = bytes
     this.#windowStart = start
     return Buffer.from(bytes.subarray(0, length))
   }
 
   async skip(length: number): Promise<void> {
-    if (this.position + length > this.#size) throw truncatedTar()
+    if (this.position + length > this.#file.size) throw truncatedTar()
     this.position += length
   }
 }

@@ -1,20 +1,14 @@
-import { constants, type BigIntStats } from 'node:fs'
-import { lstat, open, readdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
 import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
+import type { FolderEntry, OpenedFolder } from '../../content/opened.ts'
 import { throwIfAborted } from '../../lib/abort.ts'
 import { missingFile } from '../contents/contents.ts'
 import { MAX_ENTRIES, parseEntryPath, tooManyFiles, unsafePath } from '../layout/entry-path.ts'
-import { changed, fileBytes, unreadable } from '../archive/file-bytes.ts'
 import { createIndexedPackage } from './indexed-package.ts'
 import { CHECKSUMS, DEFINITION } from '../layout/metadata-files.ts'
 import type { IndexedPackage } from '../contents/types.ts'
 
-interface DirectoryFile {
+interface DirectoryFile extends Pick<FolderEntry, 'size' | 'identity'> {
   readonly path: string
-  readonly size: number
-  /** Which file this was when the folder was listed. */
-  readonly stats: BigIntStats
 }
 
 /**
@@ -22,8 +16,9 @@ interface DirectoryFile {
  * lie inside: a link could bring in any file that layerd may read. Throws PACKAGE_UNSAFE_PATH for links and devices.
  */
 export async function openDirectory(
-  folder: string,
-  { fileName = basename(folder), signal }: { fileName?: string; signal: AbortSignal },
+  folder: OpenedFolder,
+  fileName: string,
+  signal: AbortSignal,
 ): Promise<IndexedPackage> {
   const files = await listFiles(folder, signal)
   return createIndexedPackage(
@@ -33,30 +28,26 @@ export async function openDirectory(
       sourceBytes: files.reduce((sum, file) => sum + file.size, 0),
       files,
       open: (file, options) => openFile(folder, file, options),
-      close: async () => undefined,
+      close: async () => folder[Symbol.asyncDispose](),
     },
     signal,
   )
 }
 
 /** Every regular file, ordered by path as in zarf's archives. */
-async function listFiles(folder: string, signal: AbortSignal): Promise<DirectoryFile[]> {
+async function listFiles(folder: OpenedFolder, signal: AbortSignal): Promise<DirectoryFile[]> {
   const files: DirectoryFile[] = []
   const folders = ['']
   for (let current = folders.pop(); current !== undefined; current = folders.pop()) {
     throwIfAborted(signal)
-    const names = await readdir(join(folder, current)).catch((error: unknown) => {
-      throw unreadable(join(folder, current), error)
-    })
+    const names = await folder.names(current)
     if (current === '') checkIsPackage(names)
     if (files.length + folders.length + names.length > MAX_ENTRIES) throw tooManyFiles()
     for (const name of names) {
       const path = parseEntryPath(current === '' ? name : `${current}/${name}`)
-      const stats = await lstat(join(folder, path), { bigint: true }).catch((error: unknown) => {
-        throw unreadable(path, error)
-      })
-      if (stats.isDirectory()) folders.push(path)
-      else files.push(regularFile(path, stats))
+      const entry = await folder.entry(path)
+      if (entry.kind === 'folder') folders.push(path)
+      else files.push(regularFile(path, entry))
     }
   }
   return files.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)))
@@ -67,29 +58,18 @@ function checkIsPackage(names: readonly string[]): void {
   for (const name of [CHECKSUMS, DEFINITION]) if (!names.includes(name)) throw missingFile(name)
 }
 
-function regularFile(path: string, stats: BigIntStats): DirectoryFile {
-  if (stats.isSymbolicLink()) throw unsafePath(path, 'is a symbolic link')
-  if (!stats.isFile()) throw unsafePath(path, 'is a device, a socket or a named pipe')
-  if (stats.nlink > 1n) throw unsafePath(path, 'is a hard link: the same file has another name elsewhere')
-  return { path, size: Number(stats.size), stats }
+function regularFile(path: string, { kind, size, identity, shared }: FolderEntry): DirectoryFile {
+  if (kind === 'link') throw unsafePath(path, 'is a symbolic link')
+  if (kind !== 'file') throw unsafePath(path, 'is a device, a socket or a named pipe')
+  if (shared) throw unsafePath(path, 'is a hard link: the same file has another name elsewhere')
+  return { path, size, identity }
 }
 
-/** The file that was listed and no other: a folder on the way may have been swapped for a link since. */
 async function* openFile(
-  folder: string,
-  { path, size, stats }: DirectoryFile,
+  folder: OpenedFolder,
+  { path, identity }: DirectoryFile,
   { offset = 0, signal }: OpenOptions,
 ): ByteStream {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  const handle = await open(join(folder, path), flags).catch((error: unknown) => {
-    throw unreadable(path, error)
-  })
-  try {
-    const now = await handle.stat({ bigint: true })
-    const same = now.dev === stats.dev && now.ino === stats.ino && now.size === stats.size
-    if (!same || now.mtimeNs !== stats.mtimeNs) throw changed(path)
-    yield* fileBytes(handle, { name: path, start: offset, end: size, signal })
-  } finally {
-    await handle.close()
-  }
+  await using file = await folder.open(path, identity)
+  yield* file.stream({ start: offset, signal })
 }

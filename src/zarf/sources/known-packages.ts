@@ -1,4 +1,3 @@
-import type { BigIntStats } from 'node:fs'
 import type { PackageContents } from '../contents/types.ts'
 
 /** Of all remembered packages together, as `weight` estimates it. */
@@ -9,12 +8,7 @@ const BYTES_PER_CONFIG_BYTE = 8
 
 const known = new Map<string, PackageContents>()
 
-/** Which file this is and in what state: a changed file is another one. */
-export function fileIdentity(stats: BigIntStats): string {
-  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}`
-}
-
-/** What an earlier pass of this process learnt. A retry of a job then knows its plan at once. */
+/** What an earlier pass of this process learnt of the file of this identity (OpenedFile). A retry of a job then knows its plan at once. */
 export function recall(identity: string): PackageContents | undefined {
   const contents = known.get(identity)
   if (contents) remember(identity, contents)

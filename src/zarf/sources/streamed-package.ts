@@ -1,30 +1,24 @@
-import type { BigIntStats } from 'node:fs'
 import { type Descriptor, descriptorTitle } from '../../content/descriptor.ts'
 import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
+import type { OpenedFile } from '../../content/opened.ts'
 import { bufferOpener, skipBytes } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
 import { archiveEntries, type Checksums, readChecksums } from './archive-pass.ts'
 import { missingFile, packageContents } from '../contents/contents.ts'
-import { changed, fileBytes, readAt } from '../archive/file-bytes.ts'
-import { fileIdentity, recall, remember } from './known-packages.ts'
+import { recall, remember } from './known-packages.ts'
 import { CHECKSUMS, checkMetadataSize } from '../layout/metadata-files.ts'
 import { guessFromFileName } from '../contents/file-name.ts'
 import { tarEntries } from '../archive/tar-entries.ts'
 import { atEntry, StreamTarInput } from '../archive/tar-input.ts'
-import type { ArchiveFile } from './tar-package.ts'
 import type { PackageContents, PackageEntry, PackageIdentity, PackagePass, StreamedPackage } from '../contents/types.ts'
 import { decompress } from '../archive/zstd.ts'
 import { MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } from '../archive/zstd-frames.ts'
 
-export interface CompressedFile extends ArchiveFile {
-  stats: BigIntStats
-}
-
 type PassOptions = { signal: AbortSignal; onRead?: (bytesRead: number) => void }
 
 /** Opens a `.tar.zst`. Reads its first frame's header only. */
-export async function openStreamedPackage(file: CompressedFile): Promise<StreamedPackage> {
-  return new CompressedPackage(file, await firstWindow(file))
+export async function openStreamedPackage(file: OpenedFile, fileName: string): Promise<StreamedPackage> {
+  return new CompressedPackage(file, fileName, await firstWindow(file))
 }
 
 class CompressedPackage implements StreamedPackage {
@@ -34,21 +28,19 @@ class CompressedPackage implements StreamedPackage {
   readonly sourceBytes: number
   readonly windowBytes: number
   readonly guess: PackageIdentity | undefined
-  readonly #file: CompressedFile
-  readonly #identity: string
+  readonly #file: OpenedFile
   #checksums: Checksums | undefined
 
-  constructor(file: CompressedFile, windowBytes: number) {
+  constructor(file: OpenedFile, fileName: string, windowBytes: number) {
     this.#file = file
-    this.#identity = fileIdentity(file.stats)
-    this.fileName = file.fileName
+    this.fileName = fileName
     this.sourceBytes = file.size
     this.windowBytes = windowBytes
-    this.guess = guessFromFileName(file.fileName)
+    this.guess = guessFromFileName(fileName)
   }
 
   get known(): PackageContents | undefined {
-    return recall(this.#identity)
+    return recall(this.#file.identity)
   }
 
   async declared(options: { signal: AbortSignal }): ReturnType<StreamedPackage['declared']> {
@@ -75,7 +67,7 @@ class CompressedPackage implements StreamedPackage {
 
   conclude(entries: readonly PackageEntry[]): PackageContents {
     const contents = packageContents(entries)
-    remember(this.#identity, contents)
+    remember(this.#file.identity, contents)
     return contents
   }
 
@@ -93,7 +85,7 @@ class CompressedPackage implements StreamedPackage {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.handle.close()
+    await this.#file[Symbol.asyncDispose]()
   }
 
   async *#fileBytes(descriptor: Descriptor, { offset, signal }: { offset: number; signal: AbortSignal }): ByteStream {
@@ -114,7 +106,7 @@ class CompressedPackage implements StreamedPackage {
     const input = this.#input(options)
     try {
       yield* archiveEntries(input, () => this.#findChecksums(options))
-      await this.#checkUnchanged()
+      await this.#file.checkUnchanged()
     } finally {
       await input.close()
     }
@@ -144,23 +136,15 @@ class CompressedPackage implements StreamedPackage {
   }
 
   #input({ signal, onRead }: { signal: AbortSignal; onRead?: (bytes: number) => void }): StreamTarInput {
-    const { handle, fileName: name, size: end } = this.#file
-    return new StreamTarInput(
-      decompress(fileBytes(handle, { name, start: 0, end, signal, ...(onRead ? { onRead } : {}) })),
-    )
-  }
-
-  async #checkUnchanged(): Promise<void> {
-    const now = await this.#file.handle.stat({ bigint: true })
-    if (fileIdentity(now) !== this.#identity) throw changed(this.fileName)
+    return new StreamTarInput(decompress(this.#file.stream({ signal, ...(onRead ? { onRead } : {}) })))
   }
 }
 
-async function firstWindow({ handle, fileName: name, size }: CompressedFile): Promise<number> {
+async function firstWindow(file: OpenedFile): Promise<number> {
   for (let at = 0; ; ) {
-    if (at >= size) throw truncatedZstd()
-    const target = Buffer.alloc(Math.min(MAX_HEADER_BYTES, size - at))
-    const start = parseFrameStart(await readAt(handle, { target, at, name }))
+    if (at >= file.size) throw truncatedZstd()
+    const target = Buffer.alloc(Math.min(MAX_HEADER_BYTES, file.size - at))
+    const start = parseFrameStart(await file.read(target, at))
     if ('windowBytes' in start) return start.windowBytes
     at += start.skipBytes
   }

@@ -1,44 +1,30 @@
-import type { FileHandle } from 'node:fs/promises'
+import type { OpenedFile } from '../../content/opened.ts'
 import { throwIfAborted } from '../../lib/abort.ts'
-import { fileBytes } from '../archive/file-bytes.ts'
 import { createIndexedPackage } from './indexed-package.ts'
 import { tarEntries, type TarEntry } from '../archive/tar-entries.ts'
 import { atEntry, FileTarInput } from '../archive/tar-input.ts'
 import type { IndexedPackage } from '../contents/types.ts'
 
-export interface ArchiveFile {
-  handle: FileHandle
-  fileName: string
-  /** Bytes. */
-  size: number
-}
-
 /** Opens an uncompressed package: one hop over its headers, then every file is read where it lies. */
-export async function openTarPackage(file: ArchiveFile, signal: AbortSignal): Promise<IndexedPackage> {
-  const { handle, fileName, size } = file
+export async function openTarPackage(file: OpenedFile, fileName: string, signal: AbortSignal): Promise<IndexedPackage> {
   return createIndexedPackage(
     {
       format: 'tar',
       fileName,
-      sourceBytes: size,
+      sourceBytes: file.size,
       files: await listEntries(file, signal),
       open: (entry, { offset = 0, signal }) =>
-        fileBytes(handle, {
-          name: fileName,
-          start: entry.offset + offset,
-          end: entry.offset + entry.size,
-          signal,
-        }),
-      close: () => handle.close(),
+        file.stream({ start: entry.offset + offset, end: entry.offset + entry.size, signal }),
+      close: async () => file[Symbol.asyncDispose](),
     },
     signal,
   )
 }
 
-async function listEntries({ handle, fileName, size }: ArchiveFile, signal: AbortSignal): Promise<TarEntry[]> {
+async function listEntries(file: OpenedFile, signal: AbortSignal): Promise<TarEntry[]> {
   const entries: TarEntry[] = []
   try {
-    for await (const entry of tarEntries(new FileTarInput(handle, { size, name: fileName }))) {
+    for await (const entry of tarEntries(new FileTarInput(file))) {
       throwIfAborted(signal)
       entries.push(entry)
     }

@@ -12,13 +12,13 @@ import { digestOf } from '../../../src/content/digest.ts'
 import { readAll } from '../../../src/content/streams.ts'
 import { type ArchiveSource, type ComputedArchive, computeArchive } from '../../../src/zarf/computed-archive.ts'
 import { tarHeader } from '../../../src/zarf/archive/tar-writer.ts'
-import { openPackage } from '../../../src/zarf/package.ts'
 import { FIXTURES, publishedManifest } from '../../helpers/fixtures.ts'
 import { someBytes } from '../../helpers/oci-client.ts'
 import { runProcess } from '../../helpers/processes.ts'
 import { findProgram, skipWithout } from '../../helpers/real-tools.ts'
 import { blobOf } from '../../helpers/store-packages.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
+import { openPackageAt } from '../../helpers/open-package.ts'
 
 const { signal } = new AbortController()
 const DIGEST = digestOf('a package')
@@ -134,7 +134,7 @@ test('a file of 8 GiB and more has its size in a PAX record', async () => {
 
 test('zarf reads the archive of a real package and finds the same digest', async (t) => {
   if (skipWithout(t, 'zarf')) return
-  await using opened = await openPackage(FIXTURES.nemoAmd64, { signal })
+  await using opened = await openPackageAt(FIXTURES.nemoAmd64, { signal })
   assert.equal(opened.kind, 'streamed')
   const contents: Buffer[] = []
   const files = new Map<string, Descriptor>()

@@ -10,6 +10,8 @@ import { parsePaxRecords, parseTarHeader } from '../../../../src/zarf/archive/ta
 import { FileTarInput, StreamTarInput } from '../../../../src/zarf/archive/tar-input.ts'
 import { defer } from '../../../helpers/cleanup.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
+import { closeSource } from '../../../../src/content/opened.ts'
+import { openSource } from '../../../../src/files/opened-file.ts'
 
 const END = Buffer.alloc(1024)
 const GIB = 1024 ** 3
@@ -164,7 +166,8 @@ async function listStream(tar: Buffer, step = 1000) {
 
 /** Writes the parts to a file, numbers as that many bytes that take no room on disk. */
 async function listFile(t: TestContext, folder: string, parts: readonly (Buffer | number)[]) {
-  const handle = await open(join(folder, 'file.tar'), 'w+')
+  const path = join(folder, 'file.tar')
+  const handle = await open(path, 'w')
   defer(t, () => closeQuietly(handle))
   let size = 0
   for (const part of parts) {
@@ -172,9 +175,11 @@ async function listFile(t: TestContext, folder: string, parts: readonly (Buffer 
     size += typeof part === 'number' ? part : part.length
   }
   await handle.truncate(size)
-  const entries = await list(new FileTarInput(handle, { size, name: 'file.tar' }))
   await handle.close()
-  return entries
+  const source = await openSource(path)
+  defer(t, () => closeSource(source))
+  assert.ok('file' in source)
+  return await list(new FileTarInput(source.file))
 }
 
 async function list(input: FileTarInput | StreamTarInput) {

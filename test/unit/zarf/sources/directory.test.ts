@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { appendFile, link, mkdir, open, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { openPackage } from '../../../../src/zarf/package.ts'
 import { buildPackage } from '../../../helpers/package-builder.ts'
 import { contentsOf, digestOfStream } from '../../../helpers/packages.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
+import { openPackageAt } from '../../../helpers/open-package.ts'
 
 const { signal } = new AbortController()
 
@@ -69,7 +69,7 @@ test('a file that changed after the listing is not sent', async (t) => {
   ]
   for (const change of changes) {
     const folder = await unpacked(t)
-    await using opened = await openPackage(folder, { signal })
+    await using opened = await openPackageAt(folder, { signal })
     assert.ok(opened.kind === 'indexed')
     const layer = opened.contents.layers.find(({ size }) => size === 4096)
     assert.ok(layer)
@@ -82,7 +82,7 @@ test('a folder swapped for a link after the listing leads nowhere', async (t) =>
   const folder = await unpacked(t)
   const other = await unpacked(t)
   for (const either of [folder, other]) await utimes(join(either, 'components/layer-0000.tar'), 1, 1)
-  await using opened = await openPackage(folder, { signal })
+  await using opened = await openPackageAt(folder, { signal })
   assert.ok(opened.kind === 'indexed')
   const layer = opened.contents.layers.find(({ annotations }) =>
     Object.values(annotations ?? {}).includes('components/layer-0000.tar'),
@@ -93,21 +93,16 @@ test('a folder swapped for a link after the listing leads nowhere', async (t) =>
   await assert.rejects(async () => digestOfStream(await opened.open(layer, { signal })), { code: 'PACKAGE_CHANGED' })
 })
 
-test('an open handle must be of the folder that the path leads to', async (t) => {
-  const folder = await unpacked(t)
-  const other = await unpacked(t)
-  await assert.rejects(openPackage({ handle: await open(folder), path: other }, { signal }), {
-    code: 'PACKAGE_CHANGED',
-  })
-  await using opened = await openPackage({ handle: await open(folder), path: folder }, { signal })
-  assert.equal(opened.format, 'directory')
-  assert.equal(opened.sourceBytes, await sizeOf(folder))
-})
-
 async function unpacked(t: TestContext): Promise<string> {
   return (await buildPackage(await tempDir(t), { format: 'directory' })).path
 }
 
-async function sizeOf(folder: string): Promise<number> {
-  return (await contentsOf(folder)).files.reduce((sum, { size }) => sum + size, 0)
-}
+test('a folder is known by what its files have together', async (t) => {
+  const folder = await unpacked(t)
+  await using opened = await openPackageAt(folder, { signal })
+  assert.equal(opened.format, 'directory')
+  assert.equal(
+    opened.sourceBytes,
+    (await contentsOf(folder)).files.reduce((sum, { size }) => sum + size, 0),
+  )
+})

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, open, rename, utimes } from 'node:fs/promises'
+import { appendFile, rename, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { readAll } from '../../../../src/content/streams.ts'
@@ -13,6 +13,8 @@ import {
 } from '../../../helpers/package-builder.ts'
 import { contentsOf, digestOfStream } from '../../../helpers/packages.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
+import { openPackageAt } from '../../../helpers/open-package.ts'
+import { openSource } from '../../../../src/files/opened-file.ts'
 
 const MIB = 1024 * 1024
 const { signal } = new AbortController()
@@ -143,11 +145,11 @@ test('what a pass learnt is known to the next opening of the same file, and forg
   const { opened, built } = await streamed(t, {})
   assert.equal(opened.known, undefined)
   const contents = await opened.scan({ signal })
-  await using again = await openPackage(built.path, { signal })
+  await using again = await openPackageAt(built.path, { signal })
   assert.ok(again.kind === 'streamed')
   assert.equal(again.known?.manifest.digest, contents.manifest.digest)
   await utimes(built.path, 1, 1)
-  await using changed = await openPackage(built.path, { signal })
+  await using changed = await openPackageAt(built.path, { signal })
   assert.ok(changed.kind === 'streamed')
   assert.equal(changed.known, undefined)
 })
@@ -222,22 +224,22 @@ test('an upload is opened under the name its user gave it', async (t) => {
   const built = await buildPackage(await tempDir(t), {})
   const stored = join(await tempDir(t), '0192-upload')
   await rename(built.path, stored)
-  await using opened = await openPackage(stored, { signal, sourceName: built.fileName })
+  await using opened = await openPackageAt(stored, { signal, sourceName: built.fileName })
   assert.equal(opened.format, 'tar.zst')
   assert.equal(opened.fileName, built.fileName)
   assert.deepEqual(opened.kind === 'streamed' && opened.guess?.name, 'sample')
 })
 
-test('a handle that is handed in is closed with the package, and when opening fails', async (t) => {
+test('a source is closed with the package, and when opening fails', async (t) => {
   const built = await buildPackage(await tempDir(t), {})
-  const handle = await open(built.path)
-  await (await openPackage({ handle, path: built.path }, { signal }))[Symbol.asyncDispose]()
-  assert.equal(handle.fd, -1)
-  const other = await open(built.path)
-  await assert.rejects(openPackage({ handle: other, path: 'package.zip' }, { signal }), {
-    code: 'PACKAGE_FORMAT_UNSUPPORTED',
-  })
-  assert.equal(other.fd, -1)
+  for (const name of [built.fileName, 'package.zip']) {
+    const source = await openSource(built.path, name)
+    assert.ok('file' in source)
+    const opening = openPackage(source, { signal })
+    if (name === built.fileName) await (await opening)[Symbol.asyncDispose]()
+    else await assert.rejects(opening, { code: 'PACKAGE_FORMAT_UNSUPPORTED' })
+    await assert.rejects(source.file.read(Buffer.alloc(1), 0), { code: 'PACKAGE_UNREADABLE' })
+  }
 })
 
 test('the decoder window is known before anything is decoded', async (t) => {
@@ -256,7 +258,7 @@ async function streamed(
   options: PackageOptions,
 ): Promise<{ opened: StreamedPackage; built: BuiltPackage }> {
   const built = await buildPackage(await tempDir(t), options)
-  const opened = await openPackage(built.path, { signal })
+  const opened = await openPackageAt(built.path, { signal })
   defer(t, async () => opened[Symbol.asyncDispose]())
   assert.ok(opened.kind === 'streamed')
   return { opened, built }

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
-import { type ByteStream, OWN_BELOW_BYTES } from '../../content/endpoints.ts'
-import { throwIfAborted } from '../../lib/abort.ts'
-import { AppError } from '../../lib/errors.ts'
+import { type ByteStream, OWN_BELOW_BYTES } from '../content/endpoints.ts'
+import { throwIfAborted } from '../lib/abort.ts'
+import { AppError } from '../lib/errors.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 const RING = 4

@@ -1,0 +1,74 @@
+import type { ByteStream } from './endpoints.ts'
+
+/**
+ * What a job reads from and writes to beside registries, as things that were opened, not as paths: today they lie on this
+ * machine's disks, and a bucket can stand behind the same.
+ */
+export interface StreamRange {
+  /** Of what is asked for. Default: all of it. */
+  start?: number
+  end?: number
+  signal: AbortSignal
+  /** Told after each read. */
+  onRead?: (bytes: number) => void
+}
+
+/** Bytes that can be read anywhere, by many at once. */
+export interface OpenedFile extends AsyncDisposable {
+  /** What errors call it. */
+  readonly name: string
+  /** Bytes. */
+  readonly size: number
+  /** The same for the same bytes in the same state, also in other processes; what was changed has another. */
+  readonly identity: string
+  /** Fills `target` with the bytes from `offset` on. Throws PACKAGE_CHANGED where there are none, PACKAGE_UNREADABLE. */
+  read(target: Buffer, offset: number): Promise<Buffer>
+  /** Throws as `read` does. */
+  stream(range: StreamRange): ByteStream
+  /** Throws PACKAGE_CHANGED when it is no longer what was opened. */
+  checkUnchanged(): Promise<void>
+}
+
+export interface FolderEntry {
+  readonly kind: 'file' | 'folder' | 'link' | 'other'
+  /** Bytes; of a file. */
+  readonly size: number
+  /** As an OpenedFile's. */
+  readonly identity: string
+  /** Whether the same file has another name elsewhere. */
+  readonly shared: boolean
+}
+
+/** A folder of files; paths in it have slashes. */
+export interface OpenedFolder extends AsyncDisposable {
+  readonly name: string
+  /** The names in one folder of it, `''` being itself. Throws PACKAGE_UNREADABLE, PACKAGE_NOT_FOUND. */
+  names(path: string): Promise<readonly string[]>
+  /** What has this path. Throws as `names`. */
+  entry(path: string): Promise<FolderEntry>
+  /** The file that the entry was of and no other: throws PACKAGE_CHANGED for one of another identity. Follows no link. */
+  open(path: string, identity: string): Promise<OpenedFile>
+}
+
+/** A source under the name that its user gave it, whose extension tells what it is. */
+export type OpenedSource = { readonly fileName: string } & (
+  | { readonly file: OpenedFile }
+  | { readonly folder: OpenedFolder }
+)
+
+/** Where whole files are written. */
+export interface OpenedTarget {
+  /** Everything that can refuse the file before a byte moves. Throws PACKAGE_EXISTS, STORE_FULL with the numbers, PACKAGE_UNREADABLE. */
+  prepare(file: { name: string; size: number; overwrite: boolean }): Promise<void>
+  /** Writes it: there whole or not at all. Without `overwrite` one that came meanwhile stays. Returns where it lies. Throws as `prepare`. */
+  write(
+    file: { name: string; overwrite: boolean },
+    open: (options: { signal: AbortSignal }) => ByteStream,
+    signal: AbortSignal,
+  ): Promise<string>
+}
+
+/** Closes whichever it is. */
+export async function closeSource(source: OpenedSource): Promise<void> {
+  await ('file' in source ? source.file : source.folder)[Symbol.asyncDispose]()
+}
