@@ -10,23 +10,22 @@ import { type CheckOptions, type CheckReport, checkStore } from './upkeep/check.
 import { contentsOf, missingBlobs, readBlob } from './index/contents.ts'
 import { dropDamaged, droppedError } from './upkeep/damage.ts'
 import { fileError } from './files/file-errors.ts'
-import { lockFile } from './locks/file-lock.ts'
+import { createFileLocks } from './locks/file-locks.ts'
 import { collect, type GcOptions, type GcReport } from './upkeep/gc.ts'
 import { guardedBlob } from './blobs/guarded-blob.ts'
 import { ingest, isWhole } from './ingest/ingest.ts'
 import { type StoreLayout, storeLayout } from './files/layout.ts'
-import { type Lease, readLeases, writeLease } from './locks/lease.ts'
+import type { Lease, StoreLocks } from './locks/locks.ts'
 import { prepareLayout } from './index/prepare-layout.ts'
 import { RANGE_TUNING, type RangeTuning } from './ingest/range-growth.ts'
 import { packageRecords, type PackageRecords, type StoredPackage } from './index/records.ts'
 import { bytesToCome, checkSpace, measureSpace, type Space } from './upkeep/space.ts'
-import { joinUsers, lockForRepair } from './locks/users.ts'
 
 export type { BlobFile } from './blobs/blob-file.ts'
 export { packageTitle } from './upkeep/check.ts'
 export type { CheckOptions, CheckReport, StoreFinding } from './upkeep/check.ts'
 export type { GcOptions, GcReport } from './upkeep/gc.ts'
-export type { Lease } from './locks/lease.ts'
+export type { Lease } from './locks/locks.ts'
 export type { StoredPackage } from './index/records.ts'
 export type { Space } from './upkeep/space.ts'
 
@@ -90,12 +89,13 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
 export async function createContentStore(options: ContentStoreOptions): Promise<ContentStore> {
   const layout = storeLayout(options.folder)
   const clock = options.clock ?? systemClock
-  await prepareLayout(layout)
-  const membership = await joinUsers(layout)
-  const parts: Parts = { layout, records: packageRecords(layout), turns: createLimiter(1), clock }
-  const sink = sinksOf(layout, options.ranges)
-  const drop = (digest: Digest) =>
-    dropDamaged({ layout, records: parts.records, locked: (task) => locked(parts, task) }, digest)
+  const locks = createFileLocks(layout)
+  await prepareLayout(layout, locks)
+  const membership = await locks.join()
+  const parts: Parts = { layout, locks, records: packageRecords(layout), turns: createLimiter(1), clock }
+  const sink = sinksOf(parts, options.ranges)
+  const alone = { ...parts, locked: <T>(task: () => Promise<T>) => locked(parts, task) }
+  const drop = (digest: Digest) => dropDamaged(alone, digest)
   const openFile = async (descriptor: Descriptor): Promise<BlobFile> => {
     const name = blobName(descriptor)
     return guardedBlob(await openBlobFile(layout.blob(descriptor.digest), name), descriptor, async (found) => {
@@ -130,43 +130,44 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     },
     gc: (gc) =>
       locked(parts, async () => {
-        await sweepAbandoned(layout)
+        await sweepAbandoned(layout, locks)
         return await collectWith(parts, gc)
       }),
     space: () => measureSpace(layout),
     async check(check) {
-      await using _alone = check.repair === true ? await lockForRepair(layout) : undefined
-      return await checkStore({ layout, records: parts.records, locked: (task) => locked(parts, task) }, check)
+      await using _alone = check.repair === true ? await locks.repair() : undefined
+      return await checkStore(alone, check)
     },
     [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
   }
 }
 
 /** By where blobs come from. */
-function sinksOf(layout: StoreLayout, ranges: Partial<RangeTuning> = {}): (origin?: string) => ContentSink {
+function sinksOf({ layout, locks }: Parts, ranges: Partial<RangeTuning> = {}): (origin?: string) => ContentSink {
   const tuning = { ...RANGE_TUNING, ...ranges }
   return (origin) => ({
     exists: (descriptor) => isWhole(layout.blob(descriptor.digest), descriptor.size),
     push(descriptor, open, push) {
       const { digest } = descriptor
-      const place = { blob: layout.blob(digest), partial: layout.ingest(digest, origin), tuning }
-      return ingest(place, descriptor, open, push)
+      const place = { blob: layout.blob(digest), partial: layout.ingest(digest, origin), tuning, locks }
+      return ingest({ place, descriptor, open, options: push })
     },
   })
 }
 
 interface Parts {
   layout: StoreLayout
+  locks: StoreLocks
   records: PackageRecords
   /** This process's own callers wait here, others' at the file. */
   turns: Limiter
   clock: Clock
 }
 
-async function locked<T>({ layout, turns }: Parts, task: () => Promise<T>): Promise<T> {
+async function locked<T>({ layout, locks, turns }: Parts, task: () => Promise<T>): Promise<T> {
   return turns.run(async () => {
     try {
-      await using _lock = await lockFile(layout.lock)
+      await using _lock = await locks.exclusive()
       return await task()
     } catch (error) {
       throw await fileError(error, layout.folder, 'a change of the store')
@@ -210,8 +211,8 @@ async function deletePackage(parts: Parts, digest: Digest): Promise<boolean> {
 
 /** When there is no room, what nobody refers to goes first, grace or not: but nothing that this lease wants. */
 async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], maxBytes?: number): Promise<Lease> {
-  await sweepAbandoned(parts.layout)
-  const attempt = () => lease(parts.layout, blobs, maxBytes)
+  await sweepAbandoned(parts.layout, parts.locks)
+  const attempt = () => lease(parts, blobs, maxBytes)
   try {
     return await attempt()
   } catch (thrown) {
@@ -223,8 +224,12 @@ async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], maxByt
   }
 }
 
-async function lease(layout: StoreLayout, blobs: readonly Descriptor[], maxBytes: number | undefined): Promise<Lease> {
-  const others = (await readLeases(layout)).sizes
+async function lease(
+  { layout, locks }: Parts,
+  blobs: readonly Descriptor[],
+  maxBytes: number | undefined,
+): Promise<Lease> {
+  const others = await locks.leased()
   const mine = new Map(blobs.filter(({ digest }) => !others.has(digest)).map(({ digest, size }) => [digest, size]))
   const neededBytes = await bytesToCome(layout, mine)
   if (neededBytes > 0) {
@@ -233,12 +238,12 @@ async function lease(layout: StoreLayout, blobs: readonly Descriptor[], maxBytes
     const needs = { neededBytes, wholeBytes, promisedBytes, maxBytes, folder: layout.folder }
     checkSpace(await measureSpace(layout), needs)
   }
-  return writeLease(layout, blobs)
+  return locks.lease(blobs)
 }
 
-async function collectWith({ layout, records }: Parts, options?: GcOptions): Promise<GcReport> {
+async function collectWith({ layout, locks, records }: Parts, options?: GcOptions): Promise<GcReport> {
   // A record that can't be read may name anything: nothing goes until it is mended.
   if ((await records.broken()).length > 0) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
   const contents = (record: StoredPackage) => contentsOf(layout, record)
-  return collect({ layout, packages: await records.list(), contentsOf: contents }, options)
+  return collect({ layout, locks, packages: await records.list(), contentsOf: contents }, options)
 }

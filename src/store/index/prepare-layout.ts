@@ -2,14 +2,14 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../../lib/atomic-file.ts'
 import { AppError } from '../../lib/errors.ts'
-import { lockFile } from '../locks/file-lock.ts'
+import type { StoreLocks } from '../locks/locks.ts'
 import type { StoreLayout } from '../files/layout.ts'
 
 /** Source: OCI image-spec v1.1.1 image-layout.md "oci-layout file". */
 const OCI_LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}'
 
 /** Makes the folders; several processes may do so at once. Throws STORE_CORRUPT for a layout of another version. */
-export async function prepareLayout(layout: StoreLayout): Promise<void> {
+export async function prepareLayout(layout: StoreLayout, locks: Pick<StoreLocks, 'exclusive'>): Promise<void> {
   const folders = [...layout.blobFolders, layout.packages, layout.ingests, layout.leases, layout.users]
   await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true })))
   const marker = join(layout.folder, 'oci-layout')
@@ -17,7 +17,7 @@ export async function prepareLayout(layout: StoreLayout): Promise<void> {
   if (version === '1.0.0') return
   // The file is a constant: one that is missing or garbled is simply written again.
   if (version === undefined) {
-    await using _lock = await lockFile(layout.lock)
+    await using _lock = await locks.exclusive()
     return await writeFileAtomic(marker, OCI_LAYOUT_TEXT)
   }
   throw new AppError('STORE_CORRUPT', `${layout.folder} is an OCI image layout of version ${version}, not 1.0.0`, {

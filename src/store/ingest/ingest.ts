@@ -1,12 +1,12 @@
 import { rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { blobName, type Descriptor } from '../../content/descriptor.ts'
 import type { BlobOpener, PushOptions } from '../../content/endpoints.ts'
 import { throwIfAborted } from '../../lib/abort.ts'
 import { syncFolder } from '../../lib/atomic-file.ts'
 import { isAppError } from '../../lib/errors.ts'
 import { fileError } from '../files/file-errors.ts'
-import { lockFile, tryLockFile } from '../locks/file-lock.ts'
+import type { StoreLocks } from '../locks/locks.ts'
 import { fileSize } from '../files/file-size.ts'
 import { PartialFile } from './partial-file.ts'
 import type { RangeTuning } from './range-growth.ts'
@@ -20,6 +20,14 @@ export interface IngestPlace {
   partial: string
   /** When it comes over several streams. */
   tuning: RangeTuning
+  locks: Pick<StoreLocks, 'ingest' | 'tryIngest'>
+}
+
+export interface IngestedBlob {
+  readonly place: IngestPlace
+  readonly descriptor: Descriptor
+  readonly open: BlobOpener
+  readonly options: PushOptions
 }
 
 /** Whether a file of this size is there. */
@@ -32,19 +40,15 @@ export async function isWhole(path: string, size: number): Promise<boolean> {
  * bytes arrive and is done when it is; if that one fails or dies, it goes on where it stopped. The blob appears by
  * fsync and rename, verified. Throws DIGEST_MISMATCH, SIZE_MISMATCH, STORE_FULL, and what the opener throws for good.
  */
-export async function ingest(
-  place: IngestPlace,
-  descriptor: Descriptor,
-  open: BlobOpener,
-  options: PushOptions,
-): Promise<void> {
+export async function ingest(blob: IngestedBlob): Promise<void> {
+  const { place, descriptor, options } = blob
   try {
     await using _lock = await takeTurn(place, options)
     if (await isWhole(place.blob, descriptor.size)) {
       options.onEvent?.({ type: 'exists' })
       return
     }
-    await receiveOrRemove(place, descriptor, open, options)
+    await receiveOrRemove(blob)
     await rename(place.partial, place.blob)
     await syncFolder(dirname(place.blob))
   } catch (error) {
@@ -55,8 +59,8 @@ export async function ingest(
 
 /** The right to write the partial file. While somebody else has it, tells how far they are. */
 async function takeTurn(place: IngestPlace, options: PushOptions): Promise<AsyncDisposable> {
-  const path = `${place.partial}.lock`
-  const free = await tryLockFile(path)
+  const name = basename(place.partial)
+  const free = await place.locks.tryIngest(name)
   if (free) return free
   const { signal, onEvent, waiting = (wait) => wait() } = options
   let seen = -1
@@ -67,31 +71,21 @@ async function takeTurn(place: IngestPlace, options: PushOptions): Promise<Async
   }
   // Once it has the lock the caller may be stopped in line for its own place.
   await using taken = new AsyncDisposableStack()
-  const lock = await waiting(async () => taken.use(await lockFile(path, { signal, onWait })))
+  const lock = await waiting(async () => taken.use(await place.locks.ingest(name, { signal, onWait })))
   taken.move()
   return lock
 }
 
-async function receiveOrRemove(
-  place: IngestPlace,
-  descriptor: Descriptor,
-  open: BlobOpener,
-  options: PushOptions,
-): Promise<void> {
+async function receiveOrRemove(blob: IngestedBlob): Promise<void> {
   try {
-    await receiveAll(place, descriptor, open, options)
+    await receiveAll(blob)
   } catch (error) {
-    if (isWrongContent(error)) await removePartial(place.partial)
+    if (isWrongContent(error)) await removePartial(blob.place.partial)
     throw error
   }
 }
 
-async function receiveAll(
-  place: IngestPlace,
-  descriptor: Descriptor,
-  open: BlobOpener,
-  options: PushOptions,
-): Promise<void> {
+async function receiveAll({ place, descriptor, open, options }: IngestedBlob): Promise<void> {
   await using partial = await openPartial(place.partial, descriptor, options)
   const reception = { open, size: descriptor.size, tuning: place.tuning, options }
   try {

@@ -1,20 +1,16 @@
 import { rm } from 'node:fs/promises'
 import { throwIfAborted } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
+import type { LockOptions } from './locks.ts'
 import { ownershipOf, removeAbandoned, renewing, takeName } from './owned-file.ts'
 
 const FIRST_POLL_MS = 5
 const LONGEST_POLL_MS = 200
 
-export interface LockOptions {
-  signal?: AbortSignal
-  /** Called while somebody else holds the lock, about five times a second. */
-  onWait?: () => Promise<void>
-}
-
 /**
- * A lock between all processes that share the folder: a name that only one can take, and that tells its owner. One that died, in whatever way, is found out and its lock taken over. Node has no flock, and a lock of the kernel's
- * would not reach across the hosts of a shared volume. Dispose it to let go.
+ * A lock between all processes that share the folder: a name that only one can take, and that tells its owner. One that died,
+ * in whatever way, is found out and its lock taken over. Node has no flock, and a lock of the kernel's would not reach
+ * across the hosts of a shared volume. Dispose it to let go.
  */
 export async function lockFile(path: string, options: LockOptions = {}): Promise<AsyncDisposable> {
   for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, LONGEST_POLL_MS)) {

@@ -4,19 +4,9 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { type Digest, isDigest } from '../../content/digest.ts'
 import { lockFile } from './file-lock.ts'
 import type { StoreLayout } from '../files/layout.ts'
+import type { Lease } from './locks.ts'
 import { ownershipOf } from './owned-file.ts'
 import { newOwner } from './owner.ts'
-
-/** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
-export interface Lease extends AsyncDisposable {
-  readonly id: string
-}
-
-/** What all leases of running owners hold together. */
-export interface LeasedBlobs {
-  /** Every leased blob with its size. Two pulls of one package lease its blobs once. */
-  readonly sizes: ReadonlyMap<Digest, number>
-}
 
 const SUFFIX = '.json'
 
@@ -42,7 +32,7 @@ export async function writeLease(layout: StoreLayout, blobs: readonly Descriptor
 }
 
 /** Reads all leases and takes away those whose owner died. */
-export async function readLeases(layout: StoreLayout): Promise<LeasedBlobs> {
+export async function readLeases(layout: StoreLayout): Promise<ReadonlyMap<Digest, number>> {
   const sizes = new Map<Digest, number>()
   const names = await readdir(layout.leases)
   // The lock comes first and goes last: a lease may have no more than that.
@@ -56,7 +46,7 @@ export async function readLeases(layout: StoreLayout): Promise<LeasedBlobs> {
       await rm(`${path}.lock`, { force: true })
     }
   }
-  return { sizes }
+  return sizes
 }
 
 async function leasedBlobs(path: string): Promise<Array<[Digest, number]>> {

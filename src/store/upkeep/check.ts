@@ -9,9 +9,8 @@ import { contentsOf, missingBlobs, readBlob } from '../index/contents.ts'
 import { damageOf } from './damage.ts'
 import { fileSize } from '../files/file-size.ts'
 import { GC_GRACE_MS } from './gc.ts'
-import { readLeases } from '../locks/lease.ts'
+import type { StoreLocks } from '../locks/locks.ts'
 import { ingestDigest, type StoreLayout } from '../files/layout.ts'
-import { ownershipOf } from '../locks/owned-file.ts'
 import { isJournal, partialOf, removePartial } from '../ingest/range-journal.ts'
 import type { PackageRecords, StoredPackage } from '../index/records.ts'
 
@@ -68,6 +67,7 @@ export interface CheckReport {
 
 interface Check {
   layout: StoreLayout
+  locks: StoreLocks
   records: PackageRecords
   options: CheckOptions
   findings: StoreFinding[]
@@ -76,13 +76,17 @@ interface Check {
 /** What the caller does between its own work and others': `locked` runs a task alone, as changes of records are. */
 interface CheckParts {
   layout: StoreLayout
+  locks: StoreLocks
   records: PackageRecords
   locked: <T>(task: () => Promise<T>) => Promise<T>
 }
 
 /** Each step finds one kind of damage; later ones build on what earlier ones mended. Nothing whole is ever changed. */
-export async function checkStore({ layout, records, locked }: CheckParts, options: CheckOptions): Promise<CheckReport> {
-  const check: Check = { layout, records, options, findings: [] }
+export async function checkStore(
+  { layout, locks, records, locked }: CheckParts,
+  options: CheckOptions,
+): Promise<CheckReport> {
+  const check: Check = { layout, locks, records, options, findings: [] }
   const hashed = await hashBlobs(check)
   await locked(async () => {
     await checkRecords(check)
@@ -199,8 +203,8 @@ async function checkPackages(check: Check): Promise<void> {
 }
 
 async function checkIngests(check: Check): Promise<void> {
-  const { layout } = check
-  const leased = (await readLeases(layout)).sizes
+  const { layout, locks } = check
+  const leased = await locks.leased()
   for (const name of await readdir(layout.ingests)) {
     const path = join(layout.ingests, name)
     const partial = isJournal(name) ? partialOf(path) : path
@@ -208,8 +212,7 @@ async function checkIngests(check: Check): Promise<void> {
     if (partial !== path && (await fileSize(partial)) !== undefined) continue
     const digest = ingestDigest(name)
     if (digest !== undefined && leased.has(digest)) continue
-    const lock = name.endsWith('.lock') ? path : `${partial}.lock`
-    if ((await ownershipOf(lock)).state === 'held') continue
+    if (await locks.isIngesting(basename(partial, '.lock'))) continue
     // A job that waits for its next run, or for the daemon's next start, goes on from it.
     const { mtimeMs } = await lstat(path)
     if (mtimeMs > systemClock.now() - GC_GRACE_MS) continue

@@ -3,10 +3,9 @@ import { basename, join } from 'node:path'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { type Digest, isDigest } from '../../content/digest.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { readLeases } from '../locks/lease.ts'
+import type { StoreLocks } from '../locks/locks.ts'
 import { fileSize } from '../files/file-size.ts'
 import { ingestDigest, type StoreLayout } from '../files/layout.ts'
-import { ownershipOf } from '../locks/owned-file.ts'
 import { isJournal, partialBytes, partialOf, removePartial } from '../ingest/range-journal.ts'
 import type { StoredPackage } from '../index/records.ts'
 
@@ -32,6 +31,7 @@ export const GC_GRACE_MS = 24 * 3600 * 1000
 
 export interface GcDependencies {
   layout: StoreLayout
+  locks: Pick<StoreLocks, 'leased' | 'isIngesting'>
   packages: readonly StoredPackage[]
   /** All that a package's manifest names; undefined when the manifest is damaged. */
   contentsOf: (record: StoredPackage) => Promise<readonly Descriptor[] | undefined>
@@ -47,7 +47,7 @@ export async function collect(dependencies: GcDependencies, options: GcOptions =
   const writtenBefore = systemClock.now() - (options.graceMs ?? GC_GRACE_MS)
   const blobs = await sweepBlobs(dependencies.layout, { kept, writtenBefore, only: options.only })
   if (options.only) return { removedBlobs: blobs.removed, removedIngests: 0, freedBytes: blobs.freedBytes }
-  const ingests = await sweepIngests(dependencies.layout, { kept, writtenBefore })
+  const ingests = await sweepIngests(dependencies, { kept, writtenBefore })
   return {
     removedBlobs: blobs.removed,
     removedIngests: ingests.removed,
@@ -57,10 +57,10 @@ export async function collect(dependencies: GcDependencies, options: GcOptions =
 
 /** Undefined when a manifest can't be read: what it named is not known then, and nothing may go. */
 async function mark(
-  { layout, packages, contentsOf }: GcDependencies,
+  { locks, packages, contentsOf }: GcDependencies,
   keep: ReadonlySet<Digest> = new Set(),
 ): Promise<ReadonlySet<Digest> | undefined> {
-  const kept = new Set<Digest>([...keep, ...(await readLeases(layout)).sizes.keys()])
+  const kept = new Set<Digest>([...keep, ...(await locks.leased()).keys()])
   for (const record of packages) {
     const contents = await contentsOf(record)
     if (!contents) return undefined
@@ -87,14 +87,14 @@ async function sweepBlobs(layout: StoreLayout, sweep: Sweep & { only: ReadonlySe
   return total
 }
 
-async function sweepIngests(layout: StoreLayout, sweep: Sweep) {
+async function sweepIngests({ layout, locks }: GcDependencies, sweep: Sweep) {
   const total = { removed: 0, freedBytes: 0 }
   for (const name of await readdir(layout.ingests)) {
     const digest = ingestDigest(name)
     if (name.endsWith('.lock') || digest === undefined) continue
     const path = join(layout.ingests, name)
     const partial = isJournal(name) ? partialOf(path) : path
-    if ((await ownershipOf(`${partial}.lock`)).state === 'held') continue
+    if (await locks.isIngesting(basename(partial))) continue
     if (partial !== path) {
       // It goes with its file; alone it is of no use to anybody.
       if ((await fileSize(partial)) === undefined) await removeOld(path, sweep.writtenBefore, total)

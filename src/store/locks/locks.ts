@@ -1,0 +1,38 @@
+import type { Descriptor } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
+
+export interface LockOptions {
+  signal?: AbortSignal
+  /** Called while somebody else holds the lock, about five times a second. */
+  onWait?: () => Promise<void>
+}
+
+/** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
+export interface Lease extends AsyncDisposable {
+  readonly id: string
+}
+
+/**
+ * What the processes of one store keep each other from doing at the same time. Whatever is held ends when it is disposed, or
+ * with its process, in whatever way that ends.
+ */
+export interface StoreLocks {
+  /** For changes of records, index and leases, and for collections: waits until nobody else has it. */
+  exclusive(): Promise<AsyncDisposable>
+  /** The right to bring in one blob from one place, at once or not at all. `ingest` is its name (StoreLayout). */
+  tryIngest(ingest: string): Promise<AsyncDisposable | undefined>
+  /** The same, once who has it lets go or is gone. */
+  ingest(ingest: string, options?: LockOptions): Promise<AsyncDisposable>
+  /** Whether somebody has that right. */
+  isIngesting(ingest: string): Promise<boolean>
+  /** Leases blobs. The caller has `exclusive`, so that a collection sees it or has ended before. */
+  lease(blobs: readonly Descriptor[]): Promise<Lease>
+  /** Every leased blob with its size. Two pulls of one package lease its blobs once. */
+  leased(): Promise<ReadonlyMap<Digest, number>>
+  /** Says that this process works on the store. Throws STORE_BUSY during a repair. */
+  join(): Promise<AsyncDisposable>
+  /** Keeps every other process out. Throws STORE_BUSY, naming those that are in. */
+  repair(): Promise<AsyncDisposable>
+  /** Takes away what is left of those that died. The caller has `exclusive`. */
+  sweep(): Promise<void>
+}
