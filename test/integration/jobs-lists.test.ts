@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import type { Job, JobState } from '../../src/jobs/model/definitions.ts'
+import type { JobFilter } from '../../src/jobs/model/requests.ts'
+import { begin, newJob, startJobs } from '../helpers/jobs.ts'
+
+test('beyond the newest 10,000 the oldest ended jobs go, and no open one', async (t) => {
+  const jobs = await startJobs(t)
+  const made: string[] = []
+  for (let at = 0; at < 4; at += 1) made.push((await jobs.queue.create(newJob())).job.id)
+  const [oldest = '', ended = '', newerEnded = '', open = ''] = made
+  await jobs.queue.cancel(ended)
+  jobs.clock.advance(1000)
+  await jobs.queue.cancel(newerEnded)
+  const others = Array.from({ length: 9997 }, (_, at) => [0, `other-${at}`]).flat()
+  await jobs.raw.zadd('{layerd}:jobs', ...others)
+  assert.equal(await jobs.runs.removeExpired(), 1)
+  const kept = await Promise.all([oldest, ended, newerEnded, open].map(async (id) => (await jobs.queue.get(id))?.id))
+  assert.deepEqual(kept, [oldest, undefined, newerEnded, open])
+})
+
+test('pages part the list: every job that matches once, newest first, whatever the filter and the size', async (t) => {
+  const jobs = await startJobs(t)
+  const all: Job[] = []
+  for (let at = 0; at < 40; at += 1) {
+    const registry = `r${at % 3}.example`
+    const labels: Record<string, string> = at % 2 === 0 ? { even: 'yes', n: String(at) } : { n: String(at) }
+    const kind = at % 5 === 0 ? 'pull' : 'publish'
+    const { job } = await jobs.queue.create(newJob({ kind, labels, queueHost: registry, registries: [registry] }))
+    if (at % 4 === 1) await jobs.queue.cancel(job.id)
+    if (at % 4 === 2) await begin(jobs, job)
+    all.unshift((await jobs.queue.get(job.id)) as Job)
+  }
+  const filters = fc.record(
+    {
+      states: fc.uniqueArray(fc.constantFrom<JobState>('queued', 'canceled', 'running', 'failed'), { minLength: 1 }),
+      kinds: fc.constantFrom(['pull'] as const, ['publish', 'pull'] as const),
+      labels: fc.constant([{ key: 'even', value: 'yes' }]),
+      registry: fc.constantFrom('r0.example', 'r1.example', 'R2.example', 'nowhere.example'),
+      createdAfter: fc.constantFrom(...all.map((job) => job.createdAt)),
+    },
+    { requiredKeys: [] },
+  ) as fc.Arbitrary<JobFilter>
+  await fc.assert(
+    fc.asyncProperty(filters, fc.integer({ min: 1, max: 15 }), async (filter, size) => {
+      const paged: Job[] = []
+      let token: string | undefined
+      do {
+        const page = await jobs.queue.list(filter, { size, ...(token === undefined ? {} : { token }) })
+        assert.ok(page.items.length <= size)
+        assert.ok(page.items.length > 0 || page.nextPageToken === undefined, 'no empty page but the only one')
+        paged.push(...page.items)
+        token = page.nextPageToken
+      } while (token !== undefined)
+      const expected = all.filter((job) => matches(job, filter))
+      assert.deepEqual(paged, expected)
+    }),
+    { numRuns: 60 },
+  )
+  await assert.rejects(jobs.queue.list({}, { size: 5, token: 'bm90IGEgdG9rZW4' }), { code: 'REQUEST_INVALID' })
+})
+
+test('a list goes on where it stood when jobs come and go in between', async (t) => {
+  const jobs = await startJobs(t)
+  const made: string[] = []
+  for (let at = 0; at < 6; at += 1) made.unshift((await jobs.queue.create(newJob())).job.id)
+  const first = await jobs.queue.list({}, { size: 3 })
+  const last = first.items.at(-1)?.id ?? ''
+  await jobs.queue.cancel(last)
+  await jobs.queue.remove(last)
+  await jobs.queue.create(newJob())
+  const second = await jobs.queue.list({}, { size: 3, token: first.nextPageToken ?? '' })
+  assert.deepEqual(
+    [...first.items, ...second.items].map(({ id }) => id),
+    made,
+  )
+})
+
+function matches(job: Job, filter: JobFilter): boolean {
+  return (
+    (filter.states?.includes(job.state) ?? true) &&
+    (filter.kinds?.includes(job.kind) ?? true) &&
+    (filter.labels ?? []).every(({ key, value }) => job.labels[key] === value) &&
+    (filter.registry === undefined || registryOf(job) === filter.registry.toLowerCase()) &&
+    (filter.createdAfter === undefined || job.createdAt > filter.createdAfter)
+  )
+}
+
+function registryOf(job: Job): string {
+  return `r${Number(job.labels.n) % 3}.example`
+}
