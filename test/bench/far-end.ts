@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createCertificate } from '../helpers/certificate.ts'
+import { createCertificate } from '../helpers/network/certificate.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
-import { type RegistryProgram, startDockerRegistry } from '../helpers/docker-registry.ts'
-import { startProcess } from '../helpers/processes.ts'
+import { type RegistryProgram, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
+import { startProcess } from '../helpers/processes/processes.ts'
 import { transferredBy } from './measure.ts'
 
 /** Who the bytes go to or come from, as a process of its own. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { buildPackage, type BuiltPackage } from '../helpers/package-builder.ts'
+import { buildPackage, type BuiltPackage } from '../helpers/packages/package-builder.ts'
 import type { BlobFile } from './peers.ts'
 
 /** What is moved, made once when it is first asked for. */

@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Job } from '../../src/jobs/model/definitions.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
-import { childrenOf, readyUrl, startLayerd, workersOf } from '../helpers/layerd.ts'
-import { serverSentEvents } from '../helpers/sse-client.ts'
+import { childrenOf, readyUrl, startLayerd, workersOf } from '../helpers/processes/layerd.ts'
+import { serverSentEvents } from '../helpers/streams/sse-client.ts'
 import { type Cost, cpuOf, forgetPeak, peakOf, watchSizes } from './measure.ts'
 
 /** What a caller of the API sends. */

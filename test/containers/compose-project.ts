@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { defer } from '../helpers/cleanup.ts'
-import { freePort } from '../helpers/ports.ts'
-import { runProcess } from '../helpers/processes.ts'
-import { findProgram } from '../helpers/real-tools.ts'
+import { freePort } from '../helpers/network/ports.ts'
+import { runProcess } from '../helpers/processes/processes.ts'
+import { findProgram } from '../helpers/processes/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 /** What .dockerignore lets through. */

@@ -9,12 +9,12 @@ import {
   publishedConfig,
   publishedIndex,
   publishedManifest,
-} from '../helpers/fixtures.ts'
-import { buildPackage } from '../helpers/package-builder.ts'
-import { contentsOf, decompressed, digestOfStream, readTar, wholeContents } from '../helpers/packages.ts'
-import { findProgram, skipWithout } from '../helpers/real-tools.ts'
+} from '../helpers/packages/fixtures.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
+import { contentsOf, decompressed, digestOfStream, readTar, wholeContents } from '../helpers/packages/packages.ts'
+import { findProgram, skipWithout } from '../helpers/processes/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-import { openPackageAt } from '../helpers/open-package.ts'
+import { openPackageAt } from '../helpers/packages/open-package.ts'
 
 const PACKAGES: { path: string; published: PublishedName; architecture?: string; signed?: boolean }[] = [
   { path: FIXTURES.nemoAmd64, published: 'nemo' },

@@ -7,11 +7,18 @@ import { OCI_INDEX, OCI_MANIFEST } from '../../src/content/media-types.ts'
 import { AppError, isAppError } from '../../src/lib/errors.ts'
 import { readAll } from '../../src/content/streams.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
-import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { findProgram } from '../helpers/real-tools.ts'
-import { startZot } from '../helpers/zot.ts'
-import { memorySessions, openRepository, recorder, someBytes, type TestBlob, testBlob } from '../helpers/oci-client.ts'
+import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { findProgram } from '../helpers/processes/real-tools.ts'
+import { startZot } from '../helpers/registries/zot.ts'
+import {
+  memorySessions,
+  openRepository,
+  recorder,
+  someBytes,
+  type TestBlob,
+  testBlob,
+} from '../helpers/registries/oci-client.ts'
 
 const MIB = 1024 * 1024
 const signal = new AbortController().signal

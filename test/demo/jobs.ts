@@ -1,6 +1,6 @@
 import type { Renderer } from '../../src/cli/renderers.ts'
 import type { Job, JobEvent, JobResult } from '../../src/jobs/model/definitions.ts'
-import { serverSentEvents } from '../helpers/sse-client.ts'
+import { serverSentEvents } from '../helpers/streams/sse-client.ts'
 
 export interface JobBody {
   kind: 'publish' | 'pull'

@@ -5,12 +5,12 @@ import { after, before, test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import type { Job, JobEvent } from '../../src/jobs/model/definitions.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
-import { startDockerRegistry } from '../helpers/docker-registry.ts'
-import { FIXTURES, publishedManifest } from '../helpers/fixtures.ts'
-import { MAIN } from '../helpers/layerd.ts'
-import { runProcess } from '../helpers/processes.ts'
+import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
+import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
+import { MAIN } from '../helpers/processes/layerd.ts'
+import { runProcess } from '../helpers/processes/processes.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-import { type Bed, startBed, assertSame, lines } from '../helpers/cli-bed.ts'
+import { type Bed, startBed, assertSame, lines } from '../helpers/processes/cli-bed.ts'
 
 const NEMO = digestOf(publishedManifest('nemo'))
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startDockerRegistry } from '../helpers/docker-registry.ts'
+import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import {
   childrenOf,
   endedOver,
@@ -11,10 +11,10 @@ import {
   readyUrl,
   startLayerd,
   workersOf,
-} from '../helpers/layerd.ts'
-import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { buildPackage } from '../helpers/package-builder.ts'
-import { startRedis } from '../helpers/redis.ts'
+} from '../helpers/processes/layerd.ts'
+import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
+import { startRedis } from '../helpers/redis/redis.ts'
 import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 

@@ -4,8 +4,8 @@ import { readdir } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { publishedManifest } from '../helpers/fixtures.ts'
-import { runProcess, startProcess } from '../helpers/processes.ts'
+import { publishedManifest } from '../helpers/packages/fixtures.ts'
+import { runProcess, startProcess } from '../helpers/processes/processes.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 const demo = fileURLToPath(new URL('../demo/main.ts', import.meta.url))

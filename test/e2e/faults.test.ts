@@ -13,11 +13,11 @@ import {
   readyUrl,
   startLayerd,
   workersOf,
-} from '../helpers/layerd.ts'
-import { assertDaemonTidy } from '../helpers/leftovers.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { buildPackage } from '../helpers/package-builder.ts'
-import type { RunningProcess } from '../helpers/processes.ts'
+} from '../helpers/processes/layerd.ts'
+import { assertDaemonTidy } from '../helpers/processes/leftovers.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
+import type { RunningProcess } from '../helpers/processes/processes.ts'
 import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 

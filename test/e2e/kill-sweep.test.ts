@@ -6,9 +6,9 @@ import {
   killAt,
   startSweep,
   startSweptDistribution,
-} from '../helpers/kill-sweep.ts'
-import { skipWithout } from '../helpers/real-tools.ts'
-import { startZot } from '../helpers/zot.ts'
+} from '../helpers/sweeps/kill-sweep.ts'
+import { skipWithout } from '../helpers/processes/real-tools.ts'
+import { startZot } from '../helpers/registries/zot.ts'
 
 const MIB = 1024 * 1024
 const LAYER = 24 * MIB

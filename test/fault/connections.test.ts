@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Digest } from '../../src/content/digest.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { registryClient } from '../helpers/publishing.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { registryClient } from '../helpers/packages/publishing.ts'
 
 const { signal } = new AbortController()
 

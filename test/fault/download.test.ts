@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { RangeIgnored } from '../../src/content/ranges.ts'
 import { readAll } from '../../src/content/streams.ts'
 import { AppError } from '../../src/lib/errors.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository, someBytes, testBlob } from '../helpers/oci-client.ts'
-import { type ScriptEntry, startScriptedRegistry } from '../helpers/scripted-registry.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { openRepository, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
+import { type ScriptEntry, startScriptedRegistry } from '../helpers/registries/scripted-registry.ts'
 
 const MIB = 1024 * 1024
 const signal = new AbortController().signal

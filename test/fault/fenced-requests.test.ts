@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test, type TestContext } from 'node:test'
 import { AppError } from '../../src/lib/errors.ts'
-import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository, someBytes, testBlob } from '../helpers/oci-client.ts'
+import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { openRepository, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
 
 const MIB = 1024 * 1024
 const { signal } = new AbortController()

@@ -4,9 +4,9 @@ import { test, type TestContext } from 'node:test'
 import { AppError } from '../../src/lib/errors.ts'
 import type { Hooks, RemoteAddress } from '../../src/oci/request/hooks.ts'
 import type { RegistryRequest } from '../../src/oci/request/transport.ts'
-import { startScriptedServer } from '../helpers/scripted-server.ts'
-import { startTokenServer } from '../helpers/token-server.ts'
-import { connect, request } from '../helpers/transport.ts'
+import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
+import { startTokenServer } from '../helpers/registries/token-server.ts'
+import { connect, request } from '../helpers/registries/transport.ts'
 
 const MIB = 1024 * 1024
 const { signal } = new AbortController()

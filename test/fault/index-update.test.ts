@@ -6,9 +6,9 @@ import { OCI_INDEX, OCI_MANIFEST } from '../../src/content/media-types.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { indexHolds, inspectTag, updateIndex } from '../../src/oci/manifests/index-manifest.ts'
 import type { Repository } from '../../src/oci/registry.ts'
-import { publishedIndex, publishedManifest } from '../helpers/fixtures.ts'
-import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository } from '../helpers/oci-client.ts'
+import { publishedIndex, publishedManifest } from '../helpers/packages/fixtures.ts'
+import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { openRepository } from '../helpers/registries/oci-client.ts'
 
 const signal = new AbortController().signal
 const REPOSITORY = 'test/blobs'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { registryPrograms } from '../helpers/docker-registry.ts'
-import { type Scene, startSweep, type SweepPoint } from '../helpers/sweep.ts'
+import { registryPrograms } from '../helpers/registries/docker-registry.ts'
+import { type Scene, startSweep, type SweepPoint } from '../helpers/sweeps/sweep.ts'
 
 /** A few of the points that `npm run test:sweep` goes through: calls by their place in the run, 0 to 1. */
 const SAMPLES: ReadonlyArray<{ scene: Scene; points: ReadonlyArray<[SweepPoint['side'], 'call' | 'answer', number]> }> =

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { startJobSystem } from '../helpers/job-system.ts'
-import { buildPackage } from '../helpers/package-builder.ts'
-import { assertStreamInvariants } from '../helpers/progress-invariants.ts'
+import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { startJobSystem } from '../helpers/redis/job-system.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
+import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-import { startTokenServer } from '../helpers/token-server.ts'
+import { startTokenServer } from '../helpers/registries/token-server.ts'
 
 const MIB = 1024 * 1024
 

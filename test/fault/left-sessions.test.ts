@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { AppError } from '../../src/lib/errors.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { memorySessions, openRepository, someBytes, testBlob } from '../helpers/oci-client.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { memorySessions, openRepository, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024

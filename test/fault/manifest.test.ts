@@ -5,9 +5,9 @@ import { MAX_MANIFEST_BYTES, rawManifest } from '../../src/content/manifest.ts'
 import { OCI_MANIFEST } from '../../src/content/media-types.ts'
 import { createRegistryConnections } from '../../src/oci/connections.ts'
 import { createRepository } from '../../src/oci/registry.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository } from '../helpers/oci-client.ts'
-import { type ScriptEntry, startScriptedRegistry } from '../helpers/scripted-registry.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { openRepository } from '../helpers/registries/oci-client.ts'
+import { type ScriptEntry, startScriptedRegistry } from '../helpers/registries/scripted-registry.ts'
 
 const signal = new AbortController().signal
 const manifest = rawManifest(OCI_MANIFEST, Buffer.from(`{"schemaVersion":2,"mediaType":"${OCI_MANIFEST}"}`))

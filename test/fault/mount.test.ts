@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { MountAnswer, MountCandidate } from '../../src/content/endpoints.ts'
-import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
-import { startTokenServer } from '../helpers/token-server.ts'
+import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { openRepository, recorder, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
+import { startTokenServer } from '../helpers/registries/token-server.ts'
 
 const MIB = 1024 * 1024
 const { signal } = new AbortController()

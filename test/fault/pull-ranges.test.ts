@@ -12,17 +12,17 @@ import { writtenRanges } from '../../src/store/ingest/range-journal.ts'
 import { rangeBytes } from '../../src/store/ingest/range-plan.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
 import { type Cleanup, defer } from '../helpers/cleanup.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { startProcess } from '../helpers/processes.ts'
-import { packageFiles, pullFrom, putPackage } from '../helpers/pulling.ts'
-import { SMALL_RANGES } from '../helpers/range-tuning.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { startProcess } from '../helpers/processes/processes.ts'
+import { packageFiles, pullFrom, putPackage } from '../helpers/packages/pulling.ts'
+import { SMALL_RANGES } from '../helpers/packages/range-tuning.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
 const PLACE = { repository: 'team/sample', tag: '1.0.0' }
-const CHILD = fileURLToPath(new URL('../helpers/pull-child.ts', import.meta.url))
+const CHILD = fileURLToPath(new URL('../helpers/packages/pull-child.ts', import.meta.url))
 const { signal } = new AbortController()
 /** What is on its way when a stream is ended early. */
 const SLACK = 4 * MIB

@@ -5,9 +5,9 @@ import { describe, test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import type { AppError } from '../../src/lib/errors.ts'
 import { createContentStore } from '../../src/store/content-store.ts'
-import { pullFrom, putIndex, putPackage, type SyntheticLayer } from '../helpers/pulling.ts'
+import { pullFrom, putIndex, putPackage, type SyntheticLayer } from '../helpers/packages/pulling.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-import { MIB, PLACE, bed, failsWith } from '../helpers/pull-bed.ts'
+import { MIB, PLACE, bed, failsWith } from '../helpers/packages/pull-bed.ts'
 
 describe('a layer that is not what the manifest says', () => {
   const wrong: Record<string, [(bytes: Buffer) => Buffer, string]> = {

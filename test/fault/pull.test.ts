@@ -9,10 +9,10 @@ import { AppError } from '../../src/lib/errors.ts'
 import { createContentStore } from '../../src/store/content-store.ts'
 import { ownArchitecture } from '../../src/transfer/resolve.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { pullFrom, putIndex, putPackage } from '../helpers/pulling.ts'
+import { pullFrom, putIndex, putPackage } from '../helpers/packages/pulling.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { openTarget } from '../../src/files/opened-target.ts'
-import { MIB, PLACE, bed, failsWith } from '../helpers/pull-bed.ts'
+import { MIB, PLACE, bed, failsWith } from '../helpers/packages/pull-bed.ts'
 
 const OWN = ownArchitecture()
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import type { Cleanup } from '../helpers/cleanup.ts'
-import { startScriptedServer } from '../helpers/scripted-server.ts'
+import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
-import { startTokenServer, type TokenServer, type TokenServerOptions } from '../helpers/token-server.ts'
-import { connect, request } from '../helpers/transport.ts'
+import { startTokenServer, type TokenServer, type TokenServerOptions } from '../helpers/registries/token-server.ts'
+import { connect, request } from '../helpers/registries/transport.ts'
 
 const ann = { kind: 'basic', username: 'ann', password: 'secret of ann' } as const
 const users = { ann: 'secret of ann' }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isAppError } from '../../src/lib/errors.ts'
-import { startScriptedServer } from '../helpers/scripted-server.ts'
-import { connect, request } from '../helpers/transport.ts'
+import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
+import { connect, request } from '../helpers/registries/transport.ts'
 
 const tags = '/v2/some/package/tags/list'
 const anonymous = { credential: undefined, plainHttp: false }

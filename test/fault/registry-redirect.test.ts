@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startScriptedServer } from '../helpers/scripted-server.ts'
-import { connect, request } from '../helpers/transport.ts'
+import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
+import { connect, request } from '../helpers/registries/transport.ts'
 
 const ann = { kind: 'basic', username: 'ann', password: 'secret of ann' } as const
 const blob = '/v2/some/package/blobs/sha256:1'

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { copyBlobs } from '../../src/content/copy-graph.ts'
-import type { Answer } from '../helpers/memory-registry-exchange.ts'
-import { type MemoryRegistry, type MemoryRegistryOptions, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository, someBytes, type TestBlob, testBlob } from '../helpers/oci-client.ts'
+import type { Answer } from '../helpers/registries/memory-registry-exchange.ts'
+import {
+  type MemoryRegistry,
+  type MemoryRegistryOptions,
+  startMemoryRegistry,
+} from '../helpers/registries/memory-registry.ts'
+import { openRepository, someBytes, type TestBlob, testBlob } from '../helpers/registries/oci-client.ts'
 
 const { signal } = new AbortController()
 /** As many as it takes before a registry is asked whether it mounts from the repository itself. */

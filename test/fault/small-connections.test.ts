@@ -6,7 +6,7 @@ import { NO_HOOKS } from '../../src/oci/request/hooks.ts'
 import { SmallConnection } from '../../src/oci/wire/connections/small-connection.ts'
 import { createSmallConnections, type SmallCall } from '../../src/oci/wire/connections/small-connections.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { startRawServer } from '../helpers/raw-server.ts'
+import { startRawServer } from '../helpers/network/raw-server.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'

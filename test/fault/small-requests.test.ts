@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import type { ConnectionTimeouts } from '../../src/oci/connections.ts'
 import type { RegistryRequest } from '../../src/oci/request/transport.ts'
-import { openRepository, someBytes, testBlob } from '../helpers/oci-client.ts'
-import { type RawRequest, startRawServer } from '../helpers/raw-server.ts'
-import { connect, request } from '../helpers/transport.ts'
+import { openRepository, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
+import { type RawRequest, startRawServer } from '../helpers/network/raw-server.ts'
+import { connect, request } from '../helpers/registries/transport.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const { signal } = new AbortController()

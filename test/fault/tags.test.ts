@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openRepository } from '../helpers/oci-client.ts'
-import { type ScriptEntry, startScriptedRegistry } from '../helpers/scripted-registry.ts'
+import { openRepository } from '../helpers/registries/oci-client.ts'
+import { type ScriptEntry, startScriptedRegistry } from '../helpers/registries/scripted-registry.ts'
 
 const signal = new AbortController().signal
 const FIRST = '/v2/test/blobs/tags/list?n=1000'

@@ -8,7 +8,7 @@ import { createConnectors } from '../../src/oci/wire/connections/connectors.ts'
 import { NO_HOOKS } from '../../src/oci/request/hooks.ts'
 import { DIRECT_MIN_BYTES, directExchange } from '../../src/oci/wire/exchanges/direct-exchange.ts'
 import { createSmallConnections } from '../../src/oci/wire/connections/small-connections.ts'
-import { createCertificate } from '../helpers/certificate.ts'
+import { createCertificate } from '../helpers/network/certificate.ts'
 import { defer } from '../helpers/cleanup.ts'
 
 const { signal } = new AbortController()

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { createLearnedFacts, type LearnedUploads } from '../../src/oci/facts/learned-facts.ts'
 import { createRepository, type Repository } from '../../src/oci/registry.ts'
-import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
-import { startTokenServer, type TokenServer } from '../helpers/token-server.ts'
-import { connect } from '../helpers/transport.ts'
+import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { recorder, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
+import { startTokenServer, type TokenServer } from '../helpers/registries/token-server.ts'
+import { connect } from '../helpers/registries/transport.ts'
 
 const MIB = 1024 * 1024
 const ann = { kind: 'basic', username: 'ann', password: 'secret of ann' } as const

@@ -3,12 +3,12 @@ import { test, type TestContext } from 'node:test'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLearnedFacts } from '../../src/oci/facts/learned-facts.ts'
 import { createRepository } from '../../src/oci/registry.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { someBytes, testBlob } from '../helpers/oci-client.ts'
-import { startQuirkyRegistry, type UploadQuirks } from '../helpers/quirky-registry.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { someBytes, testBlob } from '../helpers/registries/oci-client.ts'
+import { startQuirkyRegistry, type UploadQuirks } from '../helpers/registries/quirky-registry.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
-import { connect } from '../helpers/transport.ts'
+import { connect } from '../helpers/registries/transport.ts'
 
 const MIB = 1024 * 1024
 const signal = new AbortController().signal

@@ -5,8 +5,8 @@ import { createRepository, type Repository } from '../../src/oci/registry.ts'
 import { registryProfile } from '../../src/oci/facts/registry-profile.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { memorySessions, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { memorySessions, recorder, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
 import {
   ECR,
   GAR,
@@ -16,8 +16,8 @@ import {
   startQuirkyRegistry,
   type UploadQuirks,
   ZOT,
-} from '../helpers/quirky-registry.ts'
-import { connect } from '../helpers/transport.ts'
+} from '../helpers/registries/quirky-registry.ts'
+import { connect } from '../helpers/registries/transport.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024

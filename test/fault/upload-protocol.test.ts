@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { AppError } from '../../src/lib/errors.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { memorySessions, openRepository, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
-import { type ScriptEntry, startScriptedRegistry } from '../helpers/scripted-registry.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { memorySessions, openRepository, recorder, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
+import { type ScriptEntry, startScriptedRegistry } from '../helpers/registries/scripted-registry.ts'
 
 const MIB = 1024 * 1024
 const signal = new AbortController().signal

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { AppError } from '../../src/lib/errors.ts'
-import { type MemoryRegistry, type MemoryRegistryOptions, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository, recorder, someBytes, type TestBlob, testBlob } from '../helpers/oci-client.ts'
+import {
+  type MemoryRegistry,
+  type MemoryRegistryOptions,
+  startMemoryRegistry,
+} from '../helpers/registries/memory-registry.ts'
+import { openRepository, recorder, someBytes, type TestBlob, testBlob } from '../helpers/registries/oci-client.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import tls from 'node:tls'
-import { createCertificate } from '../helpers/certificate.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { openRepository, recorder, someBytes, testBlob } from '../helpers/oci-client.ts'
-import { startScriptedServer } from '../helpers/scripted-server.ts'
-import { connect, request } from '../helpers/transport.ts'
+import { createCertificate } from '../helpers/network/certificate.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { openRepository, recorder, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
+import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
+import { connect, request } from '../helpers/registries/transport.ts'
 
 const MIB = 1024 * 1024
 const sendIdleMs = 300

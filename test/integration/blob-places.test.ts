@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import { createBlobPlaces } from '../../src/jobs/hints/blob-places.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { startJobs, type TestJobs } from '../helpers/jobs.ts'
+import { startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 
 const REGISTRY = 'registry.example:5000'
 const place = (repository: string, registry = REGISTRY) => ({ registry, repository })

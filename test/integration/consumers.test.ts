@@ -7,7 +7,7 @@ import { silentLogger } from '../../src/lib/logger.ts'
 import { createConsumers } from '../../src/worker/consumers.ts'
 import type { RunEnd } from '../../src/worker/run-job.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { startRedis } from '../helpers/redis/redis.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const HOST = 'registry.example'

@@ -7,7 +7,7 @@ import { findRedisServer } from '../../src/daemon/redis-program.ts'
 import { askRedis, redisSocketPath } from '../../src/daemon/redis-socket.ts'
 import { connectRedis } from '../../src/jobs/redis/redis.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
-import { processExists, startProcess } from '../helpers/processes.ts'
+import { processExists, startProcess } from '../helpers/processes/processes.ts'
 import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 

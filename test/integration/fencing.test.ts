@@ -6,14 +6,14 @@ import {
   type RegistryProgram,
   registryPrograms,
   startDockerRegistry,
-} from '../helpers/docker-registry.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { type JobSystem, startJobSystem } from '../helpers/job-system.ts'
-import { type MemoryRegistry, startMemoryRegistry } from '../helpers/memory-registry.ts'
-import type { Fault, FaultMatch } from '../helpers/memory-registry-faults.ts'
-import { buildPackage } from '../helpers/package-builder.ts'
-import { assertStreamInvariants } from '../helpers/progress-invariants.ts'
-import type { RunningProcess } from '../helpers/processes.ts'
+} from '../helpers/registries/docker-registry.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { type JobSystem, startJobSystem } from '../helpers/redis/job-system.ts'
+import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import type { Fault, FaultMatch } from '../helpers/registries/memory-registry-faults.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
+import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
+import type { RunningProcess } from '../helpers/processes/processes.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 

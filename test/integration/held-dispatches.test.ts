@@ -4,7 +4,7 @@ import { freeHeldJobs } from '../../src/jobs/dispatch/held-dispatches.ts'
 import { createKeys, queueName } from '../../src/jobs/redis/keys.ts'
 import { connectRedis } from '../../src/jobs/redis/redis.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { startRedis } from '../helpers/redis/redis.ts'
 
 const HOST = 'registry.example'
 const keys = createKeys()

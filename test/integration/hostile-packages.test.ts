@@ -6,10 +6,10 @@ import { OCI_MANIFEST, ZARF_CONFIG } from '../../src/content/media-types.ts'
 import { bufferOpener } from '../../src/content/streams.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import type { ContentStore } from '../../src/store/content-store.ts'
-import { startApp } from '../helpers/http-app.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { packageFiles, pullFrom, putPackage, type SyntheticLayer } from '../helpers/pulling.ts'
-import { blobOf } from '../helpers/store-packages.ts'
+import { startApp } from '../helpers/streams/http-app.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { packageFiles, pullFrom, putPackage, type SyntheticLayer } from '../helpers/packages/pulling.ts'
+import { blobOf } from '../helpers/packages/store-packages.ts'
 
 const PLACE = { repository: 'team/sample', tag: '1.0.0' }
 const { signal } = new AbortController()

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { get } from 'node:http'
 import { test } from 'node:test'
-import { begin, RESULT } from '../helpers/jobs.ts'
+import { begin, RESULT } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
-import { watchEvents } from '../helpers/watch-events.ts'
-import { log, startJob, typesOf, idsOf } from '../helpers/http-events.ts'
+import { watchEvents } from '../helpers/streams/watch-events.ts'
+import { log, startJob, typesOf, idsOf } from '../helpers/streams/http-events.ts'
 
 test('hundreds of watchers share one subscription and leave nothing behind', async (t) => {
   const { jobs, job, url, kept, subscribers } = await startJob(t)

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { get } from 'node:http'
 import { test } from 'node:test'
 import type { JobEvent } from '../../src/jobs/model/definitions.ts'
-import { begin, RESULT } from '../helpers/jobs.ts'
+import { begin, RESULT } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
-import { watchEvents } from '../helpers/watch-events.ts'
-import { log, startJob, typesOf, idsOf } from '../helpers/http-events.ts'
+import { watchEvents } from '../helpers/streams/watch-events.ts'
+import { log, startJob, typesOf, idsOf } from '../helpers/streams/http-events.ts'
 
 test('a watcher gets a snapshot at once, then each event as it happens, the end, and the end of the stream', async (t) => {
   const { jobs, job, url, kept } = await startJob(t)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Job, Problem, Transfer } from '../../src/jobs/model/definitions.ts'
-import { type TestApp } from '../helpers/http-app.ts'
-import { begin, PROBLEM, RESULT } from '../helpers/jobs.ts'
+import { type TestApp } from '../helpers/streams/http-app.ts'
+import { begin, PROBLEM, RESULT } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
-import { NO_JOB, withPackage, post, act } from '../helpers/http-jobs.ts'
+import { NO_JOB, withPackage, post, act } from '../helpers/streams/http-jobs.ts'
 
 test('a job that has not changed is not sent again', async (t) => {
   const server = await withPackage(t)

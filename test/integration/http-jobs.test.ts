@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { Job, Problem } from '../../src/jobs/model/definitions.ts'
-import { begin } from '../helpers/jobs.ts'
-import { DESTINATION, NO_JOB, withPackage, post, act } from '../helpers/http-jobs.ts'
+import { begin } from '../helpers/redis/jobs.ts'
+import { DESTINATION, NO_JOB, withPackage, post, act } from '../helpers/streams/http-jobs.ts'
 
 interface JobPage {
   items: Job[]

@@ -3,10 +3,10 @@ import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { runCommand } from '../../src/cli/cli.ts'
 import type { Job, Problem } from '../../src/jobs/model/definitions.ts'
-import { startApp, type TestApp } from '../helpers/http-app.ts'
-import { begin, newJob, RESULT } from '../helpers/jobs.ts'
+import { startApp, type TestApp } from '../helpers/streams/http-app.ts'
+import { begin, newJob, RESULT } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
-import { watchEvents } from '../helpers/watch-events.ts'
+import { watchEvents } from '../helpers/streams/watch-events.ts'
 
 const NO_JOB = '01900000-0000-7000-8000-000000000000'
 

@@ -7,8 +7,8 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import type { Upload } from '../../src/files/upload-folder.ts'
-import { startApp } from '../helpers/http-app.ts'
-import { runProcess } from '../helpers/processes.ts'
+import { startApp } from '../helpers/streams/http-app.ts'
+import { runProcess } from '../helpers/processes/processes.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')

@@ -6,7 +6,7 @@ import { createJobRuns } from '../../src/jobs/runs.ts'
 import type { ReportAnswer, RunEvent } from '../../src/jobs/progress/reports.ts'
 import { listenForSignals } from '../../src/jobs/redis/signals.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { begin, newJob, RESULT, startJobs, type TestJobs } from '../helpers/jobs.ts'
+import { begin, newJob, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const LOG: RunEvent = { type: 'log', level: 'info', message: 'a "quoted" line\nand another, ünïcode' }

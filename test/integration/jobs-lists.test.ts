@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Job, JobState } from '../../src/jobs/model/definitions.ts'
 import type { JobFilter } from '../../src/jobs/model/requests.ts'
-import { begin, newJob, startJobs } from '../helpers/jobs.ts'
+import { begin, newJob, startJobs } from '../helpers/redis/jobs.ts'
 
 test('beyond the newest 10,000 the oldest ended jobs go, and no open one', async (t) => {
   const jobs = await startJobs(t)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Job } from '../../src/jobs/model/definitions.ts'
 import { createJobQueue } from '../../src/jobs/queue.ts'
-import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/jobs.ts'
+import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const BULL = '{layerd}:bull:registry.example%3A5000'

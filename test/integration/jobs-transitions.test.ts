@@ -4,7 +4,7 @@ import { isAppError } from '../../src/lib/errors.ts'
 import { type Job, JOB_STATES, type JobState } from '../../src/jobs/model/definitions.ts'
 import type { RunOutcome } from '../../src/jobs/progress/reports.ts'
 import { type JobTransition, next } from '../../src/jobs/model/state.ts'
-import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/jobs.ts'
+import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 
 const OUTCOMES: Partial<Record<JobTransition['type'], RunOutcome>> = {
   succeed: { state: 'succeeded', result: RESULT },

@@ -6,17 +6,17 @@ import { parseDestination } from '../../src/content/reference.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import { parseManifest, successors } from '../../src/content/manifest.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
-import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
+import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import {
   FIXTURES,
   type PublishedName,
   publishedConfig,
   publishedIndex,
   publishedManifest,
-} from '../helpers/fixtures.ts'
-import { publishTo, registryClient } from '../helpers/publishing.ts'
-import { runProcess } from '../helpers/processes.ts'
-import { findProgram, skipWithout } from '../helpers/real-tools.ts'
+} from '../helpers/packages/fixtures.ts'
+import { publishTo, registryClient } from '../helpers/packages/publishing.ts'
+import { runProcess } from '../helpers/processes/processes.ts'
+import { findProgram, skipWithout } from '../helpers/processes/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 /** Fixture, its published form, and where it goes. */

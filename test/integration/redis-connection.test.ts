@@ -8,8 +8,8 @@ import { connectRedis } from '../../src/jobs/redis/redis.ts'
 import { createSubscriber } from '../../src/jobs/redis/subscriber.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { startFaultProxy } from '../helpers/fault-proxy.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { startRedis } from '../helpers/redis/redis.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const SILENCE_MS = 200

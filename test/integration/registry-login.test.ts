@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { registryPrograms, startDockerRegistry } from '../helpers/docker-registry.ts'
-import { startTokenServer } from '../helpers/token-server.ts'
-import { connect, push, request } from '../helpers/transport.ts'
+import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
+import { startTokenServer } from '../helpers/registries/token-server.ts'
+import { connect, push, request } from '../helpers/registries/transport.ts'
 
 const credential = { kind: 'basic', username: 'ann', password: 'secret of ann' } as const
 const users = { ann: 'secret of ann' }

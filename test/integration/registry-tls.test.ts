@@ -6,12 +6,12 @@ import process from 'node:process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { createCertificate } from '../helpers/certificate.ts'
+import { createCertificate } from '../helpers/network/certificate.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
-import { type Script, startScriptedServer } from '../helpers/scripted-server.ts'
+import { type Script, startScriptedServer } from '../helpers/registries/scripted-server.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
-const child = fileURLToPath(new URL('../helpers/tls-child.ts', import.meta.url))
+const child = fileURLToPath(new URL('../helpers/network/tls-child.ts', import.meta.url))
 
 /** What a process that got our certificate in NODE_EXTRA_CA_CERTS makes of an https registry. Node reads it at its start only. */
 async function askOverTls(t: Cleanup, script: Script): Promise<string> {

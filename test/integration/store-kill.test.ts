@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { killStoreAt, startStoreSweep } from '../helpers/store-kill-sweep.ts'
+import { killStoreAt, startStoreSweep } from '../helpers/sweeps/store-kill-sweep.ts'
 
 /** test/sweep kills before every change. */
 const POINTS: Record<string, RegExp> = {

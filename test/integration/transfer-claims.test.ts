@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import { createTransferClaims } from '../../src/jobs/uploads/transfer-claims.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { begin, newJob, startJobs, type TestJobs } from '../helpers/jobs.ts'
+import { begin, newJob, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const key = { registry: 'registry.example:5000', repository: 'team/nemo', digest: digestOf('a layer') }

@@ -3,10 +3,18 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { Redis } from 'ioredis'
 import { redisSocketPath } from '../../src/daemon/redis-socket.ts'
-import { childrenOf, endedOver, jobOver, publishOver, readProcess, readyUrl, startLayerd } from '../helpers/layerd.ts'
-import { startMemoryRegistry } from '../helpers/memory-registry.ts'
-import { buildPackage } from '../helpers/package-builder.ts'
-import { processExists, type RunningProcess, startProcess } from '../helpers/processes.ts'
+import {
+  childrenOf,
+  endedOver,
+  jobOver,
+  publishOver,
+  readProcess,
+  readyUrl,
+  startLayerd,
+} from '../helpers/processes/layerd.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
+import { processExists, type RunningProcess, startProcess } from '../helpers/processes/processes.ts'
 import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 

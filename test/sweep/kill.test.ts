@@ -7,9 +7,9 @@ import {
   type KillPoint,
   startSweep,
   startSweptDistribution,
-} from '../helpers/kill-sweep.ts'
-import { skipWithout } from '../helpers/real-tools.ts'
-import { startZot } from '../helpers/zot.ts'
+} from '../helpers/sweeps/kill-sweep.ts'
+import { skipWithout } from '../helpers/processes/real-tools.ts'
+import { startZot } from '../helpers/registries/zot.ts'
 
 const MIB = 1024 * 1024
 const LAYER = 32 * MIB

@@ -1,3 +1,3 @@
-import { failEachCall } from '../helpers/sweep-tests.ts'
+import { failEachCall } from '../helpers/sweeps/sweep-tests.ts'
 
 failEachCall('publish tar.zst')

@@ -1,4 +1,4 @@
-import { failEachCall } from '../helpers/sweep-tests.ts'
+import { failEachCall } from '../helpers/sweeps/sweep-tests.ts'
 
 failEachCall('pull to the store')
 failEachCall('pull to a folder')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { countChanges, killStoreAt, startStoreSweep } from '../helpers/store-kill-sweep.ts'
+import { countChanges, killStoreAt, startStoreSweep } from '../helpers/sweeps/store-kill-sweep.ts'
 
 test('a pull into the store, and a deletion, killed before each change of files', { timeout: 1_800_000 }, async (t) => {
   const sweep = await startStoreSweep(t)

@@ -4,7 +4,7 @@ import { globSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { runProcess } from '../helpers/processes.ts'
+import { runProcess } from '../helpers/processes/processes.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDataDirectory } from '../../../src/daemon/data-directory.ts'
 import { lockDataDirectory } from '../../../src/daemon/directory-lock.ts'
-import { startProcess } from '../../helpers/processes.ts'
+import { startProcess } from '../../helpers/processes/processes.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 import { waitFor } from '../../helpers/wait-for.ts'
 

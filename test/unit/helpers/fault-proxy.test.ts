@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { defer } from '../../helpers/cleanup.ts'
-import { startFaultProxy } from '../../helpers/fault-proxy.ts'
-import { startRedis } from '../../helpers/redis.ts'
+import { startFaultProxy } from '../../helpers/network/fault-proxy.ts'
+import { startRedis } from '../../helpers/redis/redis.ts'
 import { waitFor } from '../../helpers/wait-for.ts'
 
 /** A server that sends everything back, and what reached it. */

@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Redis } from 'ioredis'
 import { CleanupStack } from '../../helpers/cleanup.ts'
-import { leftovers } from '../../helpers/leftovers.ts'
-import { registryPrograms, startDockerRegistry } from '../../helpers/docker-registry.ts'
-import { processExists, runProcess, startProcess } from '../../helpers/processes.ts'
-import { startRedis } from '../../helpers/redis.ts'
+import { leftovers } from '../../helpers/processes/leftovers.ts'
+import { registryPrograms, startDockerRegistry } from '../../helpers/registries/docker-registry.ts'
+import { processExists, runProcess, startProcess } from '../../helpers/processes/processes.ts'
+import { startRedis } from '../../helpers/redis/redis.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 import { waitFor } from '../../helpers/wait-for.ts'
 
@@ -54,7 +54,7 @@ test('a process that ignores SIGTERM is gone after the grace time', async () => 
 test('a test process that is told to end takes its processes and folders along', async (t) => {
   const helpers = new URL('../../helpers/', import.meta.url).href
   const program = `
-    import { startProcess } from '${helpers}processes.ts'
+    import { startProcess } from '${helpers}processes/processes.ts'
     import { tempDir } from '${helpers}temp-dir.ts'
     const owner = { after() {} }
     const folder = await tempDir(owner)

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { runProcess } from '../../helpers/processes.ts'
+import { runProcess } from '../../helpers/processes/processes.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 const runner = fileURLToPath(new URL('../../run.ts', import.meta.url))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ServerSentEvent, serverSentEvents } from '../../helpers/sse-client.ts'
+import { type ServerSentEvent, serverSentEvents } from '../../helpers/streams/sse-client.ts'
 
 async function read(text: string, chunkBytes: number): Promise<ServerSentEvent[]> {
   const bytes = new TextEncoder().encode(text)

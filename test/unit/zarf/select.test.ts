@@ -5,8 +5,8 @@ import { digestOf } from '../../../src/content/digest.ts'
 import type { PackageDefinition } from '../../../src/zarf/package.ts'
 import { parseImageReference } from '../../../src/zarf/selection/image-reference.ts'
 import { selectComponents, selectLayers } from '../../../src/zarf/select.ts'
-import { FIXTURES } from '../../helpers/fixtures.ts'
-import { readPackage } from '../../helpers/pulling.ts'
+import { FIXTURES } from '../../helpers/packages/fixtures.ts'
+import { readPackage } from '../../helpers/packages/pulling.ts'
 import type { AppError } from '../../../src/lib/errors.ts'
 
 const DEFINITION: PackageDefinition = {

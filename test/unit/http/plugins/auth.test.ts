@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { createApp } from '../../../../src/http/app.ts'
 import { silentLogger } from '../../../../src/lib/logger.ts'
-import { startApp } from '../../../helpers/http-app.ts'
+import { startApp } from '../../../helpers/streams/http-app.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 async function startWithToken(t: Parameters<typeof tempDir>[0]) {

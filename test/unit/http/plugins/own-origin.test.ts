@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startApp } from '../../../helpers/http-app.ts'
+import { startApp } from '../../../helpers/streams/http-app.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 type Headers = Record<string, string>

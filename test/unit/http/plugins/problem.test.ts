@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import type { Problem } from '../../../../src/jobs/model/definitions.ts'
 import { problemOf } from '../../../../src/http/plugins/problem.ts'
 import { AppError } from '../../../../src/lib/errors.ts'
-import { startApp } from '../../../helpers/http-app.ts'
+import { startApp } from '../../../helpers/streams/http-app.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ERROR_CODES } from '../../../../src/lib/errors.ts'
-import { startApp } from '../../../helpers/http-app.ts'
+import { startApp } from '../../../helpers/streams/http-app.ts'
 
 test('liveness touches nothing, readiness needs Redis', async (t) => {
   const { app, jobs } = await startApp(t)

@@ -6,7 +6,7 @@ import { type ImageIndex, parseManifest, rawManifest } from '../../../../src/con
 import { OCI_INDEX, OCI_MANIFEST } from '../../../../src/content/media-types.ts'
 import { goJson } from '../../../../src/oci/manifests/go-json.ts'
 import { mergedIndex, type TagContent } from '../../../../src/oci/manifests/index-manifest.ts'
-import { PUBLISHED, publishedIndex, type PublishedName } from '../../../helpers/fixtures.ts'
+import { PUBLISHED, publishedIndex, type PublishedName } from '../../../helpers/packages/fixtures.ts'
 
 const under = (bytes: Buffer): TagContent => {
   const raw = rawManifest(OCI_INDEX, bytes)

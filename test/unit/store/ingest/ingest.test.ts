@@ -9,14 +9,14 @@ import { bufferOpener, readAll } from '../../../../src/content/streams.ts'
 import { AppError } from '../../../../src/lib/errors.ts'
 import { createContentStore } from '../../../../src/store/content-store.ts'
 import { defer } from '../../../helpers/cleanup.ts'
-import { descriptorOf } from '../../../helpers/content-suite.ts'
-import { recorder, someBytes, testBlob } from '../../../helpers/oci-client.ts'
-import { startProcess } from '../../../helpers/processes.ts'
+import { descriptorOf } from '../../../helpers/packages/content-suite.ts'
+import { recorder, someBytes, testBlob } from '../../../helpers/registries/oci-client.ts'
+import { startProcess } from '../../../helpers/processes/processes.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 import { waitFor } from '../../../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
-const CHILD = fileURLToPath(new URL('../../../helpers/store-child.ts', import.meta.url))
+const CHILD = fileURLToPath(new URL('../../../helpers/packages/store-child.ts', import.meta.url))
 const { signal } = new AbortController()
 
 test('download.crash.rehash: a transfer whose process was killed goes on at the byte that had reached the disk', async (t) => {

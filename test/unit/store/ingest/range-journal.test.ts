@@ -9,7 +9,7 @@ import { createContentStore } from '../../../../src/store/content-store.ts'
 import { lockFile } from '../../../../src/store/locks/file-lock.ts'
 import { GC_GRACE_MS } from '../../../../src/store/upkeep/gc.ts'
 import { appendRange, partialBytes, writtenRanges } from '../../../../src/store/ingest/range-journal.ts'
-import { someBytes, testBlob } from '../../../helpers/oci-client.ts'
+import { someBytes, testBlob } from '../../../helpers/registries/oci-client.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 const { signal } = new AbortController()

@@ -10,7 +10,7 @@ import { createContentStore } from '../../../../src/store/content-store.ts'
 import { writtenRanges } from '../../../../src/store/ingest/range-journal.ts'
 import { rangeBytes } from '../../../../src/store/ingest/range-plan.ts'
 import type { Cleanup } from '../../../helpers/cleanup.ts'
-import { someBytes, testBlob } from '../../../helpers/oci-client.ts'
+import { someBytes, testBlob } from '../../../helpers/registries/oci-client.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 import { waitFor } from '../../../helpers/wait-for.ts'
 

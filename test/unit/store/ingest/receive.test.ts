@@ -6,7 +6,7 @@ import type { BlobOpener, ByteStream, PushEvent, SparePlace } from '../../../../
 import { RangeIgnored } from '../../../../src/content/ranges.ts'
 import { AppError } from '../../../../src/lib/errors.ts'
 import { createContentStore } from '../../../../src/store/content-store.ts'
-import { someBytes, testBlob } from '../../../helpers/oci-client.ts'
+import { someBytes, testBlob } from '../../../helpers/registries/oci-client.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 const { signal } = new AbortController()

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { lockFile, tryLockFile } from '../../../../src/store/locks/file-lock.ts'
 import { formatOwner, newOwner } from '../../../../src/store/locks/owner.ts'
-import { startProcess } from '../../../helpers/processes.ts'
+import { startProcess } from '../../../helpers/processes/processes.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 test('one holder at a time, however many ask', async (t) => {

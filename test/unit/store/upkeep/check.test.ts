@@ -8,14 +8,14 @@ import { digestHex } from '../../../../src/content/digest.ts'
 import { bufferOpener } from '../../../../src/content/streams.ts'
 import { type ContentStore, createContentStore } from '../../../../src/store/content-store.ts'
 import { lockFile } from '../../../../src/store/locks/file-lock.ts'
-import { someBytes } from '../../../helpers/oci-client.ts'
-import { findProgram } from '../../../helpers/real-tools.ts'
-import { runProcess, startProcess } from '../../../helpers/processes.ts'
-import { storeSample, type StoredSample } from '../../../helpers/store-packages.ts'
+import { someBytes } from '../../../helpers/registries/oci-client.ts'
+import { findProgram } from '../../../helpers/processes/real-tools.ts'
+import { runProcess, startProcess } from '../../../helpers/processes/processes.ts'
+import { storeSample, type StoredSample } from '../../../helpers/packages/store-packages.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 const { signal } = new AbortController()
-const STORE_CHILD = fileURLToPath(new URL('../../../helpers/store-child.ts', import.meta.url))
+const STORE_CHILD = fileURLToPath(new URL('../../../helpers/packages/store-child.ts', import.meta.url))
 const dayBeforeYesterday = new Date(Date.now() - 48 * 3600 * 1000)
 const LAYERS = [someBytes(3000, 1), someBytes(5000, 2)]
 

@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url'
 import type { AppError } from '../../../../src/lib/errors.ts'
 import { bufferOpener } from '../../../../src/content/streams.ts'
 import { createContentStore } from '../../../../src/store/content-store.ts'
-import { descriptorOf } from '../../../helpers/content-suite.ts'
-import { someBytes } from '../../../helpers/oci-client.ts'
-import { startProcess } from '../../../helpers/processes.ts'
-import { blobOf, storeSample } from '../../../helpers/store-packages.ts'
+import { descriptorOf } from '../../../helpers/packages/content-suite.ts'
+import { someBytes } from '../../../helpers/registries/oci-client.ts'
+import { startProcess } from '../../../helpers/processes/processes.ts'
+import { blobOf, storeSample } from '../../../helpers/packages/store-packages.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
-const CHILD = fileURLToPath(new URL('../../../helpers/store-child.ts', import.meta.url))
+const CHILD = fileURLToPath(new URL('../../../helpers/packages/store-child.ts', import.meta.url))
 const { signal } = new AbortController()
 
 test('a lease beyond the limit is STORE_FULL with the numbers', async (t) => {

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process'
 import { appendFile, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { buildPackage } from '../../../helpers/package-builder.ts'
-import { contentsOf, digestOfStream } from '../../../helpers/packages.ts'
+import { buildPackage } from '../../../helpers/packages/package-builder.ts'
+import { contentsOf, digestOfStream } from '../../../helpers/packages/packages.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
-import { openPackageAt } from '../../../helpers/open-package.ts'
+import { openPackageAt } from '../../../helpers/packages/open-package.ts'
 
 const { signal } = new AbortController()
 

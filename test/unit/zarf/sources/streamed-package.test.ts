@@ -10,10 +10,10 @@ import {
   type BuiltPackage,
   buildPackage,
   type PackageOptions,
-} from '../../../helpers/package-builder.ts'
-import { contentsOf, digestOfStream } from '../../../helpers/packages.ts'
+} from '../../../helpers/packages/package-builder.ts'
+import { contentsOf, digestOfStream } from '../../../helpers/packages/packages.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
-import { openPackageAt } from '../../../helpers/open-package.ts'
+import { openPackageAt } from '../../../helpers/packages/open-package.ts'
 import { openSource } from '../../../../src/files/opened-file.ts'
 
 const MIB = 1024 * 1024

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readAll } from '../../../../../src/content/streams.ts'
 import { createPartReader } from '../../../../../src/oci/push/parts/part-reader.ts'
-import { someBytes } from '../../../../helpers/oci-client.ts'
+import { someBytes } from '../../../../helpers/registries/oci-client.ts'
 
 const BYTES = someBytes(1_000_000)
 

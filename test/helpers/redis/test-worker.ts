@@ -1,0 +1,110 @@
+import { join } from 'node:path'
+import { createBlobPlaces } from '../../../src/jobs/hints/blob-places.ts'
+import { createUploadCheckpoints } from '../../../src/jobs/uploads/checkpoints.ts'
+import { createTagLocks } from '../../../src/jobs/redis/locks.ts'
+import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
+import type { RedisTarget } from '../../../src/jobs/redis/redis.ts'
+import { createRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
+import { createJobRuns } from '../../../src/jobs/runs.ts'
+import { createTransferClaims } from '../../../src/jobs/uploads/transfer-claims.ts'
+import { createLogger, type Logger, silentLogger } from '../../../src/lib/logger.ts'
+import { openUploadFolder } from '../../../src/files/upload-folder.ts'
+import { createRegistryConnections } from '../../../src/oci/connections.ts'
+import { dockerCredentials } from '../../../src/oci/credentials/docker-config.ts'
+import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
+import type { CredentialProvider } from '../../../src/oci/credentials/provider.ts'
+import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../../src/oci/registry.ts'
+import { createContentStore } from '../../../src/store/content-store.ts'
+import type { Registries } from '../../../src/worker/registry-access.ts'
+import { publishWork } from '../../../src/worker/run-publish.ts'
+import { pullWork } from '../../../src/worker/run-pull.ts'
+import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
+import { openPackage } from '../../../src/zarf/package.ts'
+import { type Cleanup, defer } from '../cleanup.ts'
+
+export interface WorkerChoices {
+  /** Jobs at once. Default 4. */
+  jobs?: number
+  /** Of jobs and tags. Default: 30 s and 15 s. */
+  lockMs?: number
+  /** What the store may take. Default: what the disk has. */
+  storeMaxBytes?: number
+  /** Another way to the same Redis, such as a proxy. */
+  redis?: RedisTarget
+  /** DOCKER_AUTH_CONFIG as it sees it, for jobs without credentials. Default: those are anonymous. */
+  dockerAuthConfig?: string
+}
+
+export interface TestWorkerOptions extends WorkerChoices {
+  redis: RedisTarget
+  secretKey: Uint8Array
+  roots: readonly string[]
+  /** Holds `uploads` and `store`, which all workers share. */
+  folder: string
+  name: string
+  /** Of layerd, as registries see it. Default test. */
+  version?: string
+  logger?: Logger
+}
+
+/** A worker in this process, put together as src/roles does it. Ends with the test. */
+export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): Promise<JobWorker> {
+  const { redis, secretKey, roots, folder, name, jobs = 4, lockMs, storeMaxBytes } = options
+  const target = { redis, secretKey }
+  const runs = createJobRuns(target)
+  const locks = createTagLocks({ ...target, ...(lockMs === undefined ? {} : { expiryMs: lockMs }) })
+  const checkpoints = createUploadCheckpoints(target)
+  const facts = createRegistryFacts(target)
+  const claims = createTransferClaims(target)
+  const places = createBlobPlaces(target)
+  const connections = createRegistryConnections({ version: options.version ?? 'test' })
+  const docker = dockerCredentials({ env: { DOCKER_AUTH_CONFIG: options.dockerAuthConfig } })
+  const registries: Registries = ({ jobId, epoch, ...access }) => {
+    const client = clientFor({
+      ...access,
+      docker,
+      connections,
+      facts,
+      sessions: checkpoints.forRun(jobId, epoch, access.credentials),
+    })
+    return (registry, repository) => client.repository(registry, repository)
+  }
+  const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })
+  const store = await createContentStore({
+    folder: join(folder, 'store'),
+    ...(storeMaxBytes === undefined ? {} : { maxBytes: storeMaxBytes }),
+  })
+  const worker = await startWorker({
+    ...target,
+    runs,
+    name,
+    work: {
+      publish: publishWork({ sources: { roots, uploads }, locks, claims, places, openPackage, registries }),
+      pull: pullWork({ store, roots, registries, places }),
+    },
+    async giveUp({ place, location, ...access }) {
+      const client = clientFor({ ...access, docker, connections, facts, signal: AbortSignal.timeout(5000) })
+      await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
+    },
+    jobs,
+    ...(lockMs === undefined ? {} : { lockMs }),
+    logger: options.logger ?? (process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', name }) : silentLogger),
+  })
+  defer(t, async () => {
+    await worker.stop(10_000)
+    await connections[Symbol.asyncDispose]()
+    await Promise.all([runs, locks, checkpoints, facts, claims, places].map((part) => part.close()))
+  })
+  return worker
+}
+
+interface ClientAccess extends Pick<RegistryClientOptions, 'connections' | 'facts' | 'sessions' | 'signal' | 'mayUse'> {
+  credentials: JobCredentials | undefined
+  docker: CredentialProvider
+  plainHttp: boolean
+}
+
+function clientFor({ credentials, docker, plainHttp, ...access }: ClientAccess): RegistryClient {
+  const known = credentials ? fixedCredentials(credentials.registry, credentials) : docker
+  return createRegistryClient({ ...access, credentials: known, plainHttp: () => plainHttp })
+}

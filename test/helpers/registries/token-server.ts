@@ -1,0 +1,190 @@
+import { randomUUID, sign } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { createCertificate, type TestCertificate } from '../network/certificate.ts'
+import type { Cleanup } from '../cleanup.ts'
+import { listenOnLoopback } from '../network/listening.ts'
+import { tempDir } from '../temp-dir.ts'
+
+export interface TokenServerOptions {
+  /** Passwords by user; a user's tokens allow all that is asked, unless `rights` says otherwise. */
+  users?: Readonly<Record<string, string>>
+  /** Identity tokens and the users they stand for, taken by POST. */
+  identityTokens?: Readonly<Record<string, string>>
+  /** Which of the asked actions a user gets (undefined: nobody logged in). Default: users all, others pull. */
+  rights?: (user: string | undefined, repository: string, action: string) => boolean
+  /** Default 300. Changeable on the running server. */
+  ttlSeconds?: number
+  /** The answer's fields beside the token. Default expires_in and issued_at. */
+  silentAboutLife?: boolean
+  /** Under which name the token comes. Default 'token'. */
+  field?: 'token' | 'access_token'
+  /** What POST answers; registries differ. Default 200 with a token. */
+  postStatus?: number
+}
+
+export interface TokenRequest {
+  readonly method: string
+  /** As asked, in order. */
+  readonly scopes: readonly string[]
+  readonly service: string | undefined
+  readonly account: string | undefined
+  readonly grantType: string | undefined
+  readonly refreshToken: string | undefined
+  readonly authorization: string | undefined
+  readonly status: number
+}
+
+export interface TokenServer {
+  readonly realm: string
+  readonly service: string
+  readonly issuer: string
+  /** Path of a PEM file, for `auth: token` of a real registry. */
+  readonly rootCertBundle: string
+  readonly requests: TokenRequest[]
+  ttlSeconds: number
+  /** The next request is answered so, whatever it asks. */
+  answerNext(status: number, body: string, headers?: Record<string, string>): void
+  /** Whether a bearer token is one of ours, not out of date, and allows the action. */
+  allows(authorization: string | undefined, repository: string, action: string): boolean
+  /** Each answer brings this identity token as the new one. */
+  rotateTo(refreshToken: string): void
+  /** Every token given out so far is void for `allows`. */
+  revokeAll(): void
+}
+
+/**
+ * A token service as Docker's and distribution's documentation has it ("Token Authentication Specification", "OAuth2
+ * Token Authentication"): ES256 tokens that carry their certificate, which distribution 2.8 and 3 both check.
+ */
+export async function startTokenServer(t: Cleanup, options: TokenServerOptions = {}): Promise<TokenServer> {
+  const certificate = createCertificate()
+  const rootCertBundle = join(await tempDir(t, 'token-server'), 'root.pem')
+  await writeFile(rootCertBundle, certificate.certPem)
+  const requests: TokenRequest[] = []
+  const scripted: Array<{ status: number; body: string; headers: Record<string, string> }> = []
+  const issued = new Map<string, { access: Access[]; expiresAt: number }>()
+  const state: { ttlSeconds: number; rotated?: string } = { ttlSeconds: options.ttlSeconds ?? 300 }
+  const service = 'registry.test'
+  const issuer = 'token-server.test'
+
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const asked = await readRequest(request)
+    const script = scripted.shift()
+    const login = identify(asked, options)
+    const status = script?.status ?? login.status
+    requests.push({ ...asked, status })
+    if (script) {
+      response.writeHead(status, script.headers).end(script.body)
+      return
+    }
+    response.writeHead(status, { 'content-type': 'application/json' })
+    if (status !== 200) {
+      response.end(REFUSED)
+      return
+    }
+    const access = grant(asked.scopes, login.user, options)
+    const token = createToken(certificate, { issuer, service, access, ttlSeconds: state.ttlSeconds, user: login.user })
+    issued.set(token, { access, expiresAt: Date.now() + state.ttlSeconds * 1000 })
+    const life = options.silentAboutLife ? {} : { expires_in: state.ttlSeconds, issued_at: new Date().toISOString() }
+    response.end(JSON.stringify({ [options.field ?? 'token']: token, refresh_token: state.rotated, ...life }))
+  }
+  const server = createServer((request, response) => {
+    serve(request, response).catch((error: unknown) => response.destroy(error as Error))
+  })
+  const host = await listenOnLoopback(t, server)
+
+  return {
+    realm: `http://${host}/token`,
+    service,
+    issuer,
+    rootCertBundle,
+    requests,
+    get ttlSeconds() {
+      return state.ttlSeconds
+    },
+    set ttlSeconds(seconds) {
+      state.ttlSeconds = seconds
+    },
+    answerNext: (status, body, headers = {}) => scripted.push({ status, body, headers }),
+    allows(authorization, repository, action) {
+      const token = issued.get(authorization?.replace(/^Bearer /, '') ?? '')
+      if (token === undefined || token.expiresAt <= Date.now()) return false
+      return token.access.some(({ name, actions }) => name === repository && actions.includes(action))
+    },
+    rotateTo(refreshToken) {
+      state.rotated = refreshToken
+    },
+    revokeAll: () => issued.clear(),
+  }
+}
+
+const REFUSED = JSON.stringify({ errors: [{ code: 'UNAUTHORIZED', message: 'incorrect username or password' }] })
+
+interface Access {
+  type: string
+  name: string
+  actions: string[]
+}
+
+type Asked = Omit<TokenRequest, 'status'>
+
+async function readRequest(request: IncomingMessage): Promise<Asked> {
+  const query = new URL(request.url ?? '/', 'http://localhost').searchParams
+  const form = request.method === 'POST' ? new URLSearchParams(await text(request)) : query
+  const scopes = form.getAll('scope').flatMap((scope) => scope.split(' '))
+  return {
+    method: request.method ?? '',
+    scopes: scopes.filter((scope) => scope !== ''),
+    service: form.get('service') ?? undefined,
+    account: form.get('account') ?? undefined,
+    grantType: form.get('grant_type') ?? undefined,
+    refreshToken: form.get('refresh_token') ?? undefined,
+    authorization: request.headers.authorization,
+  }
+}
+
+function identify(asked: Asked, options: TokenServerOptions): { status: number; user?: string } {
+  if (asked.method === 'POST') {
+    if (options.postStatus !== undefined && options.postStatus !== 200) return { status: options.postStatus }
+    const user = options.identityTokens?.[asked.refreshToken ?? '']
+    return user === undefined ? { status: 401 } : { status: 200, user }
+  }
+  if (asked.authorization === undefined) return { status: 200 }
+  const pair = Buffer.from(asked.authorization.replace(/^Basic /, ''), 'base64').toString()
+  const user = pair.slice(0, pair.indexOf(':'))
+  return options.users?.[user] === pair.slice(user.length + 1) ? { status: 200, user } : { status: 401 }
+}
+
+function grant(scopes: readonly string[], user: string | undefined, options: TokenServerOptions): Access[] {
+  const rights = options.rights ?? ((name, _repository, action) => name !== undefined || action === 'pull')
+  return scopes.flatMap((scope) => {
+    const [, type, name, actions] = /^([^:]+):(.+):([^:]*)$/.exec(scope) ?? []
+    if (type === undefined || name === undefined || actions === undefined) return []
+    const granted = actions.split(',').filter((action) => rights(user, name, action))
+    return granted.length === 0 ? [] : [{ type, name, actions: granted }]
+  })
+}
+
+function createToken(
+  certificate: TestCertificate,
+  claims: { issuer: string; service: string; access: Access[]; ttlSeconds: number; user: string | undefined },
+): string {
+  const now = Math.floor(Date.now() / 1000)
+  const header = { typ: 'JWT', alg: 'ES256', x5c: [certificate.certDer.toString('base64')] }
+  const payload = {
+    iss: claims.issuer,
+    sub: claims.user ?? '',
+    aud: claims.service,
+    iat: now,
+    nbf: now - 10,
+    exp: now + claims.ttlSeconds,
+    jti: randomUUID(),
+    access: claims.access,
+  }
+  const signed = [header, payload].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+  const signature = sign('sha256', Buffer.from(signed), { key: certificate.key, dsaEncoding: 'ieee-p1363' })
+  return `${signed}.${signature.toString('base64url')}`
+}

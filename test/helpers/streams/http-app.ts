@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
+import { silentLogger } from '../../../src/lib/logger.ts'
+import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
+import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
+import { inspectPackage } from '../../../src/transfer/inspect.ts'
+import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
+import { type Cleanup, defer } from '../cleanup.ts'
+import { startJobs, type TestJobs } from '../redis/jobs.ts'
+import { registryClient } from '../packages/publishing.ts'
+import { tempDir } from '../temp-dir.ts'
+
+export interface TestApp {
+  app: App
+  jobs: TestJobs
+  uploads: UploadFolder
+  store: ContentStore
+  /** The one folder that `file:` sources may lie in. */
+  root: string
+  uploadFolder: string
+  /** Starts listening on a free loopback port; http://127.0.0.1:PORT. */
+  listen: () => Promise<string>
+}
+
+export type TestAppOptions = Partial<AppOptions> & { uploadLimits?: Omit<UploadFolderOptions, 'folder'> }
+
+/** The whole HTTP side over a real queue in a Redis of its own. */
+export async function startApp(t: Cleanup, { uploadLimits, ...changes }: TestAppOptions = {}): Promise<TestApp> {
+  const jobs = await startJobs(t)
+  const folder = await tempDir(t)
+  const root = join(folder, 'packages')
+  const uploadFolder = join(folder, 'uploads')
+  await mkdir(root)
+  const uploads = await openUploadFolder({ folder: uploadFolder, ...uploadLimits })
+  const store = await createContentStore({ folder: join(folder, 'store') })
+  const app = createApp({
+    queue: jobs.queue,
+    events: jobs.events,
+    uploads,
+    store,
+    inspect: inspectorOf(t),
+    logger: silentLogger,
+    version: '1.2.3',
+    listenHost: '127.0.0.1',
+    fileRoots: [root],
+    kinds: new Set(['publish']),
+    allInOne: false,
+    ...changes,
+  })
+  defer(t, () => app.close())
+  await app.ready()
+  return {
+    app,
+    jobs,
+    uploads,
+    store,
+    root,
+    uploadFolder,
+    listen: async () => {
+      await app.listen({ port: 0, host: '127.0.0.1' })
+      return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+    },
+  }
+}
+
+/** As src/roles does it, without Docker's credentials. */
+function inspectorOf(t: Cleanup): AppOptions['inspect'] {
+  return async (request, { credentials, signal }) => {
+    const { registry, repository } = request.reference
+    const client = registryClient(t, credentials && fixedCredentials(credentials.registry, credentials))
+    return inspectPackage(request, { repository: await client.repository(registry, repository), signal })
+  }
+}
