@@ -25,6 +25,7 @@ export function judge(src: string, rooms: Readonly<Record<string, Room>>): strin
     if (!files.some((file) => isIn(file, room)))
       problems.push(`the table has a row for src/${room}, which is not there`)
   }
+  problems.push(...circles(rooms))
   const house = new Table(rooms)
   for (const file of files.filter((each) => each.endsWith('.ts'))) {
     for (const each of importsOf(file, readFileSync(join(src, file), 'utf8'))) {
@@ -33,6 +34,24 @@ export function judge(src: string, rooms: Readonly<Record<string, Room>>): strin
     }
   }
   return problems
+}
+
+/** Wings that may import each other, by whatever way around. */
+function circles(rooms: Readonly<Record<string, Room>>): string[] {
+  const below = (room: string) => {
+    const { imports = [], types = [], top = [] } = rooms[room] ?? {}
+    return [...imports, ...types, ...top].filter((name) => name in rooms && name !== room)
+  }
+  return Object.keys(rooms).flatMap((start) => {
+    const seen = new Set<string>()
+    const open = below(start)
+    for (let room = open.pop(); room !== undefined; room = open.pop()) {
+      if (room === start) return [`the table lets src/${start} import itself by way of others`]
+      if (!seen.has(room)) open.push(...below(room))
+      seen.add(room)
+    }
+    return []
+  })
 }
 
 class Table {

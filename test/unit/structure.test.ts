@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -84,9 +84,29 @@ for (const [what, path, text, complaint] of BAD) {
   })
 }
 
+test('a circle of wings is refused', async (t) => {
+  const src = await tempDir(t)
+  const table = { a: { imports: ['b'] }, b: { imports: ['c'] }, c: { types: ['a'] }, d: { imports: ['a'] } }
+  for (const name of Object.keys(table)) {
+    await mkdir(join(src, name))
+    await writeFile(join(src, name, 'f.ts'), '')
+  }
+  assert.deepEqual(
+    judge(src, table),
+    ['a', 'b', 'c'].map((name) => `the table lets src/${name} import itself by way of others`),
+  )
+})
+
 test('a drawer is refused, and a row without a folder', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`low/f${at}.ts`, '']))
   assert.match((await judged(t, many)).join('\n'), /src\/low holds 102 files/)
   const src = await tempDir(t)
   assert.deepEqual(judge(src, { gone: {} }), ['the table has a row for src/gone, which is not there'])
+})
+
+test('the map tells every house and every wing', async () => {
+  const map = await readFile(join(root, 'docs/architecture.md'), 'utf8')
+  for (const room of Object.keys(ROOMS)) {
+    assert.ok(map.includes(`| \`src/${room}\` |`), `docs/architecture.md tells src/${room}`)
+  }
 })
