@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { AppError } from '../lib/errors.ts'
 
 /** `algorithm:hex`, lower case. Source: OCI image-spec v1.1.1 descriptor.md "Digests"; oci-client.md R4. */
@@ -36,9 +36,4 @@ export function digestAlgorithm(digest: Digest): 'sha256' | 'sha512' {
 
 export function digestHex(digest: Digest): string {
   return digest.slice(digest.indexOf(':') + 1)
-}
-
-/** A running hash of the digest's own algorithm. */
-export function hasherFor(digest: Digest): Hash {
-  return createHash(digestAlgorithm(digest))
 }

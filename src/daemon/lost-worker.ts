@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { freeHeldJobs } from '../jobs/dispatch/held-dispatches.ts'
+import { freeHeldJobs } from '../jobs/dispatch/free-held-jobs.ts'
 import type { Keys } from '../jobs/redis/keys.ts'
 
 /** Takes dead workers off the list of live ones and frees the jobs that they held. Returns how many. */

@@ -3,7 +3,7 @@ import { type DataDirectory, openDataDirectory } from '../daemon/data-directory.
 import { joinRedis } from '../daemon/shared-id.ts'
 import { createBlobPlaces } from '../jobs/hints/blob-places.ts'
 import { createUploadCheckpoints } from '../jobs/uploads/checkpoints.ts'
-import { createTagLocks } from '../jobs/redis/locks.ts'
+import { createTagLocks } from '../jobs/redis/tag-locks.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/uploads/transfer-claims.ts'

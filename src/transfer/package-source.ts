@@ -3,7 +3,7 @@ import type { Digest } from '../content/digest.ts'
 import type { ContentSource } from '../content/endpoints.ts'
 import { readAll } from '../content/streams.ts'
 import { bufferOpener } from '../content/streams.ts'
-import { verified } from '../content/verify.ts'
+import { verified } from '../content/hashing/verify.ts'
 
 /** A source whose small blobs can also be read whole; what was read so is not fetched again when it is copied. */
 export interface PackageSource extends ContentSource {

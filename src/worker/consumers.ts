@@ -1,11 +1,11 @@
 import { DelayedError, type Job as QueueJob, WaitingError, Worker, type WorkerOptions } from 'bullmq'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
-import { freeHeldJobs } from '../jobs/dispatch/held-dispatches.ts'
+import { freeHeldJobs } from '../jobs/dispatch/free-held-jobs.ts'
 import { queueName } from '../jobs/redis/keys.ts'
 import type { connectRedis } from '../jobs/redis/redis.ts'
 import { wakeConsumers } from '../jobs/dispatch/wake-consumers.ts'
 import type { Logger } from '../lib/logger.ts'
-import { createLease, type Lease } from './lease.ts'
+import { createLease, type Lease } from './run-lease.ts'
 import type { RunEnd } from './run-job.ts'
 
 /**

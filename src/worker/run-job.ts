@@ -9,7 +9,7 @@ import { type AppError, toAppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { OnEvent } from '../transfer/events.ts'
 import { jobProblem, outcomeOf } from './failure.ts'
-import type { Lease } from './lease.ts'
+import type { Lease } from './run-lease.ts'
 import { createLedger } from './ledger.ts'
 import { createReporter } from './reporter.ts'
 

@@ -1,4 +1,4 @@
-import type { TagLocks } from '../jobs/redis/locks.ts'
+import type { TagLocks } from '../jobs/redis/tag-locks.ts'
 import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import type { OpenedSource } from '../content/opened.ts'
 import { parseDestination } from '../content/reference.ts'

@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { type Consumers, createConsumers } from './consumers.ts'
-import type { Lease } from './lease.ts'
+import type { Lease } from './run-lease.ts'
 import { type RunEnd, type RunOptions, runJob } from './run-job.ts'
 import { startUpkeep } from './upkeep.ts'
 

@@ -14,6 +14,7 @@ export interface Room {
 export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   content: { imports: ['lib'], packages: ['typebox'] },
+  'content/hashing': { imports: ['content'] },
   config: { imports: ['lib'], packages: ['typebox'] },
   files: { imports: ['content', 'lib'] },
 
@@ -94,7 +95,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'progress/events.ts',
       'progress/reports.ts',
       'redis/keys.ts',
-      'redis/locks.ts',
+      'redis/tag-locks.ts',
       'redis/redis.ts',
       'redis/signals.ts',
       'uploads/checkpoints.ts',

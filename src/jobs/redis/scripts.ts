@@ -19,8 +19,8 @@ const JOB_SCRIPTS = [
   'tidied',
 ] as const
 const OTHER_SCRIPTS = [
-  'renew-lock',
-  'release-lock',
+  'renew-tag-lock',
+  'release-tag-lock',
   'free-held',
   'save-upload',
   'claim-transfer',

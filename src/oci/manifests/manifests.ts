@@ -1,4 +1,5 @@
-import { type Digest, digestHex, hasherFor, isDigest } from '../../content/digest.ts'
+import { type Digest, digestHex, isDigest } from '../../content/digest.ts'
+import { hasherFor } from '../../content/hashing/hasher.ts'
 import { MAX_MANIFEST_BYTES, type RawManifest, rawManifest } from '../../content/manifest.ts'
 import { MANIFEST_ACCEPT } from '../../content/media-types.ts'
 import { AppError } from '../../lib/errors.ts'

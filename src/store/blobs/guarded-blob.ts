@@ -1,6 +1,7 @@
 import type { Hash } from 'node:crypto'
 import type { Descriptor } from '../../content/descriptor.ts'
-import { digestHex, hasherFor } from '../../content/digest.ts'
+import { digestHex } from '../../content/digest.ts'
+import { hasherFor } from '../../content/hashing/hasher.ts'
 import type { BlobFile } from './blob-file.ts'
 
 /**

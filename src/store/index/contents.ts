@@ -1,7 +1,7 @@
 import { blobName, type Descriptor } from '../../content/descriptor.ts'
 import { parseManifest, rawManifest, successors } from '../../content/manifest.ts'
 import { readAll } from '../../content/streams.ts'
-import { verified } from '../../content/verify.ts'
+import { verified } from '../../content/hashing/verify.ts'
 import { openBlobFile, streamBlob } from '../blobs/blob-file.ts'
 import { isWhole } from '../ingest/ingest.ts'
 import type { StoreLayout } from '../files/layout.ts'

@@ -1,5 +1,6 @@
 import { rm, stat } from 'node:fs/promises'
-import { type Digest, digestHex, hasherFor } from '../../content/digest.ts'
+import { type Digest, digestHex } from '../../content/digest.ts'
+import { hasherFor } from '../../content/hashing/hasher.ts'
 import { type AppError, isAppError } from '../../lib/errors.ts'
 import { damaged, openBlobFile, streamBlob } from '../blobs/blob-file.ts'
 import { contentsOf } from '../index/contents.ts'

@@ -13,7 +13,7 @@ import {
 import type { Repository } from '../../oci/registry.ts'
 import type { OnEvent } from '../events.ts'
 import { checkManifestSize, leastManifestBytes } from '../plan.ts'
-import { moveArchive } from './archive-pass.ts'
+import { moveArchive } from './move-archive.ts'
 
 /** What is known of a package before its layers move. */
 export interface KnownPackage {
@@ -40,7 +40,10 @@ export interface PublishSource {
   readonly guess: PackageIdentity | undefined
   /** Reads what is cheap; with `scan`, all of it. Throws PACKAGE_*, MANIFEST_TOO_LARGE. */
   learn(options: { scan: boolean; signal: AbortSignal; onEvent: OnEvent }): Promise<KnownPackage>
-  /** Brings every file that the repository lacks. Resolves with the contents, known by then at the latest. */
+  /**
+   * Brings every file that the repository lacks, hashed on its way (content/hashing). Resolves with the contents, known by
+   * then at the latest.
+   */
   move(options: MoveOptions): Promise<PackageContents>
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { createBlobPlaces } from '../../../src/jobs/hints/blob-places.ts'
 import { createUploadCheckpoints } from '../../../src/jobs/uploads/checkpoints.ts'
-import { createTagLocks } from '../../../src/jobs/redis/locks.ts'
+import { createTagLocks } from '../../../src/jobs/redis/tag-locks.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import type { RedisTarget } from '../../../src/jobs/redis/redis.ts'
 import { createRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'

@@ -1,7 +1,7 @@
 import type { Descriptor } from '../../../content/descriptor.ts'
 import type { BlobOpener, ByteStream, PushEvent, VerifyOptions } from '../../../content/endpoints.ts'
 import { bufferOpener } from '../../../content/streams.ts'
-import { createVerifier } from '../../../content/verify.ts'
+import { createVerifier } from '../../../content/hashing/verify.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { createPartReader } from './part-reader.ts'
 import { SMALL_BYTES } from '../../request/transport.ts'

@@ -6,7 +6,7 @@ import { logIn } from './log-in.ts'
 import { inOrder, type LocatedPassage, type Passage, type Sender, type TransportContext } from './passage.ts'
 import { logInAhead, preparation } from './preparation.ts'
 import { redirects } from './redirects.ts'
-import { renewal } from './renewal.ts'
+import { renewal } from './credential-renewal.ts'
 import { retries } from './retries.ts'
 import { sending } from './sending.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { digestOf } from '../../../src/content/digest.ts'
-import { verified } from '../../../src/content/verify.ts'
-import { AppError } from '../../../src/lib/errors.ts'
+import { digestOf } from '../../../../src/content/digest.ts'
+import { verified } from '../../../../src/content/hashing/verify.ts'
+import { AppError } from '../../../../src/lib/errors.ts'
 
 const content = Buffer.from('the quick brown fox')
 const descriptor = { mediaType: 'application/octet-stream', digest: digestOf(content), size: content.length }

@@ -1,8 +1,9 @@
 import type { Hash } from 'node:crypto'
-import { AppError } from '../lib/errors.ts'
-import { type Descriptor, titleOrDigest } from './descriptor.ts'
-import { digestHex, hasherFor } from './digest.ts'
-import type { ByteStream, VerifyOptions } from './endpoints.ts'
+import { AppError } from '../../lib/errors.ts'
+import { type Descriptor, titleOrDigest } from '../descriptor.ts'
+import { digestHex } from '../digest.ts'
+import { hasherFor } from './hasher.ts'
+import type { ByteStream, VerifyOptions } from '../endpoints.ts'
 
 /** Where the running hash is remembered, so that a resumed upload re-reads at most this much of its source. */
 const REMEMBER_BYTES = 8 * 1024 * 1024

@@ -4,6 +4,7 @@ import { AppError } from '../lib/errors.ts'
 /**
  * How long a run may act: as long as its lock must still be there. Past that another worker may run the job, which a
  * process hears late that was stopped, or is cut off from Redis. It ends for good, even when a renewal's answer comes.
+ * Where it stops a late run: RunContext.checkLease becomes a hook of every request (oci/request/hooks.ts; docs/adr/0008).
  */
 export interface Lease extends Disposable {
   /** Aborts with JOB_FENCED at the end. */

@@ -59,11 +59,11 @@ export function createTagLocks(options: TagLockOptions): TagLocks {
       await clock.sleep(POLL_MS + Math.random() * POLL_JITTER_MS, signal)
     }
   }
-  const renew = async ({ key, token }: Lock) => (await scripts.other('renew-lock', key, [token, expiryMs])) === 1
+  const renew = async ({ key, token }: Lock) => (await scripts.other('renew-tag-lock', key, [token, expiryMs])) === 1
   const release = async ({ key, token }: Lock) => {
     for (let tries = 1; ; tries += 1) {
       try {
-        await scripts.other('release-lock', key, [token])
+        await scripts.other('release-tag-lock', key, [token])
         return
       } catch (error) {
         if (tries === RELEASE_TRIES) {

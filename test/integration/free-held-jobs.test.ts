@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { freeHeldJobs } from '../../src/jobs/dispatch/held-dispatches.ts'
+import { freeHeldJobs } from '../../src/jobs/dispatch/free-held-jobs.ts'
 import { createKeys, queueName } from '../../src/jobs/redis/keys.ts'
 import { connectRedis } from '../../src/jobs/redis/redis.ts'
 import { defer } from '../helpers/cleanup.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLease } from '../../../src/worker/lease.ts'
+import { createLease } from '../../../src/worker/run-lease.ts'
 import { waitFor } from '../../helpers/wait-for.ts'
 
 const LONG_MS = 60_000
