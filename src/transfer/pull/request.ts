@@ -1,0 +1,51 @@
+import type { BlobPlaces } from '../../content/blob-places.ts'
+import type { Digest } from '../../content/digest.ts'
+import type { OpenedTarget } from '../../content/opened.ts'
+import type { Reference } from '../../content/reference.ts'
+import type { Repository } from '../../oci/registry.ts'
+import type { ContentStore } from '../../store/content-store.ts'
+import type { Ownership } from '../commit.ts'
+import type { OnEvent } from '../events.ts'
+
+export interface PullRequest {
+  reference: Reference
+  /** Default: the daemon's own, unless the tag has one only. */
+  architecture?: string
+  /**
+   * These components, what is required and what these need; globs, `-name` takes away; an empty list means required and
+   * default ones. Default: the whole package.
+   */
+  components?: readonly string[]
+  /** What gets the archive under zarf's name. Default: the package goes into the store. */
+  target?: OpenedTarget
+  /** Replace a file that exists. */
+  overwrite: boolean
+  /** Blobs at once. */
+  concurrency: number
+}
+
+export interface PullDependencies extends Pick<Ownership, 'checkOwnership'> {
+  repository(registry: string, repository: string): Promise<Repository>
+  store: ContentStore
+  /** Told where the blobs are, for later publishes to the same registry. */
+  places?: BlobPlaces
+  onEvent: OnEvent
+  signal: AbortSignal
+}
+
+export interface PullOutcome {
+  /** oci://HOST/NS/NAME:TAG */
+  reference: string
+  /** The package's manifest. */
+  digest: Digest
+  architecture: string
+  name: string
+  version: string | null
+  flavor: string | null
+  /** Where the archive lies, for a target; else undefined and the package is in the store. */
+  path: string | undefined
+  /** Of the selection. */
+  layers: number
+  /** Layers and config, each digest once. */
+  bytes: number
+}
