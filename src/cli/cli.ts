@@ -3,7 +3,7 @@ import { COMMANDS, commandHelp, flag, parseInvocation, textOption, UsageError, u
 import { ApiProblem, createApiClient } from './client.ts'
 import { type CommandContext, CommandFailure, Interrupted } from './context.ts'
 import { inspect, jobs, packages } from './lists.ts'
-import { problemText } from './renderers.ts'
+import { problemText } from './texts.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 import { publish, pull } from './transfers.ts'
 import { watchJob } from './watch.ts'

@@ -1,8 +1,9 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
-import type { Job, Progress, Transfer } from '../http/schemas/types.ts'
+import type { Progress, Transfer } from '../http/schemas/types.ts'
 import type { StreamedEvent } from './client.ts'
-import { formatBytes, formatSeconds } from './format.ts'
+import { formatBytes } from './format.ts'
 import type { Terminal } from './terminal.ts'
+import { barText, noticeOf, progressText, sizeText, transferNote } from './texts.ts'
 
 /** Shows a job's events in one manner. */
 export interface Renderer {
@@ -23,16 +24,18 @@ export const CALM_INTERVAL_MS = 5000
 /** Plain lines, for logs and pipes: the plan, a line every few seconds, what goes wrong. */
 export function lineRenderer({ stderr }: Terminal, now: () => number = Date.now): Renderer {
   let lastLine = 0
+  let kind: string | undefined
   const line = (text: string) => void stderr.write(`${text}\n`)
   return {
     event(event) {
+      if ('job' in event) kind = event.job.kind
       const notice = noticeOf(event)
       if (notice !== undefined) line(notice)
       const progress = progressOf(event)
       if (!progress || event.type === 'plan' || event.type === 'end') return
       if (now() - lastLine < CALM_INTERVAL_MS) return
       lastLine = now()
-      line(progressText(progress))
+      line(progressText(progress, kind))
     },
     stop: () => undefined,
   }
@@ -48,39 +51,31 @@ export const BAR_OPTIONS = {
   gracefulExit: false,
 } as const
 
-/** A bar in total and one for each layer under way, as far as the screen has room. */
+/** Smaller layers share one line: a bar each would come and go faster than anybody reads. */
+const OWN_BAR_BYTES = 1024 * 1024
+
+/** A bar in total, one for each larger layer under way as far as the screen has room, and one line for all small ones. */
 export function barRenderer({ stderr }: Terminal): Renderer {
   const bars = new MultiBar({ ...BAR_OPTIONS, stream: stderr }, Presets.shades_classic)
   const total = bars.create(1, 0, { amount: '', note: '' })
-  const layers = new Map<string, SingleBar>()
-  const room = () => Math.max(1, (stderr.rows || 24) - 4)
+  const layers = new LayerBars(bars, () => Math.max(1, (stderr.rows || 24) - 5))
+  let kind: string | undefined
   let stopped = false
-  const show = (transfer: Transfer) => {
-    const bar = layers.get(transfer.digest)
-    if (transfer.state !== 'active' && transfer.state !== 'verifying' && transfer.state !== 'retrying') {
-      if (bar) bars.remove(bar)
-      layers.delete(transfer.digest)
-      return
-    }
-    const payload = { amount: formatBytes(transfer.size).padStart(9), note: transferNote(transfer) }
-    if (bar) bar.update(transfer.bytesDone, payload)
-    else if (layers.size < room())
-      layers.set(transfer.digest, bars.create(Math.max(1, transfer.size), transfer.bytesDone, payload))
-  }
   return {
     event(event) {
       // What comes after the screen was given back must not draw on it.
       if (stopped) return
+      if ('job' in event) kind = event.job.kind
       const notice = event.type === 'plan' ? undefined : noticeOf(event)
       if (notice !== undefined) bars.log(`${folded(notice, stderr.columns)}\n`)
-      if ('transfers' in event) event.transfers.forEach(show)
+      if ('transfers' in event) for (const transfer of event.transfers) layers.show(transfer)
       const progress = progressOf(event)
       if (!progress) return
-      const size = progress.bytesTotal ?? progress.sourceBytes ?? 1
-      total.setTotal(Math.max(1, size))
-      total.update(progress.bytesTotal === null ? progress.sourceBytesRead : progress.bytesDone, {
-        amount: formatBytes(size).padStart(9),
-        note: `${progress.bytesTotal === null ? 'of the archive read' : 'in total'}, ${paceNote(progress)}`,
+      const size = progress.bytesTotal ?? progress.bytesTotalEstimate
+      total.setTotal(Math.max(1, size ?? 1))
+      total.update(size === null ? 0 : progress.bytesDone, {
+        amount: (sizeText(progress) ?? '').padStart(9),
+        note: barText(progress, kind),
       })
     },
     stop() {
@@ -92,6 +87,55 @@ export function barRenderer({ stderr }: Terminal): Renderer {
   }
 }
 
+class LayerBars {
+  readonly #bars: MultiBar
+  readonly #room: () => number
+  readonly #own = new Map<string, SingleBar>()
+  /** Small layers under way, and how many there have been. */
+  readonly #small = new Set<string>()
+  #met = 0
+  #smallBar: SingleBar | undefined
+
+  constructor(bars: MultiBar, room: () => number) {
+    this.#bars = bars
+    this.#room = room
+  }
+
+  show(transfer: Transfer): void {
+    const underWay = transfer.state === 'active' || transfer.state === 'verifying' || transfer.state === 'retrying'
+    // One that waits to be tried again is no small matter.
+    const own = transfer.size >= OWN_BAR_BYTES || transfer.state === 'retrying' || this.#own.has(transfer.digest)
+    if (own) this.#showOwn(transfer, underWay)
+    else this.#showSmall(transfer, underWay)
+  }
+
+  #showOwn(transfer: Transfer, underWay: boolean): void {
+    const bar = this.#own.get(transfer.digest)
+    if (!underWay) {
+      if (bar) this.#bars.remove(bar)
+      this.#own.delete(transfer.digest)
+      return
+    }
+    const payload = { amount: formatBytes(transfer.size).padStart(9), note: transferNote(transfer) }
+    if (bar) bar.update(transfer.bytesDone, payload)
+    else if (this.#own.size < this.#room()) {
+      const made = this.#bars.create(Math.max(1, transfer.size), transfer.bytesDone, payload)
+      this.#own.set(transfer.digest, made)
+    }
+  }
+
+  #showSmall({ digest }: Transfer, underWay: boolean): void {
+    if (underWay === this.#small.has(digest)) return
+    if (underWay) this.#met += 1
+    if (underWay) this.#small.add(digest)
+    else this.#small.delete(digest)
+    const payload = { amount: ''.padStart(9), note: `small layers, ${this.#small.size} under way` }
+    this.#smallBar ??= this.#bars.create(1, 0, payload)
+    this.#smallBar.setTotal(Math.max(1, this.#met))
+    this.#smallBar.update(this.#met - this.#small.size, payload)
+  }
+}
+
 /** In lines of the screen's width: while bars are shown the terminal cuts what is longer. */
 function folded(text: string, columns: number | undefined): string {
   const width = columns || 80 // some pseudo terminals say 0
@@ -100,92 +144,7 @@ function folded(text: string, columns: number | undefined): string {
   return lines.join('\n')
 }
 
-/** The sentence a job ends with. */
-export function endText(job: Job): string {
-  if (job.result && job.state === 'succeeded') {
-    const { result, progress } = job
-    const saved = progress.bytesSkipped + progress.bytesMounted
-    const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
-    return `${job.kind} succeeded: ${result.reference}\n  ${result.digest}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatSeconds(result.durationMs / 1000)}${kept}`
-  }
-  if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
-  return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`
-}
-
-/** What went wrong, where, and what to do: one block. */
-export function problemText(problem: NonNullable<Job['error']>): string {
-  const { upstream } = problem
-  const where = upstream
-    ? [
-        upstream.registry,
-        upstream.repository,
-        upstream.reference ?? upstream.digest,
-        upstream.status && `HTTP ${upstream.status}`,
-        upstream.ociCode,
-      ]
-        .filter(Boolean)
-        .join(' ')
-    : ''
-  const fields = (problem.errors ?? []).map((error) => `  ${error.pointer || '/'}: ${error.detail}`)
-  return [
-    `${problem.title} (${problem.code})`,
-    `  ${problem.detail}`,
-    ...fields,
-    ...(where === '' ? [] : [`  at ${where}`]),
-    ...(problem.hint ? [`  ${problem.hint}`] : []),
-  ].join('\n')
-}
-
-function noticeOf(event: StreamedEvent): string | undefined {
-  if (event.type === 'warning') return `warning ${event.code}: ${event.message}`
-  if (event.type === 'log') return event.level === 'debug' ? undefined : event.message
-  if (event.type === 'plan') return planText(event.progress)
-  if (event.type === 'state' && event.job.state === 'retrying') {
-    const { error, progress } = event.job
-    return `retrying${progress.retryAt ? ` at ${progress.retryAt}` : ''}${error ? `: ${error.detail}` : ''}`
-  }
-  if (event.type === 'state' && event.job.state === 'paused') {
-    return `paused${event.job.reason ? `: ${event.job.reason}` : ''} (layerd resume ${event.job.id})`
-  }
-  return undefined
-}
-
 function progressOf(event: StreamedEvent): Progress | undefined {
   if ('progress' in event) return event.progress
   return 'job' in event ? event.job.progress : undefined
-}
-
-function planText(progress: Progress): string {
-  return `plan: ${progress.layers.total ?? '?'} blobs, ${formatBytes(progress.bytesTotal ?? 0)}`
-}
-
-function progressText(progress: Progress): string {
-  const { phase, layers, bytesTotal, bytesDone, sourceBytes, sourceBytesRead } = progress
-  if (bytesTotal === null && sourceBytesRead === 0) return phase
-  const done = formatBytes(bytesDone)
-  const parts =
-    bytesTotal === null
-      ? [`${done} done`, ...(sourceBytes ? [`${percent(sourceBytesRead, sourceBytes)} of the archive read`] : [])]
-      : [`${percent(bytesDone, bytesTotal)}, ${done} of ${formatBytes(bytesTotal)}`]
-  const count = layers.total === null ? `${layers.done} blobs` : `${layers.done} of ${layers.total} blobs`
-  return `${phase}: ${[...parts, count, paceNote(progress)].join(', ')}`
-}
-
-function percent(part: number, whole: number): string {
-  return `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
-}
-
-function paceNote(progress: Progress): string {
-  const eta = progress.etaSeconds === null ? '' : `, ${formatSeconds(progress.etaSeconds)} left`
-  return `${formatBytes(progress.bytesPerSecond)}/s${eta}`
-}
-
-function transferNote(transfer: Transfer): string {
-  const wait = transfer.state === 'retrying' && transfer.retryAt ? ` (again at ${transfer.retryAt})` : ''
-  return `${transfer.state === 'active' ? '' : `${transfer.state} `}${shortTitle(transfer.title)}${wait}`
-}
-
-/** Images' blobs are named by their digest, of which twelve digits tell them apart. */
-function shortTitle(title: string): string {
-  return title.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/, '$1…')
 }

@@ -1,6 +1,7 @@
 import type { Job } from '../http/schemas/types.ts'
 import type { ApiClient } from './client.ts'
-import { barRenderer, endText, jsonRenderer, lineRenderer, type Renderer, silentRenderer } from './renderers.ts'
+import { barRenderer, jsonRenderer, lineRenderer, type Renderer, silentRenderer } from './renderers.ts'
+import { endText } from './texts.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 
 export interface WatchOptions {

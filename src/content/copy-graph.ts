@@ -51,7 +51,7 @@ export async function copyBlob(
   const { digest } = descriptor
   try {
     const mayExist = options.exists === undefined && sink.findsOnPush?.(descriptor.size) === true
-    if (!mayExist && (options.exists ?? (await sink.exists(descriptor, { signal: options.signal })))) {
+    if (!mayExist && (options.exists ?? (await isThere(descriptor, sink, options)))) {
       options.onEvent({ type: 'exists', digest })
       return
     }
@@ -76,6 +76,18 @@ export async function copyBlob(
     if (!options.signal.aborted) options.onEvent({ type: 'failed', digest, error })
     throw thrown
   }
+}
+
+function isThere(
+  descriptor: Descriptor,
+  sink: ContentSink,
+  { signal, onEvent }: Pick<CopyBlobOptions, 'signal' | 'onEvent'>,
+): Promise<boolean> {
+  const { digest } = descriptor
+  return sink.exists(descriptor, {
+    signal,
+    onRetry: (error, attempt, retryAt) => onEvent({ type: 'retrying', digest, error, attempt, retryAt }),
+  })
 }
 
 /**

@@ -105,8 +105,8 @@ export interface Place extends Disposable {
 }
 
 export interface ContentSink {
-  /** True when the content is there in full. */
-  exists(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<boolean>
+  /** True when the content is there in full. `onRetry` as OpenOptions'. */
+  exists(descriptor: Descriptor, options: Pick<OpenOptions, 'signal' | 'onRetry'>): Promise<boolean>
   /**
    * Whether a push of so many bytes finds out on its way what `exists` would say (PushOptions.mayExist), so that asking
    * first would cost more. Changes with what the sink has shown. Default: it does not.

@@ -16,6 +16,7 @@ import { listJobs } from './record/listing.ts'
 import { answersWithin, guarded } from './redis/redis.ts'
 import type { CreateOptions, JobCredentials, JobFilter, NewJob, Page, PageOf } from './model/requests.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
+import { withWaits } from './commands/waits.ts'
 import { listTransfers } from './progress/transfers.ts'
 
 /** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
@@ -55,19 +56,32 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
   const store = openJobStore(options, { role: 'api', name: 'layerd-api' })
   const context: CommandContext = { ...store, newId: createJobIds() }
   const { redis, keys, clock } = store
+  const told = async (job: Job): Promise<Job> => (await withWaits(store, [job]))[0] ?? job
   return {
-    create: (job, createOptions = {}) => guarded(() => createJob(context, job, createOptions)),
-    get: (id) => guarded(() => readJob(context, id)),
-    list: (filter, page) => guarded(() => listJobs(redis, keys, filter, page)),
+    create: (job, createOptions = {}) =>
+      guarded(async () => {
+        const made = await createJob(context, job, createOptions)
+        return { ...made, job: await told(made.job) }
+      }),
+    get: (id) =>
+      guarded(async () => {
+        const job = await readJob(context, id)
+        return job && (await told(job))
+      }),
+    list: (filter, page) =>
+      guarded(async () => {
+        const found = await listJobs(redis, keys, filter, page)
+        return { ...found, items: await withWaits(store, found.items) }
+      }),
     transfers: (id, page) =>
       guarded(async () => {
         await requireJob(context, id)
         return listTransfers(redis, keys, id, page)
       }),
-    cancel: (id, { reason } = {}) => guarded(() => cancelJob(context, id, reason)),
-    pause: (id, { reason } = {}) => guarded(() => pauseJob(context, id, reason)),
-    resume: (id, { credentials } = {}) => guarded(() => resumeJob(context, id, credentials)),
-    retry: (id, { credentials } = {}) => guarded(() => retryJob(context, id, credentials)),
+    cancel: (id, { reason } = {}) => guarded(async () => told(await cancelJob(context, id, reason))),
+    pause: (id, { reason } = {}) => guarded(async () => told(await pauseJob(context, id, reason))),
+    resume: (id, { credentials } = {}) => guarded(async () => told(await resumeJob(context, id, credentials))),
+    retry: (id, { credentials } = {}) => guarded(async () => told(await retryJob(context, id, credentials))),
     remove: (id) => guarded(() => removeJob(context, id)),
     ping: (timeoutMs) => answersWithin(redis, timeoutMs),
     liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),

@@ -27,7 +27,7 @@ import { asksByMount } from './push/self-mount.ts'
 import { createSessionPool } from './push/sessions/session-pool.ts'
 import { listTags } from './manifests/tags.ts'
 import { cancelSession } from './push/sessions/upload-requests.ts'
-import type { CallOptions, RegistryConnections, RegistryTransport } from './request/transport.ts'
+import type { CallOptions, OnWait, RegistryConnections, RegistryTransport } from './request/transport.ts'
 
 /** One repository of one registry, with the caller's credentials. Control calls retry what is transient by themselves. */
 export interface Repository extends ContentSource, ContentSink, RepositoryManifests {
@@ -48,6 +48,8 @@ export interface Repository extends ContentSource, ContentSink, RepositoryManife
   /** Links the blob from another repository where it can (duties U7, U8, A14), else sends it. */
   push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
 }
+
+export type { OnWait, RequestWait } from './request/transport.ts'
 
 /** For blob bodies. Source: oci-client.md Y2; a try that moved bytes gives the whole budget back. */
 const BLOB_RETRY: RetryPolicy = { attempts: 6, baseMs: 500, maxMs: 30_000, maxRetryAfterMs: 600_000 }
@@ -152,6 +154,7 @@ export interface RegistryClientOptions extends RepositoryOptions {
   facts?: RegistryFactStore
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
+  onWait?: OnWait
   signal: AbortSignal
 }
 
@@ -162,7 +165,7 @@ export interface RegistryClient {
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { connections, credentials, plainHttp, mayUse, signal, ...rest } = options
+  const { connections, credentials, plainHttp, mayUse, onWait, signal, ...rest } = options
   const transports = new Map<string, Promise<RegistryTransport>>()
   const budget = options.budget ?? createRetryBudget(options.clock ?? systemClock)
   const connect = async (registry: string): Promise<RegistryTransport> =>
@@ -172,6 +175,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       renew: (signal) => credentials.credential(registry, signal),
       budget,
       ...(mayUse ? { mayUse } : {}),
+      ...(onWait ? { onWait } : {}),
     })
   return {
     async repository(registry, repository) {

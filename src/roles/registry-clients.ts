@@ -7,7 +7,7 @@ import { chainProviders } from '../oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
 
-interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse'> {
+interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait'> {
   credentials: JobCredentials | undefined
   plainHttp: boolean
 }

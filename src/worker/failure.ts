@@ -1,10 +1,9 @@
 import type { Problem } from '../jobs/model/definitions.ts'
+import { RUN_RETRIES } from '../jobs/model/run-retries.ts'
 import type { RunOutcome } from '../jobs/progress/reports.ts'
 import type { AppError } from '../lib/errors.ts'
 import { problemFields } from '../lib/problem.ts'
 
-/** Runs in a row that may end in a transient failure without a new byte, before the job fails. */
-const RETRY_LIMIT = 5
 const RETRY_BASE_MS = 2000
 const RETRY_MAX_MS = 60_000
 /** A registry that says a year is asked before. */
@@ -45,7 +44,7 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
   }
   const problem = jobProblem(error, context.jobId)
   const retries = context.progressed ? 0 : context.retries
-  if (error.retry !== 'transient' || retries >= RETRY_LIMIT) return { state: 'failed', error: problem }
+  if (error.retry !== 'transient' || retries >= RUN_RETRIES) return { state: 'failed', error: problem }
   const backoff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** retries) * (0.75 + context.random / 2)
   return {
     state: 'retrying',

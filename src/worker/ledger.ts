@@ -1,6 +1,8 @@
 import type { Progress, Transfer } from '../jobs/model/definitions.ts'
 import type { AppError } from '../lib/errors.ts'
 import type { EngineEvent } from '../transfer/events.ts'
+import { estimateOf, type Rate, restingEta, secondsLeft, smooth } from './pace.ts'
+import { soonest, type Wait, waitFor } from './waits.ts'
 
 /**
  * Folds what the engine tells into a job's progress. Kept at every moment (api.md "Progress object"): bytesDone =
@@ -38,14 +40,13 @@ interface Row {
 
 const UNDER_WAY: ReadonlySet<Transfer['state']> = new Set(['active', 'retrying', 'verifying'])
 
-/** Weight of the newest second in the smoothed rate. */
-const RATE_WEIGHT = 0.3
-
 export function createLedger(options: LedgerOptions): Ledger {
   const rows = new Map<string, Row>()
   const changed = new Set<Row>()
   const sums = { ...options.progress, layers: { ...options.progress.layers } }
-  const rate = { at: options.now, bytes: sums.wireBytes, perSecond: 0 }
+  const wire: Rate = { at: options.now, bytes: sums.wireBytes, perSecond: 0 }
+  const done: Rate = { at: options.now, bytes: sums.bytesDone, perSecond: 0 }
+  const source: Rate = { at: options.now, bytes: sums.sourceBytesRead, perSecond: 0 }
   for (const transfer of options.transfers) rows.set(transfer.digest, restored(transfer))
   const touch = (row: Row, change: Partial<Transfer>): void => {
     // What was done stays done: a blob that is sent once more (the registry lost it) keeps its state, and the wire tells.
@@ -64,23 +65,24 @@ export function createLedger(options: LedgerOptions): Ledger {
     sums[sum] += more
     touch(row, { bytesDone: end })
   }
-  const context: Fold = { rows, sums, touch, reach, describe: options.describe }
+  const context: Fold = { rows, sums, touch, reach, describe: options.describe, estimate: undefined, waits: new Map() }
   let resting = false
   return {
     apply: (event) => applyEvent(context, event),
     progress(now) {
       const counted = countRows(rows.values())
       const bytesDone = sums.bytesSkipped + sums.bytesMounted + sums.bytesResumed + sums.bytesSent
-      smooth(rate, sums.wireBytes, now)
-      const left = sums.bytesTotal === null ? null : sums.bytesTotal - bytesDone
-      const perSecond = resting ? 0 : rate.perSecond
+      smooth(wire, sums.wireBytes, now)
+      smooth(done, bytesDone, now)
+      smooth(source, sums.sourceBytesRead, now)
+      sums.bytesTotalEstimate = estimateOf(sums, context.estimate, Math.max(counted.bytes, bytesDone))
       return {
         ...sums,
         bytesDone,
         layers: { total: sums.layers.total, ...counted.layers },
-        bytesPerSecond: Math.round(perSecond),
-        etaSeconds: left === null || perSecond < 1 ? (left === 0 ? 0 : null) : Math.ceil(left / perSecond),
-        retryAt: counted.retryAt,
+        bytesPerSecond: resting ? 0 : Math.round(wire.perSecond),
+        etaSeconds: resting ? restingEta(sums, bytesDone) : secondsLeft({ ...sums, bytesDone }, { wire, done, source }),
+        ...soonest(context.waits.values()),
         updatedAt: new Date(now).toISOString(),
       }
     },
@@ -93,6 +95,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       resting = true
       const moving = [...rows.values()].filter((row) => !row.settled && UNDER_WAY.has(row.transfer.state))
       for (const row of moving) touch(row, { state, retryAt: null })
+      context.waits.clear()
     },
   }
 }
@@ -103,6 +106,10 @@ interface Fold {
   touch: (row: Row, change: Partial<Transfer>) => void
   reach: (row: Row, offset: number, sum: 'bytesSent' | 'bytesSkipped' | 'bytesMounted' | 'bytesResumed') => void
   describe: (error: AppError) => Transfer['error']
+  /** What the source was last said to hold. */
+  estimate: number | undefined
+  /** Requests and rows that wait for their next try. */
+  waits: Map<object, Wait>
 }
 
 function applyEvent(fold: Fold, event: EngineEvent): void {
@@ -113,6 +120,10 @@ function applyEvent(fold: Fold, event: EngineEvent): void {
     case 'source':
       fold.sums.sourceBytes = event.bytesTotal
       fold.sums.sourceBytesRead = Math.max(fold.sums.sourceBytesRead, event.bytesRead)
+      fold.estimate = event.contentEstimate ?? fold.estimate
+      return
+    case 'outline':
+      fold.sums.layers.total ??= event.layers
       return
     case 'plan':
       fold.sums.bytesTotal = event.bytes
@@ -120,6 +131,10 @@ function applyEvent(fold: Fold, event: EngineEvent): void {
       return
     case 'transfer':
       announce(fold, event)
+      return
+    case 'waiting':
+      fold.waits.delete(event.request)
+      if (event.wait) fold.waits.set(event.request, waitFor(event.wait.error, event.wait.attempt, event.wait.retryAt))
       return
     case 'warning':
     case 'log':
@@ -131,9 +146,13 @@ function applyEvent(fold: Fold, event: EngineEvent): void {
   }
 }
 
-type BlobEvent = Exclude<EngineEvent, { type: 'phase' | 'source' | 'plan' | 'transfer' | 'warning' | 'log' }>
+type BlobEvent = Exclude<
+  EngineEvent,
+  { type: 'phase' | 'source' | 'outline' | 'plan' | 'transfer' | 'waiting' | 'warning' | 'log' }
+>
 
 function applyBlobEvent(fold: Fold, row: Row, event: BlobEvent): void {
+  fold.waits.delete(row)
   switch (event.type) {
     case 'exists':
       settle(fold, row, 'exists')
@@ -161,6 +180,7 @@ function applyBlobEvent(fold: Fold, row: Row, event: BlobEvent): void {
       fold.touch(row, { state: 'verifying' })
       return
     case 'retrying':
+      fold.waits.set(row, waitFor(event.error, event.attempt + 1, event.retryAt))
       fold.touch(row, {
         state: 'retrying',
         retryAt: new Date(event.retryAt).toISOString(),
@@ -196,6 +216,9 @@ function announce(fold: Fold, event: Extract<EngineEvent, { type: 'transfer' }>)
   const row: Row = { transfer, settled: false, by: undefined, begun: false }
   fold.rows.set(digest, row)
   fold.touch(row, {})
+  // Signatures are declared nowhere.
+  const { layers } = fold.sums
+  if (layers.total !== null) layers.total = Math.max(layers.total, fold.rows.size)
 }
 
 /** What another job sends is skipped here, also where this one goes on in its place and sends some of it again. */
@@ -246,25 +269,21 @@ function restored(transfer: Transfer): Row {
   return { transfer, settled, by: settled ? by : undefined, begun: false }
 }
 
-function countRows(rows: Iterable<Row>): { layers: Omit<Progress['layers'], 'total'>; retryAt: string | null } {
+interface Counted {
+  layers: Omit<Progress['layers'], 'total'>
+  /** Of all rows. */
+  bytes: number
+}
+
+function countRows(rows: Iterable<Row>): Counted {
   const layers = { done: 0, skipped: 0, mounted: 0, failed: 0 }
-  let retryAt: string | null = null
+  let bytes = 0
   for (const { transfer, settled, by } of rows) {
+    bytes += transfer.size
     if (settled) layers.done += 1
     if (by === 'exists') layers.skipped += 1
     if (by === 'mounted') layers.mounted += 1
     if (transfer.state === 'failed') layers.failed += 1
-    if (transfer.retryAt !== null && (retryAt === null || transfer.retryAt < retryAt)) retryAt = transfer.retryAt
   }
-  return { layers, retryAt }
-}
-
-function smooth(rate: { at: number; bytes: number; perSecond: number }, bytes: number, now: number): void {
-  const seconds = (now - rate.at) / 1000
-  if (seconds <= 0) return
-  const weight = 1 - (1 - RATE_WEIGHT) ** seconds
-  const newest = (bytes - rate.bytes) / seconds
-  rate.perSecond = rate.perSecond === 0 ? newest : rate.perSecond + weight * (newest - rate.perSecond)
-  rate.at = now
-  rate.bytes = bytes
+  return { layers, bytes }
 }

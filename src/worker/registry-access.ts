@@ -1,6 +1,7 @@
 import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
 import type { Job } from '../jobs/model/definitions.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
+import type { EngineEvent } from '../transfer/events.ts'
 import type { PublishDependencies } from '../transfer/publish/publish.ts'
 import type { RunContext } from './run-job.ts'
 
@@ -13,6 +14,8 @@ export interface RegistryAccess {
   signal: AbortSignal
   /** Throws when the run may send nothing any more. */
   mayUse(): void
+  /** Told of requests that wait to be tried again. */
+  onWait(request: object, wait: Extract<EngineEvent, { type: 'waiting' }>['wait']): void
 }
 
 /** Opens repositories as one run may. */
@@ -42,6 +45,7 @@ export function transferDependencies(
       epoch,
       signal,
       mayUse: () => context.checkLease(),
+      onWait: (request, wait) => onEvent({ type: 'waiting', request, wait }),
     }),
     ...(places ? { places } : {}),
     checkOwnership: () => context.checkOwnership(),

@@ -41,6 +41,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   const told = new Map(options.transfers.map((row) => [row.digest, row.state]))
   let planned = options.before.bytesTotal !== null
   let pending: RunEvent[] = []
+  const waiting = new Set<object>()
 
   const take = (): RunReport => {
     const progress = ledger.progress(clock.now())
@@ -70,6 +71,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     onEvent(event) {
       ledger.apply(event)
       if (event.type === 'log') pending.push({ type: 'log', level: event.level, message: event.message })
+      if (event.type === 'waiting') pending.push(...beginOfWaiting(waiting, event))
       if (event.type === 'restarted') pending.push({ type: 'log', level: 'warn', message: event.message })
       if (event.type === 'warning') pending.push({ type: 'warning', code: event.code, message: event.message })
       reports.request(event.type === 'phase')
@@ -81,6 +83,17 @@ export function createReporter(options: ReporterOptions): Reporter {
     },
     progressed: () => ledger.progress(clock.now()).bytesDone > options.before.bytesDone,
   }
+}
+
+/** Said once, not by each request of a registry that is down: how long it lasts is in the progress. */
+function beginOfWaiting(
+  waiting: Set<object>,
+  { request, wait }: Extract<EngineEvent, { type: 'waiting' }>,
+): RunEvent[] {
+  const first = wait !== undefined && waiting.size === 0
+  if (wait) waiting.add(request)
+  else waiting.delete(request)
+  return first ? [{ type: 'log', level: 'warn', message: `${wait.error.message}; it is tried again` }] : []
 }
 
 /**

@@ -30,7 +30,7 @@ describe('Ctrl-C', () => {
     const built = await buildPackage(setting.root, { layers: 2, layerBytes: 9 * MIB, format: 'tar' })
     const child = await setting.start(['publish', built.path, `oci://${registry.host}/team`])
     const [, id = ''] = await child.waitForOutput(/^job (\S+)/)
-    await child.waitForOutput(/plan: |transferring: /)
+    await child.waitForOutput(/plan: |sending /)
     return { ...setting, child, id }
   }
 
@@ -117,7 +117,7 @@ test('on a terminal a bar for each active layer and one in total, and the screen
     env: { LAYERD_URL: api },
   })
   const drawn = await shown.waitForOutput(
-    /\d+% +18\.\d MiB in total[^\n]*\n[^\n]*layer-000\d\.tar[^\n]*\n[^\n]*layer-000\d\.tar/,
+    /\d+% +18\.\d MiB sending \d of 5 layers[^\n]*\n[^\n]*layer-000\d\.tar[^\n]*\n[^\n]*layer-000\d\.tar/,
   )
   assert.match(drawn[0], /[█░]{24}/)
   held.resolve()

@@ -29,7 +29,7 @@ test('pause and resume answer 202 with the job, repeat without harm, and refuse 
   )
   for (const _ of ['first', 'again']) {
     const { status, body } = await act(server, `${id}/resume`)
-    assert.deepEqual([status, body.state, body.reason], [202, 'queued', null])
+    assert.deepEqual([status, body.state, body.reason], [202, 'queued', 'no worker is running'])
   }
   assert.deepEqual((await act(server, `${id}/pause`, { why: 'x' })).body.errors?.[0]?.pointer, '/why')
   assert.equal((await act(server, `${id}/pause`)).body.state, 'paused')

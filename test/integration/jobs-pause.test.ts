@@ -27,7 +27,7 @@ test('a waiting job that is paused leaves BullMQ and its host, and a resume queu
   await assert.rejects(jobs.queue.remove(job.id), { code: 'JOB_NOT_FINISHED' })
 
   const resumed = await jobs.queue.resume(job.id)
-  assert.deepEqual([resumed.state, resumed.reason], ['queued', null])
+  assert.deepEqual([resumed.state, resumed.reason], ['queued', 'no worker is running'])
   assert.deepEqual(await jobs.queue.resume(job.id), resumed, 'what is not paused is left alone')
   assert.deepEqual(await jobs.raw.lrange(`${BULL}:wait`, 0, -1), [`${job.id}.2`])
   assert.deepEqual(await jobs.runs.hosts(), [{ host: 'registry.example:5000', openJobs: 1 }])

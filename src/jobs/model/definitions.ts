@@ -82,8 +82,11 @@ export const PHASES = ['planning', 'transferring', 'verifying', 'committing'] as
 
 export const Progress = Type.Object(
   {
-    phase: Type.Enum([...PHASES]),
+    phase: Nullable(Type.Enum([...PHASES], { description: 'null until a run begins.' })),
     bytesTotal: Nullable(Bytes('Bytes of all layers and the config; null until known.')),
+    bytesTotalEstimate: Nullable(
+      Bytes('What bytesTotal will be about, while it is null and something can be said; it may go up and down.'),
+    ),
     bytesDone: Bytes('bytesSkipped + bytesMounted + bytesResumed + bytesSent. Never runs backwards.'),
     bytesSkipped: Bytes('Bytes the destination held already.'),
     bytesMounted: Bytes('Bytes taken over from another repository of the registry.'),
@@ -93,14 +96,22 @@ export const Progress = Type.Object(
     sourceBytesRead: Bytes('How far the source was read, in its own bytes.'),
     sourceBytes: Nullable(Bytes('Size of the source archive.')),
     layers: Type.Object({
-      total: Nullable(Type.Integer({ minimum: 0 })),
+      total: Nullable(
+        Type.Integer({
+          minimum: 0,
+          description: 'Known before bytesTotal; a signature may add one or two until then.',
+        }),
+      ),
       done: Type.Integer({ minimum: 0, description: 'Skipped and mounted ones included.' }),
       skipped: Type.Integer({ minimum: 0 }),
       mounted: Type.Integer({ minimum: 0 }),
       failed: Type.Integer({ minimum: 0 }),
     }),
-    bytesPerSecond: Type.Number({ minimum: 0, description: 'Smoothed.' }),
-    etaSeconds: Nullable(Type.Number({ minimum: 0 })),
+    bytesPerSecond: Nullable(
+      Type.Number({ minimum: 0, description: 'Smoothed; null in a job whose figures are older than 5 s.' }),
+    ),
+    etaSeconds: Nullable(Type.Number({ minimum: 0, description: 'From the estimate where the total is not known.' })),
+    reason: Nullable(Type.String({ description: 'What the job waits for until retryAt, where it is no transfer.' })),
     retryAt: Nullable(Timestamp('When the next try of a waiting transfer or job starts.')),
     updatedAt: Timestamp('When these figures were taken.'),
   },

@@ -31,7 +31,9 @@ export function parseRecord(id: string, values: ReadonlyArray<string | null>): J
   const [state, ...fragments] = values
   if (!state) return undefined
   const document = Object.fromEntries(FRAGMENTS.map((name, at) => [name, JSON.parse(fragments[at] ?? 'null')]))
-  return { id, ...document, state, done: TERMINAL_STATES.has(state as JobState) } as Job
+  // Records of earlier versions lack what came since.
+  const progress = { ...initialProgress(String(document['createdAt'])), ...(document['progress'] as Progress) }
+  return { id, ...document, progress, state, done: TERMINAL_STATES.has(state as JobState) } as Job
 }
 
 /** The fields of a new record, as names and values for HSET. */
@@ -72,8 +74,9 @@ export function newRecord(job: NewJob, now: number, idempotencyKey: string): str
 
 function initialProgress(updatedAt: string): Progress {
   return {
-    phase: 'planning',
+    phase: null,
     bytesTotal: null,
+    bytesTotalEstimate: null,
     bytesDone: 0,
     bytesSkipped: 0,
     bytesMounted: 0,
@@ -85,6 +88,7 @@ function initialProgress(updatedAt: string): Progress {
     layers: { total: null, done: 0, skipped: 0, mounted: 0, failed: 0 },
     bytesPerSecond: 0,
     etaSeconds: null,
+    reason: null,
     retryAt: null,
     updatedAt,
   }

@@ -1,7 +1,7 @@
 import { type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
 import type { BlobOpener, PushEvent, PushOptions } from '../../content/endpoints.ts'
 import { throwIfAborted } from '../../lib/abort.ts'
-import { isAppError, toAppError } from '../../lib/errors.ts'
+import { isAppError } from '../../lib/errors.ts'
 import { withRetry } from '../../lib/retry.ts'
 import { statBlob } from '../pull/blobs.ts'
 import { commitBlob } from './blob-commit.ts'
@@ -83,7 +83,7 @@ function createPush(
     }),
     call: {
       signal: options.signal,
-      onRetry: (error, attempt, retryAt) => emit({ type: 'retrying', error: toAppError(error), attempt, retryAt }),
+      onRetry: (error, attempt, retryAt) => emit({ type: 'retrying', error, attempt, retryAt }),
     },
     key: uploadKey(context, blob.descriptor.digest),
     sessions: sessionsFor(context, blob.descriptor.size),

@@ -1,3 +1,4 @@
+import type { AppError } from '../../lib/errors.ts'
 import type { RetryBudget } from '../../lib/retry-budget.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
 
@@ -36,7 +37,7 @@ export interface RegistryRequest {
    */
   guard?: () => Promise<void>
   /** Told of each wait before another try of a control request. */
-  onRetry?: (error: Error, attempt: number, retryAt: number) => void
+  onRetry?: (error: AppError, attempt: number, retryAt: number) => void
 }
 
 /** What each call to a repository takes. */
@@ -74,6 +75,21 @@ export interface RegistryTransport {
   error(request: RegistryRequest, response: RegistryResponse, message?: string): Promise<Error>
 }
 
+/** A control request that waits for its next try. */
+export interface RequestWait {
+  readonly error: AppError
+  /** The next one. */
+  readonly attempt: number
+  /** ms since the epoch. */
+  readonly retryAt: number
+}
+
+/**
+ * Told of requests that nobody else tells of (RegistryRequest.onRetry) and that are tried again for more than two seconds:
+ * of each wait, and with undefined once the request has ended. `request` names it.
+ */
+export type OnWait = (request: object, wait: RequestWait | undefined) => void
+
 /** Who talks to a registry, and how. */
 export interface TransportCaller {
   credential: RegistryCredential | undefined
@@ -84,6 +100,7 @@ export interface TransportCaller {
   mayUse?: () => void
   /** What this caller may wait for next tries in all. */
   budget?: RetryBudget
+  onWait?: OnWait
 }
 
 /** Connections and learnt facts shared by all callers of a process. */

@@ -9,7 +9,7 @@ import { AppError } from '../../lib/errors.ts'
 import { createLimiter, type Limiter } from '../../lib/limiter.ts'
 import { createTaskGroup, type TaskGroup } from '../../lib/task-group.ts'
 import type { Repository } from '../../oci/registry.ts'
-import { checksumMismatch, type PackageEntry, type StreamedPackage } from '../../zarf/package.ts'
+import { checksumMismatch, type PackageEntry, type PackagePass, type StreamedPackage } from '../../zarf/package.ts'
 import { type BlobLookup, createBlobLookup } from './blob-lookup.ts'
 import type { OnEvent } from '../events.ts'
 import { announce } from '../plan.ts'
@@ -79,13 +79,9 @@ export async function moveArchive(archive: StreamedPackage, options: ArchivePass
 function startReader(pass: Pass, met?: PackageEntry[]): void {
   pass.load.readers += 1
   pass.group.spawn(async (signal) => {
-    await using entries = pass.archive.pass({ signal })
+    await using entries = pass.archive.pass({ signal, onRead: () => tellSource(pass, entries) })
     for await (const entry of entries) {
       met?.push(entry)
-      if (entries.sourceBytesRead > pass.load.furthest) {
-        pass.load.furthest = entries.sourceBytesRead
-        pass.onEvent({ type: 'source', bytesRead: entries.sourceBytesRead, bytesTotal: pass.archive.sourceBytes })
-      }
       if (!pass.claimed.has(entry.digest)) {
         pass.claimed.add(entry.digest)
         await moveEntry(pass, entry)
@@ -95,6 +91,14 @@ function startReader(pass: Pass, met?: PackageEntry[]): void {
     pass.load.readers -= 1
     if (met) pass.onEvent({ type: 'source', bytesRead: pass.archive.sourceBytes, bytesTotal: pass.archive.sourceBytes })
   })
+}
+
+/** The reader that is furthest speaks for all. */
+function tellSource({ load, archive, onEvent }: Pass, { sourceBytesRead, contentEstimate }: PackagePass): void {
+  if (sourceBytesRead <= load.furthest) return
+  load.furthest = sourceBytesRead
+  const estimate = contentEstimate === undefined ? {} : { contentEstimate }
+  onEvent({ type: 'source', bytesRead: sourceBytesRead, bytesTotal: archive.sourceBytes, ...estimate })
 }
 
 async function moveEntry(pass: Pass, entry: PackageEntry): Promise<void> {

@@ -36,10 +36,14 @@ export async function prepare(
   const identity = known.contents?.identity ?? guessed(source.guess, request)
   const repository = await openRepository(identity, request, dependencies)
   if (known.contents) announcePlan(known.contents, onEvent)
+  else onEvent({ type: 'outline', layers: new Set(known.digests).size + UNDECLARED })
   const mounts = createMounts({ repository, places, sure: sure?.repository })
   mounts.lookUp(known.digests)
   return { source, request, repository, identity, known, mounts }
 }
+
+/** Beside what checksums.txt declares: zarf.yaml, checksums.txt itself and the config. */
+const UNDECLARED = 3
 
 async function openRepository(
   identity: PackageIdentity,

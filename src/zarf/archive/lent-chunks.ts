@@ -9,13 +9,15 @@ const KEPT = 3
 /**
  * A decoder's output, chunk by chunk as it is made (an async iterator would glue what waits into larger copies), in memory
  * that is given back as soon as ByteStream's promise allows. A decoder takes a new buffer for each chunk; left to the
- * garbage collector, these make it mark the whole heap every 64 MB, which costs more than the decoding.
+ * garbage collector, these make it mark the whole heap every 64 MB, which costs more than the decoding. `onMade` is told of
+ * each chunk as the decoder makes it.
  */
-export async function* lentChunks(decoder: Readable): ByteStream {
+export async function* lentChunks(decoder: Readable, onMade?: (bytes: number) => void): ByteStream {
   const queue: Buffer[] = []
   const state: { ended: boolean; failure?: Error; wake: () => void } = { ended: false, wake: () => undefined }
   const lender = new Lender()
   decoder.on('data', (chunk: Buffer) => {
+    onMade?.(chunk.length)
     queue.push(chunk)
     if (queue.length >= QUEUED) decoder.pause()
     state.wake()

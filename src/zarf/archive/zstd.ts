@@ -11,20 +11,28 @@ const OUTPUT_BYTES = 256 * 1024
 /** What may lie decoded and unread: enough for the decoder's thread to work while the consumer does. */
 const AHEAD_BYTES = 4 * OUTPUT_BYTES
 
+/** How far a decoder is: compressed bytes that it has taken, and what it has made of them, read or not. */
+export interface Unpacking {
+  taken: number
+  unpacked: number
+}
+
 /**
- * The decompressed bytes of a zstd file, all its frames after each other. Memory: the frame's window, plus 3 MiB. Throws
- * PACKAGE_TRUNCATED, PACKAGE_INVALID.
+ * The decompressed bytes of a zstd file, all its frames after each other. Memory: the frame's window, plus 3 MiB. `onMade`
+ * is told with each 256 KiB that are made. Throws PACKAGE_TRUNCATED, PACKAGE_INVALID.
  */
-export async function* decompress(compressed: ByteStream): ByteStream {
+export async function* decompress(compressed: ByteStream, onMade?: (so: Unpacking) => void): ByteStream {
   const chunks = compressed[Symbol.asyncIterator]()
+  const so: Unpacking = { taken: 0, unpacked: 0 }
   try {
-    for await (const frame of zstdFrames(chunks)) yield* decodeFrame(frame)
+    for await (const frame of zstdFrames(chunks)) yield* decodeFrame(frame, so, onMade)
   } finally {
     await chunks.return?.()
   }
 }
 
-async function* decodeFrame(frame: AsyncIterable<Buffer>): ByteStream {
+/** `so`: what frames before have taken and made; this one is added. */
+async function* decodeFrame(frame: AsyncIterable<Buffer>, so: Unpacking, onMade?: (so: Unpacking) => void): ByteStream {
   const options: ZstdOptions & TransformOptions = {
     chunkSize: OUTPUT_BYTES,
     readableHighWaterMark: AHEAD_BYTES,
@@ -37,7 +45,15 @@ async function* decodeFrame(frame: AsyncIterable<Buffer>): ByteStream {
   // Its failure is met by reading the decoder; an early return of the consumer is none.
   feeding.catch(() => undefined)
   try {
-    yield* lentChunks(decoder)
+    const before = { ...so }
+    let handedOn = 0
+    yield* lentChunks(decoder, (bytes) => {
+      handedOn += bytes
+      so.taken = before.taken + decoder.bytesWritten
+      // What it took has been made into what waits in it, too.
+      so.unpacked = before.unpacked + handedOn + decoder.readableLength
+      onMade?.(so)
+    })
   } catch (error) {
     throw decodingError(error)
   } finally {

@@ -65,8 +65,16 @@ export interface PackageEntry {
 }
 
 export interface PackagePass extends AsyncIterable<PackageEntry>, AsyncDisposable {
-  /** Bytes of the archive file read so far. */
+  /** Bytes of the archive file that were decompressed so far. */
   readonly sourceBytesRead: number
+  /** What the files will have together, from what was read so far; undefined before anything was. */
+  readonly contentEstimate: number | undefined
+}
+
+export interface PassOptions {
+  signal: AbortSignal
+  /** Told about each 256 KiB of content; `bytesRead` as PackagePass.sourceBytesRead. */
+  onRead?: (bytesRead: number) => void
 }
 
 /** A `.tar.zst`: entries come in the archive's order; each pass decompresses for itself. */
@@ -83,14 +91,14 @@ export interface StreamedPackage extends OpenedPackageBase, ContentSource {
    */
   declared(options: { signal: AbortSignal }): Promise<ReadonlyMap<string, Digest>>
   /** Starts a pass from the first entry. Iterating throws what is wrong with the archive, naming the entry. */
-  pass(options: { signal: AbortSignal }): PackagePass
+  pass(options: PassOptions): PackagePass
   /**
    * Contents from what one whole pass has met; throws PACKAGE_INVALID for missing, extra or twice-named files, and for a
    * checksums.txt that zarf.yaml does not vouch for. Remembers the result as `known`.
    */
   conclude(entries: readonly PackageEntry[]): PackageContents
   /** A whole pass that moves nothing. */
-  scan(options: { signal: AbortSignal; onRead?: (bytesRead: number) => void }): Promise<PackageContents>
+  scan(options: PassOptions): Promise<PackageContents>
   /** Opens one file by its descriptor's title; decompresses from the start to get there. */
   open(descriptor: Descriptor, options: { offset?: number; signal: AbortSignal }): Promise<ByteStream>
 }

@@ -11,6 +11,7 @@ import {
   isNeverListed,
   MAX_METADATA_BYTES,
 } from '../layout/metadata-files.ts'
+import type { Seen } from './size-estimate.ts'
 import { type TarEntry, tarEntries } from '../archive/tar-entries.ts'
 import { atEntry, type StreamTarInput } from '../archive/tar-input.ts'
 import type { PackageEntry } from '../contents/types.ts'
@@ -29,11 +30,7 @@ export function readChecksums(bytes: Buffer): Checksums {
  * The entries of an archive as they go by. What is wrong is thrown at the earliest entry that shows it: a file that
  * checksums.txt does not list may still be one that a signed zarf.yaml, which comes last, allows.
  */
-export async function* archiveEntries(
-  input: StreamTarInput,
-  checksums: () => Promise<Checksums>,
-): AsyncGenerator<PackageEntry> {
-  const state = new PassState(input, checksums)
+export async function* archiveEntries(input: StreamTarInput, state: PassState): AsyncGenerator<PackageEntry> {
   let at: string | undefined
   try {
     for await (const entry of tarEntries(input)) {
@@ -46,7 +43,8 @@ export async function* archiveEntries(
   }
 }
 
-class PassState {
+/** What a pass has met: what later entries are judged by, and the size of the rest guessed from. */
+export class PassState {
   readonly #input: StreamTarInput
   readonly #findChecksums: () => Promise<Checksums>
   readonly #paths = new Set<string>()
@@ -55,14 +53,31 @@ class PassState {
   /** Unlisted files that only zarf.yaml can allow. */
   #undecided: string[] = []
   #undecidedBytes = 0
+  /** The entry that is being read, and the content of those before it. */
+  #current: TarEntry | undefined
+  #contentBefore = 0
 
   constructor(input: StreamTarInput, findChecksums: () => Promise<Checksums>) {
     this.#input = input
     this.#findChecksums = findChecksums
   }
 
+  get seen(): Pick<Seen, 'position' | 'contentBytes' | 'files' | 'expectedFiles'> {
+    const { position } = this.#input
+    const { offset = position, size = 0 } = this.#current ?? {}
+    return {
+      position,
+      contentBytes: this.#contentBefore + Math.max(0, Math.min(size, position - offset)),
+      files: this.#paths.size,
+      // Beside the declared ones checksums.txt and zarf.yaml.
+      expectedFiles: (this.#checksums?.declared.size ?? 0) + 2,
+    }
+  }
+
   async admit(entry: TarEntry): Promise<PackageEntry> {
     const { path, size } = entry
+    this.#contentBefore += this.#current?.size ?? 0
+    this.#current = entry
     if (this.#paths.has(path)) throw duplicateFile(path)
     this.#paths.add(path)
     if (path !== CHECKSUMS) this.#checksums ??= await this.#findChecksums()

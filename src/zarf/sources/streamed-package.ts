@@ -3,18 +3,24 @@ import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
 import type { OpenedFile } from '../../content/opened.ts'
 import { bufferOpener, skipBytes } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
-import { archiveEntries, type Checksums, readChecksums } from './archive-pass.ts'
+import { archiveEntries, type Checksums, PassState, readChecksums } from './archive-pass.ts'
 import { missingFile, packageContents } from '../contents/contents.ts'
 import { recall, remember } from './known-packages.ts'
 import { CHECKSUMS, checkMetadataSize } from '../layout/metadata-files.ts'
 import { guessFromFileName } from '../contents/file-name.ts'
 import { tarEntries } from '../archive/tar-entries.ts'
 import { atEntry, StreamTarInput } from '../archive/tar-input.ts'
-import type { PackageContents, PackageEntry, PackageIdentity, PackagePass, StreamedPackage } from '../contents/types.ts'
-import { decompress } from '../archive/zstd.ts'
+import type {
+  PackageContents,
+  PackageEntry,
+  PackageIdentity,
+  PackagePass,
+  PassOptions,
+  StreamedPackage,
+} from '../contents/types.ts'
+import { decompress, type Unpacking } from '../archive/zstd.ts'
+import { estimateContent } from './size-estimate.ts'
 import { MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } from '../archive/zstd-frames.ts'
-
-type PassOptions = { signal: AbortSignal; onRead?: (bytesRead: number) => void }
 
 /** Opens a `.tar.zst`. Reads its first frame's header only. */
 export async function openStreamedPackage(file: OpenedFile, fileName: string): Promise<StreamedPackage> {
@@ -47,16 +53,23 @@ class CompressedPackage implements StreamedPackage {
     return (await this.#findChecksums(options)).declared
   }
 
-  pass(options: PassOptions): PackagePass {
-    let bytesRead = 0
-    const onRead = (bytes: number): void => {
-      bytesRead += bytes
-      options.onRead?.(bytesRead)
+  pass({ signal, onRead }: PassOptions): PackagePass {
+    const { size: sourceBytes } = this.#file
+    const so: Unpacking = { taken: 0, unpacked: 0 }
+    const onMade = (made: Unpacking): void => {
+      Object.assign(so, made)
+      onRead?.(so.taken)
     }
-    const entries = this.#entries({ signal: options.signal, onRead })
+    const input = this.#input({ signal, onMade })
+    const state = new PassState(input, () => this.#findChecksums({ signal }))
+    // What follows the last file, and frames that are skipped, is read all the same.
+    const entries = this.#entries(input, state, () => onMade({ ...so, taken: sourceBytes }))
     return {
       get sourceBytesRead() {
-        return bytesRead
+        return so.taken
+      },
+      get contentEstimate() {
+        return estimateContent({ sourceBytes, ...so, ...state.seen })
       },
       [Symbol.asyncIterator]: () => entries,
       async [Symbol.asyncDispose]() {
@@ -102,11 +115,11 @@ class CompressedPackage implements StreamedPackage {
     })
   }
 
-  async *#entries(options: { signal: AbortSignal; onRead: (bytes: number) => void }): AsyncGenerator<PackageEntry> {
-    const input = this.#input(options)
+  async *#entries(input: StreamTarInput, state: PassState, onEnd: () => void): AsyncGenerator<PackageEntry> {
     try {
-      yield* archiveEntries(input, () => this.#findChecksums(options))
+      yield* archiveEntries(input, state)
       await this.#file.checkUnchanged()
+      onEnd()
     } finally {
       await input.close()
     }
@@ -135,8 +148,8 @@ class CompressedPackage implements StreamedPackage {
     throw isLayout ? bundleInstead(this.fileName) : missingFile(CHECKSUMS)
   }
 
-  #input({ signal, onRead }: { signal: AbortSignal; onRead?: (bytes: number) => void }): StreamTarInput {
-    return new StreamTarInput(decompress(this.#file.stream({ signal, ...(onRead ? { onRead } : {}) })))
+  #input({ signal, onMade }: { signal: AbortSignal; onMade?: (so: Unpacking) => void }): StreamTarInput {
+    return new StreamTarInput(decompress(this.#file.stream({ signal }), onMade))
   }
 }
 

@@ -6,7 +6,10 @@ import { byteProgress } from '../../../src/cli/byte-progress.ts'
 import { isClientCommand, runCommand, type Terminal } from '../../../src/cli/cli.ts'
 import type { StreamedEvent } from '../../../src/cli/client.ts'
 import { formatBytes, formatSeconds, formatTable } from '../../../src/cli/format.ts'
-import { barRenderer, lineRenderer, problemText } from '../../../src/cli/renderers.ts'
+import { barRenderer, lineRenderer } from '../../../src/cli/renderers.ts'
+import { problemText } from '../../../src/cli/texts.ts'
+
+const MIB = 1024 * 1024
 
 function terminal(url = 'http://127.0.0.1:9') {
   const stdout = new PassThrough()
@@ -110,6 +113,7 @@ test('plain lines stay calm: the plan, then one line in five seconds', () => {
     progress: {
       phase: 'transferring',
       bytesTotal: 2048,
+      bytesTotalEstimate: null,
       bytesDone,
       bytesSkipped: 0,
       bytesMounted: 0,
@@ -121,6 +125,7 @@ test('plain lines stay calm: the plan, then one line in five seconds', () => {
       layers: { total: 2, done: 1, skipped: 0, mounted: 0, failed: 0 },
       bytesPerSecond: 512,
       etaSeconds: 2,
+      reason: null,
       retryAt: null,
       updatedAt: '',
     },
@@ -132,9 +137,9 @@ test('plain lines stay calm: the plan, then one line in five seconds', () => {
   }
   renderer.event(event('progress', 1024))
   assert.deepEqual(io.err().trimEnd().split('\n'), [
-    'plan: 2 blobs, 2.0 KiB',
-    'transferring: 0 %, 0 B of 2.0 KiB, 1 of 2 blobs, 512 B/s, 2 s left',
-    'transferring: 50 %, 1.0 KiB of 2.0 KiB, 1 of 2 blobs, 512 B/s, 2 s left',
+    'plan: 2 layers, 2.0 KiB',
+    'moving 1 of 2 layers · 0 B of 2.0 KiB · 512 B/s · 2 s left',
+    'moving 1 of 2 layers · 1.0 KiB of 2.0 KiB · 512 B/s · 2 s left',
   ])
 })
 
@@ -147,21 +152,21 @@ function screen() {
 
 function layerEvent(state: string, bytesDone: number): StreamedEvent {
   const title = `images/blobs/sha256/${'ab'.repeat(32)}`
-  return { type: 'transfer', transfers: [{ digest: 'sha256:1', title, size: 100, state, bytesDone }] } as never
+  return { type: 'transfer', transfers: [{ digest: 'sha256:1', title, size: 100 * MIB, state, bytesDone }] } as never
 }
 
 test('bars name a layer short, fold long notices, and leave the screen alone once it was given back', () => {
   const { terminal: shown, err } = screen()
   const renderer = barRenderer(shown)
   renderer.event({ type: 'log', level: 'info', message: `pulling ${'x'.repeat(60)}` } as never)
-  renderer.event(layerEvent('active', 40))
+  renderer.event(layerEvent('active', 40 * MIB))
   renderer.stop()
   const drawn = err()
-  assert.match(drawn, /\u2588+\u2591+ +40% +100 B images\/blobs\/sha256\/abababababab\u2026/)
+  assert.match(drawn, /\u2588+\u2591+ +40% +100 MiB images\/blobs\/sha256\/abababababab\u2026/)
   assert.ok(drawn.includes(`pulling ${'x'.repeat(32)}\n${'x'.repeat(28)}\n`), drawn)
   assert.ok(drawn.endsWith('\u001b[0J'), 'the bars are cleared')
-  renderer.event(layerEvent('active', 60))
-  renderer.event(layerEvent('complete', 100))
+  renderer.event(layerEvent('active', 60 * MIB))
+  renderer.event(layerEvent('complete', 100 * MIB))
   renderer.stop()
   assert.equal(err(), '')
 })

@@ -150,9 +150,10 @@ local function cancel_reason()
   return reason == 'null' and '"' .. kept .. '"' or string.sub(reason, 1, -2) .. ' (' .. kept .. ')"'
 end
 
--- The time of the next try inside the progress document, as a JSON fragment.
+-- The time of the next try inside the progress document, as a JSON fragment; no request of a run waits any more.
 local function set_retry_at(fragment)
   local progress = string.gsub(field('progress'), '"retryAt":[^,}]*', '"retryAt":' .. fragment, 1)
+  progress = string.gsub(progress, '"reason":"[^"]*"', '"reason":null', 1)
   redis.call('HSET', JOB, 'progress', progress)
 end
 

@@ -7,7 +7,7 @@ import type { RegistryCredential } from '../../credentials/provider.ts'
 import type { CallFacts } from '../../errors/errors.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 import type { HookList } from '../../request/hooks.ts'
-import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
+import type { OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 import type { OwnConnections } from '../exchanges/choose.ts'
 import type { Schemes } from './scheme.ts'
 
@@ -43,6 +43,8 @@ export interface Sender {
   readonly renew: ((signal: AbortSignal) => Promise<RegistryCredential | undefined>) | undefined
   /** TransportCaller's. */
   readonly budget: RetryBudget | undefined
+  /** TransportCaller's. */
+  readonly onWait: OnWait | undefined
   /** The process's, and that of `mayUse`. */
   readonly hooks: HookList
   /** The registry has let this caller in, be it without asking anything. */

@@ -21,7 +21,7 @@ export function createRegistryTransport(
   registry: string,
   caller: TransportCaller,
 ): RegistryTransport {
-  const { plainHttp, credential, renew, mayUse, budget } = caller
+  const { plainHttp, credential, renew, mayUse, budget, onWait } = caller
   const sender: Sender = {
     context,
     registry,
@@ -31,6 +31,7 @@ export function createRegistryTransport(
     mayUse: mayUse ?? (() => undefined),
     renew,
     budget,
+    onWait,
     hooks: mayUse ? [...context.hooks, { beforeSend: mayUse, beforePart: mayUse }] : context.hooks,
     answered: false,
   }

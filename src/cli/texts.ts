@@ -1,0 +1,117 @@
+import type { Job, Progress, Transfer } from '../http/schemas/types.ts'
+import type { StreamedEvent } from './client.ts'
+import { formatBytes, formatSeconds } from './format.ts'
+
+/** The sentence a job ends with. */
+export function endText(job: Job): string {
+  if (job.result && job.state === 'succeeded') {
+    const { result, progress } = job
+    const saved = progress.bytesSkipped + progress.bytesMounted
+    const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
+    return `${job.kind} succeeded: ${result.reference}\n  ${result.digest}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatSeconds(result.durationMs / 1000)}${kept}`
+  }
+  if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
+  return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`
+}
+
+/** What went wrong, where, and what to do: one block. */
+export function problemText(problem: NonNullable<Job['error']>): string {
+  const { upstream } = problem
+  const where = upstream
+    ? [
+        upstream.registry,
+        upstream.repository,
+        upstream.reference ?? upstream.digest,
+        upstream.status && `HTTP ${upstream.status}`,
+        upstream.ociCode,
+      ]
+        .filter(Boolean)
+        .join(' ')
+    : ''
+  const fields = (problem.errors ?? []).map((error) => `  ${error.pointer || '/'}: ${error.detail}`)
+  return [
+    `${problem.title} (${problem.code})`,
+    `  ${problem.detail}`,
+    ...fields,
+    ...(where === '' ? [] : [`  at ${where}`]),
+    ...(problem.hint ? [`  ${problem.hint}`] : []),
+  ].join('\n')
+}
+
+/** What an event has to say in words, apart from figures. */
+export function noticeOf(event: StreamedEvent): string | undefined {
+  switch (event.type) {
+    case 'warning':
+      return `warning ${event.code}: ${event.message}`
+    case 'log':
+      return event.level === 'debug' ? undefined : event.message
+    case 'plan':
+      return `plan: ${event.progress.layers.total ?? '?'} layers, ${formatBytes(event.progress.bytesTotal ?? 0)}`
+    case 'snapshot':
+    case 'state':
+      return waitOf(event.job)
+    default:
+      return undefined
+  }
+}
+
+/** Why a job does not run, where that is no part of its usual way. */
+function waitOf({ id, state, reason, error, progress }: Job): string | undefined {
+  if (state === 'retrying') {
+    return `retrying${progress.retryAt ? ` at ${progress.retryAt}` : ''}${error ? `: ${error.detail}` : ''}`
+  }
+  if (state === 'paused') return `paused${reason ? `: ${reason}` : ''} (layerd resume ${id})`
+  return undefined
+}
+
+const VERBS: Readonly<Record<string, string>> = { publish: 'sending', pull: 'receiving' }
+
+/** What a job is at, in one line; `kind` as far as it is known. */
+export function progressText(progress: Progress, kind: string | undefined): string {
+  const { bytesDone, bytesPerSecond, etaSeconds } = progress
+  const size = sizeText(progress)
+  return [
+    stepText(progress, kind),
+    ...(size === undefined ? [] : [`${formatBytes(bytesDone)} of ${size}`]),
+    ...(bytesPerSecond ? [`${formatBytes(bytesPerSecond)}/s`] : []),
+    ...(etaSeconds ? [`${formatSeconds(etaSeconds)} left`] : []),
+  ].join(' · ')
+}
+
+/** The same beside a bar, which shows how much is done of how much. */
+export function barText(progress: Progress, kind: string | undefined): string {
+  const { bytesPerSecond, etaSeconds } = progress
+  return [
+    stepText(progress, kind),
+    ...(bytesPerSecond ? [`${formatBytes(bytesPerSecond)}/s`] : []),
+    ...(etaSeconds ? [`${formatSeconds(etaSeconds)} left`] : []),
+  ].join(' · ')
+}
+
+/** What all of it has; with ~ where it is estimated. */
+export function sizeText({ bytesTotal, bytesTotalEstimate }: Progress): string | undefined {
+  if (bytesTotal !== null) return formatBytes(bytesTotal)
+  return bytesTotalEstimate === null ? undefined : `~${formatBytes(bytesTotalEstimate)}`
+}
+
+function stepText({ phase, reason, layers, bytesTotal, sourceBytes, sourceBytesRead }: Progress, kind = ''): string {
+  if (reason !== null) return `waiting: ${reason}`
+  if (phase === null) return 'waiting for a worker'
+  if (phase === 'planning') {
+    if (bytesTotal !== null || !sourceBytes || sourceBytesRead === 0) return phase
+    return `reading the archive, ${Math.floor((100 * sourceBytesRead) / sourceBytes)} %`
+  }
+  if (phase !== 'transferring') return phase
+  return `${VERBS[kind] ?? 'moving'} ${layers.done} of ${layers.total ?? '?'} layers`
+}
+
+/** A layer's name beside its bar, and what it waits for. */
+export function transferNote(transfer: Transfer): string {
+  const wait = transfer.state === 'retrying' && transfer.retryAt ? ` (again at ${transfer.retryAt})` : ''
+  return `${transfer.state === 'active' ? '' : `${transfer.state} `}${shortTitle(transfer.title)}${wait}`
+}
+
+/** Images' blobs are named by their digest, of which twelve digits tell them apart. */
+function shortTitle(title: string): string {
+  return title.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/, '$1…')
+}

@@ -1,0 +1,105 @@
+import type { Job } from '../model/definitions.ts'
+import { RUN_RETRIES } from '../model/run-retries.ts'
+import { dispatchId } from '../dispatch/dispatch.ts'
+import { queueName } from '../redis/keys.ts'
+import { pipelineResults } from '../redis/redis.ts'
+import type { JobStore } from './job-store.ts'
+import { WORKER_SILENCE_MS } from './run-commands.ts'
+
+/** Figures older than that tell of no speed. */
+const RATE_FRESH_MS = 5000
+
+const WAITING: ReadonlySet<Job['state']> = new Set(['queued', 'retrying', 'paused', 'canceling'])
+
+/**
+ * The jobs with what each waits for, where its record does not say. One's place in a queue changes without the job, so it
+ * is found out when it is asked for, and is no part of its revision or its events.
+ */
+export async function withWaits(store: JobStore, jobs: readonly Job[]): Promise<Job[]> {
+  const told = jobs.map((job) => freshened(job, store.clock.now()))
+  const waiting = told.filter(({ state, reason }) => WAITING.has(state) && reason === null)
+  if (waiting.length === 0) return told
+  const places = await placesOf(store, waiting)
+  return told.map((job) => {
+    const place = places.get(job.id)
+    return place ? { ...job, reason: reasonOf(job, place) } : job
+  })
+}
+
+/** A running job says what it waits for; a rate that nobody has renewed says nothing. */
+function freshened(job: Job, now: number): Job {
+  if (job.state !== 'running') return job
+  const { progress } = job
+  const reason = job.reason ?? (progress.retryAt === null ? null : progress.reason)
+  if (now - Date.parse(progress.updatedAt) <= RATE_FRESH_MS) return { ...job, reason }
+  return { ...job, reason, progress: { ...progress, bytesPerSecond: null, etaSeconds: null } }
+}
+
+interface Place {
+  host: string
+  retries: number
+  /** From 1 on, among those that wait; undefined when it is not there. */
+  position: number | undefined
+  waiting: number
+  active: number
+  workers: number
+}
+
+async function placesOf({ redis, keys, clock }: JobStore, jobs: readonly Job[]): Promise<Map<string, Place>> {
+  const records = redis.pipeline()
+  for (const { id } of jobs) records.hmget(keys.job(id), 'host', 'round', 'retries')
+  records.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')
+  const found = pipelineResults(await records.exec())
+  const workers = Number(found.pop())
+  const known = jobs.map((job, at) => {
+    const [host, round, retries] = found[at] as Array<string | null>
+    return { id: job.id, host: host ?? '', round: Number(round ?? 1), retries: Number(retries ?? 0) }
+  })
+  const queues = redis.pipeline()
+  for (const { id, host, round } of known) {
+    const queue = `${keys.bullPrefix}:${queueName(host)}`
+    // BullMQ takes from the right.
+    queues.lpos(`${queue}:wait`, dispatchId({ id, round }), 'RANK', -1)
+    queues.llen(`${queue}:wait`)
+    queues.llen(`${queue}:active`)
+  }
+  const figures = pipelineResults(await queues.exec()) as Array<number | null>
+  return new Map(
+    known.map(({ id, host, retries }, at) => {
+      const [index, waiting, active] = figures.slice(3 * at, 3 * at + 3)
+      const position = typeof index === 'number' ? Number(waiting) - index : undefined
+      return [id, { host, retries, position, waiting: Number(waiting), active: Number(active), workers }]
+    }),
+  )
+}
+
+function reasonOf({ state, error, progress }: Job, place: Place): string {
+  switch (state) {
+    case 'paused':
+      return 'paused on request'
+    case 'canceling':
+      return 'its worker closes its connections'
+    case 'retrying': {
+      const said = error?.upstream?.status
+        ? `${error.upstream.registry ?? place.host} answered ${error.upstream.status}`
+        : (error?.title ?? 'the last run failed')
+      const at = progress.retryAt === null ? '' : ` at ${progress.retryAt.slice(11, 19)} UTC`
+      return `${said}; try ${place.retries + 1} of ${RUN_RETRIES + 1}${at}`
+    }
+    default:
+      return queuedReason(place)
+  }
+}
+
+function queuedReason({ host, position, waiting, active, workers }: Place): string {
+  if (workers === 0) return 'no worker is running'
+  if (position === undefined) return 'on its way to a worker'
+  const busy = active === 0 ? 'which has none now' : `which has ${active} ${active === 1 ? 'job' : 'jobs'} now`
+  return `${ordinal(position)} of ${waiting} waiting for ${host}, ${busy}`
+}
+
+function ordinal(n: number): string {
+  const teens = n % 100 >= 11 && n % 100 <= 13
+  const ending = teens ? 'th' : ({ 1: 'st', 2: 'nd', 3: 'rd' }[n % 10] ?? 'th')
+  return `${n}${ending}`
+}
