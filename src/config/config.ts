@@ -4,7 +4,9 @@ import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import { isLoopback, parseListen } from './listen.ts'
+import { unescapable } from './escapes.ts'
 import { type Env, readSecret } from './secrets.ts'
+import { parseSize } from './sizes.ts'
 
 /** Memory of a job in flight: `options.concurrency` layers x about 2 MiB of buffers, so 6 x 2 MiB by default. */
 const JOBS_PER_WORKER = 4
@@ -23,7 +25,9 @@ export const Environment = Type.Object({
   }),
   LAYERD_REDIS_SERVER: Type.Optional(Type.String({ description: 'Program of the own Redis.' })),
   LAYERD_SECRET_KEY_FILE: Type.Optional(Type.String({ description: '32 bytes as base64; made when missing.' })),
-  LAYERD_STORE_MAX_BYTES: Type.Optional(Type.Integer({ minimum: 1, description: 'Bytes that the store may take.' })),
+  LAYERD_STORE_MAX_BYTES: Type.Optional(
+    Type.String({ description: 'What the store may take: bytes, or 10GB, 512MiB.' }),
+  ),
   LAYERD_FILE_ROOTS: Type.Optional(Type.String({ description: 'Absolute folders, separated by colons.' })),
   LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
   LAYERD_WORKERS: Type.Integer({
@@ -95,7 +99,7 @@ function derive(settings: Environment, env: Env) {
     redisPrefix: settings.LAYERD_REDIS_PREFIX,
     redisServer: settings.LAYERD_REDIS_SERVER,
     secretKeyFile: resolve(settings.LAYERD_SECRET_KEY_FILE ?? join(dataDir, 'secret.key')),
-    storeMaxBytes: settings.LAYERD_STORE_MAX_BYTES,
+    storeMaxBytes: optionalSize('LAYERD_STORE_MAX_BYTES', settings.LAYERD_STORE_MAX_BYTES),
     fileRoots: Object.freeze(roots === undefined ? [join(dataDir, 'packages')] : parseRoots(roots)),
     tokensFile: settings.LAYERD_TOKENS_FILE,
     workers: settings.LAYERD_WORKERS,
@@ -105,7 +109,7 @@ function derive(settings: Environment, env: Env) {
     logLevel: settings.LAYERD_LOG_LEVEL,
     /** For the command line. */
     url: optionalUrl('LAYERD_URL', settings.LAYERD_URL, ['http:', 'https:']) ?? '',
-    token: settings.LAYERD_TOKEN,
+    token: headerText('LAYERD_TOKEN', settings.LAYERD_TOKEN),
   }
 }
 
@@ -144,7 +148,18 @@ function optionalUrl(name: Name, text: string | undefined, protocols: readonly s
   if (text === undefined) return undefined
   const expected = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`
   if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol)) throw invalid(name, text, expected)
+  if (unescapable(new URL(text))) throw invalid(name, text, 'a "%" in its user or password must be written %25')
   return text
+}
+
+function optionalSize(name: Name, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : checked(name, text, parseSize, 'a number of bytes, such as 10GB or 512MiB')
+}
+
+/** What can stand in a header as one word. */
+function headerText(name: Name, text: string | undefined): string | undefined {
+  if (text === undefined || /^[\x21-\x7e]+$/.test(text)) return text
+  throw invalid(name, text, 'must be one line of visible ASCII characters, without spaces')
 }
 
 interface Shape {

@@ -5,11 +5,12 @@ import { AppError } from '../lib/errors.ts'
 export type Env = Readonly<Record<string, string | undefined>>
 
 /**
- * The setting `name`, or the content of the file that `name_FILE` points at, without the line's end: so that a secret need
+ * The setting `name`, or the content of the file that `name_FILE` points at, both without what surrounds it (a file's line end gets into a variable by `export
+ * T="$(printf ...)"` and by Kubernetes secrets): so that a secret need
  * not stand in an environment that every child inherits. Throws CONFIG_INVALID when both are set or the file is unreadable.
  */
 export function readSecret(env: Env, name: string): string | undefined {
-  const value = env[name] || undefined
+  const value = env[name]?.trim() || undefined
   const file = env[`${name}_FILE`] || undefined
   if (file === undefined) return value
   if (value !== undefined) {

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { ReplyError } from 'ioredis'
 import type { Config } from '../config/config.ts'
 import { createKeys } from '../jobs/redis/keys.ts'
-import { connectRedis, type RedisTarget } from '../jobs/redis/redis.ts'
+import { connectRedis, isNotServing, type RedisTarget } from '../jobs/redis/redis.ts'
 import { AppError } from '../lib/errors.ts'
 import { redactUrl } from '../lib/redact.ts'
 import type { DataDirectory } from './data-directory.ts'
@@ -31,11 +32,14 @@ export async function joinRedis(config: Config, directory: DataDirectory): Promi
   const patience = new AbortController()
   try {
     const read = async () => {
+      // ioredis goes on in database 0 when the URL's is refused, and says nothing.
+      await redis.select(redis.options.db ?? 0)
       await redis.setnx(keys.nodeId, directory.id)
       await redis.setnx(keys.schema, SCHEMA_VERSION)
       return redis.mget(keys.nodeId, keys.schema)
     }
-    const found = await Promise.race([read(), delay(PATIENCE_MS, undefined, { signal: patience.signal })])
+    const answer = read().catch((error: unknown) => Promise.reject(refused(target, error)))
+    const found = await Promise.race([answer, delay(PATIENCE_MS, undefined, { signal: patience.signal })])
     if (found === undefined) throw silent(target, last)
     compare(found, directory)
   } finally {
@@ -60,8 +64,22 @@ function compare([id, schema]: Array<string | null>, directory: DataDirectory): 
   })
 }
 
+function whereOf(target: RedisTarget): string {
+  return 'url' in target ? redactUrl(target.url) : target.socketPath
+}
+
+/** Redis is there and wants something else of its URL: a password, a user who may more, a database that exists. */
+function refused(target: RedisTarget, error: unknown): unknown {
+  if (!(error instanceof ReplyError) || isNotServing(error)) return error
+  const said = (error as Error).message.slice(0, 200)
+  return new AppError('CONFIG_INVALID', `LAYERD_REDIS_URL: Redis at ${whereOf(target)} answers "${said}"`, {
+    hint: 'Check user, password and database of the URL: redis://user:password@host:port/0.',
+    cause: error,
+  })
+}
+
 function silent(target: RedisTarget, last: Error | undefined): AppError {
-  const where = 'url' in target ? redactUrl(target.url) : target.socketPath
+  const where = whereOf(target)
   return new AppError('QUEUE_UNAVAILABLE', `Redis at ${where} does not answer: ${last?.message ?? 'no connection'}`, {
     hint:
       'url' in target

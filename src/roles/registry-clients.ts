@@ -1,3 +1,4 @@
+import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import { createRegistryConnections } from '../oci/connections.ts'
@@ -19,14 +20,7 @@ export function registryClients(
   { config, env, version, logger }: RoleContext,
   facts?: RegistryFactStore,
 ): RegistryClients {
-  const { HTTP_PROXY, http_proxy, HTTPS_PROXY, https_proxy, NO_PROXY, no_proxy } = env
-  const http = http_proxy || HTTP_PROXY
-  const https = https_proxy || HTTPS_PROXY
-  const no = no_proxy || NO_PROXY
-  const connections = createRegistryConnections({
-    version,
-    proxy: { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(no ? { no } : {}) },
-  })
+  const connections = createRegistryConnections({ version, proxy: readProxies(env) })
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
   return ({ credentials: given, plainHttp, ...access }: ClientAccess) =>

@@ -13,7 +13,7 @@ const FIELDS = {
 
 /**
  * Reads X-Registry-Auth: base64url (or base64) of JSON with username, password, serveraddress, identitytoken,
- * registrytoken. `{}` and empty values are Docker's way to say "none". Without serveraddress they are for `registry`;
+ * registrytoken. `{}`, `null` and empty values are Docker's way to say "none". Without serveraddress they are for `registry`;
  * with it they must be. Throws CREDENTIALS_INVALID; nothing of the header's content gets into the message.
  * Source: Docker Engine API v1.51 "Authentication".
  */
@@ -22,12 +22,12 @@ export function readRegistryAuth(header: string | undefined, registry: string): 
   const auth = decode(header.trim())
   const given = Object.entries(FIELDS).flatMap(([field, name]) => {
     const value = auth[field]
-    if (value === undefined || value === '') return []
+    if (value === undefined || value === null || value === '') return []
     if (typeof value === 'string') return [[name, value] as const]
     throw invalid(`its field "${field}" is not a string`)
   })
   if (given.length === 0) return undefined
-  const address = auth['serveraddress']
+  const address = auth['serveraddress'] ?? undefined
   if (address !== undefined && typeof address !== 'string') throw invalid('its field "serveraddress" is not a string')
   if (address !== undefined && address !== '' && hostOf(address) !== hostOf(registry)) {
     throw invalid(`it is for another registry than the job's, which is ${registry}`)
@@ -40,7 +40,7 @@ function decode(header: string): Record<string, unknown> {
   let value: unknown
   try {
     // Node's base64url decoder reads both alphabets, with or without padding.
-    value = JSON.parse(Buffer.from(header, 'base64url').toString('utf8'))
+    value = JSON.parse(Buffer.from(header, 'base64url').toString('utf8')) ?? {}
   } catch {
     // The parser's message quotes its input, so it must not be handed on.
     throw invalid('what it encodes is not JSON')

@@ -56,10 +56,11 @@ async function readConfig(path: string): Promise<string | undefined> {
   }
 }
 
+/** An empty file, which `touch` or a mount leaves, and `null` say what `{}` says. */
 function parseConfig(text: string, where: string): Config {
   let json: unknown
   try {
-    json = JSON.parse(text)
+    json = JSON.parse(text.trim() || '{}') ?? {}
   } catch {
     // The parser's message quotes its input, which holds secrets.
     throw invalid(where, 'it is not JSON')
@@ -75,7 +76,7 @@ function helperFor({ json }: Config, registry: string): string | undefined {
 
 function fromAuths(config: Config, registry: string): RegistryCredential | undefined {
   const found = entryFor(config.json.auths, registry)
-  if (found === undefined) return undefined
+  if (found === undefined || found[1] === null) return undefined
   const [key, entry] = found
   if (!isObject(entry)) throw invalid(config.where, `the entry "${key}" of auths is not an object`)
   const text = (name: string) => (typeof entry[name] === 'string' ? entry[name] : undefined)

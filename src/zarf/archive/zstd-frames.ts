@@ -183,7 +183,7 @@ function frameHeader(descriptor: number) {
       const size = singleSegment ? contentSize(rest.subarray(rest.length - sizeLength)) : windowSize(rest[0] ?? 0)
       if (size > 2 ** MAX_WINDOW_LOG) {
         const mebibytes = Math.ceil(size / 2 ** 20)
-        throw invalidZstd(`needs a window of ${mebibytes} MiB to decompress; 128 MiB is the most taken`)
+        throw wideWindow(mebibytes)
       }
       return size
     },
@@ -209,6 +209,15 @@ export function invalidZstd(why: string, cause?: unknown): AppError {
     cause,
     hint: 'The file is damaged or not a package: copy it again, or make it again with zarf.',
   })
+}
+
+/** The stock zstd refuses these too, unless it is given --long. */
+function wideWindow(mebibytes: number): AppError {
+  return new AppError(
+    'PACKAGE_INVALID',
+    `the package needs a window of ${mebibytes} MiB to decompress; 128 MiB is the most taken`,
+    { hint: 'It was compressed with a very wide window: compress it again, with --long=27 at most.' },
+  )
 }
 
 export function truncatedZstd(): AppError {

@@ -67,7 +67,10 @@ const WRONG: ReadonlyArray<readonly [name: string, value: string, said: RegExp]>
   ['LAYERD_WORKERS', '2.5', /is "2.5": must be a whole number/],
   ['LAYERD_JOBS_PER_WORKER', '0', /is "0": must be a whole number, 1 to 256/],
   ['LAYERD_REGISTRY_JOBS', '1e3', /is "1e3": must be a whole number/],
-  ['LAYERD_STORE_MAX_BYTES', '10GB', /is "10GB": must be a whole number, 1 or more/],
+  ['LAYERD_STORE_MAX_BYTES', '10GX', /is "10GX": must be a number of bytes, such as 10GB or 512MiB/],
+  ['LAYERD_STORE_MAX_BYTES', '0', /is "0": must be a number of bytes/],
+  ['LAYERD_STORE_MAX_BYTES', '-1GB', /is "-1GB": must be a number of bytes/],
+  ['LAYERD_STORE_MAX_BYTES', '99999999TB', /must be a number of bytes/],
   ['LAYERD_LOG_LEVEL', 'loud', /is "loud": must be one of trace, debug, info/],
   ['LAYERD_LISTEN', '8420', /is "8420": must be host:port or \[address\]:port/],
   ['LAYERD_LISTEN', 'localhost:99999', /must be host:port/],
@@ -90,6 +93,40 @@ for (const [name, value, said] of WRONG) {
     )
   })
 }
+
+test('a percent sign in the Redis password that begins no escape is told, and the password is not', () => {
+  assert.throws(
+    () => loadConfig({ ...HOME, LAYERD_REDIS_URL: 'redis://:50%geheim@host' }),
+    (error: Error) => /^LAYERD_REDIS_URL: .*%25/.test(error.message) && !error.message.includes('geheim'),
+  )
+})
+
+test('a secret has no line end, whether it comes from a file or a variable', () => {
+  assert.equal(loadConfig({ ...HOME, LAYERD_TOKEN: ' abc\r\n' }).token, 'abc')
+  assert.equal(loadConfig({ ...HOME, LAYERD_TOKEN: '\n' }).token, undefined)
+})
+
+test('a token that no header can hold is refused by its name', () => {
+  for (const token of ['a\nb', 'a b', 'schlüssel', 'a\u0000']) {
+    assert.throws(
+      () => loadConfig({ ...HOME, LAYERD_TOKEN: token }),
+      (error: Error) => error.message.startsWith('LAYERD_TOKEN: ') && !error.message.includes(token),
+    )
+  }
+})
+
+test('sizes take units', () => {
+  const bytes = (text: string) => loadConfig({ ...HOME, LAYERD_STORE_MAX_BYTES: text }).storeMaxBytes
+  assert.deepEqual(['5', '10GB', '512MiB', '1.5 TiB', '3k', '7b', '2 Gi'].map(bytes), [
+    5,
+    10e9,
+    512 * 2 ** 20,
+    1.5 * 2 ** 40,
+    3000,
+    7,
+    2 * 2 ** 30,
+  ])
+})
 
 test('a refused Redis URL is not repeated, for it may hold a password', () => {
   assert.throws(

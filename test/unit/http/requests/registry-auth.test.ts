@@ -28,7 +28,8 @@ test('tokens are read under the names that Docker gives them', () => {
 })
 
 test('no header, an empty object and empty values mean no credentials', () => {
-  for (const header of [undefined, '', ' ', encode({}), encode({ username: '', password: '', serveraddress: '' })]) {
+  const none = [{}, null, { username: '', password: '', serveraddress: '' }, { username: null, serveraddress: null }]
+  for (const header of [undefined, '', ' ', ...none.map((value) => encode(value))]) {
     assert.equal(readRegistryAuth(header, REGISTRY), undefined, header)
   }
 })

@@ -54,6 +54,9 @@ const AUTHS: ReadonlyArray<[name: string, auths: unknown, registry: string, expe
       'a.example',
       ann,
     ],
+    ['null beside a password', { 'a.example': { auth: base64('ann:p:w'), identitytoken: null } }, 'a.example', ann],
+    ['an entry of null', { 'a.example': null }, 'a.example', undefined],
+    ['no entries', null, 'a.example', undefined],
     ['another port is another registry', { 'a.example:5000': { auth: base64('ann:p:w') } }, 'a.example', undefined],
     ['no host is matched by its end', { 'example.com': { auth: base64('ann:p:w') } }, 'evilexample.com', undefined],
     ['Docker Hub', { 'https://index.docker.io/v1/': { auth: base64('ann:p:w') } }, 'docker.io', ann],
@@ -198,4 +201,10 @@ test("a job's own credential is for its registry alone, and comes before Docker'
   assert.deepEqual(await chain.credential('index.docker.io', signal), { kind: 'basic', username: 'job', password: 'x' })
   assert.deepEqual(await chain.credential('a.example', signal), { kind: 'identity', username: '', token: 'i' })
   assert.equal(await chain.credential('b.example', signal), undefined)
+})
+
+test('a file that holds nothing has no credentials', async (t) => {
+  for (const text of ['', '\n', '  \r\n', '\uFEFF', 'null', '\uFEFFnull\n', '{}']) {
+    assert.equal(await lookUp(t, text, 'a.example'), undefined, JSON.stringify(text))
+  }
 })
