@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress'
 import { formatBytes } from './format.ts'
-import { BAR_OPTIONS, CALM_INTERVAL_MS } from './renderers.ts'
+import { barOptions, CALM_INTERVAL_MS } from './renderers.ts'
 import type { Terminal } from './terminal.ts'
 
 /** How far one stream of bytes between this machine and the daemon is. */
@@ -20,7 +20,7 @@ export function byteProgress(
   const startedAt = now()
   const rate = (bytes: number) => `${formatBytes((bytes * 1000) / Math.max(1, now() - startedAt))}/s`
   if (!stderr.isTTY) return lines(stderr, { verb, rate, now, startedAt })
-  const bar = new SingleBar({ ...BAR_OPTIONS, stream: stderr }, Presets.shades_classic)
+  const bar = new SingleBar({ ...barOptions(stderr.columns), stream: stderr }, Presets.shades_classic)
   bar.start(1, 0, { amount: '', note: verb })
   return {
     update(bytes, total) {

@@ -17,6 +17,12 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+/** A time to come, which nobody knows to the second when it is long. */
+export function formatTimeLeft(seconds: number): string {
+  const coarse = seconds >= 600 && seconds < 3600
+  return coarse ? `${Math.round(seconds / 60)} min left` : `${formatSeconds(seconds)} left`
+}
+
 /** Columns of text, each as wide as its widest cell. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []

@@ -41,9 +41,18 @@ export function lineRenderer({ stderr }: Terminal, now: () => number = Date.now)
   }
 }
 
-export const BAR_OPTIONS = {
+/** What a line says beside its bar, at most; the terminal cuts what has no room, and the time left stands last. */
+const WORDS_WIDTH = 70
+const BAR_WIDTH = { min: 10, max: 24 }
+
+/** For a screen of so many columns; 80 where that is unknown. */
+export function barOptions(columns: number | undefined) {
+  const room = (columns || 80) - WORDS_WIDTH
+  return { ...BAR_OPTIONS, barsize: Math.max(BAR_WIDTH.min, Math.min(BAR_WIDTH.max, room)) }
+}
+
+const BAR_OPTIONS = {
   format: '{bar} {percentage}% {amount} {note}',
-  barsize: 24,
   hideCursor: true,
   clearOnComplete: true,
   autopadding: true,
@@ -56,7 +65,7 @@ const OWN_BAR_BYTES = 1024 * 1024
 
 /** A bar in total, one for each larger layer under way as far as the screen has room, and one line for all small ones. */
 export function barRenderer({ stderr }: Terminal): Renderer {
-  const bars = new MultiBar({ ...BAR_OPTIONS, stream: stderr }, Presets.shades_classic)
+  const bars = new MultiBar({ ...barOptions(stderr.columns), stream: stderr }, Presets.shades_classic)
   const total = bars.create(1, 0, { amount: '', note: '' })
   const layers = new LayerBars(bars, () => Math.max(1, (stderr.rows || 24) - 5))
   let kind: string | undefined
@@ -129,7 +138,10 @@ class LayerBars {
     if (underWay) this.#met += 1
     if (underWay) this.#small.add(digest)
     else this.#small.delete(digest)
-    const payload = { amount: ''.padStart(9), note: `small layers, ${this.#small.size} under way` }
+    const payload = {
+      amount: ''.padStart(9),
+      note: this.#small.size === 0 ? 'small layers' : `small layers, ${this.#small.size} under way`,
+    }
     this.#smallBar ??= this.#bars.create(1, 0, payload)
     this.#smallBar.setTotal(Math.max(1, this.#met))
     this.#smallBar.update(this.#met - this.#small.size, payload)

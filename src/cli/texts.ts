@@ -1,6 +1,6 @@
 import type { Job, Progress, Transfer } from '../http/schemas/types.ts'
 import type { StreamedEvent } from './client.ts'
-import { formatBytes, formatSeconds } from './format.ts'
+import { formatBytes, formatSeconds, formatTimeLeft } from './format.ts'
 
 /** The sentence a job ends with. */
 export function endText(job: Job): string {
@@ -74,7 +74,7 @@ export function progressText(progress: Progress, kind: string | undefined): stri
     stepText(progress, kind),
     ...(size === undefined ? [] : [`${formatBytes(bytesDone)} of ${size}`]),
     ...(bytesPerSecond ? [`${formatBytes(bytesPerSecond)}/s`] : []),
-    ...(etaSeconds ? [`${formatSeconds(etaSeconds)} left`] : []),
+    ...(etaSeconds ? [formatTimeLeft(etaSeconds)] : []),
   ].join(' · ')
 }
 
@@ -84,7 +84,7 @@ export function barText(progress: Progress, kind: string | undefined): string {
   return [
     stepText(progress, kind),
     ...(bytesPerSecond ? [`${formatBytes(bytesPerSecond)}/s`] : []),
-    ...(etaSeconds ? [`${formatSeconds(etaSeconds)} left`] : []),
+    ...(etaSeconds ? [formatTimeLeft(etaSeconds)] : []),
   ].join(' · ')
 }
 

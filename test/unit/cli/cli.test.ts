@@ -5,7 +5,7 @@ import { parseInvocation, UsageError, usage } from '../../../src/cli/arguments.t
 import { byteProgress } from '../../../src/cli/byte-progress.ts'
 import { isClientCommand, runCommand, type Terminal } from '../../../src/cli/cli.ts'
 import type { StreamedEvent } from '../../../src/cli/client.ts'
-import { formatBytes, formatSeconds, formatTable } from '../../../src/cli/format.ts'
+import { formatBytes, formatSeconds, formatTable, formatTimeLeft } from '../../../src/cli/format.ts'
 import { barRenderer, lineRenderer } from '../../../src/cli/renderers.ts'
 import { problemText } from '../../../src/cli/texts.ts'
 
@@ -36,6 +36,12 @@ test('bytes and times read like a person writes them', () => {
     '250 MiB',
   ])
   assert.deepEqual([0.2, 59, 60, 3725].map(formatSeconds), ['1 s', '59 s', '1 min 0 s', '1 h 2 min'])
+  assert.deepEqual([0.2, 599, 754, 3725].map(formatTimeLeft), [
+    '1 s left',
+    '9 min 59 s left',
+    '13 min left',
+    '1 h 2 min left',
+  ])
 })
 
 test('a table has columns as wide as their widest cell', () => {
@@ -169,6 +175,27 @@ test('bars name a layer short, fold long notices, and leave the screen alone onc
   renderer.event(layerEvent('complete', 100 * MIB))
   renderer.stop()
   assert.equal(err(), '')
+})
+
+test('on 80 columns the line of a large package has room for its time left', () => {
+  const { terminal: shown, err } = screen()
+  const renderer = barRenderer(shown)
+  const progress = {
+    phase: 'transferring',
+    layers: { total: 1484, done: 1012, skipped: 0, mounted: 0, failed: 0 },
+    bytesTotal: null,
+    bytesTotalEstimate: 512 * MIB,
+    bytesDone: 128 * MIB,
+    bytesPerSecond: 97.5 * MIB,
+    etaSeconds: 754,
+    reason: null,
+    retryAt: null,
+  }
+  renderer.event({ type: 'snapshot', job: { kind: 'publish', state: 'running', progress }, transfers: [] } as never)
+  renderer.stop()
+  const drawn = err().match(/[█░]+ .* left/)?.[0] ?? ''
+  assert.match(drawn, /^█+░+ +25% +~512 MiB sending 1012 of 1484 layers · 97\.5 MiB\/s · 13 min left$/)
+  assert.ok(drawn.length <= 80, `${drawn.length} columns: ${drawn}`)
 })
 
 test('bytes between daemon and command line are a bar, calm lines, or nothing', () => {
