@@ -36,10 +36,15 @@ export interface UploadFolderOptions {
  */
 export interface UploadFolder {
   /**
-   * Writes `bytes` under a new id, hashing on the way. Throws PAYLOAD_TOO_LARGE, STORE_FULL, UPLOAD_INTERRUPTED; then
-   * nothing is left. Other errors of `bytes` go up as they are. `declaredBytes` is what the sender announced, to refuse in time what can't fit.
+   * Writes `bytes` under a new id, hashing on the way. Throws PAYLOAD_TOO_LARGE, STORE_FULL, UPLOAD_INTERRUPTED,
+   * BODY_DIGEST_MISMATCH; then nothing is left. Other errors of `bytes` go up as they are. `declaredBytes` is what the sender
+   * announced, to refuse in time what can't fit; `sha256` (hexadecimal) what the bytes must have.
    */
-  receive(name: string, bytes: AsyncIterable<Buffer>, options?: { declaredBytes?: number }): Promise<Upload>
+  receive(
+    name: string,
+    bytes: AsyncIterable<Buffer>,
+    options?: { declaredBytes?: number; sha256?: string },
+  ): Promise<Upload>
   get(id: string): Promise<Upload | undefined>
   /**
    * The upload and where it lies, for who reads it now: `path` ends in the original file name. Counts as a use, so the
@@ -67,7 +72,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
   const limits: Limits = { folder, maxBytes, keepFreeBytes }
 
   return {
-    async receive(name, bytes, { declaredBytes = 0 } = {}) {
+    async receive(name, bytes, { declaredBytes = 0, sha256 } = {}) {
       checkName(name)
       checkSize(declaredBytes, limits)
       await checkSpace(declaredBytes, limits)
@@ -76,6 +81,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
       try {
         await mkdir(incoming, { mode: 0o700 })
         const upload = { id, name, ...(await write(join(incoming, name), bytes, limits)) }
+        checkDigest(upload, sha256)
         await writeFile(join(incoming, RECORD), JSON.stringify(upload), { mode: 0o600, flush: true })
         await syncFolder(incoming)
         await rename(incoming, join(folder, id))
@@ -177,6 +183,18 @@ function checkSize(bytes: number, { maxBytes }: Limits): void {
   throw new AppError('PAYLOAD_TOO_LARGE', `the upload is larger than the ${maxBytes} bytes allowed`, {
     details: { maxBytes },
   })
+}
+
+function checkDigest({ sha256, size }: Upload, expected: string | undefined): void {
+  if (expected === undefined || expected === sha256) return
+  throw new AppError(
+    'BODY_DIGEST_MISMATCH',
+    `the SHA-256 of the ${size} bytes that came is ${sha256}, not ${expected}`,
+    {
+      hint: 'Nothing of it was kept: send it again. If that does not help, the file changed after its digest was taken.',
+      details: { expected, actual: sha256 },
+    },
+  )
 }
 
 async function checkSpace(bytes: number, { folder, keepFreeBytes }: Limits): Promise<void> {

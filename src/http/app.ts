@@ -18,6 +18,7 @@ import type { ContentStore } from '../store/content-store.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
 import { continuePlugin } from './plugins/continue.ts'
+import { identityBodiesPlugin } from './plugins/identity-bodies.ts'
 import { jsonOnlyPlugin } from './plugins/json-only.ts'
 import { openapiPlugin } from './plugins/openapi.ts'
 import { ownOriginPlugin } from './plugins/own-origin.ts'
@@ -117,6 +118,7 @@ export function createApp(options: AppOptions): App {
     tokensRequired: options.tokensFile !== undefined,
   })
   void app.register(authPlugin, { tokensFile: options.tokensFile, logger: options.logger })
+  void app.register(identityBodiesPlugin)
   void app.register(jsonOnlyPlugin)
   void app.register(queryCoercionPlugin)
   void app.register(continuePlugin)

@@ -47,7 +47,12 @@ export const ERROR_CODES = {
   NOT_FOUND: { status: 404, retry: 'permanent', title: 'There is nothing at this address' },
   METHOD_NOT_ALLOWED: { status: 405, retry: 'permanent', title: 'This address does not take this method' },
   NOT_ACCEPTABLE: { status: 406, retry: 'permanent', title: 'No offered representation is acceptable' },
-  UNSUPPORTED_MEDIA_TYPE: { status: 415, retry: 'permanent', title: 'The Content-Type is not accepted here' },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    retry: 'permanent',
+    title: 'The Content-Type or -Encoding is not accepted here',
+  },
+  BODY_DIGEST_MISMATCH: { status: 400, retry: 'permanent', title: 'The body has another digest than was promised' },
   PAYLOAD_TOO_LARGE: { status: 413, retry: 'permanent', title: 'The request body is too large' },
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'permanent', title: 'The range lies outside the content' },
   UNAUTHENTICATED: { status: 401, retry: 'permanent', title: 'A valid bearer token is needed' },

@@ -5,6 +5,7 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import type { Upload } from '../../src/files/upload-folder.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
@@ -64,6 +65,60 @@ test('names that are no plain package file name are refused', async (t) => {
   }
   assert.deepEqual(await readdir(uploadFolder), [])
   assert.equal((await app.inject('/v1/uploads/00000000-0000-4000-8000-000000000000')).statusCode, 404)
+})
+
+test('a part of a file, and a compressed body, are refused before they are taken for the whole', async (t) => {
+  const { app, listen, uploadFolder, root } = await startApp(t)
+  const url = '/v1/uploads/zarf-package-a-amd64-1.0.0.tar'
+  const send = (headers: Record<string, string>) =>
+    app.inject({ method: 'PUT', url, headers, payload: Buffer.from('tail') })
+  const part = await send({ 'content-range': 'bytes 10-13/14' })
+  assert.deepEqual([part.statusCode, part.json<Problem>().code], [400, 'REQUEST_INVALID'])
+  assert.match(part.json<Problem>().detail, /Content-Range/)
+  for (const coding of ['gzip', 'zstd', 'identity, gzip']) {
+    const coded = await send({ 'content-encoding': coding })
+    assert.deepEqual([coded.statusCode, coded.json<Problem>().code], [415, 'UNSUPPORTED_MEDIA_TYPE'], coding)
+    assert.equal(coded.headers['accept-encoding'], 'identity')
+  }
+  const path = join(root, 'zarf-package-a-amd64-1.0.0.tar')
+  await writeFile(path, randomBytes(1000))
+  const curl = await runProcess(t, 'curl', ['-sS', '-C', '500', '-T', path, `${await listen()}/v1/uploads/`])
+  assert.equal((JSON.parse(curl.stdout) as Problem).status, 400, 'curl -C sends the file without its head')
+  assert.deepEqual(await readdir(uploadFolder), [])
+  for (const coding of ['', 'identity', 'Identity'])
+    assert.equal((await send({ 'content-encoding': coding })).statusCode, 201)
+})
+
+test('a digest that is sent along is checked, and nothing is kept of a body that has another', async (t) => {
+  const { app, uploadFolder } = await startApp(t)
+  const payload = randomBytes(100_000)
+  const digest = (bytes: Buffer) => `sha-256=:${createHash('sha256').update(bytes).digest('base64')}:`
+  const send = (headers: Record<string, string>) =>
+    app.inject({ method: 'PUT', url: '/v1/uploads/zarf-package-a-amd64-1.0.0.tar', headers, payload })
+  const other = digest(Buffer.from('other'))
+  for (const name of ['content-digest', 'repr-digest']) {
+    const wrong = await send({ [name]: `unixsum=:AAA=:, ${other}` })
+    assert.deepEqual([wrong.statusCode, wrong.json<Problem>().code], [400, 'BODY_DIGEST_MISMATCH'])
+    assert.ok(wrong.json<Problem>().detail.includes(sha256(payload)), wrong.body)
+  }
+  const both = await send({ 'content-digest': digest(payload), 'repr-digest': other })
+  assert.equal(both.statusCode, 400, 'both are checked')
+  for (const broken of ['sha-256=abc', 'sha-256=:AAAA:', 'sha-256=:!:', 'sha-256']) {
+    const answer = await send({ 'content-digest': broken })
+    assert.deepEqual([answer.statusCode, answer.json<Problem>().code], [400, 'REQUEST_INVALID'], broken)
+  }
+  assert.deepEqual(await readdir(uploadFolder), [])
+  for (const fine of [digest(payload), `sha-512=:AAAA:, ${digest(payload)}`, 'md5=:AAAA:', '']) {
+    assert.equal((await send({ 'content-digest': fine, 'repr-digest': fine })).statusCode, 201, fine)
+  }
+})
+
+test('a compressed JSON body is refused as what it is', async (t) => {
+  const { app } = await startApp(t)
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+  const answer = await app.inject({ method: 'POST', url: '/v1/jobs', headers, payload: gzipSync('{"kind":"pull"}') })
+  assert.deepEqual([answer.statusCode, answer.json<Problem>().code], [415, 'UNSUPPORTED_MEDIA_TYPE'])
+  assert.match(answer.json<Problem>().detail, /Content-Encoding/)
 })
 
 test('an upload whose length is known to be too large is refused at once', async (t) => {

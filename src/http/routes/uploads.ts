@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors.ts'
 import type { Upload, UploadFolder } from '../../files/upload-folder.ts'
+import { readBodyDigest } from '../requests/body-digest.ts'
 import { getUploadSchema, putUploadSchema } from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {
@@ -24,13 +25,13 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   const receiving = new Set<Promise<Upload>>()
   const receive = (request: FastifyRequest<{ Params: { fileName: string } }>): Promise<Upload> => {
     const declaredBytes = declaredLength(request)
+    const sha256 = readBodyDigest(request.headers)
     // destroyOnReturn: a refusal half-way must still find the connection open.
     const bytes = request.raw.iterator({ destroyOnReturn: false })
-    const promise = uploads.receive(
-      request.params.fileName,
-      bytes,
-      declaredBytes === undefined ? {} : { declaredBytes },
-    )
+    const promise = uploads.receive(request.params.fileName, bytes, {
+      ...(declaredBytes === undefined ? {} : { declaredBytes }),
+      ...(sha256 === undefined ? {} : { sha256 }),
+    })
     receiving.add(promise)
     void promise.catch(() => {}).finally(() => receiving.delete(promise))
     return promise
@@ -44,7 +45,11 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     {
       schema: putUploadSchema,
       // Before the client is told to go on: a refused upload is not sent at all by who asks first (curl does).
-      onRequest: async (request) => checkFileName(request.params.fileName),
+      onRequest: async (request) => {
+        checkFileName(request.params.fileName)
+        checkWhole(request)
+        readBodyDigest(request.headers)
+      },
     },
     async (request, reply) => {
       try {
@@ -78,6 +83,14 @@ function checkFileName(name: string): void {
   if (ARCHIVE.test(name)) return
   throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${name}" ends in neither .tar.zst nor .tar`, {
     hint: 'Send the package under the file name that zarf gave it; its extension decides the format.',
+  })
+}
+
+/** Taken for the whole, a part would be a package without its head. Source: RFC 9110 14.5. */
+function checkWhole({ headers }: FastifyRequest): void {
+  if (headers['content-range'] === undefined) return
+  throw new AppError('REQUEST_INVALID', 'an upload comes whole in one request; this one has a Content-Range', {
+    hint: 'Send the whole file again: curl -T without -C.',
   })
 }
 

@@ -16,6 +16,8 @@ export const putUploadSchema = {
   tags,
   operationId: 'putUpload',
   summary: 'Send a package in one request (curl -T); any Content-Type or none',
+  description:
+    'Whole and uncompressed: no Content-Range, no Content-Encoding. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530) is checked.',
   params: Type.Object({ fileName: Type.String({ description: 'Ends in .tar.zst or .tar.' }) }),
   response: {
     201: {
