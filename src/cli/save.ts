@@ -1,4 +1,4 @@
-import { access, constants, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { access, constants, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { systemClock } from '../lib/clock.ts'
@@ -7,6 +7,7 @@ import { byteProgress } from './byte-progress.ts'
 import { ApiProblem, type Download } from './client.ts'
 import { CommandFailure, type CommandContext, interruptible } from './context.ts'
 import { lookAt } from './remote-package.ts'
+import { makeFolders } from '../lib/make-folders.ts'
 
 /** A daemon that restarts takes seconds; an attempt that brought bytes begins the count anew. */
 const ATTEMPTS = 30
@@ -30,7 +31,7 @@ export async function checkFolder(
 /** Saves an archive under its own name, through a temporary one; a cut is taken up where it broke. */
 export async function saveArchive(context: CommandContext, path: string, folder: string): Promise<string> {
   const { invocation, client, terminal } = context
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+  await makeFolders(folder).catch((error: unknown) => {
     throw cannotWrite(folder, error)
   })
   return interruptible(context, NOT_SAVED, async () => {

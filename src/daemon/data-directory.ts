@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createFileOnce } from '../lib/atomic-file.ts'
 import { AppError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/make-folders.ts'
 
 /** What all processes of one layerd share beside Redis. */
 export interface DataDirectory {
@@ -31,7 +32,7 @@ export async function openDataDirectory(options: { path: string; secretKeyFile: 
   const uploads = join(path, 'uploads')
   const store = storeOf(path)
   const id = await named('LAYERD_DATA_DIR', path, async () => {
-    for (const folder of [path, packages, uploads, store]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    for (const folder of [path, packages, uploads, store]) await makeFolders(folder, 0o700)
     return existingOr(join(path, 'id'), () => `${randomUUID()}\n`)
   })
   const encoded = await named('LAYERD_SECRET_KEY_FILE', secretKeyFile, () =>

@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,6 +8,7 @@ import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { LOCK_TAKEN, PROGRAM_MISSING } from './directory-lock.ts'
 import { askRedis, holdConnection, prepareSocketFolder } from './redis-socket.ts'
+import { makeFolders } from '../lib/make-folders.ts'
 
 /** The private Redis of one data directory. */
 export interface EmbeddedRedis {
@@ -62,7 +63,7 @@ const TAKEN_TIMEOUT_MS = 60_000
 export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise<EmbeddedRedis> {
   const { socketPath, logger } = options
   const folder = join(options.dataDir, 'redis')
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolders(folder, 0o700)
   await prepareSocketFolder(socketPath)
   const giveUpAt = Date.now() + TAKEN_TIMEOUT_MS
   for (;;) {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { lstat, mkdir } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { AppError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/make-folders.ts'
 
 /** `sun_path` of unix(7) less its NUL. Redis refuses a longer path and Node gives EINVAL. */
 const SOCKET_PATH_BYTES = 107
@@ -24,7 +25,7 @@ export function redisSocketPath(dataDir: string): string {
 /** Makes the socket's folder. One that somebody else made, or may write to, could hand us a Redis that is not ours. */
 export async function prepareSocketFolder(socketPath: string): Promise<void> {
   const folder = dirname(socketPath)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolders(folder, 0o700)
   const facts = await lstat(folder)
   const own = facts.isDirectory() && facts.uid === process.getuid?.() && (facts.mode & 0o022) === 0
   if (own) return

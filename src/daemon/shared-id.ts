@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ReplyError } from 'ioredis'
 import type { Config } from '../config/config.ts'
 import { createKeys } from '../jobs/redis/keys.ts'
-import { connectRedis, isNotServing, type RedisTarget } from '../jobs/redis/redis.ts'
+import { addressOf, connectRedis, isNotServing, type RedisTarget } from '../jobs/redis/redis.ts'
 import { AppError } from '../lib/errors.ts'
-import { redactUrl } from '../lib/redact.ts'
+import type { Logger } from '../lib/logger.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { redisTarget } from './supervisor.ts'
 
@@ -12,24 +12,35 @@ import { redisTarget } from './supervisor.ts'
 const SCHEMA_VERSION = 1
 /** Services that start together come up in any order. */
 const PATIENCE_MS = 30_000
+/** When a wait is told of first, and how often then. */
+const TOLD_AFTER_MS = 500
+const TOLD_EVERY_MS = 10_000
+
+export interface JoinOptions {
+  logger: Logger
+  /** Settles when the process is to end. */
+  stop: Promise<unknown>
+}
 
 /**
  * Makes sure that Redis and the data directory belong together, and that no newer layerd has changed the layout; waits
- * up to 30 s for Redis. The first process writes both. Throws CONFIG_INVALID and says which two ids differ, or
- * QUEUE_UNAVAILABLE when Redis does not answer.
+ * up to 30 s for Redis, and says so. The first process writes both. False: the process was told to stop meanwhile. Throws
+ * CONFIG_INVALID and says which two ids differ, or QUEUE_UNAVAILABLE when Redis does not answer.
  */
-export async function joinRedis(config: Config, directory: DataDirectory): Promise<void> {
+export async function joinRedis(
+  config: Config,
+  directory: DataDirectory,
+  { logger, stop }: JoinOptions,
+): Promise<boolean> {
   const target = redisTarget(config)
   let last: Error | undefined
-  const redis = connectRedis(target, {
-    role: 'worker',
-    name: 'layerd-start',
-    onError: (error) => {
-      last = error
-    },
+  const redis = connectRedis(target, { role: 'worker', name: 'layerd-start' })
+  redis.on('error', (error: Error) => {
+    last = error
   })
   const keys = createKeys(config.redisPrefix)
-  const patience = new AbortController()
+  const over = new AbortController()
+  const { signal } = over
   try {
     const read = async () => {
       // ioredis goes on in database 0 when the URL's is refused, and says nothing.
@@ -39,13 +50,27 @@ export async function joinRedis(config: Config, directory: DataDirectory): Promi
       return redis.mget(keys.nodeId, keys.schema)
     }
     const answer = read().catch((error: unknown) => Promise.reject(refused(target, error)))
-    const found = await Promise.race([answer, delay(PATIENCE_MS, undefined, { signal: patience.signal })])
-    if (found === undefined) throw silent(target, last)
+    const patience = delay(PATIENCE_MS, 'silent' as const, { signal })
+    const stopped = stop.then(() => 'stopped' as const)
+    tellWaiting(() => logger.info({ redis: addressOf(target), reason: last?.message }, 'waiting for Redis'), signal)
+    const found = await Promise.race([answer, patience, stopped])
+    if (found === 'stopped') return false
+    if (found === 'silent') throw silent(target, last)
     compare(found, directory)
+    return true
   } finally {
-    patience.abort()
+    over.abort()
     redis.disconnect()
   }
+}
+
+function tellWaiting(tell: () => void, signal: AbortSignal): void {
+  const first = setTimeout(tell, TOLD_AFTER_MS)
+  const again = setInterval(tell, TOLD_EVERY_MS)
+  signal.addEventListener('abort', () => {
+    clearTimeout(first)
+    clearInterval(again)
+  })
 }
 
 function compare([id, schema]: Array<string | null>, directory: DataDirectory): void {
@@ -64,22 +89,18 @@ function compare([id, schema]: Array<string | null>, directory: DataDirectory): 
   })
 }
 
-function whereOf(target: RedisTarget): string {
-  return 'url' in target ? redactUrl(target.url) : target.socketPath
-}
-
 /** Redis is there and wants something else of its URL: a password, a user who may more, a database that exists. */
 function refused(target: RedisTarget, error: unknown): unknown {
   if (!(error instanceof ReplyError) || isNotServing(error)) return error
   const said = (error as Error).message.slice(0, 200)
-  return new AppError('CONFIG_INVALID', `LAYERD_REDIS_URL: Redis at ${whereOf(target)} answers "${said}"`, {
+  return new AppError('CONFIG_INVALID', `LAYERD_REDIS_URL: Redis at ${addressOf(target)} answers "${said}"`, {
     hint: 'Check user, password and database of the URL: redis://user:password@host:port/0.',
     cause: error,
   })
 }
 
 function silent(target: RedisTarget, last: Error | undefined): AppError {
-  const where = whereOf(target)
+  const where = addressOf(target)
   return new AppError('QUEUE_UNAVAILABLE', `Redis at ${where} does not answer: ${last?.message ?? 'no connection'}`, {
     hint:
       'url' in target

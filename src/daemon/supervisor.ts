@@ -97,7 +97,7 @@ export function superviseWorkers(options: SuperviseWorkersOptions): Supervised {
   const redis = connectRedis(redisTarget(config), {
     role: 'worker',
     name: 'layerd-supervisor',
-    onError: (error) => logger.warn({ err: error }, 'connection to Redis failed'),
+    logger,
   })
   const keys = createKeys(config.redisPrefix)
   const free = async (isDead: (worker: string) => boolean): Promise<void> => {

@@ -1,18 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { link, lstat, mkdir, open, rename, rm, statfs } from 'node:fs/promises'
+import { link, lstat, open, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ByteStream } from '../content/endpoints.ts'
 import type { OpenedTarget } from '../content/opened.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { syncFolder } from '../lib/atomic-file.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/make-folders.ts'
 
 /** A folder of this machine, made if absent. A file is written through a temporary name beside it. */
 export function openTarget(folder: string): OpenedTarget {
   return {
     async prepare({ name, size, overwrite }) {
       const path = join(folder, name)
-      await told(mkdir(folder, { recursive: true }), path)
+      await told(makeFolders(folder), path)
       const there = await lstat(path).catch(() => undefined)
       if (there?.isDirectory() || (there && !overwrite)) throw exists(path)
       const { bavail, bsize } = await told(statfs(folder), path)

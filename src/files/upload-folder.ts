@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { syncFolder } from '../lib/atomic-file.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
+import { makeFolders } from '../lib/make-folders.ts'
 
 /** A whole file that somebody sent. */
 export interface Upload {
@@ -68,7 +69,7 @@ const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 export async function openUploadFolder(options: UploadFolderOptions): Promise<UploadFolder> {
   const { folder, maxBytes = Number.POSITIVE_INFINITY, keepFreeBytes = 64 * 1024 * 1024, keepMs = DAY_MS } = options
   const clock = options.clock ?? systemClock
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolders(folder, 0o700)
   const limits: Limits = { folder, maxBytes, keepFreeBytes }
 
   return {

@@ -19,7 +19,7 @@ export async function runAllInOne(
   await using stack = new AsyncDisposableStack()
   const redis = await superviseRedis(config, { program, logger })
   stack.defer(() => redis.stop())
-  await joinRedis(config, directory)
+  if (!(await joinRedis(config, directory, context))) return 0
   const api = await startApi(context, directory, { allInOne: config.workers > 0 })
   stack.defer(() => api.close())
   const workers = superviseWorkers({ config, directory, command, graceMs: DRAIN_MS + 1000, logger })

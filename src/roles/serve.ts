@@ -9,7 +9,7 @@ export async function runServe(context: RoleContext): Promise<number> {
   const { config, logger } = context
   requireSafeListen(config)
   const directory = await openDataDirectory({ path: config.dataDir, secretKeyFile: config.secretKeyFile })
-  await joinRedis(config, directory)
+  if (!(await joinRedis(config, directory, context))) return 0
   const api = await startApi(context, directory, { allInOne: false })
   logger.info({ url: api.url }, 'layerd is up')
   logger.info({ signal: await context.stop }, 'layerd is shutting down')

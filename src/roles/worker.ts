@@ -26,7 +26,7 @@ const GIVE_UP_MS = 10_000
 export async function runWorker(context: RoleContext, { name }: { name: string }): Promise<number> {
   const { config } = context
   const directory = await openDataDirectory({ path: config.dataDir, secretKeyFile: config.secretKeyFile })
-  await joinRedis(config, directory)
+  if (!(await joinRedis(config, directory, context))) return 0
   const logger = context.logger.child({ worker: name })
   const shared = { ...queueOptions(config, directory), logger }
   await using store = await openStore(config, directory)

@@ -2,7 +2,7 @@ import { DelayedError, type Job as QueueJob, WaitingError, Worker, type WorkerOp
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import { freeHeldJobs } from '../jobs/dispatch/free-held-jobs.ts'
 import { queueName } from '../jobs/redis/keys.ts'
-import type { connectRedis } from '../jobs/redis/redis.ts'
+import { type connectRedis, isLostConnection } from '../jobs/redis/redis.ts'
 import { wakeConsumers } from '../jobs/dispatch/wake-consumers.ts'
 import type { Logger } from '../lib/logger.ts'
 import { createLease, type Lease } from './run-lease.ts'
@@ -99,7 +99,10 @@ class HostConsumers implements Consumers {
     const worker = this.#worker(host, (job, token = '') => this.#process(consumer, job, token))
     const wake = (at?: number) => this.#wake(host, at)
     const consumer: Consumer = { worker, wake, active: 0, paused: false }
-    worker.on('error', (error) => logger.warn({ err: error, host }, 'consumer failed'))
+    worker.on('error', (error) => {
+      const level = isLostConnection(error) ? 'debug' : 'warn'
+      logger[level]({ err: error, host }, 'consumer failed')
+    })
     worker.on('completed', () => wake())
     worker.on('failed', () => wake())
     worker.on('lockRenewalFailed', (ids) => this.#options.onLost(ids))

@@ -51,8 +51,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const { logger, runs, clock = systemClock, name } = options
   const running = createRunningJobs({ runs, workerName: name, work: options.work, clock, logger })
   const warn = (message: string) => (error: unknown) => logger.warn({ err: error }, message)
-  const onError = warn('connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-consumers', onError })
+  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-consumers', logger })
   const consumers = createConsumers({
     redis,
     bullPrefix: createKeys(options.prefix).bullPrefix,

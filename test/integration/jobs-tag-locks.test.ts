@@ -5,7 +5,6 @@ import { digestOf } from '../../src/content/digest.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { createUploadCheckpoints } from '../../src/jobs/uploads/checkpoints.ts'
 import { createTagLocks } from '../../src/jobs/redis/tag-locks.ts'
-import { claimNode } from '../../src/jobs/redis/node-identity.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
 import { startJobs } from '../helpers/redis/jobs.ts'
@@ -135,16 +134,4 @@ test('an upload session is found by any run, sealed, and an older run of the job
   const stranger = createUploadCheckpoints({ ...jobs.options, secretKey: randomBytes(32) })
   defer(t, () => stranger.close())
   assert.equal(await stranger.forRun('job-1', 3).load(key), undefined, 'what cannot be opened is not there')
-})
-
-test('Redis is claimed by one data directory, and a newer schema is refused', async (t) => {
-  const jobs = await startJobs(t)
-  const claim = (dataDirectoryId: string) => claimNode({ redis: jobs.options.redis, dataDirectoryId })
-  await claim('directory-1')
-  await claim('directory-1')
-  await assert.rejects(claim('directory-2'), { code: 'CONFIG_INVALID', message: /directory-1.*directory-2/ })
-  await jobs.raw.set('{layerd}:schema', '2')
-  await assert.rejects(claim('directory-1'), { code: 'CONFIG_INVALID', message: /newer/ })
-  await jobs.redis.stop()
-  await assert.rejects(claim('directory-1'), { code: 'QUEUE_UNAVAILABLE' })
 })

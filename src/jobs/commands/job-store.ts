@@ -34,8 +34,7 @@ export interface JobStore {
 /** `role` decides what happens while Redis is gone (connectRedis); `name` shows in Redis' list of clients. */
 export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'worker'; name: string }): JobStore {
   const { clock = systemClock, logger = silentLogger, registryJobs = 8 } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { ...as, onError })
+  const redis = connectRedis(options.redis, { ...as, logger })
   const keys = createKeys(options.prefix)
   const dispatcher = createDispatcher({ redis, keys, registryJobs })
   return {

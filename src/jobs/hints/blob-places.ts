@@ -36,8 +36,7 @@ const BATCH = 500
 /** Opens a connection of its own. Its calls wait for no Redis that is gone: a publish does without. */
 export function createBlobPlaces(options: BlobPlacesOptions): JobBlobPlaces {
   const { maxBlobs = DEFAULT_MAX_BLOBS, clock = systemClock, logger = silentLogger } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'starting', name: 'layerd-places', onError })
+  const redis = connectRedis(options.redis, { role: 'starting', name: 'layerd-places', logger })
   const keys = createKeys(options.prefix)
   const scripts = createScripts(redis)
 

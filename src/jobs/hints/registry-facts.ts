@@ -27,8 +27,7 @@ type Entry = readonly [value: RegistryFact, at: number]
 /** Opens a connection of its own. Its calls wait for no Redis that is gone: an upload learns for itself then. */
 export function createRegistryFacts(options: RegistryFactsOptions): SharedRegistryFacts {
   const { clock = systemClock, logger = silentLogger } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'starting', name: 'layerd-facts', onError })
+  const redis = connectRedis(options.redis, { role: 'starting', name: 'layerd-facts', logger })
   const keys = createKeys(options.prefix)
 
   const hint = createHints(logger, 'what was learnt of a registry is not shared now')

@@ -47,8 +47,7 @@ const SNAPSHOT_TRANSFERS = 100
 /** Opens two connections, one of them for the subscriptions. Calls throw QUEUE_UNAVAILABLE at once while Redis is gone. */
 export function createJobEventReader(options: JobEventReaderOptions): JobEventReader {
   const { clock = systemClock, logger = silentLogger } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'api', name: 'layerd-events', onError })
+  const redis = connectRedis(options.redis, { role: 'api', name: 'layerd-events', logger })
   const subscriber = createSubscriber(options.redis, { name: 'layerd-subscriber', logger })
   const keys = createKeys(options.prefix)
 

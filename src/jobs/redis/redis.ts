@@ -1,5 +1,8 @@
 import { ReplyError, Redis, type RedisOptions } from 'ioredis'
 import { AppError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { redactUrl } from '../../lib/redact.ts'
+import { tellOutages } from './outages.ts'
 
 /** Where Redis listens: `redis://` or `rediss://`, or a unix socket. */
 export type RedisTarget = { url: string } | { socketPath: string }
@@ -25,16 +28,23 @@ export interface ConnectOptions {
   name?: string
   /** How long nothing may come after a command before the connection is given up. Default by role. */
   silenceMs?: number
-  /** Told each failed connection attempt; ioredis would print them otherwise. */
-  onError?: (error: Error) => void
+  /** Told of outages (outages.ts). Without it nobody is. */
+  logger?: Logger
 }
 
 /** A connection that comes back by itself; opening it does not wait for Redis. */
 export function connectRedis(target: RedisTarget, options: ConnectOptions): Redis {
   const settings = connectionSettings(options)
   const redis = 'url' in target ? new Redis(target.url, settings) : new Redis({ path: target.socketPath, ...settings })
-  redis.on('error', (error: Error) => options.onError?.(error))
+  if (options.logger) tellOutages(redis, { where: addressOf(target), logger: options.logger })
+  // Without a listener ioredis prints them.
+  else redis.on('error', () => undefined)
   return redis
+}
+
+/** Where it listens, as it may be logged. */
+export function addressOf(target: RedisTarget): string {
+  return 'url' in target ? redactUrl(target.url) : target.socketPath
 }
 
 type Settings = Omit<RedisOptions, 'replyMapping'>
@@ -68,6 +78,11 @@ const NOT_SERVING = /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPL
 /** Whether Redis refused the command, for now, and did nothing of it. */
 export function isNotServing(error: unknown): boolean {
   return error instanceof ReplyError && NOT_SERVING.test((error as Error).message)
+}
+
+/** Whether a connection was lost or could not be made; tellOutages says so once for all of them. */
+export function isLostConnection(error: Error): boolean {
+  return 'syscall' in error || error.message === 'Connection is closed.'
 }
 
 /** Runs Redis calls; whatever says that Redis is not there becomes QUEUE_UNAVAILABLE, anything else goes up as it is. */

@@ -36,7 +36,7 @@ export function createSubscriber(target: RedisTarget, options: SubscriberOptions
     role: 'api',
     name: options.name,
     ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
-    onError: (error) => options.logger.warn({ err: error }, 'subscriber connection to Redis failed'),
+    logger: options.logger,
   })
   const channels = new Map<string, Set<ChannelListener>>()
   const subscribed = new Set<string>()

@@ -38,8 +38,7 @@ const RELEASE_RETRY_MS = 150
 /** Opens a connection of its own. While Redis is gone, who waits keeps waiting and who holds has until the expiry. */
 export function createTagLocks(options: TagLockOptions): TagLocks {
   const { clock = systemClock, logger = silentLogger, expiryMs = DEFAULT_EXPIRY_MS } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'api', name: 'layerd-locks', onError })
+  const redis = connectRedis(options.redis, { role: 'api', name: 'layerd-locks', logger })
   const keys = createKeys(options.prefix)
   const scripts = createScripts(redis)
 

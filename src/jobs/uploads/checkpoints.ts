@@ -36,8 +36,7 @@ const TTL_SECONDS = 168 * 3600
 /** Opens a connection of its own, which waits for Redis. Locations are sealed: they may let their holder write. */
 export function createUploadCheckpoints(options: UploadCheckpointOptions): UploadCheckpoints {
   const { logger = silentLogger, clock = systemClock } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-checkpoints', onError })
+  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-checkpoints', logger })
   const keys = createKeys(options.prefix)
   const vault = createVault(options.secretKey)
   const scripts = createScripts(redis)

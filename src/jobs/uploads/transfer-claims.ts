@@ -49,8 +49,7 @@ interface Run {
 /** Opens a connection of its own, which waits for Redis: so do upload checkpoints, and no upload begins without those. */
 export function createTransferClaims(options: TransferClaimOptions): JobTransferClaims {
   const { logger = silentLogger, expiryMs = DEFAULT_EXPIRY_MS } = options
-  const onError = (error: Error) => logger.warn({ err: error }, 'connection to Redis failed')
-  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-claims', onError })
+  const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-claims', logger })
   const scripts = createScripts(redis)
   const keys = createKeys(options.prefix)
   return {
