@@ -111,7 +111,7 @@ function target({ keys, clock }: RunContext, id: string) {
   return { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }
 }
 
-/** As apply_report in scripts/shared.lua wants it. */
+/** As apply_report in scripts/jobs/shared.lua wants it. */
 function reportArguments({ progress, transfers = [], events = [] }: RunReport): Array<string | number> {
   return [
     progress === undefined ? '' : JSON.stringify(progress),
@@ -131,7 +131,7 @@ const TRANSITION_OF: Readonly<Record<RunOutcome['state'], JobTransition['type']>
   queued: 'release',
 }
 
-/** Transition, result, error, reason, retryAt, whether the run was no attempt: as scripts/finish.lua wants them. */
+/** Transition, result, error, reason, retryAt, whether the run was no attempt: as scripts/jobs/finish.lua wants them. */
 function outcomeArguments(outcome: RunOutcome): string[] {
   const facts = [
     'result' in outcome ? outcome.result : null,

@@ -34,7 +34,7 @@ type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]
 
 /**
- * Runs scripts/*.lua on one connection, by EVALSHA; a server that lost them gets them again. On a worker's connection a call
+ * Runs scripts/ on one connection, by EVALSHA; a server that lost them gets them again. On a worker's connection a call
  * waits for a Redis that is there but cannot serve (out of memory or disk, failing over), as it does for one that is gone.
  */
 export interface Scripts {
@@ -85,11 +85,11 @@ export function createScripts(redis: Redis): Scripts {
 
 let loaded: ReadonlyMap<string, string> | undefined
 
-/** Read once a process; the files lie beside this one, in src and in dist. */
+/** Read once a process; the files lie in a folder beside this one, in src and in dist. */
 function sources(): ReadonlyMap<string, string> {
   loaded ??= new Map<string, string>([
     ...JOB_SCRIPTS.map(
-      (name) => [commandName(name), `${transitionTable()}\n${read('shared')}\n${read(name)}`] as const,
+      (name) => [commandName(name), `${transitionTable()}\n${read('jobs/shared')}\n${read(`jobs/${name}`)}`] as const,
     ),
     ...OTHER_SCRIPTS.map((name) => [commandName(name), read(name)] as const),
   ])
