@@ -43,9 +43,24 @@ export async function publish(context: CommandContext): Promise<ExitCode> {
 export async function pull(context: CommandContext): Promise<ExitCode> {
   const { invocation, terminal } = context
   const [source = ''] = invocation.positionals
+  const headers = await registryAuth(context, source)
+  const folder = resolve(terminal.cwd, textOption(invocation, 'output') ?? '.')
+  const saves = !flag(invocation, 'store') && !flag(invocation, 'detach')
+  if (saves) await checkFolder(context, folder, { reference: source, headers })
+  const willSave = (ended: Job, exit: ExitCode) => saves && exit === 0 && ended.result?.archive !== undefined
+  const { job, exit } = await settle(context, await submit(context, pullRequest(invocation, source), headers), {
+    quietResult: !saves,
+    ending: (ended, exitCode) => (willSave(ended, exitCode) ? 'pulled into the store, saving' : endText(ended)),
+  })
+  if (!job || !willSave(job, exit)) return exit
+  await save(context, job, folder)
+  return exit
+}
+
+function pullRequest(invocation: Invocation, source: string) {
   const components = textOption(invocation, 'components')
   const architecture = textOption(invocation, 'architecture')
-  const body = {
+  return {
     kind: 'pull',
     source,
     options: {
@@ -55,16 +70,16 @@ export async function pull(context: CommandContext): Promise<ExitCode> {
     },
     ...labels(invocation),
   }
-  const headers = await registryAuth(context, source)
-  const folder = resolve(terminal.cwd, textOption(invocation, 'output') ?? '.')
-  const saves = !flag(invocation, 'store') && !flag(invocation, 'detach')
-  if (saves) await checkFolder(context, folder, { reference: source, headers })
-  const { job, exit } = await settle(context, await submit(context, body, headers), { quietResult: !saves })
-  if (exit !== 0 || !saves || !job?.result?.archive) return exit
+}
+
+async function save(context: CommandContext, job: Job, folder: string): Promise<void> {
+  const { invocation, terminal } = context
+  const components = textOption(invocation, 'components')
   const query = components === undefined ? '' : `?components=${encodeURIComponent(components)}`
-  const path = await saveArchive(context, `${job.result.archive}${query}`, folder)
-  terminal.stdout.write(flag(invocation, 'json') ? `${JSON.stringify({ type: 'saved', path })}\n` : `${path}\n`)
-  return 0
+  const path = await saveArchive(context, `${job.result?.archive}${query}`, folder)
+  const json = flag(invocation, 'json')
+  if (!json && !flag(invocation, 'quiet')) terminal.stderr.write(`${endText(job)}\n`)
+  terminal.stdout.write(json ? `${JSON.stringify({ type: 'saved', path })}\n` : `${path}\n`)
 }
 
 async function submit(context: CommandContext, body: unknown, headers: Record<string, string>): Promise<Job> {
@@ -74,7 +89,7 @@ async function submit(context: CommandContext, body: unknown, headers: Record<st
 async function settle(
   { invocation, client, terminal }: CommandContext,
   job: Job,
-  { quietResult }: { quietResult: boolean },
+  { quietResult, ending = endText }: { quietResult: boolean; ending?: (job: Job, exit: ExitCode) => string },
 ): Promise<{ job: Job | undefined; exit: ExitCode }> {
   const json = flag(invocation, 'json')
   const quiet = flag(invocation, 'quiet')
@@ -83,7 +98,7 @@ async function settle(
     return { job, exit: 0 }
   }
   if (!json && !quiet) terminal.stderr.write(`job ${job.id}\n`)
-  const watched = await watchJob(job.id, client, terminal, { json, quiet })
+  const watched = await watchJob(job.id, client, terminal, { json, quiet, ending })
   if (quiet && watched.job) {
     if (watched.exit !== 0) terminal.stderr.write(`${endText(watched.job)}\n`)
     else if (quietResult) terminal.stdout.write(`${watched.job.result?.digest ?? ''}\n`)

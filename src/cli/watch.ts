@@ -7,6 +7,8 @@ import type { ExitCode, Terminal } from './terminal.ts'
 export interface WatchOptions {
   json: boolean
   quiet: boolean
+  /** What is said of the job that ended. Default: endText. */
+  ending?: (job: Job, exit: ExitCode) => string
 }
 
 const SECOND_INTERRUPT_MS = 3000
@@ -46,8 +48,9 @@ export async function watchJob(
     const job = await Promise.race([follow(id, client, renderer), leave.promise])
     if (job === 'left') return { job: undefined, exit: 130 }
     renderer.stop()
-    if (!options.json && !options.quiet) terminal.stderr.write(`${endText(job)}\n`)
-    return { job, exit: canceling ? 130 : job.state === 'succeeded' ? 0 : 1 }
+    const exit = canceling ? 130 : job.state === 'succeeded' ? 0 : 1
+    if (!options.json && !options.quiet) terminal.stderr.write(`${(options.ending ?? endText)(job, exit)}\n`)
+    return { job, exit }
   } finally {
     clearTimeout(timer)
     stopListening()

@@ -82,7 +82,8 @@ test('a cut between daemon and command line is mended; Ctrl-C there leaves no fi
   assert.deepEqual(await readdir(other), [`${basename(built.path)}.part`])
   child.signal('SIGINT')
   assert.deepEqual(await child.exit, { code: 130, signal: null })
-  assert.match(child.stderr(), /Not saved\. The package is in the store/)
+  assert.match(child.stderr(), /pulled into the store, saving\n[^]*Not saved\. The package is in the store/)
+  assert.doesNotMatch(child.stderr(), /succeeded/)
   assert.deepEqual(await readdir(other), [])
 
   await t.test('and an upload that Ctrl-C ends leaves nothing either', async () => {

@@ -67,9 +67,10 @@ test('a package goes to a private registry and comes back by commands alone', as
   await t.test('pull saves the archive where -o says, and refuses one that is there before a job begins', async () => {
     const folder = join(await tempDir(t, 'saved'), 'made', 'deep')
     const args = ['pull', reference, '-a', 'amd64', '-o', folder, ...login]
-    const { code, stdout } = await run(args, { input })
+    const { code, stdout, stderr } = await run(args, { input })
     const path = join(folder, basename(FIXTURES.nemoAmd64))
     assert.deepEqual([code, stdout], [0, `${path}\n`])
+    assert.match(stderr, /\npulled into the store, saving\n[^]*pull succeeded: .*\n.*\n.*\n$/, 'success comes last')
     assert.deepEqual(await readdir(folder), [basename(path)])
     await assertSame(path, FIXTURES.nemoAmd64)
 
