@@ -29,14 +29,23 @@ export async function publish(context: CommandContext): Promise<ExitCode> {
     ...labels(invocation),
   }
   const headers = await registryAuth(context, destination)
+  let uploaded: string | undefined
   const job = await submit(context, { ...body, source: pathToFileURL(path).href }, headers).catch(
     async (error: unknown) => {
       if (!needsUpload(error)) throw error
-      const { id } = await upload(context, path, error)
-      return submit(context, { ...body, source: `upload:${id}` }, headers)
+      uploaded = (await upload(context, path, error)).id
+      return submit(context, { ...body, source: `upload:${uploaded}` }, headers)
     },
   )
-  return (await settle(context, job, { quietResult: true })).exit
+  const settled = await settle(context, job, { quietResult: true })
+  // One that failed can be run again with it; one that is left behind goes after 24 h.
+  if (uploaded !== undefined && settled.job?.state === 'succeeded') await forget(context, uploaded)
+  return settled.exit
+}
+
+/** What cannot be deleted (a daemon that is gone, a token that may not) goes by itself: no reason to fail. */
+async function forget({ client }: CommandContext, upload: string): Promise<void> {
+  await client.json('DELETE', `/v1/uploads/${upload}`).catch(() => undefined)
 }
 
 /** `layerd pull REFERENCE`: into the store, then the archive to a folder of this machine. */

@@ -47,6 +47,10 @@ export interface UploadFolder {
     options?: { declaredBytes?: number; sha256?: string },
   ): Promise<Upload>
   get(id: string): Promise<Upload | undefined>
+  /** All that are whole, in no order. */
+  list(): Promise<Upload[]>
+  /** For good, also for a job that still needs it. False: there is none of this id. */
+  remove(id: string): Promise<boolean>
   /**
    * The upload and where it lies, for who reads it now: `path` ends in the original file name. Counts as a use, so the
    * 24 h begin anew; who reads longer calls it again. Throws UPLOAD_NOT_FOUND.
@@ -65,6 +69,10 @@ const CHECK_SPACE_EVERY_BYTES = 64 * 1024 * 1024
 const RECORD = 'upload.json'
 const INCOMING = 'incoming-'
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export function isUploadId(text: string): boolean {
+  return ID.test(text)
+}
 
 export async function openUploadFolder(options: UploadFolderOptions): Promise<UploadFolder> {
   const { folder, maxBytes = Number.POSITIVE_INFINITY, keepFreeBytes = 64 * 1024 * 1024, keepMs = DAY_MS } = options
@@ -94,6 +102,11 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
       }
     },
     get: (id) => read(folder, id),
+    async list() {
+      const found = await Promise.all((await readdir(folder)).map((entry) => read(folder, entry)))
+      return found.filter((upload) => upload !== undefined)
+    },
+    remove: (id) => remove(folder, id),
     async use(id) {
       const upload = await read(folder, id)
       if (!upload) throw missing(id)
@@ -156,6 +169,20 @@ async function read(folder: string, id: string): Promise<Upload | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Out of sight first, so that nobody finds half of it. */
+async function remove(folder: string, id: string): Promise<boolean> {
+  if (!ID.test(id)) return false
+  const leaving = join(folder, `${INCOMING}${randomUUID()}`)
+  try {
+    await rename(join(folder, id), leaving)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+  await rm(leaving, { recursive: true, force: true })
+  return true
 }
 
 /** Milliseconds since the epoch; now for what another process removes or renames meanwhile. */

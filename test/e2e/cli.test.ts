@@ -23,7 +23,7 @@ after(() => stack[Symbol.asyncDispose]())
 
 test('a package goes to a private registry and comes back by commands alone', async (t) => {
   const registry = await startDockerRegistry(t, { htpasswd: { user: 'myuser', password: 'mypass' } })
-  const { run, root } = shared
+  const { run, root, dataDir } = shared
   const login = ['-u', 'myuser', '--password-stdin']
   const input = 'mypass\n'
   const destination = `oci://${registry.host}/team`
@@ -47,6 +47,10 @@ test('a package goes to a private registry and comes back by commands alone', as
     const told = await run(['publish', FIXTURES.logbook, destination, ...login], { input })
     assert.match(told.stderr, /^the daemon cannot read \S+logbook\S+: uploading it\njob /)
     assert.equal(told.code, 0)
+    assert.deepEqual(await readdir(join(dataDir, 'uploads')), [], 'what was uploaded goes with its job')
+    const failed = await run(['publish', FIXTURES.logbook, `${destination}x`, ...login], { input: 'wrong\n' })
+    assert.equal(failed.code, 1)
+    assert.equal((await readdir(join(dataDir, 'uploads'))).length, 1, 'a job that failed can be run again')
   })
 
   await t.test('inspect shows what the registry holds', async () => {
@@ -116,6 +120,7 @@ test('a package goes to a private registry and comes back by commands alone', as
       [
         'pull failed',
         ...Array.from({ length: 4 }, () => 'pull succeeded'),
+        'publish failed',
         ...[1, 2, 3].map(() => 'publish succeeded'),
       ],
     )

@@ -177,3 +177,31 @@ test('a shutdown answers an upload that is under way and leaves nothing of it', 
   assert.deepEqual(await readdir(uploadFolder), [])
   request.destroy()
 })
+
+test('uploads are listed page by page, and deleted', async (t) => {
+  const { app, uploadFolder } = await startApp(t)
+  const sent: Upload[] = []
+  for (const name of ['c.tar', 'a.tar', 'b.tar', 'a.tar']) {
+    const answer = await app.inject({ method: 'PUT', url: `/v1/uploads/${name}`, payload: Buffer.from(name) })
+    sent.push(answer.json<Upload>())
+  }
+  const seen: Upload[] = []
+  const get = (path: string) => app.inject(path)
+  for (let url: string | undefined = '/v1/uploads?pageSize=3'; url !== undefined; ) {
+    const page: Awaited<ReturnType<typeof get>> = await get(url)
+    seen.push(...page.json<{ items: Upload[] }>().items)
+    url = /^<([^>]+)>; rel="next"$/.exec(String(page.headers['link'] ?? ''))?.[1]
+  }
+  assert.deepEqual(
+    seen.map(({ name }) => name),
+    ['a.tar', 'a.tar', 'b.tar', 'c.tar'],
+  )
+  assert.deepEqual(new Set(seen.map(({ id }) => id)), new Set(sent.map(({ id }) => id)))
+  assert.equal((await app.inject('/v1/uploads?pageToken=x')).statusCode, 400)
+  for (const { id } of sent) {
+    assert.equal((await app.inject({ method: 'DELETE', url: `/v1/uploads/${id}` })).statusCode, 204)
+    const again = await app.inject({ method: 'DELETE', url: `/v1/uploads/${id}` })
+    assert.deepEqual([again.statusCode, again.json<Problem>().code], [404, 'NOT_FOUND'])
+  }
+  assert.deepEqual(await readdir(uploadFolder), [])
+})

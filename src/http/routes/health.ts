@@ -36,6 +36,7 @@ const ADDRESSES = {
   '/v1/packages': 'what the content store holds; ?ref=oci://... looks at a package in its registry',
   '/v1/packages/{digest}': 'one stored package; DELETE removes it',
   '/v1/packages/{digest}/archive': 'its archive, as zarf reads it; also /definition, /checksums, /images',
+  '/v1/uploads': 'what was uploaded',
   '/v1/uploads/{file name}': 'PUT a package from this machine (curl -T)',
   '/docs': 'the interface, to read and try',
   '/docs/errors': 'each error code',

@@ -1,9 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors.ts'
-import type { Upload, UploadFolder } from '../../files/upload-folder.ts'
+import { isUploadId, type Upload, type UploadFolder } from '../../files/upload-folder.ts'
+import { pageFrom, sendPage } from '../answers/page.ts'
+import { placedPage } from '../answers/placed-page.ts'
 import { readBodyDigest } from '../requests/body-digest.ts'
-import { getUploadSchema, putUploadSchema } from '../schemas/upload.ts'
+import { deleteUploadSchema, getUploadSchema, listUploadsSchema, putUploadSchema } from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {
   uploads: UploadFolder
@@ -68,9 +70,23 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   app.get('/v1/uploads/:id', { schema: getUploadSchema }, async (request) => {
     const upload = await uploads.get(request.params.id)
     if (upload) return upload
-    throw new AppError('NOT_FOUND', `there is no upload ${request.params.id.slice(0, 64)}`, {
-      hint: 'Uploads go 24 h after their last use.',
-    })
+    throw noUpload(request.params.id)
+  })
+
+  app.get('/v1/uploads', { schema: listUploadsSchema }, async (request, reply) => {
+    const order = { place: ({ name, id }: Upload) => [name, id], isId: isUploadId }
+    return sendPage(reply, request.url, placedPage(await uploads.list(), pageFrom(request.query), order))
+  })
+
+  app.delete('/v1/uploads/:id', { schema: deleteUploadSchema }, async (request, reply) => {
+    if (!(await uploads.remove(request.params.id))) throw noUpload(request.params.id)
+    return reply.code(204).send(null)
+  })
+}
+
+function noUpload(id: string): AppError {
+  return new AppError('NOT_FOUND', `there is no upload ${id.slice(0, 64)}`, {
+    hint: 'Uploads go 24 h after their last use.',
   })
 }
 

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { pageOf, pageQuery } from './page.ts'
 
 export const Upload = Type.Object(
   {
@@ -34,4 +35,21 @@ export const getUploadSchema = {
   summary: 'One upload',
   params: Type.Object({ id: Type.String() }),
   response: { 200: Type.Ref('Upload') },
+}
+
+export const listUploadsSchema = {
+  tags,
+  operationId: 'listUploads',
+  summary: 'The uploads, by name',
+  querystring: Type.Object(pageQuery, { additionalProperties: false }),
+  response: { 200: pageOf('Upload') },
+}
+
+export const deleteUploadSchema = {
+  tags,
+  operationId: 'deleteUpload',
+  summary: 'Forget an upload',
+  description: 'For good: a job that still needs it fails.',
+  params: Type.Object({ id: Type.String() }),
+  response: { 204: Type.Null({ description: 'Gone.' }) },
 }

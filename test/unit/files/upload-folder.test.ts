@@ -109,3 +109,20 @@ test('what a killed process left half-written goes, what is still coming in and 
   assert.equal(await uploads.sweep(), 1)
   assert.deepEqual((await readdir(folder)).toSorted(), ['incoming-alive', 'other'])
 })
+
+test('uploads are listed, and one that is removed is gone, also for who asks again', async (t) => {
+  const { uploads, folder } = await open(t)
+  assert.deepEqual(await uploads.list(), [])
+  const one = await uploads.receive('a.tar', chunks(Buffer.alloc(1)))
+  const other = await uploads.receive('b.tar', chunks(Buffer.alloc(2)))
+  await mkdir(join(folder, 'incoming-half'))
+  assert.deepEqual(
+    (await uploads.list()).toSorted((a, b) => a.size - b.size),
+    [one, other],
+  )
+  assert.equal(await uploads.remove(one.id), true)
+  assert.equal(await uploads.remove(one.id), false)
+  for (const id of ['', '..', '../uploads', 'incoming-half']) assert.equal(await uploads.remove(id), false, id)
+  assert.deepEqual(await uploads.list(), [other])
+  assert.deepEqual((await readdir(folder)).toSorted(), [other.id, 'incoming-half'].toSorted())
+})
