@@ -45,9 +45,9 @@ export function lineRenderer({ stderr }: Terminal, now: () => number = Date.now)
 const WORDS_WIDTH = 70
 const BAR_WIDTH = { min: 10, max: 24 }
 
-/** For a screen of so many columns; 80 where that is unknown. */
+/** For a screen of so many columns. */
 export function barOptions(columns: number | undefined) {
-  const room = (columns || 80) - WORDS_WIDTH
+  const room = widthOf(columns) - WORDS_WIDTH
   return { ...BAR_OPTIONS, barsize: Math.max(BAR_WIDTH.min, Math.min(BAR_WIDTH.max, room)) }
 }
 
@@ -150,10 +150,15 @@ class LayerBars {
 
 /** In lines of the screen's width: while bars are shown the terminal cuts what is longer. */
 function folded(text: string, columns: number | undefined): string {
-  const width = columns || 80 // some pseudo terminals say 0
+  const width = widthOf(columns)
   const lines: string[] = []
   for (let rest = text; rest !== ''; rest = rest.slice(width)) lines.push(rest.slice(0, width))
   return lines.join('\n')
+}
+
+/** Some pseudo terminals say 0. */
+function widthOf(columns: number | undefined): number {
+  return columns || 80
 }
 
 function progressOf(event: StreamedEvent): Progress | undefined {

@@ -68,24 +68,21 @@ const VERBS: Readonly<Record<string, string>> = { publish: 'sending', pull: 'rec
 
 /** What a job is at, in one line; `kind` as far as it is known. */
 export function progressText(progress: Progress, kind: string | undefined): string {
-  const { bytesDone, bytesPerSecond, etaSeconds } = progress
   const size = sizeText(progress)
-  return [
-    stepText(progress, kind),
-    ...(size === undefined ? [] : [`${formatBytes(bytesDone)} of ${size}`]),
-    ...(bytesPerSecond ? [`${formatBytes(bytesPerSecond)}/s`] : []),
-    ...(etaSeconds ? [formatTimeLeft(etaSeconds)] : []),
-  ].join(' · ')
+  const amount = size === undefined ? [] : [`${formatBytes(progress.bytesDone)} of ${size}`]
+  return [stepText(progress, kind), ...amount, ...paceOf(progress)].join(' · ')
 }
 
 /** The same beside a bar, which shows how much is done of how much. */
 export function barText(progress: Progress, kind: string | undefined): string {
-  const { bytesPerSecond, etaSeconds } = progress
+  return [stepText(progress, kind), ...paceOf(progress)].join(' · ')
+}
+
+function paceOf({ bytesPerSecond, etaSeconds }: Progress): string[] {
   return [
-    stepText(progress, kind),
     ...(bytesPerSecond ? [`${formatBytes(bytesPerSecond)}/s`] : []),
     ...(etaSeconds ? [formatTimeLeft(etaSeconds)] : []),
-  ].join(' · ')
+  ]
 }
 
 /** What all of it has; with ~ where it is estimated. */

@@ -4,3 +4,8 @@ export function trimEndOf(text: string, unwanted: string): string {
   while (end > 0 && unwanted.includes(text[end - 1] as string)) end -= 1
   return text.slice(0, end)
 }
+
+/** `14:03:20 UTC` of an ISO time, as people are told when something is tried again. */
+export function timeOfDay(iso: string): string {
+  return `${iso.slice(11, 19)} UTC`
+}

@@ -49,7 +49,7 @@ export interface Repository extends ContentSource, ContentSink, RepositoryManife
   push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
 }
 
-export type { OnWait, RequestWait } from './request/transport.ts'
+export type { RequestWait } from './request/transport.ts'
 
 /** For blob bodies. Source: oci-client.md Y2; a try that moved bytes gives the whole budget back. */
 const BLOB_RETRY: RetryPolicy = { attempts: 6, baseMs: 500, maxMs: 30_000, maxRetryAfterMs: 600_000 }

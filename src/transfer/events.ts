@@ -1,6 +1,8 @@
 import type { BlobEvent } from '../content/copy-graph.ts'
 import type { Digest } from '../content/digest.ts'
-import type { AppError } from '../lib/errors.ts'
+import type { RequestWait } from '../oci/registry.ts'
+
+export type { BlobEvent } from '../content/copy-graph.ts'
 
 /** Source: api.md "Progress object". */
 export type Phase = 'planning' | 'transferring' | 'verifying' | 'committing'
@@ -37,7 +39,7 @@ export type EngineEvent =
   /**
    * A request that belongs to no blob waits to be tried again, or, without `wait`, waits no longer. `request` names it.
    */
-  | { type: 'waiting'; request: object; wait: { error: AppError; attempt: number; retryAt: number } | undefined }
+  | { type: 'waiting'; request: object; wait: RequestWait | undefined }
   | { type: 'warning'; code: string; message: string }
   | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string }
 

@@ -1,7 +1,7 @@
 import type { Progress, Transfer } from '../jobs/model/definitions.ts'
 import type { AppError } from '../lib/errors.ts'
-import type { EngineEvent } from '../transfer/events.ts'
-import { estimateOf, type Rate, restingEta, secondsLeft, smooth } from './pace.ts'
+import type { BlobEvent, EngineEvent } from '../transfer/events.ts'
+import { AT_REST, estimateOf, type Rate, type Rates, secondsLeft, smooth } from './pace.ts'
 import { soonest, type Wait, waitFor } from './waits.ts'
 
 /**
@@ -66,7 +66,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     touch(row, { bytesDone: end })
   }
   const context: Fold = { rows, sums, touch, reach, describe: options.describe, estimate: undefined, waits: new Map() }
-  let resting = false
+  let rates: Rates = { wire, done, source }
   return {
     apply: (event) => applyEvent(context, event),
     progress(now) {
@@ -80,8 +80,8 @@ export function createLedger(options: LedgerOptions): Ledger {
         ...sums,
         bytesDone,
         layers: { total: sums.layers.total, ...counted.layers },
-        bytesPerSecond: resting ? 0 : Math.round(wire.perSecond),
-        etaSeconds: resting ? restingEta(sums, bytesDone) : secondsLeft({ ...sums, bytesDone }, { wire, done, source }),
+        bytesPerSecond: Math.round(rates.wire.perSecond),
+        etaSeconds: secondsLeft({ ...sums, bytesDone }, rates),
         ...soonest(context.waits.values()),
         updatedAt: new Date(now).toISOString(),
       }
@@ -92,7 +92,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       return taken
     },
     rest(state) {
-      resting = true
+      rates = AT_REST
       const moving = [...rows.values()].filter((row) => !row.settled && UNDER_WAY.has(row.transfer.state))
       for (const row of moving) touch(row, { state, retryAt: null })
       context.waits.clear()
@@ -145,11 +145,6 @@ function applyEvent(fold: Fold, event: EngineEvent): void {
     }
   }
 }
-
-type BlobEvent = Exclude<
-  EngineEvent,
-  { type: 'phase' | 'source' | 'outline' | 'plan' | 'transfer' | 'waiting' | 'warning' | 'log' }
->
 
 function applyBlobEvent(fold: Fold, row: Row, event: BlobEvent): void {
   fold.waits.delete(row)

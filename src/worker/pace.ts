@@ -28,9 +28,16 @@ export function estimateOf(sums: Progress, estimate: number | undefined, atLeast
   return said === null ? null : Math.max(said, atLeast)
 }
 
-export function restingEta({ bytesTotal }: Progress, bytesDone: number): number | null {
-  return bytesTotal === bytesDone ? 0 : null
+/** How fast bytes go over the wire, are settled in any way, and are read of the source; a second. */
+export interface Rates {
+  wire: Pick<Rate, 'perSecond'>
+  done: Pick<Rate, 'perSecond'>
+  source: Pick<Rate, 'perSecond'>
 }
+
+const STILL = { perSecond: 0 }
+/** Of a run that has ended. */
+export const AT_REST: Rates = { wire: STILL, done: STILL, source: STILL }
 
 /**
  * By what goes over the wire where the total is known. Where it is not, what is left may be there already, so what was
@@ -38,7 +45,7 @@ export function restingEta({ bytesTotal }: Progress, bytesDone: number): number 
  */
 export function secondsLeft(
   { bytesTotal, bytesTotalEstimate, bytesDone, sourceBytes, sourceBytesRead }: Progress,
-  rates: { wire: Rate; done: Rate; source: Rate },
+  rates: Rates,
 ): number | null {
   if (bytesTotal === bytesDone) return 0
   const total = bytesTotal ?? bytesTotalEstimate

@@ -1,5 +1,6 @@
 import type { Progress } from '../jobs/model/definitions.ts'
 import type { AppError } from '../lib/errors.ts'
+import { timeOfDay } from '../lib/text.ts'
 
 /** Something of a job that is tried again, and when. */
 export interface Wait {
@@ -15,7 +16,7 @@ export function waitFor(error: AppError, attempt: number, at: number): Wait {
   const retryAt = new Date(at).toISOString()
   // Free of what would be escaped in JSON: shared.lua takes it out again by its quotes.
   const said = error.message.slice(0, REASON_CHARACTERS).replaceAll(/["\\\p{Cc}]/gu, "'")
-  return { retryAt, reason: `${said}; try ${attempt} at ${retryAt.slice(11, 19)} UTC` }
+  return { retryAt, reason: `${said}; try ${attempt} at ${timeOfDay(retryAt)}` }
 }
 
 /** What is tried next. */

@@ -3,12 +3,11 @@ import { test, type TestContext } from 'node:test'
 import type { OpenedFile } from '../../src/content/opened.ts'
 import { openSource } from '../../src/files/opened-file.ts'
 import type { Progress } from '../../src/jobs/model/definitions.ts'
-import { newRecord } from '../../src/jobs/record/record.ts'
+import { initialProgress } from '../../src/jobs/record/record.ts'
 import { publish } from '../../src/transfer/publish/publish.ts'
 import { openPackage } from '../../src/zarf/package.ts'
 import { createLedger } from '../../src/worker/ledger.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { newJob } from '../helpers/redis/jobs.ts'
 import { buildPackage, type PackageOptions } from '../helpers/packages/package-builder.ts'
 import { registryClient } from '../helpers/packages/publishing.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
@@ -43,8 +42,7 @@ async function watched(t: TestContext, options: PackageOptions, prepare?: (regis
   defer(t, () => registry.close())
   prepare?.(registry)
   const built = await buildPackage(await tempDir(t), options)
-  const record = newRecord(newJob(), 0, '')
-  const progress = JSON.parse(record[record.indexOf('progress') + 1] ?? '') as Progress
+  const progress = initialProgress(new Date(0).toISOString())
   const ledger = createLedger({ progress, transfers: [], describe: () => null, now: 0 })
   const seen: Progress[] = []
   let now = 0

@@ -1,3 +1,4 @@
+import { timeOfDay } from '../../lib/text.ts'
 import type { Job } from '../model/definitions.ts'
 import { RUN_RETRIES } from '../model/run-retries.ts'
 import { dispatchId } from '../dispatch/dispatch.ts'
@@ -83,7 +84,7 @@ function reasonOf({ state, error, progress }: Job, place: Place): string {
       const said = error?.upstream?.status
         ? `${error.upstream.registry ?? place.host} answered ${error.upstream.status}`
         : (error?.title ?? 'the last run failed')
-      const at = progress.retryAt === null ? '' : ` at ${progress.retryAt.slice(11, 19)} UTC`
+      const at = progress.retryAt === null ? '' : ` at ${timeOfDay(progress.retryAt)}`
       return `${said}; try ${place.retries + 1} of ${RUN_RETRIES + 1}${at}`
     }
     default:

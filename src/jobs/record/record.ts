@@ -72,7 +72,8 @@ export function newRecord(job: NewJob, now: number, idempotencyKey: string): str
   ]
 }
 
-function initialProgress(updatedAt: string): Progress {
+/** Of a job that no run has begun; `updatedAt` in ISO. */
+export function initialProgress(updatedAt: string): Progress {
   return {
     phase: null,
     bytesTotal: null,

@@ -89,7 +89,6 @@ function startReader(pass: Pass, met?: PackageEntry[]): void {
       if (!met && unclaimed(pass) === 0) break
     }
     pass.load.readers -= 1
-    if (met) pass.onEvent({ type: 'source', bytesRead: pass.archive.sourceBytes, bytesTotal: pass.archive.sourceBytes })
   })
 }
 

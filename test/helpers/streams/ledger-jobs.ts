@@ -1,27 +1,10 @@
 import { digestOf } from '../../../src/content/digest.ts'
 import type { Progress, Transfer } from '../../../src/jobs/model/definitions.ts'
+import { initialProgress } from '../../../src/jobs/record/record.ts'
 import type { EngineEvent } from '../../../src/transfer/events.ts'
 import { createLedger } from '../../../src/worker/ledger.ts'
 
-export const EMPTY: Progress = {
-  phase: 'planning',
-  bytesTotal: null,
-  bytesTotalEstimate: null,
-  bytesDone: 0,
-  bytesSkipped: 0,
-  bytesMounted: 0,
-  bytesResumed: 0,
-  bytesSent: 0,
-  wireBytes: 0,
-  sourceBytesRead: 0,
-  sourceBytes: null,
-  layers: { total: null, done: 0, skipped: 0, mounted: 0, failed: 0 },
-  bytesPerSecond: 0,
-  etaSeconds: null,
-  reason: null,
-  retryAt: null,
-  updatedAt: new Date(0).toISOString(),
-}
+export const EMPTY: Progress = { ...initialProgress(new Date(0).toISOString()), phase: 'planning' }
 
 const SIZES = [0, 1, 100, 5000]
 export const BLOBS = SIZES.map((size, index) => ({ digest: digestOf(`blob ${index}`), size }))
