@@ -45,11 +45,17 @@ export async function runCommand(argv: readonly string[], terminal: Terminal): P
       terminal.stderr.write(`${error.message}\n`)
       return 2
     }
+    if (error instanceof ApiProblem && wantsJson(argv)) terminal.stdout.write(`${JSON.stringify(error.problem)}\n`)
     terminal.stderr.write(`${failureText(error)}\n`)
     return error instanceof Interrupted ? 130 : 1
   } finally {
     stop.abort()
   }
+}
+
+/** Known before the words are read, as they may be what is wrong. */
+function wantsJson(argv: readonly string[]): boolean {
+  return argv.includes('--json')
 }
 
 function failureText(error: unknown): string {

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { type Dispatcher, request } from 'undici'
 import type { JobEvent, Problem } from '../http/schemas/types.ts'
 import { systemClock } from '../lib/clock.ts'
+import { ERROR_CODES, type ErrorCode } from '../lib/errors.ts'
 import { trimEndOf } from '../lib/text.ts'
 
 /** An answer of the API that is not a success; `problem` is what the daemon said (RFC 9457). */
@@ -227,12 +228,18 @@ async function readProblem(response: Dispatcher.ResponseData): Promise<Problem> 
 function unreachable(base: string, error: unknown): Problem {
   const cause = error instanceof Error ? error.message : String(error)
   return {
-    ...problem('QUEUE_UNAVAILABLE', 503, `no daemon answers at ${base}: ${cause}`),
-    title: 'The daemon cannot be reached',
+    ...problem('DAEMON_UNREACHABLE', 503, `no daemon answers at ${base}: ${cause}`),
     hint: "Start it with 'layerd', or set LAYERD_URL to where it listens.",
   }
 }
 
-function problem(code: string, status: number, detail: string): Problem {
-  return { type: `/docs/errors#${code}`, title: 'The request failed', status, detail, code, retryable: status >= 500 }
+function problem(code: ErrorCode, status: number, detail: string): Problem {
+  return {
+    type: `/docs/errors#${code}`,
+    title: ERROR_CODES[code].title,
+    status,
+    detail,
+    code,
+    retryable: status >= 500,
+  }
 }

@@ -25,10 +25,13 @@ export function problemText(problem: NonNullable<Job['error']>): string {
         upstream.status && `HTTP ${upstream.status}`,
         upstream.ociCode,
       ]
-        .filter(Boolean)
+        // What the sentence says already need not be said again.
+        .filter((part) => part && !problem.detail.includes(part.replace(/^HTTP /, '')))
         .join(' ')
     : ''
-  const fields = (problem.errors ?? []).map((error) => `  ${error.pointer || '/'}: ${error.detail}`)
+  const fields = (problem.errors ?? [])
+    .filter(({ detail }) => detail !== problem.detail)
+    .map((error) => `  ${error.pointer || '/'}: ${error.detail}`)
   return [
     `${problem.title} (${problem.code})`,
     `  ${problem.detail}`,

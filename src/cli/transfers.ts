@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Job } from '../http/schemas/types.ts'
+import type { Job, Problem } from '../http/schemas/types.ts'
+import { ERROR_CODES } from '../lib/errors.ts'
 import { flag, type Invocation, textOption, textOptions, UsageError } from './arguments.ts'
 import { byteProgress } from './byte-progress.ts'
 import { ApiProblem } from './client.ts'
-import { CommandFailure, type CommandContext, interruptible } from './context.ts'
+import { type CommandContext, interruptible } from './context.ts'
 import { registryAuth } from './registry-auth.ts'
-import { endText, problemText } from './texts.ts'
+import { endText } from './texts.ts'
 import { checkFolder, saveArchive } from './save.ts'
 import type { ExitCode } from './terminal.ts'
 import { watchJob } from './watch.ts'
@@ -125,9 +126,7 @@ function needsUpload(error: unknown): error is ApiProblem {
 async function upload(context: CommandContext, path: string, refusal: ApiProblem): Promise<{ id: string }> {
   const { client, terminal, invocation } = context
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new CommandFailure(
-      `${path} cannot be read here (${error.code}), nor by the daemon:\n${problemText(refusal.problem)}`,
-    )
+    throw new ApiProblem(nowhere(refusal.problem, path, error.code))
   })
   if (found.isDirectory()) {
     throw new ApiProblem({
@@ -141,6 +140,25 @@ async function upload(context: CommandContext, path: string, refusal: ApiProblem
     using progress = byteProgress(terminal, { verb: 'uploading', silent })
     return await client.upload(path, progress.update)
   })
+}
+
+/** A path that is missing here is most likely misspelt, whatever the daemon says of it. */
+function nowhere(refused: Problem, path: string, code: string | undefined): Problem {
+  const { errors: _said, ...rest } = refused
+  const daemon =
+    refused.code === 'PACKAGE_OUTSIDE_ROOTS' ? 'the daemon may not look there' : `the daemon says: ${refused.detail}`
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') {
+    return { ...rest, detail: `${path} cannot be read here (${code}), and ${daemon}` }
+  }
+  return {
+    ...rest,
+    type: '/docs/errors#PACKAGE_NOT_FOUND',
+    code: 'PACKAGE_NOT_FOUND',
+    title: ERROR_CODES.PACKAGE_NOT_FOUND.title,
+    status: ERROR_CODES.PACKAGE_NOT_FOUND.status,
+    detail: `there is no ${path} on this machine, and ${daemon}`,
+    hint: 'Check the spelling of the path.',
+  }
 }
 
 function jobOptions(invocation: Invocation): Record<string, unknown> {

@@ -69,6 +69,7 @@ export const ERROR_CODES = {
   JOB_STALLED: { status: 500, retry: 'permanent', title: 'Workers were lost too often without moving a byte' },
   JOB_FENCED: { status: 409, retry: 'canceled', title: 'Another run of this job has taken over' },
   QUEUE_UNAVAILABLE: { status: 503, retry: 'transient', title: 'The queue (Redis) cannot be reached' },
+  DAEMON_UNREACHABLE: { status: 503, retry: 'transient', title: 'The daemon cannot be reached' },
   SHUTTING_DOWN: { status: 503, retry: 'transient', title: 'layerd is shutting down' },
   PACKAGE_NOT_FOUND: { status: 422, retry: 'permanent', title: 'There is no such package' },
   PACKAGE_OUTSIDE_ROOTS: { status: 403, retry: 'permanent', title: 'The path lies outside the allowed folders' },

@@ -193,9 +193,7 @@ function issueToken(small: SmallCalls, key: TokenKey, limitMs: number): Promise<
       })
       const text = (await response.bytes(MAX_TOKEN_ANSWER)).toString('utf8')
       const answer = { status: response.status, header: (name: string) => response.header(name), text }
-      const error = (complaint?: string) =>
-        answerError(facts, { ...answer, ...(complaint === undefined ? {} : { complaint }) }, small.clock.now())
-      return { ...answer, error }
+      return { ...answer, error: (more) => answerError(facts, { ...answer, ...more }, small.clock.now()) }
     })
   }
   const signal = new AbortController().signal

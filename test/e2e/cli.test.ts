@@ -3,6 +3,7 @@ import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
+import type { Problem } from '../../src/http/schemas/types.ts'
 import type { Job, JobEvent } from '../../src/jobs/model/definitions.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
@@ -113,7 +114,7 @@ test('a package goes to a private registry and comes back by commands alone', as
   await t.test('jobs lists them, watch tells how one ended', async () => {
     const failed = await run(['pull', `${destination}/nothing:1`, ...login], { input })
     assert.equal(failed.code, 1)
-    assert.match(failed.stderr, /pull failed: .*MANIFEST_NOT_FOUND\)\n.*\n {2}at \S+ team\/nothing 1/)
+    assert.match(failed.stderr, /pull failed: .*MANIFEST_NOT_FOUND\)\n.*team\/nothing:1/)
     const jobs = lines<Job>((await run(['jobs', '--json'])).stdout)
     assert.deepEqual(
       jobs.map(({ kind, state }) => `${kind} ${state}`),
@@ -139,12 +140,25 @@ test('a package goes to a private registry and comes back by commands alone', as
   })
 })
 
+test('a path that is nowhere is said to be missing, not to lie outside of folders; with --json as a problem document', async () => {
+  const missing = await shared.run(['publish', '/no/such/package.tar.zst', 'oci://127.0.0.1:1/a', '--json'])
+  assert.equal(missing.code, 1)
+  const problem = JSON.parse(missing.stdout) as Problem
+  assert.equal(problem.code, 'PACKAGE_NOT_FOUND')
+  assert.match(problem.detail, /^there is no \/no\/such\/package\.tar\.zst on this machine/)
+  assert.ok(!missing.stderr.includes('outside'), missing.stderr)
+  const refused = await shared.run(['cancel', 'nothing', '--json'])
+  assert.equal((JSON.parse(refused.stdout) as Problem).status, refused.code === 1 ? 404 : 0)
+})
+
 test('what goes wrong on the way to the daemon is told in words, with an exit code that is not 0', async (t) => {
   const nobody = { env: { LAYERD_URL: 'http://127.0.0.1:1' } }
   const run = (args: readonly string[]) => runProcess(t, process.execPath, [MAIN, ...args], nobody)
   const unreachable = await run(['jobs'])
   assert.deepEqual([unreachable.code, unreachable.stdout], [1, ''])
   assert.match(unreachable.stderr, /^The daemon cannot be reached .*\n.*127\.0\.0\.1:1: .*\n {2}Start it with 'layerd'/)
+  const told = await run(['jobs', '--json'])
+  assert.equal((JSON.parse(told.stdout) as Problem).code, 'DAEMON_UNREACHABLE')
   const wrong = await run(['pull'])
   assert.equal(wrong.code, 2)
   assert.match(wrong.stderr, /^layerd pull oci:.*got 0 of 1 arguments\n$/)

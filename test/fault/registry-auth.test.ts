@@ -179,7 +179,7 @@ test('a streamed body is sent once: its 401 renews the token and comes back as t
   await assert.rejects(transport.send(patch), stale)
   tokens.revokeAll()
   clock.advance(10_000)
-  await assert.rejects(transport.send(patch), { code: 'REGISTRY_UNAUTHORIZED', retry: 'permanent' })
+  await assert.rejects(transport.send(patch), { code: 'REGISTRY_DENIED', retry: 'permanent' })
 })
 
 test('a streamed body goes out with its token even as the first request of all', async (t) => {

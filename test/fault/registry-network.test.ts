@@ -159,12 +159,6 @@ test('a plain HTTP registry whose first answer breaks off is asked again', async
   assert.equal(lost.met, true)
 })
 
-test('a port that speaks something else breaks the protocol', async (t) => {
-  const port = await startServer(t, (socket) => socket.resume().end('220 mail.example ESMTP\r\n'))
-  const transport = connect(t, { clock: createStepClock() }).transport(`127.0.0.1:${port}`, anonymous)
-  await assert.rejects(transport.send(request(tags)), { code: 'REGISTRY_TLS', hint: /plain HTTP/ })
-})
-
 test('a proxy is used for registries elsewhere, unless NO_PROXY names them, and never for loopback', async (t) => {
   const proxy = await startScriptedServer(t, (_incoming, response) => response.end('{}'))
   const registry = await startScriptedServer(t, (_incoming, response) => response.end('{}'))

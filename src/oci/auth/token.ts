@@ -1,6 +1,7 @@
 import type { AppError } from '../../lib/errors.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
-import type { Answer } from '../errors/errors.ts'
+import type { Answer, Verdict } from '../errors/errors.ts'
+import { tokenRefusal } from './refusal.ts'
 import type { IssuedToken, TokenKey } from './token-cache.ts'
 
 /** One call to a token service; the answer's body is cut at 128 KiB with an error. */
@@ -9,7 +10,7 @@ export type TokenCall = (request: {
   url: URL
   headers: Record<string, string>
   body?: Buffer
-}) => Promise<Answer & { error(complaint?: string): AppError }>
+}) => Promise<Answer & { error(more?: Pick<Answer, 'complaint' | 'verdict'>): AppError }>
 
 /** What the token protocol promises when nothing is said. Source: distribution "Token Authentication Specification". */
 const DEFAULT_LIFETIME_MS = 60_000
@@ -19,17 +20,20 @@ const NO_POST = new Set([400, 401, 404, 405])
 
 /**
  * Gets a token: OAuth2 POST for identity tokens, else GET with Basic, or without anything for anonymous access.
- * Throws REGISTRY_UNAUTHORIZED or REGISTRY_DENIED when the service refuses (never worth a retry), other REGISTRY_* else.
+ * Throws REGISTRY_UNAUTHORIZED when the service refuses (never worth a retry), other REGISTRY_* else.
  * Source: distribution "Token Authentication Specification" and "OAuth2 Token Authentication".
  */
 export async function fetchToken(key: TokenKey, call: TokenCall, now: number): Promise<IssuedToken> {
   const { credential } = key
-  if (credential?.kind !== 'identity') return await readToken(await callGet(key, basicPair(credential), call), now)
-  const answer = await callPost(key, credential.token, call)
   const pair = basicPair(credential)
-  // ACR takes its refresh token as an ordinary password too; services without POST need that way.
-  if (NO_POST.has(answer.status) && pair !== undefined) return await readToken(await callGet(key, pair, call), now)
-  return await readToken(answer, now)
+  if (credential?.kind === 'identity') {
+    const answer = await callPost(key, credential.token, call)
+    // ACR takes its refresh token as an ordinary password too; services without POST need that way.
+    if (!NO_POST.has(answer.status) || pair === undefined)
+      return readToken(answer, now, tokenRefusal(answer, key, 'POST'))
+  }
+  const answer = await callGet(key, pair, call)
+  return readToken(answer, now, tokenRefusal(answer, key, 'GET'))
 }
 
 type TokenAnswer = Awaited<ReturnType<TokenCall>>
@@ -58,13 +62,13 @@ function callPost(key: TokenKey, refreshToken: string, call: TokenCall): Promise
   })
 }
 
-async function readToken(answer: TokenAnswer, now: number): Promise<IssuedToken> {
-  if (answer.status >= 300) throw answer.error()
+function readToken(answer: TokenAnswer, now: number, refusal: Verdict | undefined): IssuedToken {
+  if (answer.status >= 300) throw answer.error(refusal && { verdict: refusal })
   const json = parseObject(answer.text)
   const value = [json?.token, json?.access_token].find((found) => typeof found === 'string' && found !== '')
-  if (json === undefined || typeof value !== 'string') throw answer.error('the answer holds no token')
+  if (json === undefined || typeof value !== 'string') throw answer.error({ complaint: 'the answer holds no token' })
   // A token that cannot stand in a header would fail later in a way nobody understands.
-  if (!/^[\x21-\x7e]+$/.test(value)) throw answer.error('the answer holds a token that cannot be sent')
+  if (!/^[\x21-\x7e]+$/.test(value)) throw answer.error({ complaint: 'the answer holds a token that cannot be sent' })
   const refreshToken = json.refresh_token
   return {
     value,

@@ -50,7 +50,7 @@ export function upstreamOf(facts: CallFacts): Upstream {
  */
 export function answerError(facts: CallFacts, answer: Answer, now: number): AppError {
   const body = parseErrorBody(answer.text, answer.header('content-type'))
-  const verdict = answer.verdict ?? judge(answer, body)
+  const verdict = answer.verdict ?? judge(facts, answer, body)
   const retryAfterMs = parseRetryAfter(answer.header('retry-after'), now)
   const said = [answer.status, body.code].filter((part) => part !== undefined).join(' ')
   const why = [answer.complaint, body.message].filter((part) => part !== undefined).join('; ')
@@ -71,10 +71,31 @@ export function answerError(facts: CallFacts, answer: Answer, now: number): AppE
   return new AppError(verdict.code, `${facts.op}: ${facts.url.host} answered ${said}${why ? `: ${why}` : ''}`, options)
 }
 
-function judge(answer: Answer, body: ErrorBody): Verdict {
+function judge(facts: CallFacts, answer: Answer, body: ErrorBody): Verdict {
   if (answer.status < 400) return { code: 'REGISTRY_PROTOCOL_VIOLATION', hint: NOT_A_REGISTRY }
   if (answer.redirected) return fromStorage(answer.status)
-  return fromCode(answer.status, body) ?? fromStatus(answer.status, body)
+  if (answer.status === 400 && NO_CERTIFICATE.test(body.message ?? '')) return WANTS_CERTIFICATE
+  return fromCode(answer.status, body) ?? homeless(facts, answer, body) ?? fromStatus(answer.status, body)
+}
+
+/** nginx takes the connection and says so in an answer. */
+const NO_CERTIFICATE = /no required ssl certificate|ssl certificate error/i
+
+/** A port for those with a certificate of their own, which layerd has no setting for. */
+export const WANTS_CERTIFICATE: Verdict = {
+  code: 'REGISTRY_TLS',
+  hint: 'The registry wants a client certificate, which layerd cannot show: ask its operator for a way in with user and password or a token.',
+}
+
+/** A push that finds no place at all: Gitea and Forgejo say only "Not found." of an owner that does not exist. */
+function homeless({ method, url, repository }: CallFacts, { status }: Answer, body: ErrorBody): Verdict | undefined {
+  const opens = method === 'POST' && /\/blobs\/uploads\/?$/.test(url.pathname)
+  if (status !== 404 || !opens || body.html || repository === undefined) return undefined
+  const [owner = repository] = repository.split('/')
+  return {
+    code: 'REGISTRY_NAME_UNKNOWN',
+    hint: `The registry has no place for ${repository}: where repositories belong to an owner or a project (Gitea, Forgejo, Harbor, GitLab), "${owner}" has to exist there first.`,
+  }
 }
 
 const NOT_A_REGISTRY =

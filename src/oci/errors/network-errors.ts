@@ -1,3 +1,4 @@
+import type { PeerCertificate } from 'node:tls'
 import { AppError, type AppErrorOptions, type ErrorCode } from '../../lib/errors.ts'
 import { type CallFacts, upstreamOf } from './errors.ts'
 
@@ -21,7 +22,7 @@ const TIMEOUT: Kind = { code: 'REGISTRY_TIMEOUT', says: 'did not answer in time'
 const NOT_HTTP: Kind = {
   code: 'REGISTRY_PROTOCOL_VIOLATION',
   says: 'does not speak HTTP as a registry does',
-  hint: 'Check that the port is that of an OCI registry.',
+  hint: 'Another program listens there: check that the port is that of an OCI registry.',
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -86,23 +87,38 @@ export function networkError(facts: CallFacts, thrown: unknown): AppError {
     })
   }
   const options: AppErrorOptions = { op: facts.op, upstream: upstreamOf(facts), cause: thrown }
-  if (kind.hint !== undefined) options.hint = kind.hint
+  const hint = kind.hint ?? (closedAfterHandshake(facts, code) ? NO_ANSWER_OVER_TLS : undefined)
+  if (hint !== undefined) options.hint = hint
   if (code !== undefined) options.details = { networkCode: code }
   // The DNS's definite no (a passing fault is EAI_AGAIN), unless we have been there before.
   if (kind.code === 'REGISTRY_UNKNOWN_HOST' && facts.reached) options.retry = 'transient'
   return new AppError(kind.code, `${facts.op}: ${facts.url.host} ${kind.says}`, options)
 }
 
+/** TLS 1.3 knows of a missing client certificate only when the handshake is over, and many servers just close then. */
+function closedAfterHandshake(facts: CallFacts, code: string | undefined): boolean {
+  return code === 'UND_ERR_SOCKET' && facts.url.protocol === 'https:' && facts.reached === false
+}
+
+const NO_ANSWER_OVER_TLS =
+  'It took the TLS connection and closed it without an answer: it may want a client certificate, which layerd cannot show, or be starting up.'
+
 /** TLS was spoken there: its certificate or a handshake alert is what stands in the way. */
 export function isTlsRefusal(code: string | undefined): boolean {
-  return code !== undefined && (CERTIFICATE_CODE.test(code) || /^ERR_SSL_.*ALERT/.test(code))
+  return code !== undefined && (CERTIFICATE_CODE.test(code) || ALERT_CODE.test(code))
 }
+
+const ALERT_CODE = /^ERR_SSL_.*ALERT/
+/** TLS 1.3 has an alert of its own for it; before, it is "handshake failure" (Node, Go, nginx) or "bad certificate". */
+const CERTIFICATE_ALERT = /ALERT_(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|NO_CERTIFICATE)/
 
 /** The code that tells most: of an error, else of what caused it. Several failed addresses come as one AggregateError. */
 export function errorCode(thrown: unknown): string | undefined {
   for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth += 1) {
     const code = (error as NodeJS.ErrnoException).code
     if (typeof code === 'string' && !(error instanceof AppError)) return code
+    // undici names only some of the parser's complaints.
+    if (error.name === 'HTTPParserError') return 'HPE_UNKNOWN'
     if (error instanceof AggregateError && error.errors.length > 0) return errorCode(error.errors[0])
   }
   return undefined
@@ -113,7 +129,7 @@ function kindOf(thrown: unknown, code: string | undefined): Kind | undefined {
   if (code === 'ETIMEDOUT' && isConnect(thrown)) return UNREACHABLE
   // A record broken on the way is the line's fault, not the certificate's.
   if (code.includes('BAD_RECORD_MAC')) return LOST
-  if (TLS_CODE.test(code)) return tlsKind(code)
+  if (TLS_CODE.test(code)) return tlsKind(code, thrown)
   if (code.startsWith('HPE_')) return NOT_HTTP
   return KINDS[code]
 }
@@ -122,17 +138,39 @@ function isConnect(thrown: unknown): boolean {
   return thrown instanceof AggregateError || (thrown as NodeJS.ErrnoException).syscall === 'connect'
 }
 
-function tlsKind(code: string): Kind {
+function tlsKind(code: string, thrown: unknown): Kind {
+  if (code === 'CERT_HAS_EXPIRED') return { ...BAD_CERTIFICATE, ...expired(thrown) }
   if (CERTIFICATE_CODE.test(code)) {
-    return {
-      code: 'REGISTRY_TLS',
-      says: `has a certificate that does not hold (${code})`,
-      hint: 'Give the CA that signed it in NODE_EXTRA_CA_CERTS, and check the host name and the clock.',
-    }
+    return { ...BAD_CERTIFICATE, says: `has a certificate that does not hold (${code})` }
   }
+  if (CERTIFICATE_ALERT.test(code))
+    return { code: 'REGISTRY_TLS', says: `refused the handshake (${code})`, hint: NO_CERTIFICATE }
+  if (ALERT_CODE.test(code)) return { code: 'REGISTRY_TLS', says: `refused the handshake (${code})`, hint: UNFIT_TLS }
   return {
     code: 'REGISTRY_TLS',
-    says: `did not take part in TLS (${code})`,
-    hint: 'If it speaks plain HTTP, name it in LAYERD_PLAIN_HTTP_REGISTRIES or set "options.plainHttp".',
+    says: `does not speak TLS (${code})`,
+    hint: 'If it speaks plain HTTP, name it in LAYERD_PLAIN_HTTP_REGISTRIES or set "options.plainHttp"; else check that the port is that of an OCI registry.',
+  }
+}
+
+const BAD_CERTIFICATE = {
+  code: 'REGISTRY_TLS',
+  hint: 'Give the CA that signed it in NODE_EXTRA_CA_CERTS, and check the host name and the clock.',
+} as const
+const NO_CERTIFICATE =
+  'It most likely wants a client certificate, which layerd cannot show: ask its operator for a way in with user and password or a token.'
+const UNFIT_TLS = 'Its TLS versions, ciphers or names do not fit ours (1.2 and 1.3): check how it is set up.'
+
+/** The day a certificate ran out, where the connection had a look at it (`cert`, as Node gives it with other refusals). */
+function expiryOf(thrown: unknown): string | undefined {
+  const until = Date.parse((thrown as { cert?: PeerCertificate }).cert?.valid_to ?? '')
+  return until < Date.now() ? new Date(until).toISOString().slice(0, 10) : undefined
+}
+
+function expired(thrown: unknown): { says: string; hint: string } {
+  const until = expiryOf(thrown)
+  return {
+    says: `has a certificate that has expired${until === undefined ? '' : ` (on ${until})`}`,
+    hint: "Its operator has to renew it; if the date lies ahead, this machine's clock is wrong.",
   }
 }

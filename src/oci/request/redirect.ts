@@ -21,7 +21,7 @@ export function redirectTarget(
     )
   }
   // A downgrade on a later hop is one as well.
-  if (facts.url.protocol === 'https:' && target.protocol !== 'https:') throw notAllowed(facts)
+  if (facts.url.protocol === 'https:' && target.protocol === 'http:') throw inClear(facts, target)
   checkTarget(facts, target, base)
   return target
 }
@@ -29,11 +29,11 @@ export function redirectTarget(
 /**
  * Refuses addresses that a registry at `base` has no business to send us to: other schemes, https to http, and addresses
  * closer to this machine than the registry's own (a public registry must not reach into a private network or this host).
- * Throws REGISTRY_NOT_ALLOWED with one text for all reasons, so that nothing is learnt by probing.
+ * Throws REGISTRY_NOT_ALLOWED; with one text for all that lies close, so that nothing is learnt by probing.
  */
 export function checkTarget(facts: CallFacts, target: URL, base: URL): void {
   if (target.protocol !== 'https:' && target.protocol !== 'http:') throw notAllowed(facts)
-  if (base.protocol === 'https:' && target.protocol === 'http:') throw notAllowed(facts)
+  if (base.protocol === 'https:' && target.protocol === 'http:') throw inClear(facts, target)
   if (target.hostname !== base.hostname && closeness(target.hostname) > closeness(base.hostname))
     throw notAllowed(facts)
 }
@@ -43,6 +43,19 @@ export function tooManyHops(facts: CallFacts): AppError {
     'REGISTRY_PROTOCOL_VIOLATION',
     `${facts.op}: the registry ${facts.registry} redirects more than ${MAX_HOPS} times`,
     { op: facts.op, upstream: upstreamOf(facts) },
+  )
+}
+
+/** Most often a registry behind a proxy that ends TLS, which does not know its own outside address. */
+function inClear(facts: CallFacts, target: URL): AppError {
+  return new AppError(
+    'REGISTRY_NOT_ALLOWED',
+    `${facts.op}: the registry ${facts.registry} is spoken to over https but refers to http://${target.host}${target.pathname} (its token service, its storage or its own address), where passwords and tokens would travel in clear`,
+    {
+      op: facts.op,
+      upstream: upstreamOf(facts),
+      hint: 'Let the registry name its outside address with https: its token realm, its external URL, or X-Forwarded-Proto from the proxy before it.',
+    },
   )
 }
 

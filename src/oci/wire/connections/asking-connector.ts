@@ -2,19 +2,24 @@ import { lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { buildConnector } from 'undici'
 import type { HookList } from '../../request/hooks.ts'
+import { withExpiry } from './expired-certificate.ts'
 
 /**
  * undici's connector, which asks the hooks about each address before it connects to it: those that a name was resolved to
- * at that moment, so that no later answer of the DNS can differ, and literal ones, which are looked up nowhere.
+ * at that moment, so that no later answer of the DNS can differ, and literal ones, which are looked up nowhere. The error
+ * of a certificate that has expired holds it.
  */
 export function askingConnector(options: buildConnector.BuildOptions, hooks: HookList): buildConnector.connector {
+  return withExpiry(asking(options, hooks), () => asking({ ...options, rejectUnauthorized: false }, hooks))
+}
+
+function asking(options: buildConnector.BuildOptions, hooks: HookList): buildConnector.connector {
   if (!hooks.some((hook) => 'onConnect' in hook)) return buildConnector(options)
   const ask = (hostname: string, address: string): void => {
     for (const hook of hooks) hook.onConnect?.({ hostname, address })
   }
   // `lookup` is handed on to net.connect and tls.connect, as all that undici does not know.
-  const asking = { ...options, lookup: askingLookup(ask) } as buildConnector.BuildOptions
-  const connect = buildConnector(asking)
+  const connect = buildConnector({ ...options, lookup: askingLookup(ask) })
   return (to, callback) => {
     const literal = to.hostname.replace(/^\[(.*)\]$/, '$1')
     try {

@@ -1,5 +1,4 @@
 import type { AppError } from '../../../lib/errors.ts'
-import { refusalVerdict } from '../../auth/refusal.ts'
 import { type Answer, answerError } from '../../errors/errors.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import { readStart } from '../exchanges/exchange.ts'
@@ -11,20 +10,18 @@ const MAX_ERROR_BODY = 64 * 1024
 
 /** Makes an error of every answer that the caller does not want to see. Throws REGISTRY_*. */
 export async function judgement(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
-  const { sender, request, allow } = passage
+  const { allow } = passage
   const response = await next(passage)
   const { status } = response
   if (status < 400 || HANDED_BACK.has(status) || allow.includes(status)) return response
-  const refused = status === 401 && isRegistry(sender, response.url)
-  const verdict = refused ? refusalVerdict(response, sender.credential, request.scopes) : undefined
-  throw await failure(passage, response, verdict ? { verdict } : {})
+  throw await failure(passage, response)
 }
 
 /** The error for an answer; reads and closes its body. */
 export async function failure(
   passage: Pick<Passage, 'sender' | 'request'>,
   response: RegistryResponse,
-  more: Pick<Answer, 'complaint' | 'verdict'>,
+  more: Pick<Answer, 'complaint' | 'verdict'> = {},
 ): Promise<AppError> {
   const { sender } = passage
   const text = await readStart(response, MAX_ERROR_BODY)

@@ -1,13 +1,15 @@
-import { staleTokenError } from '../../auth/refusal.ts'
+import type { Authorization } from '../../auth/authorizer.ts'
+import { refusalVerdict, staleTokenError } from '../../auth/refusal.ts'
 import { upstreamOf } from '../../errors/errors.ts'
 import { sameOrigin } from '../../request/redirect.ts'
-import type { RegistryResponse } from '../../request/transport.ts'
+import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
+import { failure } from './judgement.ts'
 import { callFacts, isRegistry, type LocatedPassage, type Send } from './passage.ts'
 
 /** The first try, one that answers the challenge, one with a renewed token. */
 const MAX_ROUNDS = 3
 
-/** Shows who is asking, and answers a registry that wants to know more. */
+/** Shows who is asking, and answers a registry that wants to know more. Throws REGISTRY_* for a 401 that stays. */
 export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
   const { sender, request, base, target } = passage
   const { authorizer } = sender
@@ -23,13 +25,62 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
       if (used?.token) used.token.accepted = true
       return response
     }
-    if (round === MAX_ROUNDS) return response
     const facts = callFacts(passage, response.url)
     const challenge = response.header('www-authenticate')
-    const better = await authorizer.answer({ facts, base, scopes, challenge, used, again: round > 1 }, signal)
-    if (better === undefined) return response
+    const better =
+      round === MAX_ROUNDS
+        ? undefined
+        : await authorizer.answer({ facts, base, scopes, challenge, used, again: round > 1 }, signal)
+    if (better === undefined) return await refused(passage, next, { response, used })
     await response.discard()
     if (typeof request.body === 'function') throw staleTokenError(request.op, upstreamOf(facts))
     used = better
   }
 }
+
+/** The 401 as its caller wants it: the answer itself, or an error that says what to do. */
+async function refused(
+  passage: LocatedPassage,
+  next: Send<LocatedPassage>,
+  { response, used }: { response: RegistryResponse; used: Authorization | undefined },
+): Promise<RegistryResponse> {
+  if (passage.allow.includes(401)) return response
+  const { sender, request } = passage
+  const verdict = refusalVerdict({
+    registry: sender.registry,
+    credential: sender.credential,
+    scopes: request.scopes,
+    challenge: response.header('www-authenticate'),
+    used,
+    letIn: await isLetIn(passage, next, used),
+  })
+  throw await failure(passage, response, { verdict })
+}
+
+/**
+ * Whether a password or token that was refused here is a right one. Basic has no word for "known, but may not", so the
+ * registry is asked for nothing but entry, and once more without anything, as many let all the world in.
+ */
+async function isLetIn(
+  passage: LocatedPassage,
+  next: Send<LocatedPassage>,
+  used: Authorization | undefined,
+): Promise<boolean> {
+  if (used === undefined || used.token) return false
+  const { base, sender, allow } = passage
+  const request: RegistryRequest = { ...ENTRY, signal: passage.request.signal }
+  const asking = { sender, request, allow, base, target: new URL(ENTRY.target, base) }
+  const enters = async (as: LocatedPassage): Promise<boolean> => {
+    const answer = await next(as)
+    await answer.discard()
+    return answer.status < 300
+  }
+  try {
+    return (await enters({ ...asking, authorization: used })) && !(await enters(asking))
+  } catch {
+    // It is the refusal that is told.
+    return false
+  }
+}
+
+const ENTRY = { method: 'GET', target: '/v2/', scopes: [], lane: 'control', op: 'log in' } as const

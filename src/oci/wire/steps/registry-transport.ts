@@ -40,6 +40,6 @@ export function createRegistryTransport(
     send: (request, { allow = [] } = {}) => send({ sender, request, allow }),
     refreshAuth: (scopes, signal) => logInAhead(sender, { scopes, signal }, once),
     error: (request, response, message) =>
-      failure({ sender, request }, response, message === undefined ? {} : { complaint: message }),
+      failure({ sender, request }, response, message === undefined ? undefined : { complaint: message }),
   }
 }

@@ -57,7 +57,8 @@ async function speaksTls(probe: Probe, host: string): Promise<boolean> {
     return true
   } catch (error) {
     const code = errorCode(error)
-    if (isTlsRefusal(code)) return true
+    // A handshake that did not end is no SocketError: it was TLS that this connection broke off under.
+    if (isTlsRefusal(code) || code === 'UND_ERR_SOCKET') return true
     if (NOBODY_THERE.has(code ?? '')) throw error
     const status = await statusInClear(probe, host)
     // 400 is what Go's and nginx's TLS ports answer to plain HTTP.
@@ -66,12 +67,13 @@ async function speaksTls(probe: Probe, host: string): Promise<boolean> {
   }
 }
 
-/** Undefined when it does not speak HTTP; a connection that breaks says nothing, and the question is put again. */
+/** Undefined when the port says no more; a connection that breaks says nothing, and the question is put again. */
 async function statusInClear(probe: Probe, host: string): Promise<number | undefined> {
   try {
     return await probe(new URL(`http://${host}/v2/`))
   } catch (error) {
-    if (isAppError(error) && error.retry === 'transient') throw error
+    // What is neither TLS nor HTTP is another program's port.
+    if (isAppError(error) && (error.retry === 'transient' || error.code === 'REGISTRY_PROTOCOL_VIOLATION')) throw error
     return undefined
   }
 }
