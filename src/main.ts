@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { isClientCommand, runCommand, usage as clientUsage } from './cli/cli.ts'
-import { loadConfig } from './config/config.ts'
+import { type Config, loadConfig, SETTING_NAMES } from './config/config.ts'
+import { unknownNames, unknownNameText } from './config/unknown-names.ts'
 import { toAppError } from './lib/errors.ts'
 import { createLogger } from './lib/logger.ts'
 import type { RoleContext } from './roles/context.ts'
@@ -102,8 +103,18 @@ async function storeCheck(args: readonly string[]): Promise<number> {
 function contextOf(title: string, role: string, stop: RoleContext['stop']): RoleContext {
   process.title = title
   const config = loadConfig(process.env)
-  const logger = createLogger({ level: config.logLevel, name: 'layerd' }).child({ role })
+  const logger = createLogger({ level: config.logLevel, name: 'layerd', screen: screenFor(config) }).child({ role })
+  // A supervisor has said it for its workers.
+  if (!process.connected) {
+    for (const unknown of unknownNames(process.env, SETTING_NAMES)) logger.warn(unknownNameText(unknown))
+  }
   return { config, logger, version: VERSION, env: process.env, stop }
+}
+
+/** Workers of a supervisor write to its terminal. */
+function screenFor({ logFormat }: Config): typeof process.stdout | undefined {
+  const pretty = logFormat === undefined ? process.stdout.isTTY : logFormat === 'pretty'
+  return pretty ? process.stdout : undefined
 }
 
 async function client(args: readonly string[]): Promise<number> {

@@ -50,6 +50,9 @@ export const Environment = Type.Object({
   }),
   LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
   LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+  LAYERD_LOG_FORMAT: Type.Optional(
+    Type.Enum(['json', 'pretty'], { description: 'Default: pretty on a terminal, else json.' }),
+  ),
   LAYERD_URL: Type.String({ default: 'http://127.0.0.1:8420', description: 'The API, for the command line.' }),
   LAYERD_TOKEN: Type.Optional(Type.String({ description: 'A bearer token, for the command line.' })),
 })
@@ -58,6 +61,11 @@ type Name = keyof Environment
 
 /** Settings that may hold a secret, so that their file is taken too. */
 const SECRETS: ReadonlySet<Name> = new Set<Name>(['LAYERD_REDIS_URL', 'LAYERD_TOKEN'])
+
+/** All names that `loadConfig` reads. */
+export const SETTING_NAMES: readonly string[] = Object.keys(Environment.properties).flatMap((name) =>
+  SECRETS.has(name as Name) ? [name, `${name}_FILE`] : [name],
+)
 
 export type Config = Readonly<ReturnType<typeof derive>>
 
@@ -107,6 +115,7 @@ function derive(settings: Environment, env: Env) {
     registryJobs: settings.LAYERD_REGISTRY_JOBS,
     plainHttpRegistries: Object.freeze(list(settings.LAYERD_PLAIN_HTTP_REGISTRIES, ',').map(checkRegistry)),
     logLevel: settings.LAYERD_LOG_LEVEL,
+    logFormat: settings.LAYERD_LOG_FORMAT,
     /** For the command line. */
     url: optionalUrl('LAYERD_URL', settings.LAYERD_URL, ['http:', 'https:']) ?? '',
     token: headerText('LAYERD_TOKEN', settings.LAYERD_TOKEN),

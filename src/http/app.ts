@@ -27,6 +27,7 @@ import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.ts'
+import { jobLogRoutes } from './routes/job-log.ts'
 import { jobQueries } from './routes/job-queries.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { packageFiles } from './routes/package-files.ts'
@@ -127,6 +128,7 @@ export function createApp(options: AppOptions): App {
   void app.register(healthRoutes, shared)
   void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
   void app.register(jobQueries, shared)
+  void app.register(jobLogRoutes, shared)
   void app.register(jobEventRoutes, shared)
   void app.register(uploadRoutes, shared)
   void app.register(packageRoutes, shared)

@@ -9,14 +9,25 @@ import {
   resumeJob,
   retryJob,
 } from './commands/commands.ts'
-import type { Job, Transfer } from './model/definitions.ts'
+import type { Job } from './model/definitions.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { createJobIds } from './model/job-id.ts'
 import { listJobs } from './record/listing.ts'
 import { answersWithin, guarded } from './redis/redis.ts'
-import type { CreateOptions, JobCredentials, JobFilter, NewJob, Page, PageOf } from './model/requests.ts'
+import type {
+  CommandOptions,
+  CreateOptions,
+  JobCredentials,
+  JobFilter,
+  NewJob,
+  Page,
+  PageOf,
+  TransferFilter,
+  TransferPage,
+} from './model/requests.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
 import { withWaits } from './commands/waits.ts'
+import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
 import { listTransfers } from './progress/transfers.ts'
 
 /** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
@@ -29,19 +40,21 @@ export interface JobQueue {
   get(id: string): Promise<Job | undefined>
   /** Newest first. */
   list(filter: JobFilter, page: Page): Promise<PageOf<Job>>
-  /** Throws JOB_NOT_FOUND. In the order in which the transfers appeared. */
-  transfers(id: string, page: Page): Promise<PageOf<Transfer>>
+  /** Throws JOB_NOT_FOUND. */
+  transfers(id: string, page: Page, filter?: TransferFilter): Promise<TransferPage>
+  /** Lines of the job's log after the place `after` (exclusive; default all), oldest first. Throws JOB_NOT_FOUND. */
+  log(id: string, range: LogRange): Promise<PlacedLine[]>
   /** queued -> canceled; running -> canceling and the owner is woken; canceled or canceling: the same answer again. Throws JOB_FINISHED (details.job), JOB_NOT_FOUND. */
-  cancel(id: string, options?: { reason?: string }): Promise<Job>
+  cancel(id: string, options?: CommandOptions & { reason?: string }): Promise<Job>
   /**
    * What waits -> paused; running stays running, its owner is woken and it ends paused; paused: the same answer again.
    * Throws JOB_FINISHED (details.job) for one that has ended or is being canceled, JOB_NOT_FOUND.
    */
-  pause(id: string, options?: { reason?: string }): Promise<Job>
+  pause(id: string, options?: CommandOptions & { reason?: string }): Promise<Job>
   /** paused -> queued, and goes on from its checkpoints; a job that is not paused is answered as it is. Throws as pause does. */
-  resume(id: string, options?: { credentials?: JobCredentials }): Promise<Job>
+  resume(id: string, options?: CommandOptions & { credentials?: JobCredentials }): Promise<Job>
   /** failed or canceled -> queued, same id. Throws JOB_FINISHED for succeeded, JOB_NOT_FINISHED for an active one. */
-  retry(id: string, options?: { credentials?: JobCredentials }): Promise<Job>
+  retry(id: string, options?: CommandOptions & { credentials?: JobCredentials }): Promise<Job>
   /** Removes a terminal job. Throws JOB_NOT_FINISHED, JOB_NOT_FOUND. */
   remove(id: string): Promise<void>
   /** Resolves true when Redis answers within `timeoutMs`. */
@@ -73,15 +86,20 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
         const found = await listJobs(redis, keys, filter, page)
         return { ...found, items: await withWaits(store, found.items) }
       }),
-    transfers: (id, page) =>
+    transfers: (id, page, filter = {}) =>
       guarded(async () => {
         await requireJob(context, id)
-        return listTransfers(redis, keys, id, page)
+        return listTransfers(redis, keys, id, { filter, page })
       }),
-    cancel: (id, { reason } = {}) => guarded(async () => told(await cancelJob(context, id, reason))),
-    pause: (id, { reason } = {}) => guarded(async () => told(await pauseJob(context, id, reason))),
-    resume: (id, { credentials } = {}) => guarded(async () => told(await resumeJob(context, id, credentials))),
-    retry: (id, { credentials } = {}) => guarded(async () => told(await retryJob(context, id, credentials))),
+    log: (id, range) =>
+      guarded(async () => {
+        await requireJob(context, id)
+        return readJobLog(redis, keys, id, range)
+      }),
+    cancel: (id, command = {}) => guarded(async () => told(await cancelJob(context, id, command))),
+    pause: (id, command = {}) => guarded(async () => told(await pauseJob(context, id, command))),
+    resume: (id, command = {}) => guarded(async () => told(await resumeJob(context, id, command))),
+    retry: (id, command = {}) => guarded(async () => told(await retryJob(context, id, command))),
     remove: (id) => guarded(() => removeJob(context, id)),
     ping: (timeoutMs) => answersWithin(redis, timeoutMs),
     liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),

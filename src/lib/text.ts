@@ -9,3 +9,9 @@ export function trimEndOf(text: string, unwanted: string): string {
 export function timeOfDay(iso: string): string {
   return `${iso.slice(11, 19)} UTC`
 }
+
+/** Without what could steer a terminal or forge a line, for texts of others: one space for each run of it. */
+export function withoutControls(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- that is what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+}

@@ -49,7 +49,7 @@ export async function runJob(
   const begun = await options.runs.begin(dispatch, options.workerName)
   if (begun.ended) return { next: 'done' }
   const { job, epoch } = begun
-  const logger = options.logger.child({ jobId: job.id, epoch })
+  const logger = loggerOf(job, epoch, options.logger)
   const { lease } = control
   using controller = childController(lease.signal)
   control.begun?.((reason) => controller.abort(reason))
@@ -65,7 +65,7 @@ export async function runJob(
     clock: options.clock,
     abort: (reason) => controller.abort(reason),
   })
-  logger.info({ kind: job.kind, attempt: job.attempt }, 'run begins')
+  logBegin(logger, job)
   const ended = await attempt(begun, options, {
     signal: controller.signal,
     onEvent: (event) => reporter.onEvent(event),
@@ -124,6 +124,15 @@ function decide(
   progressed: boolean,
 ): RunOutcome | 'fenced' {
   return outcomeOf(error, { jobId: job.id, retries, progressed, now: options.clock.now(), random: Math.random() })
+}
+
+/** Each line tells whose job it is, and of which request. */
+function loggerOf({ id, principal, requestId, traceparent }: Job, epoch: number, logger: Logger): Logger {
+  return logger.child({ jobId: id, epoch, principal, requestId, ...(traceparent === null ? {} : { traceparent }) })
+}
+
+function logBegin(logger: Logger, { kind, attempt: run, source, destination }: Job): void {
+  logger.info({ kind, attempt: run, source, destination }, 'run begins')
 }
 
 function logEnd(logger: Logger, outcome: RunOutcome, error: AppError | undefined): void {

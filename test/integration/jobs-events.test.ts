@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Transfer } from '../../src/jobs/model/definitions.ts'
 import { isEventId, isOlderEvent, type LoggedEvent } from '../../src/jobs/progress/events.ts'
+import { TRANSFER_SORTS, type TransferSort } from '../../src/jobs/model/requests.ts'
 import { createJobRuns } from '../../src/jobs/runs.ts'
 import type { ReportAnswer, RunEvent } from '../../src/jobs/progress/reports.ts'
 import { listenForSignals } from '../../src/jobs/redis/signals.ts'
@@ -147,6 +148,36 @@ test('transfers come in the order of their first appearance, in pages that part 
   const expected = Array.from({ length: 300 }, (_, at) => row(299 - at, at === 294 ? { state: 'complete' } : {}))
   assert.deepEqual(paged, expected)
   assert.deepEqual((await begin(jobs, job)).transfers, expected)
+})
+
+test('transfers are counted by state, and found by state and title in any order', async (t) => {
+  const jobs = await startJobs(t)
+  const { job } = await jobs.queue.create(newJob())
+  const { epoch } = await begin(jobs, job)
+  const rows = Array.from({ length: 700 }, (_, at) =>
+    row(at, { state: at % 7 === 0 ? 'failed' : 'complete', size: (at * 37) % 101, title: `images/${at % 10}/${at}` }),
+  )
+  await jobs.runs.report(job.id, epoch, { transfers: rows })
+  const compare: Record<TransferSort, (a: Transfer, b: Transfer) => number> = {
+    added: () => 0,
+    size: (a, b) => a.size - b.size,
+    '-size': (a, b) => b.size - a.size || rows.indexOf(b) - rows.indexOf(a),
+    title: (a, b) => (a.title < b.title ? -1 : 1),
+    '-title': (a, b) => (a.title > b.title ? -1 : 1),
+  }
+  for (const sort of TRANSFER_SORTS) {
+    const paged: Transfer[] = []
+    let token: string | undefined
+    do {
+      const filter = { states: ['failed'] as const, q: 'IMAGES/3', sort }
+      const page = await jobs.queue.transfers(job.id, { size: 4, ...(token === undefined ? {} : { token }) }, filter)
+      assert.deepEqual([page.counts['failed'], page.counts['complete'], page.counts['active']], [100, 600, 0])
+      paged.push(...page.items)
+      token = page.nextPageToken
+    } while (token !== undefined)
+    const expected = rows.filter(({ state, title }) => state === 'failed' && title.startsWith('images/3'))
+    assert.deepEqual(paged, expected.toSorted(compare[sort]), sort)
+  }
 })
 
 test('after Redis was gone a follower is told of the gap, hears what comes, and a replay fills in the rest', async (t) => {

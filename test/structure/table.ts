@@ -15,7 +15,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   content: { imports: ['lib'], packages: ['typebox'] },
   'content/hashing': { imports: ['content'] },
-  config: { imports: ['lib'], packages: ['typebox'] },
+  config: { imports: ['lib'], packages: ['typebox', 'fastest-levenshtein'] },
   files: { imports: ['content', 'lib'] },
 
   oci: {

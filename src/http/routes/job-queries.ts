@@ -40,7 +40,9 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
   })
 
   app.get('/v1/jobs/:id/transfers', { schema: listTransfersSchema }, async (request, reply) => {
-    const page = await queue.transfers(request.params.id, pageFrom(request.query))
+    const { state, q, sort } = request.query
+    const filter = { ...(state ? { states: state } : {}), ...(q === undefined ? {} : { q }), ...(sort ? { sort } : {}) }
+    const page = await queue.transfers(request.params.id, pageFrom(request.query), filter)
     return sendPage(reply, request.url, page)
   })
 }
@@ -56,5 +58,12 @@ function filterOf(query: JobQuery): JobFilter {
     ...(labels ? { labels } : {}),
     ...(query.registry === undefined ? {} : { registry: query.registry.toLowerCase() }),
     ...(query.createdAfter === undefined ? {} : { createdAfter: query.createdAfter }),
+    ...(query.endedAfter === undefined ? {} : { endedAfter: query.endedAfter }),
+    ...(query.errorCode ? { errorCodes: query.errorCode } : {}),
+    ...(query.principal === undefined ? {} : { principal: query.principal }),
+    ...(query.requestId === undefined ? {} : { requestId: query.requestId }),
+    ...(query.traceparent === undefined ? {} : { traceparent: query.traceparent }),
+    ...(query.q === undefined ? {} : { q: query.q }),
+    ...(query.sort ? { sort: query.sort } : {}),
   }
 }

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
@@ -9,6 +9,7 @@ import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/jo
 import { checkJobRequest, registryOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
+import { readTraceparent } from '../requests/trace-context.ts'
 import {
   cancelJobSchema,
   createJobSchema,
@@ -45,10 +46,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       body: request.body,
     })
     const credentials = readRegistryAuth(headers['x-registry-auth'], checked.queueHost)
+    const traceparent = readTraceparent(headers.traceparent)
     const { job, replayed } = await queue.create(
-      { ...checked, principal, requestId },
+      { ...checked, principal, requestId, ...(traceparent === undefined ? {} : { traceparent }) },
       { ...(idempotency ? { idempotency } : {}), ...(credentials ? { credentials } : {}) },
     )
+    if (!replayed) tell(request, 'job accepted', job)
     if (replayed) void reply.header('idempotency-replayed', 'true')
     const seconds = applyWait(reply, headers.prefer)
     if (seconds === undefined) return sendAccepted(reply, job)
@@ -59,30 +62,44 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   })
 
   app.post('/v1/jobs/:id/cancel', { schema: cancelJobSchema }, async (request, reply) => {
-    const job = await queue.cancel(request.params.id, request.body ?? {})
+    const job = await queue.cancel(request.params.id, { ...request.body, by: request.principal })
+    tell(request, 'job cancel asked', job)
     return reply.code(job.done ? 200 : 202).send(job)
   })
 
   app.post('/v1/jobs/:id/retry', { schema: retryJobSchema }, async (request, reply) => {
     const { id } = request.params
     const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
-    return sendAccepted(reply, await queue.retry(id, credentials ? { credentials } : {}))
+    const job = await queue.retry(id, { by: request.principal, ...(credentials ? { credentials } : {}) })
+    tell(request, 'job queued again', job)
+    return sendAccepted(reply, job)
   })
 
   app.post('/v1/jobs/:id/pause', { schema: pauseJobSchema }, async (request, reply) => {
-    return sendAccepted(reply, await queue.pause(request.params.id, request.body ?? {}))
+    const job = await queue.pause(request.params.id, { ...request.body, by: request.principal })
+    tell(request, 'job pause asked', job)
+    return sendAccepted(reply, job)
   })
 
   app.post('/v1/jobs/:id/resume', { schema: resumeJobSchema }, async (request, reply) => {
     const { id } = request.params
     const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
-    return sendAccepted(reply, await queue.resume(id, credentials ? { credentials } : {}))
+    const job = await queue.resume(id, { by: request.principal, ...(credentials ? { credentials } : {}) })
+    tell(request, 'job resumed', job)
+    return sendAccepted(reply, job)
   })
 
   app.delete('/v1/jobs/:id', { schema: deleteJobSchema }, async (request, reply) => {
     await queue.remove(request.params.id)
+    request.log.info({ principal: request.principal, jobId: request.params.id }, 'job deleted')
     return reply.code(204).send(null)
   })
+}
+
+/** Who did what, for the process's log; the request's id stands in each of its lines. */
+function tell({ log, principal }: FastifyRequest, what: string, job: Job): void {
+  const { id, kind, source, destination, state } = job
+  log.info({ principal, jobId: id, kind, source, destination, state }, what)
 }
 
 function sendAccepted(reply: FastifyReply, job: Job): FastifyReply {

@@ -60,6 +60,7 @@ export const packageRoutes: FastifyPluginAsyncTypebox<PackageRoutesOptions> = as
   app.delete('/v1/packages/:digest', { schema: deletePackageSchema }, async (request, reply) => {
     const digest = parseDigest(request.params.digest)
     if (!(await store.packages.delete(digest))) throw notStored(digest)
+    request.log.info({ principal: request.principal, package: digest }, 'package deleted')
     return reply.code(204).send(null)
   })
 }

@@ -56,6 +56,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     async (request, reply) => {
       try {
         const upload = await Promise.race([receive(request), shutdown])
+        const { id, name, size } = upload
+        request.log.info({ principal: request.principal, upload: id, name, size }, 'upload received')
         return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(upload)
       } catch (error) {
         // What is still on its way is not read to its end. node:http no longer tells a request whose answer is out that
@@ -79,7 +81,9 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   })
 
   app.delete('/v1/uploads/:id', { schema: deleteUploadSchema }, async (request, reply) => {
-    if (!(await uploads.remove(request.params.id))) throw noUpload(request.params.id)
+    const { id } = request.params
+    if (!(await uploads.remove(id))) throw noUpload(id)
+    request.log.info({ principal: request.principal, upload: id }, 'upload deleted')
     return reply.code(204).send(null)
   })
 }

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
-import { JobKind, JobOptions, JobState } from '../../jobs/model/definitions.ts'
+import { JobKind, JobOptions, JobState, LOG_LEVELS, TRANSFER_STATES } from '../../jobs/model/definitions.ts'
+import { JOB_SORTS, TRANSFER_SORTS } from '../../jobs/model/requests.ts'
 import { pageOf, pageQuery } from './page.ts'
 
 /** What POST /v1/jobs takes. Which options belong to which kind is told by job-request.ts. */
@@ -42,8 +43,6 @@ export const JobBody = Type.Object(
 )
 export type JobBody = Static<typeof JobBody>
 
-const PageQuery = Type.Object(pageQuery, { additionalProperties: false })
-
 const JobQuery = Type.Object(
   {
     ...pageQuery,
@@ -57,10 +56,40 @@ const JobQuery = Type.Object(
     ),
     registry: Type.Optional(Type.String({ maxLength: 300, description: 'host[:port] that the job talks to.' })),
     createdAfter: Type.Optional(Type.String({ format: 'date-time' })),
+    endedAfter: Type.Optional(Type.String({ format: 'date-time' })),
+    errorCode: Type.Optional(
+      Type.Array(Type.String({ maxLength: 64 }), { maxItems: 32, description: 'Repeatable; any of them.' }),
+    ),
+    principal: Type.Optional(Type.String({ maxLength: 200, description: 'Who asked for the job.' })),
+    requestId: Type.Optional(Type.String({ maxLength: 128, description: 'X-Request-Id of the request that made it.' })),
+    traceparent: Type.Optional(Type.String({ maxLength: 128, description: 'The whole header, or its trace-id.' })),
+    q: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        description: 'Stands in id, source, destination, result, labels or principal, whatever the case.',
+      }),
+    ),
+    sort: Type.Optional(
+      Type.Enum([...JOB_SORTS], { description: 'Default -createdAt, newest first. By endedAt: ended jobs alone.' }),
+    ),
   },
   { additionalProperties: false },
 )
 export type JobQuery = Static<typeof JobQuery>
+
+const TransferQuery = Type.Object(
+  {
+    ...pageQuery,
+    state: Type.Optional(Type.Array(Type.Enum([...TRANSFER_STATES]), { description: 'Repeatable; any of them.' })),
+    q: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'Stands in title or digest, whatever the case.' }),
+    ),
+    sort: Type.Optional(Type.Enum([...TRANSFER_SORTS], { description: 'Default added, as they appeared.' })),
+  },
+  { additionalProperties: false },
+)
+export type TransferQuery = Static<typeof TransferQuery>
 
 const JobParams = Type.Object({ id: Type.String() })
 
@@ -130,8 +159,36 @@ export const listTransfersSchema = {
   operationId: 'listTransfers',
   summary: 'One row a blob of the job',
   params: JobParams,
-  querystring: PageQuery,
-  response: { 200: pageOf('Transfer') },
+  querystring: TransferQuery,
+  response: {
+    200: pageOf('Transfer', {
+      counts: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+        description: 'Rows by state, all of the job.',
+      }),
+    }),
+  },
+}
+
+export const jobLogSchema = {
+  tags,
+  operationId: 'readJobLog',
+  summary: "A job's log: plain lines or NDJSON, by Accept",
+  description: 'The newest MiB of what became of the job, in words, kept as long as the job.',
+  params: JobParams,
+  querystring: Type.Object(
+    {
+      follow: Type.Optional(Type.Boolean({ description: 'Go on until the job has ended.' })),
+      since: Type.Optional(Type.String({ format: 'date-time', description: 'Lines from then on.' })),
+      level: Type.Optional(Type.Enum([...LOG_LEVELS], { description: 'This level and what is worse.' })),
+    },
+    { additionalProperties: false },
+  ),
+  response: {
+    200: {
+      description: 'The lines.',
+      content: { 'text/plain': { schema: Type.String() }, 'application/x-ndjson': { schema: Type.String() } },
+    },
+  },
 }
 
 export const cancelJobSchema = {

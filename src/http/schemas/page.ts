@@ -11,8 +11,10 @@ export const pageQuery = {
   pageToken: Type.Optional(Type.String({ maxLength: 4096, description: '`nextPageToken` of the page before.' })),
 }
 
-export function pageOf(schema: string): TSchema {
+/** `more`: what the page tells beside its items. */
+export function pageOf(schema: string, more: Record<string, TSchema> = {}): TSchema {
   return Type.Object({
+    ...more,
     items: Type.Array(Type.Ref(schema)),
     nextPageToken: Type.Optional(Type.String({ description: 'Absent on the last page.' })),
   })

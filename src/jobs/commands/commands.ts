@@ -3,7 +3,7 @@ import { AppError } from '../../lib/errors.ts'
 import type { Job } from '../model/definitions.ts'
 import { type Dispatch, outboxMember } from '../dispatch/dispatch.ts'
 import { isJobId } from '../model/job-id.ts'
-import type { CreateOptions, JobCredentials, NewJob } from '../model/requests.ts'
+import type { CommandOptions, CreateOptions, JobCredentials, NewJob } from '../model/requests.ts'
 import { DOCUMENT_FIELDS, newRecord, parseRecord } from '../record/record.ts'
 import type { JobStore } from './job-store.ts'
 
@@ -55,8 +55,12 @@ export async function requireJob(context: CommandContext, id: string): Promise<J
   return job
 }
 
-export async function cancelJob(context: CommandContext, id: string, reason: string | undefined): Promise<Job> {
-  const args = [JSON.stringify(reason ?? null), reason ?? '']
+export async function cancelJob(
+  context: CommandContext,
+  id: string,
+  { reason, by = NOBODY }: CommandOptions & { reason?: string },
+): Promise<Job> {
+  const args = [JSON.stringify(reason ?? null), reason ?? '', by]
   const [status, answer = '', host = '', round = ''] = await command(context, 'cancel', id, args)
   const job = JSON.parse(answer) as Job
   if (status === 'finished') throw finished(job, 'cannot be canceled any more')
@@ -64,9 +68,13 @@ export async function cancelJob(context: CommandContext, id: string, reason: str
   return job
 }
 
-export async function pauseJob(context: CommandContext, id: string, reason: string | undefined): Promise<Job> {
+export async function pauseJob(
+  context: CommandContext,
+  id: string,
+  { reason, by = NOBODY }: CommandOptions & { reason?: string },
+): Promise<Job> {
   const meanwhile = reason === undefined ? 'pausing' : `pausing: ${reason}`
-  const args = [JSON.stringify(reason ?? null), reason ?? '', JSON.stringify(meanwhile)]
+  const args = [JSON.stringify(reason ?? null), reason ?? '', JSON.stringify(meanwhile), by]
   const [status, answer = '', host = '', round = ''] = await command(context, 'pause', id, args)
   const job = JSON.parse(answer) as Job
   if (status === 'finished') throw finished(job, 'cannot be paused any more')
@@ -74,35 +82,32 @@ export async function pauseJob(context: CommandContext, id: string, reason: stri
   return job
 }
 
-export async function resumeJob(
-  context: CommandContext,
-  id: string,
-  credentials: JobCredentials | undefined,
-): Promise<Job> {
-  const { status, job } = await queueAgain(context, 'resume', id, credentials)
+export async function resumeJob(context: CommandContext, id: string, options: Requeueing): Promise<Job> {
+  const { status, job } = await queueAgain(context, 'resume', id, options)
   if (status === 'finished') throw finished(job, 'does not go on; a failed or canceled job can be retried')
   return job
 }
 
-export async function retryJob(
-  context: CommandContext,
-  id: string,
-  credentials: JobCredentials | undefined,
-): Promise<Job> {
-  const { status, job } = await queueAgain(context, 'retry', id, credentials)
+export async function retryJob(context: CommandContext, id: string, options: Requeueing): Promise<Job> {
+  const { status, job } = await queueAgain(context, 'retry', id, options)
   if (status === 'finished') throw finished(job, 'has succeeded, so there is nothing to retry')
   if (status === 'active') throw notFinished(job)
   return job
 }
 
+type Requeueing = CommandOptions & { credentials?: JobCredentials }
+
+/** Calls from within layerd, and of callers that need no name. */
+const NOBODY = 'anonymous'
+
 async function queueAgain(
   context: CommandContext,
   script: 'resume' | 'retry',
   id: string,
-  credentials: JobCredentials | undefined,
+  { credentials, by = NOBODY }: Requeueing,
 ): Promise<{ status: string; job: Job }> {
   const sealed = credentials === undefined ? '' : context.vault.seal(id, credentials)
-  const [status, answer = '', host = '', round = ''] = await command(context, script, id, [sealed])
+  const [status, answer = '', host = '', round = ''] = await command(context, script, id, [sealed, by])
   if (status === 'queued') await deliver(context, host, { id, round: Number(round) })
   return { status, job: JSON.parse(answer) as Job }
 }

@@ -207,6 +207,9 @@ export const Job = Type.Object(
     destination: Nullable(Type.String()),
     options: JobOptions,
     labels: Type.Record(Type.String(), Type.String()),
+    principal: Type.String({ description: 'Who asked for it: the name of a token, or anonymous.' }),
+    requestId: Type.String({ description: 'X-Request-Id of the request that made it.' }),
+    traceparent: Nullable(Type.String({ description: 'Of that request (W3C Trace Context), where it had one.' })),
     state: JobState,
     reason: Nullable(Type.String({ description: 'Why it is in this state, where that is not plain.' })),
     done: Type.Boolean({ description: 'Whether the state is final.' }),
@@ -225,6 +228,20 @@ export const Job = Type.Object(
   { $id: 'Job' },
 )
 export type Job = Omit<Static<typeof Job>, 'progress' | 'error'> & { progress: Progress; error: Problem | null }
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export const JobLogLine = Type.Object(
+  {
+    time: Timestamp('When it was written.'),
+    attempt: Type.Integer({ minimum: 0, description: 'Of the run it belongs to.' }),
+    level: Type.Enum([...LOG_LEVELS]),
+    message: Type.String(),
+  },
+  { $id: 'JobLogLine', description: 'What became of a job, in words.' },
+)
+export type JobLogLine = Static<typeof JobLogLine>
 
 /** Event types in the order a stream may show them. `ping` has no id. Source: api.md "Events". */
 export const EVENT_TYPES = [

@@ -1,4 +1,4 @@
-import type { JobKind, JobOptions, JobState } from './definitions.ts'
+import type { JobKind, JobOptions, JobState, Transfer } from './definitions.ts'
 
 /** A job as accepted by the API: validated, references parsed, file opened and found inside the roots. */
 export interface NewJob {
@@ -14,6 +14,8 @@ export interface NewJob {
   /** Who asked (token name, or "anonymous"). */
   principal: string
   requestId: string
+  /** W3C Trace Context, where the request had one. */
+  traceparent?: string
 }
 
 /** Registry credentials as the caller sent them (decoded X-Registry-Auth); sealed before they reach Redis. */
@@ -44,6 +46,42 @@ export interface JobFilter {
   registry?: string
   /** RFC 3339; jobs accepted after it. */
   createdAfter?: string
+  /** RFC 3339; jobs that ended after it. */
+  endedAfter?: string
+  /** Codes of the error a job shows; any of them. */
+  errorCodes?: readonly string[]
+  principal?: string
+  requestId?: string
+  /** The whole header, or the trace-id in it. */
+  traceparent?: string
+  /** Stands in id, source, destination, result, labels or principal, whatever the case. */
+  q?: string
+  /** Default -createdAt: newest first. By endedAt there are ended jobs alone. */
+  sort?: JobSort
+}
+
+export const JOB_SORTS = ['-createdAt', 'createdAt', '-endedAt', 'endedAt'] as const
+export type JobSort = (typeof JOB_SORTS)[number]
+
+export interface TransferFilter {
+  states?: ReadonlyArray<Transfer['state']>
+  /** Stands in title or digest, whatever the case. */
+  q?: string
+  /** Default: as they appeared. */
+  sort?: TransferSort
+}
+
+export const TRANSFER_SORTS = ['added', 'size', '-size', 'title', '-title'] as const
+export type TransferSort = (typeof TRANSFER_SORTS)[number]
+
+export interface TransferPage extends PageOf<Transfer> {
+  /** Rows by state, all of the job. */
+  counts: Record<string, number>
+}
+
+/** Who gives a word to a job, for its log. */
+export interface CommandOptions {
+  by?: string
 }
 
 export interface Page {

@@ -1,104 +1,99 @@
+import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { AppError } from '../../lib/errors.ts'
 import type { Job } from '../model/definitions.ts'
-import { firstIdAt, isJobId } from '../model/job-id.ts'
+import { isJobId } from '../model/job-id.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { JobFilter, Page, PageOf } from '../model/requests.ts'
-import { DOCUMENT_FIELDS, parseRecord } from './record.ts'
 import { pipelineResults } from '../redis/redis.ts'
+import { CHUNK, type Order, type Place, orderOf } from './job-order.ts'
+import { matchesJob } from './job-match.ts'
+import { DOCUMENT_FIELDS, parseRecord } from './record.ts'
 
 /** Records read for one page, at most. A filter that matches little gives short or empty pages with a token to go on. */
 const READ_LIMIT = 2000
-const CHUNK = 200
+
+/**
+ * A page in the order of `filter.sort`. Each begins behind the place of the last one before: jobs that come or go in
+ * between neither repeat nor skip another. Throws REQUEST_INVALID for a token that is none of ours, or another list's.
+ */
+export async function listJobs(redis: Redis, keys: Keys, filter: JobFilter, page: Page): Promise<PageOf<Job>> {
+  const size = Math.min(200, Math.max(1, Math.trunc(page.size)))
+  const list = listOf(filter)
+  const after = page.token === undefined ? undefined : placeIn(page.token, list)
+  const found = await search(redis, { order: orderOf(keys, filter), keys, filter, after, size })
+  return {
+    items: found.items,
+    ...(found.place === undefined ? {} : { nextPageToken: formatToken([list, ...found.place].join(' ')) }),
+  }
+}
+
+interface Search {
+  order: Order
+  keys: Keys
+  filter: JobFilter
+  after: Place | undefined
+  size: number
+}
 
 interface Found {
   items: Job[]
   /** Where to go on, when there is more to look at. */
-  cursor: string | undefined
+  place: Place | undefined
 }
 
-/**
- * Newest first. Ids sort by time (UUIDv7) and every set scores 0, so a page begins below the last id of the one before:
- * jobs that come or go in between neither repeat nor skip another. Throws REQUEST_INVALID for a token that is none of ours.
- */
-export async function listJobs(redis: Redis, keys: Keys, filter: JobFilter, page: Page): Promise<PageOf<Job>> {
-  const size = Math.min(200, Math.max(1, Math.trunc(page.size)))
-  const found = await search(redis, { sets: setsOf(keys, filter), keys, filter, after: parseToken(page.token), size })
-  return { items: found.items, ...(found.cursor === undefined ? {} : { nextPageToken: formatToken(found.cursor) }) }
-}
-
-interface Search {
-  sets: readonly string[]
-  keys: Keys
-  filter: JobFilter
-  after: string | undefined
-  size: number
-}
-
-async function search(redis: Redis, { sets, keys, filter, after, size }: Search): Promise<Found> {
+async function search(redis: Redis, { order, keys, filter, after, size }: Search): Promise<Found> {
   const items: Job[] = []
-  let cursor = after
+  let place = after
   for (let read = 0; read < READ_LIMIT; read += CHUNK) {
-    const ids = await newestIds(redis, sets, cursor, filter.createdAfter)
-    for (const [id, job] of await readJobs(redis, keys, ids)) {
-      const wanted = job !== undefined && matches(job, filter)
-      if (wanted && items.length === size) return { items, cursor }
-      if (wanted) items.push(job)
-      cursor = id
+    const places = await order(redis, place)
+    const records = await readRecords(redis, keys, places)
+    for (const [at, record] of records.entries()) {
+      const wanted = record.job !== undefined && matchesJob(record.job, record.registries, filter)
+      if (wanted && items.length === size) return { items, place }
+      if (wanted && record.job) items.push(record.job)
+      place = places[at]
     }
-    if (ids.length < CHUNK) return { items, cursor: undefined }
+    if (places.length < CHUNK) return { items, place: undefined }
   }
-  return { items, cursor }
+  return { items, place }
 }
 
-/** The smallest choice of sets that holds every match; the rest of the filter looks at the records. */
-function setsOf(keys: Keys, filter: JobFilter): string[] {
-  if (filter.registry !== undefined) return [keys.jobsOfRegistry(filter.registry.toLowerCase())]
-  if (filter.states !== undefined && filter.states.length > 0) {
-    return [...new Set(filter.states)].map((state) => keys.jobsInState(state))
-  }
-  return [keys.jobs]
+interface Read {
+  job: Job | undefined
+  registries: readonly string[]
 }
 
-/** The newest CHUNK ids below `after` of all sets together. */
-async function newestIds(
-  redis: Redis,
-  sets: readonly string[],
-  after: string | undefined,
-  createdAfter: string | undefined,
-): Promise<string[]> {
-  const max = after === undefined ? '+' : `(${after}`
-  const min = createdAfter === undefined ? '-' : `[${firstIdAt(Date.parse(createdAfter) + 1)}`
+async function readRecords(redis: Redis, keys: Keys, places: readonly Place[]): Promise<Read[]> {
+  if (places.length === 0) return []
   const pipeline = redis.pipeline()
-  for (const set of sets) pipeline.zrevrangebylex(set, max, min, 'LIMIT', 0, CHUNK)
-  const lists = pipelineResults(await pipeline.exec()) as string[][]
-  // A job that changes its state between two of the reads shows in both.
-  return [...new Set(lists.flat())].toSorted().toReversed().slice(0, CHUNK)
-}
-
-async function readJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<Array<[string, Job | undefined]>> {
-  if (ids.length === 0) return []
-  const pipeline = redis.pipeline()
-  for (const id of ids) pipeline.hmget(keys.job(id), ...DOCUMENT_FIELDS)
+  for (const [id] of places) pipeline.hmget(keys.job(id), 'registries', ...DOCUMENT_FIELDS)
   const records = pipelineResults(await pipeline.exec()) as Array<Array<string | null>>
-  return ids.map((id, at) => [id, parseRecord(id, records[at] ?? [])])
+  return places.map(([id], at) => {
+    const [registries, ...document] = records[at] ?? []
+    return { job: parseRecord(id, document), registries: JSON.parse(registries ?? '[]') as string[] }
+  })
 }
 
-function matches(job: Job, { states, kinds, labels = [] }: JobFilter): boolean {
-  if (states !== undefined && states.length > 0 && !states.includes(job.state)) return false
-  if (kinds !== undefined && kinds.length > 0 && !kinds.includes(job.kind)) return false
-  return labels.every(({ key, value }) => Object.hasOwn(job.labels, key) && job.labels[key] === value)
+/** Which list a token belongs to: that of the same filter and order. */
+function listOf(filter: JobFilter): string {
+  const parts = Object.entries(filter).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 12)
+}
+
+function placeIn(token: string, list: string): Place {
+  const [of, id = '', score] = Buffer.from(token, 'base64url').toString().split(' ')
+  if (!isJobId(id) || (score !== undefined && !/^\d{1,16}$/.test(score))) throw invalidToken()
+  if (of !== list) {
+    throw new AppError('REQUEST_INVALID', 'the page token belongs to a list with other filters or another order', {
+      hint: 'Ask for the next page with the same parameters as for the one before, or without pageToken for the first.',
+    })
+  }
+  return score === undefined ? [id] : [id, score]
 }
 
 export function formatToken(position: string): string {
   return Buffer.from(position).toString('base64url')
-}
-
-function parseToken(token: string | undefined): string | undefined {
-  if (token === undefined) return undefined
-  const id = Buffer.from(token, 'base64url').toString()
-  if (!isJobId(id)) throw invalidToken()
-  return id
 }
 
 export function invalidToken(): AppError {

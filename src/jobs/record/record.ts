@@ -23,17 +23,21 @@ const FRAGMENTS = [
   'error',
 ] as const
 
+/** These are text as it is. */
+const TEXTS = ['principal', 'requestId', 'traceparent'] as const
+
 /** For HMGET; `parseRecord` takes the values in this order. */
-export const DOCUMENT_FIELDS = ['state', ...FRAGMENTS] as const
+export const DOCUMENT_FIELDS = ['state', ...TEXTS, ...FRAGMENTS] as const
 
 /** The job of an HMGET of DOCUMENT_FIELDS, or undefined when there is no record. */
 export function parseRecord(id: string, values: ReadonlyArray<string | null>): Job | undefined {
-  const [state, ...fragments] = values
+  const [state, principal, requestId, traceparent, ...fragments] = values
   if (!state) return undefined
   const document = Object.fromEntries(FRAGMENTS.map((name, at) => [name, JSON.parse(fragments[at] ?? 'null')]))
   // Records of earlier versions lack what came since.
   const progress = { ...initialProgress(String(document['createdAt'])), ...(document['progress'] as Progress) }
-  return { id, ...document, progress, state, done: TERMINAL_STATES.has(state as JobState) } as Job
+  const texts = { principal: principal ?? 'anonymous', requestId: requestId ?? '', traceparent: traceparent || null }
+  return { id, ...document, ...texts, progress, state, done: TERMINAL_STATES.has(state as JobState) } as Job
 }
 
 /** The fields of a new record, as names and values for HSET. */
@@ -60,6 +64,7 @@ export function newRecord(job: NewJob, now: number, idempotencyKey: string): str
     registries: JSON.stringify(job.registries),
     principal: job.principal,
     requestId: job.requestId,
+    traceparent: job.traceparent ?? '',
     idempotencyKey,
     round: '1',
     epoch: '0',

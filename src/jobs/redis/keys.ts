@@ -28,6 +28,8 @@ export interface Keys {
   openSessions(id: string): string
   /** Stream, and the channel on which its entries are published as `<streamId>|<json>`. */
   events(id: string): string
+  /** Stream: `line` -> JobLogLine as JSON. */
+  log(id: string): string
   credentials(id: string): string
   jobsInState(state: string): string
   jobsOfRegistry(registry: string): string
@@ -66,6 +68,7 @@ export function createKeys(name = 'layerd'): Keys {
     uploads: (id) => `${job(id)}:uploads`,
     openSessions: (id) => `${job(id)}:sessions`,
     events: (id) => `${job(id)}:events`,
+    log: (id) => `${job(id)}:log`,
     credentials: (id) => `${prefix}cred:${id}`,
     jobsInState: (state) => `${prefix}jobs:state:${state}`,
     jobsOfRegistry: (registry) => `${prefix}jobs:host:${registry}`,

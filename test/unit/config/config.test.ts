@@ -25,6 +25,7 @@ test('without any setting every default holds', () => {
     jobsPerWorker: 4,
     registryJobs: 8,
     plainHttpRegistries: [],
+    logFormat: undefined,
     logLevel: 'info',
     url: 'http://127.0.0.1:8420',
     token: undefined,

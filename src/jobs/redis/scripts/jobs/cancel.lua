@@ -4,6 +4,7 @@
   KEYS[1]  record
   ARGV[5]  reason as JSON, or 'null'
   ARGV[6]  reason as text
+  ARGV[7]  who asks
 
   Output: {'missing'} | {'finished', job} | {'ok', job, queue host, round}
 ]]
@@ -13,6 +14,7 @@ if refusal then
   return refusal
 end
 if to ~= state then
+  log_command('cancel', ARGV[7], ARGV[6])
   redis.call('HSET', JOB, 'cancelReason', ARGV[5], 'cancelText', ARGV[6], 'reason', ARGV[5])
   if to == 'canceled' then
     redis.call('HSET', JOB, 'error', 'null', 'reason', cancel_reason())

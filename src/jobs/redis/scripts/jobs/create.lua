@@ -36,6 +36,8 @@ redis.call('ZADD', PREFIX .. 'jobs', 0, ID)
 for _, registry in ipairs(cjson.decode(ARGV[9])) do
   redis.call('ZADD', PREFIX .. 'jobs:host:' .. registry, 0, ID)
 end
+local to = text(field('destination'))
+log_command('accepted: ' .. text(field('kind')) .. ' ' .. text(field('source')) .. (to and ' to ' .. to or ''), field('principal'))
 enter('queued')
 open_job()
 return { 'created', render() }

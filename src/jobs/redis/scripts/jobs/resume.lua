@@ -4,6 +4,7 @@
 
   KEYS[1]  record
   ARGV[5]  sealed credentials, or '' to keep those it has
+  ARGV[6]  who asks
 
   Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round}
 ]]
@@ -14,6 +15,9 @@ if refusal then
 end
 if ARGV[5] ~= '' then
   redis.call('SET', CREDENTIALS, ARGV[5])
+end
+if pausing() or to ~= state then
+  log_command('resume', ARGV[6])
 end
 if pausing() then
   redis.call('HDEL', JOB, 'pausing', 'pauseText')

@@ -3,6 +3,7 @@
 
   KEYS[1]  record
   ARGV[5]  sealed credentials, or ''
+  ARGV[6]  who asks
 
   Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round}
 ]]
@@ -14,6 +15,7 @@ local to = NEXT[state].retry
 if not to then
   return { TERMINAL[state] and 'finished' or 'active', render() }
 end
+log_command('retry', ARGV[6])
 redis.call('HINCRBY', JOB, 'round', 1)
 redis.call('HSET', JOB, 'result', 'null', 'error', 'null', 'reason', 'null', 'endedAt', 'null', 'retries', 0, 'lostRuns', 0)
 redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker', 'looked')

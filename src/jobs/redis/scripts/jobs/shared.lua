@@ -17,6 +17,7 @@ local TRANSFERS = JOB .. ':transfers'
 local ORDER = JOB .. ':transfers:order'
 local UPLOADS = JOB .. ':uploads'
 local NOTES = JOB .. ':sessions'
+local LOG = JOB .. ':log'
 local CREDENTIALS = PREFIX .. 'cred:' .. ID
 local OUTBOX = PREFIX .. 'outbox'
 local HOSTS = PREFIX .. 'hosts'
@@ -24,6 +25,9 @@ local HOSTS = PREFIX .. 'hosts'
 -- About four minutes at the full rate of four events a second; who was away longer starts from a snapshot. A thousand
 -- entries of one KB keep a job under 1 MB of Redis.
 local EVENTS_KEPT = 1000
+-- Bytes of a job's log, and of one message in it.
+local LOG_KEPT = 1048576
+local MESSAGE_KEPT = 4096
 -- Events and transfers of an ended job, in seconds.
 local TRACE_TTL = 86400
 -- How long a worker has to give up the upload sessions of an ended job, with its credentials, in seconds.
@@ -41,15 +45,74 @@ local function count(name)
   return tonumber(field(name) or '0')
 end
 
+local function text(fragment)
+  local value = fragment and cjson.decode(fragment)
+  return type(value) == 'string' and value or nil
+end
+
+-- At most so many bytes, and no half of a character.
+local function cut(message)
+  if #message <= MESSAGE_KEPT then
+    return message
+  end
+  local last = MESSAGE_KEPT
+  while last > 0 and string.byte(message, last + 1) >= 128 and string.byte(message, last + 1) < 192 do
+    last = last - 1
+  end
+  return string.sub(message, 1, last) .. '…'
+end
+
+-- A line of the job's log, which lives as long as the job; the oldest go when it gets too long.
+local function log_line(level, message)
+  local line = '{"time":"' .. NOW .. '","attempt":' .. field('attempt') .. ',"level":"' .. level .. '","message":'
+    .. cjson.encode(cut(message)) .. '}'
+  redis.call('XADD', LOG, '*', 'line', line)
+  local kept = redis.call('HINCRBY', JOB, 'logBytes', #line)
+  while kept > LOG_KEPT do
+    local oldest = redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1]
+    redis.call('XDEL', LOG, oldest[1])
+    kept = redis.call('HINCRBY', JOB, 'logBytes', -#oldest[2][2])
+  end
+end
+
+-- A word that somebody gave to the job.
+local function log_command(what, by, reason)
+  log_line('info', what .. ' by ' .. by .. (reason and reason ~= '' and ': ' .. reason or ''))
+end
+
+local LEVELS = { failed = 'error', retrying = 'warn' }
+
+-- The state as a line: run, worker, reason, error and the next try, as far as they are there.
+local function log_state(state)
+  local parts = { state }
+  if state == 'running' then
+    parts = { 'run ' .. field('attempt') .. ' on ' .. (field('worker') or '?') }
+  end
+  local problem = cjson.decode(field('error'))
+  local reason = text(field('reason'))
+  if type(problem) == 'table' then
+    parts[#parts + 1] = ': ' .. problem.detail .. ' (' .. problem.code .. ')' .. (problem.hint and '. ' .. problem.hint or '')
+  elseif reason then
+    parts[#parts + 1] = ': ' .. reason
+  end
+  local retry_at = state == 'retrying' and cjson.decode(field('progress')).retryAt
+  if type(retry_at) == 'string' then
+    parts[#parts + 1] = '; next try at ' .. retry_at
+  end
+  log_line(LEVELS[state] or 'info', table.concat(parts))
+end
+
 local function outbox_member()
   return ID .. '.' .. field('round')
 end
 
 local function render()
   local f = redis.call('HMGET', JOB, 'kind', 'source', 'destination', 'options', 'labels', 'state', 'reason', 'revision',
-    'attempt', 'createdAt', 'startedAt', 'endedAt', 'progress', 'result', 'error')
+    'attempt', 'createdAt', 'startedAt', 'endedAt', 'progress', 'result', 'error', 'principal', 'requestId', 'traceparent')
+  local trace = f[18] and f[18] ~= '' and cjson.encode(f[18]) or 'null'
   return '{"id":"' .. ID .. '","kind":' .. f[1] .. ',"source":' .. f[2] .. ',"destination":' .. f[3]
-    .. ',"options":' .. f[4] .. ',"labels":' .. f[5] .. ',"state":"' .. f[6] .. '","reason":' .. f[7]
+    .. ',"options":' .. f[4] .. ',"labels":' .. f[5] .. ',"principal":' .. cjson.encode(f[16] or 'anonymous')
+    .. ',"requestId":' .. cjson.encode(f[17] or '') .. ',"traceparent":' .. trace .. ',"state":"' .. f[6] .. '","reason":' .. f[7]
     .. ',"done":' .. tostring(TERMINAL[f[6]] == true) .. ',"revision":' .. f[8] .. ',"attempt":' .. f[9]
     .. ',"createdAt":' .. f[10] .. ',"startedAt":' .. f[11] .. ',"endedAt":' .. f[12] .. ',"progress":' .. f[13]
     .. ',"result":' .. f[14] .. ',"error":' .. f[15] .. '}'
@@ -63,6 +126,10 @@ local function emit(kind, body)
   local entry = redis.call('XADD', EVENTS, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event)
   redis.call('HSET', JOB, 'lastEvent', entry)
   redis.call('PUBLISH', EVENTS, entry .. '|' .. event)
+  if kind == 'log' or kind == 'warning' then
+    local said = cjson.decode('{' .. body .. '}')
+    log_line(said.level or 'warn', (said.code and said.code .. ': ' or '') .. said.message)
+  end
 end
 
 -- Into the hands of the workers, and out of them.
@@ -129,6 +196,7 @@ local function enter(to)
   if TERMINAL[to] then
     redis.call('HSET', JOB, 'endedAt', '"' .. NOW .. '"')
   end
+  log_state(to)
   local job = '"job":' .. render()
   emit('state', job)
   if TERMINAL[to] then
