@@ -14,5 +14,5 @@ export function lookAt(
     ...(architecture === undefined ? {} : { architecture }),
     ...(flag(invocation, 'plain-http') ? { plainHttp: 'true' } : {}),
   })
-  return client.json<RemotePackage>('GET', `/v1/packages?${query.toString()}`, { headers })
+  return client.json<RemotePackage>('GET', `/v1/remote-packages?${query.toString()}`, { headers })
 }

@@ -9,7 +9,7 @@ import {
   type RawRequestDefaultExpression,
 } from 'fastify'
 import type { JobKind } from '../jobs/model/definitions.ts'
-import { Job, Problem, Progress, Transfer } from '../jobs/model/definitions.ts'
+import { Job, JobLogLine, Problem, Progress, Transfer } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -31,10 +31,11 @@ import { jobLogRoutes } from './routes/job-log.ts'
 import { jobQueries } from './routes/job-queries.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { packageFiles } from './routes/package-files.ts'
-import { type PackageInspector, packageRoutes } from './routes/packages.ts'
+import { packageRoutes } from './routes/packages.ts'
+import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
-import { RemotePackage, StoredPackage } from './schemas/package.ts'
+import { RemotePackage, RemoteRepository, StoredPackage } from './schemas/package.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type App = FastifyInstance<
@@ -50,8 +51,8 @@ export interface AppOptions {
   events: JobEventReader
   uploads: UploadFolder
   store: ContentStore
-  /** Looks at packages in registries, for GET /v1/packages?ref=. */
-  inspect: PackageInspector
+  /** Looks at packages in registries, for GET /v1/remote-packages. */
+  remote: RegistryReader
   logger: Logger
   /** layerd's own version. */
   version: string
@@ -70,6 +71,19 @@ export interface AppOptions {
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
   streams?: JobEventRoutesOptions['streams']
 }
+
+const SCHEMAS = [
+  Problem,
+  Progress,
+  Transfer,
+  Job,
+  JobEventSchema,
+  JobLogLine,
+  Upload,
+  StoredPackage,
+  RemotePackage,
+  RemoteRepository,
+]
 
 const JSON_BODY_BYTES = 1024 * 1024
 /** A socket on which nothing moves either way for so long is closed: slow senders and dead readers. Streams have a heartbeat. */
@@ -108,8 +122,7 @@ export function createApp(options: AppOptions): App {
   }).withTypeProvider<TypeBoxTypeProvider>()
   // Before Fastify waits for open requests: it would wait for event streams for ever.
   app.addHook('preClose', async () => closing.abort())
-  const schemas = [Problem, Progress, Transfer, Job, JobEventSchema, Upload, StoredPackage, RemotePackage]
-  for (const schema of schemas) app.addSchema(schema)
+  for (const schema of SCHEMAS) app.addSchema(schema)
 
   void app.register(requestContextPlugin, { closing: closing.signal })
   void app.register(problemPlugin)
@@ -132,6 +145,7 @@ export function createApp(options: AppOptions): App {
   void app.register(jobEventRoutes, shared)
   void app.register(uploadRoutes, shared)
   void app.register(packageRoutes, shared)
+  void app.register(remotePackageRoutes, shared)
   void app.register(packageFiles, shared)
   return app
 }

@@ -5,7 +5,7 @@ import { silentLogger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { createApp } from './app.ts'
-import type { PackageInspector } from './routes/packages.ts'
+import type { RegistryReader } from './routes/remote-packages.ts'
 
 /** openapi.yaml in the repository's root: what /openapi.yaml serves, for readers and for generators. `npm run openapi`. */
 export const OPENAPI_FILE = new URL('../../openapi.yaml', import.meta.url)
@@ -20,7 +20,7 @@ export async function renderOpenapi(): Promise<string> {
     events: {} as JobEventReader,
     uploads: {} as UploadFolder,
     store: {} as ContentStore,
-    inspect: (() => {}) as unknown as PackageInspector,
+    remote: {} as RegistryReader,
     logger: silentLogger,
     version,
     listenHost: 'localhost',

@@ -41,10 +41,15 @@ export async function startApi(
     events,
     uploads,
     store,
-    async inspect(request, access) {
-      const { registry, repository } = request.reference
-      const opened = await clientFor(access).repository(registry, repository)
-      return inspectPackage(request, { repository: opened, signal: access.signal })
+    remote: {
+      async inspect(request, access) {
+        const { registry, repository } = request.reference
+        const opened = await clientFor(access).repository(registry, repository)
+        return inspectPackage(request, { repository: opened, signal: access.signal })
+      },
+      async tags({ registry, repository }, access) {
+        return (await clientFor(access).repository(registry, repository)).tags({ signal: access.signal })
+      },
     },
     logger,
     version,

@@ -39,7 +39,9 @@ for (const [what, definition, code] of HOSTILE) {
     putPackage(registry, PLACE, layers)
     const reference = `${registry.host}/${PLACE.repository}:${PLACE.tag}`
     const { app, store } = await startApp(t)
-    const looked = await app.inject(`/v1/packages?ref=${encodeURIComponent(`oci://${reference}`)}&architecture=amd64`)
+    const looked = await app.inject(
+      `/v1/remote-packages?ref=${encodeURIComponent(`oci://${reference}`)}&architecture=amd64`,
+    )
     assert.deepEqual([looked.statusCode, looked.json<Problem>().code], [422, code])
     await assert.rejects(pullFrom(t, reference, { architecture: 'amd64', store }), { code })
     assert.deepEqual(await store.packages.list(), [])

@@ -150,7 +150,7 @@ test('a blob that was cut by hand is told as missing before a byte of the archiv
   assert.equal(problem.details.missing.length, 1)
 })
 
-test('?ref= looks at a package in its registry, with the caller’s credentials, and fetches no layer', async (t) => {
+test('remote-packages looks at a package in its registry, with the caller’s credentials, and fetches no layer', async (t) => {
   const registry = await startMemoryRegistry({ basic: { username: 'me', password: 'secret' } })
   t.after(() => registry.close())
   await fillRegistry(registry, { repository: 'team/nemo', tag: '1.2.0' }, [
@@ -158,7 +158,8 @@ test('?ref= looks at a package in its registry, with the caller’s credentials,
     { ...NEMO, path: FIXTURES.nemoArm64, architecture: 'arm64' },
   ])
   const { app } = await startApp(t)
-  const url = `/v1/packages?ref=${encodeURIComponent(`oci://${registry.host}/team/nemo:1.2.0`)}&architecture=amd64`
+  const query = `ref=${encodeURIComponent(`oci://${registry.host}/team/nemo:1.2.0`)}&architecture=amd64`
+  const url = `/v1/remote-packages?${query}`
   const secret = JSON.stringify({ username: 'me', password: 'secret', serveraddress: registry.host })
   const headers = { 'x-registry-auth': Buffer.from(secret).toString('base64url') }
   const found = (await app.inject({ url, headers })).json<Record<string, unknown>>()
@@ -169,4 +170,11 @@ test('?ref= looks at a package in its registry, with the caller’s credentials,
   assert.equal(registry.requests.filter(({ path, status }) => path.includes('/blobs/') && status === 200).length, 1)
   const refused = await app.inject(url)
   assert.deepEqual([refused.statusCode, refused.json<Problem>().code], [502, 'REGISTRY_UNAUTHORIZED'])
+  const moved = await app.inject(`/v1/packages?${query}`)
+  assert.deepEqual([moved.statusCode, moved.headers.location], [308, url])
+  const repository = `oci://${registry.host}/team/nemo`
+  const tags = (ref: string) => app.inject({ url: `/v1/remote-packages?ref=${encodeURIComponent(ref)}`, headers })
+  assert.deepEqual((await tags(repository)).json(), { reference: repository, tags: ['1.2.0'] })
+  assert.deepEqual((await tags(`${repository}-not`)).json(), { reference: `${repository}-not`, tags: [] })
+  assert.equal((await tags('oci://')).statusCode, 400)
 })

@@ -64,24 +64,44 @@ export const RemotePackage = Type.Object(
 )
 export type RemotePackage = Static<typeof RemotePackage>
 
+export const RemoteRepository = Type.Object(
+  {
+    reference: Type.String({ description: 'oci://HOST/NS/NAME' }),
+    tags: Type.Array(Type.String(), {
+      description: "In the registry's order; none where it knows no such repository.",
+    }),
+  },
+  { $id: 'RemoteRepository', description: 'What a repository of a registry holds.' },
+)
+export type RemoteRepository = Static<typeof RemoteRepository>
+
 const PackageQuery = Type.Object(
   {
     ...pageQuery,
     ref: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 1024,
-        description: 'Look at this package in its registry: oci://host[:port]/repository:tag or @digest.',
-      }),
+      Type.String({ minLength: 1, maxLength: 1024, deprecated: true, description: 'Moved to /v1/remote-packages.' }),
     ),
-    architecture: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: "With ref: which of the tag's packages." }),
-    ),
-    plainHttp: Type.Optional(Type.Boolean({ description: 'With ref: speak plain HTTP to the registry.' })),
+    architecture: Type.Optional(Type.String({ maxLength: 64, deprecated: true, description: 'With ref.' })),
+    plainHttp: Type.Optional(Type.Boolean({ deprecated: true, description: 'With ref.' })),
   },
   { additionalProperties: false },
 )
-export type PackageQuery = Static<typeof PackageQuery>
+
+const RemotePackageQuery = Type.Object(
+  {
+    ref: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      description: 'oci://host[:port]/repository:tag or @digest; without either, what the repository holds.',
+    }),
+    architecture: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: "Which of the tag's packages." }),
+    ),
+    plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
+  },
+  { additionalProperties: false },
+)
+export type RemotePackageQuery = Static<typeof RemotePackageQuery>
 
 const PackageParams = Type.Object({
   digest: Type.String({ pattern: '^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$', description: "The manifest's." }),
@@ -103,15 +123,30 @@ const tags = ['packages']
 export const listPackagesSchema = {
   tags,
   operationId: 'listPackages',
-  summary: 'The packages in the content store; with ref, one package in its registry',
-  description: 'With ref, what is answered comes from manifest and zarf.yaml alone: no other layer is fetched.',
+  summary: 'The packages in the content store',
   querystring: PackageQuery,
+  response: {
+    200: pageOf('StoredPackage'),
+    308: {
+      description: 'With ref: a look at a registry has moved.',
+      headers: { Location: { type: 'string' } },
+      content: { 'application/json': { schema: Type.Null() } },
+    },
+  },
+}
+
+export const getRemotePackageSchema = {
+  tags,
+  operationId: 'getRemotePackage',
+  summary: 'A package in its registry; without tag and digest, the tags of the repository',
+  description: 'What is answered comes from manifest and zarf.yaml alone: no other layer is fetched.',
+  querystring: RemotePackageQuery,
   headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
   response: {
     200: {
-      description: 'A page, or with ref the package.',
+      description: 'The package, or what the repository holds.',
       content: {
-        'application/json': { schema: Type.Union([pageOf('StoredPackage'), Type.Ref('RemotePackage')]) },
+        'application/json': { schema: Type.Union([Type.Ref('RemotePackage'), Type.Ref('RemoteRepository')]) },
       },
     },
   },

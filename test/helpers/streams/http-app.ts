@@ -2,6 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
+import type { Reference } from '../../../src/content/reference.ts'
+import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
@@ -40,7 +42,7 @@ export async function startApp(t: Cleanup, { uploadLimits, ...changes }: TestApp
     events: jobs.events,
     uploads,
     store,
-    inspect: inspectorOf(t),
+    remote: readerOf(t),
     logger: silentLogger,
     version: '1.2.3',
     listenHost: '127.0.0.1',
@@ -66,10 +68,18 @@ export async function startApp(t: Cleanup, { uploadLimits, ...changes }: TestApp
 }
 
 /** As src/roles does it, without Docker's credentials. */
-function inspectorOf(t: Cleanup): AppOptions['inspect'] {
-  return async (request, { credentials, signal }) => {
-    const { registry, repository } = request.reference
-    const client = registryClient(t, credentials && fixedCredentials(credentials.registry, credentials))
-    return inspectPackage(request, { repository: await client.repository(registry, repository), signal })
+function readerOf(t: Cleanup): AppOptions['remote'] {
+  const open = ({ registry, repository }: Reference, credentials: JobCredentials | undefined) =>
+    registryClient(t, credentials && fixedCredentials(credentials.registry, credentials)).repository(
+      registry,
+      repository,
+    )
+  return {
+    async inspect(request, { credentials, signal }) {
+      return inspectPackage(request, { repository: await open(request.reference, credentials), signal })
+    },
+    async tags(reference, { credentials, signal }) {
+      return (await open(reference, credentials)).tags({ signal })
+    },
   }
 }

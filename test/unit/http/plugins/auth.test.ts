@@ -60,7 +60,10 @@ test('a token file that cannot be read keeps the app from getting ready', async 
     events: jobs.events,
     uploads,
     store,
-    inspect: () => assert.fail('nothing is asked of a registry'),
+    remote: {
+      inspect: () => assert.fail('nothing is asked of a registry'),
+      tags: () => assert.fail('nothing is asked of a registry'),
+    },
     logger: silentLogger,
     version: '1.2.3',
     listenHost: '127.0.0.1',

@@ -1,0 +1,73 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { formatReference, parseReference, type Reference } from '../../content/reference.ts'
+import type { JobCredentials } from '../../jobs/model/requests.ts'
+import { AppError } from '../../lib/errors.ts'
+import type { InspectedPackage } from '../../transfer/inspect.ts'
+import { at } from '../requests/package-reference.ts'
+import { readRegistryAuth } from '../requests/registry-auth.ts'
+import { getRemotePackageSchema, type RemotePackageQuery } from '../schemas/package.ts'
+
+export interface RegistryAccess {
+  /** The caller's own, for the reference's registry; without them the daemon's. */
+  credentials: JobCredentials | undefined
+  plainHttp: boolean
+  signal: AbortSignal
+}
+
+/** What is in registries; throws what transfer/inspect.ts and the registry client throw. */
+export interface RegistryReader {
+  inspect(request: { reference: Reference; architecture?: string }, access: RegistryAccess): Promise<InspectedPackage>
+  /** All tags of the repository; empty where the registry knows no such repository. */
+  tags(reference: Reference, access: RegistryAccess): Promise<readonly string[]>
+}
+
+export interface RemotePackageRoutesOptions {
+  remote: RegistryReader
+  closing: AbortSignal
+}
+
+/** A caller waits for it, so it ends before proxies give up on the request. */
+const LOOK_WITHIN_MS = 50_000
+
+/** A look at packages in registries. */
+export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesOptions> = async (app, options) => {
+  const { remote } = options
+
+  app.get('/v1/remote-packages', { schema: getRemotePackageSchema }, async (request, reply) => {
+    const { ref, architecture } = request.query
+    const reference = at('/ref', parseReference, ref)
+    const found = await looking(request, reference, options, async (access) => {
+      if (reference.tag === undefined && reference.digest === undefined) {
+        return { reference: formatReference(reference), tags: [...(await remote.tags(reference, access))] }
+      }
+      return remote.inspect({ reference, ...(architecture === undefined ? {} : { architecture }) }, access)
+    })
+    return reply.header('cache-control', 'no-cache').send(found)
+  })
+}
+
+async function looking<T>(
+  request: FastifyRequest<{ Querystring: RemotePackageQuery }>,
+  reference: Reference,
+  { closing }: RemotePackageRoutesOptions,
+  look: (access: RegistryAccess) => Promise<T>,
+): Promise<T> {
+  const { plainHttp = false } = request.query
+  const header = request.headers['x-registry-auth']
+  const credentials = readRegistryAuth(typeof header === 'string' ? header : undefined, reference.registry)
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(tooLate(reference)), LOOK_WITHIN_MS)
+  try {
+    return await look({ credentials, plainHttp, signal: AbortSignal.any([closing, request.signal, late.signal]) })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function tooLate({ registry, repository }: Reference): AppError {
+  return new AppError('REGISTRY_TIMEOUT', `${registry} did not answer all of it within ${LOOK_WITHIN_MS / 1000} s`, {
+    upstream: { registry, repository },
+    hint: 'A pull job waits for slow registries longer.',
+  })
+}
