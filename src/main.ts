@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { isClientCommand, runCommand, usage as clientUsage } from './cli/cli.ts'
+import type { Terminal } from './cli/program.ts'
 import { type Config, loadConfig, SETTING_NAMES } from './config/config.ts'
 import { unknownNames, unknownNameText } from './config/unknown-names.ts'
 import { toAppError } from './lib/errors.ts'
@@ -17,48 +17,17 @@ const WORKER_FLAGS = ['--max-semi-space-size=8']
 /** npm hands a Ctrl-C on a second time. */
 const SAME_SIGNAL_MS = 1000
 
-const USAGE = `layerd ${VERSION}: package manager service for Zarf packages in OCI registries
-
-  layerd                     API, workers and a private Redis: all that one machine needs
-  layerd serve               the API alone
-  layerd worker [--name N]   takes jobs and moves bytes
-  layerd store check [--repair] [--json]
-                             looks for damage in the data directory's store; repairs while no daemon works on it
-  layerd --version | --help
-
-${clientUsage()}`
-
+/** Without a command it is the daemon: nothing of the command line is loaded for it. */
 async function main(args: readonly string[]): Promise<number> {
-  const [command, ...rest] = args
-  if (command === '--version' || command === '-V') return print(`layerd ${VERSION}\n`)
-  if (command === '--help' || command === '-h' || command === 'help') return print(USAGE)
-  if (isClientCommand(command)) return client(args)
-  const role = roleOf(command, rest)
-  return role ? role() : wrongUse(args)
+  if (args.length === 0) return allInOne()
+  const { runProgram } = await import('./cli/program.ts')
+  const roles = { allInOne, serve, worker, storeCheck }
+  return runProgram(args, { version: VERSION, roles, terminal }, output)
 }
 
-function wrongUse(args: readonly string[]): number {
-  process.stderr.write(`layerd: there is no "${args.join(' ')}"\n\n${USAGE}`)
-  return 2
-}
-
-/**
- * The role that the words name; undefined when there is none. Each loads its own modules: a client command or a check
- * must not wait for the daemon's. What ends a process is listened for before that.
- */
-function roleOf(command: string | undefined, rest: readonly string[]): (() => Promise<number>) | undefined {
-  const [option, name, ...more] = rest
-  if (command === 'store' && option === 'check') return () => storeCheck(rest.slice(1))
-  if (command === 'worker' && option === '--name' && name && more.length === 0) return () => worker(name)
-  if (rest.length > 0) return undefined
-  if (command === undefined) return allInOne
-  if (command === 'serve') return serve
-  return command === 'worker' ? () => worker(undefined) : undefined
-}
-
-function print(text: string): number {
-  process.stdout.write(text)
-  return 0
+const output = {
+  stdout: (text: string) => void process.stdout.write(text),
+  stderr: (text: string) => void process.stderr.write(text),
 }
 
 async function allInOne(): Promise<number> {
@@ -85,10 +54,8 @@ async function worker(given: string | undefined): Promise<number> {
   return runWorker(contextOf(`layerd worker --name ${name}`, 'worker', stop), { name })
 }
 
-async function storeCheck(args: readonly string[]): Promise<number> {
-  const { parseStoreCheck, runStoreCheck } = await import('./roles/store-check.ts')
-  const options = parseStoreCheck(args)
-  if (!options) return wrongUse(['store', 'check', ...args])
+async function storeCheck(options: { repair: boolean; json: boolean }): Promise<number> {
+  const { runStoreCheck } = await import('./roles/store-check.ts')
   const interrupt = new AbortController()
   const { stdout, stderr } = process
   for (const [signal, number] of SIGNALS) process.on(signal, () => interrupt.abort(128 + number))
@@ -105,9 +72,7 @@ function contextOf(title: string, role: string, stop: RoleContext['stop']): Role
   const config = loadConfig(process.env)
   const logger = createLogger({ level: config.logLevel, name: 'layerd', screen: screenFor(config) }).child({ role })
   // A supervisor has said it for its workers.
-  if (!process.connected) {
-    for (const unknown of unknownNames(process.env, SETTING_NAMES)) logger.warn(unknownNameText(unknown))
-  }
+  if (!process.connected) tellUnknownNames((text) => logger.warn(text))
   return { config, logger, version: VERSION, env: process.env, stop }
 }
 
@@ -117,19 +82,24 @@ function screenFor({ logFormat }: Config): typeof process.stdout | undefined {
   return pretty ? process.stdout : undefined
 }
 
-async function client(args: readonly string[]): Promise<number> {
+function terminal(): Terminal {
   const { url, token } = loadConfig(process.env)
-  return runCommand(args, {
+  tellUnknownNames((text) => void process.stderr.write(`layerd: ${text}\n`))
+  return {
     stdout: process.stdout,
     stderr: process.stderr,
     stdin: process.stdin,
     cwd: process.cwd(),
-    env: { url, token },
+    env: { url, token, plain: process.env['TERM'] === 'dumb' || Boolean(process.env['CI']) },
     onInterrupt(listener) {
       process.on('SIGINT', listener)
       return () => process.off('SIGINT', listener)
     },
-  })
+  }
+}
+
+function tellUnknownNames(tell: (text: string) => void): void {
+  for (const unknown of unknownNames(process.env, SETTING_NAMES)) tell(unknownNameText(unknown))
 }
 
 const SIGNALS = [

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import type { Config } from '../config/config.ts'
 import { existingStore } from '../daemon/data-directory.ts'
 import {
@@ -20,19 +19,6 @@ export interface StoreCheckContext {
   readonly stderr: Output
   /** Ends the check between two reads. */
   readonly signal: AbortSignal
-}
-
-/** Undefined for anything but the options there are. */
-export function parseStoreCheck(args: readonly string[]): { repair: boolean; json: boolean } | undefined {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { repair: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
-    })
-    return values
-  } catch {
-    return undefined
-  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Renderer } from '../../src/cli/renderers.ts'
+import type { Renderer } from '../../src/cli/view/renderers.ts'
 import type { Job, JobEvent, JobResult } from '../../src/jobs/model/definitions.ts'
 import { serverSentEvents } from '../helpers/streams/sse-client.ts'
 

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import type { Problem } from '../../src/http/schemas/types.ts'
-import type { Job, JobEvent } from '../../src/jobs/model/definitions.ts'
+import type { Job, JobEvent, JobLogLine } from '../../src/jobs/model/definitions.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
@@ -126,8 +126,35 @@ test('a package goes to a private registry and comes back by commands alone', as
       ],
     )
     const { stdout: table } = await run(['jobs', '--state', 'failed'])
-    assert.match(table, /^ID +KIND +STATE +CREATED +WHERE\n[0-9a-f-]{36} +pull +failed /)
+    assert.match(table, /^ID +KIND +STATE +AGE +TRY +PROGRESS +PACKAGE +FROM +TO\n/)
+    assert.match(
+      table,
+      /\n[0-9a-f-]{13} +pull +failed +\d+s +1 +MANIFEST_NOT_FOUND +nothing 1 +\S+\/team\/nothing:1 +store\n/,
+    )
     const [bad, good] = [jobs[0]?.id ?? '', jobs.at(-1)?.id ?? '']
+    assert.match((await run(['watch'])).stderr, new RegExp(`^job ${bad}\n[^]*MANIFEST_NOT_FOUND`), 'the newest')
+    const page = await run(['show', bad.slice(0, 18)])
+    assert.equal(page.code, 0)
+    assert.match(page.stdout, /^job +[0-9a-f-]{36}\nwhat +pull nothing 1\nstate +failed\n[^]*\(MANIFEST_NOT_FOUND\)\n/)
+    const told = await run(['logs', bad.slice(0, 18)])
+    assert.match(
+      told.stdout,
+      /INFO {2}accepted: pull oci:.*\n.*queued\n.*run 1 on .*\n.*ERROR failed: .*MANIFEST_NOT_FOUND/,
+    )
+    const level = lines<JobLogLine>((await run(['logs', bad, '--json', '--level', 'error'])).stdout)
+    assert.deepEqual(
+      level.map((line) => line.level),
+      ['error'],
+    )
+    const one = await run(['jobs', '-q', '--limit', '1'])
+    assert.deepEqual([one.stdout, one.stderr], [`${bad}\n`, ''])
+    assert.match((await run(['jobs', '--limit', '2'])).stderr, /newest 2; --limit/)
+    const ids = lines<Job>(
+      (await run(['jobs', '--json', '--kind', 'publish', '--search', 'LOGBOOK', '--since', '1h'])).stdout,
+    )
+    assert.ok(
+      ids.length > 0 && ids.every(({ kind, result }) => kind === 'publish' && result?.reference.includes('logbook')),
+    )
     const watched = await run(['watch', bad])
     assert.equal(watched.code, 1)
     assert.match(watched.stderr, /MANIFEST_NOT_FOUND/)
@@ -138,6 +165,39 @@ test('a package goes to a private registry and comes back by commands alone', as
     assert.equal(canceled.code, 1)
     assert.match(canceled.stderr, /JOB_FINISHED/)
   })
+})
+
+test('tags, uploads, retry and rm do what they say, by the beginning of an id', async (t) => {
+  const registry = await startDockerRegistry(t)
+  const { run, root } = shared
+  const path = join(root, basename(FIXTURES.logbook))
+  await copyFile(FIXTURES.logbook, path)
+  const repository = `oci://${registry.host}/team/logbook`
+  const published = await run(['publish', path, `oci://${registry.host}/team`, '-d'])
+  const id = published.stdout.trim()
+  assert.equal((await run(['watch', id, '-q'])).code, 0)
+  const tags = await run(['tags', repository])
+  assert.deepEqual([tags.code, tags.stdout], [0, '0.1.0\n'])
+  assert.equal((await run(['inspect', `${repository}:0.1.0`, '-q'])).code, 0)
+  assert.equal((await run(['inspect', repository])).stdout, '0.1.0\n', 'a name without a tag lists what there is')
+  assert.match((await run(['tags', `${repository}-not`])).stdout, /has no tags; the registry may not know it/)
+  const refused = await run(['retry', id.slice(0, 18)])
+  assert.deepEqual([refused.code, refused.stdout], [1, ''])
+  assert.match(refused.stderr, /JOB_FINISHED/)
+  const put = await fetch(`${shared.api}/v1/uploads/zarf-package-x-amd64-1.tar`, { method: 'PUT', body: 'bytes' })
+  const upload = ((await put.json()) as { id: string }).id
+  assert.match(
+    (await run(['uploads'])).stdout,
+    new RegExp(`${upload} +zarf-package-x-amd64-1\\.tar +5 B +[0-9a-f]{12}`),
+  )
+  const removed = await run(['rm', upload, id.slice(0, 18), 'ffffffff'])
+  assert.equal(removed.code, 1)
+  assert.equal(removed.stdout, `upload ${upload} removed\njob ${id} removed\n`)
+  assert.match(removed.stderr, /^ffffffff: no job's id begins with "ffffffff"\n$/)
+  assert.equal((await run(['show', id])).code, 1)
+  const pulled = await run(['pull', `${repository}:0.1.0`, '--store', '-q'])
+  const digest = pulled.stdout.trim()
+  assert.equal((await run(['rm', digest])).stdout, `package ${digest} removed\n`)
 })
 
 test('a path that is nowhere is said to be missing, not to lie outside of folders; with --json as a problem document', async () => {
@@ -161,8 +221,8 @@ test('what goes wrong on the way to the daemon is told in words, with an exit co
   assert.equal((JSON.parse(told.stdout) as Problem).code, 'DAEMON_UNREACHABLE')
   const wrong = await run(['pull'])
   assert.equal(wrong.code, 2)
-  assert.match(wrong.stderr, /^layerd pull oci:.*got 0 of 1 arguments\n$/)
+  assert.equal(wrong.stderr, "layerd: missing required argument 'reference'\n")
   const help = await run(['pull', '--help'])
   assert.equal(help.code, 0)
-  assert.match(help.stdout, /-o, --output VALUE/)
+  assert.match(help.stdout, /-o, --output <folder>/)
 })

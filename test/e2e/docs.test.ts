@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
@@ -16,13 +16,33 @@ test('the six lines of README publish a package and show how it ends', async (t)
   const registry = await startDockerRegistry(t)
   const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { LAYERD_WORKERS: '1' } })
   const api = await readyUrl(layerd)
-  const all = await docCommands('README.md', { section: 'Publish and watch', variables: { API: `${api}/v1` } })
+  const all = await docCommands('README.md', { section: 'The same over HTTP', variables: { API: `${api}/v1` } })
   const lines = all.split('\n').filter((line) => !line.startsWith('-H'))
   const commands = lines.join('\n').replaceAll('localhost:5000', registry.host)
   const { code, output } = await runProcess(t, 'bash', ['-c', commands], { cwd: REPOSITORY })
   assert.equal(code, 0, output)
   assert.match(output, /^event: snapshot$[^]*^event: end$/m)
   assert.match(output, new RegExp(`"succeeded"\n\\{[^]*${digestOf(publishedManifest('nemo'))}[^]*\\}\nnull\n$`))
+})
+
+test('the commands of README publish, list and pull on the Node that comes first', async (t) => {
+  if (skipWithout(t, 'npx')) return
+  const registry = await startDockerRegistry(t)
+  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { LAYERD_WORKERS: '1' } })
+  const folder = await tempDir(t, 'pulled')
+  const all = await docCommands('README.md', { section: 'Five minutes', variables: {} })
+  const lines = all.split('\n').filter((line) => line.startsWith('npx '))
+  assert.equal(lines.length, 4)
+  const script = ['set -e', ...lines]
+    .join('\n')
+    .replaceAll('localhost:5000', registry.host)
+    .replace('-o /tmp', `-o ${folder}`)
+  const env = { LAYERD_URL: await readyUrl(layerd), npm_config_cache: await tempDir(t, 'npm') }
+  const { code, output, stdout } = await runProcess(t, 'bash', ['-c', script], { cwd: REPOSITORY, env })
+  assert.equal(code, 0, output)
+  assert.match(output, new RegExp(`publish succeeded: [^]*${digestOf(publishedManifest('nemo'))}`))
+  assert.match(stdout, /^1\.2\.0\n/)
+  assert.deepEqual(await readdir(folder), ['zarf-package-nemo-amd64-1.2.0.tar.zst'])
 })
 
 test('every line of the walkthrough does what it says, with the real zarf', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { runCommand } from '../../src/cli/cli.ts'
+import { runCommand } from '../helpers/processes/cli-program.ts'
 import type { Job, Problem } from '../../src/jobs/model/definitions.ts'
 import { startApp, type TestApp } from '../helpers/streams/http-app.ts'
 import { begin, newJob, RESULT } from '../helpers/redis/jobs.ts'

@@ -149,11 +149,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'http/schemas': {},
 
   cli: {
-    faces: ['cli.ts'],
-    imports: ['lib'],
+    faces: ['program.ts'],
+    top: ['cli/commands', 'cli/view'],
+    imports: ['lib', 'cli/client'],
     types: ['http/schemas'],
-    packages: ['undici', 'cli-progress'],
+    packages: ['commander'],
   },
+  'cli/commands': { imports: ['cli/view'] },
+  'cli/view': { packages: ['cli-progress'] },
+  'cli/client': { packages: ['undici'] },
 
   roles: {
     imports: [

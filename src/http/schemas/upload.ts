@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { pageOf, pageQuery } from './page.ts'
 
 export const Upload = Type.Object(
@@ -10,6 +10,8 @@ export const Upload = Type.Object(
   },
   { $id: 'Upload', description: 'A package sent from the caller; kept 24 h after its last use.' },
 )
+
+export type Upload = Static<typeof Upload>
 
 const tags = ['uploads']
 

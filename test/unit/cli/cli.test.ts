@@ -1,30 +1,14 @@
 import assert from 'node:assert/strict'
-import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { parseInvocation, UsageError, usage } from '../../../src/cli/arguments.ts'
-import { byteProgress } from '../../../src/cli/byte-progress.ts'
-import { isClientCommand, runCommand, type Terminal } from '../../../src/cli/cli.ts'
-import type { StreamedEvent } from '../../../src/cli/client.ts'
-import { formatBytes, formatSeconds, formatTable, formatTimeLeft } from '../../../src/cli/format.ts'
-import { barRenderer, lineRenderer } from '../../../src/cli/renderers.ts'
-import { problemText } from '../../../src/cli/texts.ts'
+import { byteProgress } from '../../../src/cli/view/byte-progress.ts'
+import type { StreamedEvent } from '../../../src/cli/client/api-client.ts'
+import { formatBytes, formatSeconds, formatTable, formatTimeLeft } from '../../../src/cli/view/format.ts'
+import { barRenderer, lineRenderer } from '../../../src/cli/view/renderers.ts'
+import { problemText } from '../../../src/cli/view/texts.ts'
+
+import { pipeTerminal as terminal, runCommand } from '../../helpers/processes/cli-program.ts'
 
 const MIB = 1024 * 1024
-
-function terminal(url = 'http://127.0.0.1:9') {
-  const stdout = new PassThrough()
-  const stderr = new PassThrough()
-  const read = (stream: PassThrough) => String(stream.read() ?? '')
-  const made: Terminal = {
-    stdout,
-    stderr,
-    stdin: (async function* () {})(),
-    cwd: '/',
-    env: { url, token: undefined },
-    onInterrupt: () => () => undefined,
-  }
-  return { terminal: made, out: () => read(stdout), err: () => read(stderr) }
-}
 
 test('bytes and times read like a person writes them', () => {
   assert.deepEqual([0, 1023, 1024, 1536, 5 * 1024 ** 3, 250 * 1024 ** 2].map(formatBytes), [
@@ -54,32 +38,49 @@ test('a table has columns as wide as their widest cell', () => {
   )
 })
 
-test('wrong use is told in one line with exit code 2', async () => {
+test('wrong use is told in one line with exit code 2, with what was most likely meant', async () => {
   for (const [argv, pattern] of [
-    [['publish', 'only-one'], /got 1 of 2 arguments/],
-    [['publish', 'a', 'b', '--nonsense'], /nonsense/],
-    [['frobnicate'], /no command "frobnicate"/],
+    [['publish', 'only-one'], /missing required argument 'destination'/],
+    [['publish', 'a', 'b', '--nonsense'], /unknown option '--nonsense'/],
+    [['pubish'], /^layerd: unknown command 'pubish' \(did you mean publish\?\)$/m],
+    [['jobs', '--stat', 'failed'], /'--stat' \(did you mean --state\?\)/],
+    [['toString'], /unknown command/],
+    [['jobs', 'too', 'many'], /too many arguments/],
+    [['jobs', '--limit', '1000'], /from 1 to 200/],
+    [['jobs', '--since', 'yesterday'], /such as 30m, 2h, 7d/],
     [['publish', '/nowhere.tar.zst', 'oci://r.io', '--concurrency', 'many'], /whole number/],
     [['publish', '/nowhere.tar.zst', 'oci://r.io', '--username', 'me'], /--password-stdin/],
     [['publish', '/nowhere.tar.zst', 'oci://r.io', '--label', 'plain'], /key=value/],
+    [['completion', 'csh'], /bash, zsh, fish/],
   ] as const) {
     const io = terminal()
     assert.equal(await runCommand(argv, io.terminal), 2, argv.join(' '))
     const told = io.err()
     assert.match(told, pattern)
-    assert.equal(told.split('\n').length, 2)
+    assert.equal(told.split('\n').length, 2, told)
   }
 })
 
-test('every command explains itself', async () => {
-  for (const line of usage().matchAll(/^ {2}layerd (\w+)/gm)) {
-    const command = line[1] ?? ''
-    assert.ok(isClientCommand(command))
-    const io = terminal()
+test('every command explains itself within 80 columns, with its exit codes', async () => {
+  const io = terminal()
+  assert.equal(await runCommand(['--help'], io.terminal), 0)
+  const overview = io.out()
+  const commands = [...overview.matchAll(/^ {2}([a-z]+)(?: [<[].*?)? {2,}/gm)].map(([, name = '']) => name)
+  assert.deepEqual(
+    commands.toSorted(),
+    'cancel completion help inspect jobs logs packages pause publish pull resume retry rm serve show store tags uploads watch worker'.split(
+      ' ',
+    ),
+  )
+  for (const command of commands.filter((name) => name !== 'help')) {
     assert.equal(await runCommand([command, '--help'], io.terminal), 0)
-    assert.match(io.out(), new RegExp(`^layerd ${command}`))
+    const help = io.out()
+    assert.match(help, new RegExp(`^Usage: layerd ${command}`))
+    if (command !== 'store' && command !== 'completion') assert.match(help, /Exit codes: 0 success/)
+    for (const line of `${overview}${help}`.split('\n')) assert.ok(line.length <= 80, line)
   }
-  assert.throws(() => parseInvocation(['toString']), UsageError)
+  assert.equal(await runCommand(['--version'], io.terminal), 0)
+  assert.equal(io.out(), 'layerd 1.2.3\n')
 })
 
 test('a daemon that is not there is named, with what to do', async () => {

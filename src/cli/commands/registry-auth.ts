@@ -1,17 +1,16 @@
-import { flag, textOption, UsageError } from './arguments.ts'
-import type { CommandContext } from './context.ts'
+import { type CommandContext, type RegistryOptions, UsageError } from '../client/context.ts'
 
 /** X-Registry-Auth (the Docker Engine's header) from --username and the password on standard input. */
 export async function registryAuth(
-  { invocation, terminal }: CommandContext,
+  { terminal }: CommandContext,
   reference: string,
+  { username, passwordStdin }: RegistryOptions,
 ): Promise<Record<string, string>> {
-  const username = textOption(invocation, 'username')
   if (username === undefined) {
-    if (flag(invocation, 'password-stdin')) throw new UsageError('--password-stdin needs --username')
+    if (passwordStdin) throw new UsageError('--password-stdin needs --username')
     return {}
   }
-  if (!flag(invocation, 'password-stdin')) throw new UsageError('--username needs --password-stdin')
+  if (!passwordStdin) throw new UsageError('--username needs --password-stdin')
   const chunks: Buffer[] = []
   for await (const chunk of terminal.stdin) chunks.push(Buffer.from(chunk))
   const password = Buffer.concat(chunks)

@@ -1,13 +1,12 @@
 import { access, constants, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { systemClock } from '../lib/clock.ts'
-import { flag } from './arguments.ts'
-import { byteProgress } from './byte-progress.ts'
-import { ApiProblem, type Download } from './client.ts'
-import { CommandFailure, type CommandContext, interruptible } from './context.ts'
-import { lookAt } from './remote-package.ts'
-import { makeFolders } from '../lib/make-folders.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { byteProgress } from '../view/byte-progress.ts'
+import { ApiProblem, type Download } from '../client/api-client.ts'
+import { CommandFailure, type CommandContext, interruptible } from '../client/context.ts'
+import { makeFolders } from '../../lib/make-folders.ts'
+import { isRepository, lookAt, type LookOptions } from './remote-package.ts'
 
 /** A daemon that restarts takes seconds; an attempt that brought bytes begins the count anew. */
 const ATTEMPTS = 30
@@ -16,34 +15,38 @@ const RETRY_MS = 1000
 const LOOK_MS = 5000
 const NOT_SAVED = 'Not saved. The package is in the store: the same pull only saves it.'
 
+export interface SaveOptions extends LookOptions {
+  overwrite?: boolean
+}
+
 /** What `folder` would refuse is found before the daemon moves a byte. Throws CommandFailure. */
 export async function checkFolder(
   context: CommandContext,
   folder: string,
-  { reference, headers }: { reference: string; headers: Record<string, string> },
+  asked: { reference: string; headers: Record<string, string>; options: SaveOptions },
 ): Promise<void> {
   const names = await writableNames(folder)
-  if (flag(context.invocation, 'overwrite') || !names.some((name) => /\.tar(?:\.zst)?$/.test(name))) return
-  const fileName = await fileNameOf(context, reference, headers)
+  if (asked.options.overwrite || !names.some((name) => /\.tar(?:\.zst)?$/.test(name))) return
+  const fileName = await fileNameOf(context, asked)
   if (fileName !== undefined && names.includes(fileName)) throw exists(join(folder, fileName))
 }
 
 /** Saves an archive under its own name, through a temporary one; a cut is taken up where it broke. */
-export async function saveArchive(context: CommandContext, path: string, folder: string): Promise<string> {
-  const { invocation, client, terminal } = context
+export async function saveArchive(
+  context: CommandContext,
+  path: string,
+  { folder, overwrite }: { folder: string; overwrite: boolean },
+): Promise<string> {
+  const { client, terminal, json, quiet } = context
   await makeFolders(folder).catch((error: unknown) => {
     throw cannotWrite(folder, error)
   })
   return interruptible(context, NOT_SAVED, async () => {
     const first = await client.download(path, { offset: 0 })
     const target = join(folder, basename(first.fileName ?? 'package.tar.zst'))
-    const overwrite = flag(invocation, 'overwrite')
     if (!overwrite && (await stat(target).catch(() => undefined))) throw exists(target)
     const temporary = `${target}.part`
-    using progress = byteProgress(terminal, {
-      verb: 'saving',
-      silent: flag(invocation, 'quiet') || flag(invocation, 'json'),
-    })
+    using progress = byteProgress(terminal, { verb: 'saving', silent: quiet || json })
     try {
       await fetchAll(context, { path, temporary, first, onBytes: progress.update })
       await rename(temporary, target)
@@ -114,15 +117,14 @@ async function writableNames(folder: string): Promise<string[]> {
 /** The name that the archive would have, where the registry tells it in time; else the job says what is wrong. */
 async function fileNameOf(
   context: CommandContext,
-  reference: string,
-  headers: Record<string, string>,
+  { reference, headers, options }: { reference: string; headers: Record<string, string>; options: SaveOptions },
 ): Promise<string | undefined> {
-  const looked = lookAt(context, reference, headers).catch((error: unknown) => {
+  const looked = lookAt(context, reference, options, headers).catch((error: unknown) => {
     if (error instanceof ApiProblem) return undefined
     throw error
   })
   const found = await Promise.race([looked, systemClock.sleep(LOOK_MS, context.stop.signal)])
-  return found?.fileName ?? undefined
+  return found === undefined || isRepository(found) ? undefined : (found.fileName ?? undefined)
 }
 
 function exists(target: string): CommandFailure {

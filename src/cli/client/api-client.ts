@@ -4,10 +4,10 @@ import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { type Dispatcher, request } from 'undici'
-import type { JobEvent, Problem } from '../http/schemas/types.ts'
-import { systemClock } from '../lib/clock.ts'
-import { ERROR_CODES, type ErrorCode } from '../lib/errors.ts'
-import { trimEndOf } from '../lib/text.ts'
+import type { JobEvent, Problem } from '../../http/schemas/types.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { ERROR_CODES, type ErrorCode } from '../../lib/errors.ts'
+import { trimEndOf } from '../../lib/text.ts'
 
 /** An answer of the API that is not a success; `problem` is what the daemon said (RFC 9457). */
 export class ApiProblem extends Error {
@@ -40,6 +40,8 @@ export interface ApiClient {
   upload(path: string, onBytes: (sent: number, total: number) => void): Promise<{ id: string }>
   /** The job's events from now (or after `lastEventId`) to its end; a broken connection is taken up where it broke. */
   events(jobId: string): AsyncIterable<StreamedEvent>
+  /** A body of text as it comes, for as long as it comes. Throws ApiProblem. */
+  text(path: string, accept: string): AsyncIterable<string>
   /** A body as a stream, from `offset` on. Throws ApiProblem. */
   download(path: string, options: { offset: number; etag?: string }): Promise<Download>
 }
@@ -76,6 +78,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     json: (method, path, call) => sendJson(connection, method, path, call),
     upload: (path, onBytes) => sendFile(connection, path, onBytes),
     events: (jobId) => followEvents(connection, jobId),
+    text: (path, accept) => readText(connection, path, accept),
     download: (path, from) => openDownload(connection, path, from),
   }
 }
@@ -170,6 +173,11 @@ async function openEvents(
   }
 }
 
+async function* readText(connection: Connection, path: string, accept: string): AsyncIterable<string> {
+  const { body } = await send(connection, path, { method: 'GET', headers: { accept }, bodyTimeout: 0 })
+  for await (const chunk of body.setEncoding('utf8')) yield chunk as string
+}
+
 async function openDownload(
   connection: Connection,
   path: string,
@@ -233,7 +241,8 @@ function unreachable(base: string, error: unknown): Problem {
   }
 }
 
-function problem(code: ErrorCode, status: number, detail: string): Problem {
+/** A problem that is found here, in the form in which the daemon tells its own. */
+export function problem(code: ErrorCode, status: number, detail: string): Problem {
   return {
     type: `/docs/errors#${code}`,
     title: ERROR_CODES[code].title,

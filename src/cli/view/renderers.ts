@@ -1,8 +1,8 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
-import type { Progress, Transfer } from '../http/schemas/types.ts'
-import type { StreamedEvent } from './client.ts'
+import type { Progress, Transfer } from '../../http/schemas/types.ts'
+import type { StreamedEvent } from '../client/api-client.ts'
 import { formatBytes } from './format.ts'
-import type { Terminal } from './terminal.ts'
+import type { Terminal } from '../client/terminal.ts'
 import { barText, noticeOf, progressText, sizeText, transferNote } from './texts.ts'
 
 /** Shows a job's events in one manner. */

@@ -1,8 +1,9 @@
-import type { Job } from '../http/schemas/types.ts'
-import type { ApiClient } from './client.ts'
-import { barRenderer, jsonRenderer, lineRenderer, type Renderer, silentRenderer } from './renderers.ts'
-import { endText } from './texts.ts'
-import type { ExitCode, Terminal } from './terminal.ts'
+import type { Job } from '../../http/schemas/types.ts'
+import type { ApiClient } from '../client/api-client.ts'
+import { barRenderer, jsonRenderer, lineRenderer, type Renderer, silentRenderer } from '../view/renderers.ts'
+import { fold } from '../view/format.ts'
+import { endText } from '../view/texts.ts'
+import { type ExitCode, screenColumns, showsBars, type Terminal } from '../client/terminal.ts'
 
 export interface WatchOptions {
   json: boolean
@@ -49,7 +50,8 @@ export async function watchJob(
     if (job === 'left') return { job: undefined, exit: 130 }
     renderer.stop()
     const exit = canceling ? 130 : job.state === 'succeeded' ? 0 : 1
-    if (!options.json && !options.quiet) terminal.stderr.write(`${(options.ending ?? endText)(job, exit)}\n`)
+    if (!options.json && !options.quiet)
+      terminal.stderr.write(`${fold((options.ending ?? endText)(job, exit), screenColumns(terminal.stderr))}\n`)
     return { job, exit }
   } finally {
     clearTimeout(timer)
@@ -69,5 +71,5 @@ async function follow(id: string, client: ApiClient, renderer: Renderer): Promis
 function rendererFor(terminal: Terminal, options: WatchOptions): Renderer {
   if (options.json) return jsonRenderer(terminal)
   if (options.quiet) return silentRenderer
-  return terminal.stderr.isTTY ? barRenderer(terminal) : lineRenderer(terminal)
+  return showsBars(terminal) ? barRenderer(terminal) : lineRenderer(terminal)
 }

@@ -1,7 +1,7 @@
 import { Presets, SingleBar } from 'cli-progress'
 import { formatBytes } from './format.ts'
 import { barOptions, CALM_INTERVAL_MS } from './renderers.ts'
-import type { Terminal } from './terminal.ts'
+import { showsBars, type Terminal } from '../client/terminal.ts'
 
 /** How far one stream of bytes between this machine and the daemon is. */
 export interface ByteProgress extends Disposable {
@@ -13,13 +13,13 @@ const SILENT: ByteProgress = { update: () => undefined, [Symbol.dispose]: () => 
 
 /** A bar on a terminal, a line every few seconds elsewhere. `verb`: uploading, saving. */
 export function byteProgress(
-  { stderr }: Terminal,
+  { stderr, env }: Pick<Terminal, 'stderr' | 'env'>,
   { verb, silent, now = Date.now }: { verb: string; silent: boolean; now?: () => number },
 ): ByteProgress {
   if (silent) return SILENT
   const startedAt = now()
   const rate = (bytes: number) => `${formatBytes((bytes * 1000) / Math.max(1, now() - startedAt))}/s`
-  if (!stderr.isTTY) return lines(stderr, { verb, rate, now, startedAt })
+  if (!showsBars({ stderr, env })) return lines(stderr, { verb, rate, now, startedAt })
   const bar = new SingleBar({ ...barOptions(stderr.columns), stream: stderr }, Presets.shades_classic)
   bar.start(1, 0, { amount: '', note: verb })
   return {

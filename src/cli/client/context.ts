@@ -1,14 +1,33 @@
-import type { Invocation } from './arguments.ts'
-import type { ApiClient } from './client.ts'
+import type { ApiClient } from './api-client.ts'
 import type { Terminal } from './terminal.ts'
+
+/** Options of every command of the client. */
+export interface OutputOptions {
+  json?: boolean
+  quiet?: boolean
+  url?: string
+}
+
+/** How the daemon reaches the registry. */
+export interface RegistryOptions {
+  plainHttp?: boolean
+  username?: string
+  passwordStdin?: boolean
+}
 
 /** What every command of the client gets. */
 export interface CommandContext {
-  readonly invocation: Invocation
   readonly client: ApiClient
   readonly terminal: Terminal
   /** Ends all requests of the command. */
   readonly stop: AbortController
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** Wrong use, said in full by its message. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
 }
 
 /** A failure on this machine, said in full by its message. */

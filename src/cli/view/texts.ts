@@ -1,5 +1,5 @@
-import type { Job, Progress, Transfer } from '../http/schemas/types.ts'
-import type { StreamedEvent } from './client.ts'
+import type { Job, Progress, Transfer } from '../../http/schemas/types.ts'
+import type { StreamedEvent } from '../client/api-client.ts'
 import { formatBytes, formatSeconds, formatTimeLeft } from './format.ts'
 
 /** The sentence a job ends with. */
@@ -16,19 +16,7 @@ export function endText(job: Job): string {
 
 /** What went wrong, where, and what to do: one block. */
 export function problemText(problem: NonNullable<Job['error']>): string {
-  const { upstream } = problem
-  const where = upstream
-    ? [
-        upstream.registry,
-        upstream.repository,
-        upstream.reference ?? upstream.digest,
-        upstream.status && `HTTP ${upstream.status}`,
-        upstream.ociCode,
-      ]
-        // What the sentence says already need not be said again.
-        .filter((part) => part && !problem.detail.includes(part.replace(/^HTTP /, '')))
-        .join(' ')
-    : ''
+  const where = whereText(problem)
   const fields = (problem.errors ?? [])
     .filter(({ detail }) => detail !== problem.detail)
     .map((error) => `  ${error.pointer || '/'}: ${error.detail}`)
@@ -39,6 +27,17 @@ export function problemText(problem: NonNullable<Job['error']>): string {
     ...(where === '' ? [] : [`  at ${where}`]),
     ...(problem.hint ? [`  ${problem.hint}`] : []),
   ].join('\n')
+}
+
+/** The place, unless the sentence names all of it, and what was answered, unless it stands there too. */
+function whereText({ detail, upstream }: NonNullable<Job['error']>): string {
+  if (upstream === undefined) return ''
+  const { registry, repository, reference, digest, status, ociCode } = upstream
+  const isSaid = (part: string | number) => detail.includes(String(part))
+  const place = [registry, repository, reference ?? digest].filter((part) => part !== undefined)
+  const answer = [status, ociCode].filter((part) => part !== undefined && !isSaid(part))
+  const words = place.every(isSaid) ? answer : [...place, ...answer]
+  return words.map((word) => (word === status ? `HTTP ${word}` : word)).join(' ')
 }
 
 /** What an event has to say in words, apart from figures. */

@@ -1,0 +1,152 @@
+import type { Command } from 'commander'
+import { command, logs, type LogsOptions, queueAgain, show, watch } from './commands/job.ts'
+import { jobs, type JobsOptions } from './commands/jobs.ts'
+import { inspect, packages, tags } from './commands/packages.ts'
+import { publish, type PublishOptions } from './commands/publish.ts'
+import { pull, type PullOptions } from './commands/pull.ts'
+import type { LookOptions } from './commands/remote-package.ts'
+import { remove } from './commands/remove.ts'
+import { uploads } from './commands/uploads.ts'
+import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
+import { collect, examples, wholeNumber, withJob, withLogin, withOutput, withRegistry } from './shapes.ts'
+import type { ExitCode } from './client/terminal.ts'
+
+/** Runs a command with the options all of them have. */
+export type RunClient = (chosen: OutputOptions, task: (context: CommandContext) => Promise<ExitCode>) => Promise<void>
+
+const JOB_ID = "the job's id, or as much of its beginning as tells it from others"
+const STATES = ['queued', 'scheduled', 'running', 'retrying', 'paused', 'canceling', 'canceled', 'succeeded', 'failed']
+
+/** The commands that call a running daemon, as anybody could by its API. */
+export function addClientCommands(program: Command, run: RunClient): void {
+  program.commandsGroup('Move packages:')
+  addTransfers(program, run)
+  program.commandsGroup('Look at jobs, and steer them:')
+  addJobViews(program, run)
+  addJobWords(program, run)
+  program.commandsGroup('Look at packages:')
+  addPackageViews(program, run)
+}
+
+function addTransfers(program: Command, run: RunClient): void {
+  const sending = program
+    .command('publish')
+    .description('publish a package')
+    .argument('<package>', 'a .tar.zst or .tar file, or an unpacked folder')
+    .argument('<destination>', 'oci://REGISTRY[/NAMESPACE]; name and version of the package follow')
+    .option('-t, --tag <tag>', "in place of the package's version")
+    .option('--name <name>', "the package's name, where the file's name does not tell it")
+    .option('--scan', 'read the archive once before sending, so that all sizes are known')
+    .addHelpText('after', PUBLISH_EXAMPLES)
+  withOutput(withJob(sending)).action((path: string, destination: string, options: OutputOptions & PublishOptions) =>
+    run(options, (context) => publish(context, path, destination, options)),
+  )
+  const fetching = program
+    .command('pull')
+    .description('pull a package and save its archive')
+    .argument('<reference>', 'oci://REGISTRY/REPOSITORY:TAG')
+    .option('-o, --output <folder>', 'where to save it (default: here)')
+    .option('--store', "leave it in the daemon's store and save nothing")
+    .option('-a, --architecture <arch>', "which of the tag's packages (default: the daemon's own)")
+    .option('--components <a,b>', 'only these and what is required; * ? [a-c], -name takes away')
+    .option('--overwrite', 'replace a file that exists')
+    .addHelpText('after', PULL_EXAMPLES)
+  withOutput(withJob(fetching)).action((reference: string, options: OutputOptions & PullOptions) =>
+    run(options, (context) => pull(context, reference, options)),
+  )
+}
+
+const PUBLISH_EXAMPLES = examples(
+  'layerd publish zarf-package-nemo-amd64-1.2.0.tar.zst oci://ghcr.io/team',
+  'layerd publish -d --label env=dev package.tar oci://127.0.0.1:5000',
+)
+const PULL_EXAMPLES = examples(
+  'layerd pull oci://ghcr.io/team/nemo:1.2.0 -o packages',
+  'layerd pull oci://ghcr.io/team/nemo:1.2.0 -a arm64 --store',
+)
+
+function addJobViews(program: Command, run: RunClient): void {
+  const listing = program
+    .command('jobs')
+    .description('list jobs, newest first')
+    .option('-n, --limit <n>', 'how many, at most 200', wholeNumber(1, 200), 20)
+    .option('--state <state>', `${STATES.join(', ')}; repeatable`, collect)
+    .option('--kind <kind>', 'publish, pull; repeatable', collect)
+    .option('--registry <host>', 'that the job talks to')
+    .option('--label <key=value>', 'repeatable, all of them', collect)
+    .option('--since <time>', 'made after it: 30m, 2h, 7d, or a time')
+    .option('--search <text>', 'in id, source, destination, result, labels or principal')
+    .addHelpText('after', JOBS_EXAMPLES)
+  withOutput(listing).action((options: OutputOptions & JobsOptions) =>
+    run(options, (context) => jobs(context, options)),
+  )
+  withOutput(program.command('show').description('all there is to know of a job, on one page'))
+    .argument('<job>', JOB_ID)
+    .action((id: string, options: OutputOptions) => run(options, (context) => show(context, id)))
+  withOutput(program.command('watch').description('follow a job until it ends'))
+    .argument('[job]', `${JOB_ID}; default: the newest job`)
+    .action((id: string | undefined, options: OutputOptions) => run(options, (context) => watch(context, id)))
+  const telling = program
+    .command('logs')
+    .description('what became of a job, in words')
+    .argument('<job>', JOB_ID)
+    .option('-f, --follow', 'go on until the job has ended')
+    .option('--since <time>', 'from then on: 30m, 2h, or a time')
+    .option('--level <level>', 'debug, info, warn or error, and what is worse')
+  withOutput(telling).action((id: string, options: OutputOptions & LogsOptions) =>
+    run(options, (context) => logs(context, id, options)),
+  )
+}
+
+const JOBS_EXAMPLES = examples(
+  'layerd jobs --state failed --since 24h',
+  'layerd jobs --registry ghcr.io --json | jq .id',
+)
+
+function addJobWords(program: Command, run: RunClient): void {
+  for (const [verb, description] of [
+    ['cancel', 'end a job; whole layers stay in the registry'],
+    ['pause', 'let a job rest; it keeps what it has moved'],
+  ] as const) {
+    withOutput(program.command(verb).description(description).option('--reason <text>', 'kept with the job'))
+      .argument('<job>', JOB_ID)
+      .action((id: string, options: OutputOptions & { reason?: string }) =>
+        run(options, (context) => command(context, id, { verb, ...options })),
+      )
+  }
+  for (const [verb, description] of [
+    ['resume', 'go on with a paused job'],
+    ['retry', 'run a failed or canceled job again; it skips what is there'],
+  ] as const) {
+    withOutput(withLogin(program.command(verb).description(description)))
+      .argument('<job>', JOB_ID)
+      .action((id: string, options: OutputOptions & RegistryOptions) =>
+        run(options, (context) => queueAgain(context, id, { verb, options })),
+      )
+  }
+  withOutput(program.command('rm').description('forget ended jobs, stored packages or uploads'))
+    .argument('<id...>', 'of jobs and uploads; of packages their digest, sha256:...')
+    .action((ids: string[], options: OutputOptions) => run(options, (context) => remove(context, ids)))
+}
+
+function addPackageViews(program: Command, run: RunClient): void {
+  const looking = program
+    .command('inspect')
+    .description('show what a published package holds, without pulling it')
+    .argument('<reference>', 'oci://REGISTRY/REPOSITORY:TAG; without a tag it lists the tags')
+    .option('-a, --architecture <arch>', "which of the tag's packages (default: the daemon's own)")
+  withOutput(withRegistry(looking)).action((reference: string, options: LookOptions & OutputOptions) =>
+    run(options, (context) => inspect(context, reference, options)),
+  )
+  withOutput(withRegistry(program.command('tags').description('list the tags of a repository')))
+    .argument('<reference>', 'oci://REGISTRY/REPOSITORY')
+    .action((reference: string, options: OutputOptions & RegistryOptions) =>
+      run(options, (context) => tags(context, reference, options)),
+    )
+  withOutput(program.command('packages').description('list the packages in the content store')).action(
+    (options: OutputOptions) => run(options, packages),
+  )
+  withOutput(
+    program.command('uploads').description('list the packages sent to the daemon that wait to be used'),
+  ).action((options: OutputOptions) => run(options, uploads))
+}

@@ -1,0 +1,51 @@
+import type { Job } from '../../http/schemas/types.ts'
+import { type CommandContext, UsageError } from '../client/context.ts'
+import { type ExitCode, screenColumns } from '../client/terminal.ts'
+import { jobsTable } from '../view/job-table.ts'
+import type { ListPage } from './list.ts'
+
+export interface JobsOptions {
+  limit: number
+  state?: string[]
+  kind?: string[]
+  registry?: string
+  label?: string[]
+  since?: string
+  search?: string
+}
+
+/** `layerd jobs`: one page of jobs, newest first. */
+export async function jobs({ client, terminal, json, quiet }: CommandContext, options: JobsOptions): Promise<ExitCode> {
+  const page = await client.json<ListPage<Job>>('GET', `/v1/jobs?${queryOf(options, Date.now()).toString()}`)
+  const { items, nextPageToken } = page
+  if (json) for (const job of items) terminal.stdout.write(`${JSON.stringify(job)}\n`)
+  else if (quiet) for (const job of items) terminal.stdout.write(`${job.id}\n`)
+  else terminal.stdout.write(jobsTable(items, { now: Date.now(), columns: screenColumns(terminal.stdout) }))
+  if (nextPageToken !== undefined && !json && !quiet) {
+    terminal.stderr.write(`(the newest ${items.length}; --limit shows up to 200)\n`)
+  }
+  return 0
+}
+
+function queryOf({ limit, state, kind, registry, label, since, search }: JobsOptions, now: number): URLSearchParams {
+  const query = new URLSearchParams({ pageSize: String(limit) })
+  for (const value of state ?? []) query.append('state', value)
+  for (const value of kind ?? []) query.append('kind', value)
+  for (const value of label ?? []) query.append('label', value)
+  if (registry !== undefined) query.set('registry', registry)
+  if (since !== undefined) query.set('createdAfter', sinceTime(since, now))
+  if (search !== undefined) query.set('q', search)
+  return query
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** A time, or how long ago: 30m, 2h, 7d. Throws UsageError. */
+export function sinceTime(text: string, now: number): string {
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  const at = count === undefined ? Date.parse(text) : now - Number(count) * (UNITS[unit] ?? 0)
+  if (Number.isFinite(at)) return new Date(at).toISOString()
+  throw new UsageError(
+    `--since takes a time or how long ago, such as 30m, 2h, 7d or 2026-03-01T12:00:00Z, not "${text}"`,
+  )
+}

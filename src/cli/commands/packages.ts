@@ -1,0 +1,65 @@
+import type { RemotePackage, RemoteRepository, StoredPackage } from '../../http/schemas/package.ts'
+import type { CommandContext } from '../client/context.ts'
+import type { ExitCode } from '../client/terminal.ts'
+import { formatBytes, formatTable } from '../view/format.ts'
+import { allOf, printRows } from './list.ts'
+import { isRepository, lookAt, type LookOptions } from './remote-package.ts'
+
+/** `layerd packages`: what the store holds. */
+export async function packages(context: CommandContext): Promise<ExitCode> {
+  const rows = await allOf<StoredPackage>(context, '/v1/packages?pageSize=200')
+  return printRows(context, rows, {
+    heads: ['NAME', 'VERSION', 'FLAVOR', 'ARCH', 'SIZE', 'DIGEST'],
+    cells: (row) => [
+      row.name,
+      row.version ?? '',
+      row.flavor ?? '',
+      row.architecture,
+      formatBytes(row.size),
+      row.digest,
+    ],
+  })
+}
+
+/** `layerd inspect REFERENCE`: a package in its registry, or the tags of a repository. */
+export async function inspect(context: CommandContext, reference: string, options: LookOptions): Promise<ExitCode> {
+  const found = await lookAt(context, reference, options)
+  if (context.json) context.terminal.stdout.write(`${JSON.stringify(found)}\n`)
+  else context.terminal.stdout.write(isRepository(found) ? tagsText(found) : packageText(found))
+  return 0
+}
+
+/** `layerd tags REFERENCE`: a tag there names one package, and the list is that of its repository all the same. */
+export async function tags(context: CommandContext, reference: string, options: LookOptions): Promise<ExitCode> {
+  const repository = reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
+  const found = await lookAt(context, repository.includes('/') ? repository : reference, options)
+  if (!isRepository(found)) throw new Error(`the daemon took ${repository} for a package`)
+  if (context.json) context.terminal.stdout.write(`${JSON.stringify(found)}\n`)
+  else context.terminal.stdout.write(tagsText(found))
+  return 0
+}
+
+function tagsText({ reference, tags: names }: RemoteRepository): string {
+  if (names.length === 0) return `${reference} has no tags; the registry may not know it\n`
+  const inOrder = names.toSorted(new Intl.Collator('en', { numeric: true }).compare)
+  return `${inOrder.join('\n')}\n`
+}
+
+function packageText(found: RemotePackage): string {
+  const facts = formatTable([
+    ['reference', found.reference],
+    ['digest', found.digest],
+    ['name', found.name],
+    ['version', found.version ?? ''],
+    ['architecture', `${found.architecture} (of ${found.architectures.join(', ')})`],
+    ['size', `${formatBytes(found.size)} in ${found.layers.length} layers`],
+    ['signed', found.signed ? 'yes' : 'no'],
+    ['tags', found.tags?.join(', ') ?? 'not listed by the registry'],
+  ])
+  const rows = found.components.map((component) => [
+    component.name,
+    component.required ? 'required' : component.default ? 'default' : 'optional',
+    `${component.images.length} images`,
+  ])
+  return `${facts}\n${formatTable([['COMPONENT', 'CHOICE', 'IMAGES'], ...rows])}`
+}

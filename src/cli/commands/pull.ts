@@ -1,0 +1,58 @@
+import { resolve } from 'node:path'
+import type { Job } from '../../http/schemas/types.ts'
+import type { CommandContext } from '../client/context.ts'
+import type { ExitCode } from '../client/terminal.ts'
+import { endText } from '../view/texts.ts'
+import { registryAuth } from './registry-auth.ts'
+import { checkFolder, saveArchive } from './save.ts'
+import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+
+export interface PullOptions extends SubmitOptions {
+  output?: string
+  store?: boolean
+  architecture?: string
+  components?: string
+  overwrite?: boolean
+}
+
+/** `layerd pull REFERENCE`: into the store, then the archive to a folder of this machine. */
+export async function pull(context: CommandContext, source: string, options: PullOptions): Promise<ExitCode> {
+  const { terminal } = context
+  const detach = options.detach === true
+  const headers = await registryAuth(context, source, options)
+  const folder = resolve(terminal.cwd, options.output ?? '.')
+  const saves = options.store !== true && !detach
+  if (saves) await checkFolder(context, folder, { reference: source, headers, options })
+  const willSave = (ended: Job, exit: ExitCode) => saves && exit === 0 && ended.result?.archive !== undefined
+  const { job, exit } = await settle(context, await submit(context, pullRequest(source, options), headers), {
+    detach,
+    quietResult: !saves,
+    ending: (ended, exitCode) => (willSave(ended, exitCode) ? 'pulled into the store, saving' : endText(ended)),
+  })
+  if (!job || !willSave(job, exit)) return exit
+  await save(context, job, folder, options)
+  return exit
+}
+
+function pullRequest(source: string, options: PullOptions) {
+  const { architecture, components } = options
+  return {
+    kind: 'pull',
+    source,
+    options: {
+      ...(architecture === undefined ? {} : { architecture }),
+      ...(components === undefined ? {} : { components: components.split(',').map((name) => name.trim()) }),
+      ...jobOptions(options),
+    },
+    ...labels(options),
+  }
+}
+
+async function save(context: CommandContext, job: Job, folder: string, options: PullOptions): Promise<void> {
+  const { terminal, json, quiet } = context
+  const { components, overwrite = false } = options
+  const query = components === undefined ? '' : `?components=${encodeURIComponent(components)}`
+  const path = await saveArchive(context, `${job.result?.archive}${query}`, { folder, overwrite })
+  if (!json && !quiet) terminal.stderr.write(`${endText(job)}\n`)
+  terminal.stdout.write(json ? `${JSON.stringify({ type: 'saved', path })}\n` : `${path}\n`)
+}

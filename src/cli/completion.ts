@@ -1,0 +1,118 @@
+import type { Command } from 'commander'
+
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+export type Shell = (typeof SHELLS)[number]
+
+/** A command as a shell needs to know it. */
+interface Word {
+  /** `store check` is two words. */
+  path: readonly string[]
+  description: string
+  options: ReadonlyArray<{ flags: readonly string[]; description: string }>
+  /** It takes a job, whose ids the daemon knows. */
+  takesJob: boolean
+}
+
+/** A script for the shell that completes commands, options and, from the running daemon, jobs. */
+export function completionScript(shell: Shell, program: Command): string {
+  const words = wordsOf(program, [])
+  if (shell === 'bash') return bashScript(words)
+  return shell === 'zsh' ? zshScript(words) : fishScript(words)
+}
+
+function wordsOf(command: Command, path: readonly string[]): Word[] {
+  return command.commands.flatMap((child) => {
+    const own = [...path, child.name()]
+    const options = child.createHelp().visibleOptions(child)
+    const word: Word = {
+      path: own,
+      description: child.description(),
+      options: options.map(({ short, long, description }) => ({
+        flags: [short, long].filter((flag) => flag !== undefined && flag !== null),
+        description,
+      })),
+      takesJob: child.registeredArguments.some((argument) => argument.name() === 'job'),
+    }
+    return [word, ...wordsOf(child, own)]
+  })
+}
+
+/** The ids of the newest jobs, where a daemon answers. */
+const JOBS = 'layerd jobs --quiet --limit 50 2>/dev/null'
+
+function bashScript(words: readonly Word[]): string {
+  const first = words.filter(({ path }) => path.length === 1)
+  const cases = words.map((word) => {
+    const next = words.filter(({ path }) => path.length === word.path.length + 1 && startsWith(path, word.path))
+    const offered = [...next.map(({ path }) => path.at(-1)), ...word.options.flatMap(({ flags }) => flags)]
+    const ids = word.takesJob ? ` $([[ $cur == -* ]] || ${JOBS})` : ''
+    return `    '${word.path.join(' ')}') words="${offered.join(' ')}${ids}" ;;`
+  })
+  return `_layerd() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} command="\${COMP_WORDS[1]}" words
+  [[ $command == store && $COMP_CWORD -gt 2 ]] && command="store \${COMP_WORDS[2]}"
+  [[ $COMP_CWORD -le 1 ]] && command=
+  case $command in
+    '') words="${first.map(({ path }) => path[0]).join(' ')} help --help --version" ;;
+${cases.join('\n')}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+complete -o default -F _layerd layerd
+`
+}
+
+function zshScript(words: readonly Word[]): string {
+  const first = words.filter(({ path }) => path.length === 1)
+  const cases = words.map((word) => {
+    const next = words.filter(({ path }) => path.length === word.path.length + 1 && startsWith(path, word.path))
+    const offered = [
+      ...next.map(({ path, description }) => described(path.at(-1) ?? '', description)),
+      ...word.options.flatMap(({ flags, description }) => flags.map((flag) => described(flag, description))),
+    ]
+    const ids = word.takesJob ? `; compadd -- \${(f)"$(${JOBS})"}` : ''
+    return `    ${quoted(word.path.join(' '))}) offered=(${offered.join(' ')}); _describe layerd offered; _files${ids} ;;`
+  })
+  return `#compdef layerd
+_layerd() {
+  local command=$words[2]
+  local -a offered
+  [[ $command == store && CURRENT -gt 3 ]] && command="store $words[3]"
+  (( CURRENT <= 2 )) && command=
+  case $command in
+    '') offered=(${first.map(({ path, description }) => described(path[0] ?? '', description)).join(' ')}); _describe command offered ;;
+${cases.join('\n')}
+  esac
+}
+compdef _layerd layerd
+`
+}
+
+/** `name:description` as _describe takes it. */
+function described(name: string, description: string): string {
+  return quoted(`${name}:${description.replaceAll(':', '\\:')}`)
+}
+
+function fishScript(words: readonly Word[]): string {
+  const lines = words.flatMap((word) => {
+    const name = word.path.at(-1) ?? ''
+    const parent = word.path.slice(0, -1)
+    const when = parent.length === 0 ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${parent.join(' ')}`
+    const inside = `__fish_seen_subcommand_from ${name}`
+    const options = word.options.map(({ flags, description }) => {
+      const named = flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`))
+      return `complete -c layerd -n ${quoted(inside)} ${named.join(' ')} -d ${quoted(description)}`
+    })
+    const jobs = word.takesJob ? [`complete -c layerd -n ${quoted(inside)} -f -a ${quoted(`(${JOBS})`)}`] : []
+    return [`complete -c layerd -n ${quoted(when)} -f -a ${name} -d ${quoted(word.description)}`, ...options, ...jobs]
+  })
+  return `${lines.join('\n')}\n`
+}
+
+function startsWith(path: readonly string[], beginning: readonly string[]): boolean {
+  return beginning.every((word, at) => path[at] === word)
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,53 @@
+import { Argument, type Command, InvalidArgumentError } from 'commander'
+
+/** Under each help. */
+export const EXIT_CODES = '\nExit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted (Ctrl-C).'
+
+export function argumentOf(name: string, description: string): Argument {
+  return new Argument(name, description)
+}
+
+/** Options of every command of the client. */
+export function withOutput(command: Command): Command {
+  return command
+    .option('--json', 'answer in JSON, one value a line')
+    .option('-q, --quiet', 'print the result alone')
+    .option('--url <url>', 'where the daemon is (default: LAYERD_URL, else http://127.0.0.1:8420)')
+    .addHelpText('after', EXIT_CODES)
+}
+
+/** How the daemon is to show itself to the registry. */
+export function withLogin(command: Command): Command {
+  return command
+    .option('-u, --username <name>', "user at the registry; default: what the daemon's own Docker login has")
+    .option('--password-stdin', 'read the password from standard input')
+}
+
+export function withRegistry(command: Command): Command {
+  return withLogin(command).option('--plain-http', 'speak plain HTTP to the registry')
+}
+
+/** Of the commands that make jobs. */
+export function withJob(command: Command): Command {
+  return withRegistry(command)
+    .option('--label <key=value>', 'to find the job by; repeatable', collect)
+    .option('--concurrency <n>', 'layers at once, 1 to 32 (default: 6)', wholeNumber(1, 32))
+    .option('-d, --detach', 'print the job and do not wait for it')
+}
+
+/** For options that may come several times. */
+export function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}
+
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d{1,6}$/.test(text) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most}.`)
+  }
+}
+
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
+}

@@ -1,0 +1,82 @@
+import type { Job } from '../../http/schemas/types.ts'
+import { cut, formatAge, formatBytes, formatTable } from './format.ts'
+
+/** So much of an id tells it from all others: the time it was made at, to the millisecond. */
+const SHORT_ID = 13
+const HEADS = ['ID', 'KIND', 'STATE', 'AGE', 'TRY', 'PROGRESS', 'PACKAGE', 'FROM', 'TO']
+/** Of HEADS, what stands in the first line of a job where one line has no room for all. */
+const IN_FIRST_LINE = 6
+
+/**
+ * A line for each job. On a screen of so many columns that has no room, two: what it is, and below, where it goes; columns
+ * undefined is no screen.
+ */
+export function jobsTable(
+  jobs: readonly Job[],
+  { now, columns }: { now: number; columns: number | undefined },
+): string {
+  const rows = jobs.map((job) => cellsOf(job, now))
+  const wide = formatTable([HEADS, ...rows])
+  if (columns === undefined || wide.split('\n').every((line) => line.length <= columns)) return wide
+  const first = formatTable([HEADS, ...rows].map((row) => row.slice(0, IN_FIRST_LINE))).split('\n')
+  const lines = [first[0] ?? '', ...rows.flatMap((row, at) => [first[at + 1] ?? '', wayOf(row)])]
+  return lines.map((line) => `${cut(line, columns)}\n`).join('')
+}
+
+function wayOf(row: readonly string[]): string {
+  const [name = '', from = '', to = ''] = row.slice(IN_FIRST_LINE)
+  return `  ${name === '' ? '' : `${name}: `}${from} -> ${to}`
+}
+
+function cellsOf(job: Job, now: number): string[] {
+  const { id, kind, state, attempt, createdAt, source, destination } = job
+  return [
+    id.slice(0, SHORT_ID),
+    kind,
+    state,
+    formatAge(now - Date.parse(createdAt)),
+    String(attempt),
+    progressOf(job),
+    packageOf(job),
+    shortPlace(source),
+    destination === null ? 'store' : shortPlace(destination),
+  ]
+}
+
+/** How far it is, how much it was, or the code of what went wrong. */
+function progressOf({ state, error, progress, result }: Job): string {
+  if (error) return error.code
+  if (state === 'succeeded') return result ? formatBytes(result.bytes) : ''
+  const { bytesTotal, bytesTotalEstimate, bytesDone, layers } = progress
+  const total = bytesTotal ?? bytesTotalEstimate
+  if (total) return `${bytesTotal === null ? '~' : ''}${Math.floor((100 * Math.min(bytesDone, total)) / total)} %`
+  return layers.total === null ? '' : `${layers.done} of ${layers.total} layers`
+}
+
+/** zarf-package-NAME-ARCH-VERSION, zarf-init-ARCH-VERSION; names have dashes too. */
+const ARCHIVE = /^zarf-(?:package-)?(.+?)-(amd64|arm64|multi)(?:-(.+))?$/
+
+/** Name and version as far as the job tells them: by its result, its reference or its file's name. */
+export function packageOf({ kind, source, result }: Job): string {
+  const named = result?.reference ?? (kind === 'publish' ? undefined : source)
+  if (named !== undefined) return lastPart(named).replace(/@.*$/, '').replace(':', ' ')
+  if (source.startsWith('upload:')) return ''
+  const file = lastPart(source).replace(/\.tar(?:\.zst)?$/, '')
+  const [, name, , version] = ARCHIVE.exec(file) ?? []
+  return name === undefined ? file : [name, version].filter((part) => part !== undefined).join(' ')
+}
+
+/** Without the scheme; of a file its name alone. */
+function shortPlace(place: string): string {
+  if (place.startsWith('file:')) return lastPart(place)
+  return place.replace(/^oci:\/\//, '').replace(/^(upload:[0-9a-f]{8}).*/, '$1')
+}
+
+function lastPart(place: string): string {
+  const part = place.replace(/\/+$/, '').split('/').at(-1) ?? ''
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
