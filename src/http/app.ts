@@ -19,6 +19,7 @@ import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
 import { continuePlugin } from './plugins/continue.ts'
 import { identityBodiesPlugin } from './plugins/identity-bodies.ts'
+import { joiningPlugin } from './plugins/joining.ts'
 import { jsonOnlyPlugin } from './plugins/json-only.ts'
 import { openapiPlugin } from './plugins/openapi.ts'
 import { ownOriginPlugin } from './plugins/own-origin.ts'
@@ -68,6 +69,8 @@ export interface AppOptions {
   kinds: ReadonlySet<JobKind>
   /** Whether workers belong to this process's role: then /readyz waits for one. */
   allInOne: boolean
+  /** Whether Redis is there and this layerd's; until then only probes are answered. Default: it is. */
+  joined?: () => boolean
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
   streams?: JobEventRoutesOptions['streams']
 }
@@ -99,6 +102,7 @@ const HEADERS_MS = 60_000
  */
 export function createApp(options: AppOptions): App {
   const closing = new AbortController()
+  const { joined = () => true } = options
   const loggerInstance: FastifyBaseLogger = options.logger
   const app = fastify({
     loggerInstance,
@@ -131,13 +135,14 @@ export function createApp(options: AppOptions): App {
     publicUrl: options.publicUrl,
     tokensRequired: options.tokensFile !== undefined,
   })
+  void app.register(joiningPlugin, { joined })
   void app.register(authPlugin, { tokensFile: options.tokensFile, logger: options.logger })
   void app.register(identityBodiesPlugin)
   void app.register(jsonOnlyPlugin)
   void app.register(queryCoercionPlugin)
   void app.register(continuePlugin)
   void app.register(openapiPlugin, { version: options.version })
-  const shared = { ...options, closing: closing.signal }
+  const shared = { ...options, joined, closing: closing.signal }
   void app.register(healthRoutes, shared)
   void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
   void app.register(jobQueries, shared)

@@ -19,9 +19,12 @@ export async function runAllInOne(
   await using stack = new AsyncDisposableStack()
   const redis = await superviseRedis(config, { program, logger })
   stack.defer(() => redis.stop())
-  if (!(await joinRedis(config, directory, context))) return 0
-  const api = await startApi(context, directory, { allInOne: config.workers > 0 })
+  const joining = joinRedis(config, directory, context)
+  // It is awaited once the API listens; a refusal before that is no unhandled one.
+  joining.catch(() => undefined)
+  const api = await startApi(context, directory, { allInOne: config.workers > 0, joining })
   stack.defer(() => api.close())
+  if (!(await joining)) return 0
   const workers = superviseWorkers({ config, directory, command, graceMs: DRAIN_MS + 1000, logger })
   logger.info({ url: api.url, workers: config.workers, data: config.dataDir }, 'layerd is up')
   logger.info({ signal: await context.stop }, 'layerd is shutting down')

@@ -23,11 +23,14 @@ export interface RunningApi {
   close(): Promise<void>
 }
 
-/** Starts the API. `allInOne`: workers belong to this daemon, so that it is ready only when one takes jobs. */
+/**
+ * Starts the API. `allInOne`: workers belong to this daemon, so that it is ready only when one takes jobs. `joining`: until
+ * Redis is there (joinRedis), only probes are answered.
+ */
 export async function startApi(
   context: RoleContext,
   directory: DataDirectory,
-  { allInOne }: { allInOne: boolean },
+  { allInOne, joining }: { allInOne: boolean; joining: Promise<boolean> },
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
@@ -36,7 +39,13 @@ export async function startApi(
   const events = createJobEventReader(shared)
   const store = await openStore(config, directory)
   const clientFor = registryClients(context)
+  let joined = false
+  joining.then(
+    (isJoined) => (joined = isJoined),
+    () => undefined,
+  )
   const app = createApp({
+    joined: () => joined,
     queue,
     events,
     uploads,

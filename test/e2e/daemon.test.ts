@@ -180,6 +180,27 @@ test('serve and worker share Redis and the directory; one with another directory
   assert.deepEqual(await serve.stop(), { code: 0, signal: null })
 })
 
+test('a daemon that waits for Redis answers probes, says so once, and obeys a signal', async (t) => {
+  const redis = await startRedis(t, { tcp: true })
+  await redis.stop()
+  const env = { LAYERD_REDIS_URL: redis.url }
+  const waiting = await startLayerd(t, { args: ['serve'], dataDir: await tempDir(t), env })
+  const [, url = ''] = await waiting.waitForOutput(/listening at (http:[^"]+)"/)
+  await waiting.waitForOutput(/"msg":"waiting for Redis"/)
+  const status = async (path: string) => (await fetch(`${url}${path}`)).status
+  assert.deepEqual([await status('/livez'), await status('/version'), await status('/docs/errors')], [200, 200, 200])
+  assert.deepEqual([await status('/readyz'), await status('/v1/jobs')], [503, 503])
+  assert.ok(!waiting.output().includes('does not answer'), waiting.output())
+  await redis.start()
+  await readyUrl(waiting)
+  assert.equal(await status('/v1/jobs'), 200)
+  assert.deepEqual(await waiting.stop(), { code: 0, signal: null })
+  await redis.stop()
+  const told = await startLayerd(t, { args: ['serve'], dataDir: await tempDir(t), env })
+  await told.waitForOutput(/"msg":"waiting for Redis"/)
+  assert.deepEqual(await told.stop(), { code: 0, signal: null })
+})
+
 test('a second signal after a second ends everything at once', async (t) => {
   const { path, registry, env } = await hangingPublish(t)
   const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { ...env, LAYERD_WORKERS: '1' } })

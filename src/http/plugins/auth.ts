@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { isOpen } from '../requests/open-paths.ts'
 import { openTokenFile } from '../requests/token-file.ts'
 
 declare module 'fastify' {
@@ -10,9 +11,6 @@ declare module 'fastify' {
     principal: string
   }
 }
-
-/** Addresses that tell nothing secret and that probes call without a token. */
-const OPEN_PATHS = new Set(['/livez', '/readyz', '/version', '/'])
 
 export interface AuthOptions {
   /** LAYERD_TOKENS_FILE; without it every caller that reaches the API is let in. */
@@ -27,7 +25,7 @@ export const authPlugin = fastifyPlugin(
     if (options.tokensFile === undefined) return
     const tokens = await openTokenFile(options.tokensFile, options.logger)
     app.addHook('onRequest', async (request) => {
-      if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return
+      if (isOpen(request.routeOptions.url)) return
       const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
       const principal = token === undefined ? undefined : await tokens.authenticate(token)
       if (principal === undefined) throw refusal(token === undefined)

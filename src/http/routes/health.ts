@@ -21,6 +21,8 @@ export interface HealthOptions {
   /** In the all-in-one role being ready means that a worker takes jobs, too. */
   allInOne: boolean
   closing: AbortSignal
+  /** AppOptions. */
+  joined: () => boolean
 }
 
 type Reason = Static<typeof Readiness>['reasons'][number]
@@ -81,6 +83,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
 
 async function findReasons(options: HealthOptions): Promise<Reason[]> {
   if (options.closing.aborted) return [{ check: 'closing', detail: 'layerd is shutting down' }]
+  if (!options.joined()) return [{ check: 'redis', detail: 'layerd is starting and waits for Redis' }]
   if (!(await options.queue.ping(REDIS_ANSWERS_WITHIN_MS))) {
     return [{ check: 'redis', detail: `Redis does not answer within ${REDIS_ANSWERS_WITHIN_MS / 1000} s` }]
   }

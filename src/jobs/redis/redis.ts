@@ -2,7 +2,7 @@ import { ReplyError, Redis, type RedisOptions } from 'ioredis'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { redactUrl } from '../../lib/redact.ts'
-import { tellOutages } from './outages.ts'
+import { noteReached, tellOutages } from './outages.ts'
 
 /** Where Redis listens: `redis://` or `rediss://`, or a unix socket. */
 export type RedisTarget = { url: string } | { socketPath: string }
@@ -36,9 +36,9 @@ export interface ConnectOptions {
 export function connectRedis(target: RedisTarget, options: ConnectOptions): Redis {
   const settings = connectionSettings(options)
   const redis = 'url' in target ? new Redis(target.url, settings) : new Redis({ path: target.socketPath, ...settings })
-  if (options.logger) tellOutages(redis, { where: addressOf(target), logger: options.logger })
-  // Without a listener ioredis prints them.
-  else redis.on('error', () => undefined)
+  const where = addressOf(target)
+  if (options.logger) tellOutages(redis, { where, logger: options.logger })
+  else noteReached(redis, where)
   return redis
 }
 
