@@ -46,7 +46,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .description('pull a package and save its archive')
     .argument('<reference>', 'oci://REGISTRY/REPOSITORY:TAG')
     .option('-o, --output <folder>', 'where to save it (default: here)')
-    .option('--store', "leave it in the daemon's store and save nothing")
+    .option('--store', "keep it in the daemon's store, and save nothing")
     .option('-a, --architecture <arch>', "which of the tag's packages (default: the daemon's own)")
     .option('--components <a,b>', 'only these and what is required; * ? [a-c], -name takes away')
     .option('--overwrite', 'replace a file that exists')

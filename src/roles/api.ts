@@ -6,6 +6,8 @@ import { createJobEventReader } from '../jobs/progress/events.ts'
 import { createJobQueue } from '../jobs/queue.ts'
 import { AppError } from '../lib/errors.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { ContentStore } from '../store/content-store.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
 import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
 import { registryClients } from './registry-clients.ts'
@@ -15,6 +17,9 @@ const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull'])
 
 /** What killed jobs left in the store is looked for so often; most of it goes earlier, with its package. */
 const COLLECT_MS = 3_600_000
+
+/** As long as an upload waits to be used. */
+const TRANSIENT_MS = 24 * 3_600_000
 
 export interface RunningApi {
   readonly url: string
@@ -74,9 +79,7 @@ export async function startApi(
     const { host, port } = config.listen
     throw new AppError('CONFIG_INVALID', `LAYERD_LISTEN: cannot listen on ${host}:${port} (${error.code})`)
   })
-  const collecting = setInterval(() => {
-    store.gc().catch((error: unknown) => logger.warn({ err: error }, 'collecting in the store failed'))
-  }, COLLECT_MS)
+  const collecting = collectHourly(store, logger)
   return {
     url,
     drain: () => Promise.race([app.close(), delay(DRAIN_MS)]),
@@ -85,4 +88,16 @@ export async function startApi(
       await Promise.all([queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }
+}
+
+/** What nobody refers to goes, and what was there for somebody who never came. */
+function collectHourly(store: ContentStore, logger: Logger): NodeJS.Timeout {
+  const collect = async () => {
+    const expired = await store.packages.expire(TRANSIENT_MS)
+    if (expired > 0) logger.info({ packages: expired }, 'transient packages that nobody fetched are gone')
+    await store.gc()
+  }
+  return setInterval(() => {
+    collect().catch((error: unknown) => logger.warn({ err: error }, 'collecting in the store failed'))
+  }, COLLECT_MS)
 }

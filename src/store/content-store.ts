@@ -3,22 +3,24 @@ import type { Digest } from '../content/digest.ts'
 import type { ContentSink, ContentSource } from '../content/endpoints.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { isAppError } from '../lib/errors.ts'
-import { createLimiter, type Limiter } from '../lib/limiter.ts'
+import { createLimiter } from '../lib/limiter.ts'
 import { sweepAbandoned } from './upkeep/abandoned.ts'
 import { type BlobFile, openBlobFile, streamBlob } from './blobs/blob-file.ts'
 import { type CheckOptions, type CheckReport, checkStore } from './upkeep/check.ts'
-import { contentsOf, missingBlobs, readBlob } from './index/contents.ts'
+import { missingBlobs, readBlob } from './index/contents.ts'
 import { dropDamaged, droppedError } from './upkeep/damage.ts'
 import { fileError } from './files/file-errors.ts'
 import { createFileLocks } from './locks/file-locks.ts'
-import { collect, type GcOptions, type GcReport } from './upkeep/gc.ts'
+import type { GcOptions, GcReport } from './upkeep/gc.ts'
 import { guardedBlob } from './blobs/guarded-blob.ts'
 import { ingest, isWhole } from './ingest/ingest.ts'
-import { type StoreLayout, storeLayout } from './files/layout.ts'
-import type { Lease, StoreLocks } from './locks/locks.ts'
+import { storeLayout } from './files/layout.ts'
+import type { Lease } from './locks/locks.ts'
 import { prepareLayout } from './index/prepare-layout.ts'
 import { RANGE_TUNING, type RangeTuning } from './ingest/range-growth.ts'
-import { packageRecords, type PackageRecords, type StoredPackage } from './index/records.ts'
+import { packageRecords, type StoredPackage } from './index/records.ts'
+import { deletePackage, expirePackages, type PackageToStore, putPackage, releasePackage } from './packages.ts'
+import { collectWith, type Parts } from './parts.ts'
 import { bytesToCome, checkSpace, measureSpace, type Space } from './upkeep/space.ts'
 
 export type { BlobFile } from './blobs/blob-file.ts'
@@ -28,6 +30,7 @@ export type { GcOptions, GcReport } from './upkeep/gc.ts'
 export type { Lease } from './locks/locks.ts'
 export type { StoredPackage } from './index/records.ts'
 export type { Space } from './upkeep/space.ts'
+export type { PackageToStore } from './packages.ts'
 
 export interface ContentStoreOptions {
   /** The store's own folder, made if absent. Several processes may use one. */
@@ -38,9 +41,6 @@ export interface ContentStoreOptions {
   /** When a blob comes over several streams at once. Default: as docs/adr/0013 says. */
   ranges?: Partial<RangeTuning>
 }
-
-/** What a caller knows of a package; whether it is complete the store finds out itself. */
-export type PackageToStore = Omit<StoredPackage, 'complete' | 'storedAt'>
 
 /**
  * Pulled content: an OCI image layout on disk, deduplicated over packages. A blob is there whole and verified or not at
@@ -72,6 +72,13 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
     put(record: PackageToStore): Promise<StoredPackage>
     /** Forgets a package and frees what no other one shares and nobody leases; false when it is not known. */
     delete(digest: Digest): Promise<boolean>
+    /**
+     * The archive that a transient pull was for has been saved: the package is forgotten, as `delete` does, unless something
+     * else wants it, such as another pull. True when it went.
+     */
+    release(digest: Digest, holder: string): Promise<boolean>
+    /** Forgets transient packages whose archive nobody has saved for so long. Returns how many went. */
+    expire(ms: number): Promise<number>
   }
   gc(options?: GcOptions): Promise<GcReport>
   space(): Promise<Space>
@@ -127,6 +134,8 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
       get: (digest) => parts.records.get(digest),
       put: (record) => locked(parts, () => putPackage(parts, record)),
       delete: (digest) => locked(parts, () => deletePackage(parts, digest)),
+      release: (digest, holder) => locked(parts, () => releasePackage(parts, digest, holder)),
+      expire: (ms) => locked(parts, () => expirePackages(parts, ms)),
     },
     gc: (gc) =>
       locked(parts, async () => {
@@ -155,15 +164,6 @@ function sinksOf({ layout, locks }: Parts, ranges: Partial<RangeTuning> = {}): (
   })
 }
 
-interface Parts {
-  layout: StoreLayout
-  locks: StoreLocks
-  records: PackageRecords
-  /** This process's own callers wait here, others' at the file. */
-  turns: Limiter
-  clock: Clock
-}
-
 async function locked<T>({ layout, locks, turns }: Parts, task: () => Promise<T>): Promise<T> {
   return turns.run(async () => {
     try {
@@ -173,40 +173,6 @@ async function locked<T>({ layout, locks, turns }: Parts, task: () => Promise<T>
       throw await fileError(error, layout.folder, 'a change of the store')
     }
   })
-}
-
-async function putPackage({ layout, records, clock }: Parts, record: PackageToStore): Promise<StoredPackage> {
-  const known = await records.get(record.digest)
-  const contents = await contentsOf(layout, record)
-  const stored: StoredPackage = {
-    ...record,
-    references: [...new Set([...(known?.references ?? []), ...record.references])],
-    components: [...new Set([...(known?.components ?? []), ...record.components])],
-    complete: contents !== undefined && (await missingBlobs(layout, contents)).length === 0,
-    storedAt: new Date(clock.now()).toISOString(),
-  }
-  await records.put(stored)
-  await records.writeIndex()
-  return stored
-}
-
-/**
- * The index goes first, so that whoever dies in between leaves none that names what is gone. On a full disk it can be
- * written only once blobs are.
- */
-async function deletePackage(parts: Parts, digest: Digest): Promise<boolean> {
-  const { layout, records } = parts
-  const known = await records.get(digest)
-  if (!known) return false
-  const contents = (await contentsOf(layout, known)) ?? []
-  const indexed = await records.writeIndex(digest).then(
-    () => true,
-    () => false,
-  )
-  await records.remove(digest)
-  await collectWith(parts, { graceMs: 0, only: new Set([digest, ...contents.map((blob) => blob.digest)]) })
-  if (!indexed) await records.writeIndex()
-  return true
 }
 
 /** When there is no room, what nobody refers to goes first, grace or not: but nothing that this lease wants. */
@@ -239,11 +205,4 @@ async function lease(
     checkSpace(await measureSpace(layout), needs)
   }
   return locks.lease(blobs)
-}
-
-async function collectWith({ layout, locks, records }: Parts, options?: GcOptions): Promise<GcReport> {
-  // A record that can't be read may name anything: nothing goes until it is mended.
-  if ((await records.broken()).length > 0) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
-  const contents = (record: StoredPackage) => contentsOf(layout, record)
-  return collect({ layout, locks, packages: await records.list(), contentsOf: contents }, options)
 }

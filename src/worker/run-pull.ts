@@ -15,7 +15,7 @@ export interface PullWorkOptions extends TransferOptions {
 /** `pull`: a package of a registry into the store, or as an archive into a folder of this machine. */
 export function pullWork(options: PullWorkOptions): JobWork {
   return async (job, context) => {
-    const { architecture, components, overwrite = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+    const { architecture, components, overwrite = false, concurrency = DEFAULT_CONCURRENCY, transient } = job.options
     const target = await openDestination(job.destination, options.roots)
     const outcome = await pull(
       {
@@ -25,10 +25,11 @@ export function pullWork(options: PullWorkOptions): JobWork {
         ...(architecture === undefined ? {} : { architecture }),
         ...(components === undefined ? {} : { components }),
         ...(target ? { target } : {}),
+        ...(transient ? { holder: job.id } : {}),
       },
       { ...transferDependencies(options, job, context), store: options.store },
     )
-    return toResult(outcome)
+    return toResult(outcome, transient ? job.id : undefined)
   }
 }
 
@@ -37,6 +38,7 @@ async function openDestination(text: string | null, roots: readonly string[]): P
   return text === null || text === 'store:' ? undefined : openTarget(await locateFolder(text, roots))
 }
 
-function toResult({ path, ...outcome }: PullOutcome): Omit<JobResult, 'durationMs'> {
-  return { ...outcome, ...(path === undefined ? { archive: `/v1/packages/${outcome.digest}/archive` } : { path }) }
+function toResult({ path, ...outcome }: PullOutcome, holder: string | undefined): Omit<JobResult, 'durationMs'> {
+  const archive = `/v1/packages/${outcome.digest}/archive${holder === undefined ? '' : `?forJob=${holder}`}`
+  return { ...outcome, ...(path === undefined ? { archive } : { path }) }
 }

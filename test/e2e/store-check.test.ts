@@ -108,5 +108,5 @@ test('a directory without a store, and options there are not, are told and make 
   await assert.rejects(stat(absent))
   const wrong = await check(t, folder, '--mend')
   assert.equal(wrong.code, 2)
-  assert.match(wrong.stderr, /there is no "store check --mend"/)
+  assert.match(wrong.stderr, /^layerd: unknown option '--mend'/)
 })

@@ -6,21 +6,22 @@ import { digestHex, digestOf, parseDigest } from '../../src/content/digest.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { FIXTURES, publishedConfig, publishedIndex, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
+import { NO_JOB } from '../helpers/streams/http-jobs.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { fillRegistry, pullFrom, readPackage } from '../helpers/packages/pulling.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
 
 const NEMO = { path: FIXTURES.nemoAmd64, published: 'nemo', architecture: 'amd64' } as const
 const DIGEST = digestOf(publishedManifest('nemo'))
 
 /** An API whose store holds nemo, pulled as a worker would. */
-async function withNemo(t: TestContext, components?: readonly string[]) {
+async function withNemo(t: TestContext, chosen: { components?: readonly string[]; holder?: string } = {}) {
   const registry = await startMemoryRegistry()
   t.after(() => registry.close())
   await fillRegistry(registry, { repository: 'team/nemo', tag: '1.2.0' }, [NEMO])
   const started = await startApp(t)
   const reference = `${registry.host}/team/nemo:1.2.0`
-  const chosen = components === undefined ? {} : { components }
   await pullFrom(t, reference, { architecture: 'amd64', store: started.store, ...chosen })
   return { ...started, registry, reference, url: `/v1/packages/${DIGEST}` }
 }
@@ -96,6 +97,27 @@ test('If-Range gives the rest of the same archive and all of another; If-None-Ma
   assert.notEqual(partial.headers['etag'], etag)
 })
 
+test('a transient package goes once the last byte of its archive was fetched, by whatever ranges', async (t) => {
+  const { app, store, url, listen } = await withNemo(t, { holder: NO_JOB })
+  const base = await listen()
+  assert.equal((await app.inject(url)).json<{ transient: boolean }>().transient, true)
+  const archive = `${base}${url}/archive?forJob=${NO_JOB}`
+  const size = Number((await fetch(archive, { method: 'HEAD' })).headers.get('content-length'))
+  const fetched = async (range?: string) => {
+    const response = await fetch(archive, { headers: range === undefined ? {} : { range } })
+    return (await response.arrayBuffer()).byteLength
+  }
+  assert.equal(await fetched('bytes=0-99'), 100)
+  assert.equal(await fetched(`bytes=0-${size - 2}`), size - 1)
+  const cut = await fetch(archive)
+  await cut.body?.cancel()
+  assert.equal((await fetch(`${base}${url}/archive`)).status, 200, 'asked for by somebody else')
+  assert.equal((await store.packages.list()).length, 1)
+  assert.equal(await fetched('bytes=100-'), size - 100)
+  await waitFor('the package to go', async () => (await store.packages.list()).length === 0)
+  assert.equal((await app.inject(url)).statusCode, 404)
+})
+
 test('a package tells its definition, checksums and images, and goes when it is deleted', async (t) => {
   const { app, url, store, reference } = await withNemo(t)
   const list = (await app.inject('/v1/packages')).json<{ items: Array<Record<string, unknown>> }>()
@@ -125,7 +147,7 @@ test('a package tells its definition, checksums and images, and goes when it is 
 })
 
 test('the whole archive of a partial pull is a conflict that lists what is missing', async (t) => {
-  const { app, url } = await withNemo(t, ['library'])
+  const { app, url } = await withNemo(t, { components: ['library'] })
   const whole = await app.inject(`${url}/archive`)
   const problem = whole.json<Problem & { details: { missing: string[] } }>()
   assert.deepEqual([whole.statusCode, problem.code], [409, 'PACKAGE_INCOMPLETE'])

@@ -31,12 +31,19 @@ export async function inspect(context: CommandContext, reference: string, option
 
 /** `layerd tags REFERENCE`: a tag there names one package, and the list is that of its repository all the same. */
 export async function tags(context: CommandContext, reference: string, options: LookOptions): Promise<ExitCode> {
-  const repository = reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
+  const repository = repositoryOf(reference)
   const found = await lookAt(context, repository.includes('/') ? repository : reference, options)
   if (!isRepository(found)) throw new Error(`the daemon took ${repository} for a package`)
   if (context.json) context.terminal.stdout.write(`${JSON.stringify(found)}\n`)
   else context.terminal.stdout.write(tagsText(found))
   return 0
+}
+
+/** Without tag and digest; a colon before the last slash is a port's. */
+function repositoryOf(reference: string): string {
+  const [named = ''] = reference.split('@')
+  const colon = named.lastIndexOf(':')
+  return colon > named.lastIndexOf('/') ? named.slice(0, colon) : named
 }
 
 function tagsText({ reference, tags: names }: RemoteRepository): string {

@@ -24,7 +24,8 @@ export async function pull(context: CommandContext, source: string, options: Pul
   const saves = options.store !== true && !detach
   if (saves) await checkFolder(context, folder, { reference: source, headers, options })
   const willSave = (ended: Job, exit: ExitCode) => saves && exit === 0 && ended.result?.archive !== undefined
-  const { job, exit } = await settle(context, await submit(context, pullRequest(source, options), headers), {
+  const request = pullRequest(source, options, { transient: saves })
+  const { job, exit } = await settle(context, await submit(context, request, headers), {
     detach,
     quietResult: !saves,
     ending: (ended, exitCode) => (willSave(ended, exitCode) ? 'pulled into the store, saving' : endText(ended)),
@@ -34,7 +35,7 @@ export async function pull(context: CommandContext, source: string, options: Pul
   return exit
 }
 
-function pullRequest(source: string, options: PullOptions) {
+function pullRequest(source: string, options: PullOptions, { transient }: { transient: boolean }) {
   const { architecture, components } = options
   return {
     kind: 'pull',
@@ -42,6 +43,8 @@ function pullRequest(source: string, options: PullOptions) {
     options: {
       ...(architecture === undefined ? {} : { architecture }),
       ...(components === undefined ? {} : { components: components.split(',').map((name) => name.trim()) }),
+      // What is here for the file alone goes with it; the daemon knows when.
+      ...(transient ? { transient } : {}),
       ...jobOptions(options),
     },
     ...labels(options),
@@ -51,8 +54,9 @@ function pullRequest(source: string, options: PullOptions) {
 async function save(context: CommandContext, job: Job, folder: string, options: PullOptions): Promise<void> {
   const { terminal, json, quiet } = context
   const { components, overwrite = false } = options
-  const query = components === undefined ? '' : `?components=${encodeURIComponent(components)}`
-  const path = await saveArchive(context, `${job.result?.archive}${query}`, { folder, overwrite })
+  const archive = new URL(job.result?.archive ?? '', 'http://layerd')
+  if (components !== undefined) archive.searchParams.set('components', components)
+  const path = await saveArchive(context, `${archive.pathname}${archive.search}`, { folder, overwrite })
   if (!json && !quiet) terminal.stderr.write(`${endText(job)}\n`)
   terminal.stdout.write(json ? `${JSON.stringify({ type: 'saved', path })}\n` : `${path}\n`)
 }

@@ -13,7 +13,7 @@ const ATTEMPTS = 30
 const RETRY_MS = 1000
 /** The look at the registry is a courtesy: a slow one shall not hold up the pull. */
 const LOOK_MS = 5000
-const NOT_SAVED = 'Not saved. The package is in the store: the same pull only saves it.'
+const NOT_SAVED = 'Not saved. The package is in the store for 24 hours: the same pull only saves it.'
 
 export interface SaveOptions extends LookOptions {
   overwrite?: boolean

@@ -1,4 +1,5 @@
 import type { Job } from '../../http/schemas/types.ts'
+import { trimEndOf } from '../../lib/text.ts'
 import { cut, formatAge, formatBytes, formatTable } from './format.ts'
 
 /** So much of an id tells it from all others: the time it was made at, to the millisecond. */
@@ -53,27 +54,31 @@ function progressOf({ state, error, progress, result }: Job): string {
   return layers.total === null ? '' : `${layers.done} of ${layers.total} layers`
 }
 
-/** zarf-package-NAME-ARCH-VERSION, zarf-init-ARCH-VERSION; names have dashes too. */
-const ARCHIVE = /^zarf-(?:package-)?(.+?)-(amd64|arm64|multi)(?:-(.+))?$/
+const ARCHITECTURES = new Set(['amd64', 'arm64', 'multi'])
 
 /** Name and version as far as the job tells them: by its result, its reference or its file's name. */
 export function packageOf({ kind, source, result }: Job): string {
   const named = result?.reference ?? (kind === 'publish' ? undefined : source)
-  if (named !== undefined) return lastPart(named).replace(/@.*$/, '').replace(':', ' ')
-  if (source.startsWith('upload:')) return ''
-  const file = lastPart(source).replace(/\.tar(?:\.zst)?$/, '')
-  const [, name, , version] = ARCHIVE.exec(file) ?? []
-  return name === undefined ? file : [name, version].filter((part) => part !== undefined).join(' ')
+  if (named !== undefined) return (lastPart(named).split('@')[0] ?? '').replace(':', ' ')
+  return source.startsWith('upload:') ? '' : archivePackage(lastPart(source).replace(/\.tar(?:\.zst)?$/, ''))
+}
+
+/** zarf-package-NAME-ARCH-VERSION, zarf-init-ARCH-VERSION; names have dashes too. */
+function archivePackage(file: string): string {
+  const parts = file.replace(/^zarf-(?:package-)?/, '').split('-')
+  const at = parts.findIndex((part, place) => place > 0 && ARCHITECTURES.has(part))
+  if (at === -1 || !file.startsWith('zarf-')) return file
+  return [parts.slice(0, at).join('-'), parts.slice(at + 1).join('-')].filter((part) => part !== '').join(' ')
 }
 
 /** Without the scheme; of a file its name alone. */
 function shortPlace(place: string): string {
   if (place.startsWith('file:')) return lastPart(place)
-  return place.replace(/^oci:\/\//, '').replace(/^(upload:[0-9a-f]{8}).*/, '$1')
+  return place.replace(/^oci:\/\//, '').replace(/^(upload:[0-9a-f]{8})[0-9a-f-]{0,28}$/, '$1')
 }
 
 function lastPart(place: string): string {
-  const part = place.replace(/\/+$/, '').split('/').at(-1) ?? ''
+  const part = trimEndOf(place, '/').split('/').at(-1) ?? ''
   try {
     return decodeURIComponent(part)
   } catch {

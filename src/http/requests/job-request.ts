@@ -12,7 +12,7 @@ type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries
 /** The kinds that this API can check and so accept, with the options of each. */
 const OPTIONS = {
   publish: ['tag', 'name', 'scan', 'concurrency', 'plainHttp'],
-  pull: ['architecture', 'components', 'overwrite', 'concurrency', 'plainHttp'],
+  pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
 /** The file name alone decides the format. zarf-packages.md 1.1. */
@@ -75,10 +75,18 @@ async function checkPublish(body: JobBody, sources: LocalSources): Promise<Check
 async function checkPull(body: JobBody, { roots }: LocalSources): Promise<Checked> {
   const { destination = null } = body
   const reference = parsePackageReference(body.source, '/source')
+  if (destination?.startsWith('file:') && body.options?.transient === true) throw notTransient()
   if (destination?.startsWith('file:')) await locateFolder(destination, roots)
   else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)
   const { registry } = reference
   return { source: formatReference(reference), destination, queueHost: registry, registries: [registry] }
+}
+
+function notTransient(): AppError {
+  return new AppError('BODY_INVALID', 'a pull into a folder leaves nothing in the store, so it cannot be transient', {
+    hint: 'Leave "options.transient" out, or "destination".',
+    details: { pointer: '/options/transient' },
+  })
 }
 
 function noPullDestination(destination: string): AppError {

@@ -44,8 +44,8 @@ function remoteUrl(url: string): string {
 }
 
 function toAnswer(stored: StoredPackage): StoredPackageAnswer {
-  const { manifestMediaType: _, manifestSize: __, ...rest } = stored
-  return { ...rest, archive: `/v1/packages/${stored.digest}/archive` }
+  const { manifestMediaType: _, manifestSize: __, holders, ...rest } = stored
+  return { ...rest, transient: holders !== undefined, archive: `/v1/packages/${stored.digest}/archive` }
 }
 
 function notStored(digest: string): AppError {

@@ -26,6 +26,7 @@ export const StoredPackage = Type.Object(
     components: Type.Array(Type.String(), { description: 'Those that were pulled.' }),
     complete: Type.Boolean({ description: 'Whether every layer is stored.' }),
     storedAt: Type.String({ format: 'date-time' }),
+    transient: Type.Boolean({ description: 'It goes once the archive that a job asked for has been fetched.' }),
     archive: Type.String({ description: 'Where its archive is served.' }),
   },
   { $id: 'StoredPackage', description: 'A package in the content store.' },
@@ -112,6 +113,12 @@ const ArchiveQuery = Type.Object(
       Type.Array(Type.String({ maxLength: 13_000 }), {
         maxItems: 100,
         description: 'As `options.components` of a pull, at most 100; separated by commas or repeated.',
+      }),
+    ),
+    forJob: Type.Optional(
+      Type.String({
+        format: 'uuid',
+        description: 'The transient pull that it is fetched for; in the result as it is.',
       }),
     ),
   },

@@ -178,6 +178,12 @@ export const JobOptions = Type.Object(
       }),
     ),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),
+    transient: Type.Optional(
+      Type.Boolean({
+        description:
+          'pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )

@@ -34,6 +34,8 @@ const RecordShape = Type.Object({
   complete: Type.Boolean(),
   /** RFC 3339. */
   storedAt: Type.String(),
+  /** It goes when the last of these has let go of it. Absent: it stays. */
+  holders: Type.Optional(Type.Array(Type.String())),
 })
 
 export type StoredPackage = Omit<Static<typeof RecordShape>, 'digest' | 'schema'> & { digest: Digest }

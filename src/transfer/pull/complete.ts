@@ -41,7 +41,7 @@ async function writeArchive(pull: PreparedPull, target: OpenedTarget, dependenci
 }
 
 async function record(plan: PreparedPull, { store, signal }: PullDependencies): Promise<void> {
-  const { reference } = plan.request
+  const { reference, holder } = plan.request
   const { identity, signed } = plan.metadata
   const manifest = manifestOf(plan)
   await store.push(manifest, bufferOpener(plan.resolved.raw.bytes), { signal })
@@ -58,6 +58,7 @@ async function record(plan: PreparedPull, { store, signal }: PullDependencies): 
     layers: plan.layers.layers.length,
     signed,
     components: [...plan.components],
+    ...(holder === undefined ? {} : { holder }),
   })
 }
 

@@ -20,6 +20,8 @@ export interface PullRequest {
   target?: OpenedTarget
   /** Replace a file that exists. */
   overwrite: boolean
+  /** Into the store for this holder alone (PackageToStore). Default: the package stays there. */
+  holder?: string
   /** Blobs at once. */
   concurrency: number
 }

@@ -21,9 +21,9 @@ export interface StoredSample {
 /** Puts a package of these layers into a store, as a pull would; `leaveOut` layers are named and not stored. */
 export async function storeSample(
   store: ContentStore,
-  options: { name?: string; layers?: Buffer[]; leaveOut?: number } = {},
+  options: { name?: string; layers?: Buffer[]; leaveOut?: number; holder?: string } = {},
 ): Promise<StoredSample> {
-  const { name = 'sample', layers: contents = [randomBytes(3000), randomBytes(5000)], leaveOut = 0 } = options
+  const { holder, name = 'sample', layers: contents = [randomBytes(3000), randomBytes(5000)], leaveOut = 0 } = options
   const config = Buffer.from(JSON.stringify({ name }))
   const configBlob = blobOf(config, undefined, ZARF_CONFIG)
   const layers = contents.map((bytes, index) => blobOf(bytes, `components/c${index}.tar`))
@@ -50,6 +50,7 @@ export async function storeSample(
     layers: layers.length,
     signed: false,
     components: layers.map((_, index) => `c${index}`),
+    ...(holder === undefined ? {} : { holder }),
   })
   return { record, manifest, layers }
 }
