@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import type { Descriptor } from './descriptor.ts'
@@ -32,23 +32,27 @@ export interface ImageIndex {
   readonly annotations: Readonly<Record<string, string>> | undefined
 }
 
+/** Go's JSON writes null for what is nothing, and others leave it out: both are the same. */
+const Nothing = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+const Texts = Type.Record(Type.String(), Type.String())
+
 const DescriptorShape = Type.Object({
   mediaType: Type.String(),
   digest: Type.String(),
   size: Type.Integer({ minimum: 0 }),
-  annotations: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())])),
-  platform: Type.Optional(Type.Union([Type.Null(), Type.Object({ architecture: Type.String(), os: Type.String() })])),
+  annotations: Nothing(Texts),
+  platform: Nothing(Type.Object({ architecture: Nothing(Type.String()), os: Nothing(Type.String()) })),
 })
 
 const ManifestShape = Type.Object({
-  schemaVersion: Type.Optional(Type.Literal(2)),
-  mediaType: Type.Optional(Type.String()),
-  artifactType: Type.Optional(Type.String()),
-  config: Type.Optional(DescriptorShape),
-  layers: Type.Optional(Type.Array(DescriptorShape)),
-  blobs: Type.Optional(Type.Array(DescriptorShape)),
-  manifests: Type.Optional(Type.Union([Type.Null(), Type.Array(DescriptorShape)])),
-  annotations: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())])),
+  schemaVersion: Nothing(Type.Literal(2)),
+  mediaType: Nothing(Type.String()),
+  artifactType: Nothing(Type.String()),
+  config: Nothing(DescriptorShape),
+  layers: Nothing(Type.Array(DescriptorShape)),
+  blobs: Nothing(Type.Array(DescriptorShape)),
+  manifests: Nothing(Type.Array(DescriptorShape)),
+  annotations: Nothing(Texts),
 })
 
 export function rawManifest(mediaType: string, bytes: Buffer): RawManifest {
@@ -74,7 +78,7 @@ export function parseManifest(raw: RawManifest, where: string): ImageManifest | 
     config: body.config ? descriptor(body.config, where) : undefined,
     layers: descriptors(mediaType === OCI_ARTIFACT_MANIFEST ? body.blobs : body.layers),
     annotations: annotations ?? {},
-    artifactType: body.artifactType,
+    artifactType: body.artifactType || undefined,
   }
 }
 
@@ -97,7 +101,7 @@ function parseBody(raw: RawManifest, where: string): Body {
 function mediaTypeOf(body: Body, servedAs: string, where: string): string {
   const served = servedAs.split(';')[0]?.trim() ?? ''
   const generic = served === '' || served === 'application/json' || served === 'application/octet-stream'
-  if (body.mediaType === undefined) {
+  if (!body.mediaType) {
     if (!generic) return served
     return body.manifests ? OCI_INDEX : OCI_MANIFEST
   }
@@ -129,8 +133,14 @@ function descriptor(entry: Entry, where: string): Descriptor {
     digest,
     size: entry.size,
     ...(entry.annotations ? { annotations: entry.annotations } : {}),
-    ...(entry.platform ? { platform: { architecture: entry.platform.architecture, os: entry.platform.os } } : {}),
+    ...platformOf(entry.platform),
   }
+}
+
+/** An entry of another's index may say nothing of it, or `{}`. */
+function platformOf(platform: Entry['platform']): Pick<Descriptor, 'platform'> {
+  const { architecture, os } = platform ?? {}
+  return architecture && os ? { platform: { architecture, os } } : {}
 }
 
 function invalid(where: string, why: string): AppError {

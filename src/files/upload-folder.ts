@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { syncFolder } from '../lib/atomic-file.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
+import { shareContent } from './equal-content.ts'
 import { makeFolders } from '../lib/make-folders.ts'
 
 /** A whole file that somebody sent. */
@@ -91,6 +92,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
         await mkdir(incoming, { mode: 0o700 })
         const upload = { id, name, ...(await write(join(incoming, name), bytes, limits)) }
         checkDigest(upload, sha256)
+        await shareContent(join(incoming, name), await filesWith(folder, upload))
         await writeFile(join(incoming, RECORD), JSON.stringify(upload), { mode: 0o600, flush: true })
         await syncFolder(incoming)
         await rename(incoming, join(folder, id))
@@ -169,6 +171,14 @@ async function read(folder: string, id: string): Promise<Upload | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Those of other uploads with the same bytes. */
+async function filesWith(folder: string, { sha256, size }: Upload): Promise<string[]> {
+  const others = await Promise.all((await readdir(folder)).map((entry) => read(folder, entry)))
+  return others
+    .filter((other) => other?.sha256 === sha256 && other.size === size)
+    .map((other) => join(folder, other?.id ?? '', other?.name ?? ''))
 }
 
 /** Out of sight first, so that nobody finds half of it. */

@@ -28,6 +28,19 @@ test('an index may be empty or hold null', () => {
   assert.deepEqual(successors(parse({ schemaVersion: 2, manifests: null }, OCI_INDEX)), [])
 })
 
+for (const platform of [null, {}, { architecture: '', os: '' }, { architecture: null, os: null }, { os: 'linux' }]) {
+  test(`an entry whose platform is ${JSON.stringify(platform)} has none`, () => {
+    const index = parse({ schemaVersion: 2, manifests: [{ ...entry, annotations: null, platform }] }, OCI_INDEX)
+    assert.deepEqual(successors(index), [entry])
+  })
+}
+
+test('null is the same as nothing, wherever a field may be left out', () => {
+  const nothing = { artifactType: null, config: null, layers: null, blobs: null, annotations: null, mediaType: null }
+  assert.deepEqual(parse({ schemaVersion: 2, ...nothing }), parse({ schemaVersion: 2 }))
+  assert.deepEqual(parse({ schemaVersion: null, mediaType: '', artifactType: '' }), parse({}))
+})
+
 test('the blobs of a withdrawn artifact manifest are its layers', () => {
   const manifest = parse({ mediaType: OCI_ARTIFACT_MANIFEST, blobs: [entry] }, OCI_ARTIFACT_MANIFEST)
   assert.equal(manifest.kind === 'manifest' && manifest.config, undefined)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { openUploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
@@ -31,6 +31,20 @@ test('an upload is kept byte for byte under its name, with size and hash', async
   assert.deepEqual(rest, upload)
   assert.equal(basename(path), 'p.tar.zst')
   assert.ok((await readFile(path)).equals(bytes))
+})
+
+test('equal content lies on the disk once, under names that go by themselves', async (t) => {
+  const { uploads, folder } = await open(t)
+  const bytes = randomBytes(100_000)
+  const first = await uploads.receive('a.tar', chunks(bytes))
+  const second = await uploads.receive('b.tar', chunks(bytes))
+  const other = await uploads.receive('c.tar', chunks(randomBytes(100_000)))
+  const inode = async ({ id, name }: { id: string; name: string }) => (await stat(join(folder, id, name))).ino
+  assert.equal(await inode(first), await inode(second))
+  assert.notEqual(await inode(first), await inode(other))
+  assert.deepEqual((await readdir(join(folder, second.id))).toSorted(), ['b.tar', 'upload.json'])
+  assert.equal(await uploads.remove(first.id), true)
+  assert.ok((await readFile(join(folder, second.id, 'b.tar'))).equals(bytes))
 })
 
 test('an upload that breaks off leaves nothing', async (t) => {
