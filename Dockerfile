@@ -20,6 +20,7 @@ WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json openapi.yaml LICENSE ./
+COPY docs/errors.md docs/
 RUN install -d -o node -g node -m 0700 /data
 USER node
 VOLUME /data

@@ -15,6 +15,7 @@ import type { JobQueue } from '../jobs/queue.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
+import { answersPlugin } from './plugins/answers.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
 import { continuePlugin } from './plugins/continue.ts'
@@ -130,6 +131,7 @@ export function createApp(options: AppOptions): App {
 
   void app.register(requestContextPlugin, { closing: closing.signal })
   void app.register(problemPlugin)
+  void app.register(answersPlugin)
   void app.register(ownOriginPlugin, {
     listenHost: options.listenHost,
     publicUrl: options.publicUrl,

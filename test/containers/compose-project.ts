@@ -17,6 +17,7 @@ const CONTEXT = [
   'tsconfig.json',
   'openapi.yaml',
   'LICENSE',
+  'docs/errors.md',
   'src',
 ]
 

@@ -135,6 +135,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: [
       'fastify',
       'fastify-plugin',
+      '@fastify/compress',
       '@fastify/swagger',
       '@fastify/swagger-ui',
       '@fastify/type-provider-typebox',
@@ -142,7 +143,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
   },
   'http/routes': { imports: ['http/requests', 'http/answers', 'http/events', 'http/schemas'] },
-  'http/plugins': { imports: ['http/requests', 'http/answers'] },
+  'http/plugins': { imports: ['http/requests', 'http/answers', 'http/document'] },
+  'http/document': { imports: ['http/requests'] },
   'http/requests': { types: ['http/schemas'] },
   'http/answers': { imports: ['http/schemas'] },
   'http/events': {},

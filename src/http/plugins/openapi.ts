@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { errorsPage } from '../answers/errors-page.ts'
+import { completed } from '../document/document.ts'
 
 /** The page loads nothing from elsewhere and runs no inline script; Swagger UI draws some icons from data: URLs. */
 const PAGE_CSP =
@@ -25,6 +26,7 @@ export const openapiPlugin = fastifyPlugin(
           description: DESCRIPTION,
           license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } as { name: string },
         },
+        servers: [{ url: 'http://127.0.0.1:8420', description: 'Where layerd listens unless it is told otherwise.' }],
         tags: [
           { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
           { name: 'packages', description: 'The content store, and packages in registries.' },
@@ -48,7 +50,7 @@ export const openapiPlugin = fastifyPlugin(
         buildLocalReference: (schema, _base, _fragment, at) =>
           typeof schema['$id'] === 'string' ? schema['$id'] : `def-${at}`,
       },
-      transformObject: (found) => ('openapiObject' in found ? withProblems(found.openapiObject) : found.swaggerObject),
+      transformObject: (found) => ('openapiObject' in found ? completed(found.openapiObject) : found.swaggerObject),
     })
     await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: PAGE_CSP, uiConfig: { deepLinking: true } })
     app.get('/openapi.yaml', { schema: { hide: true } }, async (_request, reply) =>
@@ -60,34 +62,3 @@ export const openapiPlugin = fastifyPlugin(
   },
   { name: 'openapi', fastify: '5.x' },
 )
-
-interface Described {
-  paths?: Record<string, Record<string, Operation> | undefined>
-}
-
-interface Operation {
-  summary?: string
-  requestBody?: { required?: boolean; content?: Record<string, { schema?: { type?: string | string[] } }> }
-  responses?: Record<string, { description?: string; $ref?: string }>
-}
-
-/** Each operation can answer with a problem; told here once instead of in each route. */
-function withProblems<T extends object>(document: T): T {
-  // Copied, so that what routes share in memory is written out instead of becoming YAML anchors.
-  const copy = JSON.parse(JSON.stringify(document)) as T
-  for (const operations of Object.values((copy as Described).paths ?? {})) {
-    for (const operation of Object.values(operations ?? {})) complete(operation)
-  }
-  return copy
-}
-
-function complete(operation: Operation): void {
-  const { requestBody } = operation
-  const bodies = Object.values(requestBody?.content ?? {})
-  // Fastify shows an absent body to the schema as null.
-  if (requestBody && bodies.some(({ schema }) => schema?.type?.includes('null'))) requestBody.required = false
-  for (const response of Object.values(operation.responses ?? {})) {
-    if (response.description === 'Default Response') response.description = operation.summary ?? ''
-  }
-  operation.responses = { ...operation.responses, default: { $ref: '#/components/responses/Problem' } }
-}

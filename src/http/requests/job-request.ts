@@ -10,7 +10,7 @@ import type { JobBody } from '../schemas/job.ts'
 type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries'>
 
 /** The kinds that this API can check and so accept, with the options of each. */
-const OPTIONS = {
+export const JOB_REQUEST_OPTIONS = {
   publish: ['tag', 'name', 'scan', 'concurrency', 'plainHttp'],
   pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
@@ -39,7 +39,7 @@ export async function checkJobRequest(
       details: { pointer: '/kind' },
     })
   }
-  refuseOtherOptions(body, OPTIONS[kind])
+  refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
   const check = kind === 'publish' ? checkPublish : checkPull
   const checked = await check(body, options.sources)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }

@@ -3,6 +3,7 @@ import type { Static } from 'typebox'
 import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
 import { acceptsByName } from '../answers/accept.ts'
+import { htmlPage, linked, sendPage } from '../answers/html-page.ts'
 import {
   getLivenessSchema,
   getOverviewSchema,
@@ -35,7 +36,9 @@ const ADDRESSES = {
   '/v1/jobs/{id}/cancel': 'POST',
   '/v1/jobs/{id}/pause': 'POST; /resume goes on where it stopped',
   '/v1/jobs/{id}/retry': 'POST',
-  '/v1/packages': 'what the content store holds; ?ref=oci://... looks at a package in its registry',
+  '/v1/jobs/{id}/logs': 'what became of it, in words',
+  '/v1/packages': 'what the content store holds',
+  '/v1/remote-packages': '?ref=oci://... looks at a package in its registry, or lists the tags of a repository',
   '/v1/packages/{digest}': 'one stored package; DELETE removes it',
   '/v1/packages/{digest}/archive': 'its archive, as zarf reads it; also /definition, /checksums, /images',
   '/v1/uploads': 'what was uploaded',
@@ -72,12 +75,11 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
       description: 'Package manager service for Zarf packages in OCI registries.',
       addresses: ADDRESSES,
     }
+    void reply.header('vary', 'accept')
+    if (acceptsByName(request.headers.accept, 'text/html')) return sendPage(reply, asPage(overview))
     if (acceptsByName(request.headers.accept, 'application/json')) return overview
     // The schema is of the JSON form; a string goes out as it is.
-    return reply
-      .type('text/plain; charset=utf-8')
-      .serializer(String)
-      .send(asText(overview) as never)
+    return reply.type('text/plain; charset=utf-8').serializer(String).send(asText(overview))
   })
 }
 
@@ -99,4 +101,13 @@ function asText(overview: Static<typeof Overview>): string {
   const width = Math.max(...Object.keys(overview.addresses).map((address) => address.length))
   const lines = Object.entries(overview.addresses).map(([address, what]) => `  ${address.padEnd(width)}  ${what}`)
   return `${overview.name} ${overview.version}: ${overview.description}\n\n${lines.join('\n')}\n`
+}
+
+/** Links where there is something to open: an address without a place to fill in that answers a GET. */
+function asPage(overview: Static<typeof Overview>): string {
+  const rows = Object.entries(overview.addresses).map(
+    ([address, what]) => `<tr><th>${linked(address)}</th><td>${what}</td></tr>`,
+  )
+  const body = `<h1>layerd ${overview.version}</h1>\n<p>${overview.description}</p>\n<table>\n${rows.join('\n')}\n</table>`
+  return htmlPage('layerd', body)
 }

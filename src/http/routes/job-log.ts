@@ -29,23 +29,27 @@ const RENDERERS: Readonly<Record<string, (line: JobLogLine) => string>> = {
 export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app, options) => {
   const { queue, events, closing } = options
 
-  app.get('/v1/jobs/:id/logs', { schema: jobLogSchema, exposeHeadRoute: false }, async (request, reply) => {
-    const { id } = request.params
-    const { follow = false, since, level = 'debug' } = request.query
-    const type = chooseMediaType(request.headers.accept, Object.keys(RENDERERS))
-    const render = RENDERERS[type ?? '']
-    if (!render) throw notOffered()
-    const isWanted = (line: JobLogLine) =>
-      LOG_LEVELS.indexOf(line.level) >= LOG_LEVELS.indexOf(level) &&
-      (since === undefined || Date.parse(line.time) >= Date.parse(since))
-    // Before the answer begins: a job that is not there is a 404.
-    await queue.log(id, { limit: 1 })
-    const signal = AbortSignal.any([closing, request.signal])
-    const read: Read = (after) => queue.log(id, { after, limit: PAGE })
-    const lines = follow ? followed(id, { queue, events, signal, read }) : written(read)
-    if (follow) keepOpen(request)
-    return sendLines(reply, `${type}; charset=utf-8`, rendered(lines, isWanted, render))
-  })
+  app.get(
+    '/v1/jobs/:id/logs', // A followed log would wait in the compressor until there is enough of it.
+    { schema: jobLogSchema, exposeHeadRoute: false, compress: false },
+    async (request, reply) => {
+      const { id } = request.params
+      const { follow = false, since, level = 'debug' } = request.query
+      const type = chooseMediaType(request.headers.accept, Object.keys(RENDERERS))
+      const render = RENDERERS[type ?? '']
+      if (!render) throw notOffered()
+      const isWanted = (line: JobLogLine) =>
+        LOG_LEVELS.indexOf(line.level) >= LOG_LEVELS.indexOf(level) &&
+        (since === undefined || Date.parse(line.time) >= Date.parse(since))
+      // Before the answer begins: a job that is not there is a 404.
+      await queue.log(id, { limit: 1 })
+      const signal = AbortSignal.any([closing, request.signal])
+      const read: Read = (after) => queue.log(id, { after, limit: PAGE })
+      const lines = follow ? followed(id, { queue, events, signal, read }) : written(read)
+      if (follow) keepOpen(request)
+      return sendLines(reply, `${type}; charset=utf-8`, rendered(lines, isWanted, render))
+    },
+  )
 }
 
 function sendLines(reply: FastifyReply, type: string, lines: AsyncIterable<string>): FastifyReply {

@@ -25,12 +25,12 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   sweepNowAndThen(app, uploads)
 
   const receiving = new Set<Promise<Upload>>()
-  const receive = (request: FastifyRequest<{ Params: { fileName: string } }>): Promise<Upload> => {
+  const receive = (request: FastifyRequest<{ Params: { upload: string } }>): Promise<Upload> => {
     const declaredBytes = declaredLength(request)
     const sha256 = readBodyDigest(request.headers)
     // destroyOnReturn: a refusal half-way must still find the connection open.
     const bytes = request.raw.iterator({ destroyOnReturn: false })
-    const promise = uploads.receive(request.params.fileName, bytes, {
+    const promise = uploads.receive(request.params.upload, bytes, {
       ...(declaredBytes === undefined ? {} : { declaredBytes }),
       ...(sha256 === undefined ? {} : { sha256 }),
     })
@@ -42,13 +42,13 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   // Their answers end them; they clean up after themselves.
   app.addHook('onClose', async () => void (await Promise.allSettled(receiving)))
 
-  app.put<{ Params: { fileName: string } }>(
-    '/v1/uploads/:fileName',
+  app.put<{ Params: { upload: string } }>(
+    '/v1/uploads/:upload',
     {
       schema: putUploadSchema,
       // Before the client is told to go on: a refused upload is not sent at all by who asks first (curl does).
       onRequest: async (request) => {
-        checkFileName(request.params.fileName)
+        checkFileName(request.params.upload)
         checkWhole(request)
         readBodyDigest(request.headers)
       },
@@ -69,10 +69,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     },
   )
 
-  app.get('/v1/uploads/:id', { schema: getUploadSchema }, async (request) => {
-    const upload = await uploads.get(request.params.id)
+  app.get('/v1/uploads/:upload', { schema: getUploadSchema }, async (request) => {
+    const upload = await uploads.get(request.params.upload)
     if (upload) return upload
-    throw noUpload(request.params.id)
+    throw noUpload(request.params.upload)
   })
 
   app.get('/v1/uploads', { schema: listUploadsSchema }, async (request, reply) => {
@@ -80,8 +80,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     return sendPage(reply, request.url, placedPage(await uploads.list(), pageFrom(request.query), order))
   })
 
-  app.delete('/v1/uploads/:id', { schema: deleteUploadSchema }, async (request, reply) => {
-    const { id } = request.params
+  app.delete('/v1/uploads/:upload', { schema: deleteUploadSchema }, async (request, reply) => {
+    const { upload: id } = request.params
     if (!(await uploads.remove(id))) throw noUpload(id)
     request.log.info({ principal: request.principal, upload: id }, 'upload deleted')
     return reply.code(204).send(null)

@@ -55,6 +55,15 @@ export const getVersionSchema = {
 export const getOverviewSchema = {
   ...service,
   operationId: 'getOverview',
-  summary: 'What runs here and where things are; plain text unless JSON is asked for',
-  response: { 200: Overview },
+  summary: 'What runs here and where things are: a page, JSON or plain text, by Accept',
+  response: {
+    200: {
+      description: 'The overview.',
+      content: {
+        'text/plain': { schema: Type.String() },
+        'application/json': { schema: Overview },
+        'text/html': { schema: Type.String() },
+      },
+    },
+  },
 }

@@ -106,6 +106,7 @@ const accepted = (description: string) => ({
   headers: {
     Location: { type: 'string', description: 'The job.' },
     'Retry-After': { type: 'integer', description: 'Seconds.' },
+    ETag: { type: 'string', description: 'The revision, for If-None-Match.' },
   },
   content: { 'application/json': { schema: Type.Ref('Job') } },
 })
@@ -151,7 +152,17 @@ export const getJobSchema = {
   summary: 'One job',
   params: JobParams,
   headers: Type.Object({ 'if-none-match': Type.Optional(Type.String()), prefer: preferHeader }),
-  response: { 200: Type.Ref('Job'), 304: Type.Null({ description: 'It still has this ETag.' }) },
+  response: {
+    200: {
+      description: 'The job.',
+      headers: {
+        ETag: { type: 'string', description: 'The revision, for If-None-Match.' },
+        'Retry-After': { type: 'integer', description: 'Seconds; while it has not ended.' },
+      },
+      content: { 'application/json': { schema: Type.Ref('Job') } },
+    },
+    304: Type.Null({ description: 'It still has this ETag.' }),
+  },
 }
 
 export const listTransfersSchema = {
@@ -186,7 +197,10 @@ export const jobLogSchema = {
   response: {
     200: {
       description: 'The lines.',
-      content: { 'text/plain': { schema: Type.String() }, 'application/x-ndjson': { schema: Type.String() } },
+      content: {
+        'text/plain': { schema: Type.String() },
+        'application/x-ndjson': { schema: Type.Ref('JobLogLine', { description: 'One a line.' }) },
+      },
     },
   },
 }

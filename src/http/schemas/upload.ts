@@ -15,13 +15,16 @@ export type Upload = Static<typeof Upload>
 
 const tags = ['uploads']
 
+/** One name for what PUT takes and what the others do: two templates of one path would be ambiguous. */
+const UploadParams = Type.Object({ upload: Type.String({ description: 'Its id.' }) })
+
 export const putUploadSchema = {
   tags,
   operationId: 'putUpload',
   summary: 'Send a package in one request (curl -T); any Content-Type or none',
   description:
     'Whole and uncompressed: no Content-Range, no Content-Encoding. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530) is checked.',
-  params: Type.Object({ fileName: Type.String({ description: 'Ends in .tar.zst or .tar.' }) }),
+  params: Type.Object({ upload: Type.String({ description: 'The file name; it ends in .tar.zst or .tar.' }) }),
   response: {
     201: {
       description: 'Kept, whole.',
@@ -35,7 +38,7 @@ export const getUploadSchema = {
   tags,
   operationId: 'getUpload',
   summary: 'One upload',
-  params: Type.Object({ id: Type.String() }),
+  params: UploadParams,
   response: { 200: Type.Ref('Upload') },
 }
 
@@ -52,6 +55,6 @@ export const deleteUploadSchema = {
   operationId: 'deleteUpload',
   summary: 'Forget an upload',
   description: 'For good: a job that still needs it fails.',
-  params: Type.Object({ id: Type.String() }),
+  params: UploadParams,
   response: { 204: Type.Null({ description: 'Gone.' }) },
 }

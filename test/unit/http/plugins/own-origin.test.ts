@@ -77,7 +77,7 @@ test('no answer carries a CORS header', async (t) => {
   }
 })
 
-test('a POST is application/json, also without a body', async (t) => {
+test('a POST is application/json, or nothing at all', async (t) => {
   const { app } = await startApp(t)
   const url = '/v1/jobs/00000000-0000-7000-8000-000000000000/cancel'
   const others = [
@@ -88,17 +88,20 @@ test('a POST is application/json, also without a body', async (t) => {
     'application/jsonx',
   ]
   for (const type of others) {
-    for (const payload of [undefined, '{}']) {
+    for (const payload of type === undefined ? ['{}'] : [undefined, '{}']) {
       const headers: Headers = type === undefined ? {} : { 'content-type': type }
       const response = await app.inject({ method: 'POST', url, headers, ...(payload === undefined ? {} : { payload }) })
       assert.equal(response.statusCode, 415, `${type} ${payload}`)
       assert.equal(response.json().code, 'UNSUPPORTED_MEDIA_TYPE')
     }
   }
-  for (const type of ['application/json', 'Application/JSON; charset=utf-8']) {
-    const response = await app.inject({ method: 'POST', url, headers: { 'content-type': type } })
+  for (const type of ['application/json', 'Application/JSON; charset=utf-8', undefined]) {
+    const headers: Headers = type === undefined ? {} : { 'content-type': type }
+    const response = await app.inject({ method: 'POST', url, headers })
     assert.equal(response.json().code, 'JOB_NOT_FOUND', type)
   }
+  const foreign = await app.inject({ method: 'POST', url, headers: { origin: 'https://elsewhere.example' } })
+  assert.equal(foreign.json().code, 'ORIGIN_NOT_ALLOWED')
 })
 
 test('where tokens are required Host is not checked, origins are', async (t) => {

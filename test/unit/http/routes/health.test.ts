@@ -27,14 +27,18 @@ test('in the all-in-one role readiness waits for a worker that takes jobs', asyn
   assert.equal((await app.inject('/readyz')).statusCode, 503)
 })
 
-test('the first page tells what runs and where things are, as text or JSON', async (t) => {
+test('the first page tells what runs and where things are, as text, page or JSON', async (t) => {
   const { app } = await startApp(t)
-  for (const accept of [undefined, '*/*', 'text/html']) {
+  for (const accept of [undefined, '*/*']) {
     const response = await app.inject({ url: '/', headers: accept === undefined ? {} : { accept } })
     assert.match(String(response.headers['content-type']), /^text\/plain/)
     assert.match(response.body, /^layerd 1\.2\.3: /)
     assert.match(response.body, /\/v1\/jobs\/\{id\}\/events/)
   }
+  const page = await app.inject({ url: '/', headers: { accept: 'text/html,*/*;q=0.8' } })
+  assert.match(String(page.headers['content-type']), /^text\/html/)
+  assert.match(page.body, /<a href="\/docs\/errors">\/docs\/errors<\/a>/)
+  assert.deepEqual([page.headers['vary'], /script|style=/.test(page.body)], ['accept', false])
   const overview = (await app.inject({ url: '/', headers: { accept: 'application/json' } })).json()
   assert.equal(overview.version, '1.2.3')
   // Each address it names is there (not a 404), or takes another method.
@@ -62,4 +66,8 @@ test('the type of every problem leads to its description', async (t) => {
   const { body, statusCode } = await app.inject('/docs/errors')
   assert.equal(statusCode, 200)
   for (const code of Object.keys(ERROR_CODES)) assert.ok(body.includes(`id="${code}"`), code)
+  assert.match(
+    body,
+    /id="REGISTRY_NAME_UNKNOWN"[^]*?<p>The registry does not have this repository[^]*?then retry the job/,
+  )
 })

@@ -1,0 +1,84 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { fetch, type Response } from 'undici'
+import type { components } from './schema.d.ts'
+
+type JobEvent = components['schemas']['JobEvent']
+
+export interface FollowOptions {
+  /** Go on after this event. Default: from a snapshot of the job. */
+  lastEventId?: string
+  signal?: AbortSignal
+}
+
+/** Until the stream itself names a time. */
+const RETRY_MS = 2000
+
+/**
+ * Reads server-sent events until the job's `end`; a stream that breaks is taken up after its last event. Source: WHATWG
+ * HTML "Server-sent events".
+ */
+export async function* follow(
+  { url, headers }: { url: string; headers: Record<string, string> },
+  { lastEventId, signal }: FollowOptions,
+  refused: (response: Response) => Promise<never>,
+): AsyncGenerator<JobEvent> {
+  let last = lastEventId
+  let retryMs = RETRY_MS
+  for (;;) {
+    try {
+      const response = await fetch(url, {
+        headers: { ...headers, accept: 'text/event-stream', ...(last === undefined ? {} : { 'last-event-id': last }) },
+        ...(signal === undefined ? {} : { signal }),
+      })
+      if (response.status === 204) return
+      if (!response.ok && response.status !== 503) await refused(response)
+      if (response.ok && response.body) {
+        for await (const message of messages(response.body)) {
+          last = message.id ?? last
+          retryMs = message.retryMs ?? retryMs
+          if (message.data === undefined || message.data === '') continue
+          const event = JSON.parse(message.data) as JobEvent
+          yield event
+          if (event.type === 'end') return
+        }
+      }
+    } catch (error) {
+      // A network's break is a TypeError of fetch; anything else is the caller's to know.
+      if (!(error instanceof TypeError) || signal?.aborted) throw error
+    }
+    await delay(retryMs, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+interface Message {
+  id?: string
+  data?: string
+  retryMs?: number
+}
+
+async function* messages(body: AsyncIterable<Uint8Array>): AsyncGenerator<Message> {
+  const decoder = new TextDecoder()
+  let unread = ''
+  for await (const bytes of body) {
+    unread += decoder.decode(bytes, { stream: true })
+    for (let end = unread.indexOf('\n\n'); end !== -1; end = unread.indexOf('\n\n')) {
+      yield messageOf(unread.slice(0, end).split('\n'))
+      unread = unread.slice(end + 2)
+    }
+  }
+}
+
+function messageOf(lines: readonly string[]): Message {
+  const message: Message = {}
+  const data: string[] = []
+  for (const line of lines) {
+    const colon = line.indexOf(':')
+    if (colon < 1) continue
+    const value = line.slice(colon + 1).replace(/^ /, '')
+    const field = line.slice(0, colon)
+    if (field === 'id') message.id = value
+    if (field === 'data') data.push(value)
+    if (field === 'retry' && /^\d{1,9}$/.test(value)) message.retryMs = Number(value)
+  }
+  return data.length === 0 ? message : { ...message, data: data.join('\n') }
+}

@@ -1,0 +1,147 @@
+/** Answers as they look, by operation. The document shows them; a test holds each against its schema. */
+const ID = '01a22857-3e6a-7196-8431-4336bc16b6e8'
+const UPLOAD_ID = '3dc92d48-9d6b-4478-9528-b8597a667be8'
+const DIGEST = 'sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5'
+const LAYER = 'sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796'
+const FILE = 'zarf-package-nemo-amd64-1.2.0.tar.zst'
+const REFERENCE = 'oci://registry.example/team/nemo:1.2.0'
+const TIME = '2026-03-01T12:00:00.000Z'
+
+const PROGRESS = {
+  phase: 'transferring',
+  bytesTotal: 2_621_440,
+  bytesTotalEstimate: null,
+  bytesDone: 1_310_720,
+  bytesSkipped: 0,
+  bytesMounted: 0,
+  bytesResumed: 0,
+  bytesSent: 1_310_720,
+  wireBytes: 1_310_720,
+  sourceBytesRead: 1_200_000,
+  sourceBytes: 2_400_000,
+  layers: { total: 19, done: 9, skipped: 0, mounted: 0, failed: 0 },
+  bytesPerSecond: 1_310_720,
+  etaSeconds: 1,
+  reason: null,
+  retryAt: null,
+  updatedAt: TIME,
+}
+
+const JOB = {
+  id: ID,
+  kind: 'publish',
+  source: `file:/packages/${FILE}`,
+  destination: 'oci://registry.example/team',
+  options: { concurrency: 6 },
+  labels: { env: 'dev' },
+  principal: 'ann',
+  requestId: 'c0ffee',
+  traceparent: null,
+  state: 'running',
+  reason: null,
+  done: false,
+  revision: 7,
+  attempt: 1,
+  createdAt: TIME,
+  startedAt: TIME,
+  endedAt: null,
+  progress: PROGRESS,
+  result: null,
+  error: null,
+}
+
+const QUEUED = {
+  ...JOB,
+  state: 'queued',
+  reason: '1st of 1 waiting for registry.example',
+  revision: 1,
+  attempt: 0,
+  startedAt: null,
+  progress: { ...PROGRESS, phase: null, bytesTotal: null, bytesDone: 0, bytesSent: 0, wireBytes: 0, etaSeconds: null },
+}
+
+const TRANSFER = {
+  digest: LAYER,
+  title: 'components/baseline.tar',
+  mediaType: 'application/vnd.zarf.layer.v1.blob',
+  size: 1_048_576,
+  state: 'active',
+  bytesDone: 524_288,
+  attempt: 1,
+  retryAt: null,
+  error: null,
+}
+
+const UPLOAD = { id: UPLOAD_ID, name: FILE, size: 2_400_000, sha256: LAYER.slice('sha256:'.length) }
+
+const IDENTITY = { digest: DIGEST, name: 'nemo', version: '1.2.0', flavor: null, architecture: 'amd64' }
+
+const STORED = {
+  ...IDENTITY,
+  references: [REFERENCE],
+  size: 2_621_440,
+  layers: 19,
+  signed: false,
+  components: ['baseline'],
+  complete: true,
+  storedAt: TIME,
+  transient: false,
+  archive: `/v1/packages/${DIGEST}/archive`,
+}
+
+const REMOTE = {
+  reference: REFERENCE,
+  indexDigest: LAYER,
+  ...IDENTITY,
+  architectures: ['amd64', 'arm64'],
+  tags: ['1.2.0'],
+  components: [{ name: 'baseline', description: null, required: true, default: false, group: null, images: [] }],
+  images: [],
+  layers: [{ title: 'zarf.yaml', digest: LAYER, size: 900 }],
+  size: 2_621_440,
+  signed: false,
+  fileName: FILE,
+  definition: { kind: 'ZarfPackageConfig', metadata: { name: 'nemo', version: '1.2.0' } },
+}
+
+const EVENT = { id: '1772366400000-0', type: 'state', jobId: ID, seq: 1, time: TIME, attempt: 1, job: JOB }
+
+export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
+  createJob: QUEUED,
+  listJobs: { items: [JOB] },
+  getJob: JOB,
+  cancelJob: { ...JOB, state: 'canceling', reason: 'its worker closes its connections' },
+  pauseJob: { ...JOB, reason: 'pausing' },
+  resumeJob: QUEUED,
+  retryJob: QUEUED,
+  listTransfers: { items: [TRANSFER], counts: { active: 1, waiting: 18 } },
+  readJobLog: `${TIME} INFO  accepted: publish file:/packages/${FILE} to oci://registry.example/team by ann\n`,
+  followJobEvents: { items: [EVENT], lastEventId: EVENT.id },
+  putUpload: UPLOAD,
+  getUpload: UPLOAD,
+  listUploads: { items: [UPLOAD] },
+  listPackages: { items: [STORED] },
+  getPackage: STORED,
+  getRemotePackage: REMOTE,
+  getPackageDefinition: REMOTE.definition,
+  getPackageChecksums: `${LAYER.slice('sha256:'.length)} components/baseline.tar\n`,
+  getPackageImages: { images: ['registry.example/team/app:1'] },
+  getLiveness: { live: true },
+  getReadiness: { ready: true, reasons: [] },
+  getVersion: { name: 'layerd', version: '0.1.0', node: '24.21.0' },
+  getOverview: {
+    name: 'layerd',
+    version: '0.1.0',
+    description: 'Package manager service.',
+    addresses: { '/docs': 'read and try' },
+  },
+}
+
+/** By the name of the parameter, and where one means several things by the operation too. */
+export const PARAMETER_EXAMPLES: Readonly<Record<string, unknown>> = {
+  id: ID,
+  digest: DIGEST,
+  upload: UPLOAD_ID,
+  'putUpload.upload': FILE,
+  ref: REFERENCE,
+}
