@@ -14,6 +14,13 @@ export interface Download {
   open(range: { start: number; end: number; signal: AbortSignal }): AsyncIterable<Uint8Array>
 }
 
+export interface SendOptions {
+  download: Download
+  signal: AbortSignal
+  /** Called when the last byte of the download, by whatever range, is with the client. */
+  onFetched?: (() => void) | undefined
+}
+
 /**
  * Answers GET and HEAD of a download: 200, 206, 304, or 416 with the size. Throws RANGE_NOT_SATISFIABLE. The stream ends
  * with the connection, and with `signal`. Source: RFC 9110 13 and 14, RFC 6266.
@@ -21,7 +28,7 @@ export interface Download {
 export function sendDownload(
   request: FastifyRequest,
   reply: FastifyReply,
-  { download, signal }: { download: Download; signal: AbortSignal },
+  { download, signal, onFetched }: SendOptions,
 ): FastifyReply {
   const { size, etag } = download
   const isHead = request.method === 'HEAD'
@@ -45,8 +52,37 @@ export function sendDownload(
   })
   if (range !== 'whole') void reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`)
   if (isHead) return reply.send()
+  const sent = { bytes: 0 }
   // One chunk waits in here while the socket takes another, so the source may use its buffers again (ByteStream).
-  return reply.send(Readable.from(download.open({ start, end, signal }), { highWaterMark: 1 }))
+  const stream = Readable.from(counted(download.open({ start, end, signal }), sent), { highWaterMark: 1 })
+  if (onFetched && end === size) {
+    const isWhole = () => sent.bytes === end - start && stream.readableLength === 0
+    whenTaken(request, reply, { isWhole, onTaken: onFetched })
+  }
+  return reply.send(stream)
+}
+
+async function* counted(source: AsyncIterable<Uint8Array>, sent: { bytes: number }): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    sent.bytes += chunk.byteLength
+    yield chunk
+  }
+}
+
+/**
+ * Many clients close as soon as they have what Content-Length said, before the answer has come to its own end here. That is
+ * as good as an end; a client that gave up with bytes unread resets the connection instead.
+ */
+function whenTaken(
+  request: FastifyRequest,
+  { raw }: FastifyReply,
+  { isWhole, onTaken }: { isWhole: () => boolean; onTaken: () => void },
+): void {
+  const { socket } = request.raw
+  raw.once('close', () => {
+    const closedByClient = socket.errored === null && socket.readableEnded && socket.writableLength === 0
+    if (raw.writableFinished || (isWhole() && closedByClient)) onTaken()
+  })
 }
 
 function validators(etag: string): Record<string, string> {

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { parseDigest } from '../../content/digest.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { openStoredPackage, type OpenedStoredPackage } from '../../transfer/stored-package.ts'
@@ -48,9 +48,7 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
   app.get(url, { schema: getArchiveSchema, exposeHeadRoute: false }, async (request, reply) => {
     const download = await archiveOf(await open(request), request.query.components)
-    const { forJob } = request.query
-    if (forJob !== undefined) releaseWhenFetched(request, reply, { store, holder: forJob })
-    return sendDownload(request, reply, { download, signal: signalOf(request) })
+    return sendDownload(request, reply, { download, signal: signalOf(request), onFetched: releaser(request, store) })
   })
   app.head(url, { schema: headArchiveSchema }, async (request, reply) => {
     const download = await archiveOf(await open(request), request.query.components)
@@ -58,26 +56,18 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   })
 }
 
-/** A transient package has done its service once the last byte of its archive is with the client's machine. */
-function releaseWhenFetched(
-  request: FastifyRequest<{ Params: { digest: string } }>,
-  reply: FastifyReply,
-  { store, holder }: { store: ContentStore; holder: string },
-): void {
-  const { raw } = reply
-  raw.once('finish', () => {
-    if (!endsAtTheEnd(raw.statusCode, String(raw.getHeader('content-range') ?? ''))) return
-    store.packages.release(parseDigest(request.params.digest), holder).catch((error: unknown) => {
+/** A transient package has done its service once its archive was fetched. */
+function releaser(
+  request: FastifyRequest<{ Params: { digest: string }; Querystring: { forJob?: string } }>,
+  store: ContentStore,
+): (() => void) | undefined {
+  const { forJob } = request.query
+  if (forJob === undefined) return undefined
+  return () => {
+    store.packages.release(parseDigest(request.params.digest), forJob).catch((error: unknown) => {
       request.log.warn({ err: error, package: request.params.digest }, 'a transient package stays until it expires')
     })
-  })
-}
-
-/** Whether an answer brought the last byte: the whole, or a range that ends there. */
-function endsAtTheEnd(status: number, contentRange: string): boolean {
-  if (status === 200) return true
-  const [, last, size] = /^bytes \d+-(\d+)\/(\d+)$/.exec(contentRange) ?? []
-  return status === 206 && last !== undefined && Number(last) + 1 === Number(size)
+  }
 }
 
 async function archiveOf(opened: OpenedStoredPackage, query: readonly string[] | undefined): Promise<Download> {

@@ -28,6 +28,26 @@ test('JSON and text are compressed for who asks, what is small and what is a pac
   assert.equal((await get('/v1/jobs', 'br')).headers['content-encoding'], undefined)
 })
 
+test('what stands in a query is a number, a boolean or a list only where it reads as one', async (t) => {
+  const { app, jobs } = await startApp(t)
+  const { job } = await jobs.queue.create(newJob())
+  for (const query of ['pageSize=2', 'state=queued', 'state=queued&state=failed', 'kind=publish']) {
+    assert.equal((await app.inject(`/v1/jobs?${query}`)).statusCode, 200, query)
+  }
+  for (const query of [
+    'pageSize=true',
+    'pageSize=1.5',
+    'pageSize=',
+    'pageSize=1e1',
+    'pageSize=1&pageSize=2',
+    'q=a&q=b',
+  ]) {
+    assert.equal((await app.inject(`/v1/jobs?${query}`)).statusCode, 400, query)
+  }
+  const events = (query: string) => app.inject(`/v1/jobs/${job.id}/events?${query}`)
+  assert.deepEqual([(await events('once=true')).statusCode, (await events('once=yes')).statusCode], [200, 400])
+})
+
 test('an Accept that an address cannot meet is a 406 that says what there is', async (t) => {
   const { app, jobs } = await startApp(t)
   const { job } = await jobs.queue.create(newJob())
