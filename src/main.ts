@@ -73,7 +73,7 @@ function contextOf(title: string, role: string, stop: RoleContext['stop']): Role
   const logger = createLogger({ level: config.logLevel, name: 'layerd', screen: screenFor(config) }).child({ role })
   // A supervisor has said it for its workers.
   if (!process.connected) tellUnknownNames((text) => logger.warn(text))
-  return { config, logger, version: VERSION, env: process.env, stop }
+  return { config, logger, version: VERSION, env: process.env, stop, channel: process.connected ? process : undefined }
 }
 
 /** Workers of a supervisor write to its terminal. */

@@ -53,6 +53,9 @@ export const Environment = Type.Object({
   LAYERD_LOG_FORMAT: Type.Optional(
     Type.Enum(['json', 'pretty'], { description: 'Default: pretty on a terminal, else json.' }),
   ),
+  LAYERD_WORKER_LISTEN: Type.Optional(
+    Type.String({ description: 'host:port of probes and figures of a worker that was started alone.' }),
+  ),
   LAYERD_URL: Type.String({ default: 'http://127.0.0.1:8420', description: 'The API, for the command line.' }),
   LAYERD_TOKEN: Type.Optional(Type.String({ description: 'A bearer token, for the command line.' })),
 })
@@ -101,6 +104,10 @@ function derive(settings: Environment, env: Env) {
   const roots = settings.LAYERD_FILE_ROOTS
   return {
     listen: checked('LAYERD_LISTEN', settings.LAYERD_LISTEN, parseListen, 'host:port or [address]:port'),
+    workerListen:
+      settings.LAYERD_WORKER_LISTEN === undefined
+        ? undefined
+        : checked('LAYERD_WORKER_LISTEN', settings.LAYERD_WORKER_LISTEN, parseListen, 'host:port or [address]:port'),
     publicUrl: optionalUrl('LAYERD_PUBLIC_URL', settings.LAYERD_PUBLIC_URL, ['http:', 'https:']),
     dataDir,
     redisUrl: optionalUrl('LAYERD_REDIS_URL', settings.LAYERD_REDIS_URL, ['redis:', 'rediss:']),

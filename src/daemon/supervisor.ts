@@ -8,7 +8,7 @@ import { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } fro
 import { freeLostJobs } from './lost-worker.ts'
 import { findRedisServer } from './redis-program.ts'
 import { redisSocketPath } from './redis-socket.ts'
-import { startWorkerProcesses, type WorkerProcesses } from './worker-processes.ts'
+import { startWorkerProcesses, type WorkerProcesses, type WorkerProcessOptions } from './worker-processes.ts'
 
 /** Something that this process keeps running and can end. */
 export interface Supervised {
@@ -85,6 +85,8 @@ export interface SuperviseWorkersOptions {
   command: readonly [string, ...string[]]
   /** Until a worker has to be gone once it was told to stop. */
   graceMs: number
+  /** WorkerProcessOptions. */
+  onStarted?: WorkerProcessOptions['onStarted']
   logger: Logger
 }
 
@@ -122,6 +124,7 @@ export function superviseWorkers(options: SuperviseWorkersOptions): Supervised {
     count: config.workers,
     command: options.command,
     namePrefix,
+    ...(options.onStarted ? { onStarted: options.onStarted } : {}),
     onLost: (name) => freeTwice((worker) => worker === name),
     logger,
   })

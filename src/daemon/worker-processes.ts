@@ -9,6 +9,8 @@ export interface WorkerProcessOptions {
   command: readonly [string, ...string[]]
   /** Names begin with it; a name is never used twice. */
   namePrefix: string
+  /** A worker has been started, with a channel to it. */
+  onStarted?: (child: ChildProcess) => void
   /** A worker has ended, by itself or by a kill. */
   onLost(name: string): void
   logger: Logger
@@ -67,11 +69,12 @@ async function keepAlive(
 
 async function runOnce(
   name: string,
-  { command: [program, ...args] }: WorkerProcessOptions,
+  { command: [program, ...args], onStarted }: WorkerProcessOptions,
   alive: Set<ChildProcess>,
 ): Promise<{ code: number | null; signal: NodeJS.Signals | null; error?: string }> {
   const child = spawn(program, [...args, 'worker', '--name', name], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   alive.add(child)
+  onStarted?.(child)
   try {
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
     return { code, signal }

@@ -32,6 +32,8 @@ import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.
 import { jobLogRoutes } from './routes/job-log.ts'
 import { jobQueries } from './routes/job-queries.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { type ApiObserver, metricsRoutes } from './routes/metrics.ts'
+
 import { packageFiles } from './routes/package-files.ts'
 import { packageRoutes } from './routes/packages.ts'
 import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
@@ -39,6 +41,8 @@ import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { RemotePackage, RemoteRepository, StoredPackage } from './schemas/package.ts'
 import { Upload } from './schemas/upload.ts'
+
+export type { ApiObserver } from './routes/metrics.ts'
 
 export type App = FastifyInstance<
   Server,
@@ -70,6 +74,8 @@ export interface AppOptions {
   kinds: ReadonlySet<JobKind>
   /** Whether workers belong to this process's role: then /readyz waits for one. */
   allInOne: boolean
+  /** Counts, and tells what was counted at /metrics. Default: nobody. */
+  observer?: ApiObserver
   /** Whether Redis is there and this layerd's; until then only probes are answered. Default: it is. */
   joined?: () => boolean
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
@@ -129,7 +135,7 @@ export function createApp(options: AppOptions): App {
   app.addHook('preClose', async () => closing.abort())
   for (const schema of SCHEMAS) app.addSchema(schema)
 
-  void app.register(requestContextPlugin, { closing: closing.signal })
+  void app.register(requestContextPlugin, { closing: closing.signal, onAnswered: options.observer?.onAnswered })
   void app.register(problemPlugin)
   void app.register(answersPlugin)
   void app.register(ownOriginPlugin, {
@@ -146,6 +152,7 @@ export function createApp(options: AppOptions): App {
   void app.register(openapiPlugin, { version: options.version })
   const shared = { ...options, joined, closing: closing.signal }
   void app.register(healthRoutes, shared)
+  void app.register(metricsRoutes, { observer: options.observer })
   void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
   void app.register(jobQueries, shared)
   void app.register(jobLogRoutes, shared)

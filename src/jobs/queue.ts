@@ -25,6 +25,7 @@ import type {
   TransferFilter,
   TransferPage,
 } from './model/requests.ts'
+import { type JobFigures, readFigures } from './commands/figures.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
 import { withWaits } from './commands/waits.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
@@ -61,6 +62,8 @@ export interface JobQueue {
   ping(timeoutMs: number): Promise<boolean>
   /** How many worker processes have said within the last 15 s that they take jobs. */
   liveWorkers(): Promise<number>
+  /** What there is of jobs and workers, counted by Redis. */
+  figures(): Promise<JobFigures>
   close(): Promise<void>
 }
 
@@ -103,6 +106,7 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
     remove: (id) => guarded(() => removeJob(context, id)),
     ping: (timeoutMs) => answersWithin(redis, timeoutMs),
     liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),
+    figures: () => guarded(() => readFigures(store)),
     close: () => store.close(),
   }
 }

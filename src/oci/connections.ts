@@ -18,6 +18,8 @@ import { watchedPools } from './wire/connections/send-stalls.ts'
 import type { TransportContext } from './wire/steps/passage.ts'
 import type { RegistryConnections, RegistryRequest } from './request/transport.ts'
 
+export type { HookList } from './request/hooks.ts'
+
 type Lane = RegistryRequest['lane']
 
 export interface ConnectionTimeouts {

@@ -3,6 +3,7 @@ import { openDataDirectory } from '../daemon/data-directory.ts'
 import { lockDataDirectory } from '../daemon/directory-lock.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
 import { redisProgram, superviseRedis, superviseWorkers } from '../daemon/supervisor.ts'
+import { WorkerFigures } from '../metrics/worker-figures.ts'
 import { startApi } from './api.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 
@@ -22,10 +23,16 @@ export async function runAllInOne(
   const joining = joinRedis(config, directory, context)
   // It is awaited once the API listens; a refusal before that is no unhandled one.
   joining.catch(() => undefined)
-  const api = await startApi(context, directory, { allInOne: config.workers > 0, joining })
+  const figures = new WorkerFigures()
+  const api = await startApi(context, directory, {
+    allInOne: config.workers > 0,
+    joining,
+    workerFigures: () => figures.collect(),
+  })
   stack.defer(() => api.close())
   if (!(await joining)) return 0
-  const workers = superviseWorkers({ config, directory, command, graceMs: DRAIN_MS + 1000, logger })
+  const onStarted = (child: Parameters<WorkerFigures['add']>[0]) => figures.add(child)
+  const workers = superviseWorkers({ config, directory, command, graceMs: DRAIN_MS + 1000, onStarted, logger })
   logger.info({ url: api.url, workers: config.workers, data: config.dataDir }, 'layerd is up')
   logger.info({ signal: await context.stop }, 'layerd is shutting down')
   await Promise.all([api.drain(), workers.stop()])

@@ -1,12 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DataDirectory } from '../daemon/data-directory.ts'
-import { createApp } from '../http/app.ts'
+import { type ApiObserver, createApp } from '../http/app.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
 import { createJobQueue } from '../jobs/queue.ts'
 import { AppError } from '../lib/errors.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
 import type { Logger } from '../lib/logger.ts'
+import { EXPOSITION_TYPE, exposition } from '../metrics/aggregate.ts'
+import { createApiMetrics } from '../metrics/api-metrics.ts'
+import { createFleetMetrics, type FleetMetricsOptions } from '../metrics/fleet-metrics.ts'
+import { createProcessMetrics, type MetricJson } from '../metrics/process-metrics.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
 import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
@@ -18,6 +22,15 @@ const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull'])
 /** What killed jobs left in the store is looked for so often; most of it goes earlier, with its package. */
 const COLLECT_MS = 3_600_000
 
+export interface ApiRoleOptions {
+  /** Workers belong to this daemon, so that it is ready only when one takes jobs. */
+  allInOne: boolean
+  /** joinRedis: until Redis is there, only what needs no token is answered. */
+  joining: Promise<boolean>
+  /** Figures of the workers of this daemon, for /metrics. */
+  workerFigures?: () => Promise<MetricJson[][]>
+}
+
 /** As long as an upload waits to be used. */
 const TRANSIENT_MS = 24 * 3_600_000
 
@@ -28,14 +41,11 @@ export interface RunningApi {
   close(): Promise<void>
 }
 
-/**
- * Starts the API. `allInOne`: workers belong to this daemon, so that it is ready only when one takes jobs. `joining`: until
- * Redis is there (joinRedis), only probes are answered.
- */
+/** Starts the API. */
 export async function startApi(
   context: RoleContext,
   directory: DataDirectory,
-  { allInOne, joining }: { allInOne: boolean; joining: Promise<boolean> },
+  { allInOne, joining, workerFigures = async () => [] }: ApiRoleOptions,
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
@@ -51,6 +61,7 @@ export async function startApi(
   )
   const app = createApp({
     joined: () => joined,
+    observer: apiObserver({ queue, store, storeMaxBytes: config.storeMaxBytes }, workerFigures),
     queue,
     events,
     uploads,
@@ -100,4 +111,17 @@ function collectHourly(store: ContentStore, logger: Logger): NodeJS.Timeout {
   return setInterval(() => {
     collect().catch((error: unknown) => logger.warn({ err: error }, 'collecting in the store failed'))
   }, COLLECT_MS)
+}
+
+/** All that is counted here, in the workers and in Redis, as one text. */
+function apiObserver(fleet: FleetMetricsOptions, workerFigures: () => Promise<MetricJson[][]>): ApiObserver {
+  const metrics = createProcessMetrics()
+  const readFleet = createFleetMetrics(fleet)
+  return {
+    ...createApiMetrics(metrics),
+    async exposition() {
+      const [own, shared, workers] = await Promise.all([metrics.json(), readFleet(), workerFigures()])
+      return { text: await exposition([own, shared, ...workers]), type: EXPOSITION_TYPE }
+    },
+  }
 }

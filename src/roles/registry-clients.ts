@@ -1,7 +1,7 @@
 import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
-import { createRegistryConnections } from '../oci/connections.ts'
+import { createRegistryConnections, type HookList } from '../oci/connections.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
 import { chainProviders } from '../oci/credentials/provider.ts'
@@ -18,9 +18,9 @@ export type RegistryClients = (access: ClientAccess) => RegistryClient
 /** Registries over this process's connections, each caller with its own credentials before Docker's. */
 export function registryClients(
   { config, env, version, logger }: RoleContext,
-  facts?: RegistryFactStore,
+  { facts, hooks }: { facts?: RegistryFactStore; hooks?: HookList } = {},
 ): RegistryClients {
-  const connections = createRegistryConnections({ version, proxy: readProxies(env) })
+  const connections = createRegistryConnections({ version, proxy: readProxies(env), ...(hooks ? { hooks } : {}) })
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
   return ({ credentials: given, plainHttp, ...access }: ClientAccess) =>

@@ -8,6 +8,11 @@ import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
+import { exposition } from '../metrics/aggregate.ts'
+import { createProcessMetrics } from '../metrics/process-metrics.ts'
+import { answerFigures } from '../metrics/worker-figures.ts'
+import { createWorkerMetrics } from '../metrics/worker-metrics.ts'
+import type { HookList } from '../oci/connections.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Registries } from '../worker/registry-access.ts'
 import { publishWork } from '../worker/run-publish.ts'
@@ -16,6 +21,7 @@ import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
 import { type RegistryClients, registryClients } from './registry-clients.ts'
+import { listenForProbes } from './worker-listener.ts'
 
 /** Without its supervisor a worker only hands back what it has. */
 const ORPHAN_DRAIN_MS = 1000
@@ -30,12 +36,20 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   const logger = context.logger.child({ worker: name })
   const shared = { ...queueOptions(config, directory), logger }
   await using store = await openStore(config, directory)
+  const metrics = createProcessMetrics()
+  const { observer, hooks } = createWorkerMetrics(metrics)
+  if (context.channel) answerFigures(context.channel, () => metrics.json())
   const worker = await startWorker({
     ...shared,
     runs: createJobRuns(shared),
     name,
-    ...(await workOf({ ...context, logger }, directory, store)),
+    observer,
+    ...(await workOf({ ...context, logger }, { directory, store, hooks: [hooks] })),
     jobs: config.jobsPerWorker,
+  })
+  await using _listener = await listenForProbes(context, {
+    isReady: () => worker.ready(),
+    figures: async () => exposition([await metrics.json()]),
   })
   logger.info('worker takes jobs')
   const reason = await context.stop
@@ -50,12 +64,11 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
 /** What jobs of each kind do, over connections that all of them share. */
 async function workOf(
   context: RoleContext,
-  directory: DataDirectory,
-  store: ContentStore,
+  { directory, store, hooks }: { directory: DataDirectory; store: ContentStore; hooks: HookList },
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
-  const clientFor = registryClients(context, createRegistryFacts({ ...shared, logger }))
+  const clientFor = registryClients(context, { facts: createRegistryFacts({ ...shared, logger }), hooks })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
     const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch, access.credentials) })

@@ -22,6 +22,8 @@ export interface ReporterOptions {
   clock: Clock
   /** Ends the run: it was fenced, canceled or paused, or its reports cannot be written. */
   abort: (reason: AppError) => void
+  /** Told of the progress that is reported. */
+  onProgress?: (progress: Progress) => void
 }
 
 /**
@@ -45,6 +47,7 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   const take = (): RunReport => {
     const progress = ledger.progress(clock.now())
+    options.onProgress?.(progress)
     const rows = ledger.takeChanged()
     const events = pending
     pending = []

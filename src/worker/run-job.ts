@@ -2,7 +2,7 @@ import { type Job, type JobKind, type JobResult, TERMINAL_STATES } from '../jobs
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import type { JobRuns } from '../jobs/runs.ts'
-import type { BegunRun, RunOutcome } from '../jobs/progress/reports.ts'
+import type { BegunRun, FinishedRun, RunOutcome } from '../jobs/progress/reports.ts'
 import { abortReason, childController } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type AppError, toAppError } from '../lib/errors.ts'
@@ -12,6 +12,7 @@ import { jobProblem, outcomeOf } from './failure.ts'
 import type { Lease } from './run-lease.ts'
 import { createLedger } from './ledger.ts'
 import { createReporter } from './reporter.ts'
+import { NOBODY, registryOf, type RunObserver } from './run-observer.ts'
 
 /** What the work of one run gets. */
 export interface RunContext {
@@ -35,6 +36,8 @@ export interface RunOptions {
   work: Partial<Record<JobKind, JobWork>>
   clock: Clock
   logger: Logger
+  /** Looks on. Default: nobody. */
+  observer?: RunObserver | undefined
 }
 
 /** What BullMQ has to do with the dispatch once its run has ended. */
@@ -55,6 +58,7 @@ export async function runJob(
   control.begun?.((reason) => controller.abort(reason))
   const describe = (error: AppError) => jobProblem(error, job.id)
   const now = options.clock.now()
+  const watch = (options.observer ?? NOBODY).began(job, registryOf(job))
   const reporter = createReporter({
     runs: options.runs,
     jobId: job.id,
@@ -64,11 +68,15 @@ export async function runJob(
     transfers: begun.transfers,
     clock: options.clock,
     abort: (reason) => controller.abort(reason),
+    onProgress: (progress) => watch.progress(progress),
   })
   logBegin(logger, job)
   const ended = await attempt(begun, options, {
     signal: controller.signal,
-    onEvent: (event) => reporter.onEvent(event),
+    onEvent: (event) => {
+      reporter.onEvent(event)
+      watch.event(event)
+    },
     epoch,
     credentials: begun.credentials,
     logger,
@@ -78,12 +86,18 @@ export async function runJob(
   const outcome = 'code' in ended ? decide(ended, begun, options, reporter.progressed()) : ended
   const over = outcome !== 'fenced' && TERMINAL_STATES.has(outcome.state)
   const report = await reporter.close(over ? 'canceled' : 'waiting')
+  const code = 'code' in ended ? ended.code : undefined
   if (outcome === 'fenced') {
+    watch.ended('fenced', code)
     logger.warn('run ends: another run of this job has taken over')
     return { next: 'done' }
   }
   logEnd(logger, outcome, 'code' in ended ? ended : undefined)
-  const finished = await options.runs.finish(job.id, epoch, outcome, report)
+  watch.ended(outcome.state, code)
+  return nextAfter(await options.runs.finish(job.id, epoch, outcome, report), outcome)
+}
+
+function nextAfter(finished: FinishedRun, outcome: RunOutcome): RunEnd {
   if (finished.fenced) return { next: 'done' }
   if (finished.state === 'retrying' && outcome.state === 'retrying')
     return { next: 'delay', until: outcome.retryAt.getTime() }

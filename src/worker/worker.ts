@@ -1,5 +1,5 @@
 import { createKeys } from '../jobs/redis/keys.ts'
-import { connectRedis, type RedisTarget } from '../jobs/redis/redis.ts'
+import { answersWithin, connectRedis, type RedisTarget } from '../jobs/redis/redis.ts'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import type { JobRuns, LeftUpload } from '../jobs/runs.ts'
 import { listenForSignals } from '../jobs/redis/signals.ts'
@@ -33,12 +33,16 @@ export interface WorkerOptions {
   /** How long a run of this process that died or was stopped keeps others from its job. Default 30 s. */
   lockMs?: number
   logger: Logger
+  /** RunOptions. */
+  observer?: RunOptions['observer']
   clock?: Clock
 }
 
 export interface JobWorker {
   /** Jobs that run now. */
   readonly active: number
+  /** Whether it takes jobs: Redis answers, and it was not told to stop. */
+  ready(): Promise<boolean>
   /**
    * Takes no new job, hands those that run back to the queue and closes. Resolves when all is done, at most after
    * `graceMs`; `drained` says whether it all was.
@@ -46,10 +50,13 @@ export interface JobWorker {
   stop(graceMs: number): Promise<{ drained: boolean }>
 }
 
+const READY_WITHIN_MS = 2000
+
 /** Takes jobs and runs them until it is stopped. Resolves once the first consumers are open and the worker is counted. */
 export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const { logger, runs, clock = systemClock, name } = options
-  const running = createRunningJobs({ runs, workerName: name, work: options.work, clock, logger })
+  const { work, observer } = options
+  const running = createRunningJobs({ runs, workerName: name, work, clock, logger, observer })
   const warn = (message: string) => (error: unknown) => logger.warn({ err: error }, message)
   const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-consumers', logger })
   const consumers = createConsumers({
@@ -76,6 +83,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   )
   await readHosts()
   await runs.heartbeat(name)
+  let stopping = false
   const stopUpkeep = startUpkeep(runs, {
     workerName: name,
     logger,
@@ -88,21 +96,29 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     get active() {
       return consumers.active
     },
+    ready: async () => !stopping && (await answersWithin(redis, READY_WITHIN_MS)),
     async stop(graceMs) {
+      stopping = true
       stopUpkeep()
       await consumers.pause()
       running.abortAll(new AppError('SHUTTING_DOWN', 'this worker is shutting down'))
-      const leave = async (): Promise<void> => {
-        await consumers.shutdown()
-        await runs.forgetWorker(name).catch(warn('leaving failed'))
-      }
+      const leaving = leave(consumers, runs, { name, logger })
       // While Redis is gone it does not end.
-      const drained = await endsWithin(graceMs, leave(), clock)
+      const drained = await endsWithin(graceMs, leaving, clock)
       await stopListening()
       redis.disconnect()
       return { drained }
     },
   }
+}
+
+async function leave(
+  consumers: Consumers,
+  runs: JobRuns,
+  { name, logger }: { name: string; logger: Logger },
+): Promise<void> {
+  await consumers.shutdown()
+  await runs.forgetWorker(name).catch((error: unknown) => logger.warn({ err: error }, 'leaving failed'))
 }
 
 async function endsWithin(limitMs: number, work: Promise<void>, clock: Clock): Promise<boolean> {

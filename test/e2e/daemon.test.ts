@@ -75,6 +75,31 @@ test('layerd alone serves, publishes, and Ctrl-C as npm hands it on leaves no pr
   await waitFor('all its processes to be gone', () => own.every(({ pid }) => gone(pid)))
 })
 
+test('/metrics of the daemon has what its workers count, also of one that was killed', async (t) => {
+  const registry = await startDockerRegistry(t)
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 2, layerBytes: 100_000 })
+  const env = { LAYERD_FILE_ROOTS: folder, LAYERD_WORKERS: '1' }
+  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env })
+  const api = await readyUrl(layerd)
+  const figures = async () => (await fetch(`${api}/metrics`)).text()
+  const publish = async (namespace: string) =>
+    endedOver(api, (await publishOver(api, built.path, `${registry.host}/${namespace}`)).id)
+  const { progress } = await publish('a')
+  const sent = `layerd_bytes_total\\{registry="${registry.host}",direction="push",outcome="sent"\\} ${progress.bytesSent}`
+  assert.match(await figures(), new RegExp(`^${sent}$`, 'm'))
+  const runs = (count: number) =>
+    new RegExp(`^layerd_runs_total\\{kind="publish",.*state="succeeded"\\} ${count}$`, 'm')
+  assert.match(await figures(), runs(1))
+  process.kill(workersOf(layerd.pid)[0]?.pid ?? 0, 'SIGKILL')
+  await waitFor(
+    'another worker',
+    async () => /^layerd_fleet_workers [1-9]/m.test(await figures()) && workersOf(layerd.pid).length === 1,
+  )
+  await publish('b')
+  await waitFor('both runs to be counted', async () => runs(2).test(await figures()))
+})
+
 test('the job of a killed worker is finished by another one, without the layers that are there', async (t) => {
   const { path, registry, env } = await hangingPublish(t)
   const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { ...env, LAYERD_WORKERS: '2' } })
@@ -167,8 +192,21 @@ test('serve and worker share Redis and the directory; one with another directory
   const serve = await startLayerd(t, { args: ['serve'], dataDir, env })
   const api = await readyUrl(serve)
   const job = await publishOver(api, built.path, registry.host)
-  const worker = await startLayerd(t, { args: ['worker', '--name', 'mine'], dataDir, env })
+  const listening = { ...env, LAYERD_WORKER_LISTEN: '127.0.0.1:0' }
+  const worker = await startLayerd(t, { args: ['worker', '--name', 'mine'], dataDir, env: listening })
   assert.equal((await endedOver(api, job.id)).state, 'succeeded')
+  const [, port = ''] = await worker.waitForOutput(/"port":(\d+)\}[^\n]*"the worker answers probes"/)
+  const probe = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+  for (const path of ['/livez', '/readyz']) assert.equal((await probe(path)).status, 200, path)
+  assert.match(await (await probe('/metrics')).text(), /^layerd_runs_total\{kind="publish",.*state="succeeded"\} 1$/m)
+  assert.equal((await probe('/v1/jobs')).status, 404)
+  const figures = await (await fetch(`${api}/metrics`)).text()
+  assert.match(figures, /^layerd_fleet_jobs\{state="succeeded"\} 1$/m)
+  assert.match(
+    figures,
+    /^layerd_http_request_duration_seconds_count\{route="\/v1\/jobs",method="POST",status="2xx"\} 1$/m,
+  )
+  assert.doesNotMatch(figures, /layerd_runs_total\{/, 'a worker that was started alone has its own')
   assert.match(readProcess(worker.pid)?.args ?? '', /^layerd worker --name mine-/)
 
   const stranger = await startLayerd(t, { args: ['worker'], dataDir: await tempDir(t), env })

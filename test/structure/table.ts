@@ -161,8 +161,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'cli/view': { packages: ['cli-progress'] },
   'cli/client': { packages: ['undici'] },
 
+  metrics: {
+    imports: ['lib'],
+    types: ['jobs', 'store', 'oci/errors', 'oci/request', 'worker/run-observer.ts'],
+    packages: ['prom-client'],
+  },
+
   roles: {
     imports: [
+      'metrics',
       'config',
       'content',
       'daemon',

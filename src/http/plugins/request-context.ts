@@ -13,12 +13,18 @@ export function requestId(request: Pick<IncomingMessage, 'headers'>): string {
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
 }
 
+export interface RequestContextOptions {
+  closing: AbortSignal
+  /** Told of each answer, after its end. */
+  onAnswered?: ((answer: { route: string; method: string; status: number; seconds: number }) => void) | undefined
+}
+
 /**
  * X-Request-Id on each answer, one debug line a request, and an orderly end: once `closing` has aborted, requests that
  * still come in over kept-alive connections get a 503 with the reason instead of Fastify's bare JSON.
  */
 export const requestContextPlugin = fastifyPlugin(
-  async (app: FastifyInstance, options: { closing: AbortSignal }) => {
+  async (app: FastifyInstance, options: RequestContextOptions) => {
     app.addHook('onRequest', async (request, reply) => {
       void reply.header('x-request-id', request.id)
       if (!options.closing.aborted) return
@@ -32,6 +38,8 @@ export const requestContextPlugin = fastifyPlugin(
     })
     app.addHook('onResponse', async (request, reply) => {
       const { method, routeOptions } = request
+      const route = routeOptions.url ?? 'none'
+      options.onAnswered?.({ route, method, status: reply.statusCode, seconds: reply.elapsedTime / 1000 })
       request.log.debug(
         { method, route: routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime },
         'answered',

@@ -46,6 +46,7 @@ const ADDRESSES = {
   '/docs': 'the interface, to read and try',
   '/docs/errors': 'each error code',
   '/openapi.yaml': 'the interface, for programs',
+  '/metrics': 'figures for Prometheus',
   '/readyz': 'whether jobs are taken',
   '/livez': 'whether the process answers',
   '/version': 'which version this is',

@@ -5,6 +5,7 @@ import type { JobQueue } from '../../jobs/queue.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { chooseMediaType } from '../answers/accept.ts'
 import { EventHub, type EventHubOptions } from '../events/event-hub.ts'
+import type { ApiObserver } from './metrics.ts'
 import { noSuchJob } from '../answers/job-answers.ts'
 import { followEventsSchema } from '../schemas/event.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
@@ -17,6 +18,8 @@ export interface JobEventRoutesOptions {
   closing: AbortSignal
   /** Times of the streams; defaults are EventHub's. */
   streams?: Pick<EventHubOptions, 'heartbeatMs' | 'stuckMs'> | undefined
+  /** Told how many streams are open is to be asked. */
+  observer?: Pick<ApiObserver, 'watchStreams'> | undefined
 }
 
 const FRAMINGS: Readonly<Record<string, Framing>> = {
@@ -29,6 +32,7 @@ const BEGINNING = '0-0'
 export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = async (app, options) => {
   const { queue, events, closing, logger } = options
   const hub = new EventHub({ queue, events, logger, ...options.streams })
+  options.observer?.watchStreams(() => hub.watchers)
   closing.addEventListener('abort', () => hub.drain(), { once: true })
 
   app.get('/v1/jobs/:id/events', { schema: followEventsSchema, exposeHeadRoute: false }, async (request, reply) => {

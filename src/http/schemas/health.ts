@@ -52,6 +52,13 @@ export const getVersionSchema = {
   response: { 200: Version },
 }
 
+export const getMetricsSchema = {
+  tags: ['service'],
+  operationId: 'getMetrics',
+  summary: 'Figures for Prometheus; what begins with layerd_fleet_ is the same from every API',
+  response: { 200: { description: 'The figures.', content: { 'text/plain': { schema: Type.String() } } } },
+}
+
 export const getOverviewSchema = {
   ...service,
   operationId: 'getOverview',

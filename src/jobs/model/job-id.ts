@@ -42,3 +42,8 @@ const JOB_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 export function isJobId(text: string): boolean {
   return JOB_ID.test(text)
 }
+
+/** When the job was made, milliseconds since the epoch. */
+export function timeOfJobId(id: string): number {
+  return Number.parseInt(`${id.slice(0, 8)}${id.slice(9, 13)}`, 16)
+}

@@ -28,6 +28,7 @@ test('without any setting every default holds', () => {
     logFormat: undefined,
     logLevel: 'info',
     url: 'http://127.0.0.1:8420',
+    workerListen: undefined,
     token: undefined,
   })
 })

@@ -1,0 +1,26 @@
+import type { Job, JobState, Progress } from '../jobs/model/definitions.ts'
+import type { EngineEvent } from '../transfer/events.ts'
+
+/** Looks on while a run works; must not throw. */
+export interface RunWatch {
+  event(event: EngineEvent): void
+  /** The job's progress so far, whenever it is reported, and at the end. */
+  progress(progress: Progress): void
+  /** The state that the run leaves the job in, "fenced" when it is another run's, and the code of its error. */
+  ended(state: JobState | 'fenced', code?: string): void
+}
+
+export interface RunObserver {
+  /** `host`: the registry whose queue the job was in. */
+  began(job: Job, host: string): RunWatch
+}
+
+export const NOBODY: RunObserver = {
+  began: () => ({ event: () => undefined, progress: () => undefined, ended: () => undefined }),
+}
+
+/** The registry that a job is about: where a pull comes from, else where it goes. */
+export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string {
+  const place = kind === 'pull' ? source : (destination ?? source)
+  return place.replace(/^oci:\/\//, '').split('/')[0] ?? ''
+}
