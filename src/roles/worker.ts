@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type DataDirectory, openDataDirectory } from '../daemon/data-directory.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
 import { createBlobPlaces } from '../jobs/hints/blob-places.ts'
+import { createKnownPackages } from '../jobs/hints/known-packages.ts'
 import { createUploadCheckpoints } from '../jobs/uploads/checkpoints.ts'
 import { createTagLocks } from '../jobs/redis/tag-locks.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
@@ -76,12 +77,13 @@ async function workOf(
   }
   const uploads = await openUploadFolder({ folder: directory.uploads })
   const places = createBlobPlaces({ ...shared, logger })
+  const memory = createKnownPackages({ ...shared, logger })
   const work = {
     publish: publishWork({
       sources: { roots: config.fileRoots, uploads },
       locks: createTagLocks({ ...shared, logger }),
       claims: createTransferClaims({ ...shared, logger }),
-      openPackage,
+      openPackage: (source, options) => openPackage(source, { ...options, memory }),
       registries,
       places,
     }),

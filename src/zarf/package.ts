@@ -4,7 +4,7 @@ import { AppError } from '../lib/errors.ts'
 import { openDirectory } from './sources/directory.ts'
 import { openStreamedPackage } from './sources/streamed-package.ts'
 import { openTarPackage } from './sources/tar-package.ts'
-import type { OpenedPackage } from './contents/types.ts'
+import type { OpenedPackage, PackageMemory } from './contents/types.ts'
 
 export { checksumMismatch } from './layout/checksums.ts'
 export { guessFromFileName, packageFileName } from './contents/file-name.ts'
@@ -17,6 +17,7 @@ export type {
   PackageFile,
   PackageFormat,
   PackageIdentity,
+  PackageMemory,
   PackagePass,
   StreamedPackage,
 } from './contents/types.ts'
@@ -24,24 +25,31 @@ export type {
 /**
  * Opens a package for reading: a `.tar.zst`, a `.tar`, or an unpacked directory; the extension alone decides, as for zarf.
  * Of a `.tar` and a directory the whole structure is checked; a `.tar.zst` is checked as it is read. The source belongs to
- * the package from here on and is closed with it, also when this throws.
+ * the package from here on and is closed with it, also when this throws. `memory`: where what is learnt of it is kept for others.
  * Throws PACKAGE_UNREADABLE, PACKAGE_FORMAT_UNSUPPORTED, PACKAGE_INVALID, PACKAGE_UNSAFE_PATH, PACKAGE_TRUNCATED,
  * PACKAGE_CHANGED, PACKAGE_TOO_LARGE, PACKAGE_CHECKSUM_MISMATCH.
  */
-export async function openPackage(source: OpenedSource, { signal }: { signal: AbortSignal }): Promise<OpenedPackage> {
+export async function openPackage(
+  source: OpenedSource,
+  { signal, memory }: { signal: AbortSignal; memory?: PackageMemory },
+): Promise<OpenedPackage> {
   try {
     throwIfAborted(signal)
-    return await openByName(source, signal)
+    return await openByName(source, signal, memory)
   } catch (error) {
     await closeSource(source)
     throw error
   }
 }
 
-async function openByName(source: OpenedSource, signal: AbortSignal): Promise<OpenedPackage> {
+async function openByName(
+  source: OpenedSource,
+  signal: AbortSignal,
+  memory: PackageMemory | undefined,
+): Promise<OpenedPackage> {
   const { fileName } = source
   if ('folder' in source) return openDirectory(source.folder, fileName, signal)
-  if (fileName.endsWith('.tar.zst')) return openStreamedPackage(source.file, fileName)
+  if (fileName.endsWith('.tar.zst')) return openStreamedPackage(source.file, fileName, memory)
   if (fileName.endsWith('.tar')) return openTarPackage(source.file, fileName, signal)
   throw unsupported(fileName, /\.part[0-9]{3}$/.test(fileName) ? 'is one part of a split package' : undefined)
 }

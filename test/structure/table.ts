@@ -90,6 +90,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'runs.ts',
       'dispatch',
       'hints/blob-places.ts',
+      'hints/known-packages.ts',
       'hints/registry-facts.ts',
       'model',
       'progress/events.ts',

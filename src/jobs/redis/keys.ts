@@ -42,6 +42,8 @@ export interface Keys {
   blobPlaces(registry: string): string
   blobPlacesByTime(registry: string): string
   usedRepositories(registry: string): string
+  /** What was learnt of a package file, by its identity. */
+  knownPackage(hash: string): string
   /** Hash: name -> value and time of what the registry was seen to do. */
   registryFacts(registry: string): string
 }
@@ -79,6 +81,7 @@ export function createKeys(name = 'layerd'): Keys {
     blobPlaces: (registry) => `${prefix}places:${registry}`,
     blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,
     usedRepositories: (registry) => `${prefix}places:${registry}:repositories`,
+    knownPackage: (hash) => `${prefix}known:${hash}`,
     registryFacts: (registry) => `${prefix}facts:${registry}`,
   }
 }

@@ -52,6 +52,15 @@ export interface IndexedPackage extends OpenedPackageBase, ContentSource {
   readonly contents: PackageContents
 }
 
+/**
+ * Keeps what a pass learnt of a file beyond this process, packed, by the file's identity (OpenedFile). It may forget and does
+ * not fail; what it brings is checked as the archive's own metadata is.
+ */
+export interface PackageMemory {
+  recall(identity: string): Promise<Buffer | undefined>
+  remember(identity: string, packed: Buffer): Promise<void>
+}
+
 /** One entry met by a pass over a compressed archive. */
 export interface PackageEntry {
   readonly path: string

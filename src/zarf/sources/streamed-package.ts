@@ -6,6 +6,7 @@ import { AppError } from '../../lib/errors.ts'
 import { archiveEntries, type Checksums, PassState, readChecksums } from './archive-pass.ts'
 import { missingFile, packageContents } from '../contents/contents.ts'
 import { recall, remember } from './known-packages.ts'
+import { packEntries, unpackEntries } from './packed-entries.ts'
 import { CHECKSUMS, checkMetadataSize } from '../layout/metadata-files.ts'
 import { guessFromFileName } from '../contents/file-name.ts'
 import { tarEntries } from '../archive/tar-entries.ts'
@@ -14,6 +15,7 @@ import type {
   PackageContents,
   PackageEntry,
   PackageIdentity,
+  PackageMemory,
   PackagePass,
   PassOptions,
   StreamedPackage,
@@ -23,8 +25,30 @@ import { estimateContent } from './size-estimate.ts'
 import { MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } from '../archive/zstd-frames.ts'
 
 /** Opens a `.tar.zst`. Reads its first frame's header only. */
-export async function openStreamedPackage(file: OpenedFile, fileName: string): Promise<StreamedPackage> {
-  return new CompressedPackage(file, fileName, await firstWindow(file))
+export async function openStreamedPackage(
+  file: OpenedFile,
+  fileName: string,
+  memory?: PackageMemory,
+): Promise<StreamedPackage> {
+  const windowBytes = await firstWindow(file)
+  if (memory && !recall(file.identity)) await recallFrom(memory, file.identity)
+  return new CompressedPackage(file, fileName, { windowBytes, memory })
+}
+
+async function tell(memory: PackageMemory, identity: string, entries: readonly PackageEntry[]): Promise<void> {
+  await memory.remember(identity, await packEntries(entries))
+}
+
+/** What another process learnt; what does not hold together is as good as nothing. */
+async function recallFrom(memory: PackageMemory, identity: string): Promise<void> {
+  const packed = await memory.recall(identity)
+  const entries = packed && (await unpackEntries(packed))
+  if (!entries) return
+  try {
+    remember(identity, packageContents(entries))
+  } catch {
+    // It is read again.
+  }
 }
 
 class CompressedPackage implements StreamedPackage {
@@ -35,10 +59,16 @@ class CompressedPackage implements StreamedPackage {
   readonly windowBytes: number
   readonly guess: PackageIdentity | undefined
   readonly #file: OpenedFile
+  readonly #memory: PackageMemory | undefined
   #checksums: Checksums | undefined
 
-  constructor(file: OpenedFile, fileName: string, windowBytes: number) {
+  constructor(
+    file: OpenedFile,
+    fileName: string,
+    { windowBytes, memory }: { windowBytes: number; memory: PackageMemory | undefined },
+  ) {
     this.#file = file
+    this.#memory = memory
     this.fileName = fileName
     this.sourceBytes = file.size
     this.windowBytes = windowBytes
@@ -81,6 +111,7 @@ class CompressedPackage implements StreamedPackage {
   conclude(entries: readonly PackageEntry[]): PackageContents {
     const contents = packageContents(entries)
     remember(this.#file.identity, contents)
+    if (this.#memory) void tell(this.#memory, this.#file.identity, entries)
     return contents
   }
 
