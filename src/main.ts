@@ -33,15 +33,14 @@ const output = {
 async function allInOne(): Promise<number> {
   const stop = stopSignal()
   const { runAllInOne } = await import('./roles/all-in-one.ts')
-  return runAllInOne(contextOf('layerd', 'all', stop), {
-    command: [process.execPath, ...process.execArgv, ...WORKER_FLAGS, import.meta.filename],
-  })
+  const command = [process.execPath, ...process.execArgv, ...WORKER_FLAGS, import.meta.filename] as const
+  return inRole('layerd', 'all', stop, (context) => runAllInOne(context, { command: [...command] }))
 }
 
 async function serve(): Promise<number> {
   const stop = stopSignal()
   const { runServe } = await import('./roles/serve.ts')
-  return runServe(contextOf('layerd serve', 'serve', stop))
+  return inRole('layerd serve', 'serve', stop, runServe)
 }
 
 async function worker(given: string | undefined): Promise<number> {
@@ -51,7 +50,7 @@ async function worker(given: string | undefined): Promise<number> {
   const name = given !== undefined && supervised ? given : `${given ?? hostname()}-${unique}`
   const stop = Promise.race([stopSignal(), orphaned()])
   const { runWorker } = await import('./roles/worker.ts')
-  return runWorker(contextOf(`layerd worker --name ${name}`, 'worker', stop), { name })
+  return inRole(`layerd worker --name ${name}`, 'worker', stop, (context) => runWorker(context, { name }))
 }
 
 async function storeCheck(options: { repair: boolean; json: boolean }): Promise<number> {
@@ -67,13 +66,30 @@ async function storeCheck(options: { repair: boolean; json: boolean }): Promise<
   }
 }
 
-function contextOf(title: string, role: string, stop: RoleContext['stop']): RoleContext {
+/** Runs a role, and sends what it still has of traces. */
+async function inRole(
+  title: string,
+  role: string,
+  stop: RoleContext['stop'],
+  run: (context: RoleContext) => Promise<number>,
+): Promise<number> {
+  const { openTracing } = await import('./tracing/tracing.ts')
+  const tracing = await openTracing(process.env, { version: VERSION, pid: process.pid })
+  try {
+    return await run(contextOf(title, role, { stop, tracing }))
+  } finally {
+    await tracing?.close()
+  }
+}
+
+function contextOf(title: string, role: string, { stop, tracing }: Pick<RoleContext, 'stop' | 'tracing'>): RoleContext {
   process.title = title
   const config = loadConfig(process.env)
   const logger = createLogger({ level: config.logLevel, name: 'layerd', screen: screenFor(config) }).child({ role })
   // A supervisor has said it for its workers.
   if (!process.connected) tellUnknownNames((text) => logger.warn(text))
-  return { config, logger, version: VERSION, env: process.env, stop, channel: process.connected ? process : undefined }
+  const channel = process.connected ? process : undefined
+  return { config, logger, version: VERSION, env: process.env, stop, channel, tracing }
 }
 
 /** Workers of a supervisor write to its terminal. */

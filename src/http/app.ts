@@ -27,6 +27,7 @@ import { ownOriginPlugin } from './plugins/own-origin.ts'
 import { problemPlugin, sendProblem } from './plugins/problem.ts'
 import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
+import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.ts'
 import { jobLogRoutes } from './routes/job-log.ts'
@@ -42,6 +43,7 @@ import { JobEventSchema } from './schemas/event.ts'
 import { RemotePackage, RemoteRepository, StoredPackage } from './schemas/package.ts'
 import { Upload } from './schemas/upload.ts'
 
+export type { RequestTracer } from './plugins/request-tracing.ts'
 export type { ApiObserver } from './routes/metrics.ts'
 
 export type App = FastifyInstance<
@@ -76,6 +78,8 @@ export interface AppOptions {
   allInOne: boolean
   /** Counts, and tells what was counted at /metrics. Default: nobody. */
   observer?: ApiObserver
+  /** Keeps traces of requests. Default: nobody does. */
+  tracer?: RequestTracer | undefined
   /** Whether Redis is there and this layerd's; until then only probes are answered. Default: it is. */
   joined?: () => boolean
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
@@ -136,6 +140,7 @@ export function createApp(options: AppOptions): App {
   for (const schema of SCHEMAS) app.addSchema(schema)
 
   void app.register(requestContextPlugin, { closing: closing.signal, onAnswered: options.observer?.onAnswered })
+  void app.register(requestTracingPlugin, { tracer: options.tracer })
   void app.register(problemPlugin)
   void app.register(answersPlugin)
   void app.register(ownOriginPlugin, {

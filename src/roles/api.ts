@@ -12,6 +12,7 @@ import { createApiMetrics } from '../metrics/api-metrics.ts'
 import { createFleetMetrics, type FleetMetricsOptions } from '../metrics/fleet-metrics.ts'
 import { createProcessMetrics, type MetricJson } from '../metrics/process-metrics.ts'
 import type { ContentStore } from '../store/content-store.ts'
+import { requestTracer } from '../tracing/layerd-spans.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
 import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
 import { registryClients } from './registry-clients.ts'
@@ -53,7 +54,8 @@ export async function startApi(
   const queue = createJobQueue(shared)
   const events = createJobEventReader(shared)
   const store = await openStore(config, directory)
-  const clientFor = registryClients(context)
+  const { tracing } = context
+  const clientFor = registryClients(context, tracing ? { hooks: [tracing.hooks] } : {})
   let joined = false
   joining.then(
     (isJoined) => (joined = isJoined),
@@ -61,6 +63,7 @@ export async function startApi(
   )
   const app = createApp({
     joined: () => joined,
+    ...(tracing ? { tracer: requestTracer(tracing) } : {}),
     observer: apiObserver({ queue, store, storeMaxBytes: config.storeMaxBytes }, workerFigures),
     queue,
     events,

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
 import { redisTarget } from '../daemon/supervisor.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import type { answerFigures } from '../metrics/worker-figures.ts'
 import { createContentStore } from '../store/content-store.ts'
 
@@ -14,6 +15,8 @@ export interface RoleContext {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Settles when this process is to end in order, with why: `orphaned` when its supervisor has gone. */
   readonly stop: Promise<NodeJS.Signals | 'orphaned'>
+  /** Where OTEL_* asks for traces. */
+  readonly tracing: Tracing | undefined
   /** To the supervisor, where this process has one. */
   readonly channel?: Parameters<typeof answerFigures>[0] | undefined
 }

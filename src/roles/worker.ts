@@ -19,6 +19,7 @@ import type { Registries } from '../worker/registry-access.ts'
 import { publishWork } from '../worker/run-publish.ts'
 import { pullWork } from '../worker/run-pull.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
+import { runTracer } from '../tracing/layerd-spans.ts'
 import { openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
 import { type RegistryClients, registryClients } from './registry-clients.ts'
@@ -39,13 +40,15 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   await using store = await openStore(config, directory)
   const metrics = createProcessMetrics()
   const { observer, hooks } = createWorkerMetrics(metrics)
+  const { tracing } = context
+  const traced = tracing ? { around: runTracer(tracing) } : {}
   if (context.channel) answerFigures(context.channel, () => metrics.json())
   const worker = await startWorker({
     ...shared,
     runs: createJobRuns(shared),
     name,
-    observer,
-    ...(await workOf({ ...context, logger }, { directory, store, hooks: [hooks] })),
+    observer: { ...observer, ...traced },
+    ...(await workOf({ ...context, logger }, { directory, store, hooks: tracing ? [hooks, tracing.hooks] : [hooks] })),
     jobs: config.jobsPerWorker,
   })
   await using _listener = await listenForProbes(context, {

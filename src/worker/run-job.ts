@@ -71,7 +71,8 @@ export async function runJob(
     onProgress: (progress) => watch.progress(progress),
   })
   logBegin(logger, job)
-  const ended = await attempt(begun, options, {
+  const around = options.observer?.around ?? ((_job: Job, work: () => Promise<RunOutcome | AppError>) => work())
+  const context: RunContext = {
     signal: controller.signal,
     onEvent: (event) => {
       reporter.onEvent(event)
@@ -82,7 +83,8 @@ export async function runJob(
     logger,
     checkLease: () => lease.check(),
     checkOwnership: () => checkOwnership(() => options.runs.check(job.id, epoch), lease),
-  })
+  }
+  const ended = await around(job, () => attempt(begun, options, context))
   const outcome = 'code' in ended ? decide(ended, begun, options, reporter.progressed()) : ended
   const over = outcome !== 'fenced' && TERMINAL_STATES.has(outcome.state)
   const report = await reporter.close(over ? 'canceled' : 'waiting')

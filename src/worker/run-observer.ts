@@ -11,6 +11,8 @@ export interface RunWatch {
 }
 
 export interface RunObserver {
+  /** Runs the work of a run, so that what it does can be told apart from all else. Default: just runs it. */
+  readonly around?: <T>(job: Job, work: () => Promise<T>) => Promise<T>
   /** `host`: the registry whose queue the job was in. */
   began(job: Job, host: string): RunWatch
 }

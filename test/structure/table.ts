@@ -168,9 +168,21 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['prom-client'],
   },
 
+  tracing: {
+    imports: ['lib'],
+    types: ['jobs', 'oci/errors', 'oci/request', 'http/app.ts', 'worker/run-observer.ts'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace',
+    ],
+  },
+
   roles: {
     imports: [
       'metrics',
+      'tracing',
       'config',
       'content',
       'daemon',
@@ -186,5 +198,5 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
   },
 
-  'main.ts': { imports: ['roles', 'cli', 'config', 'lib'], packages: ['node:process'] },
+  'main.ts': { imports: ['roles', 'cli', 'config', 'lib', 'tracing'], packages: ['node:process'] },
 }

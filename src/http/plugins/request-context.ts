@@ -3,6 +3,14 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
+import { readTraceparent } from '../requests/trace-context.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What a job that it makes belongs to: the caller's, or ours below it where traces are kept. W3C Trace Context. */
+    traceparent: string | undefined
+  }
+}
 
 /** Visible ASCII alone, so that an id can stand in a log line and a header without being able to forge another. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
@@ -25,7 +33,9 @@ export interface RequestContextOptions {
  */
 export const requestContextPlugin = fastifyPlugin(
   async (app: FastifyInstance, options: RequestContextOptions) => {
+    app.decorateRequest('traceparent', undefined)
     app.addHook('onRequest', async (request, reply) => {
+      request.traceparent = readTraceparent(request.headers.traceparent)
       void reply.header('x-request-id', request.id)
       if (!options.closing.aborted) return
       throw new AppError('SHUTTING_DOWN', 'layerd is shutting down and takes no more requests', {

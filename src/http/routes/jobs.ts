@@ -9,7 +9,6 @@ import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/jo
 import { checkJobRequest, registryOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
-import { readTraceparent } from '../requests/trace-context.ts'
 import {
   cancelJobSchema,
   createJobSchema,
@@ -38,7 +37,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
 
   app.post('/v1/jobs', { schema: createJobSchema }, async (request, reply) => {
     const checked = await checkJobRequest(request.body, options)
-    const { headers, principal, id: requestId } = request
+    const { headers, principal, traceparent, id: requestId } = request
     const idempotency = readIdempotency({
       key: headers['idempotency-key'],
       principal,
@@ -46,7 +45,6 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       body: request.body,
     })
     const credentials = readRegistryAuth(headers['x-registry-auth'], checked.queueHost)
-    const traceparent = readTraceparent(headers.traceparent)
     const { job, replayed } = await queue.create(
       { ...checked, principal, requestId, ...(traceparent === undefined ? {} : { traceparent }) },
       { ...(idempotency ? { idempotency } : {}), ...(credentials ? { credentials } : {}) },
