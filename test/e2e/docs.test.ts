@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import { docCommands, REPOSITORY } from '../helpers/processes/doc-commands.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
-import { publishedManifest } from '../helpers/packages/fixtures.ts'
+import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
 import { runProcess } from '../helpers/processes/processes.ts'
 import { findProgram, skipWithout } from '../helpers/processes/real-tools.ts'
@@ -43,6 +43,24 @@ test('the commands of README publish, list and pull on the Node that comes first
   assert.match(output, new RegExp(`publish succeeded: [^]*${digestOf(publishedManifest('nemo'))}`))
   assert.match(stdout, /^1\.2\.0\n/)
   assert.deepEqual(await readdir(folder), ['zarf-package-nemo-amd64-1.2.0.tar.zst'])
+})
+
+test('the recipes for curl publish, pull and save', async (t) => {
+  if (skipWithout(t, 'bash', 'curl', 'jq')) return
+  const registry = await startDockerRegistry(t)
+  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { LAYERD_WORKERS: '1' } })
+  const api = await readyUrl(layerd)
+  const cwd = await tempDir(t, 'curl')
+  const script = await docCommands('docs/integrate.md', { section: 'curl', variables: {} })
+  const env = {
+    API: `${api}/v1`,
+    PACKAGE: FIXTURES.nemoAmd64,
+    DESTINATION: `oci://${registry.host}/team`,
+    REFERENCE: `oci://${registry.host}/team/nemo:1.2.0`,
+  }
+  const { code, output } = await runProcess(t, 'bash', ['-c', script], { cwd, env })
+  assert.equal(code, 0, output)
+  assert.deepEqual(await readdir(cwd), ['zarf-package-nemo-amd64-1.2.0.tar.zst'])
 })
 
 test('every line of the walkthrough does what it says, with the real zarf', async (t) => {
