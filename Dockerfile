@@ -9,6 +9,7 @@ RUN if [ -f extra-ca.crt ]; then export NODE_EXTRA_CA_CERTS=/app/extra-ca.crt; f
  && npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src src
+COPY clients/typescript/src/schema.d.ts clients/typescript/src/
 # The image brings its own Node; the locked one is for hosts without.
 RUN npm run --silent build \
  && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \

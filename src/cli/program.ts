@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { addClientCommands } from './client-commands.ts'
-import { ApiProblem, createApiClient } from './client/api-client.ts'
+import { createApiClient } from './client/api-client.ts'
+import { ApiProblem } from './client/problems.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
 import { type CommandContext, CommandFailure, Interrupted, type OutputOptions, UsageError } from './client/context.ts'
 import { addRoles, type Roles } from './role-commands.ts'

@@ -155,12 +155,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     faces: ['program.ts'],
     top: ['cli/commands', 'cli/view'],
     imports: ['lib', 'cli/client'],
-    types: ['http/schemas'],
     packages: ['commander'],
   },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },
-  'cli/client': { packages: ['undici'] },
+  // A client like any other: what it knows of the daemon is the contract.
+  'cli/client': { types: ['../clients/typescript/src/schema.d.ts'], packages: ['undici', 'openapi-fetch'] },
 
   metrics: {
     imports: ['lib'],

@@ -4,20 +4,11 @@ import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { type Dispatcher, request } from 'undici'
-import type { JobEvent, Problem } from '../../http/schemas/types.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { ERROR_CODES, type ErrorCode } from '../../lib/errors.ts'
 import { trimEndOf } from '../../lib/text.ts'
-
-/** An answer of the API that is not a success; `problem` is what the daemon said (RFC 9457). */
-export class ApiProblem extends Error {
-  override readonly name = 'ApiProblem'
-  readonly problem: Problem
-  constructor(problem: Problem) {
-    super(problem.detail)
-    this.problem = problem
-  }
-}
+import { type Calls, type Connection, createCalls } from './calls.ts'
+import type { JobEvent, Upload } from './contract.ts'
+import { ApiProblem, refusal, unreachable } from './problems.ts'
 
 export interface ApiClientOptions {
   /** http://127.0.0.1:8420 */
@@ -30,14 +21,9 @@ export type StreamedEvent = JobEvent & { id?: string }
 
 /** The public HTTP API, as curl would use it. */
 export interface ApiClient {
-  /** Sends and reads JSON. Throws ApiProblem. */
-  json<T>(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    options?: { body?: unknown; headers?: Record<string, string> },
-  ): Promise<T>
+  readonly calls: Calls
   /** Sends a file. Throws ApiProblem. */
-  upload(path: string, onBytes: (sent: number, total: number) => void): Promise<{ id: string }>
+  upload(path: string, onBytes: (sent: number, total: number) => void): Promise<Upload>
   /** The job's events from now (or after `lastEventId`) to its end; a broken connection is taken up where it broke. */
   events(jobId: string): AsyncIterable<StreamedEvent>
   /** A body of text as it comes, for as long as it comes. Throws ApiProblem. */
@@ -62,12 +48,6 @@ const RECONNECT_ATTEMPTS = 60
 /** Longer than the daemon's heartbeat of 15 s: silence past it means that the connection is dead. */
 const SILENCE_MS = 45_000
 
-interface Connection {
-  base: string
-  authorization: Record<string, string>
-  signal: AbortSignal
-}
-
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const connection: Connection = {
     base: trimEndOf(options.url, '/'),
@@ -75,7 +55,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     signal: options.signal,
   }
   return {
-    json: (method, path, call) => sendJson(connection, method, path, call),
+    calls: createCalls(connection),
     upload: (path, onBytes) => sendFile(connection, path, onBytes),
     events: (jobId) => followEvents(connection, jobId),
     text: (path, accept) => readText(connection, path, accept),
@@ -92,34 +72,17 @@ async function send(connection: Connection, path: string, init: Init): Promise<D
   const { base, signal } = connection
   const response = await request(`${base}${path}`, { ...init, headers, signal }).catch((error: unknown) => {
     if (signal.aborted) throw error
-    throw new ApiProblem(unreachable(base, error))
+    throw unreachable(base, error)
   })
   if (response.statusCode < 400) return response
-  throw new ApiProblem(await readProblem(response))
-}
-
-async function sendJson<T>(
-  connection: Connection,
-  method: Dispatcher.HttpMethod,
-  path: string,
-  call: { body?: unknown; headers?: Record<string, string> } = {},
-): Promise<T> {
-  const withBody = method !== 'GET' && method !== 'DELETE'
-  const type: Record<string, string> = withBody ? { 'content-type': 'application/json' } : {}
-  const response = await send(connection, path, {
-    method,
-    headers: { accept: 'application/json', ...type, ...call.headers },
-    ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-  })
-  const text = await response.body.text()
-  return (text === '' ? undefined : JSON.parse(text)) as T
+  throw refusal(response.statusCode, await response.body.text())
 }
 
 async function sendFile(
   connection: Connection,
   path: string,
   onBytes: (sent: number, total: number) => void,
-): Promise<{ id: string }> {
+): Promise<Upload> {
   const { size } = await stat(path)
   const file = createReadStream(path, { highWaterMark: 1024 * 1024 })
   let sent = 0
@@ -133,7 +96,7 @@ async function sendFile(
     body: file,
     headersTimeout: 0,
   })
-  return (await response.body.json()) as { id: string }
+  return (await response.body.json()) as Upload
 }
 
 async function* followEvents(connection: Connection, jobId: string): AsyncIterable<StreamedEvent> {
@@ -216,39 +179,4 @@ async function* eventLines(body: Readable): AsyncIterable<StreamedEvent> {
 
 function firstValue(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value
-}
-
-async function readProblem(response: Dispatcher.ResponseData): Promise<Problem> {
-  const text = await response.body.text()
-  try {
-    const parsed: unknown = JSON.parse(text)
-    if (typeof parsed === 'object' && parsed !== null && 'code' in parsed) return parsed as Problem
-  } catch {
-    // Not JSON: something between us and the daemon answered.
-  }
-  return problem(
-    'REQUEST_INVALID',
-    response.statusCode,
-    `the answer was HTTP ${response.statusCode}: ${text.slice(0, 200)}`,
-  )
-}
-
-function unreachable(base: string, error: unknown): Problem {
-  const cause = error instanceof Error ? error.message : String(error)
-  return {
-    ...problem('DAEMON_UNREACHABLE', 503, `no daemon answers at ${base}: ${cause}`),
-    hint: "Start it with 'layerd', or set LAYERD_URL to where it listens.",
-  }
-}
-
-/** A problem that is found here, in the form in which the daemon tells its own. */
-export function problem(code: ErrorCode, status: number, detail: string): Problem {
-  return {
-    type: `/docs/errors#${code}`,
-    title: ERROR_CODES[code].title,
-    status,
-    detail,
-    code,
-    retryable: status >= 500,
-  }
 }

@@ -1,6 +1,8 @@
-import type { Job } from '../../http/schemas/types.ts'
-import { type ApiClient, ApiProblem, problem } from '../client/api-client.ts'
-import type { ListPage } from './list.ts'
+import type { ApiClient } from '../client/api-client.ts'
+import { answer } from '../client/calls.ts'
+import type { Job } from '../client/contract.ts'
+import { ApiProblem, problem } from '../client/problems.ts'
+import { rowsOf } from './list.ts'
 
 const WHOLE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const PREFIX = /^[0-9a-f][0-9a-f-]*$/
@@ -22,7 +24,7 @@ export async function jobIdOf(client: ApiClient, text: string): Promise<string> 
 
 /** The newest job. Throws ApiProblem, also where there is none. */
 export async function newestJobId(client: ApiClient): Promise<string> {
-  const { items } = await client.json<ListPage<Job>>('GET', '/v1/jobs?pageSize=1')
+  const { items } = await answer(client.calls.GET('/v1/jobs', { params: { query: { pageSize: 1 } } }))
   const [newest] = items
   if (newest) return newest.id
   throw noJob('there are no jobs')
@@ -32,17 +34,13 @@ function noJob(detail: string): ApiProblem {
   return new ApiProblem({ ...problem('JOB_NOT_FOUND', 404, detail), hint: 'layerd jobs lists those there are.' })
 }
 
-async function jobsThatBegin(client: ApiClient, prefix: string): Promise<Job[]> {
-  const path = `/v1/jobs?pageSize=200&q=${encodeURIComponent(prefix)}`
+/** At most two: more would not tell more. */
+async function jobsThatBegin({ calls }: ApiClient, prefix: string): Promise<Job[]> {
   const found: Job[] = []
-  let token: string | undefined
-  do {
-    const page: ListPage<Job> = await client.json(
-      'GET',
-      token === undefined ? path : `${path}&pageToken=${encodeURIComponent(token)}`,
-    )
-    found.push(...page.items.filter(({ id }) => id.startsWith(prefix)))
-    token = page.nextPageToken
-  } while (token !== undefined && found.length < 2)
+  const rows = rowsOf((page) => answer(calls.GET('/v1/jobs', { params: { query: { ...page, q: prefix } } })))
+  for await (const job of rows) {
+    if (job.id.startsWith(prefix)) found.push(job)
+    if (found.length === 2) break
+  }
   return found
 }

@@ -1,13 +1,12 @@
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
-import type { Job, Transfer } from '../../http/schemas/types.ts'
+import { answer } from '../client/calls.ts'
 import { type CommandContext, type RegistryOptions } from '../client/context.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { fold } from '../view/format.ts'
 import { jobPage } from '../view/job-page.ts'
 import { sinceTime } from './jobs.ts'
 import { jobIdOf, newestJobId } from './job-id.ts'
-import type { ListPage } from './list.ts'
 import { registryAuth } from './registry-auth.ts'
 import { watchJob } from './watch.ts'
 
@@ -26,16 +25,13 @@ const TELLING_ROWS = 10
 /** `layerd show JOB`: all there is to know of it on one page. */
 export async function show({ client, terminal, json }: CommandContext, text: string): Promise<ExitCode> {
   const id = await jobIdOf(client, text)
-  const job = await client.json<Job>('GET', `/v1/jobs/${id}`)
+  const job = await answer(client.calls.GET('/v1/jobs/{id}', { params: { path: { id } } }))
   if (json) {
     terminal.stdout.write(`${JSON.stringify(job)}\n`)
     return 0
   }
-  const states = TELLING.map((state) => `state=${state}`).join('&')
-  const rows = await client.json<ListPage<Transfer>>(
-    'GET',
-    `/v1/jobs/${id}/transfers?${states}&pageSize=${TELLING_ROWS}`,
-  )
+  const query = { state: [...TELLING], pageSize: TELLING_ROWS }
+  const rows = await answer(client.calls.GET('/v1/jobs/{id}/transfers', { params: { path: { id }, query } }))
   terminal.stdout.write(fold(jobPage(job, rows.items, Date.now()), screenColumns(terminal.stdout)))
   return 0
 }
@@ -48,8 +44,8 @@ export async function command(
 ): Promise<ExitCode> {
   const id = await jobIdOf(client, text)
   const { verb, reason, headers = {} } = word
-  const body = reason === undefined ? undefined : { reason }
-  const job = await client.json<Job>('POST', `/v1/jobs/${id}/${verb}`, { headers, body })
+  const request = { params: { path: { id } }, headers, ...(reason === undefined ? {} : { body: { reason } }) }
+  const job = await answer(client.calls.POST(`/v1/jobs/{id}/${verb}`, request))
   const state = job.state === 'running' && job.reason ? `${job.state} (${job.reason})` : job.state
   terminal.stdout.write(json ? `${JSON.stringify(job)}\n` : `${job.id} ${state}\n`)
   return 0
@@ -63,7 +59,9 @@ export async function queueAgain(
 ): Promise<ExitCode> {
   const id = await jobIdOf(context.client, text)
   if (options.username === undefined && !options.passwordStdin) return command(context, id, { verb })
-  const { kind, source, destination } = await context.client.json<Job>('GET', `/v1/jobs/${id}`)
+  const { kind, source, destination } = await answer(
+    context.client.calls.GET('/v1/jobs/{id}', { params: { path: { id } } }),
+  )
   const headers = await registryAuth(context, kind === 'publish' ? (destination ?? '') : source, options)
   return command(context, id, { verb, headers })
 }

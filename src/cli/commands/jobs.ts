@@ -1,13 +1,13 @@
-import type { Job } from '../../http/schemas/types.ts'
+import { answer } from '../client/calls.ts'
+import type { Contract } from '../client/contract.ts'
 import { type CommandContext, UsageError } from '../client/context.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { jobsTable } from '../view/job-table.ts'
-import type { ListPage } from './list.ts'
 
-export interface JobsOptions {
+type Query = NonNullable<Contract['/v1/jobs']['get']['parameters']['query']>
+
+export interface JobsOptions extends Pick<Query, 'state' | 'kind'> {
   limit: number
-  state?: string[]
-  kind?: string[]
   registry?: string
   label?: string[]
   since?: string
@@ -16,7 +16,7 @@ export interface JobsOptions {
 
 /** `layerd jobs`: one page of jobs, newest first. */
 export async function jobs({ client, terminal, json, quiet }: CommandContext, options: JobsOptions): Promise<ExitCode> {
-  const page = await client.json<ListPage<Job>>('GET', `/v1/jobs?${queryOf(options, Date.now()).toString()}`)
+  const page = await answer(client.calls.GET('/v1/jobs', { params: { query: queryOf(options, Date.now()) } }))
   const { items, nextPageToken } = page
   if (json) for (const job of items) terminal.stdout.write(`${JSON.stringify(job)}\n`)
   else if (quiet) for (const job of items) terminal.stdout.write(`${job.id}\n`)
@@ -27,15 +27,16 @@ export async function jobs({ client, terminal, json, quiet }: CommandContext, op
   return 0
 }
 
-function queryOf({ limit, state, kind, registry, label, since, search }: JobsOptions, now: number): URLSearchParams {
-  const query = new URLSearchParams({ pageSize: String(limit) })
-  for (const value of state ?? []) query.append('state', value)
-  for (const value of kind ?? []) query.append('kind', value)
-  for (const value of label ?? []) query.append('label', value)
-  if (registry !== undefined) query.set('registry', registry)
-  if (since !== undefined) query.set('createdAfter', sinceTime(since, now))
-  if (search !== undefined) query.set('q', search)
-  return query
+function queryOf({ limit, state, kind, registry, label, since, search }: JobsOptions, now: number): Query {
+  return {
+    pageSize: limit,
+    ...(state === undefined ? {} : { state }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(label === undefined ? {} : { label }),
+    ...(registry === undefined ? {} : { registry }),
+    ...(since === undefined ? {} : { createdAfter: sinceTime(since, now) }),
+    ...(search === undefined ? {} : { q: search }),
+  }
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }

@@ -3,23 +3,24 @@ import type { ExitCode } from '../client/terminal.ts'
 import { formatTable } from '../view/format.ts'
 
 export interface ListPage<T> {
-  items: T[]
+  items: readonly T[]
   nextPageToken?: string
 }
 
-/** All pages of a list that is short by its nature. */
-export async function allOf<T>({ client }: Pick<CommandContext, 'client'>, path: string): Promise<T[]> {
-  const rows: T[] = []
-  let token: string | undefined
+/** What asks for a page: as many rows as one can have, from where the page before ended. */
+export interface PageQuery {
+  pageSize: number
+  pageToken?: string
+}
+
+/** All rows of a list, in its order; those who have enough leave the loop. */
+export async function* rowsOf<T>(page: (query: PageQuery) => Promise<ListPage<T>>): AsyncGenerator<T> {
+  let pageToken: string | undefined
   do {
-    const page: ListPage<T> = await client.json(
-      'GET',
-      token === undefined ? path : `${path}&pageToken=${encodeURIComponent(token)}`,
-    )
-    rows.push(...page.items)
-    token = page.nextPageToken
-  } while (token !== undefined)
-  return rows
+    const { items, nextPageToken } = await page({ pageSize: 200, ...(pageToken === undefined ? {} : { pageToken }) })
+    yield* items
+    pageToken = nextPageToken
+  } while (pageToken !== undefined)
 }
 
 /** A table, without its heads when quiet; with --json a line for each row. */

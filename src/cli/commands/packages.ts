@@ -1,13 +1,15 @@
-import type { RemotePackage, RemoteRepository, StoredPackage } from '../../http/schemas/package.ts'
+import type { RemotePackage, RemoteRepository } from '../client/contract.ts'
+import { answer } from '../client/calls.ts'
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { formatBytes, formatTable } from '../view/format.ts'
-import { allOf, printRows } from './list.ts'
+import { printRows, rowsOf } from './list.ts'
 import { isRepository, lookAt, type LookOptions } from './remote-package.ts'
 
 /** `layerd packages`: what the store holds. */
 export async function packages(context: CommandContext): Promise<ExitCode> {
-  const rows = await allOf<StoredPackage>(context, '/v1/packages?pageSize=200')
+  const { calls } = context.client
+  const rows = await Array.fromAsync(rowsOf((query) => answer(calls.GET('/v1/packages', { params: { query } }))))
   return printRows(context, rows, {
     heads: ['NAME', 'VERSION', 'FLAVOR', 'ARCH', 'SIZE', 'DIGEST'],
     cells: (row) => [

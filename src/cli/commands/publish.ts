@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Problem } from '../../http/schemas/types.ts'
+import type { Problem } from '../client/contract.ts'
 import { ERROR_CODES } from '../../lib/errors.ts'
-import { ApiProblem } from '../client/api-client.ts'
+import { ApiProblem } from '../client/problems.ts'
 import { type CommandContext, interruptible } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { byteProgress } from '../view/byte-progress.ts'
@@ -26,7 +26,7 @@ export async function publish(
   const path = resolve(context.terminal.cwd, packagePath)
   const { tag, name, scan } = options
   const body = {
-    kind: 'publish',
+    kind: 'publish' as const,
     destination,
     options: {
       ...(tag === undefined ? {} : { tag }),
@@ -53,7 +53,7 @@ export async function publish(
 
 /** What cannot be deleted (a daemon that is gone, a token that may not) goes by itself: no reason to fail. */
 async function forget({ client }: CommandContext, upload: string): Promise<void> {
-  await client.json('DELETE', `/v1/uploads/${upload}`).catch(() => undefined)
+  await client.calls.DELETE('/v1/uploads/{upload}', { params: { path: { upload } } }).catch(() => undefined)
 }
 
 /** What a daemon says of a path that it can't read, and this machine perhaps can. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Job } from '../../http/schemas/types.ts'
+import type { Job } from '../client/contract.ts'
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { endText } from '../view/texts.ts'
@@ -38,7 +38,7 @@ export async function pull(context: CommandContext, source: string, options: Pul
 function pullRequest(source: string, options: PullOptions, { transient }: { transient: boolean }) {
   const { architecture, components } = options
   return {
-    kind: 'pull',
+    kind: 'pull' as const,
     source,
     options: {
       ...(architecture === undefined ? {} : { architecture }),

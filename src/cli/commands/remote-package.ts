@@ -1,4 +1,5 @@
-import type { RemotePackage, RemoteRepository } from '../../http/schemas/package.ts'
+import type { RemotePackage, RemoteRepository } from '../client/contract.ts'
+import { answer } from '../client/calls.ts'
 import type { CommandContext, RegistryOptions } from '../client/context.ts'
 import { registryAuth } from './registry-auth.ts'
 
@@ -14,13 +15,13 @@ export async function lookAt(
   headers?: Record<string, string>,
 ): Promise<RemotePackage | RemoteRepository> {
   const { architecture, plainHttp } = options
-  const query = new URLSearchParams({
+  const query = {
     ref: reference,
     ...(architecture === undefined ? {} : { architecture }),
-    ...(plainHttp ? { plainHttp: 'true' } : {}),
-  })
+    ...(plainHttp ? { plainHttp } : {}),
+  }
   const login = headers ?? (await registryAuth(context, reference, options))
-  return context.client.json('GET', `/v1/remote-packages?${query.toString()}`, { headers: login })
+  return answer(context.client.calls.GET('/v1/remote-packages', { params: { query }, headers: login }))
 }
 
 export function isRepository(found: RemotePackage | RemoteRepository): found is RemoteRepository {

@@ -1,6 +1,8 @@
-import { ApiProblem, type ApiClient } from '../client/api-client.ts'
+import type { ApiClient } from '../client/api-client.ts'
+import { answer } from '../client/calls.ts'
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
+import { ApiProblem } from '../client/problems.ts'
 import { jobIdOf } from './job-id.ts'
 
 interface Removed {
@@ -29,22 +31,23 @@ export async function remove(
 }
 
 async function removeOne(client: ApiClient, text: string): Promise<Removed> {
+  const { calls } = client
   if (/^sha(?:256|512):/.test(text)) {
-    await client.json('DELETE', `/v1/packages/${encodeURIComponent(text)}`)
+    await answer(calls.DELETE('/v1/packages/{digest}', { params: { path: { digest: text } } }))
     return { what: 'package', id: text }
   }
   if (await isUpload(client, text)) {
-    await client.json('DELETE', `/v1/uploads/${text}`)
+    await answer(calls.DELETE('/v1/uploads/{upload}', { params: { path: { upload: text } } }))
     return { what: 'upload', id: text }
   }
   const id = await jobIdOf(client, text)
-  await client.json('DELETE', `/v1/jobs/${id}`)
+  await answer(calls.DELETE('/v1/jobs/{id}', { params: { path: { id } } }))
   return { what: 'job', id }
 }
 
-async function isUpload(client: ApiClient, text: string): Promise<boolean> {
+async function isUpload({ calls }: ApiClient, text: string): Promise<boolean> {
   try {
-    await client.json('GET', `/v1/uploads/${encodeURIComponent(text)}`)
+    await answer(calls.GET('/v1/uploads/{upload}', { params: { path: { upload: text } } }))
     return true
   } catch (error) {
     if (error instanceof ApiProblem && error.problem.status === 404) return false

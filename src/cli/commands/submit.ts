@@ -1,4 +1,5 @@
-import type { Job } from '../../http/schemas/types.ts'
+import { answer } from '../client/calls.ts'
+import type { Job, JobRequest } from '../client/contract.ts'
 import { type CommandContext, type RegistryOptions, UsageError } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { endText } from '../view/texts.ts'
@@ -11,8 +12,8 @@ export interface SubmitOptions extends RegistryOptions {
   detach?: boolean
 }
 
-export async function submit(context: CommandContext, body: unknown, headers: Record<string, string>): Promise<Job> {
-  return context.client.json<Job>('POST', '/v1/jobs', { body, headers })
+export async function submit(context: CommandContext, body: JobRequest, headers: Record<string, string>): Promise<Job> {
+  return answer(context.client.calls.POST('/v1/jobs', { body, headers }))
 }
 
 /** Watches a job that was just made to its end, or only names it. */
@@ -36,7 +37,7 @@ export async function settle(
 }
 
 /** Of the body, what these commands share. */
-export function jobOptions({ concurrency, plainHttp }: SubmitOptions): Record<string, unknown> {
+export function jobOptions({ concurrency, plainHttp }: SubmitOptions): { concurrency?: number; plainHttp?: true } {
   return { ...(concurrency === undefined ? {} : { concurrency }), ...(plainHttp ? { plainHttp: true } : {}) }
 }
 

@@ -1,5 +1,6 @@
-import type { Job } from '../../http/schemas/types.ts'
+import type { Job } from '../client/contract.ts'
 import type { ApiClient } from '../client/api-client.ts'
+import { answer } from '../client/calls.ts'
 import { barRenderer, jsonRenderer, lineRenderer, type Renderer, silentRenderer } from '../view/renderers.ts'
 import { fold } from '../view/format.ts'
 import { endText } from '../view/texts.ts'
@@ -33,7 +34,7 @@ export async function watchJob(
       clearTimeout(timer)
       canceling = true
       terminal.stderr.write(`canceling ${id}\n`)
-      client.json('POST', `/v1/jobs/${id}/cancel`).catch((error: unknown) => {
+      answer(client.calls.POST('/v1/jobs/{id}/cancel', { params: { path: { id } } })).catch((error: unknown) => {
         terminal.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
         leave.resolve('left')
       })
@@ -65,7 +66,7 @@ async function follow(id: string, client: ApiClient, renderer: Renderer): Promis
     renderer.event(event)
     if (event.type === 'end') return event.job
   }
-  return client.json<Job>('GET', `/v1/jobs/${id}`)
+  return answer(client.calls.GET('/v1/jobs/{id}', { params: { path: { id } } }))
 }
 
 function rendererFor(terminal: Terminal, options: WatchOptions): Renderer {

@@ -17,6 +17,11 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+/** How long something took; what took no second is told to a tenth. */
+export function formatDuration(ms: number): string {
+  return ms < 950 ? `${Math.max(0.1, Math.round(ms / 100) / 10)} s` : formatSeconds(Math.round(ms / 1000))
+}
+
 /** A time to come, which nobody knows to the second when it is long. */
 export function formatTimeLeft(seconds: number): string {
   const coarse = seconds >= 600 && seconds < 3600

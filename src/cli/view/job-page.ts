@@ -1,5 +1,5 @@
-import type { Job, Transfer } from '../../http/schemas/types.ts'
-import { formatAge, formatBytes, formatSeconds, formatTable } from './format.ts'
+import type { Job, Transfer } from '../client/contract.ts'
+import { formatAge, formatBytes, formatDuration, formatTable } from './format.ts'
 import { packageOf } from './job-table.ts'
 import { problemText, progressText, transferNote } from './texts.ts'
 
@@ -40,7 +40,7 @@ function timeRows({ createdAt, startedAt, endedAt }: Job, now: number): Array<re
     ...(startedAt === null ? [] : [['began', ago(startedAt)] as const]),
     ...(endedAt === null
       ? []
-      : [['ended', `${ago(endedAt)}${took === undefined ? '' : `, after ${formatSeconds(took / 1000)}`}`] as const]),
+      : [['ended', `${ago(endedAt)}${took === undefined ? '' : `, after ${formatDuration(took)}`}`] as const]),
   ]
 }
 

@@ -1,4 +1,4 @@
-import type { Job } from '../../http/schemas/types.ts'
+import type { Job } from '../client/contract.ts'
 import { trimEndOf } from '../../lib/text.ts'
 import { cut, formatAge, formatBytes, formatTable } from './format.ts'
 
@@ -44,9 +44,10 @@ function cellsOf(job: Job, now: number): string[] {
   ]
 }
 
-/** How far it is, how much it was, or the code of what went wrong. */
-function progressOf({ state, error, progress, result }: Job): string {
+/** How far it is, how much it was, the code of what went wrong, or what it waits for. */
+function progressOf({ state, error, reason, progress, result }: Job): string {
   if (error) return error.code
+  if (state === 'queued' && reason) return reason
   if (state === 'succeeded') return result ? formatBytes(result.bytes) : ''
   const { bytesTotal, bytesTotalEstimate, bytesDone, layers } = progress
   const total = bytesTotal ?? bytesTotalEstimate

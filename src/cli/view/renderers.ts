@@ -1,5 +1,5 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
-import type { Progress, Transfer } from '../../http/schemas/types.ts'
+import type { Progress, Transfer } from '../client/contract.ts'
 import type { StreamedEvent } from '../client/api-client.ts'
 import { formatBytes } from './format.ts'
 import type { Terminal } from '../client/terminal.ts'

@@ -1,6 +1,6 @@
-import type { Job, Progress, Transfer } from '../../http/schemas/types.ts'
+import type { Job, Progress, Transfer } from '../client/contract.ts'
 import type { StreamedEvent } from '../client/api-client.ts'
-import { formatBytes, formatSeconds, formatTimeLeft } from './format.ts'
+import { formatBytes, formatDuration, formatTimeLeft } from './format.ts'
 
 /** The sentence a job ends with. */
 export function endText(job: Job): string {
@@ -8,7 +8,7 @@ export function endText(job: Job): string {
     const { result, progress } = job
     const saved = progress.bytesSkipped + progress.bytesMounted
     const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
-    return `${job.kind} succeeded: ${result.reference}\n  ${result.digest}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatSeconds(result.durationMs / 1000)}${kept}`
+    return `${job.kind} succeeded: ${result.reference}\n  ${result.digest}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}`
   }
   if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
   return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { byteProgress } from '../../../src/cli/view/byte-progress.ts'
 import type { StreamedEvent } from '../../../src/cli/client/api-client.ts'
-import { formatBytes, formatSeconds, formatTable, formatTimeLeft } from '../../../src/cli/view/format.ts'
+import {
+  formatBytes,
+  formatDuration,
+  formatSeconds,
+  formatTable,
+  formatTimeLeft,
+} from '../../../src/cli/view/format.ts'
 import { barRenderer, lineRenderer } from '../../../src/cli/view/renderers.ts'
 import { problemText } from '../../../src/cli/view/texts.ts'
 
@@ -20,6 +26,14 @@ test('bytes and times read like a person writes them', () => {
     '250 MiB',
   ])
   assert.deepEqual([0.2, 59, 60, 3725].map(formatSeconds), ['1 s', '59 s', '1 min 0 s', '1 h 2 min'])
+  assert.deepEqual([3, 106, 949, 950, 1499, 59_600].map(formatDuration), [
+    '0.1 s',
+    '0.1 s',
+    '0.9 s',
+    '1 s',
+    '1 s',
+    '1 min 0 s',
+  ])
   assert.deepEqual([0.2, 599, 754, 3725].map(formatTimeLeft), [
     '1 s left',
     '9 min 59 s left',

@@ -46,7 +46,13 @@ function job(changes: Partial<Job> = {}): Job {
 }
 
 const failed = job({ state: 'failed', done: true, error: PROBLEM, endedAt: createdAt })
-const pulled = job({ kind: 'pull', source: 'oci://ghcr.io/team/nemo:1.2.0', destination: null, state: 'queued' })
+const pulled = job({
+  kind: 'pull',
+  source: 'oci://ghcr.io/team/nemo:1.2.0',
+  destination: null,
+  state: 'queued',
+  reason: 'no worker is running',
+})
 
 test('jobs are a line each where there is room, and two on 80 columns', () => {
   const jobs = [job(), failed, pulled]
@@ -77,7 +83,17 @@ test('jobs are a line each where there is room, and two on 80 columns', () => {
       archive,
       'registry.example:5000/team',
     ],
-    ['01a22857-3e6a', 'pull', 'queued', '3h', '2', '~45 %', 'nemo 1.2.0', 'ghcr.io/team/nemo:1.2.0', 'store'],
+    [
+      '01a22857-3e6a',
+      'pull',
+      'queued',
+      '3h',
+      '2',
+      'no worker is running',
+      'nemo 1.2.0',
+      'ghcr.io/team/nemo:1.2.0',
+      'store',
+    ],
     [''],
   ])
   assert.deepEqual(jobsTable(jobs, { now, columns: 200 }).split('\n'), wide)

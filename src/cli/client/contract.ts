@@ -1,0 +1,17 @@
+import type { components, paths } from '../../../clients/typescript/src/schema.d.ts'
+
+/** Each operation, as openapi.yaml has it. */
+export type Contract = paths
+
+type Schemas = components['schemas']
+
+export type Job = Schemas['Job']
+export type JobEvent = Schemas['JobEvent']
+export type JobRequest = Schemas['JobRequest']
+export type Problem = Schemas['Problem']
+export type Progress = Schemas['Progress']
+export type RemotePackage = Schemas['RemotePackage']
+export type RemoteRepository = Schemas['RemoteRepository']
+export type StoredPackage = Schemas['StoredPackage']
+export type Transfer = Schemas['Transfer']
+export type Upload = Schemas['Upload']

@@ -1,0 +1,51 @@
+import { ERROR_CODES, type ErrorCode } from '../../lib/errors.ts'
+import type { Problem } from './contract.ts'
+
+/** An answer of the API that is not a success; `problem` is what the daemon said (RFC 9457). */
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem'
+  readonly problem: Problem
+  constructor(problem: Problem) {
+    super(problem.detail)
+    this.problem = problem
+  }
+}
+
+/** What a body that came with an HTTP error says; what is no problem document came from something before the daemon. */
+export function refusal(status: number, body: string): ApiProblem {
+  return new ApiProblem(
+    documentIn(body) ?? problem('REQUEST_INVALID', status, `the answer was HTTP ${status}: ${body.slice(0, 200)}`),
+  )
+}
+
+function documentIn(body: string): Problem | undefined {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    return typeof parsed === 'object' && parsed !== null && 'code' in parsed ? (parsed as Problem) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** For an exchange that broke before there was an answer. */
+export function unreachable(base: string, error: unknown): ApiProblem {
+  // fetch() says no more than that it failed; the cause says why.
+  const cause = error instanceof TypeError && error.cause instanceof Error ? error.cause : error
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new ApiProblem({
+    ...problem('DAEMON_UNREACHABLE', 503, `no daemon answers at ${base}: ${why}`),
+    hint: "Start it with 'layerd', or set LAYERD_URL to where it listens.",
+  })
+}
+
+/** A problem that is found here, in the form in which the daemon tells its own. */
+export function problem(code: ErrorCode, status: number, detail: string): Problem {
+  return {
+    type: `/docs/errors#${code}`,
+    title: ERROR_CODES[code].title,
+    status,
+    detail,
+    code,
+    retryable: status >= 500,
+  }
+}
