@@ -32,15 +32,24 @@ export function createFleetMetrics({ queue, store, storeMaxBytes }: FleetMetrics
   const jobs = gauge('jobs', 'Jobs that are kept, by state.', ['state'])
   const queued = gauge('queue_jobs', 'Jobs that have not ended, by the registry whose queue they are in.', ['registry'])
   const oldest = gauge('queue_oldest_seconds', 'Age of the oldest job that waits; 0 when none does.')
+  const leftUploads = gauge(
+    'left_uploads_jobs',
+    'Ended jobs whose upload sessions at registries have still to be given up.',
+  )
   const workers = gauge('workers', 'Worker processes that take jobs.')
-  const storeBytes = gauge('store_bytes', 'Bytes of the content store: used, free on its disk, limit.', ['what'])
+  const storeBytes = gauge(
+    'store_bytes',
+    'Bytes of the content store: used, reserved for pulls that run, free on its disk, limit.',
+    ['what'],
+  )
   let measuredAt = Number.NEGATIVE_INFINITY
 
   const measureStore = async (): Promise<void> => {
     if (performance.now() - measuredAt < STORE_EVERY_MS) return
     measuredAt = performance.now()
-    const { usedBytes, freeBytes } = await store.space()
+    const { usedBytes, freeBytes, promisedBytes } = await store.space()
     storeBytes.set({ what: 'used' }, usedBytes)
+    storeBytes.set({ what: 'reserved' }, promisedBytes)
     storeBytes.set({ what: 'free' }, freeBytes)
     if (storeMaxBytes !== undefined) storeBytes.set({ what: 'limit' }, storeMaxBytes)
   }
@@ -53,12 +62,13 @@ export function createFleetMetrics({ queue, store, storeMaxBytes }: FleetMetrics
     queued.reset()
     for (const [host, count] of figures.queues) queued.inc({ registry: hostLabel(host) }, count)
     oldest.set(figures.oldestQueuedMs / 1000)
+    leftUploads.set(figures.leftUploads)
     workers.set(figures.workers)
   }
   return async () => {
     await Promise.all([
       readFigures().catch(() => {
-        for (const metric of [roundTrip, jobs, queued, oldest, workers]) metric.reset()
+        for (const metric of [roundTrip, jobs, queued, oldest, leftUploads, workers]) metric.reset()
         up.set(0)
       }),
       measureStore().catch(() => storeBytes.reset()),

@@ -12,6 +12,7 @@ import { openUploadFolder } from '../files/upload-folder.ts'
 import { exposition } from '../metrics/aggregate.ts'
 import { createProcessMetrics } from '../metrics/process-metrics.ts'
 import { answerFigures } from '../metrics/worker-figures.ts'
+import { createSessionCounter, type SessionCounter } from '../metrics/session-metrics.ts'
 import { createWorkerMetrics } from '../metrics/worker-metrics.ts'
 import type { HookList } from '../oci/connections.ts'
 import type { ContentStore } from '../store/content-store.ts'
@@ -48,7 +49,10 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
     runs: createJobRuns(shared),
     name,
     observer: { ...observer, ...traced },
-    ...(await workOf({ ...context, logger }, { directory, store, hooks: tracing ? [hooks, tracing.hooks] : [hooks] })),
+    ...(await workOf(
+      { ...context, logger },
+      { directory, store, hooks: tracing ? [hooks, tracing.hooks] : [hooks], counted: createSessionCounter(metrics) },
+    )),
     jobs: config.jobsPerWorker,
   })
   await using _listener = await listenForProbes(context, {
@@ -65,17 +69,24 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   return 0
 }
 
+interface WorkParts {
+  directory: DataDirectory
+  store: ContentStore
+  hooks: HookList
+  counted: SessionCounter
+}
+
 /** What jobs of each kind do, over connections that all of them share. */
 async function workOf(
   context: RoleContext,
-  { directory, store, hooks }: { directory: DataDirectory; store: ContentStore; hooks: HookList },
+  { directory, store, hooks, counted }: WorkParts,
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
   const clientFor = registryClients(context, { facts: createRegistryFacts({ ...shared, logger }), hooks })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
-    const client = clientFor({ ...access, sessions: checkpoints.forRun(jobId, epoch, access.credentials) })
+    const client = clientFor({ ...access, sessions: counted(checkpoints.forRun(jobId, epoch, access.credentials)) })
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: directory.uploads })

@@ -81,7 +81,7 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
     expire(ms: number): Promise<number>
   }
   gc(options?: GcOptions): Promise<GcReport>
-  space(): Promise<Space>
+  space(): Promise<Space & { readonly promisedBytes: number }>
   /**
    * Looks at every byte; with `repair`, mends from what is whole. Throws STORE_BUSY when another process is to be kept
    * from a repair.
@@ -142,7 +142,10 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
         await sweepAbandoned(layout, locks)
         return await collectWith(parts, gc)
       }),
-    space: () => measureSpace(layout),
+    async space() {
+      const [space, leased] = await Promise.all([measureSpace(layout), locks.leased({ sweep: false })])
+      return { ...space, promisedBytes: await bytesToCome(layout, leased) }
+    },
     async check(check) {
       await using _alone = check.repair === true ? await locks.repair() : undefined
       return await checkStore(alone, check)

@@ -91,6 +91,10 @@ test('/metrics of the daemon has what its workers count, also of one that was ki
   const runs = (count: number) =>
     new RegExp(`^layerd_runs_total\\{kind="publish",.*state="succeeded"\\} ${count}$`, 'm')
   assert.match(await figures(), runs(1))
+  const sessions = async (event: string) =>
+    new RegExp(`^layerd_upload_sessions_total\\{.*event="${event}"\\} (\\d+)$`, 'm').exec(await figures())?.[1]
+  assert.match((await sessions('opened')) ?? '', /^[1-9]/)
+  assert.equal(await sessions('closed'), await sessions('opened'))
   process.kill(workersOf(layerd.pid)[0]?.pid ?? 0, 'SIGKILL')
   await waitFor(
     'another worker',

@@ -164,7 +164,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   metrics: {
     imports: ['lib'],
-    types: ['jobs', 'store', 'oci/errors', 'oci/request', 'worker/run-observer.ts'],
+    types: ['content', 'jobs', 'store', 'oci/errors', 'oci/request', 'worker/run-observer.ts'],
     packages: ['prom-client'],
   },
 

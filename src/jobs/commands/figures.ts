@@ -11,6 +11,8 @@ export interface JobFigures {
   readonly queues: ReadonlyArray<readonly [host: string, open: number]>
   /** Milliseconds; 0 when none is queued. */
   readonly oldestQueuedMs: number
+  /** Jobs whose upload sessions somebody has to give up. */
+  readonly leftUploads: number
   /** Processes that have said lately that they take jobs. */
   readonly workers: number
 }
@@ -21,13 +23,15 @@ export async function readFigures({ redis, keys, clock }: JobStore): Promise<Job
   pipeline.zrange(keys.hosts, '0', '-1', 'WITHSCORES')
   pipeline.zrange(keys.jobsInState('queued'), '0', '0')
   pipeline.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')
+  pipeline.zcard(keys.tidy)
   const results = pipelineResults(await pipeline.exec())
-  const [hosts, oldest, workers] = results.slice(JOB_STATES.length) as [string[], string[], number]
+  const [hosts, oldest, workers, leftUploads] = results.slice(JOB_STATES.length) as [string[], string[], number, number]
   const counts = JOB_STATES.map((state, at) => [state, results[at] as number])
   return {
     jobs: Object.fromEntries(counts) as Record<JobState, number>,
     queues: hosts.flatMap((host, at) => (at % 2 === 0 ? [[host, Number(hosts[at + 1])] as const] : [])),
     oldestQueuedMs: oldest[0] === undefined ? 0 : Math.max(0, clock.now() - timeOfJobId(oldest[0])),
     workers,
+    leftUploads,
   }
 }

@@ -16,7 +16,7 @@ export function createFileLocks(layout: StoreLayout): StoreLocks {
     ingest: (ingest, options) => lockFile(ingestLock(ingest), options),
     isIngesting: async (ingest) => (await ownershipOf(ingestLock(ingest))).state === 'held',
     lease: (blobs) => writeLease(layout, blobs),
-    leased: () => readLeases(layout),
+    leased: (options) => readLeases(layout, options),
     join: () => joinUsers(layout),
     repair: () => lockForRepair(layout),
     sweep: () => sweepAbandoned(layout),

@@ -4,7 +4,7 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { type Digest, isDigest } from '../../content/digest.ts'
 import { lockFile } from './file-lock.ts'
 import type { StoreLayout } from '../files/layout.ts'
-import type { Lease } from './locks.ts'
+import type { Lease, LeasedOptions } from './locks.ts'
 import { ownershipOf } from './owned-file.ts'
 import { newOwner } from './owner.ts'
 
@@ -31,8 +31,11 @@ export async function writeLease(layout: StoreLayout, blobs: readonly Descriptor
   }
 }
 
-/** Reads all leases and takes away those whose owner died. */
-export async function readLeases(layout: StoreLayout): Promise<ReadonlyMap<Digest, number>> {
+/** Reads all leases; takes away those whose owner died. */
+export async function readLeases(
+  layout: StoreLayout,
+  { sweep = true }: LeasedOptions = {},
+): Promise<ReadonlyMap<Digest, number>> {
   const sizes = new Map<Digest, number>()
   const names = await readdir(layout.leases)
   // The lock comes first and goes last: a lease may have no more than that.
@@ -41,7 +44,7 @@ export async function readLeases(layout: StoreLayout): Promise<ReadonlyMap<Diges
     const path = join(layout.leases, file)
     if ((await ownershipOf(`${path}.lock`)).state === 'held') {
       for (const [digest, size] of await leasedBlobs(path)) sizes.set(digest, size)
-    } else {
+    } else if (sweep) {
       await rm(path, { force: true })
       await rm(`${path}.lock`, { force: true })
     }

@@ -8,6 +8,11 @@ export interface LockOptions {
 }
 
 /** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
+/** `sweep`: takes away what dead owners left, for which the caller has `exclusive`. Default true. */
+export interface LeasedOptions {
+  sweep?: boolean
+}
+
 export interface Lease extends AsyncDisposable {
   readonly id: string
 }
@@ -28,7 +33,7 @@ export interface StoreLocks {
   /** Leases blobs. The caller has `exclusive`, so that a collection sees it or has ended before. */
   lease(blobs: readonly Descriptor[]): Promise<Lease>
   /** Every leased blob with its size. Two pulls of one package lease its blobs once. */
-  leased(): Promise<ReadonlyMap<Digest, number>>
+  leased(options?: LeasedOptions): Promise<ReadonlyMap<Digest, number>>
   /** Says that this process works on the store. Throws STORE_BUSY during a repair. */
   join(): Promise<AsyncDisposable>
   /** Keeps every other process out. Throws STORE_BUSY, naming those that are in. */

@@ -10,6 +10,7 @@ import { createApiMetrics } from '../../../src/metrics/api-metrics.ts'
 import { createFleetMetrics } from '../../../src/metrics/fleet-metrics.ts'
 import { createHostLabels } from '../../../src/metrics/hosts.ts'
 import { createProcessMetrics } from '../../../src/metrics/process-metrics.ts'
+import { createSessionCounter } from '../../../src/metrics/session-metrics.ts'
 import { WorkerFigures } from '../../../src/metrics/worker-figures.ts'
 import { createWorkerMetrics } from '../../../src/metrics/worker-metrics.ts'
 import { defer } from '../../helpers/cleanup.ts'
@@ -60,16 +61,18 @@ test('figures of workers are summed, and counters of one that ended are not lost
 
 test('without Redis the figures say so, and nothing old', async () => {
   let there = true
-  const figures = { jobs: { queued: 2 }, queues: [['r.example', 2]], oldestQueuedMs: 1500, workers: 3 }
+  const figures = { jobs: { queued: 2 }, queues: [['r.example', 2]], oldestQueuedMs: 1500, workers: 3, leftUploads: 4 }
   const read = createFleetMetrics({
     queue: { figures: async () => (there ? (figures as never) : Promise.reject(new Error('gone'))) },
-    store: { space: async () => ({ usedBytes: 10, freeBytes: 20 }) },
+    store: { space: async () => ({ usedBytes: 10, freeBytes: 20, promisedBytes: 5 }) },
     storeMaxBytes: 100,
   })
   const before = await exposition([await read()])
   assert.match(before, /^layerd_fleet_jobs\{state="queued"\} 2$/m)
   assert.match(before, /^layerd_fleet_queue_oldest_seconds 1\.5$/m)
   assert.match(before, /^layerd_fleet_store_bytes\{what="limit"\} 100$/m)
+  assert.match(before, /^layerd_fleet_store_bytes\{what="reserved"\} 5$/m)
+  assert.match(before, /^layerd_fleet_left_uploads_jobs 4$/m)
   there = false
   const after = await exposition([await read()])
   assert.match(after, /^layerd_fleet_redis_up 0$/m)
@@ -80,9 +83,10 @@ test('the alerts and the dashboard name figures that there are', async () => {
   const metrics = createProcessMetrics()
   createApiMetrics(metrics)
   createWorkerMetrics(metrics)
+  createSessionCounter(metrics)
   const fleet = createFleetMetrics({
     queue: { figures: async () => Promise.reject(new Error('gone')) },
-    store: { space: async () => ({ usedBytes: 1, freeBytes: 1 }) },
+    store: { space: async () => ({ usedBytes: 1, freeBytes: 1, promisedBytes: 1 }) },
     storeMaxBytes: 1,
   })
   const names = new Set([...(await metrics.json()), ...(await fleet())].map(({ name }) => name))

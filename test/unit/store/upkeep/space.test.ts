@@ -41,7 +41,9 @@ test('room promised to one pull is not promised to another, in whatever process,
     assert.equal(error.details?.['promisedBytes'], 6000)
     return error.code === 'STORE_FULL'
   })
+  assert.equal((await two.space()).promisedBytes, 6000)
   await held[Symbol.asyncDispose]()
+  assert.equal((await two.space()).promisedBytes, 0)
   await two.lease([descriptorOf(someBytes(5000, 2))])
 })
 
