@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
+import { isPage } from '../requests/open-paths.ts'
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]']
 
@@ -15,8 +16,9 @@ export interface OwnOriginOptions {
 
 /**
  * Keeps web pages out that run in a browser on the same machine: a foreign name that resolves to loopback (DNS
- * rebinding) shows in Host, a page of another origin in Origin or Sec-Fetch-Site. No CORS header is ever sent.
- * Source: Fetch standard "Origin header", W3C Fetch Metadata "Sec-Fetch-Site", RFC 9110 421.
+ * rebinding) shows in Host, a page of another origin in Origin or Sec-Fetch-Site: another port of this machine is the same
+ * site, but not us. A link from elsewhere may open our pages, and nothing else. No CORS header is ever sent.
+ * Source: Fetch standard "Origin header", W3C Fetch Metadata, RFC 9110 421, RFC 9112 3.2.
  */
 export const ownOriginPlugin = fastifyPlugin(
   async (app: FastifyInstance, options: OwnOriginOptions) => {
@@ -24,12 +26,26 @@ export const ownOriginPlugin = fastifyPlugin(
     const names = new Set([...LOOPBACK_NAMES, bracketed(options.listenHost)])
     if (publicUrl) names.add(publicUrl.hostname)
     app.addHook('onRequest', async (request) => {
+      checkTarget(request)
       if (!options.tokensRequired) checkHost(request, names)
       checkOrigin(request, publicUrl?.origin)
     })
   },
   { name: 'own-origin', fastify: '5.x' },
 )
+
+/** One host, said once or twice alike: what stands before us may have looked at the other one. */
+function checkTarget(request: FastifyRequest): void {
+  const { rawHeaders, url = '/' } = request.raw
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length
+  if (hosts > 1) throw new AppError('REQUEST_INVALID', `the request has ${hosts} Host headers`, { hint: 'Send one.' })
+  if (url.startsWith('/') || url === '*') return
+  const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? []
+  if (authority !== undefined && authority.toLowerCase() === request.headers.host?.toLowerCase()) return
+  throw new AppError('HOST_NOT_ALLOWED', `the address "${url.slice(0, 200)}" is not the Host's`, {
+    hint: 'layerd is no proxy: send the path alone.',
+  })
+}
 
 function checkHost(request: FastifyRequest, names: ReadonlySet<string>): void {
   const host = request.headers.host ?? ''
@@ -42,17 +58,24 @@ function checkHost(request: FastifyRequest, names: ReadonlySet<string>): void {
 
 function checkOrigin(request: FastifyRequest, publicOrigin: string | undefined): void {
   const { origin, host } = request.headers
-  const site = request.headers['sec-fetch-site']
   if (origin !== undefined && !isOwn(origin, host, publicOrigin)) {
     throw new AppError('ORIGIN_NOT_ALLOWED', `requests from the origin "${origin.slice(0, 200)}" are refused`, {
       hint: 'layerd sends no CORS headers: call it from its own pages, or from a server.',
     })
   }
-  if (site === 'cross-site') {
-    throw new AppError('ORIGIN_NOT_ALLOWED', 'requests from pages of another site are refused', {
-      hint: "Open the address itself; links and scripts of other sites can't reach layerd.",
+  if (!isOwnPage(request)) {
+    throw new AppError('ORIGIN_NOT_ALLOWED', 'requests from pages of other origins are refused', {
+      hint: "Open the address itself; links and scripts of other pages can't reach layerd's API.",
     })
   }
+}
+
+/** Nobody's page, our own, or a link to one of ours. Browsers tell it over HTTPS and to loopback; others send no such header. */
+function isOwnPage({ headers, method, routeOptions }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  if (site === undefined || site === 'same-origin' || site === 'none') return true
+  const opened = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
+  return method === 'GET' && opened && isPage(routeOptions.url)
 }
 
 function isOwn(origin: string, host: string | undefined, publicOrigin: string | undefined): boolean {

@@ -54,12 +54,16 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
     void reply.header('retry-after', String(seconds))
   }
   // Serialised here: a route's response schemas describe its successes and must not cut a problem's members.
-  return reply
-    .code(problem.status)
-    .header('cache-control', 'no-store')
-    .type(PROBLEM_MEDIA_TYPE)
-    .serializer(String)
-    .send(JSON.stringify(problem))
+  return (
+    reply
+      .code(problem.status)
+      .header('cache-control', 'no-store')
+      // Also where no route and so no hook was reached.
+      .header('x-content-type-options', 'nosniff')
+      .type(PROBLEM_MEDIA_TYPE)
+      .serializer(String)
+      .send(JSON.stringify(problem))
+  )
 }
 
 export function problemOf(error: AppError, context: { instance?: string; requestId?: string }): Problem {

@@ -37,6 +37,8 @@ export const requestContextPlugin = fastifyPlugin(
     app.addHook('onRequest', async (request, reply) => {
       request.traceparent = readTraceparent(request.headers.traceparent)
       void reply.header('x-request-id', request.id)
+      // No answer is taken for another type than it says. Source: Fetch standard "X-Content-Type-Options".
+      void reply.header('x-content-type-options', 'nosniff')
       if (!options.closing.aborted) return
       throw new AppError('SHUTTING_DOWN', 'layerd is shutting down and takes no more requests', {
         hint: 'Try again in a moment; accepted jobs are kept.',

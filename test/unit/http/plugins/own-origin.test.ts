@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startApp } from '../../../helpers/streams/http-app.ts'
@@ -54,6 +55,9 @@ test('pages of other origins are refused, at every address', async (t) => {
     { origin: '' },
     { origin: 'chrome-extension://127.0.0.1:8420' },
     { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'anything' },
+    { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
     { origin: 'http://127.0.0.1:8420', 'sec-fetch-site': 'cross-site' },
   ]
   for (const headers of foreign) {
@@ -63,6 +67,87 @@ test('pages of other origins are refused, at every address', async (t) => {
       assert.equal(response.json().code, 'ORIGIN_NOT_ALLOWED')
     }
   }
+})
+
+test('a link from elsewhere opens a page, and nothing that is none', async (t) => {
+  const { app } = await startApp(t)
+  const link = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', accept: 'text/html,*/*;q=0.8' }
+  const status = async (url: string, changes: Headers = {}, method: 'GET' | 'POST' = 'GET') => {
+    const headers = { host: '127.0.0.1:8420', 'sec-fetch-site': 'cross-site', ...link, ...changes }
+    return (await app.inject({ method, url, headers })).statusCode
+  }
+  for (const site of ['cross-site', 'same-site']) {
+    for (const url of ['/', '/docs/', '/docs/errors'])
+      assert.equal(await status(url, { 'sec-fetch-site': site }), 200, url)
+  }
+  const others = [
+    '/livez',
+    '/metrics',
+    '/openapi.yaml',
+    '/v1/jobs',
+    '/v1/remote-packages?ref=oci://r.example/a:1',
+    '/x',
+  ]
+  for (const url of others) assert.equal(await status(url), 403, url)
+  for (const dest of ['iframe', 'frame', 'embed', 'object', 'script', 'empty', '']) {
+    assert.equal(await status('/', { 'sec-fetch-dest': dest }), 403, dest)
+  }
+  assert.equal(await status('/', { 'sec-fetch-mode': 'no-cors' }), 403)
+  assert.equal(await status('/', {}, 'POST'), 403)
+  assert.equal(await status('/', { origin: 'http://evil.example' }), 403)
+})
+
+/** What is answered to these bytes, headers and all. */
+async function answerTo(url: string, request: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8')
+  socket.end(request)
+  let answer = ''
+  for await (const chunk of socket) answer += chunk as string
+  return answer
+}
+
+test('one Host, and a target that is in its name', async (t) => {
+  const { listen } = await startApp(t)
+  const url = await listen()
+  const { host } = new URL(url)
+  const code = async (target: string, ...hosts: string[]) => {
+    const lines = hosts.map((name, at) => `${at === 0 ? 'Host' : 'hOST'}: ${name}\r\n`).join('')
+    const answer = await answerTo(url, `GET ${target} HTTP/1.1\r\n${lines}Connection: close\r\n\r\n`)
+    return `${answer.slice(9, 12)} ${/"code":"([A-Z_]+)"/.exec(answer)?.[1] ?? ''}`.trim()
+  }
+  assert.equal(await code('/livez', host), '200')
+  assert.equal(await code(`http://${host}/livez`, host), '200')
+  assert.equal(await code(`HTTP://${host.toUpperCase()}/livez`, host), '200')
+  assert.equal(await code('/livez', host, host), '400 REQUEST_INVALID')
+  assert.equal(await code('/livez', host, 'evil.example'), '400 REQUEST_INVALID')
+  for (const target of [
+    'http://evil.example/livez',
+    'http://localhost/livez',
+    `http://user@${host}/livez`,
+    'ftp://x/livez',
+  ]) {
+    assert.equal(await code(target, host), '421 HOST_NOT_ALLOWED', target)
+  }
+})
+
+test('no answer may be taken for another type than it says', async (t) => {
+  const { app, listen } = await startApp(t)
+  const url = await listen()
+  const asked = [
+    '/',
+    '/livez',
+    '/docs/',
+    '/docs/errors',
+    '/docs/static/index.html',
+    '/openapi.yaml',
+    '/v1/jobs',
+    '/no',
+    '/%',
+  ]
+  for (const path of asked) assert.equal((await app.inject(path)).headers['x-content-type-options'], 'nosniff', path)
+  const refused = await app.inject({ url: '/v1/jobs', headers: { host: 'evil.example' } })
+  assert.equal(refused.headers['x-content-type-options'], 'nosniff')
+  assert.match(await answerTo(url, 'no HTTP\r\n\r\n'), /^x-content-type-options: nosniff\r$/im)
 })
 
 test('no answer carries a CORS header', async (t) => {
