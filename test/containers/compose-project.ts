@@ -24,7 +24,7 @@ const CONTEXT = [
 const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')
 
 export interface ComposeProject {
-  /** The folder that stands for the clone: tokens, auth.htpasswd, packages, mnt. */
+  /** The folder that stands for the clone: secrets, auth.htpasswd, packages, mnt. */
   folder: string
   api: string
   registry: string

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { copyFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import type { Job } from '../../src/jobs/model/definitions.ts'
@@ -22,7 +22,8 @@ test('the compose file comes up, publishes into its registry, and comes back wit
   const { folder, api, registry, image, compose } = await composeProject(t)
   const token = randomBytes(32).toString('hex')
   const package_ = basename(FIXTURES.nemoAmd64)
-  await writeFile(join(folder, 'tokens'), `me ${createHash('sha256').update(token).digest('hex')} *\n`)
+  await mkdir(join(folder, 'secrets'))
+  await writeFile(join(folder, 'secrets', 'tokens'), `me ${createHash('sha256').update(token).digest('hex')} *\n`)
   await writeFile(join(folder, 'auth.htpasswd'), htpasswdLine(USER, PASSWORD))
   await copyFile(FIXTURES.nemoAmd64, join(folder, 'packages', package_))
 

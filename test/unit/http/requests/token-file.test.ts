@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { openTokenFile } from '../../../../src/http/requests/token-file.ts'
-import { silentLogger } from '../../../../src/lib/logger.ts'
+import { type Logger, silentLogger } from '../../../../src/lib/logger.ts'
+import { createStepClock } from '../../../helpers/step-clock.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
 const hash = (token: string) => createHash('sha256').update(token).digest('hex')
@@ -33,16 +34,68 @@ test('a changed file counts from the next request on', async (t) => {
   assert.equal((await tokens.authenticate('two'))?.name, 'ada')
 })
 
-test('a file that breaks or goes away leaves the known tokens in force', async (t) => {
+/** A token file that is open, by a clock that stands still, and who is let in. */
+async function opened(t: TestContext, content: string) {
   const path = join(await tempDir(t), 'tokens')
-  await writeFile(path, `ada ${hash('one')} *\n`)
-  const tokens = await openTokenFile(path, silentLogger)
-  await writeFile(path, 'half a li')
-  assert.equal((await tokens.authenticate('one'))?.name, 'ada')
+  await writeFile(path, content)
+  const clock = createStepClock()
+  const logged: string[] = []
+  const logger = { ...silentLogger, error: (_fields: object, text: string) => void logged.push(text) }
+  const tokens = await openTokenFile(path, logger as unknown as Logger, clock)
+  const letIn = async (...asked: string[]) => {
+    const names: Array<string | undefined> = []
+    for (const token of asked) names.push((await tokens.authenticate(token))?.name)
+    return names
+  }
+  return { path, clock, logged, letIn }
+}
+
+test('a file that is away or empty for a moment locks nobody out, and nobody stays in for longer than a minute', async (t) => {
+  const spoils: Array<(path: string) => Promise<void>> = [
+    (path) => rm(path),
+    (path) => writeFile(path, ''),
+    (path) => writeFile(path, '# nobody any more\n'),
+    (path) => writeFile(path, 'half a li'),
+    async (path) => {
+      await rm(path)
+      await mkdir(path)
+    },
+  ]
+  for (const spoil of spoils) {
+    const { path, clock, logged, letIn } = await opened(t, `ada ${hash('one')} *\n`)
+    await spoil(path)
+    assert.deepEqual(await letIn('one'), ['ada'])
+    clock.advance(59_999)
+    assert.deepEqual(await letIn('one', 'one'), ['ada', 'ada'])
+    clock.advance(1)
+    assert.deepEqual(await letIn('one', 'one'), [undefined, undefined])
+    assert.deepEqual(logged, ['token file not readable', 'nobody is let in for want of a token file'])
+    await rm(path, { recursive: true, force: true })
+    await writeFile(path, `bob ${hash('two')} *\n`)
+    assert.deepEqual(await letIn('one', 'two'), [undefined, 'bob'])
+  }
+})
+
+test('a token that was taken away while nobody asked is refused at once', async (t) => {
+  const { path, clock, letIn } = await opened(t, `ada ${hash('one')} *\n`)
   await rm(path)
-  assert.equal((await tokens.authenticate('one'))?.name, 'ada')
-  await writeFile(path, `ada ${hash('again')} *\n`)
-  assert.equal(await tokens.authenticate('one'), undefined)
+  clock.advance(60_000)
+  assert.deepEqual(await letIn('one'), [undefined])
+})
+
+test('a line that is no token loses itself alone', async (t) => {
+  const { path, logged, letIn } = await opened(t, `ada ${hash('one')} *\nbob ${hash('two')} *\ncy ${hash('three')} *\n`)
+  await writeFile(path, `ada ${hash('one')} *\nbob ${hash('two')}\ncy ${hash('three')} *\n`)
+  assert.deepEqual(await letIn('one', 'two', 'three'), ['ada', undefined, 'cy'])
+  assert.deepEqual(logged, ['a line of the token file counts for nothing'])
+})
+
+test('a change is seen where the time of writing was set back', async (t) => {
+  const { path, letIn } = await opened(t, `ada ${hash('one')} *\n`)
+  const { atime, mtime } = await stat(path)
+  await writeFile(path, `ada ${hash('two')} *\n`)
+  await utimes(path, atime, mtime)
+  assert.deepEqual(await letIn('one', 'two'), [undefined, 'ada'])
 })
 
 test('a file that cannot be used at first is a wrong setting that names the line', async (t) => {
