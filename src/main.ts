@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import type { Terminal } from './cli/program.ts'
+import type { Surroundings } from './cli/program.ts'
 import { type Config, loadConfig, SETTING_NAMES } from './config/config.ts'
 import { unknownNames, unknownNameText } from './config/unknown-names.ts'
 import { toAppError } from './lib/errors.ts'
@@ -22,7 +22,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (args.length === 0) return allInOne()
   const { runProgram } = await import('./cli/program.ts')
   const roles = { allInOne, serve, worker, storeCheck }
-  return runProgram(args, { version: VERSION, roles, terminal }, output)
+  return runProgram(args, { version: VERSION, roles, surroundings }, output)
 }
 
 const output = {
@@ -98,7 +98,7 @@ function screenFor({ logFormat }: Config): typeof process.stdout | undefined {
   return pretty ? process.stdout : undefined
 }
 
-function terminal(): Terminal {
+function surroundings(): Surroundings {
   const { url, token } = loadConfig(process.env)
   tellUnknownNames((text) => void process.stderr.write(`layerd: ${text}\n`))
   return {

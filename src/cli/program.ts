@@ -6,18 +6,18 @@ import { completionScript, SHELLS, type Shell } from './completion.ts'
 import { type CommandContext, CommandFailure, Interrupted, type OutputOptions, UsageError } from './client/context.ts'
 import { addRoles, type Roles } from './role-commands.ts'
 import { argumentOf, EXIT_CODES } from './shapes.ts'
-import { type ExitCode, screenColumns, type Terminal } from './client/terminal.ts'
+import { type ExitCode, screenColumns, type Surroundings, type Terminal, terminalOf } from './client/terminal.ts'
 import { fold } from './view/format.ts'
 import { problemText } from './view/texts.ts'
 
-export type { ExitCode, Terminal } from './client/terminal.ts'
+export type { ExitCode, Surroundings } from './client/terminal.ts'
 export type { Roles } from './role-commands.ts'
 
 export interface ProgramOptions {
   version: string
   roles: Roles
   /** Made for a command of the client alone: it reads its settings. */
-  terminal: () => Terminal
+  surroundings: () => Surroundings
 }
 
 /** Runs a command line and answers its exit code. What goes wrong on the way is told on standard error. */
@@ -44,7 +44,7 @@ export interface Output {
 
 /** Every command that there is, with its help. */
 function createProgram(
-  { version, roles, terminal }: ProgramOptions,
+  { version, roles, surroundings }: ProgramOptions,
   output: Output,
   ends: (task: () => Promise<number>) => Promise<void>,
 ): Command {
@@ -63,7 +63,7 @@ function createProgram(
     })
     .addHelpText('after', EXIT_CODES)
   addRoles(program, roles, ends)
-  addClientCommands(program, (chosen, task) => ends(() => runClient(terminal(), chosen, task)))
+  addClientCommands(program, (chosen, task) => ends(() => runClient(terminalOf(surroundings()), chosen, task)))
   program
     .commandsGroup('Beside that:')
     .helpCommand('help [command]', 'explain a command')

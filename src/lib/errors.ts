@@ -1,3 +1,5 @@
+import { visible } from './text.ts'
+
 /**
  * The one error class of layerd. `code` is stable and documented in docs/errors.md; callers match on it, never on
  * message text. Layers add context with `wrap`, and never change a code.
@@ -139,7 +141,8 @@ export class AppError extends Error {
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    // Much of a message is often a name or a text of somebody else.
+    super(visible(message), options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.retry = options.retry ?? ERROR_CODES[code].retry
     this.retryAfterMs = options.retryAfterMs

@@ -1,4 +1,4 @@
-import { withoutControls } from './text.ts'
+import { withoutUnseen } from './text.ts'
 
 /** Where the lines go, and whether it shows colours. */
 export interface Screen {
@@ -32,7 +32,7 @@ export function prettyLine(line: string, coloured: boolean): string {
   const words = [
     clockOf(time),
     shown,
-    typeof msg === 'string' ? withoutControls(msg) : '',
+    typeof msg === 'string' ? withoutUnseen(msg) : '',
     ...(facts.length > 0 ? [` ${facts.join(' ')}`] : []),
   ]
   return `${words.join(' ')}\n${errorText(err)}`
@@ -49,7 +49,7 @@ function clockOf(time: unknown): string {
 
 function valueText(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value)
-  const plain = withoutControls(value)
+  const plain = withoutUnseen(value)
   return /[\s"=]/.test(plain) ? JSON.stringify(plain) : plain
 }
 
@@ -59,6 +59,6 @@ function errorText(error: unknown): string {
   if (typeof text !== 'string') return ''
   return text
     .split('\n')
-    .map((line) => `    ${withoutControls(line)}\n`)
+    .map((line) => `    ${withoutUnseen(line)}\n`)
     .join('')
 }

@@ -10,8 +10,27 @@ export function timeOfDay(iso: string): string {
   return `${iso.slice(11, 19)} UTC`
 }
 
-/** Without what could steer a terminal or forge a line, for texts of others: one space for each run of it. */
-export function withoutControls(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- that is what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+/**
+ * What steers a terminal, forges a line, or shows text in another order than it has: control characters, line and paragraph
+ * separators, and those of Unicode's property Bidi_Control.
+ */
+const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u
+const RUNS_OF_UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu
+const EACH_UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+
+/** Whether a text has characters that are obeyed rather than seen. */
+export function hasUnseen(text: string): boolean {
+  return UNSEEN.test(text)
+}
+
+/** Without those, for texts of others: one space for each run of them. */
+export function withoutUnseen(text: string): string {
+  return text.replace(RUNS_OF_UNSEEN, ' ')
+}
+
+/** With those shown as JSON would, `\u001b`, so that JSON stays what it was. `keep`: characters that pass, such as line ends of ours. */
+export function visible(text: string, keep = ''): string {
+  return text.replace(EACH_UNSEEN, (found) =>
+    keep.includes(found) ? found : `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }

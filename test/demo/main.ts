@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import process from 'node:process'
 import { formatBytes } from '../../src/cli/view/format.ts'
 import { barRenderer, lineRenderer } from '../../src/cli/view/renderers.ts'
-import type { Terminal } from '../../src/cli/client/terminal.ts'
+import { terminalOf } from '../../src/cli/client/terminal.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
@@ -118,14 +118,14 @@ function sayWhatToTry(api: string, registry: string, first: { jobId: string; nem
   ${api}/docs`)
 }
 
-const terminal: Terminal = {
+const terminal = terminalOf({
   stdout: process.stdout,
   stderr: process.stderr,
   stdin: process.stdin,
   cwd: process.cwd(),
   env: { url: '', token: undefined },
   onInterrupt: () => () => undefined,
-}
+})
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`)

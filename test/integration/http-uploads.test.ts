@@ -56,6 +56,8 @@ test('names that are no plain package file name are refused', async (t) => {
     ['a%2Fp.tar', 400, 'REQUEST_INVALID'],
     ['a%5Cp.tar', 400, 'REQUEST_INVALID'],
     ['p%00.tar', 400, 'REQUEST_INVALID'],
+    ['p%1B%5B2J.tar', 400, 'REQUEST_INVALID'],
+    ['p%E2%80%AErat.tar', 400, 'REQUEST_INVALID'],
     ['p%0A.tar', 400, 'REQUEST_INVALID'],
     [`${'x'.repeat(260)}.tar`, 400, 'REQUEST_INVALID'],
   ]

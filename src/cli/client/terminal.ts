@@ -1,9 +1,26 @@
 import type { Writable } from 'node:stream'
+import { visible } from '../../lib/text.ts'
 
-/** What a command sees of its surroundings; main.ts gives the real one. */
-export interface Terminal {
-  readonly stdout: Writable & { isTTY?: boolean; columns?: number }
-  readonly stderr: Writable & { isTTY?: boolean; columns?: number; rows?: number }
+/** Takes text that people read, or programs. */
+export interface Output {
+  write(text: string): unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+}
+
+/** What a command sees of its surroundings. */
+export interface Terminal extends Omit<Surroundings, 'stdout' | 'stderr'> {
+  readonly stdout: Output
+  readonly stderr: Output
+  /** Standard error as it is, for bars that are drawn over each other: what they say has to be `visible` already. */
+  readonly canvas: Surroundings['stderr']
+}
+
+/** main.ts gives the real ones. */
+export interface Surroundings {
+  readonly stdout: Writable & Output
+  readonly stderr: Writable & Output
   readonly stdin: AsyncIterable<Buffer | string>
   readonly cwd: string
   readonly env: {
@@ -14,6 +31,19 @@ export interface Terminal {
   }
   /** Calls back at each Ctrl-C; call the result to stop. */
   onInterrupt(listener: () => void): () => void
+}
+
+/** All that a command writes goes through here: what came from a package or a registry is shown, not obeyed by the terminal. */
+export function terminalOf(surroundings: Surroundings): Terminal {
+  const { stdout, stderr } = surroundings
+  return { ...surroundings, stdout: shown(stdout), stderr: shown(stderr), canvas: stderr }
+}
+
+/** Its size is asked for each time: a window may change it. */
+function shown(stream: Writable & Output): Output {
+  const size = (name: 'isTTY' | 'columns' | 'rows') => ({ enumerable: true, get: () => stream[name] })
+  const write = (text: string) => stream.write(visible(text, '\n\t'))
+  return Object.defineProperties({ write }, { isTTY: size('isTTY'), columns: size('columns'), rows: size('rows') })
 }
 
 /** 0 success, 1 failure, 2 wrong use, 130 interrupted. */

@@ -13,14 +13,14 @@ const SILENT: ByteProgress = { update: () => undefined, [Symbol.dispose]: () => 
 
 /** A bar on a terminal, a line every few seconds elsewhere. `verb`: uploading, saving. */
 export function byteProgress(
-  { stderr, env }: Pick<Terminal, 'stderr' | 'env'>,
+  { stderr, canvas, env }: Pick<Terminal, 'stderr' | 'canvas' | 'env'>,
   { verb, silent, now = Date.now }: { verb: string; silent: boolean; now?: () => number },
 ): ByteProgress {
   if (silent) return SILENT
   const startedAt = now()
   const rate = (bytes: number) => `${formatBytes((bytes * 1000) / Math.max(1, now() - startedAt))}/s`
   if (!showsBars({ stderr, env })) return lines(stderr, { verb, rate, now, startedAt })
-  const bar = new SingleBar({ ...barOptions(stderr.columns), stream: stderr }, Presets.shades_classic)
+  const bar = new SingleBar({ ...barOptions(stderr.columns), stream: canvas }, Presets.shades_classic)
   bar.start(1, 0, { amount: '', note: verb })
   return {
     update(bytes, total) {

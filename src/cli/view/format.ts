@@ -1,3 +1,5 @@
+import { visible } from '../../lib/text.ts'
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
 export function formatBytes(bytes: number): string {
@@ -65,8 +67,9 @@ export function cut(text: string, columns: number): string {
   return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`
 }
 
-/** Columns of text, each as wide as its widest cell. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+/** Columns of text, each as wide as its widest cell. No cell can begin a line of its own. */
+export function formatTable(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map((cell) => visible(cell)))
   const widths: number[] = []
   for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
   return rows

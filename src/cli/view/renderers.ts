@@ -2,6 +2,7 @@ import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 import type { Progress, Transfer } from '../client/contract.ts'
 import type { StreamedEvent } from '../client/api-client.ts'
 import { formatBytes } from './format.ts'
+import { visible } from '../../lib/text.ts'
 import type { Terminal } from '../client/terminal.ts'
 import { barText, noticeOf, progressText, sizeText, transferNote } from './texts.ts'
 
@@ -64,8 +65,8 @@ const BAR_OPTIONS = {
 const OWN_BAR_BYTES = 1024 * 1024
 
 /** A bar in total, one for each larger layer under way as far as the screen has room, and one line for all small ones. */
-export function barRenderer({ stderr }: Terminal): Renderer {
-  const bars = new MultiBar({ ...barOptions(stderr.columns), stream: stderr }, Presets.shades_classic)
+export function barRenderer({ stderr, canvas }: Terminal): Renderer {
+  const bars = new MultiBar({ ...barOptions(stderr.columns), stream: canvas }, Presets.shades_classic)
   const total = bars.create(1, 0, { amount: '', note: '' })
   const layers = new LayerBars(bars, () => Math.max(1, (stderr.rows || 24) - 5))
   let kind: string | undefined
@@ -76,7 +77,7 @@ export function barRenderer({ stderr }: Terminal): Renderer {
       if (stopped) return
       if ('job' in event) kind = event.job.kind
       const notice = event.type === 'plan' ? undefined : noticeOf(event)
-      if (notice !== undefined) bars.log(`${folded(notice, stderr.columns)}\n`)
+      if (notice !== undefined) bars.log(`${folded(visible(notice, '\n'), stderr.columns)}\n`)
       if ('transfers' in event) for (const transfer of event.transfers) layers.show(transfer)
       const progress = progressOf(event)
       if (!progress) return
@@ -84,7 +85,7 @@ export function barRenderer({ stderr }: Terminal): Renderer {
       total.setTotal(Math.max(1, size ?? 1))
       total.update(size === null ? 0 : progress.bytesDone, {
         amount: (sizeText(progress) ?? '').padStart(9),
-        note: barText(progress, kind),
+        note: visible(barText(progress, kind)),
       })
     },
     stop() {
@@ -125,7 +126,7 @@ class LayerBars {
       this.#own.delete(transfer.digest)
       return
     }
-    const payload = { amount: formatBytes(transfer.size).padStart(9), note: transferNote(transfer) }
+    const payload = { amount: formatBytes(transfer.size).padStart(9), note: visible(transferNote(transfer)) }
     if (bar) bar.update(transfer.bytesDone, payload)
     else if (this.#own.size < this.#room()) {
       const made = this.#bars.create(Math.max(1, transfer.size), transfer.bytesDone, payload)

@@ -5,7 +5,7 @@ import { type JobLogLine, LOG_LEVELS } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
-import { withoutControls } from '../../lib/text.ts'
+import { withoutUnseen } from '../../lib/text.ts'
 import { chooseMediaType } from '../answers/accept.ts'
 import { jobLogSchema } from '../schemas/job.ts'
 
@@ -21,7 +21,7 @@ const PAGE = 200
 const KEEP_ALIVE_MS = 30_000
 
 const RENDERERS: Readonly<Record<string, (line: JobLogLine) => string>> = {
-  'text/plain': ({ time, level, message }) => `${time} ${level.toUpperCase().padEnd(5)} ${withoutControls(message)}\n`,
+  'text/plain': ({ time, level, message }) => `${time} ${level.toUpperCase().padEnd(5)} ${withoutUnseen(message)}\n`,
   'application/x-ndjson': (line) => `${JSON.stringify(line)}\n`,
 }
 

@@ -14,7 +14,7 @@ export interface UploadRoutesOptions {
 
 const SWEEP_EVERY_MS = 10 * 60 * 1000
 /** One plain file name: no folders, nothing hidden, no control characters. The extension decides the format. */
-const SAFE_NAME = /^[^./\\\p{Cc}][^/\\\p{Cc}]{0,250}$/u
+const SAFE_NAME = /^[^./\\\p{Cc}\p{Bidi_Control}][^/\\\p{Cc}\p{Bidi_Control}]{0,250}$/u
 const ARCHIVE = /\.tar(\.zst)?$/
 
 export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, options) => {

@@ -1,3 +1,5 @@
+import { withoutUnseen } from '../../lib/text.ts'
+
 /** What can be learnt from the body of a refusal. */
 export interface ErrorBody {
   /** The registry's own code, such as DENIED. */
@@ -8,6 +10,8 @@ export interface ErrorBody {
 }
 
 const MAX_MESSAGE = 500
+/** Codes are words: DENIED, invalid_token, 40101. What is none is no code. */
+const CODE = /^[A-Za-z0-9_.:-]{1,64}$/
 /** Of a text that was not made to be a message. */
 const MAX_PLAIN = 200
 /** What is looked at of any text: a registry chooses its length, and each expression below reads all of it. */
@@ -36,15 +40,15 @@ function fromJson(json: Record<string, unknown>): ErrorBody {
 }
 
 function fromEntry(entry: Record<string, unknown>): { code?: string; message?: string } {
-  const code = [entry.code, entry.error].find(isText)
-  const said = [entry.message, entry.error_description, entry.detail, entry.details].find(isText)
-  return { ...(code === undefined ? {} : { code: code.slice(0, 64) }), ...message(said ?? '') }
+  const code = [entry.code, entry.error].filter(isText).find((found) => CODE.test(found))
+  const said = [entry.message, entry.error_description, entry.detail, entry.details, entry.error].find(isText)
+  return { ...(code === undefined ? {} : { code }), ...message(said === code ? '' : (said ?? '')) }
 }
 
 function message(text: string, limit = MAX_MESSAGE): { message?: string } {
   const read = text.slice(0, MAX_READ)
-  // oxlint-disable-next-line no-control-regex -- a registry's text ends up in logs and terminals
-  const plain = read.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
+  // A registry's text ends up in logs and terminals.
+  const plain = withoutUnseen(read).trim()
   const safe = withoutQueries(plain).slice(0, limit)
   return safe === '' ? {} : { message: safe }
 }

@@ -1,4 +1,5 @@
 import { AppError, isAppError } from '../../lib/errors.ts'
+import { hasUnseen } from '../../lib/text.ts'
 import { decode } from './decode.ts'
 import { DEFINITION_SHAPE, type PackageDefinition } from './definition-shape.ts'
 import { checkMetadataSize, DEFINITION } from '../layout/metadata-files.ts'
@@ -72,6 +73,8 @@ function checkNames(definition: PackageDefinition): void {
   if (!metadata?.name) throw invalid('has no metadata.name')
   checkName('metadata.name', metadata.name)
   checkName('metadata.version', metadata.version)
+  checkName('metadata.architecture', metadata.architecture)
+  checkName('build.architecture', build?.architecture)
   checkName('build.flavor', build?.flavor)
   checkName('build.differentialPackageVersion', build?.differentialPackageVersion)
   for (const component of components) {
@@ -90,7 +93,7 @@ function checkNames(definition: PackageDefinition): void {
 const MAX_NAME = 250
 
 function checkName(what: string, name = ''): void {
-  if (name !== '..' && name.length <= MAX_NAME && !/[/\\]/.test(name)) return
+  if (name !== '..' && name.length <= MAX_NAME && !/[/\\]/.test(name) && !hasUnseen(name)) return
   throw new AppError(
     'PACKAGE_UNSAFE_PATH',
     `${what} in ${DEFINITION}, ${JSON.stringify(name.slice(0, 160))}, is no file name`,

@@ -1,4 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
+import { hasUnseen } from '../../lib/text.ts'
 
 /** Far more than a manifest of 4 MiB can name (about 14,000 layers), and little enough to keep a list of in memory. */
 export const MAX_ENTRIES = 200_000
@@ -37,6 +38,7 @@ function unsafeBecause(path: string): string | undefined {
   if (path.startsWith('/')) return 'has an absolute path'
   if (path.includes('\\')) return 'has a backslash in its path'
   if (path.includes('\0')) return 'has a NUL in its path'
+  if (hasUnseen(path)) return 'has control characters in its path'
   const parts = path.split('/')
   if (parts.includes('..')) return 'has a path that leaves the package'
   if (parts.some((part) => part === '' || part === '.')) return 'has a path with empty parts'

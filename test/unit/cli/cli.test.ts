@@ -12,6 +12,7 @@ import {
 import { barRenderer, lineRenderer } from '../../../src/cli/view/renderers.ts'
 import { problemText } from '../../../src/cli/view/texts.ts'
 
+import { terminalOf } from '../../../src/cli/client/terminal.ts'
 import { pipeTerminal as terminal, runCommand } from '../../helpers/processes/cli-program.ts'
 
 const MIB = 1024 * 1024
@@ -123,7 +124,7 @@ test('a problem is one block: what, where, what to do', () => {
 test('plain lines stay calm: the plan, then one line in five seconds', () => {
   const io = terminal()
   let now = 10_000
-  const renderer = lineRenderer(io.terminal, () => now)
+  const renderer = lineRenderer(terminalOf(io.terminal), () => now)
   const event = (type: 'plan' | 'progress', bytesDone: number): StreamedEvent => ({
     type,
     jobId: 'x',
@@ -168,7 +169,7 @@ test('plain lines stay calm: the plan, then one line in five seconds', () => {
 function screen() {
   const { terminal: plain, err } = terminal()
   const stderr = Object.assign(plain.stderr, { isTTY: true, columns: 40, rows: 24 })
-  return { terminal: { ...plain, stderr }, err }
+  return { terminal: terminalOf({ ...plain, stderr }), err }
 }
 
 function layerEvent(state: string, bytesDone: number): StreamedEvent {
@@ -217,7 +218,7 @@ test('bytes between daemon and command line are a bar, calm lines, or nothing', 
   let time = 0
   const now = () => time
   const plain = terminal()
-  using lines = byteProgress(plain.terminal, { verb: 'saving', silent: false, now })
+  using lines = byteProgress(terminalOf(plain.terminal), { verb: 'saving', silent: false, now })
   for (const [at, bytes] of [
     [1000, 1024],
     [5000, 2048],

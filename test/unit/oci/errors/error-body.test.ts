@@ -52,6 +52,19 @@ const CASES: ReadonlyArray<[name: string, text: string, type: string | undefined
   ['JSON of another shape', '{"errors":["no"],"code":7}', 'application/json', { html: false }],
   ['a JSON array', '[1]', 'application/json', { message: '[1]', html: false }],
   [
+    'a code that is none',
+    '{"errors":[{"code":"\\u001b]0;owned\\u0007","message":"no\\u202egnp.exe\\u009b2J"}]}',
+    'application/json',
+    { message: 'no gnp.exe 2J', html: false },
+  ],
+  [
+    'a sentence for a code',
+    '{"error":"unauthorized: authentication required"}',
+    'application/json',
+    { message: 'unauthorized: authentication required', html: false },
+  ],
+  ['a code alone', '{"error":"invalid_scope"}', 'application/json', { code: 'invalid_scope', html: false }],
+  [
     'a presigned address',
     '{"errors":[{"code":"UNKNOWN","message":"GET https://storage.example/b?X-Signature=secret failed"}]}',
     'application/json',

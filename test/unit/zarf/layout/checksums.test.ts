@@ -30,7 +30,19 @@ for (const [name, text] of Object.entries({
   })
 }
 
-for (const path of ['../a', '/a', 'a/../../b', 'a\\b', 'a//b', 'a/./b', 'a\0b']) {
+for (const path of [
+  '../a',
+  '/a',
+  'a/../../b',
+  'a\\b',
+  'a//b',
+  'a/./b',
+  'a\0b',
+  'a\u001bb',
+  'a\u009bb',
+  'a\u202eb',
+  'a\u2028b',
+]) {
   test(`the path ${JSON.stringify(path)} is unsafe`, () => {
     assert.throws(() => parseChecksums(Buffer.from(`${HEX} ${path}\n`)), { code: 'PACKAGE_UNSAFE_PATH' })
   })
