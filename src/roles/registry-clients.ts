@@ -1,10 +1,11 @@
+import { isLoopback } from '../config/listen.ts'
 import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import { createRegistryConnections, type HookList } from '../oci/connections.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
-import { chainProviders } from '../oci/credentials/provider.ts'
+import { chainProviders, type CredentialProvider, withheld } from '../oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
 
@@ -23,13 +24,22 @@ export function registryClients(
   const connections = createRegistryConnections({ version, proxy: readProxies(env), ...(hooks ? { hooks } : {}) })
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
-  return ({ credentials: given, plainHttp, ...access }: ClientAccess) =>
-    createRegistryClient({
+  // A caller's word alone does not send the daemon's own password in clear over a network.
+  const named = (registry: string) => plain.has(registry.toLowerCase())
+  const inClear = withheld(docker, (registry) => !named(registry) && !isLoopback(hostOf(registry)))
+  return ({ credentials: given, plainHttp, ...access }: ClientAccess) => {
+    const own: CredentialProvider = plainHttp ? inClear : docker
+    return createRegistryClient({
       ...access,
       ...(facts ? { facts } : {}),
       connections,
-      credentials: given ? chainProviders(fixedCredentials(given.registry, given), docker) : docker,
-      plainHttp: (registry) => plainHttp || plain.has(registry.toLowerCase()),
+      credentials: given ? chainProviders(fixedCredentials(given.registry, given), own) : own,
+      plainHttp: (registry) => plainHttp || named(registry),
       logger,
     })
+  }
+}
+
+function hostOf(registry: string): { host: string } {
+  return { host: new URL(`http://${registry}`).hostname.replace(/^\[(.*)\]$/, '$1') }
 }

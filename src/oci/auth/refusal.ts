@@ -16,16 +16,21 @@ export interface FinalRefusal {
   readonly challenge: string | undefined
   /** What the refused request showed. */
   readonly used: Authorization | undefined
+  /** The request went over plain HTTP. */
+  readonly inClear: boolean
   /** The registry lets these credentials in where it lets nobody in without. */
   readonly letIn: boolean
 }
 
 /** What a registry's final 401 means, and what to do about it. */
-export function refusalVerdict({ registry, credential, scopes, challenge, used, letIn }: FinalRefusal): Verdict {
+export function refusalVerdict(refusal: FinalRefusal): Verdict {
+  const { registry, credential, scopes, challenge, used, inClear, letIn } = refusal
   const challenges = parseChallenges(challenge)
   const said = new Set(challenges.map(({ params }) => params.get('error')))
   if (used?.token && said.has('invalid_token')) return { code: 'REGISTRY_UNAUTHORIZED', hint: unfit(registry) }
-  if (credential === undefined) return { code: 'REGISTRY_UNAUTHORIZED', hint: NO_CREDENTIALS }
+  if (credential === undefined) {
+    return { code: 'REGISTRY_UNAUTHORIZED', hint: inClear ? `${NO_CREDENTIALS} ${WITHHELD}` : NO_CREDENTIALS }
+  }
   // Harbor answers an unknown project so, and gcr.io anything at all.
   if (challenges.length === 0) return { code: 'REGISTRY_UNAUTHORIZED', hint: NO_CHALLENGE }
   // A token service that took the credentials leaves only the rights; olareg says so without insufficient_scope.
@@ -39,6 +44,8 @@ const CHECK_CREDENTIALS =
   "check what the job's X-Registry-Auth header says, or without one, docker login of the user layerd runs as."
 const NO_CREDENTIALS =
   'No credentials are known for this registry: give them in the X-Registry-Auth header of the job, or by docker login for the user layerd runs as.'
+const WITHHELD =
+  'That login goes over plain HTTP only to loopback and to registries that LAYERD_PLAIN_HTTP_REGISTRIES names.'
 const NO_CHALLENGE =
   'The registry does not say how to log in: the project may not exist, or these credentials may not see it.'
 

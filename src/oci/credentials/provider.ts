@@ -9,6 +9,13 @@ export interface CredentialProvider {
   credential(registry: string, signal: AbortSignal): Promise<RegistryCredential | undefined>
 }
 
+/** Of these registries it knows nothing. */
+export function withheld(provider: CredentialProvider, from: (registry: string) => boolean): CredentialProvider {
+  return {
+    credential: async (registry, signal) => (from(registry) ? undefined : provider.credential(registry, signal)),
+  }
+}
+
 /** Asks one after another; the first that knows the registry wins, and those after it are not asked. */
 export function chainProviders(...providers: readonly CredentialProvider[]): CredentialProvider {
   return {

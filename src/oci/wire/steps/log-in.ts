@@ -52,6 +52,7 @@ async function refused(
     scopes: request.scopes,
     challenge: response.header('www-authenticate'),
     used,
+    inClear: passage.base.protocol === 'http:',
     letIn: await isLetIn(passage, next, used),
   })
   throw await failure(passage, response, { verdict })
