@@ -7,6 +7,7 @@ import { type CommandContext, CommandFailure, Interrupted, type OutputOptions, U
 import { addRoles, type Roles } from './role-commands.ts'
 import { argumentOf, EXIT_CODES } from './shapes.ts'
 import { type ExitCode, screenColumns, type Surroundings, type Terminal, terminalOf } from './client/terminal.ts'
+import { isLoopback } from '../lib/loopback.ts'
 import { fold } from './view/format.ts'
 import { problemText } from './view/texts.ts'
 
@@ -104,11 +105,10 @@ async function runClient(
   const stop = new AbortController()
   const json = chosen.json === true
   try {
-    const client = createApiClient({
-      url: chosen.url ?? terminal.env.url,
-      token: terminal.env.token,
-      signal: stop.signal,
-    })
+    const url = chosen.url ?? terminal.env.url
+    const { token } = terminal.env
+    if (token !== undefined && chosen.insecure !== true) checkChannel(url)
+    const client = createApiClient({ url, token, signal: stop.signal })
     return await task({ client, terminal, stop, json, quiet: chosen.quiet === true })
   } catch (error) {
     if (error instanceof ApiProblem && json) terminal.stdout.write(`${JSON.stringify(error.problem)}\n`)
@@ -118,6 +118,16 @@ async function runClient(
   } finally {
     stop.abort()
   }
+}
+
+/** Whoever is on the way could read the token. Throws UsageError. */
+function checkChannel(url: string): void {
+  if (!URL.canParse(url)) return
+  const { protocol, hostname } = new URL(url)
+  if (protocol !== 'http:' || isLoopback(hostname)) return
+  throw new UsageError(
+    `LAYERD_TOKEN would go over plain HTTP to ${hostname}: use https://, or --insecure where the network is yours`,
+  )
 }
 
 function failureText(error: unknown): string {

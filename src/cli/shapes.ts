@@ -13,6 +13,7 @@ export function withOutput(command: Command): Command {
     .option('--json', 'answer in JSON, one value a line')
     .option('-q, --quiet', 'print the result alone')
     .option('--url <url>', 'where the daemon is (default: LAYERD_URL, else http://127.0.0.1:8420)')
+    .option('--insecure', 'send the token over plain HTTP to another machine')
     .addHelpText('after', EXIT_CODES)
 }
 

@@ -163,7 +163,8 @@ function checked<T>(name: Name, text: string, parse: (text: string) => T | undef
 function optionalUrl(name: Name, text: string | undefined, protocols: readonly string[]): string | undefined {
   if (text === undefined) return undefined
   const expected = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`
-  if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol)) throw invalid(name, text, expected)
+  const begins = protocols.some((protocol) => text.toLowerCase().startsWith(`${protocol}//`))
+  if (!begins || !URL.canParse(text)) throw invalid(name, text, expected)
   if (unescapable(new URL(text))) throw invalid(name, text, 'a "%" in its user or password must be written %25')
   return text
 }

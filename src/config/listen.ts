@@ -19,7 +19,7 @@ export function parseListen(text: string): ListenAddress | undefined {
 }
 
 /** Whether only this machine can reach the address (RFC 1122 3.2.1.3, RFC 4291 2.5.3, RFC 6761 6.3). */
-export function isLoopback({ host }: { readonly host: string; readonly port?: number }): boolean {
+export function isLoopback({ host }: ListenAddress): boolean {
   if (isIP(host) === 4) return host.startsWith('127.')
   return host === '::1' || host.toLowerCase() === 'localhost'
 }

@@ -1,7 +1,7 @@
-import { isLoopback } from '../config/listen.ts'
 import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
+import { isLoopback } from '../lib/loopback.ts'
 import { createRegistryConnections, type HookList } from '../oci/connections.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
@@ -26,7 +26,10 @@ export function registryClients(
   const plain = new Set(config.plainHttpRegistries)
   // A caller's word alone does not send the daemon's own password in clear over a network.
   const named = (registry: string) => plain.has(registry.toLowerCase())
-  const inClear = withheld(docker, (registry) => !named(registry) && !isLoopback(hostOf(registry)))
+  const inClear = withheld(
+    docker,
+    (registry) => !named(registry) && !isLoopback(new URL(`http://${registry}`).hostname),
+  )
   return ({ credentials: given, plainHttp, ...access }: ClientAccess) => {
     const own: CredentialProvider = plainHttp ? inClear : docker
     return createRegistryClient({
@@ -38,8 +41,4 @@ export function registryClients(
       logger,
     })
   }
-}
-
-function hostOf(registry: string): { host: string } {
-  return { host: new URL(`http://${registry}`).hostname.replace(/^\[(.*)\]$/, '$1') }
 }

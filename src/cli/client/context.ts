@@ -6,6 +6,7 @@ export interface OutputOptions {
   json?: boolean
   quiet?: boolean
   url?: string
+  insecure?: boolean
 }
 
 /** How the daemon reaches the registry. */

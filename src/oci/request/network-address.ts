@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { bareHost, isLocalName } from '../../lib/loopback.ts'
 
 /** How close to this machine an address names itself: 0 a name or a public address, 1 a private network, 2 this host or link. */
 export type Closeness = 0 | 1 | 2
@@ -14,23 +15,6 @@ export function closeness(hostname: string): Closeness {
   if (isIP(host) === 0) return 0
   if (LOCAL.check(host, family)) return 2
   return PRIVATE.check(host, family) ? 1 : 0
-}
-
-/** localhost, 127.0.0.0/8 or ::1; `hostname` without a port. */
-export function isLoopback(hostname: string): boolean {
-  const host = bareHost(hostname)
-  return isLocalName(host) || /^127\.\d+\.\d+\.\d+$/.test(host) || host === '::1' || host.startsWith('::ffff:7f')
-}
-
-function isLocalName(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost')
-}
-
-function bareHost(hostname: string): string {
-  return hostname
-    .toLowerCase()
-    .replace(/^\[(.*)\]$/, '$1')
-    .replace(/\.$/, '')
 }
 
 function blockList(v4: readonly string[], v6: readonly string[]): BlockList {

@@ -131,10 +131,18 @@ test('sizes take units', () => {
 })
 
 test('a refused Redis URL is not repeated, for it may hold a password', () => {
-  assert.throws(
-    () => loadConfig({ ...HOME, LAYERD_REDIS_URL: 'http://user:geheim@host' }),
-    (error: Error) => /LAYERD_REDIS_URL: must be/.test(error.message) && !error.message.includes('geheim'),
-  )
+  for (const url of [
+    'http://user:geheim@host',
+    'redis:geheim@host',
+    'redis:/geheim@host',
+    'redis://:geheim@host:port',
+  ]) {
+    assert.throws(
+      () => loadConfig({ ...HOME, LAYERD_REDIS_URL: url }),
+      (error: Error) => /LAYERD_REDIS_URL: must be/.test(error.message) && !error.message.includes('geheim'),
+      url,
+    )
+  }
 })
 
 test('a secret comes from the file that NAME_FILE names', async (t) => {

@@ -2,7 +2,7 @@ import { untilAborted } from '../../../lib/abort.ts'
 import { isAppError } from '../../../lib/errors.ts'
 import { createSingleFlight } from '../../../lib/single-flight.ts'
 import { errorCode, isTlsRefusal } from '../../errors/network-errors.ts'
-import { isLoopback } from '../../request/network-address.ts'
+import { isLoopback } from '../../../lib/loopback.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 
 /** Where a registry's API is: `https://host[:port]`. */

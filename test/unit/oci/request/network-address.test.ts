@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { closeness, isLoopback } from '../../../../src/oci/request/network-address.ts'
+import { isLoopback } from '../../../../src/lib/loopback.ts'
+import { closeness } from '../../../../src/oci/request/network-address.ts'
 
 const CASES: ReadonlyArray<[url: string, expected: 0 | 1 | 2, loopback: boolean]> = [
   ['https://registry.example', 0, false],
