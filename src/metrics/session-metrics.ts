@@ -1,18 +1,19 @@
 import { Counter } from 'prom-client'
 import type { SessionNote, UploadSessionStore } from '../content/checkpoint.ts'
-import { createHostLabels } from './hosts.ts'
 import type { ProcessMetrics } from './process-metrics.ts'
 
 /** Passes everything on to `store`, and counts the sessions that are opened through it and what becomes of them. */
 export type SessionCounter = (store: UploadSessionStore) => UploadSessionStore
 
-export function createSessionCounter({ registry: registers }: ProcessMetrics): SessionCounter {
-  const hostLabel = createHostLabels()
+export function sessionCounter(
+  registers: Array<ProcessMetrics['registry']>,
+  hostLabel: (host: string) => string,
+): SessionCounter {
   const sessions = new Counter({
     name: 'layerd_upload_sessions_total',
     help: 'Upload sessions at registries: opened, closed (finished or given up), left (the registry could not be told). Opened less the others: open, or kept for a job that goes on later.',
     labelNames: ['registry', 'event'],
-    registers: [registers],
+    registers,
   })
   return (store) => {
     const originals = new WeakMap<SessionNote, SessionNote>()

@@ -5,6 +5,7 @@ import type { Hooks } from '../oci/request/hooks.ts'
 import type { RunObserver, RunWatch } from '../worker/run-observer.ts'
 import { createHostLabels } from './hosts.ts'
 import type { ProcessMetrics } from './process-metrics.ts'
+import { type SessionCounter, sessionCounter } from './session-metrics.ts'
 
 /** From a small file on the same machine to 10 GB over a slow line, in seconds. */
 const TRANSFER_SECONDS = [0.05, 0.25, 1, 5, 15, 60, 300, 1800, 7200]
@@ -23,6 +24,8 @@ export interface WorkerMetrics {
   readonly observer: RunObserver
   /** For the registry connections of the process. */
   readonly hooks: Hooks
+  /** For the upload sessions of the process. */
+  readonly countSessions: SessionCounter
 }
 
 export function createWorkerMetrics({ registry }: ProcessMetrics): WorkerMetrics {
@@ -31,6 +34,7 @@ export function createWorkerMetrics({ registry }: ProcessMetrics): WorkerMetrics
   return {
     observer: { began: (job, host) => watchRun(job, hostLabel(host), counted) },
     hooks: requestHooks([registry], hostLabel),
+    countSessions: sessionCounter([registry], hostLabel),
   }
 }
 

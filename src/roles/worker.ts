@@ -12,7 +12,7 @@ import { openUploadFolder } from '../files/upload-folder.ts'
 import { exposition } from '../metrics/aggregate.ts'
 import { createProcessMetrics } from '../metrics/process-metrics.ts'
 import { answerFigures } from '../metrics/worker-figures.ts'
-import { createSessionCounter, type SessionCounter } from '../metrics/session-metrics.ts'
+import type { SessionCounter } from '../metrics/session-metrics.ts'
 import { createWorkerMetrics } from '../metrics/worker-metrics.ts'
 import type { HookList } from '../oci/connections.ts'
 import type { ContentStore } from '../store/content-store.ts'
@@ -40,7 +40,7 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   const shared = { ...queueOptions(config, directory), logger }
   await using store = await openStore(config, directory)
   const metrics = createProcessMetrics()
-  const { observer, hooks } = createWorkerMetrics(metrics)
+  const { observer, hooks, countSessions } = createWorkerMetrics(metrics)
   const { tracing } = context
   const traced = tracing ? { around: runTracer(tracing) } : {}
   if (context.channel) answerFigures(context.channel, () => metrics.json())
@@ -51,7 +51,7 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
     observer: { ...observer, ...traced },
     ...(await workOf(
       { ...context, logger },
-      { directory, store, hooks: tracing ? [hooks, tracing.hooks] : [hooks], counted: createSessionCounter(metrics) },
+      { directory, store, hooks: tracing ? [hooks, tracing.hooks] : [hooks], countSessions },
     )),
     jobs: config.jobsPerWorker,
   })
@@ -73,20 +73,23 @@ interface WorkParts {
   directory: DataDirectory
   store: ContentStore
   hooks: HookList
-  counted: SessionCounter
+  countSessions: SessionCounter
 }
 
 /** What jobs of each kind do, over connections that all of them share. */
 async function workOf(
   context: RoleContext,
-  { directory, store, hooks, counted }: WorkParts,
+  { directory, store, hooks, countSessions }: WorkParts,
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
   const clientFor = registryClients(context, { facts: createRegistryFacts({ ...shared, logger }), hooks })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
-    const client = clientFor({ ...access, sessions: counted(checkpoints.forRun(jobId, epoch, access.credentials)) })
+    const client = clientFor({
+      ...access,
+      sessions: countSessions(checkpoints.forRun(jobId, epoch, access.credentials)),
+    })
     return (registry, repository) => client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: directory.uploads })

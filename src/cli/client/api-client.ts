@@ -8,7 +8,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { trimEndOf } from '../../lib/text.ts'
 import { type Calls, type Connection, createCalls } from './calls.ts'
 import type { JobEvent, Upload } from './contract.ts'
-import { ApiProblem, refusal, unreachable } from './problems.ts'
+import { ApiProblem, readBody, refusal, unreachable } from './problems.ts'
 
 export interface ApiClientOptions {
   /** http://127.0.0.1:8420 */
@@ -75,7 +75,7 @@ async function send(connection: Connection, path: string, init: Init): Promise<D
     throw unreachable(base, error)
   })
   if (response.statusCode < 400) return response
-  throw refusal(response.statusCode, await response.body.text())
+  throw refusal(response.statusCode, readBody(await response.body.text()))
 }
 
 async function sendFile(

@@ -30,5 +30,5 @@ export function createCalls({ base, authorization, signal }: Connection): Calls 
 export async function answer<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
   const { data, error, response } = await call
   if (response.ok) return data as T
-  throw refusal(response.status, typeof error === 'string' ? error : JSON.stringify(error ?? ''))
+  throw refusal(response.status, error)
 }

@@ -11,19 +11,19 @@ export class ApiProblem extends Error {
   }
 }
 
-/** What a body that came with an HTTP error says; what is no problem document came from something before the daemon. */
-export function refusal(status: number, body: string): ApiProblem {
-  return new ApiProblem(
-    documentIn(body) ?? problem('REQUEST_INVALID', status, `the answer was HTTP ${status}: ${body.slice(0, 200)}`),
-  )
+/** `body`: JSON where it was that, else text. What a body that came with an HTTP error says; what is no problem document came from something before the daemon. */
+export function refusal(status: number, body: unknown): ApiProblem {
+  if (typeof body === 'object' && body !== null && 'code' in body) return new ApiProblem(body as Problem)
+  const text = typeof body === 'string' ? body : JSON.stringify(body ?? '')
+  return new ApiProblem(problem('REQUEST_INVALID', status, `the answer was HTTP ${status}: ${text.slice(0, 200)}`))
 }
 
-function documentIn(body: string): Problem | undefined {
+/** A body as JSON where it is that, else its text. */
+export function readBody(text: string): unknown {
   try {
-    const parsed: unknown = JSON.parse(body)
-    return typeof parsed === 'object' && parsed !== null && 'code' in parsed ? (parsed as Problem) : undefined
+    return JSON.parse(text)
   } catch {
-    return undefined
+    return text
   }
 }
 

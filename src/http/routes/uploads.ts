@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors.ts'
+import { hasUnseen } from '../../lib/text.ts'
 import { isUploadId, type Upload, type UploadFolder } from '../../files/upload-folder.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
@@ -13,8 +14,8 @@ export interface UploadRoutesOptions {
 }
 
 const SWEEP_EVERY_MS = 10 * 60 * 1000
-/** One plain file name: no folders, nothing hidden, no control characters. The extension decides the format. */
-const SAFE_NAME = /^[^./\\\p{Cc}\p{Bidi_Control}][^/\\\p{Cc}\p{Bidi_Control}]{0,250}$/u
+/** One plain file name: no folders, nothing hidden. The extension decides the format. */
+const SAFE_NAME = /^[^./\\][^/\\]{0,250}$/u
 const ARCHIVE = /\.tar(\.zst)?$/
 
 export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, options) => {
@@ -95,7 +96,7 @@ function noUpload(id: string): AppError {
 }
 
 function checkFileName(name: string): void {
-  if (!SAFE_NAME.test(name)) {
+  if (!SAFE_NAME.test(name) || hasUnseen(name)) {
     throw new AppError('REQUEST_INVALID', `"${name.slice(0, 300)}" is not a plain file name`, {
       hint: 'PUT /v1/uploads/zarf-package-name-amd64-1.0.0.tar.zst, without folders.',
     })

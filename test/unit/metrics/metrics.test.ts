@@ -10,7 +10,6 @@ import { createApiMetrics } from '../../../src/metrics/api-metrics.ts'
 import { createFleetMetrics } from '../../../src/metrics/fleet-metrics.ts'
 import { createHostLabels } from '../../../src/metrics/hosts.ts'
 import { createProcessMetrics } from '../../../src/metrics/process-metrics.ts'
-import { createSessionCounter } from '../../../src/metrics/session-metrics.ts'
 import { WorkerFigures } from '../../../src/metrics/worker-figures.ts'
 import { createWorkerMetrics } from '../../../src/metrics/worker-metrics.ts'
 import { defer } from '../../helpers/cleanup.ts'
@@ -83,7 +82,6 @@ test('the alerts and the dashboard name figures that there are', async () => {
   const metrics = createProcessMetrics()
   createApiMetrics(metrics)
   createWorkerMetrics(metrics)
-  createSessionCounter(metrics)
   const fleet = createFleetMetrics({
     queue: { figures: async () => Promise.reject(new Error('gone')) },
     store: { space: async () => ({ usedBytes: 1, freeBytes: 1, promisedBytes: 1 }) },
