@@ -117,9 +117,17 @@ test('on a terminal a bar for each active layer and one in total, and the screen
   const shown = await startProcess(t, script, ['-qec', `stty cols 100 rows 30; exec ${command}`, '/dev/null'], {
     env: { LAYERD_URL: api },
   })
+  // The line of the small layers stands where the first of them was met: above or below.
   const drawn = await shown.waitForOutput(
-    /\d+% +18\.\d MiB sending \d of 5 layers[^\n]*\n[^\n]*layer-000\d\.tar[^\n]*\n[^\n]*layer-000\d\.tar/,
+    /\d+% +18\.\d MiB sending \d of 5 layers[^\n]*\n(?:[^\n]*small layers[^\n]*\n)?[^\n]*layer-000\d\.tar[^\n]*\n(?:[^\n]*small layers[^\n]*\n)?[^\n]*layer-000\d\.tar/,
   )
+  const paces = () =>
+    shown
+      .output()
+      .split('\u001b')
+      .filter((text) => /sending \d of 5 layers/.test(text))
+  await waitFor('the pace to be shown', () => paces().some((line) => line.includes('/s')))
+  await waitFor('a pace that is no longer true to go', () => paces().at(-1)?.includes('/s') === false)
   assert.match(drawn[0], /[█░]{24}/)
   held.resolve()
   assert.equal((await shown.exit).code, 0)

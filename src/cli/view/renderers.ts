@@ -42,6 +42,9 @@ export function lineRenderer({ stderr }: Terminal, now: () => number = Date.now)
   }
 }
 
+/** While nothing moves no event comes: the last pace is then no longer true. The API takes the same time for stale. */
+const STALE_AFTER_MS = 5000
+
 /** What a line says beside its bar, at most; the terminal cuts what has no room, and the time left stands last. */
 const WORDS_WIDTH = 70
 const BAR_WIDTH = { min: 10, max: 24 }
@@ -71,6 +74,15 @@ export function barRenderer({ stderr, canvas }: Terminal): Renderer {
   const layers = new LayerBars(bars, () => Math.max(1, (stderr.rows || 24) - 5))
   let kind: string | undefined
   let stopped = false
+  let silence: NodeJS.Timeout | undefined
+  const draw = (progress: Progress) => {
+    const size = progress.bytesTotal ?? progress.bytesTotalEstimate
+    total.setTotal(Math.max(1, size ?? 1))
+    total.update(size === null ? 0 : progress.bytesDone, {
+      amount: (sizeText(progress) ?? '').padStart(9),
+      note: visible(barText(progress, kind)),
+    })
+  }
   return {
     event(event) {
       // What comes after the screen was given back must not draw on it.
@@ -81,16 +93,15 @@ export function barRenderer({ stderr, canvas }: Terminal): Renderer {
       if ('transfers' in event) for (const transfer of event.transfers) layers.show(transfer)
       const progress = progressOf(event)
       if (!progress) return
-      const size = progress.bytesTotal ?? progress.bytesTotalEstimate
-      total.setTotal(Math.max(1, size ?? 1))
-      total.update(size === null ? 0 : progress.bytesDone, {
-        amount: (sizeText(progress) ?? '').padStart(9),
-        note: visible(barText(progress, kind)),
-      })
+      draw(progress)
+      clearTimeout(silence)
+      const paceless = { ...progress, bytesPerSecond: null, etaSeconds: null }
+      silence = setTimeout(() => draw(paceless), STALE_AFTER_MS).unref()
     },
     stop() {
       if (stopped) return
       stopped = true
+      clearTimeout(silence)
       bars.update() // writes what was logged since the last one
       bars.stop()
     },
