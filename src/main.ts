@@ -11,9 +11,6 @@ import type { RoleContext } from './roles/context.ts'
 const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version
 
-/** V8's own bound lets a worker that sends thousands of small layers keep 120 MiB of what is garbage (docs/performance.md). */
-const WORKER_FLAGS = ['--max-semi-space-size=8']
-
 /** npm hands a Ctrl-C on a second time. */
 const SAME_SIGNAL_MS = 1000
 
@@ -33,14 +30,17 @@ const output = {
 async function allInOne(): Promise<number> {
   const stop = stopSignal()
   const { runAllInOne } = await import('./roles/all-in-one.ts')
-  const command = [process.execPath, ...process.execArgv, ...WORKER_FLAGS, import.meta.filename] as const
-  return inRole('layerd', 'all', stop, (context) => runAllInOne(context, { command: [...command] }))
+  const program = { node: process.execPath, flags: process.execArgv, main: import.meta.filename }
+  // It leads no job and makes no request: there is nothing of it to trace.
+  return runAllInOne(contextOf('layerd', 'all', { stop, tracing: undefined }), { program, stderr: output.stderr })
 }
 
-async function serve(): Promise<number> {
+async function serve({ supervised }: { supervised: boolean }): Promise<number> {
   const stop = stopSignal()
+  // As if it were one process with its supervisor: the next daemon wants its port.
+  if (supervised) process.once('disconnect', () => process.exit(1))
   const { runServe } = await import('./roles/serve.ts')
-  return inRole('layerd serve', 'serve', stop, runServe)
+  return inRole('layerd serve', 'serve', stop, (context) => runServe(context, { supervised }))
 }
 
 async function worker(given: string | undefined): Promise<number> {

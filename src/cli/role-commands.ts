@@ -1,10 +1,10 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { EXIT_CODES, examples } from './shapes.ts'
 
 /** What the program does beside being a client; each loads its own modules. */
 export interface Roles {
   allInOne(): Promise<number>
-  serve(): Promise<number>
+  serve(options: { supervised: boolean }): Promise<number>
   worker(name: string | undefined): Promise<number>
   storeCheck(options: { repair: boolean; json: boolean }): Promise<number>
 }
@@ -19,7 +19,9 @@ export function addRoles(program: Command, roles: Roles, ends: Ends): void {
     .command('serve')
     .description('the API alone; workers are started beside it')
     .addHelpText('after', `${SETTINGS}\n${examples('LAYERD_REDIS_URL=redis://redis:6379 layerd serve')}\n${EXIT_CODES}`)
-    .action(() => ends(() => roles.serve()))
+    // For the daemon, which starts its API so.
+    .addOption(new Option('--supervised').hideHelp())
+    .action((options: { supervised?: boolean }) => ends(() => roles.serve({ supervised: options.supervised === true })))
   program
     .command('worker')
     .description('takes jobs and moves bytes')

@@ -11,6 +11,7 @@ import { parseSize } from './sizes.ts'
 /** Memory of a job in flight: `options.concurrency` layers x about 2 MiB of buffers, so 6 x 2 MiB by default. */
 const JOBS_PER_WORKER = 4
 const MAX_DEFAULT_WORKERS = 4
+const MIN_HEAP_BYTES = 64 * 1024 ** 2
 
 /** Every setting, as the environment writes it. README and docs/operations.md list the same. */
 export const Environment = Type.Object({
@@ -36,6 +37,12 @@ export const Environment = Type.Object({
     maximum: 256,
     description: 'Worker processes of the all-in-one role.',
   }),
+  LAYERD_API_HEAP: Type.Optional(
+    Type.String({ description: 'Heap of the API process of the all-in-one role: 512MiB, 2GiB.' }),
+  ),
+  LAYERD_WORKER_HEAP: Type.Optional(
+    Type.String({ description: 'Heap of each worker process of the all-in-one role: 512MiB, 2GiB.' }),
+  ),
   LAYERD_JOBS_PER_WORKER: Type.Integer({
     default: JOBS_PER_WORKER,
     minimum: 1,
@@ -118,6 +125,8 @@ function derive(settings: Environment, env: Env) {
     fileRoots: Object.freeze(roots === undefined ? [join(dataDir, 'packages')] : parseRoots(roots)),
     tokensFile: settings.LAYERD_TOKENS_FILE,
     workers: settings.LAYERD_WORKERS,
+    apiHeapBytes: optionalHeap('LAYERD_API_HEAP', settings.LAYERD_API_HEAP),
+    workerHeapBytes: optionalHeap('LAYERD_WORKER_HEAP', settings.LAYERD_WORKER_HEAP),
     jobsPerWorker: settings.LAYERD_JOBS_PER_WORKER,
     registryJobs: settings.LAYERD_REGISTRY_JOBS,
     plainHttpRegistries: Object.freeze(list(settings.LAYERD_PLAIN_HTTP_REGISTRIES, ',').map(checkRegistry)),
@@ -171,6 +180,12 @@ function optionalUrl(name: Name, text: string | undefined, protocols: readonly s
 
 function optionalSize(name: Name, text: string | undefined): number | undefined {
   return text === undefined ? undefined : checked(name, text, parseSize, 'a number of bytes, such as 10GB or 512MiB')
+}
+
+function optionalHeap(name: Name, text: string | undefined): number | undefined {
+  const bytes = optionalSize(name, text)
+  if (bytes === undefined || bytes >= MIN_HEAP_BYTES) return bytes
+  throw invalid(name, text, 'must be 64MiB or more: with less no process comes up')
 }
 
 /** What can stand in a header as one word. */

@@ -6,7 +6,7 @@ import { addressOf, connectRedis, isNotServing, type RedisTarget } from '../jobs
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { DataDirectory } from './data-directory.ts'
-import { redisTarget } from './supervisor.ts'
+import { redisTarget } from './kept-redis.ts'
 
 /** Of the layout of Redis keys and of the data directory. */
 const SCHEMA_VERSION = 1

@@ -7,11 +7,3 @@ export async function exposition(processes: ReadonlyArray<readonly MetricJson[]>
 }
 
 export const EXPOSITION_TYPE: RegistryContentType = 'text/plain; version=0.0.4; charset=utf-8'
-
-/**
- * What is left of a process that has ended: counters go on from where it stopped, else their sum would fall and be taken for
- * a new beginning. Gauges were the process's own and go with it.
- */
-export function withoutGauges(metrics: readonly MetricJson[]): MetricJson[] {
-  return metrics.filter(({ type }) => String(type) === 'counter' || String(type) === 'histogram')
-}

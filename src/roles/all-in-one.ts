@@ -1,40 +1,48 @@
 import { requireSafeListen } from '../config/config.ts'
+import type { NodeProgram, Surroundings } from '../daemon/child.ts'
 import { openDataDirectory } from '../daemon/data-directory.ts'
 import { lockDataDirectory } from '../daemon/directory-lock.ts'
-import { joinRedis } from '../daemon/shared-id.ts'
-import { redisProgram, superviseRedis, superviseWorkers } from '../daemon/supervisor.ts'
-import { WorkerFigures } from '../metrics/worker-figures.ts'
-import { startApi } from './api.ts'
+import { keepApi } from '../daemon/kept-api.ts'
+import { KeptChildren } from '../daemon/kept-children.ts'
+import { redisProgram, superviseRedis } from '../daemon/kept-redis.ts'
+import { keepWorkers } from '../daemon/kept-workers.ts'
+import { answerFigures, WorkerFigures } from '../metrics/worker-figures.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 
-/** `layerd`: the API in this process, workers and, where no other is named, a Redis as children. */
+/**
+ * `layerd`: a supervisor, with the API, workers and, where no other is named, a Redis as children. It holds the directory's
+ * lock and moves no byte, so that there is little in it that could fail.
+ */
 export async function runAllInOne(
   context: RoleContext,
-  { command }: { command: readonly [string, ...string[]] },
+  { program, stderr }: Pick<Surroundings, 'stderr'> & { program: NodeProgram },
 ): Promise<number> {
-  const { config, logger } = context
+  const { config, logger, env } = context
   requireSafeListen(config)
-  const program = await redisProgram(config, context.env['PATH'] ?? '')
+  const redisServer = await redisProgram(config, env['PATH'] ?? '')
   const directory = await openDataDirectory({ path: config.dataDir, secretKeyFile: config.secretKeyFile })
   await using _lock = await lockDataDirectory(config.dataDir)
   await using stack = new AsyncDisposableStack()
-  const redis = await superviseRedis(config, { program, logger })
+  const redis = await superviseRedis(config, { program: redisServer, logger })
   stack.defer(() => redis.stop())
-  const joining = joinRedis(config, directory, context)
-  // It is awaited once the API listens; a refusal before that is no unhandled one.
-  joining.catch(() => undefined)
+  const children = new KeptChildren({ logger, env, stderr })
+  stack.defer(() => children.stop(DRAIN_MS + 1000))
   const figures = new WorkerFigures()
-  const api = await startApi(context, directory, {
-    allInOne: config.workers > 0,
-    joining,
-    workerFigures: () => figures.collect(),
-  })
-  stack.defer(() => api.close())
-  if (!(await joining)) return 0
-  const onStarted = (child: Parameters<WorkerFigures['add']>[0]) => figures.add(child)
-  const workers = superviseWorkers({ config, directory, command, graceMs: DRAIN_MS + 1000, onStarted, logger })
-  logger.info({ url: api.url, workers: config.workers, data: config.dataDir }, 'layerd is up')
+  const api = await Promise.race([
+    keepApi(children, {
+      config,
+      program,
+      onStarted: (child) => answerFigures(child, () => figures.collect()),
+      logger,
+    }),
+    context.stop,
+  ])
+  if (typeof api === 'object') {
+    if ('exitCode' in api) return api.exitCode
+    stack.use(keepWorkers(children, { config, directory, program, onStarted: (child) => figures.add(child), logger }))
+    logger.info({ url: api.url, workers: config.workers, data: config.dataDir }, 'layerd is up')
+  }
   logger.info({ signal: await context.stop }, 'layerd is shutting down')
-  await Promise.all([api.drain(), workers.stop()])
+  await children.stop(DRAIN_MS + 1000)
   return 0
 }

@@ -1,6 +1,8 @@
+import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ListenAddress } from '../config/listen.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
-import { type ApiObserver, createApp } from '../http/app.ts'
+import { type ApiObserver, type App, createApp } from '../http/app.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
 import { createJobQueue } from '../jobs/queue.ts'
@@ -14,7 +16,8 @@ import { createProcessMetrics, type MetricJson } from '../metrics/process-metric
 import type { ContentStore } from '../store/content-store.ts'
 import { requestTracer } from '../tracing/layerd-spans.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
-import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
+import { DRAIN_MS, type RoleContext } from './context.ts'
+import { openStore, queueOptions } from './parts.ts'
 import { registryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
@@ -29,14 +32,20 @@ export interface ApiRoleOptions {
   /** joinRedis: until Redis is there, only what needs no token is answered. */
   joining: Promise<boolean>
   /** Figures of the workers of this daemon, for /metrics. */
-  workerFigures?: () => Promise<MetricJson[][]>
+  workerFigures: () => Promise<MetricJson[][]>
+  /** How long a port that is taken is tried again. */
+  portPatienceMs: number
 }
+
+const PORT_POLL_MS = 50
 
 /** As long as an upload waits to be used. */
 const TRANSIENT_MS = 24 * 3_600_000
 
 export interface RunningApi {
   readonly url: string
+  /** Where LAYERD_LISTEN says 0, the one that the system chose. */
+  readonly port: number
   /** Ends streams, refuses what comes in, waits for what is under way: an upload may take longer than we have. */
   drain(): Promise<void>
   close(): Promise<void>
@@ -46,7 +55,7 @@ export interface RunningApi {
 export async function startApi(
   context: RoleContext,
   directory: DataDirectory,
-  { allInOne, joining, workerFigures = async () => [] }: ApiRoleOptions,
+  { allInOne, joining, workerFigures, portPatienceMs }: ApiRoleOptions,
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
@@ -88,19 +97,34 @@ export async function startApi(
     kinds: KINDS,
     allInOne,
   })
-  const url = await app.listen(config.listen).catch((error: NodeJS.ErrnoException) => {
-    if (error.syscall === undefined) throw error
-    const { host, port } = config.listen
-    throw new AppError('CONFIG_INVALID', `LAYERD_LISTEN: cannot listen on ${host}:${port} (${error.code})`)
-  })
+  const { url, port } = await listen(app, config.listen, portPatienceMs)
   const collecting = collectHourly(store, logger)
   return {
     url,
+    port,
     drain: () => Promise.race([app.close(), delay(DRAIN_MS)]),
     async close() {
       clearInterval(collecting)
       await Promise.all([queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
+  }
+}
+
+async function listen(app: App, address: ListenAddress, patienceMs: number): Promise<{ url: string; port: number }> {
+  const giveUpAt = performance.now() + patienceMs
+  for (;;) {
+    try {
+      const url = await app.listen(address)
+      return { url, port: (app.server.address() as AddressInfo).port }
+    } catch (error) {
+      const { syscall, code } = error as NodeJS.ErrnoException
+      if (syscall === undefined) throw error
+      if (code !== 'EADDRINUSE' || performance.now() > giveUpAt) {
+        const { host, port } = address
+        throw new AppError('CONFIG_INVALID', `LAYERD_LISTEN: cannot listen on ${host}:${port} (${code})`)
+      }
+      await delay(PORT_POLL_MS)
+    }
   }
 }
 

@@ -1,23 +1,45 @@
+import type { ApiNews } from '../daemon/api-channel.ts'
 import { requireSafeListen } from '../config/config.ts'
 import { openDataDirectory } from '../daemon/data-directory.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
+import { WorkerFigures } from '../metrics/worker-figures.ts'
 import { startApi } from './api.ts'
 import type { RoleContext } from './context.ts'
 
-/** `layerd serve`: the API alone. */
-export async function runServe(context: RoleContext): Promise<number> {
-  const { config, logger } = context
+/** Its supervisor may need as long for those of the workers. */
+const FIGURES_MS = 3000
+/** A daemon that was killed has an API that ends a moment after it. */
+const PORT_PATIENCE_MS = 2000
+
+/**
+ * `layerd serve`: the API. Alone, or as a child of `layerd`, which it tells where it listens and that it serves: workers
+ * belong to it then.
+ */
+export async function runServe(context: RoleContext, { supervised }: { supervised: boolean }): Promise<number> {
+  const { config, logger, channel } = context
   requireSafeListen(config)
   const directory = await openDataDirectory({ path: config.dataDir, secretKeyFile: config.secretKeyFile })
   await using stack = new AsyncDisposableStack()
   const joining = joinRedis(config, directory, context)
   // It is awaited once the API listens; a refusal before that is no unhandled one.
   joining.catch(() => undefined)
-  const api = await startApi(context, directory, { allInOne: false, joining })
+  const supervisor = supervised ? channel : undefined
+  const figures = new WorkerFigures({ answerMs: FIGURES_MS })
+  if (supervisor) figures.add(supervisor)
+  const tell = (news: ApiNews) => supervisor?.send?.(news, () => undefined)
+  const api = await startApi(context, directory, {
+    allInOne: supervised && config.workers > 0,
+    joining,
+    workerFigures: () => figures.collect(),
+    portPatienceMs: supervised ? PORT_PATIENCE_MS : 0,
+  })
   stack.defer(() => api.close())
+  tell({ layerdApi: 'listening', url: api.url, port: api.port })
   if (!(await joining)) return 0
-  logger.info({ url: api.url }, 'layerd is up')
-  logger.info({ signal: await context.stop }, 'layerd is shutting down')
+  tell({ layerdApi: 'serving' })
+  if (!supervised) logger.info({ url: api.url }, 'layerd is up')
+  const signal = await context.stop
+  if (!supervised) logger.info({ signal }, 'layerd is shutting down')
   await api.drain()
   return 0
 }

@@ -22,7 +22,8 @@ import { pullWork } from '../worker/run-pull.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
 import { openPackage } from '../zarf/package.ts'
-import { DRAIN_MS, openStore, queueOptions, type RoleContext } from './context.ts'
+import { DRAIN_MS, type RoleContext } from './context.ts'
+import { openStore, queueOptions } from './parts.ts'
 import { type RegistryClients, registryClients } from './registry-clients.ts'
 import { listenForProbes } from './worker-listener.ts'
 
@@ -43,7 +44,7 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   const { observer, hooks, countSessions } = createWorkerMetrics(metrics)
   const { tracing } = context
   const traced = tracing ? { around: runTracer(tracing) } : {}
-  if (context.channel) answerFigures(context.channel, () => metrics.json())
+  if (context.channel) answerFigures(context.channel, async () => [await metrics.json()])
   const worker = await startWorker({
     ...shared,
     runs: createJobRuns(shared),

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Job } from '../../src/jobs/model/definitions.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
-import { childrenOf, readyUrl, startLayerd, workersOf } from '../helpers/processes/layerd.ts'
+import { apiOf, childrenOf, readyUrl, startLayerd, workersOf } from '../helpers/processes/layerd.ts'
 import { serverSentEvents } from '../helpers/streams/sse-client.ts'
 import { type Cost, cpuOf, forgetPeak, peakOf, watchSizes } from './measure.ts'
 
@@ -56,16 +56,17 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
   const url = await readyUrl(layerd)
   const [worker] = workersOf(layerd.pid)
   if (!worker) throw new Error(`layerd has no worker:\n${layerd.output()}`)
-  const redis = childrenOf(layerd.pid).filter(({ pid }) => pid !== worker.pid)
+  const api = apiOf(layerd.pid)
+  const redis = childrenOf(layerd.pid).filter(({ pid }) => pid !== worker.pid && pid !== api.pid)
   const cpu = () => ({
     worker: cpuOf(worker.pid),
-    api: cpuOf(layerd.pid),
+    api: cpuOf(api.pid) + cpuOf(layerd.pid),
     redis: sum(redis.map(({ pid }) => cpuOf(pid))),
   })
   const daemon = {
     startCpuSeconds: sum(Object.values(cpu())),
     url,
-    apiPid: layerd.pid,
+    apiPid: api.pid,
     workerPid: worker.pid,
     async run(request: JobRequest) {
       const sizes = watchSizes([dataDir, temporary])

@@ -117,7 +117,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'jobs/model': {},
 
   daemon: {
-    faces: ['supervisor.ts', 'data-directory.ts', 'directory-lock.ts', 'shared-id.ts'],
+    faces: [
+      'api-channel.ts',
+      'child.ts',
+      'data-directory.ts',
+      'directory-lock.ts',
+      'kept-api.ts',
+      'kept-children.ts',
+      'kept-redis.ts',
+      'kept-workers.ts',
+      'shared-id.ts',
+    ],
     imports: ['jobs', 'config', 'lib'],
     packages: ['ioredis'],
   },

@@ -99,3 +99,10 @@ export function childrenOf(pid: number): ProcessFacts[] {
 export function workersOf(pid: number): ProcessFacts[] {
   return childrenOf(pid).filter(({ args }) => args.startsWith('layerd worker --name '))
 }
+
+/** The API of the all-in-one role. */
+export function apiOf(pid: number): ProcessFacts {
+  const api = childrenOf(pid).find(({ args }) => args === 'layerd serve')
+  if (!api) throw new Error(`process ${pid} has no API`)
+  return api
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { redisSocketPath } from '../../../src/daemon/redis-socket.ts'
 import type { DockerRegistry } from '../registries/docker-registry.ts'
-import { workersOf } from './layerd.ts'
+import { apiOf, workersOf } from './layerd.ts'
 import type { MemoryRegistry } from '../registries/memory-registry.ts'
 import { connectionsTo, newDescriptors, openDescriptors, openFiles } from './process-leftovers.ts'
 import { waitFor } from '../wait-for.ts'
@@ -52,7 +52,7 @@ export async function assertDaemonTidy(
 export async function leftovers(places: Places): Promise<string[]> {
   const { redis, registry, store, descriptors = [], resting = [], daemon, farEnds = [] } = places
   const workers = daemon ? workersOf(daemon.pid).map(({ pid }) => pid) : []
-  const idle = [...resting, ...(daemon ? [daemon.pid] : []), ...workers]
+  const idle = [...resting, ...(daemon ? [daemon.pid, apiOf(daemon.pid).pid] : []), ...workers]
   const found = await Promise.all([
     redis ? redisLeftovers(redis) : [],
     registry ? uploadSessions(registry) : [],

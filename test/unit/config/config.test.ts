@@ -22,6 +22,8 @@ test('without any setting every default holds', () => {
     storeMaxBytes: undefined,
     fileRoots: ['/home/somebody/.local/share/layerd/packages'],
     tokensFile: undefined,
+    apiHeapBytes: undefined,
+    workerHeapBytes: undefined,
     jobsPerWorker: 4,
     registryJobs: 8,
     plainHttpRegistries: [],
@@ -66,6 +68,8 @@ test('no worker processes is a valid choice', () => {
 const WRONG: ReadonlyArray<readonly [name: string, value: string, said: RegExp]> = [
   ['LAYERD_WORKERS', 'many', /is "many": must be a whole number, 0 to 256/],
   ['LAYERD_WORKERS', '-1', /is "-1": must be a whole number, 0 to 256/],
+  ['LAYERD_API_HEAP', '63MiB', /is "63MiB": must be 64MiB or more/],
+  ['LAYERD_WORKER_HEAP', 'much', /is "much": must be a number of bytes/],
   ['LAYERD_WORKERS', '2.5', /is "2.5": must be a whole number/],
   ['LAYERD_JOBS_PER_WORKER', '0', /is "0": must be a whole number, 1 to 256/],
   ['LAYERD_REGISTRY_JOBS', '1e3', /is "1e3": must be a whole number/],

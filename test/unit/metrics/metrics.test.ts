@@ -36,7 +36,7 @@ async function counting(t: Parameters<typeof defer>[0], count: number) {
      const metrics = createProcessMetrics()
      new Counter({ name: 'done_total', help: 'x', registers: [metrics.registry] }).inc(${count})
      new Gauge({ name: 'running', help: 'x', registers: [metrics.registry], aggregator: 'sum' }).set(1)
-     answerFigures(process, () => metrics.json())
+     answerFigures(process, async () => [await metrics.json()])
      process.send('up')`,
   )
   const child = fork(script)
@@ -56,6 +56,20 @@ test('figures of workers are summed, and counters of one that ended are not lost
   await once(one, 'exit')
   assert.match(await text(), /^done_total 7$/m, 'a sum that falls would be taken for a new beginning')
   assert.match(await text(), /^running 1$/m)
+})
+
+test('workers that end again and again are one sum', async (t) => {
+  const figures = new WorkerFigures()
+  const text = async () => await exposition(await figures.collect())
+  for (let round = 1; round <= 3; round += 1) {
+    const worker = await counting(t, round)
+    figures.add(worker)
+    await text()
+    worker.kill('SIGKILL')
+    await once(worker, 'exit')
+  }
+  assert.match(await text(), /^done_total 6$/m)
+  assert.equal((await figures.collect()).length, 1, 'as many as are alive, and the sum of all others')
 })
 
 test('without Redis the figures say so, and nothing old', async () => {

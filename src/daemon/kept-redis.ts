@@ -1,14 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
-import { createKeys } from '../jobs/redis/keys.ts'
-import { connectRedis, type RedisTarget } from '../jobs/redis/redis.ts'
+import type { RedisTarget } from '../jobs/redis/redis.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { DataDirectory } from './data-directory.ts'
 import { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } from './embedded-redis.ts'
-import { freeLostJobs } from './lost-worker.ts'
 import { findRedisServer } from './redis-program.ts'
 import { redisSocketPath } from './redis-socket.ts'
-import { startWorkerProcesses, type WorkerProcesses, type WorkerProcessOptions } from './worker-processes.ts'
 
 /** Something that this process keeps running and can end. */
 export interface Supervised {
@@ -76,63 +72,4 @@ async function restart(settings: EmbeddedRedisOptions, stopping: AbortSignal): P
     }
   }
   return undefined
-}
-
-export interface SuperviseWorkersOptions {
-  config: Config
-  directory: DataDirectory
-  /** Node and the program that `worker --name NAME` is added to. */
-  command: readonly [string, ...string[]]
-  /** Until a worker has to be gone once it was told to stop. */
-  graceMs: number
-  /** WorkerProcessOptions. */
-  onStarted?: WorkerProcessOptions['onStarted']
-  logger: Logger
-}
-
-/** What a command in flight of a dying process may still do after its jobs were looked for. */
-const SECOND_LOOK_MS = 1000
-
-/** Keeps LAYERD_WORKERS worker processes alive; the jobs of one that dies are free for others at once. */
-export function superviseWorkers(options: SuperviseWorkersOptions): Supervised {
-  const { config, logger } = options
-  const redis = connectRedis(redisTarget(config), {
-    role: 'worker',
-    name: 'layerd-supervisor',
-    logger,
-  })
-  const keys = createKeys(config.redisPrefix)
-  const free = async (isDead: (worker: string) => boolean): Promise<void> => {
-    try {
-      const jobs = await freeLostJobs(redis, keys, isDead)
-      if (jobs > 0) logger.info({ jobs }, 'freed the jobs of a lost worker')
-    } catch (error) {
-      // They are taken over anyway, when their locks run out.
-      logger.warn({ err: error }, 'the jobs of a lost worker could not be freed')
-    }
-  }
-  const looks = new Set<NodeJS.Timeout>()
-  const freeTwice = (isDead: (worker: string) => boolean): void => {
-    looks.add(setTimeout(() => void free(isDead), SECOND_LOOK_MS))
-    void free(isDead)
-  }
-  // The directory's lock is ours: whoever this directory's daemon had started before is dead, or dying.
-  const ours = `${options.directory.id.slice(0, 8)}-`
-  const namePrefix = `${ours}${Date.now().toString(36)}-`
-  freeTwice((worker) => worker.startsWith(ours) && !worker.startsWith(namePrefix))
-  const processes: WorkerProcesses = startWorkerProcesses({
-    count: config.workers,
-    command: options.command,
-    namePrefix,
-    ...(options.onStarted ? { onStarted: options.onStarted } : {}),
-    onLost: (name) => freeTwice((worker) => worker === name),
-    logger,
-  })
-  return {
-    async stop() {
-      await processes.stop(options.graceMs)
-      for (const timer of looks) clearTimeout(timer)
-      redis.disconnect()
-    },
-  }
 }

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { freePort } from '../helpers/network/ports.ts'
+import { listenOnLoopback } from '../helpers/network/listening.ts'
+import { buildPackage, writeArchive } from '../helpers/packages/package-builder.ts'
+import {
+  apiOf,
+  childrenOf,
+  endedOver,
+  jobOver,
+  publishOver,
+  readProcess,
+  readyUrl,
+  startLayerd,
+  workersOf,
+} from '../helpers/processes/layerd.ts'
+import type { RunningProcess } from '../helpers/processes/processes.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+async function registryOf(t: TestContext) {
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  return registry
+}
+
+/** What the supervisor said when one of its children had ended. */
+function ends(layerd: RunningProcess): Array<Record<string, unknown>> {
+  const lines = layerd
+    .stdout()
+    .split('\n')
+    .filter((line) => line.includes('has ended; another one takes its place'))
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+const isReady = async (api: string) => (await fetch(`${api}/readyz`).catch(() => undefined))?.ok === true
+
+test('an API that is killed comes back on the port that it had, and no job notices', async (t) => {
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 2, layerBytes: 1000 })
+  const registry = await registryOf(t)
+  const held = Promise.withResolvers<void>()
+  registry.fail({ method: 'PUT', path: /\/blobs\/uploads\//, times: 1 }, { kind: 'hold', until: held.promise })
+  const env = { LAYERD_FILE_ROOTS: folder, LAYERD_WORKERS: '1' }
+  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env })
+  const api = await readyUrl(layerd)
+  const job = await publishOver(api, built.path, `${registry.host}/team`)
+  await waitFor('a layer to be under way', () => registry.requests.some(({ method }) => method === 'PUT'))
+  const workers = workersOf(layerd.pid).map(({ pid }) => pid)
+  for (const round of [1, 2]) {
+    const { pid } = apiOf(layerd.pid)
+    process.kill(pid, 'SIGKILL')
+    await waitFor('the API to be back', async () => readProcess(pid) === undefined && (await isReady(api)))
+    assert.equal(ends(layerd).length, round)
+  }
+  const [end] = ends(layerd)
+  assert.equal(end?.['msg'], 'the API has ended; another one takes its place')
+  assert.deepEqual([end?.['reason'], end?.['signal']], ['it was ended by SIGKILL', 'SIGKILL'])
+  held.resolve()
+  const ended = await endedOver(api, job.id)
+  assert.deepEqual([ended.state, ended.attempt], ['succeeded', 1])
+  assert.deepEqual(
+    workersOf(layerd.pid).map(({ pid }) => pid),
+    workers,
+  )
+  const figures = async () => (await fetch(`${api}/metrics`)).text()
+  await waitFor('the figures of the workers', async () =>
+    /^layerd_runs_total\{.*"succeeded"\} 1$/m.test(await figures()),
+  )
+  assert.deepEqual(await layerd.stop(), { code: 0, signal: null })
+})
+
+test('an API that does not come up again is tried until it does, and the log has its last line', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const layerd = await startLayerd(t, { dataDir, env: { LAYERD_WORKERS: '0' } })
+  const api = await readyUrl(layerd)
+  const key = join(dataDir, 'secret.key')
+  const whole = await readFile(key)
+  await writeFile(key, 'not a key')
+  process.kill(apiOf(layerd.pid).pid, 'SIGKILL')
+  await waitFor('two that did not come up', () => ends(layerd).length >= 3, { timeoutMs: 30_000 })
+  const [, second, third] = ends(layerd)
+  assert.match(String(second?.['lastLine']), /^layerd: LAYERD_SECRET_KEY_FILE: .* does not hold 32 bytes/)
+  assert.equal(second?.['reason'], 'it ended with code 1')
+  assert.ok(Number(third?.['pauseMs']) > Number(second?.['pauseMs']), 'later and later')
+  await writeFile(key, whole)
+  await waitFor('the API to be back', () => isReady(api), { timeoutMs: 30_000 })
+  assert.match(layerd.stdout(), /"msg":"the API serves again"/)
+})
+
+test('what keeps the first API from serving ends the daemon with one line, and is not tried again', async (t) => {
+  const taken = await listenOnLoopback(t, createServer())
+  const wrong: ReadonlyArray<readonly [Record<string, string>, RegExp]> = [
+    [{ LAYERD_LISTEN: taken }, /^layerd: LAYERD_LISTEN: cannot listen on \S+ \(EADDRINUSE\)\n$/],
+    [
+      { LAYERD_LISTEN: '127.0.0.1:0', LAYERD_TOKENS_FILE: '/nowhere/tokens' },
+      /^layerd: the token file [^\n]* LAYERD_TOKENS_FILE must [^\n]*\n$/,
+    ],
+    [{ LAYERD_API_HEAP: '1MiB' }, /^layerd: LAYERD_API_HEAP is "1MiB": must be 64MiB or more[^\n]*\n$/],
+  ]
+  for (const [env, line] of wrong) {
+    const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env })
+    const own = childrenOf(layerd.pid)
+    assert.deepEqual(await layerd.exit, { code: 1, signal: null })
+    assert.match(layerd.stderr(), line)
+    assert.deepEqual(ends(layerd), [])
+    await waitFor('all its processes to be gone', () => own.every(({ pid }) => readProcess(pid) === undefined))
+  }
+})
+
+test('a daemon that is killed frees its port for the next one', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const env = { LAYERD_LISTEN: `127.0.0.1:${await freePort()}`, LAYERD_WORKERS: '1' }
+  for (let round = 1; round <= 3; round += 1) {
+    const layerd = await startLayerd(t, { dataDir, env })
+    await readyUrl(layerd)
+    await layerd.kill()
+  }
+})
+
+test('a worker whose heap is full is replaced, its job is given up after three, and others go on', async (t) => {
+  const folder = await tempDir(t)
+  const registry = await registryOf(t)
+  const digest = createHash('sha256').update('').digest('hex')
+  const names = Array.from({ length: 190_000 }, (_, at) => `a/${at}`)
+  const path = join(folder, 'zarf-package-many-amd64-1.0.0.tar')
+  await writeArchive(path, [
+    { header: { name: 'checksums.txt' }, content: names.map((name) => `${digest} ${name}\n`).join('') },
+    ...names.map((name) => ({ header: { name }, content: '' })),
+  ])
+  const built = await buildPackage(folder, { layers: 2, layerBytes: 1000 })
+  const env = { LAYERD_FILE_ROOTS: folder, LAYERD_WORKERS: '2', LAYERD_WORKER_HEAP: '64MiB' }
+  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env })
+  const api = await readyUrl(layerd)
+  const many = await publishOver(api, path, `${registry.host}/many`)
+  const other = await publishOver(api, built.path, `${registry.host}/team`)
+  const givenUp = async () => {
+    const job = await jobOver(api, many.id)
+    return job.done ? job : undefined
+  }
+  const ended = await waitFor('the job to be given up', givenUp, { timeoutMs: 240_000 })
+  assert.equal(ended.error?.code, 'JOB_STALLED')
+  assert.equal((await endedOver(api, other.id)).state, 'succeeded')
+  const full = ends(layerd).filter(({ reason }) => reason === 'its heap was full')
+  assert.equal(full.length, 3)
+  assert.match(String(full[0]?.['lastLine']), /JavaScript heap out of memory/)
+})
