@@ -90,6 +90,31 @@ test('connections cut at any moment and taken up again give every event exactly 
   }
 })
 
+test('a replay has every progress event with its layers, however much it is', async (t) => {
+  const { jobs, job, url, kept } = await startJob(t)
+  const { epoch } = await begin(jobs, job)
+  const { progress } = job
+  for (let at = 1; at <= 60; at += 1) {
+    const digest = `sha256:${String(at).padStart(64, '0')}`
+    const transfer = {
+      digest,
+      title: 'x'.repeat(20_000),
+      mediaType: 'x',
+      size: at,
+      state: 'complete',
+      bytesDone: at,
+    } as const
+    await jobs.runs.report(job.id, epoch, {
+      events: [{ type: 'progress', progress: { ...progress, bytesDone: at }, transfers: [transfer] as never }],
+    })
+  }
+  await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT })
+  const all = await kept()
+  const watch = await watchEvents(url, { 'last-event-id': all[0]?.id ?? '' })
+  await watch.ended
+  assert.deepEqual(watch.events, all.slice(1))
+})
+
 test('whoever comes in the middle of many events misses none after the snapshot', async (t) => {
   const { jobs, job, url, kept } = await startJob(t)
   const { epoch } = await begin(jobs, job)

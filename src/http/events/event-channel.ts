@@ -4,6 +4,8 @@ import type { EventClient } from './event-client.ts'
 import { Frame } from './sse.ts'
 
 const REPLAY_PAGE = 200
+/** Live events held for a client that catches up; past this it is cut off and comes back with its Last-Event-ID. */
+const MAX_WAITING = 1000
 
 /** A client on a channel: first it catches up (live events wait in `waiting`), then it is live. */
 interface Watcher {
@@ -103,8 +105,9 @@ export class EventChannel {
     this.#heardAt = performance.now()
     const frame = new Frame(logged)
     for (const watcher of this.#watchers) {
-      if (watcher.waiting !== undefined) watcher.waiting.push(frame)
-      else if (!this.#give(watcher, frame)) void this.#catchUp(watcher, [frame])
+      if (watcher.waiting !== undefined) {
+        if (watcher.waiting.push(frame) > MAX_WAITING) watcher.client.destroy()
+      } else if (!this.#give(watcher, frame)) void this.#catchUp(watcher, [frame])
       else if (watcher.atEnd) watcher.client.end()
     }
   }
@@ -113,7 +116,7 @@ export class EventChannel {
     const { client } = watcher
     watcher.waiting = waiting
     try {
-      const whole = (await this.#replay(watcher)) && waiting.every((frame) => this.#give(watcher, frame))
+      const whole = (await this.#replay(watcher)) && (await this.#giveAll(watcher, waiting))
       watcher.waiting = undefined
       // A retried job's stream goes on after an end, so only the newest entry's counts.
       if (watcher.atEnd) client.end()
@@ -128,10 +131,24 @@ export class EventChannel {
   async #replay(watcher: Watcher): Promise<boolean> {
     for (;;) {
       const page = await this.#options.events.replay(this.jobId, watcher.lastId, REPLAY_PAGE)
-      if (!page.every((logged) => this.#give(watcher, new Frame(logged)))) return false
-      await watcher.client.drained()
+      if (
+        !(await this.#giveAll(
+          watcher,
+          page.map((logged) => new Frame(logged)),
+        ))
+      )
+        return false
       if (page.length < REPLAY_PAGE || watcher.client.closed) return true
     }
+  }
+
+  /** One by one as the client takes them, so that none is merged into another; also those that are added meanwhile. */
+  async #giveAll(watcher: Watcher, frames: Frame[]): Promise<boolean> {
+    for (let frame = frames.shift(); frame !== undefined && !watcher.client.closed; frame = frames.shift()) {
+      if (!this.#give(watcher, frame)) return false
+      await watcher.client.drained()
+    }
+    return true
   }
 
   /** False when the event is not the next one. */
