@@ -116,7 +116,7 @@ async function submitRate(): Promise<void> {
 
 /** The API of a daemon that has no worker, which /readyz would wait for. */
 async function readyApi(layerd: Awaited<ReturnType<typeof startLayerd>>): Promise<string> {
-  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/, { timeoutMs: 30_000 })
+  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/)
   await waitFor('the API to answer', async () => (await fetch(`${url}/livez`)).ok)
   return url
 }

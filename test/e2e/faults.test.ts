@@ -99,7 +99,7 @@ test('a kill of daemon, workers and Redis at once loses no accepted job', async 
   // One that was opened a moment before the kill may be known to nobody: at most one for each blob that could be under way
   // and one for each job that prepared, and none with a large layer's bytes in it.
   const left = () => registry.sessions().filter(({ id, bytes }) => !open.has(id) || bytes >= MIB)
-  await waitFor('all other uploads to be finished or given up', () => left().length === 0, { timeoutMs: 20_000 })
+  await waitFor('all other uploads to be finished or given up', () => left().length === 0)
   const perJob = DEFAULT_CONCURRENCY + 1
   assert.ok(registry.openSessions <= JOBS_AT_ONCE * perJob, `${registry.openSessions} open uploads`)
 })
@@ -131,7 +131,7 @@ test('after a kill of everything the uploads that stood open are given up, those
   const next = await readyUrl(await start())
   const ended = await endedOver(next, job.id)
   assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
-  await waitFor('all uploads to be given up', () => registry.openSessions === 0, { timeoutMs: 20_000 })
+  await waitFor('all uploads to be given up', () => registry.openSessions === 0)
 })
 
 test('a cancel ends also when the worker stands still and is killed then, and leaves no upload', async (t) => {
@@ -147,6 +147,6 @@ test('a cancel ends also when the worker stands still and is killed then, and le
   assert.equal((await jobOver(api, job.id)).state, 'canceling')
   process.kill(worker.pid, 'SIGKILL')
   assert.equal((await endedOver(api, job.id)).state, 'canceled')
-  await waitFor('the upload to be given up', () => registry.openSessions === 0, { timeoutMs: 20_000 })
+  await waitFor('the upload to be given up', () => registry.openSessions === 0)
   await tidy(layerd)
 })

@@ -85,7 +85,7 @@ for (const [where, match, layerBytes] of [
     assert.deepEqual({ asked: asked(), log: await system.log(job.id), job: await system.queue.get(job.id) }, before)
     assertStreamInvariants(before.log)
     // It has left word of what it had open, as it may send nothing itself.
-    await waitFor('all uploads to be given up', () => registry.openSessions === 0, { timeoutMs: 20_000 })
+    await waitFor('all uploads to be given up', () => registry.openSessions === 0)
     await system.assertNothingLeft(registry)
   })
 }

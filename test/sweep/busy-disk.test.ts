@@ -40,7 +40,7 @@ const HOG = `
 async function saturate(t: TestContext, folder: string): Promise<RunningProcess[]> {
   const start = (_: unknown, at: number) => startProcess(t, process.execPath, ['-e', HOG, join(folder, `hog-${at}`)])
   const hogs = await Promise.all(Array.from({ length: HOGS }, start))
-  await Promise.all(hogs.map((hog) => hog.waitForOutput(/busy/, { timeoutMs: 60_000 })))
+  await Promise.all(hogs.map((hog) => hog.waitForOutput(/busy/)))
   return hogs
 }
 

@@ -18,7 +18,6 @@ export interface LayerdOptions {
 export function startLayerd(t: Cleanup, options: LayerdOptions): Promise<RunningProcess> {
   const foreign = Object.keys(process.env).filter((name) => name.startsWith('LAYERD_'))
   return startProcess(t, process.execPath, [MAIN, ...(options.args ?? [])], {
-    graceMs: 20_000,
     env: {
       ...Object.fromEntries(foreign.map((name) => [name, undefined])),
       LAYERD_DATA_DIR: options.dataDir,
@@ -30,15 +29,11 @@ export function startLayerd(t: Cleanup, options: LayerdOptions): Promise<Running
 
 /** Where it listens, once it is ready. */
 export async function readyUrl(layerd: RunningProcess): Promise<string> {
-  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/, { timeoutMs: 60_000 })
-  await waitFor(
-    `${url} to be ready`,
-    async () => {
-      if (!layerd.isRunning()) throw new Error(`layerd ended:\n${layerd.output()}`)
-      return (await fetch(`${url}/readyz`)).ok
-    },
-    { timeoutMs: 60_000 },
-  )
+  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/)
+  await waitFor(`${url} to be ready`, async () => {
+    if (!layerd.isRunning()) throw new Error(`layerd ended:\n${layerd.output()}`)
+    return (await fetch(`${url}/readyz`)).ok
+  })
   return url
 }
 
@@ -61,7 +56,7 @@ export function endedOver(api: string, id: string): Promise<Job> {
     const job = await jobOver(api, id)
     return job.done ? job : undefined
   }
-  return waitFor(`job ${id} to end`, ended, { timeoutMs: 60_000 })
+  return waitFor(`job ${id} to end`, ended)
 }
 
 export interface ProcessFacts {

@@ -10,7 +10,7 @@ export interface StartOptions {
   env?: Record<string, string | undefined>
   /** What goes to its standard input, which then ends. Default: nothing. */
   input?: string
-  /** How long SIGTERM has before SIGKILL follows. Default 10 s. */
+  /** How long SIGTERM has before SIGKILL follows. Default 60 s. */
   graceMs?: number
 }
 
@@ -54,7 +54,7 @@ export async function startProcess(
   child.once('exit', forget)
   child.stdin.on('error', () => {}) // it may end without having read its input
   child.stdin.end(options.input ?? '')
-  const handle = new ChildHandle(child, command, options.graceMs ?? 10_000)
+  const handle = new ChildHandle(child, command, options.graceMs ?? 60_000)
   defer(t, async () => {
     await handle.stop()
   })

@@ -100,14 +100,10 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
     pull: (reference, more) =>
       create({ kind: 'pull', source: reference, destination: 'store:', ...hostOf(reference) }, more),
     ended: (id) =>
-      waitFor(
-        `job ${id} to end`,
-        async () => {
-          const job = await queue.get(id)
-          return job?.done ? job : undefined
-        },
-        { timeoutMs: 60_000 },
-      ),
+      waitFor(`job ${id} to end`, async () => {
+        const job = await queue.get(id)
+        return job?.done ? job : undefined
+      }),
     async log(id) {
       const logged = await events.replay(id, '0-0', 10_000)
       return logged.map(({ event }) => event)

@@ -109,7 +109,7 @@ export async function killAt(scene: SweepScene, options: KillOptions): Promise<K
   const fault = proxy.fail(point, 'silence')
   // One blob at a time: an upload that another blob had only just opened would be one that nobody can know of.
   const job = await publishOver(api, built.path, `${proxy.host}/swept`, { concurrency: 1 })
-  await waitFor(`the point to kill at (${at})`, () => fault.met, { timeoutMs: 30_000 })
+  await waitFor(`the point to kill at (${at})`, () => fault.met)
   const before = Math.min(layerBytes, 'up' in point ? point.up : layerBytes)
   await killWorkerOf(layerd, job.id)
   // What the kernel does for a process that is gone: all that was sent arrives, then an end.
@@ -127,7 +127,7 @@ export async function killAt(scene: SweepScene, options: KillOptions): Promise<K
   const left = sessions + (sessionLost ? 2 : 1)
   await waitFor('the upload sessions to be gone', () => scene.sessions() <= left)
   // Up to ten seconds late, where one is killed soon after the other.
-  await waitFor('the worker to be replaced', () => workersOf(layerd.pid).length === 2, { timeoutMs: 30_000 })
+  await waitFor('the worker to be replaced', () => workersOf(layerd.pid).length === 2)
   await assertNothingLeft({ ...scene, daemon: layerd })
   return { job: ended, events, built, wire: proxy.taken.up - start.up, before }
 }
