@@ -30,6 +30,7 @@ export interface OpenedFile extends AsyncDisposable {
 }
 
 export interface FolderEntry {
+  readonly name: string
   readonly kind: 'file' | 'folder' | 'link' | 'other'
   /** Bytes; of a file. */
   readonly size: number
@@ -42,10 +43,13 @@ export interface FolderEntry {
 /** A folder of files; paths in it have slashes. */
 export interface OpenedFolder extends AsyncDisposable {
   readonly name: string
-  /** The names in one folder of it, `''` being itself. Throws PACKAGE_UNREADABLE, PACKAGE_NOT_FOUND. */
+  /**
+   * The names in one folder of it, `''` being itself. Follows no link. Throws PACKAGE_UNREADABLE, PACKAGE_NOT_FOUND,
+   * PACKAGE_CHANGED for a folder that was swapped for something else.
+   */
   names(path: string): Promise<readonly string[]>
-  /** What has this path. Throws as `names`. */
-  entry(path: string): Promise<FolderEntry>
+  /** What has these names in a folder of it, in their order. Throws as `names`. */
+  entries(path: string, names: readonly string[]): Promise<FolderEntry[]>
   /** The file that the entry was of and no other: throws PACKAGE_CHANGED for one of another identity. Follows no link. */
   open(path: string, identity: string): Promise<OpenedFile>
 }

@@ -1,21 +1,32 @@
-import { realpath, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AppError } from '../lib/errors.ts'
-import { openFileRoots, parseFileUrl } from './file-roots.ts'
+import { makeFolders } from '../lib/make-folders.ts'
+import { type FileRoots, openFileRoots, parseFileUrl } from './file-roots.ts'
+import { FOLDER, type HandlePaths, type HeldFolder, holdFolder, systemPaths } from './held-folder.ts'
+
+/** A folder to write to, and where such may lie. */
+export interface FolderPlace {
+  path: string
+  /** Absolute folders; a folder outside is refused. */
+  roots: readonly string[]
+  /** Default: as this system can. */
+  paths?: HandlePaths
+}
 
 /**
- * Reads `file:/absolute/folder/` and checks that files may be written there: the folder, or what of it exists, lies inside
- * the roots, links followed. API and worker both call it, the one to refuse early, the other right before it writes. The
- * folder need not exist. Throws BODY_INVALID, PACKAGE_OUTSIDE_ROOTS, PACKAGE_UNREADABLE.
+ * Reads `file:/absolute/folder/` and looks whether files may be written there: the folder, or what of it exists, lies inside
+ * the roots, links followed. To refuse early: who writes calls holdFolderInRoots. The folder need not exist. Throws
+ * BODY_INVALID, PACKAGE_OUTSIDE_ROOTS, PACKAGE_UNREADABLE.
  */
 export async function locateFolder(text: string, roots: readonly string[]): Promise<string> {
   // A path without the slash could mean a file of that name; nobody should find a folder there instead.
   if (!text.endsWith('/')) throw unusable(text, 'a folder ends in "/"')
   const path = parseFileUrl(text, (why, cause) => unusable(text, why, cause))
   const allowed = await openFileRoots(roots)
-  if (!allowed.mayHold(path)) throw outside(path, roots)
+  if (!allowed.mayHold(path)) throw outsideRoots({ path, roots })
   const real = await realFolder(path, path)
-  if (!allowed.holds(real)) throw outside(path, roots)
+  if (!allowed.holds(real)) throw outsideRoots({ path, roots })
   return real
 }
 
@@ -32,6 +43,45 @@ async function realFolder(path: string, asked: string): Promise<string> {
   }
 }
 
+/**
+ * Opens the folder, made if absent with those above it, and checks what was opened: that stays the same wherever its path leads
+ * from then on. Throws PACKAGE_OUTSIDE_ROOTS, PACKAGE_CHANGED, and what the file system throws.
+ */
+export async function holdFolderInRoots(place: FolderPlace): Promise<HeldFolder> {
+  const { path } = place
+  const allowed = await openFileRoots(place.roots)
+  if (!allowed.mayHold(path)) throw outsideRoots(place)
+  const opened = await open(path, FOLDER).catch(unlessAbsent)
+  if (opened) return await hold(opened, path, { place, allowed })
+  const above = dirname(path)
+  if (!allowed.mayHold(above)) {
+    // A root itself: whoever set it meant it to be there.
+    await makeFolders(path)
+    return await holdFolderInRoots(place)
+  }
+  await using parent = await holdFolderInRoots({ ...place, path: above })
+  const made = parent.at(basename(path))
+  await mkdir(made).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  return await hold(await open(made, FOLDER), made, { place, allowed })
+}
+
+async function hold(
+  handle: FileHandle,
+  openedAt: string,
+  { place, allowed }: { place: FolderPlace; allowed: FileRoots },
+): Promise<HeldFolder> {
+  const held = await holdFolder(handle, openedAt, place.paths ?? systemPaths)
+  if (allowed.holds(held.openedPath)) return held
+  await held[Symbol.asyncDispose]()
+  throw outsideRoots(place)
+}
+
+function unlessAbsent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
 function unusable(text: string, why: string, cause?: unknown): AppError {
   return new AppError('BODY_INVALID', `the destination "${text.slice(0, 300)}" is not valid: ${why}`, {
     hint: 'A destination looks like store: or file:/packages/.',
@@ -40,7 +90,7 @@ function unusable(text: string, why: string, cause?: unknown): AppError {
   })
 }
 
-function outside(path: string, roots: readonly string[]): AppError {
+export function outsideRoots({ path, roots }: FolderPlace): AppError {
   return new AppError('PACKAGE_OUTSIDE_ROOTS', `${path} lies outside the folders that layerd may write to`, {
     hint: `Name ${roots.join(' or ') || 'a folder of LAYERD_FILE_ROOTS'}, or pull into the store and download the archive.`,
     details: { path, pointer: '/destination' },

@@ -1,16 +1,17 @@
-import { realpath, stat } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { AppError } from '../lib/errors.ts'
-import { openFileRoots, parseFileUrl } from './file-roots.ts'
+import { closeSource, type OpenedSource } from '../content/opened.ts'
+import { AppError, isAppError } from '../lib/errors.ts'
+import { type FileRoots, openFileRoots, parseFileUrl } from './file-roots.ts'
+import { type HandlePaths, READ, systemPaths } from './held-folder.ts'
+import { openSource, sourceOf } from './opened-file.ts'
 import type { UploadFolder } from './upload-folder.ts'
 
 /** A source on this machine as callers write it. */
 export type SourceAddress = { scheme: 'file'; path: string } | { scheme: 'upload'; id: string }
 
-/** Where a source really lies; good for opening until somebody moves it. */
-export interface LocatedSource {
-  /** Absolute, without symbolic links. */
-  path: string
+/** What can be said of a source before its bytes are looked at. */
+export interface SourceFacts {
   /** The name it was called by: the uploaded file's, or the last part of the path as given (a link's own name). */
   fileName: string
   /** Bytes; 0 for a directory. */
@@ -22,6 +23,8 @@ export interface LocalSources {
   /** Absolute folders; `file:` paths outside are refused. */
   roots: readonly string[]
   uploads: Pick<UploadFolder, 'use'>
+  /** Default: as this system can. */
+  paths?: HandlePaths
 }
 
 /**
@@ -37,32 +40,61 @@ export function parseLocalSource(text: string): SourceAddress {
 }
 
 /**
- * Finds the source and checks that it may be read. API and worker both call it, the one to refuse early, the other right
- * before it opens `path`. Counts as a use of an upload (UploadFolder.use). Throws BODY_INVALID, PACKAGE_OUTSIDE_ROOTS,
- * PACKAGE_NOT_FOUND, PACKAGE_UNREADABLE, UPLOAD_NOT_FOUND.
+ * Opens the source, checks what was opened, and closes it: to refuse early. It proves nothing for later: who reads it calls
+ * openLocalSource. Throws as that does.
  */
-export async function locateSource(text: string, sources: LocalSources): Promise<LocatedSource> {
-  const address = parseLocalSource(text)
-  if (address.scheme === 'file') return locateFile(address.path, sources.roots)
-  const upload = await sources.uploads.use(address.id)
-  return { path: upload.path, fileName: upload.name, size: upload.size, isDirectory: false }
+export async function checkLocalSource(text: string, sources: LocalSources): Promise<SourceFacts> {
+  const source = await openLocalSource(text, sources)
+  await closeSource(source)
+  const { fileName } = source
+  return 'file' in source
+    ? { fileName, size: source.file.size, isDirectory: false }
+    : { fileName, size: 0, isDirectory: true }
 }
 
-async function locateFile(path: string, roots: readonly string[]): Promise<LocatedSource> {
+/**
+ * Opens the source, and checks that what was opened may be read: a path may lead elsewhere a moment after a look at it. Counts
+ * as a use of an upload (UploadFolder.use). Throws BODY_INVALID, PACKAGE_OUTSIDE_ROOTS, PACKAGE_NOT_FOUND, PACKAGE_UNREADABLE,
+ * UPLOAD_NOT_FOUND.
+ */
+export async function openLocalSource(text: string, sources: LocalSources): Promise<OpenedSource> {
+  const address = parseLocalSource(text)
+  if (address.scheme === 'file') return openInRoots(address.path, sources)
+  const { path, name } = await sources.uploads.use(address.id)
+  return openSource(path, name)
+}
+
+async function openInRoots(path: string, { roots, paths = systemPaths }: LocalSources): Promise<OpenedSource> {
   const allowed = await openFileRoots(roots)
-  if (!allowed.mayHold(path)) throw outside(path, roots)
-  const real = await realpath(path).catch((error: unknown) => {
-    throw notThere(path, error)
-  })
-  if (!allowed.holds(real)) throw outside(path, roots)
-  const facts = await stat(real).catch((error: unknown) => {
-    throw notThere(path, error)
-  })
-  if (!facts.isDirectory() && !facts.isFile()) {
-    throw new AppError('PACKAGE_UNREADABLE', `${path} is neither a file nor a directory`, { details: { path } })
+  await lookAt(path, allowed, roots)
+  const handle = await told(open(path, READ), path)
+  try {
+    if (!allowed.holds(await told(paths.locate(handle, path), path))) throw outside(path, roots)
+    return await sourceOf(handle, { path, fileName: basename(path), paths })
+  } catch (error) {
+    await handle.close()
+    throw error
   }
-  const isDirectory = facts.isDirectory()
-  return { path: real, fileName: basename(path), size: isDirectory ? 0 : facts.size, isDirectory }
+}
+
+/** Refuses what is plainly wrong without opening it: a device may act on that alone. */
+async function lookAt(path: string, allowed: FileRoots, roots: readonly string[]): Promise<void> {
+  if (!allowed.mayHold(path)) throw outside(path, roots)
+  const real = await told(realpath(path), path)
+  if (!allowed.holds(real)) throw outside(path, roots)
+  const facts = await told(stat(real), path)
+  if (facts.isDirectory() || facts.isFile()) return
+  throw new AppError('PACKAGE_UNREADABLE', `${path} is neither a file nor a directory`, {
+    details: { path, pointer: '/source' },
+  })
+}
+
+async function told<T>(outcome: Promise<T>, path: string): Promise<T> {
+  try {
+    return await outcome
+  } catch (error) {
+    throw isAppError(error) ? error : notThere(path, error)
+  }
 }
 
 function outside(path: string, roots: readonly string[]): AppError {

@@ -1,26 +1,29 @@
-import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, lstat, open, readdir, realpath, stat } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { FolderEntry, OpenedFile, OpenedFolder, OpenedSource } from '../content/opened.ts'
-import { AppError } from '../lib/errors.ts'
+import { AppError, isAppError } from '../lib/errors.ts'
 import { changed, fileBytes, readAt, unreadable } from './file-bytes.ts'
-
-/** A named pipe would otherwise hold the open until somebody writes to it. */
-const READ = constants.O_RDONLY | constants.O_NONBLOCK
+import { type HandlePaths, type HeldFolder, holdFolder, READ, systemPaths } from './held-folder.ts'
 
 /**
- * Opens a file or a folder of this machine, under the name that its user gave it. Throws PACKAGE_NOT_FOUND,
- * PACKAGE_UNREADABLE, PACKAGE_FORMAT_UNSUPPORTED for what is neither.
+ * Opens a file or a folder of this machine, under the name that its user gave it, wherever it lies: for paths that are
+ * layerd's own. Throws PACKAGE_NOT_FOUND, PACKAGE_UNREADABLE, PACKAGE_FORMAT_UNSUPPORTED for what is neither.
  */
 export async function openSource(path: string, fileName = basename(path)): Promise<OpenedSource> {
-  const handle = await openHandle(path, path, READ)
+  return sourceOf(await told(open(path, READ), path), { path, fileName })
+}
+
+/** What the handle has open, as a source; takes it over, and closes it when this throws. Throws as openSource. */
+export async function sourceOf(
+  handle: FileHandle,
+  { path, fileName, paths = systemPaths }: { path: string; fileName: string; paths?: HandlePaths | undefined },
+): Promise<OpenedSource> {
   try {
     const stats = await handle.stat({ bigint: true })
     if (stats.isFile()) return { fileName, file: openedFile(handle, stats, fileName) }
     if (!stats.isDirectory()) throw neither(fileName)
-    const folder = await openedFolder(path, stats)
-    await handle.close()
-    return { fileName, folder }
+    return { fileName, folder: openedFolder(await holdFolder(handle, path, paths), path) }
   } catch (error) {
     await handle.close()
     throw error
@@ -50,21 +53,22 @@ function openedFile(handle: FileHandle, stats: BigIntStats, name: string): Opene
   }
 }
 
-/** The folder that was opened, also where its path led through a link that may change. */
-async function openedFolder(path: string, opened: BigIntStats): Promise<OpenedFolder> {
-  const folder = await realpath(path)
-  const { dev, ino } = await stat(folder, { bigint: true })
-  if (dev !== opened.dev || ino !== opened.ino) throw changed(path)
+/** The folder that was opened, also where its path leads elsewhere by now. */
+function openedFolder(held: HeldFolder, name: string): OpenedFolder {
   return {
-    name: path,
-    names: (inner) =>
-      readdir(join(folder, inner)).catch((error: unknown) => {
-        throw unreadable(join(folder, inner), error)
-      }),
-    entry: (inner) => entryOf(folder, inner),
-    /** A folder on the way may have been swapped for a link since it was listed. */
+    name,
+    async names(inner) {
+      await using folder = await told(held.folder(inner), inner || name)
+      return await told(readdir(folder.at('')), inner || name)
+    },
+    async entries(inner, names) {
+      await using folder = await told(held.folder(inner), inner || name)
+      const entries: FolderEntry[] = []
+      for (const entry of names) entries.push(await told(entryOf(folder, entry), join(inner, entry)))
+      return entries
+    },
     async open(inner, identity) {
-      const handle = await openHandle(join(folder, inner), inner, READ | constants.O_NOFOLLOW)
+      const handle = await told(held.open(inner, READ), inner)
       try {
         const stats = await handle.stat({ bigint: true })
         if (identityOf(stats) !== identity) throw changed(inner)
@@ -74,15 +78,14 @@ async function openedFolder(path: string, opened: BigIntStats): Promise<OpenedFo
         throw error
       }
     },
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: () => held[Symbol.asyncDispose](),
   }
 }
 
-async function entryOf(folder: string, path: string): Promise<FolderEntry> {
-  const stats = await lstat(join(folder, path), { bigint: true }).catch((error: unknown) => {
-    throw unreadable(path, error)
-  })
-  return { kind: kindOf(stats), size: Number(stats.size), identity: identityOf(stats), shared: stats.nlink > 1n }
+async function entryOf(folder: HeldFolder, name: string): Promise<FolderEntry> {
+  const stats = await lstat(folder.at(name), { bigint: true })
+  const size = Number(stats.size)
+  return { name, kind: kindOf(stats), size, identity: identityOf(stats), shared: stats.nlink > 1n }
 }
 
 function kindOf(stats: BigIntStats): FolderEntry['kind'] {
@@ -95,8 +98,10 @@ function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
   return `${dev}:${ino}:${size}:${mtimeNs}`
 }
 
-function openHandle(path: string, name: string, flags: number): Promise<FileHandle> {
-  return open(path, flags).catch((error: unknown) => {
-    throw unreadable(name, error)
-  })
+async function told<T>(outcome: Promise<T>, name: string): Promise<T> {
+  try {
+    return await outcome
+  } catch (error) {
+    throw isAppError(error) ? error : unreadable(name, error)
+  }
 }

@@ -1,32 +1,39 @@
 import { randomBytes } from 'node:crypto'
-import { link, lstat, open, rename, rm, statfs } from 'node:fs/promises'
+import { type FileHandle, link, lstat, open, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ByteStream } from '../content/endpoints.ts'
 import type { OpenedTarget } from '../content/opened.ts'
 import { throwIfAborted } from '../lib/abort.ts'
-import { syncFolder } from '../lib/atomic-file.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
-import { makeFolders } from '../lib/make-folders.ts'
+import { openFileRoots } from './file-roots.ts'
+import { type FolderPlace, holdFolderInRoots, outsideRoots } from './local-folder.ts'
 
-/** A folder of this machine, made if absent. A file is written through a temporary name beside it. */
-export function openTarget(folder: string): OpenedTarget {
+/**
+ * A folder of this machine, made if absent. A file is written through a temporary name beside it. Each call opens the folder
+ * anew and keeps to the one that it opened; where that lies is looked at again when the file is made and when it gets its name.
+ * Throws PACKAGE_OUTSIDE_ROOTS beside what OpenedTarget says.
+ */
+export function openTarget(folder: FolderPlace): OpenedTarget {
   return {
     async prepare({ name, size, overwrite }) {
-      const path = join(folder, name)
-      await told(makeFolders(folder), path)
-      const there = await lstat(path).catch(() => undefined)
+      const path = join(folder.path, name)
+      await using held = await told(holdFolderInRoots(folder), path)
+      const there = await lstat(held.at(name)).catch(() => undefined)
       if (there?.isDirectory() || (there && !overwrite)) throw exists(path)
-      const { bavail, bsize } = await told(statfs(folder), path)
+      const { bavail, bsize } = await told(statfs(held.at('')), path)
       if (size > bavail * bsize) throw noRoom(path, size, bavail * bsize)
     },
     async write({ name, overwrite }, content, signal) {
-      const path = join(folder, name)
-      const temporary = join(folder, `.${name}.${randomBytes(6).toString('hex')}.tmp`)
+      const path = join(folder.path, name)
+      await using held = await told(holdFolderInRoots(folder), path)
+      const inner = `.${name}.${randomBytes(6).toString('hex')}.tmp`
+      const temporary = held.at(inner)
+      const look = async (file: FileHandle) => checkInside(await told(held.pathOf(file, inner), path), folder)
       try {
-        await write(content({ signal }), temporary, signal)
-        await told(overwrite ? rename(temporary, path) : link(temporary, path), path)
-        await syncFolder(folder)
-        return path
+        await write(content({ signal }), { path, temporary, look }, signal)
+        await told(overwrite ? rename(temporary, held.at(name)) : link(temporary, held.at(name)), path)
+        await held.sync()
+        return join(await held.realPath(), name)
       } finally {
         await rm(temporary, { force: true })
       }
@@ -34,17 +41,35 @@ export function openTarget(folder: string): OpenedTarget {
   }
 }
 
-async function write(content: ByteStream, path: string, signal: AbortSignal): Promise<void> {
-  const file = await told(open(path, 'wx', 0o644), path)
+interface TemporaryFile {
+  /** What it will be called. */
+  path: string
+  temporary: string
+  /** Throws where it lies outside the roots by now. */
+  look: (file: FileHandle) => Promise<void>
+}
+
+async function write(
+  content: ByteStream,
+  { path, temporary, look }: TemporaryFile,
+  signal: AbortSignal,
+): Promise<void> {
+  const file = await told(open(temporary, 'wx', 0o644), path)
   try {
+    await look(file)
     for await (const chunk of content) {
       throwIfAborted(signal)
       await told(file.writeFile(chunk), path)
     }
     await told(file.sync(), path)
+    await look(file)
   } finally {
     await file.close()
   }
+}
+
+async function checkInside(realPath: string, folder: FolderPlace): Promise<void> {
+  if (!(await openFileRoots(folder.roots)).holds(realPath)) throw outsideRoots(folder)
 }
 
 function noRoom(path: string, neededBytes: number, freeBytes: number): AppError {

@@ -3,8 +3,7 @@ import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import type { OpenedSource } from '../content/opened.ts'
 import { parseDestination } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
-import { type LocalSources, locateSource } from '../files/local-source.ts'
-import { openSource } from '../files/opened-file.ts'
+import { type LocalSources, openLocalSource } from '../files/local-source.ts'
 import { publish, type PublishRequest } from '../transfer/publish/publish.ts'
 import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from './registry-access.ts'
 import type { JobWork } from './run-job.ts'
@@ -22,8 +21,9 @@ export function publishWork(options: PublishWorkOptions): JobWork {
   return async (job, context) => {
     const { signal } = context
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
-    const { path, fileName } = await locateSource(job.source, options.sources)
-    await using opened = await options.openPackage(await openSource(path, fileName), { signal })
+    // By its path again, and checked again: since the API accepted the job it may lead elsewhere.
+    const source = await openLocalSource(job.source, options.sources)
+    await using opened = await options.openPackage(source, { signal })
     const { tag, name, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     return await publish(
       {

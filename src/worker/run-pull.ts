@@ -35,7 +35,7 @@ export function pullWork(options: PullWorkOptions): JobWork {
 
 /** The store, unless the job names a folder. */
 async function openDestination(text: string | null, roots: readonly string[]): Promise<PullRequest['target']> {
-  return text === null || text === 'store:' ? undefined : openTarget(await locateFolder(text, roots))
+  return text === null || text === 'store:' ? undefined : openTarget({ path: await locateFolder(text, roots), roots })
 }
 
 function toResult({ path, ...outcome }: PullOutcome, holder: string | undefined): Omit<JobResult, 'durationMs'> {

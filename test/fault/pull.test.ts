@@ -89,7 +89,7 @@ describe('room', () => {
     }
     defer(t, () => void execFileSync('umount', [folder]))
     await assert.rejects(
-      pullFrom(t, reference, { target: openTarget(folder) }),
+      pullFrom(t, reference, { target: openTarget({ path: folder, roots: [folder] }) }),
       failsWith('STORE_FULL', /needs \d+ bytes; its disk has \d+ free/),
     )
     assert.deepEqual(await readdir(folder), [])

@@ -50,7 +50,7 @@ async function assertPulls(t: TestContext, host: string, one: Case): Promise<voi
   await pipeline(archive.open({ signal }), createWriteStream(join(folder, archive.fileName)))
   const saved = await pullFrom(t, `${host}/${one.reference}`, {
     architecture: one.architecture,
-    target: openTarget(join(folder, 'saved')),
+    target: openTarget({ path: join(folder, 'saved'), roots: [folder] }),
   })
   assert.equal(saved.outcome.path, join(folder, 'saved', archive.fileName))
   for (const path of [join(folder, archive.fileName), saved.outcome.path]) {
@@ -110,7 +110,7 @@ describe('pulling what zarf published', () => {
     const folder = await tempDir(t, 'pulled')
     const { outcome } = await pullFrom(t, `${registry.host}/nemo:1.2.0`, {
       architecture: 'amd64',
-      target: openTarget(folder),
+      target: openTarget({ path: folder, roots: [folder] }),
     })
     const zarf = findProgram('zarf') as string
     const env = { HOME: folder }

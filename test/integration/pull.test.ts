@@ -98,7 +98,7 @@ describe('a pull', () => {
     await fillRegistry(registry, { repository: 'logbook', tag: '0.1.0' }, [CASES[5] as Case])
     const folder = join(await tempDir(t, 'pulled'), 'new')
     const { outcome, store } = await pullFrom(t, `${registry.host}/logbook:0.1.0`, {
-      target: openTarget(folder),
+      target: openTarget({ path: folder, roots: [folder] }),
     })
     assert.deepEqual(await readdir(folder), ['zarf-package-logbook-amd64-0.1.0.tar.zst'])
     assert.deepEqual([(await store.space()).usedBytes, await store.packages.list()], [0, []])
@@ -111,7 +111,7 @@ describe('a pull', () => {
     const built = await buildPackage(folder, { format: 'tar', layers: 3, layerBytes: 300_000 })
     await publishTo(t, built.path, parseDestination(`${registry.host}/team`))
     const { outcome } = await pullFrom(t, `${registry.host}/team/sample:1.0.0`, {
-      target: openTarget(join(folder, 'pulled')),
+      target: openTarget({ path: join(folder, 'pulled'), roots: [folder] }),
     })
     assert.equal(outcome.path, join(folder, 'pulled', 'zarf-package-sample-amd64-1.0.0.tar'))
     const { contents } = await readPackage(outcome.path)
@@ -143,7 +143,7 @@ describe('a pull', () => {
     await writeFile(path, 'mine')
     const events: EngineEvent[] = []
     const request = {
-      target: openTarget(folder),
+      target: openTarget({ path: folder, roots: [folder] }),
       onEvent: (event: EngineEvent) => events.push(event),
     }
     await assert.rejects(pullFrom(t, `${registry.host}/logbook:0.1.0`, request), { code: 'PACKAGE_EXISTS' })

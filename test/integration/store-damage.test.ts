@@ -87,7 +87,7 @@ test('a pull into a folder that finds stored layers damaged brings them anew and
   const { outcome, events } = await pullFrom(t, reference, {
     architecture: 'amd64',
     store,
-    target: openTarget(folder),
+    target: openTarget({ path: folder, roots: [folder] }),
     checkOwnership: async () => void (asked += 1),
   })
   assert.equal((await readPackage(outcome.path ?? '')).contents.manifest.digest, DIGEST)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { dirname } from 'node:path'
+import { copyFile, mkdir, readdir, rm, symlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
@@ -148,4 +149,32 @@ test('a worker that stops hands its job back, and another one finishes it', asyn
   assert.equal(ended.state, 'succeeded')
   assert.equal(ended.attempt, 2)
   assertStreamInvariants(await system.log(job.id))
+})
+
+test('a worker looks for itself: paths that lead out of the roots since their jobs were accepted are left alone', async (t) => {
+  const [folder, outside] = [await tempDir(t), await tempDir(t)]
+  await using registry = await startMemoryRegistry()
+  const system = await startJobSystem(t, { roots: [folder] })
+  const [archive, pulled] = [join(folder, basename(FIXTURES.logbook)), join(folder, 'pulled')]
+  await copyFile(FIXTURES.logbook, archive)
+  await mkdir(pulled)
+  const destination = `file:${pulled}/`
+  const jobs = [
+    await system.publish(archive, registry.host),
+    await system.pull(`oci://${registry.host}/logbook:0.1.0`, { destination }),
+  ]
+  await copyFile(FIXTURES.logbook, join(outside, 'p'))
+  for (const [path, target] of [
+    [archive, join(outside, 'p')],
+    [pulled, outside],
+  ] as const) {
+    await rm(path, { recursive: true })
+    await symlink(target, path)
+  }
+  await system.worker('one')
+  for (const { id } of jobs) {
+    const { state, error } = await system.ended(id)
+    assert.deepEqual([state, error?.code], ['failed', 'PACKAGE_OUTSIDE_ROOTS'], JSON.stringify(error))
+  }
+  assert.deepEqual([await readdir(outside), registry.requests.length], [['p'], 0])
 })

@@ -3,7 +3,7 @@ import type { Job, JobKind, JobOptions } from '../../jobs/model/definitions.ts'
 import type { NewJob } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'
-import { type LocalSources, locateSource } from '../../files/local-source.ts'
+import { checkLocalSource, type LocalSources } from '../../files/local-source.ts'
 import { at, parsePackageReference } from './package-reference.ts'
 import type { JobBody } from '../schemas/job.ts'
 
@@ -25,8 +25,8 @@ export interface JobRequestOptions {
 
 /**
  * Checks what needs neither archive nor registry, so that a job that can't succeed is never made. Throws
- * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED and what locateSource
- * throws; each names the field by JSON pointer.
+ * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED and what
+ * checkLocalSource throws; each names the field by JSON pointer.
  */
 export async function checkJobRequest(
   body: JobBody,
@@ -61,7 +61,7 @@ async function checkPublish(body: JobBody, sources: LocalSources): Promise<Check
   }
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
   if (body.options?.tag !== undefined) at('/options/tag', parseTag, body.options.tag)
-  const source = await locateSource(body.source, sources)
+  const source = await checkLocalSource(body.source, sources)
   if (!source.isDirectory && !ARCHIVE.test(source.fileName)) {
     throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${source.fileName}" ends in neither .tar.zst nor .tar`, {
       hint: 'A source is a package archive that zarf made, or an unpacked package directory.',

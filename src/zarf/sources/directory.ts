@@ -43,9 +43,8 @@ async function listFiles(folder: OpenedFolder, signal: AbortSignal): Promise<Dir
     const names = await folder.names(current)
     if (current === '') checkIsPackage(names)
     if (files.length + folders.length + names.length > MAX_ENTRIES) throw tooManyFiles()
-    for (const name of names) {
-      const path = parseEntryPath(current === '' ? name : `${current}/${name}`)
-      const entry = await folder.entry(path)
+    for (const entry of await folder.entries(current, names)) {
+      const path = parseEntryPath(current === '' ? entry.name : `${current}/${entry.name}`)
       if (entry.kind === 'folder') folders.push(path)
       else files.push(regularFile(path, entry))
     }

@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { locateSource, parseLocalSource } from '../../../src/files/local-source.ts'
+import {
+  checkLocalSource,
+  type LocalSources,
+  openLocalSource,
+  parseLocalSource,
+} from '../../../src/files/local-source.ts'
 import { openUploadFolder } from '../../../src/files/upload-folder.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
@@ -61,28 +66,34 @@ async function folders(t: Parameters<typeof tempDir>[0]) {
   return { folder, root, sources: { roots: [root], uploads } }
 }
 
+/** What the source is called and what is in it. */
+async function contentOf(text: string, sources: LocalSources): Promise<[string, string]> {
+  const source = await openLocalSource(text, sources)
+  assert.ok('file' in source)
+  await using file = source.file
+  return [source.fileName, String(await file.read(Buffer.alloc(file.size), 0))]
+}
+
 test('files and directories inside the roots are found', async (t) => {
   const { root, sources } = await folders(t)
-  const file = { path: join(root, 'p.tar'), fileName: 'p.tar', size: 4, isDirectory: false }
-  assert.deepEqual(await locateSource(`file:${root}/p.tar`, sources), file)
-  assert.deepEqual(await locateSource(`file:${root}/directory/../p.tar`, sources), file)
-  const directory = { path: join(root, 'directory'), fileName: 'directory', size: 0, isDirectory: true }
-  assert.deepEqual(await locateSource(`file:${root}/directory`, sources), directory)
+  const file = { fileName: 'p.tar', size: 4, isDirectory: false }
+  assert.deepEqual(await checkLocalSource(`file:${root}/p.tar`, sources), file)
+  assert.deepEqual(await checkLocalSource(`file:${root}/directory/../p.tar`, sources), file)
+  const directory = { fileName: 'directory', size: 0, isDirectory: true }
+  assert.deepEqual(await checkLocalSource(`file:${root}/directory`, sources), directory)
 })
 
 test('a link inside the roots is followed, and keeps its own name', async (t) => {
   const { root, sources } = await folders(t)
   await symlink(join(root, 'p.tar'), join(root, 'link.tar.zst'))
-  const found = await locateSource(`file:${root}/link.tar.zst`, sources)
-  assert.deepEqual([found.path, found.fileName], [join(root, 'p.tar'), 'link.tar.zst'])
+  assert.deepEqual(await contentOf(`file:${root}/link.tar.zst`, sources), ['link.tar.zst', 'four'])
 })
 
 test('a root may itself be a link', async (t) => {
   const { folder, root, sources } = await folders(t)
   const linked = join(folder, 'linked')
   await symlink(root, linked)
-  const found = await locateSource(`file:${linked}/p.tar`, { ...sources, roots: [linked] })
-  assert.equal(found.path, join(root, 'p.tar'))
+  assert.deepEqual(await contentOf(`file:${linked}/p.tar`, { ...sources, roots: [linked] }), ['p.tar', 'four'])
 })
 
 test('whatever leads out of the roots is refused, whether it exists or not', async (t) => {
@@ -100,28 +111,26 @@ test('whatever leads out of the roots is refused, whether it exists or not', asy
     'file:/etc/passwd',
   ]
   for (const text of cases) {
-    await assert.rejects(locateSource(text, sources), { code: 'PACKAGE_OUTSIDE_ROOTS' }, text)
+    await assert.rejects(openLocalSource(text, sources), { code: 'PACKAGE_OUTSIDE_ROOTS' }, text)
   }
 })
 
 test('what is missing inside the roots is told as missing', async (t) => {
   const { root, sources } = await folders(t)
   for (const name of ['none.tar', 'none/p.tar', 'p.tar/inside.tar']) {
-    await assert.rejects(locateSource(`file:${root}/${name}`, sources), { code: 'PACKAGE_NOT_FOUND' }, name)
+    await assert.rejects(openLocalSource(`file:${root}/${name}`, sources), { code: 'PACKAGE_NOT_FOUND' }, name)
   }
 })
 
 test('what is neither file nor directory is refused', async (t) => {
   const { root, sources } = await folders(t)
   await promisify(execFile)('mkfifo', [join(root, 'pipe.tar')])
-  await assert.rejects(locateSource(`file:${root}/pipe.tar`, sources), { code: 'PACKAGE_UNREADABLE' })
+  await assert.rejects(openLocalSource(`file:${root}/pipe.tar`, sources), { code: 'PACKAGE_UNREADABLE' })
 })
 
 test('an upload is found under its own file name', async (t) => {
   const { sources } = await folders(t)
   const { id } = await sources.uploads.receive('zarf-package-x.tar', Readable.from([Buffer.from('bytes')]))
-  const found = await locateSource(`upload:${id}`, sources)
-  assert.equal(found.fileName, 'zarf-package-x.tar')
-  assert.equal(found.size, 5)
-  await assert.rejects(locateSource('upload:../x', sources), { code: 'UPLOAD_NOT_FOUND' })
+  assert.deepEqual(await contentOf(`upload:${id}`, sources), ['zarf-package-x.tar', 'bytes'])
+  await assert.rejects(openLocalSource('upload:../x', sources), { code: 'UPLOAD_NOT_FOUND' })
 })
