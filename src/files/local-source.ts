@@ -1,4 +1,4 @@
-import { open, realpath, stat } from 'node:fs/promises'
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { closeSource, type OpenedSource } from '../content/opened.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
@@ -70,6 +70,7 @@ async function openInRoots(path: string, { roots, paths = systemPaths }: LocalSo
   const handle = await told(open(path, READ), path)
   try {
     if (!allowed.holds(await told(paths.locate(handle, path), path))) throw outside(path, roots)
+    await checkLinks(handle, path)
     return await sourceOf(handle, { path, fileName: basename(path), paths })
   } catch (error) {
     await handle.close()
@@ -86,6 +87,17 @@ async function lookAt(path: string, allowed: FileRoots, roots: readonly string[]
   if (facts.isDirectory() || facts.isFile()) return
   throw new AppError('PACKAGE_UNREADABLE', `${path} is neither a file nor a directory`, {
     details: { path, pointer: '/source' },
+  })
+}
+
+/** Links are made to files that their maker may not read; those of layerd's own user are what build caches make. */
+async function checkLinks(handle: FileHandle, path: string): Promise<void> {
+  const facts = await handle.stat()
+  if (!facts.isFile() || facts.nlink === 1 || facts.uid === process.geteuid?.()) return
+  const why = `a file of another user (uid ${facts.uid}) that has ${facts.nlink} names: one may lie outside the folders that layerd may read`
+  throw new AppError('PACKAGE_OUTSIDE_ROOTS', `${path} is a hard link to ${why}`, {
+    hint: 'Put a copy there (cp) instead of a link, or upload it with PUT /v1/uploads/{file name}.',
+    details: { path, pointer: '/source', uid: facts.uid },
   })
 }
 

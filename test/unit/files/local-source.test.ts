@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { chown, link, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -133,4 +133,23 @@ test('an upload is found under its own file name', async (t) => {
   const { id } = await sources.uploads.receive('zarf-package-x.tar', Readable.from([Buffer.from('bytes')]))
   assert.deepEqual(await contentOf(`upload:${id}`, sources), ['zarf-package-x.tar', 'bytes'])
   await assert.rejects(openLocalSource('upload:../x', sources), { code: 'UPLOAD_NOT_FOUND' })
+})
+
+test('a hard link to a file of another user is refused, one of our own is read', async (t) => {
+  const { root, folder, sources } = await folders(t)
+  await link(join(folder, 'outside.tar'), join(root, 'linked.tar'))
+  assert.deepEqual(await contentOf(`file:${root}/linked.tar`, sources), ['linked.tar', 'secret'])
+  if (process.geteuid?.() !== 0) {
+    t.skip('only root can give a file to another user: that such a link is refused is NOT tested here')
+    return
+  }
+  await chown(join(folder, 'outside.tar'), 4711, 4711)
+  for (const refuse of [checkLocalSource, openLocalSource]) {
+    await assert.rejects(refuse(`file:${root}/linked.tar`, sources), {
+      code: 'PACKAGE_OUTSIDE_ROOTS',
+      message: /linked\.tar is a hard link to a file of another user \(uid 4711\) that has 2 names/,
+    })
+  }
+  await chown(join(root, 'p.tar'), 4711, 4711)
+  assert.deepEqual(await contentOf(`file:${root}/p.tar`, sources), ['p.tar', 'four'])
 })
