@@ -2,6 +2,7 @@ import type { ByteStream } from '../../content/endpoints.ts'
 import type { OpenedFile } from '../../content/opened.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { TarInput } from './tar-entries.ts'
+import { invalidTar } from './tar-header.ts'
 
 /** A tar on disk: contents are hopped over, so a package of any size is listed in a few reads. */
 export class FileTarInput implements TarInput {
@@ -35,6 +36,9 @@ export class FileTarInput implements TarInput {
     this.position += length
   }
 }
+
+/** GNU tar pads to a record: 10 KiB, and as much as its user says. */
+const MAX_TAIL_BYTES = 16 * 1024 ** 2
 
 /** A tar as it comes out of a decompressor. */
 export class StreamTarInput implements TarInput {
@@ -78,9 +82,15 @@ export class StreamTarInput implements TarInput {
     }
   }
 
-  /** Reads on to the end, so that a damaged or cut tail does not pass. */
+  /**
+   * Reads on from the end mark to the end of the stream, so that a damaged or cut tail does not pass. Throws PACKAGE_INVALID
+   * where there is more than programs pad an archive with: 2 MiB of zstd can be 64 GiB of it.
+   */
   async drain(): Promise<void> {
-    while (await this.some(Number.MAX_SAFE_INTEGER)) continue
+    const end = this.position + MAX_TAIL_BYTES
+    while (await this.some(Number.MAX_SAFE_INTEGER)) {
+      if (this.position > end) throw invalidTar(`goes on for more than ${MAX_TAIL_BYTES} bytes after its end mark`)
+    }
   }
 
   async close(): Promise<void> {

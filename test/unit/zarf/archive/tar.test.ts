@@ -35,6 +35,24 @@ test('what tar-stream writes is read back, in a file and in a stream', async (t)
   )
 })
 
+test('what follows the end mark is read up to 16 MiB', async () => {
+  const MIB = 1024 ** 2
+  let read = 0
+  async function* tailOf(bytes: number) {
+    for (; read < bytes; read += MIB) yield Buffer.alloc(MIB)
+  }
+  await new StreamTarInput(tailOf(16 * MIB)).drain()
+  assert.equal(read, 16 * MIB)
+  read = 0
+  await assert.rejects(new StreamTarInput(tailOf(64 * GIB)).drain(), (error: unknown) => {
+    assert.ok(isAppError(error))
+    assert.equal(error.code, 'PACKAGE_INVALID')
+    assert.match(error.message, /more than 16777216 bytes after its end mark/)
+    return true
+  })
+  assert.ok(read <= 17 * MIB, `${read} bytes were read`)
+})
+
 test('whatever bytes come, the answer is entries or a named error', async () => {
   const block = fc.oneof(
     fc.uint8Array({ minLength: 512, maxLength: 512 }).map((bytes) => Buffer.from(bytes)),
