@@ -26,6 +26,8 @@ export interface TarEntry {
 
 /** Extended headers are names and sizes; a larger one is an attack. */
 const MAX_EXTENSION_BYTES = 1024 * 1024
+/** An entry has at most a long name, a long target and two sets of records. */
+const MAX_EXTENSIONS = 16
 
 /**
  * The regular files of a tar in order, up to its end mark. Folders are passed over; anything else is refused. What the
@@ -36,9 +38,13 @@ export async function* tarEntries(input: TarInput): AsyncGenerator<TarEntry> {
     const header = await nextHeader(input)
     if (!header) return
     if (count > MAX_ENTRIES) throw tooManyFiles()
+    if (header.type === '5') {
+      // Whatever size it says: it has no content (POSIX.1-2024 pax, "typeflag"; Go's archive/tar).
+      checkFolder(header.path)
+      continue
+    }
     const end = input.position + padded(header.size)
-    if (header.type === '5') checkFolder(header.path)
-    else yield { path: filePath(header), size: header.size, offset: input.position }
+    yield { path: filePath(header), size: header.size, offset: input.position }
     await input.skip(end - input.position)
   }
 }
@@ -53,7 +59,8 @@ interface FullHeader {
 async function nextHeader(input: TarInput): Promise<FullHeader | undefined> {
   let pax = new Map<string, string>()
   let longPath: string | undefined
-  for (;;) {
+  for (let extended = 0; ; extended++) {
+    if (extended > MAX_EXTENSIONS) throw invalidTar(`has more than ${MAX_EXTENSIONS} extended headers before an entry`)
     const block = await input.take(BLOCK_BYTES)
     if (isZeroBlock(block)) {
       if (pax.size > 0 || longPath !== undefined) throw invalidTar('ends after an extended header')

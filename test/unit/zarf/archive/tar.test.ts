@@ -93,12 +93,21 @@ test('a GNU long name and a ./ in front', async () => {
   assert.deepEqual(await listStream(tar), [{ path: long.slice(2), size: 3 }])
 })
 
+test('extended headers without an entry end somewhere', async () => {
+  const record = header({ path: 'pax_global_header', type: 'g', size: 0 })
+  const before = (count: number) => Array.from({ length: count }, () => record)
+  const entry = header({ path: 'a', type: '0', size: 0 })
+  assert.deepEqual(await listStream(Buffer.concat([...before(16), entry, END])), [{ path: 'a', size: 0 }])
+  await assert.rejects(listStream(Buffer.concat([...before(17), entry, END])), /more than 16 extended headers/)
+})
+
 test('a folder named ".", one with a slash behind it, and old folders are passed over', async () => {
   const tar = Buffer.concat([
     header({ path: '.', type: '5', size: 0 }),
     header({ path: './', type: '5', size: 0 }),
     header({ path: 'images/', type: '\0', size: 0 }),
-    header({ path: 'images', type: '5', size: 0 }),
+    // Go's reader, and so zarf's, takes the size of a folder for no content.
+    header({ path: 'images', type: '5', size: 64 * GIB }),
     header({ path: 'old', type: '\0', size: 0 }),
     END,
   ])
