@@ -104,6 +104,13 @@ export interface Place extends Disposable {
   readonly wanted: boolean
 }
 
+/** Where content comes from, as one caller sees it. */
+export interface ContentOrigin extends Pick<ContentSink, 'exists'> {
+  /** `host[:port]`. */
+  readonly registry: string
+  readonly repository: string
+}
+
 export interface ContentSink {
   /** True when the content is there in full. `onRetry` as OpenOptions'. */
   exists(descriptor: Descriptor, options: Pick<OpenOptions, 'signal' | 'onRetry'>): Promise<boolean>

@@ -1,6 +1,6 @@
 import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
-import type { ContentSink, ContentSource } from '../content/endpoints.ts'
+import type { ContentOrigin, ContentSink, ContentSource } from '../content/endpoints.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { isAppError } from '../lib/errors.ts'
 import { createLimiter } from '../lib/limiter.ts'
@@ -17,6 +17,7 @@ import { ingest, isWhole } from './ingest/ingest.ts'
 import { storeLayout } from './files/layout.ts'
 import type { Lease } from './locks/locks.ts'
 import { prepareLayout } from './index/prepare-layout.ts'
+import { rightsFrom } from './origins/rights.ts'
 import { RANGE_TUNING, type RangeTuning } from './ingest/range-growth.ts'
 import { packageRecords, type StoredPackage } from './index/records.ts'
 import { deletePackage, expirePackages, type PackageToStore, putPackage, releasePackage } from './packages.ts'
@@ -49,8 +50,12 @@ export interface ContentStoreOptions {
  */
 export interface ContentStore extends ContentSource, ContentSink, AsyncDisposable {
   readonly folder: string
-  /** The same, for content that comes from there: it waits for nobody who brings it from elsewhere. */
-  from(origin: string): ContentSink
+  /**
+   * The same, for content that comes from there. What another registry has brought is not there for it: it is brought from there
+   * too, and not written again; what another repository of this one has brought is where this one says that it has it.
+   * It waits for nobody who brings it from another registry.
+   */
+  from(origin: ContentOrigin): ContentSink
   /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT. */
   read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
   /**
@@ -97,9 +102,10 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   const layout = storeLayout(options.folder)
   const clock = options.clock ?? systemClock
   const locks = createFileLocks(layout)
-  await prepareLayout(layout, locks)
+  const records = packageRecords(layout)
+  await prepareLayout(layout, locks, records)
   const membership = await locks.join()
-  const parts: Parts = { layout, locks, records: packageRecords(layout), turns: createLimiter(1), clock }
+  const parts: Parts = { layout, locks, records, turns: createLimiter(1), clock }
   const sink = sinksOf(parts, options.ranges)
   const alone = { ...parts, locked: <T>(task: () => Promise<T>) => locked(parts, task) }
   const drop = (digest: Digest) => dropDamaged(alone, digest)
@@ -129,14 +135,7 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     openFile,
     missing: (blobs) => missingBlobs(layout, blobs),
     lease: (blobs) => locked(parts, () => leaseOrCollect(parts, blobs, options.maxBytes)),
-    packages: {
-      list: () => parts.records.list(),
-      get: (digest) => parts.records.get(digest),
-      put: (record) => locked(parts, () => putPackage(parts, record)),
-      delete: (digest) => locked(parts, () => deletePackage(parts, digest)),
-      release: (digest, holder) => locked(parts, () => releasePackage(parts, digest, holder)),
-      expire: (ms) => locked(parts, () => expirePackages(parts, ms)),
-    },
+    packages: packagesOf(parts),
     gc: (gc) =>
       locked(parts, async () => {
         await sweepAbandoned(layout, locks)
@@ -154,17 +153,33 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   }
 }
 
+function packagesOf(parts: Parts): ContentStore['packages'] {
+  return {
+    list: () => parts.records.list(),
+    get: (digest) => parts.records.get(digest),
+    put: (record) => locked(parts, () => putPackage(parts, record)),
+    delete: (digest) => locked(parts, () => deletePackage(parts, digest)),
+    release: (digest, holder) => locked(parts, () => releasePackage(parts, digest, holder)),
+    expire: (ms) => locked(parts, () => expirePackages(parts, ms)),
+  }
+}
+
 /** By where blobs come from. */
-function sinksOf({ layout, locks }: Parts, ranges: Partial<RangeTuning> = {}): (origin?: string) => ContentSink {
+function sinksOf({ layout, locks }: Parts, ranges: Partial<RangeTuning> = {}): (origin?: ContentOrigin) => ContentSink {
   const tuning = { ...RANGE_TUNING, ...ranges }
-  return (origin) => ({
-    exists: (descriptor) => isWhole(layout.blob(descriptor.digest), descriptor.size),
-    push(descriptor, open, push) {
-      const { digest } = descriptor
-      const place = { blob: layout.blob(digest), partial: layout.ingest(digest, origin), tuning, locks }
-      return ingest({ place, descriptor, open, options: push })
-    },
-  })
+  return (origin) => {
+    const rights = rightsFrom(layout, origin)
+    return {
+      exists: async (descriptor, asked) =>
+        (await isWhole(layout.blob(descriptor.digest), descriptor.size)) && (await rights.isShown(descriptor, asked)),
+      push(descriptor, open, push) {
+        const { digest } = descriptor
+        const partial = layout.ingest(digest, origin?.registry)
+        const place = { blob: layout.blob(digest), partial, tuning, rights, locks }
+        return ingest({ place, descriptor, open, options: push })
+      },
+    }
+  }
 }
 
 async function locked<T>({ layout, locks, turns }: Parts, task: () => Promise<T>): Promise<T> {

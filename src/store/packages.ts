@@ -4,24 +4,29 @@ import type { StoredPackage } from './index/records.ts'
 import { collectWith, type Parts } from './parts.ts'
 
 /** What a caller knows of a package; whether it is complete the store finds out itself. */
-export interface PackageToStore extends Omit<StoredPackage, 'complete' | 'storedAt' | 'holders'> {
+export interface PackageToStore extends Omit<StoredPackage, 'complete' | 'storedAt' | 'holders' | 'lacks'> {
+  /** What its manifest names and this pull did not bring: others may have brought it, but not for this package. Default: none. */
+  leftOut?: readonly Digest[]
   /** The package is here for this holder alone, until `release`. Default: it stays until it is deleted. */
   holder?: string
 }
 
 export async function putPackage(
   { layout, records, clock }: Parts,
-  { holder, ...record }: PackageToStore,
+  { holder, leftOut = [], ...record }: PackageToStore,
 ): Promise<StoredPackage> {
   const known = await records.get(record.digest)
   const contents = await contentsOf(layout, record)
+  const lacked = new Set<string>(known?.lacks)
+  const lacks = known ? leftOut.filter((digest) => lacked.has(digest)) : leftOut
   const stored: StoredPackage = {
     ...record,
     references: [...new Set([...(known?.references ?? []), ...record.references])],
     components: [...new Set([...(known?.components ?? []), ...record.components])],
-    complete: contents !== undefined && (await missingBlobs(layout, contents)).length === 0,
+    complete: lacks.length === 0 && contents !== undefined && (await missingBlobs(layout, contents)).length === 0,
     storedAt: new Date(clock.now()).toISOString(),
     ...holdersOf(known, holder),
+    ...(lacks.length === 0 ? {} : { lacks: [...lacks] }),
   }
   await records.put(stored)
   await records.writeIndex()

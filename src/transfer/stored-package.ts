@@ -56,12 +56,12 @@ export async function openStoredPackage(
     images: componentImages(metadata.definition.components ?? []),
     definitionJson: () => definitionJson(metadata.definition),
     file: async (title) => read(metadataLayer(layers, title)),
-    archive: (components) => storedArchive(store, { digest, layers, metadata, signal }, components),
+    archive: (components) => storedArchive(store, { record, layers, metadata, signal }, components),
   }
 }
 
 interface Stored {
-  digest: Digest
+  record: StoredPackage
   layers: PackageLayers
   metadata: PulledMetadata
   signal: AbortSignal
@@ -69,21 +69,26 @@ interface Stored {
 
 async function storedArchive(
   store: ContentStore,
-  { digest, layers, metadata, signal }: Stored,
+  { record, layers, metadata, signal }: Stored,
   components: readonly string[] | undefined,
 ): Promise<ComputedArchive> {
   const { definition } = metadata
   const { byTitle } = layers
   const read = async (layer: Descriptor) => {
-    await requireStored(store, titled(byTitle, [layer]))
+    await requireStored(store, record, titled(byTitle, [layer]))
     return store.read(layer, { signal })
   }
   const files =
     components === undefined
       ? byTitle
       : titled(byTitle, await selectLayers(definition, selectComponents(definition, components), { byTitle, read }))
-  await requireStored(store, files)
-  const archive = packageArchive(store, { digest, definition, files, whole: files.size === byTitle.size })
+  await requireStored(store, record, files)
+  const archive = packageArchive(store, {
+    digest: record.digest,
+    definition,
+    files,
+    whole: files.size === byTitle.size,
+  })
   return { ...archive, open: (range) => leased(store, [...files.values()], archive.open(range)) }
 }
 
@@ -114,12 +119,24 @@ export function titled(
   return new Map([...byTitle].filter(([, layer]) => wanted.has(layer)))
 }
 
-async function requireStored(store: ContentStore, files: ReadonlyMap<string, Descriptor>): Promise<void> {
+/** What others have brought is not this package's. */
+async function requireStored(
+  store: ContentStore,
+  { lacks }: StoredPackage,
+  files: ReadonlyMap<string, Descriptor>,
+): Promise<void> {
+  const others = new Set<string>(lacks)
   const absent = new Set(await store.missing([...files.values()]))
-  if (absent.size === 0) return
-  const missing = [...files].filter(([, layer]) => absent.has(layer)).map(([title]) => title)
-  throw new AppError('PACKAGE_INCOMPLETE', `the store lacks ${missing.length} of the ${files.size} files`, {
-    details: { missing },
-    hint: 'Pull the package again without "options.components", or ask for the components that were pulled.',
-  })
+  const missing = [...files]
+    .filter(([, layer]) => absent.has(layer) || others.has(layer.digest))
+    .map(([title]) => title)
+  if (missing.length === 0) return
+  throw new AppError(
+    'PACKAGE_INCOMPLETE',
+    `${missing.length} of the ${files.size} files are not stored for this package`,
+    {
+      details: { missing },
+      hint: 'Pull the package again without "options.components", or ask for the components that were pulled.',
+    },
+  )
 }

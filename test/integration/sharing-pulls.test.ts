@@ -129,6 +129,18 @@ test('a registry that has stopped holds up nobody who pulls the same layer from 
   await scene.system.assertNothingLeft()
 })
 
+test('a layer that came from another registry is sent once more, and told so', async (t) => {
+  const scene = await setUp(t)
+  const { system, proxy, registry } = scene
+  await succeeded(system, await system.pull(`oci://${proxy.host}/sample:1.0.0`))
+  const elsewhere = await succeeded(system, await system.pull(`oci://${registry.host}/sample:1.0.0`))
+  assert.deepEqual([elsewhere.progress.bytesSkipped, elsewhere.progress.layers.skipped], [0, 0])
+  assert.ok(elsewhere.progress.bytesSent >= LAYER && elsewhere.progress.wireBytes >= LAYER)
+  const again = await succeeded(system, await system.pull(`oci://${registry.host}/sample:2.0.0`))
+  assert.ok(again.progress.bytesSkipped >= LAYER && again.progress.wireBytes < MIB)
+  await assertTidy(scene, 2)
+})
+
 test('a pull that may not read the manifest gets nothing of what another one brings', async (t) => {
   const scene = await setUp(t)
   const [first] = await bothRunning(scene)

@@ -6,6 +6,7 @@ import { killStoreAt, startStoreSweep } from '../helpers/sweeps/store-kill-sweep
 const POINTS: Record<string, RegExp> = {
   'between the lock of a lease and the lease': /^writeFile .*leases/,
   'between the last byte of a blob and its name': /^rename .*ingest/,
+  'between the last byte of a blob and the word where it came from': /^rename .*origins\/sha/,
   'while a record gets its name': /^rename .*packages/,
   'between a deleted record and its blobs': /^rm .*blobs/,
 }

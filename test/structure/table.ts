@@ -66,13 +66,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   store: {
     faces: ['content-store.ts'],
-    top: ['store/upkeep', 'store/index', 'store/ingest', 'store/blobs', 'store/locks'],
+    top: ['store/upkeep', 'store/index', 'store/ingest', 'store/origins', 'store/blobs', 'store/locks'],
     imports: ['content', 'lib', 'store/files'],
     packages: ['typebox'],
   },
   'store/upkeep': { imports: ['store/index', 'store/ingest', 'store/blobs', 'store/locks'] },
-  'store/index': { imports: ['store/ingest', 'store/blobs', 'store/locks'] },
-  'store/ingest': { imports: ['store/locks'] },
+  'store/index': { imports: ['store/ingest', 'store/origins', 'store/blobs', 'store/locks'] },
+  'store/ingest': { imports: ['store/origins', 'store/locks'] },
+  'store/origins': {},
   'store/blobs': {},
   'store/locks': {},
   'store/files': {},

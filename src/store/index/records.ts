@@ -36,6 +36,8 @@ const RecordShape = Type.Object({
   storedAt: Type.String(),
   /** It goes when the last of these has let go of it. Absent: it stays. */
   holders: Type.Optional(Type.Array(Type.String())),
+  /** Digests of what its manifest names and no pull of it has brought, whoever else has. Absent: none. */
+  lacks: Type.Optional(Type.Array(Type.String())),
 })
 
 export type StoredPackage = Omit<Static<typeof RecordShape>, 'digest' | 'schema'> & { digest: Digest }

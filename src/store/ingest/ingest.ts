@@ -10,6 +10,9 @@ import type { StoreLocks } from '../locks/locks.ts'
 import { fileSize } from '../files/file-size.ts'
 import { PartialFile } from './partial-file.ts'
 import type { RangeTuning } from './range-growth.ts'
+import { rangeBytes } from './range-plan.ts'
+import type { Rights } from '../origins/rights.ts'
+import { prove } from './prove.ts'
 import { partialBytes, removePartial } from './range-journal.ts'
 import { receive } from './receive.ts'
 
@@ -20,6 +23,8 @@ export interface IngestPlace {
   partial: string
   /** When it comes over several streams. */
   tuning: RangeTuning
+  /** Whose a blob is that is there already. */
+  rights: Rights
   locks: Pick<StoreLocks, 'ingest' | 'tryIngest'>
 }
 
@@ -38,23 +43,41 @@ export async function isWhole(path: string, size: number): Promise<boolean> {
 /**
  * Brings one blob in: never two writers on one partial file, in whatever process. Who comes second watches the first one's
  * bytes arrive and is done when it is; if that one fails or dies, it goes on where it stopped. The blob appears by
- * fsync and rename, verified. Throws DIGEST_MISMATCH, SIZE_MISMATCH, STORE_FULL, and what the opener throws for good.
+ * fsync and rename, verified. One that is there and not known to come from this source is had from it all the same, and
+ * not written. Throws DIGEST_MISMATCH, SIZE_MISMATCH, STORE_FULL, and what the opener throws for good.
  */
 export async function ingest(blob: IngestedBlob): Promise<void> {
   const { place, descriptor, options } = blob
   try {
     await using _lock = await takeTurn(place, options)
-    if (await isWhole(place.blob, descriptor.size)) {
-      options.onEvent?.({ type: 'exists' })
-      return
-    }
-    await receiveOrRemove(blob)
-    await rename(place.partial, place.blob)
-    await syncFolder(dirname(place.blob))
+    await bring(blob)
   } catch (error) {
     throwIfAborted(options.signal)
     throw await fileError(error, dirname(place.partial), `storing ${blobName(descriptor)}`)
   }
+}
+
+async function bring(blob: IngestedBlob): Promise<void> {
+  const { place, descriptor, options } = blob
+  const { rights } = place
+  while (!(await isWhole(place.blob, descriptor.size))) {
+    const came = await receiveOrRemove(blob)
+    // First: a process that dies in between would have to bring the blob again.
+    await rights.show(descriptor, came ? 'repository' : 'registry')
+    await rename(place.partial, place.blob)
+    await syncFolder(dirname(place.blob))
+    if (came) return
+  }
+  if (await rights.isShown(descriptor, options)) {
+    options.onEvent?.({ type: 'exists' })
+    return
+  }
+  await onceMore(() => prove(descriptor, blob.open, options))
+  await rights.show(descriptor, 'repository')
+  // Of a transfer that began when the blob was not there.
+  await removePartial(place.partial)
+  // It may have been found damaged meanwhile.
+  if (!(await isWhole(place.blob, descriptor.size))) await bring(blob)
 }
 
 /** The right to write the partial file. While somebody else has it, tells how far they are. */
@@ -76,26 +99,38 @@ async function takeTurn(place: IngestPlace, options: PushOptions): Promise<Async
   return lock
 }
 
-async function receiveOrRemove(blob: IngestedBlob): Promise<void> {
+/** Whether this source gave any of it. */
+async function receiveOrRemove(blob: IngestedBlob): Promise<boolean> {
   try {
-    await receiveAll(blob)
+    return await receiveAll(blob)
   } catch (error) {
     if (isWrongContent(error)) await removePartial(blob.place.partial)
     throw error
   }
 }
 
-async function receiveAll({ place, descriptor, open, options }: IngestedBlob): Promise<void> {
+async function receiveAll({ place, descriptor, open, options }: IngestedBlob): Promise<boolean> {
   await using partial = await openPartial(place.partial, descriptor, options)
+  const missing = descriptor.size - rangeBytes(partial.there)
   const reception = { open, size: descriptor.size, tuning: place.tuning, options }
+  await onceMore(
+    () => receive(partial, reception),
+    async () => {
+      await partial.restart()
+      const { spare: _oneStream, ...rest } = options
+      await receive(partial, { ...reception, options: rest })
+    },
+  )
+  return missing > 0 || descriptor.size === 0
+}
+
+/** Wrong bytes may be a cut's doing, an old partial file's or those of a range: once, everything is asked for again. */
+async function onceMore(task: () => Promise<void>, again = task): Promise<void> {
   try {
-    await receive(partial, reception)
+    await task()
   } catch (error) {
     if (!isWrongContent(error)) throw error
-    // Wrong bytes may be a cut's doing, an old partial file's or those of a range: once, everything is asked for again.
-    await partial.restart()
-    const { spare: _oneStream, ...rest } = options
-    await receive(partial, { ...reception, options: rest })
+    await again()
   }
 }
 

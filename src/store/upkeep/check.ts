@@ -10,7 +10,7 @@ import { damageOf } from './damage.ts'
 import { fileSize } from '../files/file-size.ts'
 import { GC_GRACE_MS } from './gc.ts'
 import type { StoreLocks } from '../locks/locks.ts'
-import { ingestDigest, type StoreLayout } from '../files/layout.ts'
+import { namedDigest, type StoreLayout } from '../files/layout.ts'
 import { isJournal, partialOf, removePartial } from '../ingest/range-journal.ts'
 import type { PackageRecords, StoredPackage } from '../index/records.ts'
 
@@ -210,7 +210,7 @@ async function checkIngests(check: Check): Promise<void> {
     const partial = isJournal(name) ? partialOf(path) : path
     // It goes with its file.
     if (partial !== path && (await fileSize(partial)) !== undefined) continue
-    const digest = ingestDigest(name)
+    const digest = namedDigest(name)
     if (digest !== undefined && leased.has(digest)) continue
     if (await locks.isIngesting(basename(partial, '.lock'))) continue
     // A job that waits for its next run, or for the daemon's next start, goes on from it.

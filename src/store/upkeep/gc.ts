@@ -5,7 +5,7 @@ import { type Digest, isDigest } from '../../content/digest.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { StoreLocks } from '../locks/locks.ts'
 import { fileSize } from '../files/file-size.ts'
-import { ingestDigest, type StoreLayout } from '../files/layout.ts'
+import { namedDigest, type StoreLayout } from '../files/layout.ts'
 import { isJournal, partialBytes, partialOf, removePartial } from '../ingest/range-journal.ts'
 import type { StoredPackage } from '../index/records.ts'
 
@@ -46,8 +46,10 @@ export async function collect(dependencies: GcDependencies, options: GcOptions =
   if (!kept) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
   const writtenBefore = systemClock.now() - (options.graceMs ?? GC_GRACE_MS)
   const blobs = await sweepBlobs(dependencies.layout, { kept, writtenBefore, only: options.only })
-  if (options.only) return { removedBlobs: blobs.removed, removedIngests: 0, freedBytes: blobs.freedBytes }
-  const ingests = await sweepIngests(dependencies, { kept, writtenBefore })
+  const ingests = options.only
+    ? { removed: 0, freedBytes: 0 }
+    : await sweepIngests(dependencies, { kept, writtenBefore })
+  await sweepOrigins(dependencies.layout, kept, options.only)
   return {
     removedBlobs: blobs.removed,
     removedIngests: ingests.removed,
@@ -90,7 +92,7 @@ async function sweepBlobs(layout: StoreLayout, sweep: Sweep & { only: ReadonlySe
 async function sweepIngests({ layout, locks }: GcDependencies, sweep: Sweep) {
   const total = { removed: 0, freedBytes: 0 }
   for (const name of await readdir(layout.ingests)) {
-    const digest = ingestDigest(name)
+    const digest = namedDigest(name)
     if (name.endsWith('.lock') || digest === undefined) continue
     const path = join(layout.ingests, name)
     const partial = isJournal(name) ? partialOf(path) : path
@@ -107,6 +109,24 @@ async function sweepIngests({ layout, locks }: GcDependencies, sweep: Sweep) {
   return total
 }
 
+/** They go with their blob. Who is bringing one has leased it. */
+async function sweepOrigins(
+  layout: StoreLayout,
+  kept: ReadonlySet<Digest>,
+  only: ReadonlySet<Digest> | undefined,
+): Promise<void> {
+  const names = only ? [...only].map((digest) => basename(layout.origins(digest))) : await readdir(layout.originFolder)
+  const partials = new Set((await readdir(layout.ingests)).map(namedDigest))
+  for (const name of names) {
+    const path = join(layout.originFolder, name)
+    const digest = namedDigest(name)
+    if (digest === undefined) await removeOld(path, systemClock.now() - GC_GRACE_MS)
+    else if (!kept.has(digest) && !partials.has(digest) && (await fileSize(layout.blob(digest))) === undefined) {
+      await rm(path, { force: true })
+    }
+  }
+}
+
 interface FileKind {
   /** What it takes. */
   bytes: (path: string) => Promise<number | undefined>
@@ -119,7 +139,7 @@ const PARTIAL: FileKind = { bytes: partialBytes, remove: removePartial }
 async function removeOld(
   path: string,
   writtenBefore: number,
-  total: { removed: number; freedBytes: number },
+  total = { removed: 0, freedBytes: 0 },
   kind = WHOLE,
 ): Promise<void> {
   const found = await stat(path).catch(() => undefined)

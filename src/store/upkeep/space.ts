@@ -4,7 +4,7 @@ import type { Digest } from '../../content/digest.ts'
 import { AppError } from '../../lib/errors.ts'
 import { freeDiskBytes } from '../files/file-errors.ts'
 import { fileSize } from '../files/file-size.ts'
-import { ingestDigest, type StoreLayout } from '../files/layout.ts'
+import { namedDigest, type StoreLayout } from '../files/layout.ts'
 import { isJournal, partialBytes } from '../ingest/range-journal.ts'
 
 export interface Space {
@@ -82,7 +82,7 @@ export async function bytesToCome(layout: StoreLayout, sizes: ReadonlyMap<Digest
 async function partialSizes(layout: StoreLayout): Promise<Map<Digest, number>> {
   const sizes = new Map<Digest, number>()
   for (const name of await readdir(layout.ingests)) {
-    const digest = ingestDigest(name)
+    const digest = namedDigest(name)
     if (digest === undefined || name.endsWith('.lock') || isJournal(name)) continue
     const size = (await partialBytes(join(layout.ingests, name))) ?? 0
     sizes.set(digest, Math.max(size, sizes.get(digest) ?? 0))

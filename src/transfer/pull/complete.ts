@@ -1,5 +1,6 @@
 import { distinct } from '../../content/copy-graph.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
 import type { OpenedTarget } from '../../content/opened.ts'
 import { formatReference } from '../../content/reference.ts'
 import { bufferOpener } from '../../content/streams.ts'
@@ -58,8 +59,15 @@ async function record(plan: PreparedPull, { store, signal }: PullDependencies): 
     layers: plan.layers.layers.length,
     signed,
     components: [...plan.components],
+    leftOut: leftOut(plan),
     ...(holder === undefined ? {} : { holder }),
   })
+}
+
+/** What the manifest names beside the selection. */
+function leftOut({ layers, blobs }: PreparedPull): Digest[] {
+  const brought = new Set(blobs.map(({ digest }) => digest))
+  return distinct(layers.layers).flatMap(({ digest }) => (brought.has(digest) ? [] : [digest]))
 }
 
 export function manifestOf({ resolved }: PreparedPull): Descriptor {

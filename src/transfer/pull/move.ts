@@ -13,7 +13,7 @@ export async function move(pull: PreparedPull, dependencies: PullDependencies): 
   onEvent({ type: 'phase', phase: 'transferring' })
   // The largest first: the end of the job is then many short tails instead of one long one.
   const blobs = pull.blobs.toSorted((a, b) => b.size - a.size)
-  await copyBlobs(blobs, source, store.from(repository.registry), {
+  await copyBlobs(blobs, source, store.from(repository), {
     concurrency: request.concurrency,
     signal,
     onEvent,

@@ -136,4 +136,4 @@ export async function assertNoStoreLeftovers(store: string, message: string): Pr
   assert.deepEqual([...(await storeLeftovers(store)), ...records], [], message)
 }
 
-const STORE_FILES = new Set(['oci-layout', 'index.json', 'blobs', 'packages', 'ingest', 'leases', 'users'])
+const STORE_FILES = new Set(['oci-layout', 'index.json', 'blobs', 'origins', 'packages', 'ingest', 'leases', 'users'])
