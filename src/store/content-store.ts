@@ -6,6 +6,7 @@ import { isAppError } from '../lib/errors.ts'
 import { createLimiter } from '../lib/limiter.ts'
 import { sweepAbandoned } from './upkeep/abandoned.ts'
 import { type BlobFile, openBlobFile, streamBlob } from './blobs/blob-file.ts'
+import { type CheckedBlobs, createCheckedBlobs } from './blobs/checked-blobs.ts'
 import { type CheckOptions, type CheckReport, checkStore } from './upkeep/check.ts'
 import { missingBlobs, readBlob } from './index/contents.ts'
 import { dropDamaged, droppedError } from './upkeep/damage.ts'
@@ -14,7 +15,7 @@ import { createFileLocks } from './locks/file-locks.ts'
 import type { GcOptions, GcReport } from './upkeep/gc.ts'
 import { guardedBlob } from './blobs/guarded-blob.ts'
 import { ingest, isWhole } from './ingest/ingest.ts'
-import { storeLayout } from './files/layout.ts'
+import { type StoreLayout, storeLayout } from './files/layout.ts'
 import type { Lease } from './locks/locks.ts'
 import { prepareLayout } from './index/prepare-layout.ts'
 import { rightsFrom } from './origins/rights.ts'
@@ -59,10 +60,10 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
   /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT. */
   read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
   /**
-   * For reading anywhere in a blob. Throws STORE_CORRUPT when it is absent, and in place of its last bytes when all of it was
-   * read in order and is not what it should be.
+   * For reading a blob. Throws STORE_CORRUPT when it is absent, and when its bytes are not what they should be: in place of the
+   * last ones, or where it is not `whole`, that is read in order from its first byte to its last, before any is read.
    */
-  openFile(descriptor: Descriptor): Promise<BlobFile>
+  openFile(descriptor: Descriptor, options: { whole: boolean }): Promise<BlobFile>
   /** Those that are not there in full. */
   missing(blobs: readonly Descriptor[]): Promise<Descriptor[]>
   /**
@@ -109,19 +110,15 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   const sink = sinksOf(parts, options.ranges)
   const alone = { ...parts, locked: <T>(task: () => Promise<T>) => locked(parts, task) }
   const drop = (digest: Digest) => dropDamaged(alone, digest)
-  const openFile = async (descriptor: Descriptor): Promise<BlobFile> => {
-    const name = blobName(descriptor)
-    return guardedBlob(await openBlobFile(layout.blob(descriptor.digest), name), descriptor, async (found) => {
-      await drop(descriptor.digest)
-      throw droppedError(name, `has the digest ${found}`)
-    })
-  }
+  const checked = createCheckedBlobs()
+  const openFile = fileOpener(layout, checked, drop)
   return {
     ...sink(),
     folder: layout.folder,
     from: sink,
     async open(descriptor, { offset = 0, signal }) {
-      return streamBlob(await openFile(descriptor), { start: offset, end: descriptor.size, signal })
+      const file = await openFile(descriptor, { whole: offset === 0 })
+      return streamBlob(file, { start: offset, end: descriptor.size, signal })
     },
     async read(descriptor, { signal }) {
       try {
@@ -149,7 +146,28 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
       await using _alone = check.repair === true ? await locks.repair() : undefined
       return await checkStore(alone, check)
     },
-    [Symbol.asyncDispose]: () => membership[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      checked[Symbol.dispose]()
+      await membership[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function fileOpener(
+  layout: StoreLayout,
+  checked: CheckedBlobs,
+  drop: (digest: Digest) => Promise<void>,
+): ContentStore['openFile'] {
+  return async (descriptor, { whole }) => {
+    const { digest } = descriptor
+    const name = blobName(descriptor)
+    const onDamage = async (found: string): Promise<never> => {
+      await drop(digest)
+      throw droppedError(name, `has the digest ${found}`)
+    }
+    if (!whole) return checked.open(layout.blob(digest), descriptor, onDamage)
+    const onWhole = (identity: string) => checked.remember(digest, identity)
+    return guardedBlob(await openBlobFile(layout.blob(digest), name), descriptor, { onDamage, onWhole })
   }
 }
 

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ByteStream } from '../content/endpoints.ts'
+import type { Range } from '../content/ranges.ts'
 import { readAhead } from '../content/read-ahead.ts'
 import { AppError } from '../lib/errors.ts'
 import { compareBytes } from './definition/go-json.ts'
-import { layOutFrame, rawFrameBytes } from './archive/raw-zstd.ts'
+import { layOutFrame, rawContentBefore, rawFrameBytes } from './archive/raw-zstd.ts'
 import { padding, TAR_END, tarHeader } from './archive/tar-writer.ts'
 
 /** Of the bytes' arrangement. A change of anything below needs a new one: ETags of old downloads must not match. */
@@ -13,7 +14,8 @@ const LAYOUT_VERSION = 1
 
 /** Where the archive takes content from. */
 export interface ArchiveSource {
-  openFile(blob: Descriptor): Promise<ArchiveFile>
+  /** `whole`: it will be read in order, from its first byte to its last. */
+  openFile(blob: Descriptor, options: { whole: boolean }): Promise<ArchiveFile>
 }
 
 export interface ArchiveFile extends AsyncDisposable {
@@ -59,7 +61,9 @@ export function computeArchive(options: ComputedArchiveOptions): ComputedArchive
     etag: `"${options.digest}-${LAYOUT_VERSION}${options.whole ? '' : `-${selectionHash(options.files)}`}"`,
     open({ start = 0, end = size, signal }) {
       if (start < 0 || start > end || end > size) throw outside(start, end, size)
-      return readArchive(new TarReader(segments, options.source), { start, end, signal, tarBytes, raw })
+      const contentAt = (position: number) => (raw ? position : rawContentBefore(position, tarBytes))
+      const reader = new TarReader(segments, options.source, { start: contentAt(start), end: contentAt(end) })
+      return readArchive(reader, { start, end, signal, tarBytes, raw })
     },
   }
 }
@@ -106,11 +110,14 @@ async function* readArchive(
 class TarReader implements AsyncDisposable {
   readonly #segments: readonly Segment[]
   readonly #source: ArchiveSource
+  /** All that will be read. */
+  readonly #range: Range
   #open: { blob: Descriptor; file: ArchiveFile } | undefined
 
-  constructor(segments: readonly Segment[], source: ArchiveSource) {
+  constructor(segments: readonly Segment[], source: ArchiveSource, range: Range) {
     this.#segments = segments
     this.#source = source
+    this.#range = range
   }
 
   async read(buffers: readonly Buffer[], position: number): Promise<void> {
@@ -132,16 +139,18 @@ class TarReader implements AsyncDisposable {
     await open?.file[Symbol.asyncDispose]()
   }
 
-  async #copy({ content }: Segment, slices: readonly Buffer[], offset: number): Promise<void> {
-    if (!Buffer.isBuffer(content)) return (await this.#file(content)).read(slices, offset)
+  async #copy(segment: Segment, slices: readonly Buffer[], offset: number): Promise<void> {
+    const { content } = segment
+    if (!Buffer.isBuffer(content)) return (await this.#file(content, segment)).read(slices, offset)
     let from = offset
     for (const slice of slices) from += content.copy(slice, 0, from)
   }
 
-  async #file(blob: Descriptor): Promise<ArchiveFile> {
+  async #file(blob: Descriptor, { start, end }: Segment): Promise<ArchiveFile> {
     if (this.#open?.blob !== blob) {
       await this[Symbol.asyncDispose]()
-      this.#open = { blob, file: await this.#source.openFile(blob) }
+      const whole = this.#range.start <= start && end <= this.#range.end
+      this.#open = { blob, file: await this.#source.openFile(blob, { whole }) }
     }
     return this.#open.file
   }

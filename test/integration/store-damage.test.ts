@@ -64,6 +64,32 @@ test('a layer whose bytes are wrong is never served to its end; the package lack
   assert.deepEqual((await store.check({ signal: new AbortController().signal })).findings, [])
 })
 
+test('a part of an archive that begins or ends inside a layer whose bytes are wrong is not served', async (t) => {
+  const { app, url, store, registry, pull, damage, layer } = await withNemo(t)
+  const { rawPayload: right } = await app.inject(`${url}/archive`)
+  const stored = await readFile(join(store.folder, 'blobs/sha256', digestHex(layer.digest)))
+  const start = right.indexOf(stored.subarray(0, 1000))
+  const middle = start + (stored.length >> 1)
+  const ranges = { begins: [middle + 1000, right.length], ends: [0, middle - 1000], lies: [start + 10, start + 20] }
+  for (const [what, [from = 0, to = 0]] of Object.entries(ranges)) {
+    const headers = { range: `bytes=${from}-${to - 1}` }
+    const fresh = await app.inject({ url: `${url}/archive`, headers })
+    assert.equal(fresh.statusCode, 206, what)
+    assert.ok(fresh.rawPayload.equals(right.subarray(from, to)), what)
+    await damage(layer.digest)
+    const refused = await app.inject({ url: `${url}/archive`, headers })
+    assert.deepEqual([refused.statusCode, refused.json<Problem>().code], [500, 'STORE_CORRUPT'], what)
+    for (const name of ['content-range', 'accept-ranges', 'content-disposition', 'etag']) {
+      assert.equal(refused.headers[name], undefined, name)
+    }
+    const { complete } = (await store.packages.get(DIGEST)) ?? {}
+    assert.equal(complete, false, what)
+    registry.requests.length = 0
+    await pull()
+    assert.equal(registry.requests.filter(({ path }) => path.endsWith(layer.digest)).length, 1)
+  }
+})
+
 test('damaged metadata, or a damaged manifest, is told as such, and a pull brings it anew', async (t) => {
   const { app, url, pull, damage } = await withNemo(t)
   const { rawPayload: right } = await app.inject(`${url}/definition`)

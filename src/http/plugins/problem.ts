@@ -6,6 +6,9 @@ import { validationProblems } from './validation-errors.ts'
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'
 
+/** What a download that fails before its first byte had said of itself. */
+const OF_DOWNLOADS = ['etag', 'accept-ranges', 'content-disposition'] as const
+
 /** Seconds after which a client may try again when the error itself names no time. */
 const DEFAULT_RETRY_AFTER_SECONDS = 2
 
@@ -53,6 +56,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
       error.retryAfterMs === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.ceil(error.retryAfterMs / 1000)
     void reply.header('retry-after', String(seconds))
   }
+  for (const name of OF_DOWNLOADS) void reply.removeHeader(name)
+  if (error.code !== 'RANGE_NOT_SATISFIABLE') void reply.removeHeader('content-range')
   // Serialised here: a route's response schemas describe its successes and must not cut a problem's members.
   return (
     reply

@@ -7,6 +7,8 @@ import { AppError } from '../../lib/errors.ts'
 export interface BlobFile extends AsyncDisposable {
   /** Fills the buffers in order with the bytes from `position` on. Throws STORE_CORRUPT when the file is shorter. */
   read(buffers: readonly Buffer[], position: number): Promise<void>
+  /** What tells this file from any other, and from what it was before it was written to or replaced. */
+  identity(): Promise<string>
 }
 
 /** Throws STORE_CORRUPT, naming the blob, when it is absent. */
@@ -14,6 +16,10 @@ export async function openBlobFile(path: string, name: string): Promise<BlobFile
   const handle = await openHandle(path, name)
   return {
     read: (buffers, position) => readFully(handle, { buffers, position, name }),
+    async identity() {
+      const { dev, ino, size, mtimeNs, ctimeNs } = await handle.stat({ bigint: true })
+      return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+    },
     [Symbol.asyncDispose]: () => handle.close(),
   }
 }

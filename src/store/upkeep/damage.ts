@@ -1,8 +1,8 @@
 import { rm, stat } from 'node:fs/promises'
 import { type Digest, digestHex } from '../../content/digest.ts'
-import { hasherFor } from '../../content/hashing/hasher.ts'
 import { type AppError, isAppError } from '../../lib/errors.ts'
-import { damaged, openBlobFile, streamBlob } from '../blobs/blob-file.ts'
+import { damaged } from '../blobs/blob-file.ts'
+import { hashFile } from '../blobs/hash-file.ts'
 import { contentsOf } from '../index/contents.ts'
 import type { StoreLayout } from '../files/layout.ts'
 import type { PackageRecords } from '../index/records.ts'
@@ -14,21 +14,14 @@ export async function damageOf(
   options: { size: number; signal: AbortSignal },
 ): Promise<string | undefined> {
   try {
-    const actual = await hashFile(path, digest, options)
-    return actual === digestHex(digest) ? undefined : `has the digest ${actual}, so its bytes are damaged`
+    const { hex } = await hashFile(path, digest, options)
+    return hex === digestHex(digest) ? undefined : `has the digest ${hex}, so its bytes are damaged`
   } catch (error) {
     const code = errno(error) ?? (isAppError(error) ? errno(error.cause) : undefined)
     if (code === 'ENOENT') return undefined
     if (code === 'EIO') return 'cannot be read: the disk fails (EIO)'
     throw error
   }
-}
-
-async function hashFile(path: string, digest: Digest, { size, signal }: { size: number; signal: AbortSignal }) {
-  const hasher = hasherFor(digest)
-  const file = await openBlobFile(path, digest)
-  for await (const chunk of streamBlob(file, { start: 0, end: size, signal })) hasher.update(chunk)
-  return hasher.digest('hex')
 }
 
 interface DamageParts {

@@ -14,6 +14,13 @@ export function rawFrameBytes(contentBytes: number): number {
   return FRAME_HEADER.length + Math.ceil(contentBytes / BLOCK_BYTES) * BLOCK_HEADER_BYTES + contentBytes
 }
 
+/** How much of the content comes before a position of the frame. */
+export function rawContentBefore(position: number, contentBytes: number): number {
+  const inBlocks = Math.max(0, position - FRAME_HEADER.length)
+  const inBlock = Math.max(0, (inBlocks % STRIDE) - BLOCK_HEADER_BYTES)
+  return Math.min(contentBytes, Math.floor(inBlocks / STRIDE) * BLOCK_BYTES + inBlock)
+}
+
 /**
  * Writes the frame's own bytes into a buffer that stands at `position` of the frame, and gives back what is left to fill:
  * slices that take the content from `contentStart` on, one after another.

@@ -24,17 +24,22 @@ const { signal } = new AbortController()
 const DIGEST = digestOf('a package')
 const BLOCK = 128 * 1024
 
+/** Holds the archive to what it says of its reads. */
 function memorySource(contents: readonly Buffer[]): ArchiveSource {
   const byDigest = new Map(contents.map((bytes) => [digestOf(bytes), bytes]))
   return {
-    async openFile({ digest }) {
+    async openFile({ digest }, { whole }) {
       const bytes = byDigest.get(digest) as Buffer
+      let next = 0
       return {
         async read(buffers, position) {
           let at = position
           for (const buffer of buffers) at += bytes.copy(buffer, 0, at)
+          next = position === next ? at : Infinity
         },
-        [Symbol.asyncDispose]: async () => undefined,
+        async [Symbol.asyncDispose]() {
+          assert.equal(next === bytes.length, whole)
+        },
       }
     },
   }
