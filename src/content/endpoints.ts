@@ -29,7 +29,7 @@ export interface OpenOptions {
 export type BlobOpener = (options: OpenOptions) => Promise<ByteStream>
 
 export interface ContentSource {
-  /** Whether a blob may be read in several ranges at once. Default no. */
+  /** Whether a blob may be read in several ranges at once, as far as is known by now. Default no. */
   readonly ranges?: boolean
   open(descriptor: Descriptor, options: OpenOptions): Promise<ByteStream>
 }

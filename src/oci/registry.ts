@@ -99,7 +99,9 @@ export function createRepository(options: ConnectedOptions): Repository {
   return {
     registry: transport.registry,
     repository,
-    ranges: context.profile.ranges,
+    get ranges() {
+      return context.profile.ranges && context.learned.severalRanges !== false
+    },
     preparePush: (call) => pool.prepare(call),
     releasePush: () => pool.release(),
     async cancelUpload(location) {

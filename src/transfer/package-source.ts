@@ -14,7 +14,9 @@ export interface PackageSource extends ContentSource {
 export function packageSource(source: ContentSource, signal: AbortSignal): PackageSource {
   const held = new Map<Digest, Buffer>()
   return {
-    ranges: source.ranges ?? false,
+    get ranges() {
+      return source.ranges ?? false
+    },
     async read(descriptor) {
       const known = held.get(descriptor.digest)
       if (known) return known

@@ -19,10 +19,11 @@ const oneOf =
   (value) =>
     values.includes(value)
 
-const WAYS: Readonly<Record<'singlePost' | 'anonymousMount' | 'selfMount', Check>> = {
+const WAYS: Readonly<Record<'singlePost' | 'anonymousMount' | 'selfMount' | 'severalRanges', Check>> = {
   singlePost: yesOrNo,
   anonymousMount: yesOrNo,
   selfMount: yesOrNo,
+  severalRanges: yesOrNo,
 }
 /** Not the age of the last cut: two at one age are a deadline, and cuts that two processes saw are not two in a row. */
 const UPLOADS: Readonly<Record<Exclude<keyof LearnedFacts['uploads'], 'cutAfterMs'>, Check>> = {

@@ -9,6 +9,10 @@ export interface LearnedFacts {
    * means that it is not (self-mount.ts). 'asking' while that is tried.
    */
   selfMount: boolean | 'asking' | undefined
+  /** False once it gave something else than a range with an end, or refused those of several blobs in a row. */
+  severalRanges: boolean | undefined
+  /** Blobs in a row of which it refused such a range. */
+  rangeRefusals: number
   readonly uploads: LearnedUploads
 }
 
@@ -36,7 +40,8 @@ export interface LearnedUploads {
 }
 
 export function createLearnedFacts(): LearnedFacts {
-  return { singlePost: undefined, anonymousMount: undefined, selfMount: undefined, uploads: {} }
+  const unknown = { singlePost: undefined, anonymousMount: undefined, selfMount: undefined, severalRanges: undefined }
+  return { ...unknown, rangeRefusals: 0, uploads: {} }
 }
 
 const MIB = 1024 * 1024
@@ -45,6 +50,18 @@ const TELLING_BYTES = 8 * MIB
 /** Cuts before are mere resets. */
 export const SHORTEST_DEADLINE_MS = 5000
 const SPEED_WEIGHT = 0.5
+const TELLING_REFUSALS = 3
+
+/** What a range with an end was answered with: its bytes, others, or an error. */
+export type RangeAnswer = 'given' | 'ignored' | 'refused'
+
+/** A single refusal may have other reasons: a token that ran out, a busy minute. True: this is news. */
+export function learnRange(learned: LearnedFacts, answer: RangeAnswer): boolean {
+  learned.rangeRefusals = answer === 'refused' ? learned.rangeRefusals + 1 : 0
+  if (answer === 'given' || (answer === 'refused' && learned.rangeRefusals < TELLING_REFUSALS)) return false
+  learned.severalRanges = false
+  return true
+}
 
 /** A request with `bytes` was answered after `ms`. */
 export function learnRequest(learned: LearnedUploads, { bytes, ms }: { bytes: number; ms: number }): void {

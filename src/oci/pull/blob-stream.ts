@@ -6,6 +6,7 @@ import { AppError, toAppError } from '../../lib/errors.ts'
 import { retryDelayMs, withRetry } from '../../lib/retry.ts'
 import { lengthOf, refuseWebPage } from './blobs.ts'
 import { blobPath, placeName, pullScope, type RepositoryContext } from '../request/repository-context.ts'
+import { learnRange, type RangeAnswer } from '../facts/learned-facts.ts'
 import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
 
 /** Reconnects are free as long as each moved this much. */
@@ -17,6 +18,8 @@ interface Fetch {
   readonly options: OpenOptions
   /** Where to stop. */
   readonly end: number
+  /** Whether the registry has refused the range: it is asked several times. */
+  refused: boolean
 }
 
 interface Opened {
@@ -38,7 +41,7 @@ export async function openBlob(
   options: OpenOptions,
 ): Promise<ByteStream> {
   const { offset = 0, end = descriptor.size } = options
-  const fetch: Fetch = { context, descriptor, options, end }
+  const fetch: Fetch = { context, descriptor, options, end, refused: false }
   // docker-registry 2.8 answers a range that begins at the end with a full Content-Length and no body, and hangs.
   if (offset >= end && offset > 0) return nothing()
   return read(fetch, offset, await openAt(fetch, offset))
@@ -114,14 +117,28 @@ async function getOrRefused(fetch: Fetch, offset: number): Promise<Got> {
     )
   try {
     const got = await get(fetch, offset)
-    if (!isBounded(fetch) || isExact(fetch, got.response, offset)) return got
+    if (!isBounded(fetch)) return got
+    const { status } = got.response
+    const exact = isExact(fetch, got.response, offset)
+    learn(fetch, exact ? 'given' : status < 300 ? 'ignored' : 'refused')
+    if (exact) return got
     got.response.abandon()
-    throw ignored(got.response.status)
+    throw ignored(status)
   } catch (thrown) {
     const error = toAppError(thrown)
     const status = error.upstream?.status
-    throw isBounded(fetch) && status !== undefined && error.retry === 'permanent' ? ignored(status, error) : thrown
+    if (!isBounded(fetch) || status === undefined) throw thrown
+    learn(fetch, 'refused')
+    throw error.retry === 'permanent' ? ignored(status, error) : thrown
   }
+}
+
+/** So that a registry is not asked in vain with each large blob. */
+function learn(fetch: Fetch, answer: RangeAnswer): void {
+  const { context } = fetch
+  if (answer === 'refused' && fetch.refused) return
+  fetch.refused = answer === 'refused'
+  if (learnRange(context.learned, answer)) context.shareLearned()
 }
 
 /** Whether it is a 206 with the bytes that were asked for. */

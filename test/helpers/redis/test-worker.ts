@@ -15,6 +15,7 @@ import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
 import type { CredentialProvider } from '../../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../../src/oci/registry.ts'
 import { createContentStore } from '../../../src/store/content-store.ts'
+import type { RangeTuning } from '../../../src/store/ingest/range-growth.ts'
 import type { Registries } from '../../../src/worker/registry-access.ts'
 import { publishWork } from '../../../src/worker/run-publish.ts'
 import { pullWork } from '../../../src/worker/run-pull.ts'
@@ -29,6 +30,8 @@ export interface WorkerChoices {
   lockMs?: number
   /** What the store may take. Default: what the disk has. */
   storeMaxBytes?: number
+  /** When a layer comes over several streams. */
+  ranges?: Partial<RangeTuning>
   /** Another way to the same Redis, such as a proxy. */
   redis?: RedisTarget
   /** DOCKER_AUTH_CONFIG as it sees it, for jobs without credentials. Default: those are anonymous. */
@@ -73,6 +76,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const store = await createContentStore({
     folder: join(folder, 'store'),
     ...(storeMaxBytes === undefined ? {} : { maxBytes: storeMaxBytes }),
+    ...(options.ranges ? { ranges: options.ranges } : {}),
   })
   const worker = await startWorker({
     ...target,

@@ -16,7 +16,7 @@ import { type Cleanup, defer } from '../cleanup.ts'
 export interface TestRepositoryOptions
   extends RepositoryOptions,
     Pick<ConnectionsOptions, 'timeouts' | 'proxy'>,
-    Partial<Pick<RegistryClientOptions, 'plainHttp' | 'mayUse'>> {
+    Partial<Pick<RegistryClientOptions, 'plainHttp' | 'mayUse' | 'facts'>> {
   repository?: string
   credential?: RegistryCredential
 }
