@@ -29,6 +29,9 @@ export const Environment = Type.Object({
   LAYERD_STORE_MAX_BYTES: Type.Optional(
     Type.String({ description: 'What the store may take: bytes, or 10GB, 512MiB.' }),
   ),
+  LAYERD_DISK_RESERVE: Type.Optional(
+    Type.String({ description: 'What the disk keeps free: bytes, or 10GB, 512MiB; 0 for nothing.' }),
+  ),
   LAYERD_FILE_ROOTS: Type.Optional(Type.String({ description: 'Absolute folders, separated by colons.' })),
   LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
   LAYERD_WORKERS: Type.Integer({
@@ -122,6 +125,8 @@ function derive(settings: Environment, env: Env) {
     redisServer: settings.LAYERD_REDIS_SERVER,
     secretKeyFile: resolve(settings.LAYERD_SECRET_KEY_FILE ?? join(dataDir, 'secret.key')),
     storeMaxBytes: optionalSize('LAYERD_STORE_MAX_BYTES', settings.LAYERD_STORE_MAX_BYTES),
+    diskReserve:
+      settings.LAYERD_DISK_RESERVE === '0' ? 0 : optionalSize('LAYERD_DISK_RESERVE', settings.LAYERD_DISK_RESERVE),
     fileRoots: Object.freeze(roots === undefined ? [join(dataDir, 'packages')] : parseRoots(roots)),
     tokensFile: settings.LAYERD_TOKENS_FILE,
     workers: settings.LAYERD_WORKERS,

@@ -64,9 +64,9 @@ export type OpenedSource = { readonly fileName: string } & (
 export interface OpenedTarget {
   /** Everything that can refuse the file before a byte moves. Throws PACKAGE_EXISTS, STORE_FULL with the numbers, PACKAGE_UNREADABLE. */
   prepare(file: { name: string; size: number; overwrite: boolean }): Promise<void>
-  /** Writes it: there whole or not at all. Without `overwrite` one that came meanwhile stays. Returns where it lies. Throws as `prepare`. */
+  /** Writes it: there whole or not at all. Without `overwrite` one that came meanwhile stays. Returns where it lies. Throws as `prepare`, STORE_FULL where room may come as one that may wait. */
   write(
-    file: { name: string; overwrite: boolean },
+    file: { name: string; size: number; overwrite: boolean },
     open: (options: { signal: AbortSignal }) => ByteStream,
     signal: AbortSignal,
   ): Promise<string>

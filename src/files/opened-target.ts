@@ -3,6 +3,7 @@ import { type FileHandle, link, lstat, open, rename, rm, statfs } from 'node:fs/
 import { join } from 'node:path'
 import type { ByteStream } from '../content/endpoints.ts'
 import type { OpenedTarget } from '../content/opened.ts'
+import { CHECK_DISK_BYTES, type Reservation, type Room } from '../content/room.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
 import { openFileRoots } from './file-roots.ts'
@@ -11,9 +12,10 @@ import { type FolderPlace, holdFolderInRoots, outsideRoots } from './local-folde
 /**
  * A folder of this machine, made if absent. A file is written through a temporary name beside it. Each call opens the folder
  * anew and keeps to the one that it opened; where that lies is looked at again when the file is made and when it gets its name.
- * Throws PACKAGE_OUTSIDE_ROOTS beside what OpenedTarget says.
+ * `room`: keeps room for it on the disk; default: nobody keeps account. Throws PACKAGE_OUTSIDE_ROOTS beside what OpenedTarget
+ * says.
  */
-export function openTarget(folder: FolderPlace): OpenedTarget {
+export function openTarget(folder: FolderPlace, room?: Room): OpenedTarget {
   return {
     async prepare({ name, size, overwrite }) {
       const path = join(folder.path, name)
@@ -23,14 +25,20 @@ export function openTarget(folder: FolderPlace): OpenedTarget {
       const { bavail, bsize } = await told(statfs(held.at('')), path)
       if (size > bavail * bsize) throw noRoom(path, size, bavail * bsize)
     },
-    async write({ name, overwrite }, content, signal) {
+    async write({ name, size, overwrite }, content, signal) {
       const path = join(folder.path, name)
       await using held = await told(holdFolderInRoots(folder), path)
       const inner = `.${name}.${randomBytes(6).toString('hex')}.tmp`
       const temporary = held.at(inner)
       const look = async (file: FileHandle) => checkInside(await told(held.pathOf(file, inner), path), folder)
+      // Other processes look at its size under this name.
+      await using reservation = await room?.reserve({
+        path: join(held.openedPath, inner),
+        bytes: size,
+        what: 'archive',
+      })
       try {
-        await write(content({ signal }), { path, temporary, look }, signal)
+        await write(content({ signal }), { path, temporary, look, reservation }, signal)
         await told(overwrite ? rename(temporary, held.at(name)) : link(temporary, held.at(name)), path)
         await held.sync()
         return join(await held.realPath(), name)
@@ -47,19 +55,26 @@ interface TemporaryFile {
   temporary: string
   /** Throws where it lies outside the roots by now. */
   look: (file: FileHandle) => Promise<void>
+  reservation: Reservation | undefined
 }
 
 async function write(
   content: ByteStream,
-  { path, temporary, look }: TemporaryFile,
+  { path, temporary, look, reservation }: TemporaryFile,
   signal: AbortSignal,
 ): Promise<void> {
   const file = await told(open(temporary, 'wx', 0o644), path)
+  let size = 0
+  let lookAt = CHECK_DISK_BYTES
   try {
     await look(file)
     for await (const chunk of content) {
       throwIfAborted(signal)
       await told(file.writeFile(chunk), path)
+      size += chunk.length
+      if (size < lookAt) continue
+      lookAt = size + CHECK_DISK_BYTES
+      await reservation?.reached(size)
     }
     await told(file.sync(), path)
     await look(file)

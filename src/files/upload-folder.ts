@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { CHECK_DISK_BYTES, type Reservation, type Room } from '../content/room.ts'
 import { syncFolder } from '../lib/atomic-file.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
@@ -25,8 +26,8 @@ export interface UploadFolderOptions {
   folder: string
   /** Most bytes of one upload; default: what the disk holds. */
   maxBytes?: number
-  /** Bytes of the disk that uploads leave free. Default 64 MiB. */
-  keepFreeBytes?: number
+  /** Keeps room for what comes in. Default: nobody keeps account. */
+  room?: Room
   /** Uploads go so long after their last use. Default 24 h. */
   keepMs?: number
   clock?: Pick<Clock, 'now'>
@@ -66,7 +67,6 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const ABANDONED_MS = 60 * 60 * 1000
 /** Fewer, larger writes: measured 228 -> 412 MB per CPU second against the default of 64 KiB. */
 const WRITE_BUFFER_BYTES = 1024 * 1024
-const CHECK_SPACE_EVERY_BYTES = 64 * 1024 * 1024
 const RECORD = 'upload.json'
 const INCOMING = 'incoming-'
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -76,23 +76,22 @@ export function isUploadId(text: string): boolean {
 }
 
 export async function openUploadFolder(options: UploadFolderOptions): Promise<UploadFolder> {
-  const { folder, maxBytes = Number.POSITIVE_INFINITY, keepFreeBytes = 64 * 1024 * 1024, keepMs = DAY_MS } = options
+  const { folder, maxBytes = Number.POSITIVE_INFINITY, room = UNCOUNTED, keepMs = DAY_MS } = options
   const clock = options.clock ?? systemClock
   await makeFolders(folder, 0o700)
-  const limits: Limits = { folder, maxBytes, keepFreeBytes }
 
   return {
-    async receive(name, bytes, { declaredBytes = 0, sha256 } = {}) {
+    async receive(name, bytes, { declaredBytes, sha256 } = {}) {
       checkName(name)
-      checkSize(declaredBytes, limits)
-      await checkSpace(declaredBytes, limits)
+      checkSize(declaredBytes ?? 0, maxBytes)
       const id = randomUUID()
       const incoming = join(folder, INCOMING + id)
+      const path = join(incoming, name)
       try {
         await mkdir(incoming, { mode: 0o700 })
-        const upload = { id, name, ...(await write(join(incoming, name), bytes, limits)) }
+        const upload = { id, name, ...(await write(path, bytes, { maxBytes, declaredBytes, room })) }
         checkDigest(upload, sha256)
-        await shareContent(join(incoming, name), await filesWith(folder, upload))
+        await shareContent(path, await filesWith(folder, upload))
         await writeFile(join(incoming, RECORD), JSON.stringify(upload), { mode: 0o600, flush: true })
         await syncFolder(incoming)
         await rename(incoming, join(folder, id))
@@ -100,7 +99,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
         return upload
       } catch (error) {
         await rm(incoming, { recursive: true, force: true })
-        throw explain(error, limits)
+        throw explain(error, maxBytes)
       }
     },
     get: (id) => read(folder, id),
@@ -129,29 +128,34 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
   }
 }
 
-interface Limits {
-  folder: string
+const UNCOUNTED: Room = {
+  reserve: async () => ({ reached: async () => undefined, [Symbol.asyncDispose]: async () => undefined }),
+}
+
+interface WriteOptions {
   maxBytes: number
-  keepFreeBytes: number
+  declaredBytes: number | undefined
+  room: Room
 }
 
 async function write(
   path: string,
   bytes: AsyncIterable<Buffer>,
-  limits: Limits,
+  { maxBytes, declaredBytes, room }: WriteOptions,
 ): Promise<{ size: number; sha256: string }> {
   const hash = createHash('sha256')
   let size = 0
-  let checkSpaceAt = CHECK_SPACE_EVERY_BYTES
+  let lookAt = CHECK_DISK_BYTES
+  await using reservation: Reservation = await room.reserve({ path, bytes: declaredBytes, what: 'upload' })
   await pipeline(
     bytes,
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         size += chunk.byteLength
-        checkSize(size, limits)
-        if (size >= checkSpaceAt) {
-          checkSpaceAt = size + CHECK_SPACE_EVERY_BYTES
-          await checkSpace(0, limits)
+        checkSize(size, maxBytes)
+        if (size >= lookAt) {
+          lookAt = size + CHECK_DISK_BYTES
+          await reservation.reached(size)
         }
         hash.update(chunk)
         yield chunk
@@ -216,7 +220,7 @@ function checkName(name: string): void {
   throw new AppError('REQUEST_INVALID', `"${name.slice(0, 300)}" cannot be the name of an uploaded file`)
 }
 
-function checkSize(bytes: number, { maxBytes }: Limits): void {
+function checkSize(bytes: number, maxBytes: number): void {
   if (bytes <= maxBytes) return
   throw new AppError('PAYLOAD_TOO_LARGE', `the upload is larger than the ${maxBytes} bytes allowed`, {
     details: { maxBytes },
@@ -235,26 +239,18 @@ function checkDigest({ sha256, size }: Upload, expected: string | undefined): vo
   )
 }
 
-async function checkSpace(bytes: number, { folder, keepFreeBytes }: Limits): Promise<void> {
-  const { bavail, bsize } = await statfs(folder)
-  const availableBytes = Math.max(0, bavail * bsize - keepFreeBytes)
-  if (bytes <= availableBytes && availableBytes > 0) return
-  throw full({ neededBytes: bytes, availableBytes })
-}
-
-function full(details: Record<string, number>, cause?: unknown): AppError {
-  return new AppError('STORE_FULL', 'the disk of the data directory has no room for the upload', {
-    hint: 'Free some space, or put the package into a folder of LAYERD_FILE_ROOTS and publish it from there.',
-    details,
+function full(cause: unknown): AppError {
+  return new AppError('STORE_FULL', 'the disk of the data directory is full', {
+    hint: 'Delete uploads or stored packages, or put the package into a folder of LAYERD_FILE_ROOTS on another disk and publish it from there.',
     cause,
   })
 }
 
-function explain(error: unknown, { maxBytes }: Limits): unknown {
+function explain(error: unknown, maxBytes: number): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return full({}, error)
+      return full(error)
     case 'EFBIG':
       return new AppError('PAYLOAD_TOO_LARGE', 'the upload is larger than the file system allows', {
         details: Number.isFinite(maxBytes) ? { maxBytes } : {},

@@ -10,6 +10,19 @@ export function timeOfDay(iso: string): string {
   return `${iso.slice(11, 19)} UTC`
 }
 
+const SIZE_UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
+
+/** `900 bytes`, `1.2 GiB`, `2 GiB`: for sentences; programs get bytes. */
+export function sizeText(bytes: number): string {
+  let value = bytes
+  let unit = -1
+  while (value >= 1024 && unit < SIZE_UNITS.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${Number(value.toFixed(1))} ${SIZE_UNITS[unit] ?? 'bytes'}`
+}
+
 /**
  * What steers a terminal, forges a line, or shows text in another order than it has: control characters, line and paragraph
  * separators, and those of Unicode's property Bidi_Control.

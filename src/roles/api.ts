@@ -59,10 +59,10 @@ export async function startApi(
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
-  const uploads = await openUploadFolder({ folder: directory.uploads })
+  const store = await openStore(config, directory)
+  const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
   const queue = createJobQueue(shared)
   const events = createJobEventReader(shared)
-  const store = await openStore(config, directory)
   const { tracing } = context
   const clientFor = registryClients(context, tracing ? { hooks: [tracing.hooks] } : {})
   let joined = false

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
 import { redisTarget } from '../daemon/kept-redis.ts'
-import { createContentStore } from '../store/content-store.ts'
+import { createContentStore, diskReserve } from '../store/content-store.ts'
 
 /** What API and workers make of the settings alike. */
 export function queueOptions(config: Config, directory: DataDirectory) {
@@ -13,6 +13,10 @@ export function queueOptions(config: Config, directory: DataDirectory) {
   }
 }
 
-export function openStore({ storeMaxBytes }: Config, { store }: DataDirectory) {
-  return createContentStore({ folder: store, ...(storeMaxBytes === undefined ? {} : { maxBytes: storeMaxBytes }) })
+export function openStore(config: Config, { store }: DataDirectory) {
+  return createContentStore({
+    folder: store,
+    keepFree: diskReserve(config.diskReserve),
+    ...(config.storeMaxBytes === undefined ? {} : { maxBytes: config.storeMaxBytes }),
+  })
 }

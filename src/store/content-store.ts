@@ -1,6 +1,7 @@
 import { blobName, type Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ContentOrigin, ContentSink, ContentSource } from '../content/endpoints.ts'
+import type { Room } from '../content/room.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { isAppError } from '../lib/errors.ts'
 import { createLimiter } from '../lib/limiter.ts'
@@ -10,6 +11,7 @@ import { type CheckedBlobs, createCheckedBlobs } from './blobs/checked-blobs.ts'
 import { type CheckOptions, type CheckReport, checkStore } from './upkeep/check.ts'
 import { missingBlobs, readBlob } from './index/contents.ts'
 import { dropDamaged, droppedError } from './upkeep/damage.ts'
+import { type Disk, type KeepFree, readDisk } from './files/disk.ts'
 import { fileError } from './files/file-errors.ts'
 import { createFileLocks } from './locks/file-locks.ts'
 import type { GcOptions, GcReport } from './upkeep/gc.ts'
@@ -23,6 +25,7 @@ import { RANGE_TUNING, type RangeTuning } from './ingest/range-growth.ts'
 import { packageRecords, type StoredPackage } from './index/records.ts'
 import { deletePackage, expirePackages, type PackageToStore, putPackage, releasePackage } from './packages.ts'
 import { collectWith, type Parts } from './parts.ts'
+import { checkStillRoom, createRoom, heldOn, waitingIfLow } from './upkeep/room.ts'
 import { bytesToCome, checkSpace, measureSpace, type Space } from './upkeep/space.ts'
 
 export type { BlobFile } from './blobs/blob-file.ts'
@@ -30,6 +33,7 @@ export { packageTitle } from './upkeep/check.ts'
 export type { CheckOptions, CheckReport, StoreFinding } from './upkeep/check.ts'
 export type { GcOptions, GcReport } from './upkeep/gc.ts'
 export type { Lease } from './locks/locks.ts'
+export { type Disk, diskReserve } from './files/disk.ts'
 export type { StoredPackage } from './index/records.ts'
 export type { Space } from './upkeep/space.ts'
 export type { PackageToStore } from './packages.ts'
@@ -39,6 +43,8 @@ export interface ContentStoreOptions {
   folder: string
   /** Bytes that blobs and partial files may take together. Default: what the disk has. */
   maxBytes?: number
+  /** Bytes that its disk keeps free (diskReserve). Default: none. */
+  keepFree?: KeepFree
   clock?: Clock
   /** When a blob comes over several streams at once. Default: as docs/adr/0013 says. */
   ranges?: Partial<RangeTuning>
@@ -68,7 +74,8 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
   missing(blobs: readonly Descriptor[]): Promise<Descriptor[]>
   /**
    * Holds blobs against collection until disposed, and room for those still to come, among all processes; makes room by
-   * collecting if it must. Ends by itself when this process dies. Throws STORE_FULL with the numbers.
+   * collecting if it must. Ends by itself when this process dies. Throws STORE_FULL with the numbers, transient where room
+   * may come.
    */
   lease(blobs: readonly Descriptor[]): Promise<Lease>
   readonly packages: {
@@ -87,7 +94,12 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
     expire(ms: number): Promise<number>
   }
   gc(options?: GcOptions): Promise<GcReport>
+  /** `promisedBytes`: what pulls, uploads and archives under way still need of the store's disk. */
   space(): Promise<Space & { readonly promisedBytes: number }>
+  /** The disk of its folder. Cheap. */
+  disk(): Promise<Disk>
+  /** For files that are no blobs, in one account with them. */
+  readonly room: Room
   /**
    * Looks at every byte; with `repair`, mends from what is whole. Throws STORE_BUSY when another process is to be kept
    * from a repair.
@@ -106,7 +118,8 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   const records = packageRecords(layout)
   await prepareLayout(layout, locks, records)
   const membership = await locks.join()
-  const parts: Parts = { layout, locks, records, turns: createLimiter(1), clock }
+  const keepFree = options.keepFree ?? (() => 0)
+  const parts: Parts = { layout, locks, records, turns: createLimiter(1), clock, keepFree }
   const sink = sinksOf(parts, options.ranges)
   const alone = { ...parts, locked: <T>(task: () => Promise<T>) => locked(parts, task) }
   const drop = (digest: Digest) => dropDamaged(alone, digest)
@@ -138,10 +151,9 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
         await sweepAbandoned(layout, locks)
         return await collectWith(parts, gc)
       }),
-    async space() {
-      const [space, leased] = await Promise.all([measureSpace(layout), locks.leased({ sweep: false })])
-      return { ...space, promisedBytes: await bytesToCome(layout, leased) }
-    },
+    space: () => spaceOf(parts),
+    disk: () => readDisk(layout.folder, keepFree),
+    room: createRoom({ ...alone, promisedBytes: async () => bytesToCome(layout, await locks.leased()) }),
     async check(check) {
       await using _alone = check.repair === true ? await locks.repair() : undefined
       return await checkStore(alone, check)
@@ -182,9 +194,19 @@ function packagesOf(parts: Parts): ContentStore['packages'] {
   }
 }
 
+async function spaceOf({ layout, locks, keepFree }: Parts): Promise<Space & { readonly promisedBytes: number }> {
+  const [space, leased] = await Promise.all([measureSpace(layout, keepFree), locks.leased({ sweep: false })])
+  const promised = [bytesToCome(layout, leased), heldOn(layout.folder, locks, false)]
+  return { ...space, promisedBytes: (await Promise.all(promised)).reduce((sum, bytes) => sum + bytes, 0) }
+}
+
 /** By where blobs come from. */
-function sinksOf({ layout, locks }: Parts, ranges: Partial<RangeTuning> = {}): (origin?: ContentOrigin) => ContentSink {
+function sinksOf(
+  { layout, locks, keepFree }: Parts,
+  ranges: Partial<RangeTuning> = {},
+): (origin?: ContentOrigin) => ContentSink {
   const tuning = { ...RANGE_TUNING, ...ranges }
+  const checkDisk = () => checkStillRoom(layout.folder, keepFree, 'pull')
   return (origin) => {
     const rights = rightsFrom(layout, origin)
     return {
@@ -193,20 +215,21 @@ function sinksOf({ layout, locks }: Parts, ranges: Partial<RangeTuning> = {}): (
       push(descriptor, open, push) {
         const { digest } = descriptor
         const partial = layout.ingest(digest, origin?.registry)
-        const place = { blob: layout.blob(digest), partial, tuning, rights, locks }
+        const place = { blob: layout.blob(digest), partial, tuning, rights, locks, checkDisk }
         return ingest({ place, descriptor, open, options: push })
       },
     }
   }
 }
 
-async function locked<T>({ layout, locks, turns }: Parts, task: () => Promise<T>): Promise<T> {
+async function locked<T>({ layout, locks, turns, keepFree }: Parts, task: () => Promise<T>): Promise<T> {
   return turns.run(async () => {
     try {
       await using _lock = await locks.exclusive()
       return await task()
     } catch (error) {
-      throw await fileError(error, layout.folder, 'a change of the store')
+      const told = await fileError(error, layout.folder, 'a change of the store')
+      throw await waitingIfLow(told, layout.folder, keepFree)
     }
   })
 }
@@ -227,7 +250,7 @@ async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], maxByt
 }
 
 async function lease(
-  { layout, locks }: Parts,
+  { layout, locks, keepFree }: Parts,
   blobs: readonly Descriptor[],
   maxBytes: number | undefined,
 ): Promise<Lease> {
@@ -237,8 +260,9 @@ async function lease(
   if (neededBytes > 0) {
     const promisedBytes = await bytesToCome(layout, others)
     const wholeBytes = [...new Map(blobs.map(({ digest, size }) => [digest, size])).values()].reduce((a, b) => a + b, 0)
-    const needs = { neededBytes, wholeBytes, promisedBytes, maxBytes, folder: layout.folder }
-    checkSpace(await measureSpace(layout), needs)
+    const heldBytes = await heldOn(layout.folder, locks)
+    const needs = { neededBytes, wholeBytes, promisedBytes, heldBytes, maxBytes, folder: layout.folder }
+    checkSpace(await measureSpace(layout, keepFree), needs)
   }
   return locks.lease(blobs)
 }

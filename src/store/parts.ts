@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Limiter } from '../lib/limiter.ts'
+import type { KeepFree } from './files/disk.ts'
 import type { StoreLayout } from './files/layout.ts'
 import { contentsOf } from './index/contents.ts'
 import type { PackageRecords, StoredPackage } from './index/records.ts'
@@ -14,6 +15,7 @@ export interface Parts {
   /** This process's own callers wait here, others' at the file. */
   turns: Limiter
   clock: Clock
+  keepFree: KeepFree
 }
 
 /** The caller holds the store's lock. */

@@ -16,7 +16,7 @@ export interface PullWorkOptions extends TransferOptions {
 export function pullWork(options: PullWorkOptions): JobWork {
   return async (job, context) => {
     const { architecture, components, overwrite = false, concurrency = DEFAULT_CONCURRENCY, transient } = job.options
-    const target = await openDestination(job.destination, options.roots)
+    const target = await openDestination(job.destination, options)
     const outcome = await pull(
       {
         reference: parseReference(job.source),
@@ -34,8 +34,9 @@ export function pullWork(options: PullWorkOptions): JobWork {
 }
 
 /** The store, unless the job names a folder. */
-async function openDestination(text: string | null, roots: readonly string[]): Promise<PullRequest['target']> {
-  return text === null || text === 'store:' ? undefined : openTarget({ path: await locateFolder(text, roots), roots })
+async function openDestination(text: string | null, { roots, store }: PullWorkOptions): Promise<PullRequest['target']> {
+  if (text === null || text === 'store:') return undefined
+  return openTarget({ path: await locateFolder(text, roots), roots }, store.room)
 }
 
 function toResult({ path, ...outcome }: PullOutcome, holder: string | undefined): Omit<JobResult, 'durationMs'> {

@@ -145,7 +145,7 @@ describe('a layer that another registry brought', () => {
     name(foreign, TEAM, secret)
     const folder = await tempDir(t, 'pulled')
     foreign.deleteBlob(TEAM, digest)
-    const request = { store, target: openTarget(folder) }
+    const request = { store, target: openTarget({ path: folder, roots: [folder] }) }
     await assert.rejects(pullFrom(t, reference(foreign, TEAM), request), { code: 'BLOB_NOT_FOUND' })
     assert.deepEqual(await readdir(folder), [])
     foreign.putBlob(TEAM, secret)

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseDestination } from '../../src/content/reference.ts'
 import { startJobSystem } from '../helpers/redis/job-system.ts'
@@ -6,6 +8,7 @@ import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { buildPackage } from '../helpers/packages/package-builder.ts'
 import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
 import { publishTo } from '../helpers/packages/publishing.ts'
+import { smallDisk } from '../helpers/small-disk.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
@@ -44,5 +47,35 @@ test('a pull past the limit of the store waits, with the reason, until there is 
   assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
   assert.equal(ended.attempt, 1, 'to look for room is no attempt')
   assertStreamInvariants(await system.log(waiting.id))
+  await system.assertNothingLeft(registry)
+})
+
+test('a pull waits, with the reason, while the disk has only what is kept free for Redis', async (t) => {
+  const disk = await smallDisk(t, 48)
+  if (disk === undefined) return
+  const folder = await tempDir(t)
+  await using registry = await startMemoryRegistry()
+  const built = await buildPackage(folder, { layers: 1, layerBytes: 3 * MIB, format: 'tar' })
+  await publishTo(t, built.path, parseDestination(registry.host))
+  const system = await startJobSystem(t, { roots: [folder, disk], folder: disk })
+  await system.worker('one', { diskReserve: 16 * MIB })
+  for (const destination of ['store:', `file:${disk}/out/`]) {
+    await writeFile(join(disk, 'ballast'), Buffer.alloc(34 * MIB))
+    const waiting = await system.pull(`oci://${registry.host}/sample:1.0.0`, { destination })
+    const queued = await waitFor('it to wait', async () => {
+      const job = await system.queue.get(waiting.id)
+      if (job?.done) throw new Error(`it ended: ${JSON.stringify(job.error)}`)
+      return job?.state === 'queued' && job.reason?.startsWith('waiting') ? job : undefined
+    })
+    assert.match(
+      queued.reason ?? '',
+      /^waiting for disk: [\d.]+ MiB free, 16 MiB are kept free for Redis, the (pull|archive) needs 3 MiB$/,
+    )
+    assert.equal(queued.error, null)
+    await rm(join(disk, 'ballast'))
+    const ended = await system.ended(waiting.id)
+    assert.deepEqual([ended.state, ended.attempt], ['succeeded', 1], JSON.stringify(ended.error))
+    assertStreamInvariants(await system.log(waiting.id))
+  }
   await system.assertNothingLeft(registry)
 })

@@ -1,5 +1,5 @@
-import { statfs } from 'node:fs/promises'
 import { AppError, isAppError } from '../../lib/errors.ts'
+import { readDisk } from './disk.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
@@ -17,7 +17,10 @@ export async function fileError(thrown: unknown, folder: string, what: string): 
       hint: "Look at the data directory's disk and its permissions, then run 'layerd store check'.",
     })
   }
-  const freeBytes = await freeDiskBytes(folder).catch(() => 0)
+  const freeBytes = await readDisk(folder, () => 0).then(
+    (disk) => disk.freeBytes,
+    () => 0,
+  )
   return new AppError(
     'STORE_FULL',
     `${what} failed: the disk of ${folder} is full (${code}, ${freeBytes} bytes free)`,
@@ -28,10 +31,4 @@ export async function fileError(thrown: unknown, folder: string, what: string): 
       hint: 'Free disk space or delete stored packages, then retry the job: what has arrived is kept.',
     },
   )
-}
-
-/** Bytes that this user may still write to the folder's disk. */
-export async function freeDiskBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder)
-  return bavail * bsize
 }

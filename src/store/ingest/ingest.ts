@@ -25,6 +25,8 @@ export interface IngestPlace {
   tuning: RangeTuning
   /** Whose a blob is that is there already. */
   rights: Rights
+  /** Asked every 8 MiB. Throws STORE_FULL, transient, while the disk is low. */
+  checkDisk: () => Promise<void>
   locks: Pick<StoreLocks, 'ingest' | 'tryIngest'>
 }
 
@@ -53,7 +55,10 @@ export async function ingest(blob: IngestedBlob): Promise<void> {
     await bring(blob)
   } catch (error) {
     throwIfAborted(options.signal)
-    throw await fileError(error, dirname(place.partial), `storing ${blobName(descriptor)}`)
+    const told = await fileError(error, dirname(place.partial), `storing ${blobName(descriptor)}`)
+    // A disk that others filled is one to wait for.
+    if (told.code === 'STORE_FULL' && told.details?.['errno'] === 'ENOSPC') await place.checkDisk()
+    throw told
   }
 }
 
@@ -112,7 +117,8 @@ async function receiveOrRemove(blob: IngestedBlob): Promise<boolean> {
 async function receiveAll({ place, descriptor, open, options }: IngestedBlob): Promise<boolean> {
   await using partial = await openPartial(place.partial, descriptor, options)
   const missing = descriptor.size - rangeBytes(partial.there)
-  const reception = { open, size: descriptor.size, tuning: place.tuning, options }
+  const { tuning, checkDisk } = place
+  const reception = { open, size: descriptor.size, tuning, checkDisk, options }
   await onceMore(
     () => receive(partial, reception),
     async () => {

@@ -1,4 +1,5 @@
 import type { BlobOpener, ByteStream, Place, PushOptions } from '../../content/endpoints.ts'
+import { CHECK_DISK_BYTES } from '../../content/room.ts'
 import { RangeIgnored } from '../../content/ranges.ts'
 import { childController, throwIfAborted } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
@@ -14,6 +15,8 @@ export interface Reception {
   /** Of the whole blob. */
   size: number
   tuning: RangeTuning
+  /** IngestPlace. */
+  checkDisk: () => Promise<void>
   options: PushOptions
 }
 
@@ -37,6 +40,8 @@ class Receiver {
   /** What a stream took on while it was alone: the whole of a hole. */
   #long: Claim | undefined
   #bytes: number
+  /** The disk is looked at from so many bytes on. */
+  #checkDiskAt: number
   /** Whether bytes are still hashed as they arrive. */
   #inOrder = true
   /** Whether the file may have holes: what is written is remembered then. */
@@ -54,6 +59,7 @@ class Receiver {
     this.#growth = new RangeGrowth(reception.tuning)
     this.#stop = childController(reception.options.signal)
     this.#bytes = rangeBytes(there)
+    this.#checkDiskAt = this.#bytes + CHECK_DISK_BYTES
     this.#holes = this.#bytes > offset
   }
 
@@ -137,6 +143,7 @@ class Receiver {
     try {
       for await (const chunk of this.#chunks(claim, place)) {
         throwIfAborted(this.#stop.signal)
+        await this.#checkDisk()
         const cut = !toTheEnd() && claim.at + chunk.length >= claim.end
         // From here on nothing more can be left to it: what is cut off is lost.
         if (cut) this.#settled(claim)
@@ -157,6 +164,12 @@ class Receiver {
     }
     // The source has ended in good order: the missing bytes are told as such.
     if (claim.at < claim.end) await this.#partial.finish()
+  }
+
+  async #checkDisk(): Promise<void> {
+    if (this.#bytes < this.#checkDiskAt) return
+    this.#checkDiskAt = this.#bytes + CHECK_DISK_BYTES
+    await this.#reception.checkDisk()
   }
 
   #settled(claim: Claim): void {

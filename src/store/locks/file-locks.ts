@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StoreLayout } from '../files/layout.ts'
 import { lockFile, tryLockFile } from './file-lock.ts'
-import { readLeases, writeLease } from './lease.ts'
+import { readHolds, readLeases, writeHold, writeLease } from './lease.ts'
 import type { StoreLocks } from './locks.ts'
 import { ABANDONED_PREFIX, ownershipOf, removeAbandoned } from './owned-file.ts'
 import { joinUsers, lockForRepair } from './users.ts'
@@ -17,6 +17,8 @@ export function createFileLocks(layout: StoreLayout): StoreLocks {
     isIngesting: async (ingest) => (await ownershipOf(ingestLock(ingest))).state === 'held',
     lease: (blobs) => writeLease(layout, blobs),
     leased: (options) => readLeases(layout, options),
+    hold: (file) => writeHold(layout, file),
+    held: (options) => readHolds(layout, options),
     join: () => joinUsers(layout),
     repair: () => lockForRepair(layout),
     sweep: () => sweepAbandoned(layout),

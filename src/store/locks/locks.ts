@@ -7,14 +7,26 @@ export interface LockOptions {
   onWait?: () => Promise<void>
 }
 
-/** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
 /** `sweep`: takes away what dead owners left, for which the caller has `exclusive`. Default true. */
 export interface LeasedOptions {
   sweep?: boolean
 }
 
+/** Blobs that must stay, and room that must stay free for those not there yet, until disposed. */
 export interface Lease extends AsyncDisposable {
   readonly id: string
+}
+
+/** A file outside the store that grows to so many bytes. */
+export interface HeldFile {
+  readonly path: string
+  readonly bytes: number
+}
+
+/** Room that must stay free for what a file still lacks, until disposed. */
+export interface Hold extends AsyncDisposable {
+  /** It grows to `bytes` in all. The caller has `exclusive`. */
+  resize(bytes: number): Promise<void>
 }
 
 /**
@@ -34,6 +46,10 @@ export interface StoreLocks {
   lease(blobs: readonly Descriptor[]): Promise<Lease>
   /** Every leased blob with its size. Two pulls of one package lease its blobs once. */
   leased(options?: LeasedOptions): Promise<ReadonlyMap<Digest, number>>
+  /** Keeps room for a file outside the store. The caller has `exclusive`. */
+  hold(file: HeldFile): Promise<Hold>
+  /** Every file that room is kept for. */
+  held(options?: LeasedOptions): Promise<readonly HeldFile[]>
   /** Says that this process works on the store. Throws STORE_BUSY during a repair. */
   join(): Promise<AsyncDisposable>
   /** Keeps every other process out. Throws STORE_BUSY, naming those that are in. */

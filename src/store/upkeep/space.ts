@@ -2,54 +2,49 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../../content/digest.ts'
 import { AppError } from '../../lib/errors.ts'
-import { freeDiskBytes } from '../files/file-errors.ts'
+import { type Disk, type KeepFree, readDisk } from '../files/disk.ts'
 import { fileSize } from '../files/file-size.ts'
 import { namedDigest, type StoreLayout } from '../files/layout.ts'
 import { isJournal, partialBytes } from '../ingest/range-journal.ts'
+import { checkDisk } from './room.ts'
 
-export interface Space {
+export interface Space extends Disk {
   /** Bytes that blobs and partial files take. */
   readonly usedBytes: number
-  /** Bytes free on the disk. */
-  readonly freeBytes: number
 }
 
-export async function measureSpace(layout: StoreLayout): Promise<Space> {
-  const [freeBytes, ...used] = await Promise.all([
-    freeDiskBytes(layout.folder),
+export async function measureSpace(layout: StoreLayout, keepFree: KeepFree): Promise<Space> {
+  const [disk, ...used] = await Promise.all([
+    readDisk(layout.folder, keepFree),
     ...layout.blobFolders.map((folder) => folderBytes(folder, fileSize)),
     // One with holes takes less than it is long.
     folderBytes(layout.ingests, partialBytes),
   ])
-  return { usedBytes: used.reduce((sum, bytes) => sum + bytes, 0), freeBytes }
+  return { ...disk, usedBytes: used.reduce((sum, bytes) => sum + bytes, 0) }
 }
 
 /**
- * Throws STORE_FULL with the numbers unless `neededBytes`, beside what other pulls were promised, fit on the disk and
- * under the limit. It is transient where room under the limit may come: `wholeBytes` would fit into an empty store.
+ * Throws STORE_FULL with the numbers unless `neededBytes`, beside what others were promised, fit on the disk and under the
+ * limit. It is transient where room may come: `wholeBytes` would fit into an empty store.
  */
 export function checkSpace(
   space: Space,
   needs: {
     neededBytes: number
     wholeBytes: number
+    /** To other pulls. */
     promisedBytes: number
+    /** To files on the store's disk that are no blobs. */
+    heldBytes: number
     maxBytes: number | undefined
     folder: string
   },
 ): void {
-  const { neededBytes, wholeBytes, promisedBytes, maxBytes, folder } = needs
+  const { neededBytes, wholeBytes, promisedBytes, heldBytes, maxBytes, folder } = needs
   if (neededBytes === 0) return
-  const others = promisedBytes > 0 ? `, ${promisedBytes} of them promised to other pulls` : ''
-  const details = { neededBytes, promisedBytes, ...space, ...(maxBytes === undefined ? {} : { maxBytes }) }
-  if (neededBytes + promisedBytes > space.freeBytes) {
-    throw new AppError(
-      'STORE_FULL',
-      `the pull needs ${neededBytes} bytes; the disk of ${folder} has ${space.freeBytes} free${others}`,
-      { side: 'destination', details, hint: 'Free disk space or delete stored packages, then retry the job.' },
-    )
-  }
+  checkDisk(space, { what: 'pull', neededBytes, wholeBytes, promisedBytes: promisedBytes + heldBytes, folder })
   if (maxBytes === undefined || space.usedBytes + promisedBytes + neededBytes <= maxBytes) return
+  const others = promisedBytes > 0 ? `, ${promisedBytes} of them promised to other pulls` : ''
   const left = Math.max(0, maxBytes - space.usedBytes)
   const mayFit = wholeBytes <= maxBytes
   throw new AppError(
@@ -57,7 +52,7 @@ export function checkSpace(
     `the pull needs ${neededBytes} bytes; the store has ${left} of its ${maxBytes} left${others}`,
     {
       side: 'destination',
-      details,
+      details: { neededBytes, promisedBytes, ...space, maxBytes },
       ...(mayFit ? { retry: 'transient' } : {}),
       hint: mayFit
         ? 'The job goes on when stored packages are deleted or LAYERD_STORE_MAX_BYTES is raised.'

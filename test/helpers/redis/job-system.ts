@@ -46,6 +46,8 @@ export interface JobSystemOptions {
   roots: readonly string[]
   /** Default: a Redis of its own, over its socket. */
   redis?: { server: TestRedis; target: RedisTarget }
+  /** Where uploads and the store lie. Default: a folder of its own. */
+  folder?: string
 }
 
 export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Promise<JobSystem> {
@@ -57,7 +59,7 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
   const queue = createJobQueue(target)
   const events = createJobEventReader(target)
   await waitFor('the queue to be connected', () => queue.ping(1000))
-  const folder = await tempDir(t)
+  const folder = options.folder ?? (await tempDir(t))
   const places = createBlobPlaces(target)
   defer(t, async () => {
     await Promise.all([events.close(), places.close()])

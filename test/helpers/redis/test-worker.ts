@@ -32,6 +32,8 @@ export interface WorkerChoices {
   storeMaxBytes?: number
   /** When a layer comes over several streams. */
   ranges?: Partial<RangeTuning>
+  /** Bytes that the store's disk keeps free. Default 0. */
+  diskReserve?: number
   /** Another way to the same Redis, such as a proxy. */
   redis?: RedisTarget
   /** DOCKER_AUTH_CONFIG as it sees it, for jobs without credentials. Default: those are anonymous. */
@@ -52,7 +54,7 @@ export interface TestWorkerOptions extends WorkerChoices {
 
 /** A worker in this process, put together as src/roles does it. Ends with the test. */
 export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): Promise<JobWorker> {
-  const { redis, secretKey, roots, folder, name, jobs = 4, lockMs, storeMaxBytes } = options
+  const { redis, secretKey, roots, folder, name, jobs = 4, lockMs, storeMaxBytes, diskReserve = 0 } = options
   const target = { redis, secretKey }
   const runs = createJobRuns(target)
   const locks = createTagLocks({ ...target, ...(lockMs === undefined ? {} : { expiryMs: lockMs }) })
@@ -75,6 +77,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const uploads = await openUploadFolder({ folder: join(folder, 'uploads') })
   const store = await createContentStore({
     folder: join(folder, 'store'),
+    keepFree: () => diskReserve,
     ...(storeMaxBytes === undefined ? {} : { maxBytes: storeMaxBytes }),
     ...(options.ranges ? { ranges: options.ranges } : {}),
   })

@@ -20,6 +20,7 @@ test('without any setting every default holds', () => {
     redisServer: undefined,
     secretKeyFile: '/home/somebody/.local/share/layerd/secret.key',
     storeMaxBytes: undefined,
+    diskReserve: undefined,
     fileRoots: ['/home/somebody/.local/share/layerd/packages'],
     tokensFile: undefined,
     apiHeapBytes: undefined,
@@ -77,6 +78,7 @@ const WRONG: ReadonlyArray<readonly [name: string, value: string, said: RegExp]>
   ['LAYERD_STORE_MAX_BYTES', '0', /is "0": must be a number of bytes/],
   ['LAYERD_STORE_MAX_BYTES', '-1GB', /is "-1GB": must be a number of bytes/],
   ['LAYERD_STORE_MAX_BYTES', '99999999TB', /must be a number of bytes/],
+  ['LAYERD_DISK_RESERVE', '5%', /is "5%": must be a number of bytes, such as 10GB or 512MiB/],
   ['LAYERD_LOG_LEVEL', 'loud', /is "loud": must be one of trace, debug, info/],
   ['LAYERD_LISTEN', '8420', /is "8420": must be host:port or \[address\]:port/],
   ['LAYERD_LISTEN', 'localhost:99999', /must be host:port/],
@@ -119,6 +121,11 @@ test('a token that no header can hold is refused by its name', () => {
       (error: Error) => error.message.startsWith('LAYERD_TOKEN: ') && !error.message.includes(token),
     )
   }
+})
+
+test('the reserve of the disk may be nothing', () => {
+  const reserve = (text: string) => loadConfig({ ...HOME, LAYERD_DISK_RESERVE: text }).diskReserve
+  assert.deepEqual(['', '0', '2GiB'].map(reserve), [undefined, 0, 2 * 2 ** 30])
 })
 
 test('sizes take units', () => {

@@ -6,7 +6,7 @@ import { byDescriptor, byRealPath, systemPaths } from '../../../src/files/held-f
 import { openTarget } from '../../../src/files/opened-target.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
-const FILE = { name: 'p.tar', overwrite: false }
+const FILE = { name: 'p.tar', size: 4, overwrite: false }
 const OUTSIDE = { code: 'PACKAGE_OUTSIDE_ROOTS' }
 const { signal } = new AbortController()
 
@@ -16,11 +16,11 @@ for (const [name, paths] of Object.entries({ byDescriptor, byRealPath })) {
     test('is made with those above it, the root too', async (t) => {
       const { root, place } = await bed(t)
       const target = openTarget(place('new/one'))
-      await target.prepare({ ...FILE, size: 4 })
+      await target.prepare(FILE)
       assert.equal(await target.write(FILE, content, signal), join(root, 'new/one/p.tar'))
       assert.equal(await readFile(join(root, 'new/one/p.tar'), 'utf8'), 'data')
       const path = join(root, 'not/yet')
-      await openTarget({ path: join(path, 'sub'), roots: [path], paths }).prepare({ ...FILE, size: 4 })
+      await openTarget({ path: join(path, 'sub'), roots: [path], paths }).prepare(FILE)
       assert.deepEqual(await readdir(path), ['sub'])
     })
 
@@ -29,7 +29,7 @@ for (const [name, paths] of Object.entries({ byDescriptor, byRealPath })) {
       await symlink('there', join(root, 'link'))
       const path = await openTarget(place('link')).write(FILE, content, signal)
       assert.equal(path, join(root, 'there/p.tar'))
-      await assert.rejects(openTarget(place('link')).prepare({ ...FILE, size: 4 }), { code: 'PACKAGE_EXISTS' })
+      await assert.rejects(openTarget(place('link')).prepare(FILE), { code: 'PACKAGE_EXISTS' })
       await assert.rejects(openTarget(place('link')).write(FILE, content, signal), { code: 'PACKAGE_EXISTS' })
       assert.deepEqual(await readdir(join(root, 'there')), ['p.tar'])
     })
@@ -39,7 +39,7 @@ for (const [name, paths] of Object.entries({ byDescriptor, byRealPath })) {
       await symlink(outside, join(root, 'link'))
       for (const path of ['link', 'link/new', 'link/new/one', '../outside/new']) {
         const target = openTarget(place(path))
-        await assert.rejects(target.prepare({ ...FILE, size: 4 }), OUTSIDE, path)
+        await assert.rejects(target.prepare(FILE), OUTSIDE, path)
         await assert.rejects(target.write(FILE, content, signal), OUTSIDE, path)
       }
       assert.deepEqual(await readdir(outside), [])
@@ -48,7 +48,7 @@ for (const [name, paths] of Object.entries({ byDescriptor, byRealPath })) {
     test('that was swapped for a link since it was looked at gets nothing', async (t) => {
       const { root, outside, place } = await bed(t)
       const target = openTarget(place('there'))
-      await target.prepare({ ...FILE, size: 4 })
+      await target.prepare(FILE)
       await rename(join(root, 'there'), join(root, 'aside'))
       await symlink(outside, join(root, 'there'))
       await assert.rejects(target.write(FILE, content, signal), OUTSIDE)

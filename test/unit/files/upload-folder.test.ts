@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promi
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { openUploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
+import { createContentStore } from '../../../src/store/content-store.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
 const HOUR_MS = 60 * 60 * 1000
@@ -71,11 +72,17 @@ test('too many bytes are refused as soon as they are known, announced or not', a
 })
 
 test('an upload that the disk cannot hold is refused before its first byte', async (t) => {
-  const { uploads } = await open(t)
   const declaredBytes = Number.MAX_SAFE_INTEGER
-  await assert.rejects(uploads.receive('p.tar', chunks(Buffer.alloc(1)), { declaredBytes }), { code: 'STORE_FULL' })
-  const reserved = await open(t, { keepFreeBytes: Number.MAX_SAFE_INTEGER })
-  await assert.rejects(reserved.uploads.receive('p.tar', chunks(Buffer.alloc(1))), { code: 'STORE_FULL' })
+  const store = await createContentStore({ folder: await tempDir(t, 'store') })
+  const { uploads } = await open(t, { room: store.room })
+  await assert.rejects(uploads.receive('p.tar', chunks(new Error('read')), { declaredBytes }), { code: 'STORE_FULL' })
+  const low = await createContentStore({ folder: await tempDir(t, 'store'), keepFree: () => Number.MAX_SAFE_INTEGER })
+  const reserved = await open(t, { room: low.room })
+  for (const options of [{}, { declaredBytes: 0 }, { declaredBytes: 1 }]) {
+    const sent = reserved.uploads.receive('p.tar', chunks(new Error('read')), options)
+    await assert.rejects(sent, { code: 'STORE_FULL' })
+  }
+  assert.deepEqual(await readdir(reserved.folder), [])
 })
 
 test('a name that is not a plain file name is refused', async (t) => {

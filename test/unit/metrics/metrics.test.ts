@@ -77,7 +77,16 @@ test('without Redis the figures say so, and nothing old', async () => {
   const figures = { jobs: { queued: 2 }, queues: [['r.example', 2]], oldestQueuedMs: 1500, workers: 3, leftUploads: 4 }
   const read = createFleetMetrics({
     queue: { figures: async () => (there ? (figures as never) : Promise.reject(new Error('gone'))) },
-    store: { space: async () => ({ usedBytes: 10, freeBytes: 20, promisedBytes: 5 }) },
+    store: {
+      space: async () => ({
+        usedBytes: 10,
+        freeBytes: 20,
+        totalBytes: 90,
+        reserveBytes: 30,
+        low: true,
+        promisedBytes: 5,
+      }),
+    },
     storeMaxBytes: 100,
   })
   const before = await exposition([await read()])
@@ -98,7 +107,9 @@ test('the alerts and the dashboard name figures that there are', async () => {
   createWorkerMetrics(metrics)
   const fleet = createFleetMetrics({
     queue: { figures: async () => Promise.reject(new Error('gone')) },
-    store: { space: async () => ({ usedBytes: 1, freeBytes: 1, promisedBytes: 1 }) },
+    store: {
+      space: async () => ({ usedBytes: 1, freeBytes: 1, totalBytes: 1, reserveBytes: 1, low: false, promisedBytes: 1 }),
+    },
     storeMaxBytes: 1,
   })
   const names = new Set([...(await metrics.json()), ...(await fleet())].map(({ name }) => name))

@@ -1,0 +1,17 @@
+/** Room on a disk that a file keeps while it is written, until disposed. */
+export interface Reservation extends AsyncDisposable {
+  /** So many bytes of it were written: asked every 8 MiB. Throws STORE_FULL when the disk runs low. */
+  reached(bytes: number): Promise<void>
+}
+
+/** The account of a disk that all processes share: who is promised room there has it. */
+export interface Room {
+  /**
+   * Keeps room for a file until it is written. `bytes`: its size; where nobody knows it, room is kept for 8 MiB at a time.
+   * `what` it is in errors. Throws STORE_FULL with the figures: for an archive one that may wait.
+   */
+  reserve(file: { path: string; bytes?: number | undefined; what: 'upload' | 'archive' }): Promise<Reservation>
+}
+
+/** Bytes between two looks at a disk that is written to. */
+export const CHECK_DISK_BYTES = 8 * 1024 * 1024

@@ -1,0 +1,146 @@
+import { dirname } from 'node:path'
+import { CHECK_DISK_BYTES, type Reservation, type Room } from '../../content/room.ts'
+import { AppError, isAppError } from '../../lib/errors.ts'
+import { sizeText } from '../../lib/text.ts'
+import { type Disk, type KeepFree, onOneDisk, readDisk } from '../files/disk.ts'
+import { fileSize } from '../files/file-size.ts'
+import type { StoreLayout } from '../files/layout.ts'
+import type { Hold, StoreLocks } from '../locks/locks.ts'
+
+type What = 'pull' | 'upload' | 'archive'
+
+export interface DiskNeeds {
+  what: What
+  neededBytes: number
+  /** What it needs on a disk that nobody else uses. */
+  wholeBytes: number
+  /** To others, on this disk. */
+  promisedBytes: number
+  folder: string
+}
+
+/**
+ * Throws STORE_FULL unless `neededBytes` fit beside what others were promised and what stays free. What a job brings may
+ * wait: for that it is transient, and its message the reason, unless it never fits.
+ */
+export function checkDisk(disk: Disk, needs: DiskNeeds): void {
+  const { what, neededBytes, wholeBytes, promisedBytes } = needs
+  if (!disk.low && neededBytes + promisedBytes + disk.reserveBytes <= disk.freeBytes) return
+  if (what === 'upload') throw lowError(disk, needs)
+  if (wholeBytes + disk.reserveBytes > disk.totalBytes) throw neverFits(disk, needs)
+  throw waiting(disk, needs)
+}
+
+function waiting(disk: Disk, needs: DiskNeeds): AppError {
+  return new AppError('STORE_FULL', `waiting for disk: ${figures(disk, needs)}`, {
+    side: 'destination',
+    retry: 'transient',
+    details: detailsOf(disk, needs),
+    hint: 'The job goes on when there is room: delete stored packages or uploads, or free the disk otherwise.',
+  })
+}
+
+function lowError(disk: Disk, needs: DiskNeeds): AppError {
+  return new AppError('STORE_FULL', `the disk of the data directory has no room: ${figures(disk, needs)}`, {
+    details: detailsOf(disk, needs),
+    hint: 'Delete uploads or stored packages, or put the package into a folder of LAYERD_FILE_ROOTS on another disk and publish it from there.',
+  })
+}
+
+function neverFits({ totalBytes, reserveBytes, ...disk }: Disk, needs: DiskNeeds): AppError {
+  const { what, wholeBytes, folder } = needs
+  const kept = reserveBytes > 0 ? `, ${sizeText(reserveBytes)} of them are kept free for Redis` : ''
+  return new AppError(
+    'STORE_FULL',
+    `the ${what} needs ${sizeText(wholeBytes)}; the disk of ${folder} has ${sizeText(totalBytes)} in all${kept}`,
+    {
+      side: 'destination',
+      details: detailsOf({ totalBytes, reserveBytes, ...disk }, needs),
+      hint: 'It never fits: take a larger disk, or a smaller LAYERD_DISK_RESERVE, then retry the job.',
+    },
+  )
+}
+
+/** `1.2 GiB free, 2 GiB are kept free for Redis, the pull needs 5 GiB` */
+function figures({ freeBytes, reserveBytes }: Disk, { what, neededBytes, promisedBytes }: DiskNeeds): string {
+  return [
+    `${sizeText(freeBytes)} free`,
+    ...(promisedBytes > 0 ? [`${sizeText(promisedBytes)} of them promised to others`] : []),
+    ...(reserveBytes > 0 ? [`${sizeText(reserveBytes)} are kept free for Redis`] : []),
+    ...(neededBytes > 0 ? [`the ${what} needs ${sizeText(neededBytes)}`] : []),
+  ].join(', ')
+}
+
+function detailsOf(disk: Disk, { neededBytes, promisedBytes, folder }: DiskNeeds): Record<string, unknown> {
+  const { freeBytes, totalBytes, reserveBytes } = disk
+  return { neededBytes, promisedBytes, freeBytes, totalBytes, reserveBytes, folder }
+}
+
+/** What is written while the disk is looked at now and then: throws as checkDisk does, for a disk that is low by now. */
+export async function checkStillRoom(folder: string, keepFree: KeepFree, what: What): Promise<void> {
+  const disk = await readDisk(folder, keepFree)
+  if (disk.low) checkDisk(disk, { what, neededBytes: 0, wholeBytes: 0, promisedBytes: 0, folder })
+}
+
+/** A full disk is one to wait for where less is free than stays free; else the error as it is. */
+export async function waitingIfLow(error: AppError, folder: string, keepFree: KeepFree): Promise<AppError> {
+  if (error.code !== 'STORE_FULL' || error.details?.['errno'] !== 'ENOSPC') return error
+  return checkStillRoom(folder, keepFree, 'pull').then(
+    () => error,
+    (low: unknown) => (isAppError(low) ? low : error),
+  )
+}
+
+/** What files that are no blobs may still grow by, on the disk of `folder`. */
+export async function heldOn(folder: string, locks: Pick<StoreLocks, 'held'>, sweep = true): Promise<number> {
+  const lacking = (await locks.held({ sweep })).map(async ({ path, bytes }) => {
+    if (!(await onOneDisk(dirname(path), folder))) return 0
+    return Math.max(0, bytes - ((await fileSize(path)) ?? 0))
+  })
+  return (await Promise.all(lacking)).reduce((sum, bytes) => sum + bytes, 0)
+}
+
+export interface RoomParts {
+  layout: StoreLayout
+  locks: Pick<StoreLocks, 'held' | 'hold'>
+  keepFree: KeepFree
+  /** What pulls still need of the store's disk. */
+  promisedBytes: () => Promise<number>
+  /** With the store's lock. */
+  locked: <T>(task: () => Promise<T>) => Promise<T>
+}
+
+/** Room for files beside the store, in one account with its blobs where they lie on its disk. */
+export function createRoom({ layout, locks, keepFree, promisedBytes, locked }: RoomParts): Room {
+  return {
+    async reserve({ path, bytes, what }): Promise<Reservation> {
+      const folder = dirname(path)
+      const besideStore = await onOneDisk(folder, layout.folder)
+      // An archive may be wanted on a disk that is nobody's but the caller's.
+      const kept: KeepFree = what === 'archive' && !besideStore ? () => 0 : keepFree
+      const check = async (neededBytes: number): Promise<void> => {
+        const blobs = besideStore ? await promisedBytes() : 0
+        const promised = blobs + (await heldOn(folder, locks))
+        const wholeBytes = bytes ?? neededBytes
+        checkDisk(await readDisk(folder, kept), { what, neededBytes, wholeBytes, promisedBytes: promised, folder })
+      }
+      let reserved = bytes ?? CHECK_DISK_BYTES
+      const hold: Hold = await locked(async () => {
+        await check(reserved)
+        return locks.hold({ path, bytes: reserved })
+      })
+      return {
+        async reached(written) {
+          if (bytes !== undefined || written + CHECK_DISK_BYTES <= reserved) return checkStillRoom(folder, kept, what)
+          await locked(async () => {
+            const wanted = written + CHECK_DISK_BYTES
+            await check(wanted - reserved)
+            await hold.resize(wanted)
+            reserved = wanted
+          })
+        },
+        [Symbol.asyncDispose]: () => hold[Symbol.asyncDispose](),
+      }
+    },
+  }
+}
