@@ -37,22 +37,7 @@ export function createFleetMetrics({ queue, store, storeMaxBytes }: FleetMetrics
     'Ended jobs whose upload sessions at registries have still to be given up.',
   )
   const workers = gauge('workers', 'Worker processes that take jobs.')
-  const storeBytes = gauge(
-    'store_bytes',
-    'Bytes of the content store: used, reserved for pulls that run, free on its disk, limit.',
-    ['what'],
-  )
-  let measuredAt = Number.NEGATIVE_INFINITY
-
-  const measureStore = async (): Promise<void> => {
-    if (performance.now() - measuredAt < STORE_EVERY_MS) return
-    measuredAt = performance.now()
-    const { usedBytes, freeBytes, promisedBytes } = await store.space()
-    storeBytes.set({ what: 'used' }, usedBytes)
-    storeBytes.set({ what: 'reserved' }, promisedBytes)
-    storeBytes.set({ what: 'free' }, freeBytes)
-    if (storeMaxBytes !== undefined) storeBytes.set({ what: 'limit' }, storeMaxBytes)
-  }
+  const measureStore = storeFigures(gauge, { store, storeMaxBytes })
   const readFigures = async (): Promise<void> => {
     const start = performance.now()
     const figures = await queue.figures()
@@ -71,8 +56,42 @@ export function createFleetMetrics({ queue, store, storeMaxBytes }: FleetMetrics
         for (const metric of [roundTrip, jobs, queued, oldest, leftUploads, workers]) metric.reset()
         up.set(0)
       }),
-      measureStore().catch(() => storeBytes.reset()),
+      measureStore(),
     ])
     return registry.getMetricsAsJSON()
+  }
+}
+
+type NewGauge = (name: string, help: string, labelNames?: string[]) => Gauge
+
+/** Of the store and its disk, read anew every 30 s. */
+function storeFigures(
+  gauge: NewGauge,
+  { store, storeMaxBytes }: Pick<FleetMetricsOptions, 'store' | 'storeMaxBytes'>,
+): () => Promise<void> {
+  const storeBytes = gauge(
+    'store_bytes',
+    'Bytes of the content store: used, limit; of its disk: free, kept_free for Redis, reserved for pulls, uploads and archives under way.',
+    ['what'],
+  )
+  const diskLow = gauge(
+    'disk_low',
+    'Whether less is free on the disk than is kept free: 1 or 0. Uploads get 507 then, pulls wait.',
+  )
+  let measuredAt = Number.NEGATIVE_INFINITY
+
+  const measure = async (): Promise<void> => {
+    const { usedBytes, freeBytes, reserveBytes, low, promisedBytes } = await store.space()
+    storeBytes.set({ what: 'used' }, usedBytes)
+    storeBytes.set({ what: 'reserved' }, promisedBytes)
+    storeBytes.set({ what: 'free' }, freeBytes)
+    storeBytes.set({ what: 'kept_free' }, reserveBytes)
+    diskLow.set(low ? 1 : 0)
+    if (storeMaxBytes !== undefined) storeBytes.set({ what: 'limit' }, storeMaxBytes)
+  }
+  return async () => {
+    if (performance.now() - measuredAt < STORE_EVERY_MS) return
+    measuredAt = performance.now()
+    await measure().catch(() => [storeBytes, diskLow].forEach((metric) => metric.reset()))
   }
 }

@@ -2,10 +2,11 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ListenAddress } from '../config/listen.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
-import { type ApiObserver, type App, createApp } from '../http/app.ts'
+import { type ApiObserver, type App, type AppOptions, createApp } from '../http/app.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
 import { createJobQueue } from '../jobs/queue.ts'
+import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -17,8 +18,9 @@ import type { ContentStore } from '../store/content-store.ts'
 import { requestTracer } from '../tracing/layerd-spans.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
+import { watchDisk } from './disk-watch.ts'
 import { openStore, queueOptions } from './parts.ts'
-import { registryClients } from './registry-clients.ts'
+import { type RegistryClients, registryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
 const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull'])
@@ -78,16 +80,7 @@ export async function startApi(
     events,
     uploads,
     store,
-    remote: {
-      async inspect(request, access) {
-        const { registry, repository } = request.reference
-        const opened = await clientFor(access).repository(registry, repository)
-        return inspectPackage(request, { repository: opened, signal: access.signal })
-      },
-      async tags({ registry, repository }, access) {
-        return (await clientFor(access).repository(registry, repository)).tags({ signal: access.signal })
-      },
-    },
+    remote: registryReader(clientFor),
     logger,
     version,
     listenHost: config.listen.host,
@@ -99,12 +92,14 @@ export async function startApi(
   })
   const { url, port } = await listen(app, config.listen, portPatienceMs)
   const collecting = collectHourly(store, logger)
+  const stopWatching = watchDisk({ disk: () => store.disk(), logger, clock: systemClock })
   return {
     url,
     port,
     drain: () => Promise.race([app.close(), delay(DRAIN_MS)]),
     async close() {
       clearInterval(collecting)
+      stopWatching()
       await Promise.all([queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }
@@ -125,6 +120,20 @@ async function listen(app: App, address: ListenAddress, patienceMs: number): Pro
       }
       await delay(PORT_POLL_MS)
     }
+  }
+}
+
+/** Looks at packages in registries. */
+function registryReader(clientFor: RegistryClients): AppOptions['remote'] {
+  return {
+    async inspect(request, access) {
+      const { registry, repository } = request.reference
+      const opened = await clientFor(access).repository(registry, repository)
+      return inspectPackage(request, { repository: opened, signal: access.signal })
+    },
+    async tags({ registry, repository }, access) {
+      return (await clientFor(access).repository(registry, repository)).tags({ signal: access.signal })
+    },
   }
 }
 

@@ -991,7 +991,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "ready": true,
-                     *       "reasons": []
+                     *       "reasons": [],
+                     *       "disk": "ok"
                      *     }
                      */
                     "application/json": {
@@ -1002,6 +1003,11 @@ export interface operations {
                             check: "redis" | "workers" | "closing";
                             detail: string;
                         }[];
+                        /**
+                         * @description low: less is free than is kept free for Redis, so uploads get 507 and pulls wait. That alone leaves it ready.
+                         * @enum {string}
+                         */
+                        disk: "ok" | "low" | "unknown";
                     };
                 };
             };
@@ -1019,6 +1025,11 @@ export interface operations {
                             check: "redis" | "workers" | "closing";
                             detail: string;
                         }[];
+                        /**
+                         * @description low: less is free than is kept free for Redis, so uploads get 507 and pulls wait. That alone leaves it ready.
+                         * @enum {string}
+                         */
+                        disk: "ok" | "low" | "unknown";
                     };
                 };
             };

@@ -127,7 +127,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   getPackageChecksums: `${LAYER.slice('sha256:'.length)} components/baseline.tar\n`,
   getPackageImages: { images: ['registry.example/team/app:1'] },
   getLiveness: { live: true },
-  getReadiness: { ready: true, reasons: [] },
+  getReadiness: { ready: true, reasons: [], disk: 'ok' },
   getMetrics: '# TYPE layerd_fleet_workers gauge\nlayerd_fleet_workers 2\n',
   getVersion: { name: 'layerd', version: '0.1.0', node: '24.21.0' },
   getOverview: {

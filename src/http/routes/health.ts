@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from 'typebox'
 import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
+import type { ContentStore } from '../../store/content-store.ts'
 import { acceptsByName } from '../answers/accept.ts'
 import { htmlPage, linked, sendPage } from '../answers/html-page.ts'
 import {
@@ -18,6 +19,7 @@ const REDIS_ANSWERS_WITHIN_MS = 2000
 
 export interface HealthOptions {
   queue: Pick<JobQueue, 'ping' | 'liveWorkers'>
+  store: Pick<ContentStore, 'disk'>
   version: string
   /** In the all-in-one role being ready means that a worker takes jobs, too. */
   allInOne: boolean
@@ -27,6 +29,7 @@ export interface HealthOptions {
 }
 
 type Reason = Static<typeof Readiness>['reasons'][number]
+type DiskState = Static<typeof Readiness>['disk']
 
 const ADDRESSES = {
   '/v1/jobs': 'POST a job; GET lists them',
@@ -58,9 +61,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
   app.get('/livez', { schema: getLivenessSchema }, async () => ({ live: true as const }))
 
   app.get('/readyz', { schema: getReadinessSchema }, async (_request, reply) => {
-    const reasons = await findReasons(options)
+    const [reasons, disk] = await Promise.all([findReasons(options), diskState(options.store)])
     void reply.header('cache-control', 'no-store')
-    return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons })
+    return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons, disk })
   })
 
   app.get('/version', { schema: getVersionSchema }, async () => ({
@@ -96,6 +99,14 @@ async function findReasons(options: HealthOptions): Promise<Reason[]> {
     throw error
   })
   return workers > 0 ? [] : [{ check: 'workers', detail: 'no worker takes jobs yet' }]
+}
+
+/** A disk that runs low keeps nobody out: who could delete something has to get in. */
+async function diskState(store: HealthOptions['store']): Promise<DiskState> {
+  return store.disk().then(
+    ({ low }) => (low ? 'low' : 'ok'),
+    () => 'unknown',
+  )
 }
 
 function asText(overview: Static<typeof Overview>): string {

@@ -10,6 +10,10 @@ export const Readiness = Type.Object(
       }),
       { description: 'Why not; empty when ready.' },
     ),
+    disk: Type.Enum(['ok', 'low', 'unknown'], {
+      description:
+        'low: less is free than is kept free for Redis, so uploads get 507 and pulls wait. That alone leaves it ready.',
+    }),
   },
   { $id: 'Readiness' },
 )

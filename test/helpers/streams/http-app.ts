@@ -26,17 +26,24 @@ export interface TestApp {
   listen: () => Promise<string>
 }
 
-export type TestAppOptions = Partial<AppOptions> & { uploadLimits?: Omit<UploadFolderOptions, 'folder'> }
+export type TestAppOptions = Partial<AppOptions> & {
+  uploadLimits?: Omit<UploadFolderOptions, 'folder'>
+  /** Bytes that the disk keeps free. Default 0. */
+  diskReserve?: number
+}
 
 /** The whole HTTP side over a real queue in a Redis of its own. */
-export async function startApp(t: Cleanup, { uploadLimits, ...changes }: TestAppOptions = {}): Promise<TestApp> {
+export async function startApp(
+  t: Cleanup,
+  { uploadLimits, diskReserve = 0, ...changes }: TestAppOptions = {},
+): Promise<TestApp> {
   const jobs = await startJobs(t)
   const folder = await tempDir(t)
   const root = join(folder, 'packages')
   const uploadFolder = join(folder, 'uploads')
   await mkdir(root)
-  const uploads = await openUploadFolder({ folder: uploadFolder, ...uploadLimits })
-  const store = await createContentStore({ folder: join(folder, 'store') })
+  const store = await createContentStore({ folder: join(folder, 'store'), keepFree: () => diskReserve })
+  const uploads = await openUploadFolder({ folder: uploadFolder, room: store.room, ...uploadLimits })
   const app = createApp({
     queue: jobs.queue,
     events: jobs.events,

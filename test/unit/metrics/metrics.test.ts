@@ -94,6 +94,8 @@ test('without Redis the figures say so, and nothing old', async () => {
   assert.match(before, /^layerd_fleet_queue_oldest_seconds 1\.5$/m)
   assert.match(before, /^layerd_fleet_store_bytes\{what="limit"\} 100$/m)
   assert.match(before, /^layerd_fleet_store_bytes\{what="reserved"\} 5$/m)
+  assert.match(before, /^layerd_fleet_store_bytes\{what="kept_free"\} 30$/m)
+  assert.match(before, /^layerd_fleet_disk_low 1$/m)
   assert.match(before, /^layerd_fleet_left_uploads_jobs 4$/m)
   there = false
   const after = await exposition([await read()])

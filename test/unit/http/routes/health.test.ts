@@ -5,7 +5,7 @@ import { startApp } from '../../../helpers/streams/http-app.ts'
 
 test('liveness touches nothing, readiness needs Redis', async (t) => {
   const { app, jobs } = await startApp(t)
-  assert.deepEqual((await app.inject('/readyz')).json(), { ready: true, reasons: [] })
+  assert.deepEqual((await app.inject('/readyz')).json(), { ready: true, reasons: [], disk: 'ok' })
   await jobs.redis.kill()
   assert.equal((await app.inject('/livez')).statusCode, 200)
   const response = await app.inject('/readyz')
@@ -14,6 +14,19 @@ test('liveness touches nothing, readiness needs Redis', async (t) => {
     response.json().reasons.map(({ check }: { check: string }) => check),
     ['redis'],
   )
+})
+
+test('a disk that runs low is told by readiness and closes nothing but uploads', async (t) => {
+  const { app } = await startApp(t, { diskReserve: Number.MAX_SAFE_INTEGER })
+  const response = await app.inject('/readyz')
+  assert.equal(response.statusCode, 200)
+  assert.deepEqual(response.json(), { ready: true, reasons: [], disk: 'low' })
+  const refused = await app.inject({ method: 'PUT', url: '/v1/uploads/p.tar', payload: Buffer.alloc(10) })
+  assert.equal(refused.statusCode, 507)
+  assert.match(refused.json().detail, /free, .* are kept free for Redis, the upload needs 10 bytes$/)
+  assert.equal(typeof refused.json().details.freeBytes, 'number')
+  assert.equal((await app.inject('/v1/uploads')).statusCode, 200)
+  assert.equal((await app.inject('/v1/packages')).statusCode, 200)
 })
 
 test('in the all-in-one role readiness waits for a worker that takes jobs', async (t) => {
