@@ -1,3 +1,5 @@
+import type { Channel } from '../lib/channel.ts'
+
 /** What the API tells its supervisor over the channel between them. */
 export type ApiNews =
   | {
@@ -11,12 +13,16 @@ export type ApiNews =
       readonly layerdApi: 'serving'
     }
 
-interface Listening {
-  on(event: 'message', listener: (message: unknown) => void): unknown
+/** What the API asks its supervisor: why the private Redis is away. The answer is a WhyNoRedis, or undefined. */
+export const WHY_NO_REDIS = 'why-no-redis'
+
+export interface WhyNoRedis {
+  readonly detail: string
+  readonly hint: string
 }
 
 /** The supervisor's side. */
-export function onApiNews(child: Listening, listener: (news: ApiNews) => void): void {
+export function onApiNews(child: Pick<Channel, 'on'>, listener: (news: ApiNews) => void): void {
   child.on('message', (message) => {
     const { layerdApi } = (message ?? {}) as Partial<ApiNews>
     if (layerdApi === 'listening' || layerdApi === 'serving') listener(message as ApiNews)

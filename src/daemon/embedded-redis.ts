@@ -1,12 +1,12 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { LOCK_TAKEN, PROGRAM_MISSING } from './directory-lock.ts'
+import { exitText, readExit, startHint, type RedisExit } from './redis-exit.ts'
 import { askRedis, holdConnection, prepareSocketFolder } from './redis-socket.ts'
 import { makeFolders } from '../lib/make-folders.ts'
 
@@ -15,8 +15,8 @@ export interface EmbeddedRedis {
   readonly socketPath: string
   /** It ran already, and this process has taken it over. */
   readonly adopted: boolean
-  /** Settles when it has ended, for whatever reason. */
-  readonly ended: Promise<void>
+  /** Settles when it has ended, for whatever reason, with how. */
+  readonly ended: Promise<RedisExit>
   /** Ends it in order: what it knows is on disk then. */
   stop(): Promise<void>
 }
@@ -55,6 +55,8 @@ type Shell = ChildProcessByStdio<Writable, Readable, null>
 const POLL_MS = 20
 /** How long the holder of the lock may answer nothing: it is ending, or loading a large file. */
 const TAKEN_TIMEOUT_MS = 60_000
+/** How long the shell may take to tell the exit code of the server whose socket is closed. */
+const EXIT_CODE_MS = 1000
 
 /**
  * Starts the private Redis, or takes over the one that still runs on the same directory. Resolves once it serves. Throws
@@ -69,9 +71,9 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
   for (;;) {
     const child = run(options, folder)
     const exitCode = await servesOrExits(child, socketPath)
-    if (exitCode === undefined) return supervised(child, socketPath, false)
+    if (exitCode === undefined) return supervised(child, options, false)
     if (exitCode !== LOCK_TAKEN || Date.now() > giveUpAt) throw await failure(exitCode, options.program, folder)
-    const adopted = await adopt(socketPath)
+    const adopted = await adopt(options)
     if (adopted) {
       logger.info({ socket: socketPath }, 'took over the private Redis that still runs')
       return adopted
@@ -123,23 +125,30 @@ async function serves(socketPath: string): Promise<boolean> {
 }
 
 /** The server that holds the lock, if it serves: watched from now on as if this process had started it. */
-async function adopt(socketPath: string): Promise<EmbeddedRedis | undefined> {
+async function adopt(options: EmbeddedRedisOptions): Promise<EmbeddedRedis | undefined> {
+  const { socketPath } = options
   if (!(await serves(socketPath))) return undefined
   const pid = /^process_id:(\d+)/m.exec((await askRedis(socketPath, 'INFO server')) ?? '')?.[1]
-  return pid === undefined ? undefined : supervised(shell(WATCH, [pid]), socketPath, true)
+  return pid === undefined ? undefined : supervised(shell(WATCH, [pid]), options, true)
 }
 
 /** Ends with its connection, which the system closes with the server. */
-async function supervised(child: Shell, socketPath: string, adopted: boolean): Promise<EmbeddedRedis> {
+async function supervised(
+  child: Shell,
+  { dataDir, socketPath }: EmbeddedRedisOptions,
+  adopted: boolean,
+): Promise<EmbeddedRedis> {
   const connection = await holdConnection(socketPath)
   const exited = once(child, 'exit')
-  const ended = new Promise<void>((resolve) => {
-    connection.once('close', () => {
-      // Else its watch could one day end another process of the same number.
-      if (adopted) child.kill('SIGKILL')
-      resolve()
-    })
-  })
+  const closed = new Promise((resolve) => connection.once('close', resolve))
+  const end = async (): Promise<RedisExit> => {
+    await closed
+    // Else its watch could one day end another process of the same number.
+    if (adopted) child.kill('SIGKILL')
+    else await Promise.race([exited, delay(EXIT_CODE_MS, undefined, { ref: false })])
+    return readExit(join(dataDir, 'redis'), adopted ? undefined : (child.exitCode ?? undefined))
+  }
+  const ended = end()
   return {
     socketPath,
     adopted,
@@ -157,10 +166,10 @@ async function failure(exitCode: number, program: string, folder: string): Promi
       hint: 'Install it (apt-get install util-linux, or brew install flock), or set LAYERD_REDIS_URL.',
     })
   }
-  const log = join(folder, 'redis.log')
-  const said = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').at(-1)
-  const why = exitCode === LOCK_TAKEN ? 'another process holds its folder and does not answer' : `it ended: ${said}`
+  const exit = await readExit(folder, exitCode)
+  const taken = 'another process holds its folder and does not answer'
+  const why = exitCode === LOCK_TAKEN ? taken : `it ${exitText(exit)}`
   return new AppError('CONFIG_INVALID', `the private Redis (${program}) does not serve: ${why}`, {
-    hint: `Look into ${log}.`,
+    hint: exitCode === LOCK_TAKEN ? `Look into ${exit.log}.` : startHint(exit),
   })
 }

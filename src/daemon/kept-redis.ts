@@ -2,13 +2,24 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import type { RedisTarget } from '../jobs/redis/redis.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { WhyNoRedis } from './api-channel.ts'
 import { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } from './embedded-redis.ts'
+import { exitHint, exitText } from './redis-exit.ts'
 import { findRedisServer } from './redis-program.ts'
 import { redisSocketPath } from './redis-socket.ts'
 
 /** Something that this process keeps running and can end. */
 export interface Supervised {
   stop(): Promise<void>
+}
+
+/** The private Redis, kept running. */
+export interface SupervisedRedis extends Supervised {
+  /**
+   * Why it is away, for who got no answer from it: resolves once that is known, within a quarter of a second. Undefined where
+   * it has not ended, or there is none.
+   */
+  whyAway(): Promise<WhyNoRedis | undefined>
 }
 
 /** Where Redis is: LAYERD_REDIS_URL, or the private one of the data directory. */
@@ -18,6 +29,8 @@ export function redisTarget(config: Config): RedisTarget {
 
 const RESTART_PAUSE_MS = 200
 const MAX_RESTART_PAUSE_MS = 5000
+/** A connection that broke may be known of a little before the end of the server. */
+const EXIT_KNOWN_MS = 250
 
 /**
  * The program of the private Redis; undefined with LAYERD_REDIS_URL. Asked before anything else, since a machine without
@@ -34,17 +47,18 @@ export async function redisProgram(config: Config, searchPath: string): Promise<
 export async function superviseRedis(
   config: Config,
   { program, logger }: { program: string | undefined; logger: Logger },
-): Promise<Supervised> {
-  if (program === undefined) return { stop: async () => {} }
+): Promise<SupervisedRedis> {
+  if (program === undefined) return { stop: async () => {}, whyAway: async () => undefined }
   const { dataDir } = config
   const settings = { dataDir, socketPath: redisSocketPath(dataDir), program, logger }
   let redis = await startEmbeddedRedis(settings)
   const stopping = new AbortController()
   const watch = async (): Promise<void> => {
     for (;;) {
-      await redis.ended
+      const exit = await redis.ended
       if (stopping.signal.aborted) return
-      logger.error('the private Redis has ended; starting it again')
+      const { exitCode, lastLine, freeBytes } = exit
+      logger.error({ exitCode, lastLine, freeBytes }, `the private Redis ${exitText(exit)}. Starting it again`)
       const next = await restart(settings, stopping.signal)
       if (next === undefined) return
       redis = next
@@ -52,6 +66,12 @@ export async function superviseRedis(
   }
   const watching = watch()
   return {
+    async whyAway() {
+      // This one's end, not that of the next one.
+      const { ended } = redis
+      const exit = await Promise.race([ended, delay(EXIT_KNOWN_MS, undefined)])
+      return exit && { detail: `the private Redis ${exitText(exit)}`, hint: exitHint(exit) }
+    },
     async stop() {
       stopping.abort()
       await redis.stop()

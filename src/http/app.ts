@@ -24,7 +24,7 @@ import { joiningPlugin } from './plugins/joining.ts'
 import { jsonOnlyPlugin } from './plugins/json-only.ts'
 import { openapiPlugin } from './plugins/openapi.ts'
 import { ownOriginPlugin } from './plugins/own-origin.ts'
-import { problemPlugin, sendProblem } from './plugins/problem.ts'
+import { type ProblemOptions, problemPlugin, sendProblem } from './plugins/problem.ts'
 import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
@@ -82,6 +82,8 @@ export interface AppOptions {
   tracer?: RequestTracer | undefined
   /** Whether Redis is there and this layerd's; until then only probes are answered. Default: it is. */
   joined?: () => boolean
+  /** Asked when Redis does not answer: what better describes it than that, and what to do. Default: nothing. */
+  whyNoRedis?: ProblemOptions['whyNoRedis']
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
   streams?: JobEventRoutesOptions['streams']
 }
@@ -141,7 +143,7 @@ export function createApp(options: AppOptions): App {
 
   void app.register(requestContextPlugin, { closing: closing.signal, onAnswered: options.observer?.onAnswered })
   void app.register(requestTracingPlugin, { tracer: options.tracer })
-  void app.register(problemPlugin)
+  void app.register(problemPlugin, { whyNoRedis: options.whyNoRedis })
   void app.register(answersPlugin)
   void app.register(ownOriginPlugin, {
     listenHost: options.listenHost,

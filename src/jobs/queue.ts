@@ -13,7 +13,7 @@ import type { Job } from './model/definitions.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { createJobIds } from './model/job-id.ts'
 import { listJobs } from './record/listing.ts'
-import { answersWithin, guarded } from './redis/redis.ts'
+import { troubleOf, guarded } from './redis/redis.ts'
 import type {
   CommandOptions,
   CreateOptions,
@@ -60,6 +60,8 @@ export interface JobQueue {
   remove(id: string): Promise<void>
   /** Resolves true when Redis answers within `timeoutMs`. */
   ping(timeoutMs: number): Promise<boolean>
+  /** What is wrong with Redis, as a sentence: it is silent for `timeoutMs`, or refuses to serve. Undefined when nothing is. */
+  trouble(timeoutMs: number): Promise<string | undefined>
   /** How many worker processes have said within the last 15 s that they take jobs. */
   liveWorkers(): Promise<number>
   /** What there is of jobs and workers, counted by Redis. */
@@ -104,7 +106,8 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
     resume: (id, command = {}) => guarded(async () => told(await resumeJob(context, id, command))),
     retry: (id, command = {}) => guarded(async () => told(await retryJob(context, id, command))),
     remove: (id) => guarded(() => removeJob(context, id)),
-    ping: (timeoutMs) => answersWithin(redis, timeoutMs),
+    ping: async (timeoutMs) => (await troubleOf(redis, timeoutMs)) === undefined,
+    trouble: (timeoutMs) => troubleOf(redis, timeoutMs),
     liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),
     figures: () => guarded(() => readFigures(store)),
     close: () => store.close(),

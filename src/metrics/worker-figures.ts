@@ -1,28 +1,10 @@
+import { answer, ask, type Channel } from '../lib/channel.ts'
 import type { MetricJson } from './process-metrics.ts'
 
 const ANSWER_MS = 2000
 
-interface Question {
-  readonly layerdMetrics: 'ask'
-  readonly id: number
-}
-
-interface Answer {
-  readonly layerdMetrics: 'tell'
-  readonly id: number
-  /** Of each process that it speaks for. */
-  readonly metrics: MetricJson[][]
-}
-
-/** A process whose figures can be had over the channel between it and its supervisor. */
-export interface Channel {
-  readonly connected: boolean
-  on(event: 'message', listener: (message: unknown) => void): unknown
-  off(event: 'message', listener: (message: unknown) => void): unknown
-  once(event: 'exit', listener: () => void): unknown
-  /** A child has it, this process itself where it is one. */
-  send?(message: object, callback: (error: Error | null) => void): boolean
-}
+/** MetricJson[][]: of each process that the answering one speaks for. */
+const TOPIC = 'metrics'
 
 /**
  * The side that asks: the supervisor its workers, of which those that have ended stay counted too, and the API its
@@ -33,7 +15,6 @@ export class WorkerFigures {
   /** Of all that have ended, in one sum: workers that die again and again must not pile up. */
   #ended: MetricJson[] = []
   readonly #answerMs: number
-  #questions = 0
 
   /** `answerMs`: who does not answer by then is taken with what it last said. Default 2 s. */
   constructor({ answerMs = ANSWER_MS }: { answerMs?: number } = {}) {
@@ -53,26 +34,10 @@ export class WorkerFigures {
     return [...told.flat(), this.#ended]
   }
 
-  #ask(worker: Channel): Promise<MetricJson[][]> {
-    const id = (this.#questions += 1)
-    return new Promise((resolve) => {
-      const onMessage = (message: unknown): void => {
-        const { layerdMetrics, id: of, metrics } = message as Partial<Answer>
-        if (layerdMetrics !== 'tell' || of !== id || metrics === undefined) return
-        if (this.#last.has(worker)) this.#last.set(worker, metrics)
-        done()
-      }
-      const done = (): void => {
-        clearTimeout(timer)
-        worker.off('message', onMessage)
-        resolve(this.#last.get(worker) ?? [])
-      }
-      const timer = setTimeout(done, this.#answerMs)
-      worker.on('message', onMessage)
-      const question: Question = { layerdMetrics: 'ask', id }
-      if (worker.connected && worker.send) worker.send(question, (error) => error && done())
-      else done()
-    })
+  async #ask(worker: Channel): Promise<MetricJson[][]> {
+    const metrics = await ask<MetricJson[][]>(worker, TOPIC, this.#answerMs)
+    if (metrics !== undefined && this.#last.has(worker)) this.#last.set(worker, metrics)
+    return this.#last.get(worker) ?? []
   }
 }
 
@@ -108,12 +73,5 @@ function sumValues(kept: MetricJson['values'], more: MetricJson['values']): Metr
 
 /** The side that answers. `channel`: a worker's to its supervisor, or the supervisor's to its API. */
 export function answerFigures(channel: Channel, figures: () => Promise<MetricJson[][]>): void {
-  channel.on('message', (message: unknown) => {
-    const { layerdMetrics, id } = (message ?? {}) as Partial<Question>
-    if (layerdMetrics !== 'ask' || id === undefined) return
-    // Who asked may have gone: without a callback that would be an error of the process.
-    const answer = (metrics: MetricJson[][]) =>
-      channel.send?.({ layerdMetrics: 'tell', id, metrics } satisfies Answer, () => undefined)
-    void figures().then(answer, () => undefined)
-  })
+  answer(channel, TOPIC, figures)
 }

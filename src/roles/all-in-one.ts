@@ -1,11 +1,13 @@
 import { requireSafeListen } from '../config/config.ts'
 import type { NodeProgram, Surroundings } from '../daemon/child.ts'
 import { openDataDirectory } from '../daemon/data-directory.ts'
+import { WHY_NO_REDIS } from '../daemon/api-channel.ts'
 import { lockDataDirectory } from '../daemon/directory-lock.ts'
 import { keepApi } from '../daemon/kept-api.ts'
 import { KeptChildren } from '../daemon/kept-children.ts'
 import { redisProgram, superviseRedis } from '../daemon/kept-redis.ts'
 import { keepWorkers } from '../daemon/kept-workers.ts'
+import { answer } from '../lib/channel.ts'
 import { answerFigures, WorkerFigures } from '../metrics/worker-figures.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 
@@ -32,7 +34,10 @@ export async function runAllInOne(
     keepApi(children, {
       config,
       program,
-      onStarted: (child) => answerFigures(child, () => figures.collect()),
+      onStarted(child) {
+        answerFigures(child, () => figures.collect())
+        answer(child, WHY_NO_REDIS, () => redis.whyAway())
+      },
       logger,
     }),
     context.stop,

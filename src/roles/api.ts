@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ListenAddress } from '../config/listen.ts'
+import type { WhyNoRedis } from '../daemon/api-channel.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
 import { type ApiObserver, type App, type AppOptions, createApp } from '../http/app.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
@@ -33,6 +35,8 @@ export interface ApiRoleOptions {
   allInOne: boolean
   /** joinRedis: until Redis is there, only what needs no token is answered. */
   joining: Promise<boolean>
+  /** Why the private Redis of this daemon is away. Undefined: nobody knows. */
+  whyNoRedis: (() => Promise<WhyNoRedis | undefined>) | undefined
   /** Figures of the workers of this daemon, for /metrics. */
   workerFigures: () => Promise<MetricJson[][]>
   /** How long a port that is taken is tried again. */
@@ -57,7 +61,7 @@ export interface RunningApi {
 export async function startApi(
   context: RoleContext,
   directory: DataDirectory,
-  { allInOne, joining, workerFigures, portPatienceMs }: ApiRoleOptions,
+  { allInOne, joining, whyNoRedis, workerFigures, portPatienceMs }: ApiRoleOptions,
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
@@ -74,6 +78,7 @@ export async function startApi(
   )
   const app = createApp({
     joined: () => joined,
+    whyNoRedis: redisTroubles(config, whyNoRedis),
     ...(tracing ? { tracer: requestTracer(tracing) } : {}),
     observer: apiObserver({ queue, store, storeMaxBytes: config.storeMaxBytes }, workerFigures),
     queue,
@@ -121,6 +126,16 @@ async function listen(app: App, address: ListenAddress, patienceMs: number): Pro
       await delay(PORT_POLL_MS)
     }
   }
+}
+
+/** A private Redis has no URL that could be wrong. */
+function redisTroubles(
+  { redisUrl, dataDir }: RoleContext['config'],
+  whyAway: ApiRoleOptions['whyNoRedis'] = async () => undefined,
+): AppOptions['whyNoRedis'] {
+  if (redisUrl !== undefined) return undefined
+  const hint = `Try again in a few seconds; if it lasts, look whether layerd runs, and into ${join(dataDir, 'redis', 'redis.log')}.`
+  return async () => (await whyAway()) ?? { hint }
 }
 
 /** Looks at packages in registries. */

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Tracing } from '../tracing/tracing.ts'
-import type { Channel } from '../metrics/worker-figures.ts'
+import type { Channel } from '../lib/channel.ts'
 
 /** What a role gets from main.ts: its settings and surroundings, so that no role reads `process`. */
 export interface RoleContext {

@@ -1,13 +1,17 @@
-import type { ApiNews } from '../daemon/api-channel.ts'
+import { type ApiNews, WHY_NO_REDIS, type WhyNoRedis } from '../daemon/api-channel.ts'
 import { requireSafeListen } from '../config/config.ts'
 import { openDataDirectory } from '../daemon/data-directory.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
+import { ask } from '../lib/channel.ts'
+import { AppError, isAppError } from '../lib/errors.ts'
 import { WorkerFigures } from '../metrics/worker-figures.ts'
 import { startApi } from './api.ts'
 import type { RoleContext } from './context.ts'
 
 /** Its supervisor may need as long for those of the workers. */
 const FIGURES_MS = 3000
+/** The supervisor waits for a quarter of a second itself. */
+const WHY_MS = 1000
 /** A daemon that was killed has an API that ends a moment after it. */
 const PORT_PATIENCE_MS = 2000
 
@@ -26,20 +30,35 @@ export async function runServe(context: RoleContext, { supervised }: { supervise
   const supervisor = supervised ? channel : undefined
   const figures = new WorkerFigures({ answerMs: FIGURES_MS })
   if (supervisor) figures.add(supervisor)
+  const whyNoRedis = supervisor && (() => ask<WhyNoRedis>(supervisor, WHY_NO_REDIS, WHY_MS))
   const tell = (news: ApiNews) => supervisor?.send?.(news, () => undefined)
   const api = await startApi(context, directory, {
     allInOne: supervised && config.workers > 0,
     joining,
+    whyNoRedis,
     workerFigures: () => figures.collect(),
     portPatienceMs: supervised ? PORT_PATIENCE_MS : 0,
   })
   stack.defer(() => api.close())
   tell({ layerdApi: 'listening', url: api.url, port: api.port })
-  if (!(await joining)) return 0
+  if (!(await explained(joining, whyNoRedis))) return 0
   tell({ layerdApi: 'serving' })
   if (!supervised) logger.info({ url: api.url }, 'layerd is up')
   const signal = await context.stop
   if (!supervised) logger.info({ signal }, 'layerd is shutting down')
   await api.drain()
   return 0
+}
+
+/** Whose private Redis ended while it was waited for is told so. */
+async function explained(
+  joining: Promise<boolean>,
+  whyNoRedis: (() => Promise<WhyNoRedis | undefined>) | undefined,
+): Promise<boolean> {
+  try {
+    return await joining
+  } catch (error) {
+    const why = isAppError(error) && error.code === 'QUEUE_UNAVAILABLE' ? await whyNoRedis?.() : undefined
+    throw why ? new AppError('QUEUE_UNAVAILABLE', why.detail, { hint: why.hint, cause: error }) : error
+  }
 }

@@ -1,5 +1,5 @@
 import { createKeys } from '../jobs/redis/keys.ts'
-import { answersWithin, connectRedis, type RedisTarget } from '../jobs/redis/redis.ts'
+import { connectRedis, type RedisTarget, troubleOf } from '../jobs/redis/redis.ts'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import type { JobRuns, LeftUpload } from '../jobs/runs.ts'
 import { listenForSignals } from '../jobs/redis/signals.ts'
@@ -96,7 +96,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     get active() {
       return consumers.active
     },
-    ready: async () => !stopping && (await answersWithin(redis, READY_WITHIN_MS)),
+    ready: async () => !stopping && (await troubleOf(redis, READY_WITHIN_MS)) === undefined,
     async stop(graceMs) {
       stopping = true
       stopUpkeep()

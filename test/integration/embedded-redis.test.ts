@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startEmbeddedRedis } from '../../src/daemon/embedded-redis.ts'
+import { exitText } from '../../src/daemon/redis-exit.ts'
 import { findRedisServer } from '../../src/daemon/redis-program.ts'
 import { askRedis, redisSocketPath } from '../../src/daemon/redis-socket.ts'
 import { connectRedis } from '../../src/jobs/redis/redis.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { processExists, startProcess } from '../helpers/processes/processes.ts'
+import { smallDisk } from '../helpers/small-disk.ts'
 import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
@@ -123,6 +126,29 @@ test('its end is told at once, and it can be started again on the same socket', 
   assert.equal(again.socketPath, redis.socketPath)
 })
 
+test('how it ended is told: the exit code or signal, its last line, a full disk', async (t) => {
+  const dataDir = await shortTempDir(t)
+  const killed = await start(t, dataDir)
+  process.kill(await redisPid(dataDir), 'SIGKILL')
+  const exit = await killed.ended
+  assert.equal(exit.exitCode, 137)
+  assert.match(exitText(exit), /^ended with exit code 137 \(SIGKILL\); its last line: .*ready to accept connections/i)
+
+  const disk = await smallDisk(t, 4)
+  if (disk === undefined) return
+  const full = await start(t, disk)
+  const client = connectRedis({ socketPath: full.socketPath }, { role: 'api' })
+  t.after(() => client.disconnect())
+  client.on('error', () => undefined)
+  await once(client, 'ready')
+  await assert.rejects(writeFile(join(disk, 'ballast'), Buffer.alloc(5 * 1024 * 1024)), { code: 'ENOSPC' })
+  await assert.rejects(client.set('key', 'x'.repeat(10_000)))
+  assert.match(
+    exitText(await full.ended),
+    /^ended with exit code 1; its disk is full \(0 bytes free\); its last line: Can't recover from AOF write error/,
+  )
+})
+
 test('a data directory too deep for a socket gets one in the temporary folder', async (t) => {
   const dataDir = join(await tempDir(t), 'd'.repeat(100))
   await mkdir(dataDir)
@@ -142,7 +168,7 @@ test('a server that refuses its folder is told with what it said', async (t) => 
   await writeFile(join(dataDir, 'redis', 'appendonlydir', 'appendonly.aof.manifest'), 'nonsense\n')
   await assert.rejects(start(t, dataDir), (error: Error & { code: string; hint: string }) => {
     assert.equal(error.code, 'CONFIG_INVALID')
-    assert.match(error.message, /the private Redis \(.*\) does not serve: it ended: ./)
+    assert.match(error.message, /the private Redis \(.*\) does not serve: it ended with exit code 1; its last line: ./)
     assert.match(error.hint, /redis\.log/)
     return true
   })

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import fastifyPlugin from 'fastify-plugin'
 import type { Problem } from '../../jobs/model/definitions.ts'
 import { AppError, ERROR_CODES, type ErrorCode, isAppError, toAppError } from '../../lib/errors.ts'
+import { explained, type WhyNoRedis } from '../answers/redis-trouble.ts'
 import { validationProblems } from './validation-errors.ts'
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'
@@ -20,14 +21,20 @@ const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'BODY_INVALID',
 }
 
+export interface ProblemOptions {
+  whyNoRedis?: WhyNoRedis | undefined
+}
+
 /**
  * Every answer that is not a success is an RFC 9457 problem document: refusals of the framework, of the schemas and of
  * layerd itself, unknown addresses and methods. INTERNAL hides its cause from the client and logs it.
  */
 export const problemPlugin = fastifyPlugin(
-  async (app: FastifyInstance) => {
+  async (app: FastifyInstance, { whyNoRedis }: ProblemOptions) => {
     const routes = collectRoutes(app)
-    app.setErrorHandler<FastifyError>((error, request, reply) => sendProblem(error, request, reply))
+    app.setErrorHandler<FastifyError>(async (error, request, reply) =>
+      sendProblem(await explained(error, whyNoRedis), request, reply),
+    )
     app.setNotFoundHandler((request, reply) => {
       const allowed = routes.methodsAt(pathOf(request))
       if (allowed.length === 0) {

@@ -4,6 +4,7 @@ import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { acceptsByName } from '../answers/accept.ts'
+import type { WhyNoRedis } from '../answers/redis-trouble.ts'
 import { htmlPage, linked, sendPage } from '../answers/html-page.ts'
 import {
   getLivenessSchema,
@@ -18,7 +19,8 @@ import {
 const REDIS_ANSWERS_WITHIN_MS = 2000
 
 export interface HealthOptions {
-  queue: Pick<JobQueue, 'ping' | 'liveWorkers'>
+  queue: Pick<JobQueue, 'trouble' | 'liveWorkers'>
+  whyNoRedis?: WhyNoRedis | undefined
   store: Pick<ContentStore, 'disk'>
   version: string
   /** In the all-in-one role being ready means that a worker takes jobs, too. */
@@ -89,9 +91,12 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
 
 async function findReasons(options: HealthOptions): Promise<Reason[]> {
   if (options.closing.aborted) return [{ check: 'closing', detail: 'layerd is shutting down' }]
-  if (!options.joined()) return [{ check: 'redis', detail: 'layerd is starting and waits for Redis' }]
-  if (!(await options.queue.ping(REDIS_ANSWERS_WITHIN_MS))) {
-    return [{ check: 'redis', detail: `Redis does not answer within ${REDIS_ANSWERS_WITHIN_MS / 1000} s` }]
+  const trouble = options.joined()
+    ? await options.queue.trouble(REDIS_ANSWERS_WITHIN_MS)
+    : 'layerd is starting and waits for Redis'
+  if (trouble !== undefined) {
+    const why = await options.whyNoRedis?.()
+    return [{ check: 'redis', detail: why?.detail ?? trouble }]
   }
   if (!options.allInOne) return []
   const workers = await options.queue.liveWorkers().catch((error: unknown) => {

@@ -99,6 +99,12 @@ function translated(error: unknown): unknown {
   if (error instanceof ReplyError && !isNotServing(error)) {
     return new AppError('INTERNAL', 'a Redis command failed', { cause: error })
   }
+  if (isNotServing(error)) {
+    return new AppError('QUEUE_UNAVAILABLE', `the queue cannot work: ${refusalText(error)}`, {
+      hint: 'Look at that Redis: its disk (MISCONF), its memory (OOM), or whether it still loads or fails over.',
+      cause: error,
+    })
+  }
   return new AppError('QUEUE_UNAVAILABLE', 'the queue (Redis) does not answer', {
     hint: 'Try again in a few seconds; if it lasts, look whether Redis runs and whether LAYERD_REDIS_URL is right.',
     cause: error,
@@ -118,17 +124,22 @@ export function pipelineResults(results: Array<[Error | null, unknown]> | null):
   })
 }
 
-/** Whether Redis answers a PING within `timeoutMs`. Never throws. */
-export async function answersWithin(redis: Redis, timeoutMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>()
-  const timer = setTimeout(() => late.resolve(false), timeoutMs)
+/** Why Redis answers no PING within `timeoutMs`; undefined when it does. Never throws. */
+export async function troubleOf(redis: Redis, timeoutMs: number): Promise<string | undefined> {
+  const silence = `Redis does not answer within ${timeoutMs / 1000} s`
+  const late = Promise.withResolvers<string>()
+  const timer = setTimeout(() => late.resolve(silence), timeoutMs)
   const answer = redis.ping().then(
-    () => true,
-    () => false,
+    () => undefined,
+    (error: unknown) => (isNotServing(error) ? refusalText(error) : silence),
   )
   try {
     return await Promise.race([answer, late.promise])
   } finally {
     clearTimeout(timer)
   }
+}
+
+function refusalText(error: unknown): string {
+  return `Redis answers "${(error as Error).message.slice(0, 300)}"`
 }

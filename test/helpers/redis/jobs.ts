@@ -9,7 +9,7 @@ import type { NewJob } from '../../../src/jobs/model/requests.ts'
 import { createJobRuns, type JobRuns } from '../../../src/jobs/runs.ts'
 import type { BegunRun } from '../../../src/jobs/progress/reports.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
-import { startRedis, type TestRedis } from './redis.ts'
+import { startRedis, type TestRedis, type TestRedisOptions } from './redis.ts'
 import { waitFor } from '../wait-for.ts'
 
 export interface TestJobs {
@@ -29,8 +29,8 @@ export interface TestClock extends Clock {
 }
 
 /** Both sides of the jobs over a Redis of their own. */
-export async function startJobs(t: Cleanup): Promise<TestJobs> {
-  const redis = await startRedis(t)
+export async function startJobs(t: Cleanup, server: TestRedisOptions = {}): Promise<TestJobs> {
+  const redis = await startRedis(t, server)
   const clock = createTestClock()
   const options = { redis: { socketPath: redis.socketPath }, secretKey: randomBytes(32), clock }
   const raw = new Redis(redis.clientOptions)

@@ -30,14 +30,16 @@ export type TestAppOptions = Partial<AppOptions> & {
   uploadLimits?: Omit<UploadFolderOptions, 'folder'>
   /** Bytes that the disk keeps free. Default 0. */
   diskReserve?: number
+  /** Further arguments of redis-server. */
+  redisArgs?: readonly string[]
 }
 
 /** The whole HTTP side over a real queue in a Redis of its own. */
 export async function startApp(
   t: Cleanup,
-  { uploadLimits, diskReserve = 0, ...changes }: TestAppOptions = {},
+  { uploadLimits, diskReserve = 0, redisArgs = [], ...changes }: TestAppOptions = {},
 ): Promise<TestApp> {
-  const jobs = await startJobs(t)
+  const jobs = await startJobs(t, { args: redisArgs })
   const folder = await tempDir(t)
   const root = join(folder, 'packages')
   const uploadFolder = join(folder, 'uploads')

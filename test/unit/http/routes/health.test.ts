@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ERROR_CODES } from '../../../../src/lib/errors.ts'
+import { smallDisk } from '../../../helpers/small-disk.ts'
+import { waitFor } from '../../../helpers/wait-for.ts'
 import { startApp } from '../../../helpers/streams/http-app.ts'
 
 test('liveness touches nothing, readiness needs Redis', async (t) => {
@@ -27,6 +31,40 @@ test('a disk that runs low is told by readiness and closes nothing but uploads',
   assert.equal(typeof refused.json().details.freeBytes, 'number')
   assert.equal((await app.inject('/v1/uploads')).statusCode, 200)
   assert.equal((await app.inject('/v1/packages')).statusCode, 200)
+})
+
+test('who gets no answer of Redis is told what is known of its end, and blames no URL of a private one', async (t) => {
+  let why: { detail?: string; hint: string } = { hint: 'look into redis.log' }
+  const { app, jobs } = await startApp(t, { whyNoRedis: async () => why })
+  await jobs.redis.kill()
+  const jobsProblem = async () => (await app.inject('/v1/jobs')).json()
+  assert.match((await jobsProblem()).detail, /does not answer/)
+  assert.equal((await jobsProblem()).hint, 'look into redis.log')
+  why = { detail: 'the private Redis ended with exit code 1', hint: 'free space' }
+  const { code, status, detail, hint } = await jobsProblem()
+  assert.deepEqual([code, status, detail, hint], ['QUEUE_UNAVAILABLE', 503, why.detail, why.hint])
+  assert.equal((await app.inject('/readyz')).json().reasons[0].detail, why.detail)
+})
+
+test('a Redis whose disk is full is named as that, by readiness and by every answer', async (t) => {
+  const disk = await smallDisk(t, 4)
+  if (disk === undefined) return
+  const { app, jobs } = await startApp(t, { redisArgs: ['--dir', disk], kinds: new Set(['pull']) })
+  await assert.rejects(writeFile(join(disk, 'ballast'), Buffer.alloc(5 * 2 ** 20)), { code: 'ENOSPC' })
+  await jobs.raw.set('key', 'x'.repeat(100_000)).catch(() => undefined)
+  await waitFor('it to refuse writes', async () => (await app.inject('/readyz')).statusCode === 503)
+  const misconf = /Redis answers "MISCONF .*No space left on device/
+  assert.match((await app.inject('/readyz')).json().reasons[0].detail, misconf)
+  const problem = (
+    await app.inject({
+      method: 'POST',
+      url: '/v1/jobs',
+      payload: { kind: 'pull', source: 'oci://r.example/sample:1.0.0' },
+    })
+  ).json()
+  assert.equal(problem.code, 'QUEUE_UNAVAILABLE')
+  assert.match(problem.detail, misconf)
+  assert.doesNotMatch(problem.hint, /LAYERD_REDIS_URL/)
 })
 
 test('in the all-in-one role readiness waits for a worker that takes jobs', async (t) => {
