@@ -3,7 +3,7 @@ import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import type { Descriptor } from './descriptor.ts'
 import { type Digest, digestOf, isDigest } from './digest.ts'
-import { isIndexMediaType, OCI_ARTIFACT_MANIFEST, OCI_INDEX, OCI_MANIFEST } from './media-types.ts'
+import { isIndexMediaType, OCI_ARTIFACT_MANIFEST, OCI_INDEX, OCI_MANIFEST, toldMediaType } from './media-types.ts'
 
 /** Registries take and clients read at most this (oci-client.md M4). */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -106,7 +106,7 @@ function mediaTypeOf(body: Body, servedAs: string, where: string): string {
     return body.manifests ? OCI_INDEX : OCI_MANIFEST
   }
   if (!generic && body.mediaType !== served) {
-    throw invalid(where, `it was served as ${served} and calls itself ${body.mediaType}`)
+    throw invalid(where, `it was served as ${toldMediaType(served)} and calls itself ${toldMediaType(body.mediaType)}`)
   }
   return body.mediaType
 }
@@ -120,8 +120,9 @@ function parseJson(raw: RawManifest, where: string): unknown {
   }
   try {
     return JSON.parse(raw.bytes.toString('utf8'))
-  } catch (error) {
-    throw new AppError('MANIFEST_INVALID', `the manifest ${where} is not JSON`, { cause: error })
+  } catch {
+    // The parser's message quotes its input.
+    throw new AppError('MANIFEST_INVALID', `the manifest ${where} is not JSON`)
   }
 }
 

@@ -18,6 +18,11 @@ export const MANIFEST_ACCEPT: readonly string[] = [
   OCI_ARTIFACT_MANIFEST,
 ]
 
+/** A media type as a message tells it: what a registry calls none of these may be anything. */
+export function toldMediaType(mediaType: string): string {
+  return MANIFEST_ACCEPT.includes(mediaType) ? mediaType : 'something else'
+}
+
 export function isIndexMediaType(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_MANIFEST_LIST
 }

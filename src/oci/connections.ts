@@ -2,9 +2,10 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { CONTROL_RETRY, withRetry } from '../lib/retry.ts'
-import { fetchToken, type TokenCall } from './auth/token.ts'
+import { fetchToken, maskFor, type TokenCall } from './auth/token.ts'
 import { createTokenCache, type IssuedToken, type TokenKey } from './auth/token-cache.ts'
-import { answerError, type CallFacts } from './errors/errors.ts'
+import { answerError, type CallFacts, toldHost, toldText } from './errors/errors.ts'
+import { NO_SECRETS } from './errors/mask.ts'
 import type { DirectConnections } from './wire/exchanges/direct-exchange.ts'
 import type { OwnConnections } from './wire/exchanges/choose.ts'
 import { askingDispatcher, exchange } from './wire/exchanges/exchange.ts'
@@ -157,7 +158,7 @@ interface SmallCalls {
 }
 
 async function probe(small: SmallCalls, url: URL, limitMs: number): Promise<number> {
-  const facts: CallFacts = { op: 'connect', registry: url.host, method: 'GET', url }
+  const facts: CallFacts = { op: 'connect', registry: url.host, method: 'GET', url, mask: NO_SECRETS }
   return await limited(facts, limitMs, async (signal) => {
     const response = await exchange({
       dispatcher: small.pools.pick('control', url),
@@ -176,8 +177,9 @@ const TOKEN_RETRY = { ...CONTROL_RETRY, attempts: 4, maxMs: 4000, maxRetryAfterM
 const MAX_TOKEN_ANSWER = 128 * 1024
 
 function issueToken(small: SmallCalls, key: TokenKey, limitMs: number): Promise<IssuedToken> {
+  const mask = maskFor(key.registry, key.credential)
   const call: TokenCall = async ({ method, url, headers, body }) => {
-    const facts: CallFacts = { op: 'get a token', registry: key.registry, method, url }
+    const facts: CallFacts = { op: 'get a token', registry: key.registry, method, url, mask }
     return await limited(facts, limitMs, async (signal) => {
       const response = await exchange({
         dispatcher: small.pools.pick('control', url),
@@ -195,7 +197,11 @@ function issueToken(small: SmallCalls, key: TokenKey, limitMs: number): Promise<
       })
       const text = (await response.bytes(MAX_TOKEN_ANSWER)).toString('utf8')
       const answer = { status: response.status, header: (name: string) => response.header(name), text }
-      return { ...answer, error: (more) => answerError(facts, { ...answer, ...more }, small.clock.now()) }
+      return {
+        ...answer,
+        told: (text) => toldText(facts, text),
+        error: (more) => answerError(facts, { ...answer, ...more }, small.clock.now()),
+      }
     })
   }
   const signal = new AbortController().signal
@@ -206,7 +212,7 @@ async function limited<T>(facts: CallFacts, limitMs: number, work: (signal: Abor
   const controller = new AbortController()
   const stop = () =>
     controller.abort(
-      new AppError('REGISTRY_TIMEOUT', `${facts.op}: ${facts.url.host} did not answer within ${limitMs} ms`, {
+      new AppError('REGISTRY_TIMEOUT', `${facts.op}: ${toldHost(facts)} did not answer within ${limitMs} ms`, {
         op: facts.op,
       }),
     )

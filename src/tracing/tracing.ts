@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { CallFacts } from '../oci/errors/errors.ts'
+import { type CallFacts, toldHost, toldPath } from '../oci/errors/errors.ts'
 import type { Hooks } from '../oci/request/hooks.ts'
 import type { OpenSpan, SpanOptions, Spans } from './spans.ts'
 
@@ -56,8 +56,8 @@ function requestHooks(spans: Spans, parent: () => OpenSpan | undefined): Hooks {
       if (above === undefined) return
       const attributes = {
         'http.request.method': facts.method,
-        'server.address': facts.url.hostname,
-        'url.path': facts.url.pathname,
+        'server.address': toldHost(facts).replace(/:[0-9]+$/, ''),
+        'url.path': toldPath(facts),
         'layerd.op': facts.op,
         'layerd.registry': facts.registry,
       }

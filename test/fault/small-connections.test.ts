@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { createConnectors } from '../../src/oci/wire/connections/connectors.ts'
+import { NO_SECRETS } from '../../src/oci/errors/mask.ts'
 import { NO_HOOKS } from '../../src/oci/request/hooks.ts'
 import { SmallConnection } from '../../src/oci/wire/connections/small-connection.ts'
 import { createSmallConnections, type SmallCall } from '../../src/oci/wire/connections/small-connections.ts'
@@ -14,7 +15,7 @@ const options = { connectorFor: createConnectors({ timeout: 10_000 }), sendIdleM
 const limits = { headersTimeoutMs: 10_000, bodyTimeoutMs: 10_000 }
 
 function head(url: URL, signal = new AbortController().signal): SmallCall {
-  const facts = { op: 'look for blob', registry: url.host, method: 'HEAD', url }
+  const facts = { op: 'look for blob', registry: url.host, method: 'HEAD', url, mask: NO_SECRETS }
   return { method: 'HEAD', url, headers: {}, repeatable: true, facts, hooks: NO_HOOKS, signal, ...limits }
 }
 

@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { Agent } from 'undici'
 import { createConnectors } from '../../src/oci/wire/connections/connectors.ts'
+import { NO_SECRETS } from '../../src/oci/errors/mask.ts'
 import { NO_HOOKS } from '../../src/oci/request/hooks.ts'
 import { DIRECT_MIN_BYTES, directExchange } from '../../src/oci/wire/exchanges/direct-exchange.ts'
 import { createSmallConnections } from '../../src/oci/wire/connections/small-connections.ts'
@@ -41,7 +42,7 @@ async function setUp(t: TestContext, options: TlsOptions = {}) {
   })
   const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/v2/`)
   const rest = { headers: {}, hooks: NO_HOOKS, signal, ...limits }
-  const factsOf = (method: string) => ({ op: 'pull blob', registry: url.host, method, url })
+  const factsOf = (method: string) => ({ op: 'pull blob', registry: url.host, method, url, mask: NO_SECRETS })
   const head = async (): Promise<number> =>
     (await small.send({ method: 'HEAD', url, repeatable: true, facts: factsOf('HEAD'), ...rest })).statusCode
   const get = async (): Promise<number> => {

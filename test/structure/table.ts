@@ -180,8 +180,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   tracing: {
-    imports: ['lib'],
-    types: ['jobs', 'oci/errors', 'oci/request', 'http/app.ts', 'worker/run-observer.ts'],
+    imports: ['lib', 'oci/errors'],
+    types: ['jobs', 'oci/request', 'http/app.ts', 'worker/run-observer.ts'],
     packages: [
       '@opentelemetry/api',
       '@opentelemetry/exporter-trace-otlp-http',

@@ -62,10 +62,16 @@ function unfit(registry: string): string {
   return `${registry} does not trust the tokens of the token service that it names (invalid_token): their operator has to make key, issuer, service and clocks of the two fit.`
 }
 
-type TokenAnswer = { readonly status: number; readonly text: string }
+interface TokenAnswer {
+  readonly status: number
+  readonly text: string
+  /** What a text of the far end may be told as. */
+  told(text: string): string
+}
 
 /** What a token service's refusal means; undefined where the status says all there is. Source: registries.md 22. */
-export function tokenRefusal({ status, text }: TokenAnswer, key: TokenKey, by: 'GET' | 'POST'): Verdict | undefined {
+export function tokenRefusal(answer: TokenAnswer, key: TokenKey, by: 'GET' | 'POST'): Verdict | undefined {
+  const { status, text } = answer
   const { credential, scopes } = key
   const code = 'REGISTRY_UNAUTHORIZED'
   if (by === 'POST' && (status === 404 || status === 405 || /unsupported_grant_type/.test(text))) {
@@ -76,7 +82,7 @@ export function tokenRefusal({ status, text }: TokenAnswer, key: TokenKey, by: '
   if (credential === undefined) return { code, hint: NO_CREDENTIALS }
   const who = credential.kind === 'bearer' ? 'the token' : `the user "${credential.username}"`
   // GHCR and olareg answer a wrong password with 403, others an access that nobody gave.
-  const or = status === 403 ? ` (or does not give it ${scopes.join(' ')})` : ''
+  const or = status === 403 ? ` (or does not give it ${answer.told(scopes.join(' '))})` : ''
   return { code, hint: `Its token service did not take ${who}${or}: ${CHECK_CREDENTIALS}` }
 }
 

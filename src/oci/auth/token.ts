@@ -1,4 +1,5 @@
 import type { AppError } from '../../lib/errors.ts'
+import { createMask, type Mask } from '../errors/mask.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
 import type { Answer, Verdict } from '../errors/errors.ts'
 import { tokenRefusal } from './refusal.ts'
@@ -10,7 +11,13 @@ export type TokenCall = (request: {
   url: URL
   headers: Record<string, string>
   body?: Buffer
-}) => Promise<Answer & { error(more?: Pick<Answer, 'complaint' | 'verdict'>): AppError }>
+}) => Promise<TokenAnswer>
+
+interface TokenAnswer extends Answer {
+  /** What a text of the token service may be told as. */
+  told(text: string): string
+  error(more?: Partial<Pick<Answer, 'text' | 'complaint' | 'verdict'>>): AppError
+}
 
 /** What the token protocol promises when nothing is said. Source: distribution "Token Authentication Specification". */
 const DEFAULT_LIFETIME_MS = 60_000
@@ -35,8 +42,6 @@ export async function fetchToken(key: TokenKey, call: TokenCall, now: number): P
   const answer = await callGet(key, pair, call)
   return readToken(answer, now, tokenRefusal(answer, key, 'GET'))
 }
-
-type TokenAnswer = Awaited<ReturnType<TokenCall>>
 
 function callGet(key: TokenKey, pair: Pair | undefined, call: TokenCall): Promise<TokenAnswer> {
   const url = new URL(key.realm)
@@ -66,9 +71,13 @@ function readToken(answer: TokenAnswer, now: number, refusal: Verdict | undefine
   if (answer.status >= 300) throw answer.error(refusal && { verdict: refusal })
   const json = parseObject(answer.text)
   const value = [json?.token, json?.access_token].find((found) => typeof found === 'string' && found !== '')
-  if (json === undefined || typeof value !== 'string') throw answer.error({ complaint: 'the answer holds no token' })
+  // A text beside it is not told: it may be a token in a form of its own.
+  if (json === undefined || typeof value !== 'string')
+    throw answer.error({ text: '', complaint: 'the answer holds no token' })
   // A token that cannot stand in a header would fail later in a way nobody understands.
-  if (!/^[\x21-\x7e]+$/.test(value)) throw answer.error({ complaint: 'the answer holds a token that cannot be sent' })
+  if (!/^[\x21-\x7e]+$/.test(value)) {
+    throw answer.error({ text: '', complaint: 'the answer holds a token that cannot be sent' })
+  }
   const refreshToken = json.refresh_token
   return {
     value,
@@ -102,7 +111,27 @@ export function basicPair(credential: RegistryCredential | undefined): Pair | un
 }
 
 export function basicHeader(pair: Pair): string {
-  return `Basic ${Buffer.from(`${pair.username}:${pair.password}`).toString('base64')}`
+  return `Basic ${basicValue(pair)}`
+}
+
+function basicValue({ username, password }: Pair): string {
+  return Buffer.from(`${username}:${password}`).toString('base64')
+}
+
+/** What must not be told of what somebody with this credential says to a registry. */
+export function maskFor(registry: string, credential: RegistryCredential | undefined): Mask {
+  const user = credential === undefined || credential.kind === 'bearer' ? '' : credential.username
+  const mask = createMask(`${registry} ${user}`)
+  mask.keep(...secretsOf(credential))
+  return mask
+}
+
+/** What requests show of a credential. */
+export function secretsOf(credential: RegistryCredential | undefined): string[] {
+  if (credential === undefined) return []
+  const pair = basicPair(credential)
+  const secret = credential.kind === 'basic' ? credential.password : credential.token
+  return secret === '' ? [] : [secret, ...(pair ? [basicValue(pair)] : [])]
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -1,4 +1,5 @@
 import { withoutUnseen } from '../../lib/text.ts'
+import { TELLING_LENGTH } from './mask.ts'
 
 /** What can be learnt from the body of a refusal. */
 export interface ErrorBody {
@@ -17,47 +18,69 @@ const MAX_PLAIN = 200
 /** What is looked at of any text: a registry chooses its length, and each expression below reads all of it. */
 const MAX_READ = 4096
 
+type Hide = (text: string) => string
+
 /**
  * Reads any error body: OCI's `{errors:[{code,message}]}`, JFrog's `{errors:[{status,message}]}`, OAuth2's
  * `{error,error_description}`, a lone `{message}` or `{details}`, plain text, a web page, nothing. Never throws.
+ * `hide`: takes secrets out of a text that is to be told. Default: nothing is told, and it stays as it is.
  */
-export function parseErrorBody(text: string, contentType: string | undefined): ErrorBody {
+export function parseErrorBody(text: string, contentType: string | undefined, hide: Hide = asIs): ErrorBody {
   const trimmed = text.trim()
   if (trimmed === '') return { html: false }
   const json = trimmed.startsWith('{') ? parseJson(trimmed) : undefined
-  if (json !== undefined) return fromJson(json)
-  if (looksLikeHtml(trimmed, contentType))
-    return { html: true, ...message(htmlText(trimmed.slice(0, MAX_READ)), MAX_PLAIN) }
-  return { html: false, ...message(trimmed, MAX_PLAIN) }
+  if (json !== undefined) return fromJson(json, hide)
+  const html = looksLikeHtml(trimmed, contentType)
+  // What stands in a page once its tags are gone is looked at anew.
+  const plain = html ? htmlText(start(trimmed, hide)) : trimmed
+  return { html, ...message(plain, hide, MAX_PLAIN) }
 }
 
-function fromJson(json: Record<string, unknown>): ErrorBody {
+function asIs(text: string): string {
+  return text
+}
+
+function fromJson(json: Record<string, unknown>, hide: Hide): ErrorBody {
   const listed = Array.isArray(json.errors) ? json.errors.filter(isObject) : []
-  if (listed.length === 0) return { html: false, ...fromEntry(json) }
-  const code = listed.map((entry) => fromEntry(entry).code).find((found) => found !== undefined)
-  const messages = [...new Set(listed.map((entry) => fromEntry(entry).message).filter(isText))].slice(0, 3)
-  return { html: false, ...(code === undefined ? {} : { code }), ...message(messages.join('; ')) }
+  const entries = (listed.length === 0 ? [json] : listed).map(fromEntry)
+  const code = entries.map((entry) => entry.code).find((found) => found !== undefined)
+  const said = [...new Set(entries.map((entry) => entry.said).filter(isText))].slice(0, 3)
+  const messages = said.map((text) => message(text, hide).message).filter(isText)
+  return { html: false, ...(code === undefined ? {} : { code }), ...cut(messages.join('; '), MAX_MESSAGE) }
 }
 
-function fromEntry(entry: Record<string, unknown>): { code?: string; message?: string } {
+function fromEntry(entry: Record<string, unknown>): { code: string | undefined; said: string | undefined } {
   const code = [entry.code, entry.error].filter(isText).find((found) => CODE.test(found))
   const said = [entry.message, entry.error_description, entry.detail, entry.details, entry.error].find(isText)
-  return { ...(code === undefined ? {} : { code }), ...message(said === code ? '' : (said ?? '')) }
+  return { code, said: said === code ? undefined : said }
 }
 
-function message(text: string, limit = MAX_MESSAGE): { message?: string } {
-  const read = text.slice(0, MAX_READ)
+function message(text: string, hide: Hide, limit = MAX_MESSAGE): { message?: string } {
   // A registry's text ends up in logs and terminals.
-  const plain = withoutUnseen(read).trim()
-  const safe = withoutQueries(plain).slice(0, limit)
-  return safe === '' ? {} : { message: safe }
+  const plain = withoutUnseen(start(text, hide)).trim()
+  return cut(withoutQueries(plain), limit)
 }
 
-/** Presigned addresses carry their secret in the query. */
+function cut(text: string, limit: number): { message?: string } {
+  const told = text.slice(0, limit)
+  return told === '' ? {} : { message: told }
+}
+
+/** What is looked at, without the secrets: the beginning of one that the cut has halved goes too. */
+function start(text: string, hide: Hide): string {
+  const told = hide(text.slice(0, MAX_READ))
+  return text.length > MAX_READ ? told.slice(0, -TELLING_LENGTH) : told
+}
+
+/** Presigned addresses carry their secret in the query, others before the host or after a #. */
 function withoutQueries(text: string): string {
   return text.replace(/https?:\/\/[^\s"'<>]+/g, (address) => {
-    const query = address.indexOf('?')
-    return query === -1 ? address : `${address.slice(0, query)}?…`
+    const from = address.indexOf('://') + 3
+    const rest = address.slice(from)
+    const end = rest.search(/[?#]/)
+    const place = end === -1 ? rest : `${rest.slice(0, end)}${rest[end]}…`
+    const user = place.slice(0, place.search(/[/?#]|$/)).lastIndexOf('@')
+    return `${address.slice(0, from)}${place.slice(user + 1)}`
   })
 }
 

@@ -1,6 +1,8 @@
 import { AppError, type AppErrorOptions, type ErrorCode, type Retry, type Upstream } from '../../lib/errors.ts'
 import { redactUrl } from '../../lib/redact.ts'
+import { apiHost } from '../facts/registry-name.ts'
 import { type ErrorBody, parseErrorBody } from './error-body.ts'
+import type { Mask } from './mask.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
 /** What was being done and where, for every error of a request. */
@@ -11,8 +13,12 @@ export interface CallFacts {
   readonly repository?: string
   readonly method: string
   readonly url: URL
+  /** Path and query that we chose ourselves; an address that was told to us may hold what we have shown. */
+  readonly asked?: string
   /** The registry has answered this process before. */
   readonly reached?: boolean
+  /** What must not be told of the request. */
+  readonly mask: Pick<Mask, 'hide' | 'holds'>
 }
 
 /** A refusal, or an answer that the caller finds wrong. */
@@ -40,8 +46,47 @@ export function upstreamOf(facts: CallFacts): Upstream {
     registry: facts.registry,
     ...(facts.repository === undefined ? {} : { repository: facts.repository }),
     method: facts.method,
-    url: redactUrl(facts.url),
+    url: toldUrl(facts),
   }
+}
+
+/** A text that the far end chose, as it may be told. */
+export function toldText(facts: CallFacts, text: string): string {
+  const seen = `${facts.registry}/${facts.repository ?? ''} ${OWN_WORDS}`
+  return facts.mask.hide(text, { seen, more: signatures(facts) })
+}
+
+/** Of the paths that we ask for. */
+const OWN_WORDS = '/v2/blobs/uploads /v2/manifests /v2/tags/list'
+
+/** The address of a request, or one that an answer names, as it may be told. */
+export function toldUrl(facts: CallFacts, url = facts.url): string {
+  return isOurs(facts, url) ? redactUrl(url) : toldText(facts, redactUrl(url))
+}
+
+export function toldPath(facts: CallFacts): string {
+  const { pathname } = facts.url
+  return isOurs(facts, facts.url) ? pathname : toldText(facts, pathname)
+}
+
+function isOurs({ registry, asked }: CallFacts, url: URL): boolean {
+  return url.host === apiHost(registry) && url.pathname === asked?.split('?', 1)[0]
+}
+
+export function toldHost(facts: CallFacts): string {
+  const { host } = facts.url
+  return host === apiHost(facts.registry) ? host : toldText(facts, host)
+}
+
+const SIGNATURE_LENGTH = 16
+/** What we add ourselves to addresses that were told to us. */
+const OURS = new Set(['digest', 'service', 'scope', 'account'])
+
+/** Storage repeats what it finds wrong with a signed address (S3's SignatureProvided). */
+function signatures({ url, asked }: CallFacts): string[] {
+  if (asked !== undefined && asked === `${url.pathname}${url.search}`) return []
+  const values = [...url.searchParams].filter(([name, value]) => value.length >= SIGNATURE_LENGTH && !OURS.has(name))
+  return values.slice(0, 16).map(([, value]) => value)
 }
 
 /**
@@ -49,8 +94,12 @@ export function upstreamOf(facts: CallFacts): Upstream {
  * meaning. Source: OCI distribution-spec v1.1.1 "Error Codes", and what registries in use send instead.
  */
 export function answerError(facts: CallFacts, answer: Answer, now: number): AppError {
-  const body = parseErrorBody(answer.text, answer.header('content-type'))
-  const verdict = answer.verdict ?? judge(facts, answer, body)
+  const type = answer.header('content-type')
+  const verdict = answer.verdict ?? judge(facts, answer, parseErrorBody(answer.text, type))
+  const body = toldBody(
+    facts,
+    parseErrorBody(answer.text, type, (text) => toldText(facts, text)),
+  )
   const retryAfterMs = parseRetryAfter(answer.header('retry-after'), now)
   const said = [answer.status, body.code].filter((part) => part !== undefined).join(' ')
   const why = [answer.complaint, body.message].filter((part) => part !== undefined).join('; ')
@@ -65,10 +114,15 @@ export function answerError(facts: CallFacts, answer: Answer, now: number): AppE
       status: answer.status,
       ...(body.code === undefined ? {} : { ociCode: body.code }),
       ...(body.message === undefined ? {} : { message: body.message }),
-      ...requestId(answer),
+      ...requestId(facts, answer),
     },
   }
-  return new AppError(verdict.code, `${facts.op}: ${facts.url.host} answered ${said}${why ? `: ${why}` : ''}`, options)
+  return new AppError(verdict.code, `${facts.op}: ${toldHost(facts)} answered ${said}${why ? `: ${why}` : ''}`, options)
+}
+
+/** A code is a word of the registry's, but where it is our own secret. */
+function toldBody({ mask }: CallFacts, { code, ...body }: ErrorBody): ErrorBody {
+  return code === undefined || mask.holds(code) ? body : { ...body, code }
 }
 
 function judge(facts: CallFacts, answer: Answer, body: ErrorBody): Verdict {
@@ -199,7 +253,7 @@ function fromStorage(status: number): Verdict {
 
 const REQUEST_IDS = ['x-ms-correlation-request-id', 'x-request-id', 'x-amzn-requestid', 'docker-upload-uuid', 'cf-ray']
 
-function requestId(answer: Answer): { requestId?: string } {
+function requestId(facts: CallFacts, answer: Answer): { requestId?: string } {
   const found = REQUEST_IDS.map((name) => answer.header(name)).find((value) => value !== undefined)
-  return found === undefined ? {} : { requestId: found.slice(0, 128) }
+  return found === undefined ? {} : { requestId: toldText(facts, found).slice(0, 128) }
 }

@@ -1,6 +1,6 @@
 import type { PeerCertificate } from 'node:tls'
 import { AppError, type AppErrorOptions, type ErrorCode } from '../../lib/errors.ts'
-import { type CallFacts, upstreamOf } from './errors.ts'
+import { type CallFacts, toldHost, upstreamOf } from './errors.ts'
 
 /** What a connection breaks with that takes nothing any more. */
 export const SEND_STALLED = 'SEND_STALLED'
@@ -78,21 +78,24 @@ const CERTIFICATE_CODE =
 export function networkError(facts: CallFacts, thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
   const code = errorCode(thrown)
+  const host = toldHost(facts)
+  // It names the host too.
+  const cause = host === facts.url.host ? thrown : undefined
   const kind = kindOf(thrown, code)
   if (kind === undefined) {
-    return new AppError('INTERNAL', `${facts.op}: the request to ${facts.url.host} could not be made`, {
+    return new AppError('INTERNAL', `${facts.op}: the request to ${host} could not be made`, {
       op: facts.op,
       upstream: upstreamOf(facts),
-      cause: thrown,
+      cause,
     })
   }
-  const options: AppErrorOptions = { op: facts.op, upstream: upstreamOf(facts), cause: thrown }
+  const options: AppErrorOptions = { op: facts.op, upstream: upstreamOf(facts), cause }
   const hint = kind.hint ?? (closedAfterHandshake(facts, code) ? NO_ANSWER_OVER_TLS : undefined)
   if (hint !== undefined) options.hint = hint
   if (code !== undefined) options.details = { networkCode: code }
   // The DNS's definite no (a passing fault is EAI_AGAIN), unless we have been there before.
   if (kind.code === 'REGISTRY_UNKNOWN_HOST' && facts.reached) options.retry = 'transient'
-  return new AppError(kind.code, `${facts.op}: ${facts.url.host} ${kind.says}`, options)
+  return new AppError(kind.code, `${facts.op}: ${host} ${kind.says}`, options)
 }
 
 /** TLS 1.3 knows of a missing client certificate only when the handshake is over, and many servers just close then. */

@@ -7,7 +7,7 @@ import {
   type RawManifest,
   rawManifest,
 } from '../../content/manifest.ts'
-import { isIndexMediaType, OCI_INDEX } from '../../content/media-types.ts'
+import { isIndexMediaType, OCI_INDEX, toldMediaType } from '../../content/media-types.ts'
 import { formatReference } from '../../content/reference.ts'
 import { throwIfAborted } from '../../lib/abort.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -56,7 +56,7 @@ export async function inspectTag(target: IndexTarget): Promise<TagContent> {
   if (parsed.kind === 'index') return { kind: 'index', raw, index: parsed }
   throw new AppError(
     'TAG_NOT_INDEX',
-    `${place(target)} holds a manifest of type ${parsed.mediaType}, not an image index`,
+    `${place(target)} holds a manifest (${toldMediaType(parsed.mediaType)}), not an image index`,
     {
       hint: 'Choose another tag ("options.tag"), or delete this one: a package is published as an entry of an index.',
       upstream: {

@@ -1,6 +1,5 @@
 import { type Digest, isDigest } from '../../content/digest.ts'
 import { AppError, withContext } from '../../lib/errors.ts'
-import { answerError } from '../errors/errors.ts'
 import type { RepositoryContext } from '../request/repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
 
@@ -20,15 +19,7 @@ export async function readRefusal(
   response: RegistryResponse,
 ): Promise<Refusal> {
   const text = (await response.bytes(MAX_BODY).catch(() => Buffer.alloc(0))).toString('utf8')
-  const facts = {
-    op: request.op,
-    registry: context.transport.registry,
-    repository: context.repository,
-    method: request.method,
-    url: response.url,
-  }
-  const answer = { status: response.status, header: (name: string) => response.header(name), text }
-  return { error: answerError(facts, answer, context.clock.now()), missing: missingDigests(text) }
+  return { error: context.transport.refused(request, response, text), missing: missingDigests(text) }
 }
 
 /** The error of a refused PUT. */

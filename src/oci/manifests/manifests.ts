@@ -113,11 +113,12 @@ export async function putManifest(
   }
   await refuseWebPage(context, request, response)
   await response.discard()
-  if (!sameDigest(response.header('docker-content-digest'), manifest.digest)) {
+  const found = response.header('docker-content-digest')
+  if (!sameDigest(found, manifest.digest)) {
     throw new AppError(
       'REGISTRY_PROTOCOL_VIOLATION',
       `${placeName(context)} stored the manifest ${manifest.digest} under another digest`,
-      { op: 'push manifest', details: { found: response.header('docker-content-digest') } },
+      { op: 'push manifest', details: { found: found !== undefined && isDigest(found) ? found : null } },
     )
   }
 }

@@ -195,7 +195,8 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   const { total } = rangeOf(response)
   if (total !== undefined && total !== descriptor.size) throw wrongSize(fetch, response, total)
   if (isExact(fetch, response, offset)) return { response, skip: 0 }
-  const range = response.header('content-range') ?? 'no Content-Range'
+  const range =
+    /^bytes [0-9*/-]{1,64}$/.exec(response.header('content-range') ?? '')?.[0] ?? 'no Content-Range of bytes'
   response.abandon()
   throw new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',

@@ -70,7 +70,7 @@ async function taken(
     if (response.status === 201) return advance(push, { type: 'committed' })
     return storedOrLost(push, `it answered ${response.status} to the last bytes`)
   }
-  const location = newestLocation(response, session.location)
+  const location = newestLocation(push.context, response, session.location)
   const offset = step.send === 'part' ? step.end : size
   await advance(push, { type: 'accepted', location, offset })
   await checkShortfall(push, { location, offset }, bytesFromRange(response.header('range')))

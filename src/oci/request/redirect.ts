@@ -1,5 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
-import { type CallFacts, upstreamOf } from '../errors/errors.ts'
+import { type CallFacts, toldHost, toldUrl, upstreamOf } from '../errors/errors.ts'
 import { closeness } from './network-address.ts'
 
 export const MAX_HOPS = 5
@@ -16,7 +16,7 @@ export function redirectTarget(
   if (target === null) {
     throw new AppError(
       'REGISTRY_PROTOCOL_VIOLATION',
-      `${facts.op}: ${facts.url.host} answered ${answer.status} without a usable Location`,
+      `${facts.op}: ${toldHost(facts)} answered ${answer.status} without a usable Location`,
       { op: facts.op, upstream: { ...upstreamOf(facts), status: answer.status } },
     )
   }
@@ -50,7 +50,7 @@ export function tooManyHops(facts: CallFacts): AppError {
 function inClear(facts: CallFacts, target: URL): AppError {
   return new AppError(
     'REGISTRY_NOT_ALLOWED',
-    `${facts.op}: the registry ${facts.registry} is spoken to over https but refers to http://${target.host}${target.pathname} (its token service, its storage or its own address), where passwords and tokens would travel in clear`,
+    `${facts.op}: the registry ${facts.registry} is spoken to over https but refers to ${toldUrl(facts, target)} (its token service, its storage or its own address), where passwords and tokens would travel in clear`,
     {
       op: facts.op,
       upstream: upstreamOf(facts),

@@ -47,6 +47,7 @@ export function rememberSpent(transport: RegistryTransport): Pick<RepositoryCont
     transport: {
       registry: transport.registry,
       refreshAuth: (scopes, signal) => transport.refreshAuth(scopes, signal),
+      refused: (request, response, text) => transport.refused(request, response, text),
       error: (request, response, message) => transport.error(request, response, message),
       async send(request, options) {
         try {

@@ -73,6 +73,8 @@ export interface RegistryTransport {
   refreshAuth(scopes: readonly Scope[], signal: AbortSignal): Promise<void>
   /** The error for an answer that the caller finds wrong; reads and closes the body (E1, E2). */
   error(request: RegistryRequest, response: RegistryResponse, message?: string): Promise<Error>
+  /** The same where the caller has read the body. */
+  refused(request: RegistryRequest, response: RegistryResponse, text: string): AppError
 }
 
 /** A control request that waits for its next try. */

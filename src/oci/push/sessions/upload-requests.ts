@@ -41,13 +41,13 @@ export async function sessionLocation(
   const least = Number(response.header('oci-chunk-min-length') ?? 0)
   if (least > 0) context.learned.uploads.minPartBytes = least
   await response.discard()
-  return resolveLocation(location, response.url)
+  return resolveLocation(location, response.url, context.transport.registry)
 }
 
 /** The newest Location; some registries send none after the first (Quay). */
-export function newestLocation(response: RegistryResponse, current: URL): URL {
+export function newestLocation({ transport }: RepositoryContext, response: RegistryResponse, current: URL): URL {
   const location = response.header('location')
-  return location === undefined ? current : resolveLocation(location, response.url)
+  return location === undefined ? current : resolveLocation(location, response.url, transport.registry)
 }
 
 export type SessionStatus =
@@ -90,7 +90,7 @@ export async function sessionStatus(
   const bias = learned.uploads.rangeBias ?? profile.rangeBias
   const ambiguous = bias === 0 && bytes <= 1
   const offset = ambiguous ? undefined : Math.max(0, bytes - bias)
-  return { alive: true, location: newestLocation(response, location), offset }
+  return { alive: true, location: newestLocation(context, response, location), offset }
 }
 
 /** The empty PUT that closes a session, or the PUT that brings the whole blob. Handed back: 2xx, 404, 416. */

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
 import { AppError } from '../../../lib/errors.ts'
-import { type CallFacts, upstreamOf } from '../../errors/errors.ts'
+import { type CallFacts, toldHost, upstreamOf } from '../../errors/errors.ts'
 import { networkError } from '../../errors/network-errors.ts'
 import { beforePart, beforeSend, type HookList, onAnswer } from '../../request/hooks.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
@@ -187,7 +187,7 @@ export async function readStart(response: RegistryResponse, limit: number): Prom
 function tooLong(facts: CallFacts, status: number, limit: number): AppError {
   return new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',
-    `${facts.op}: the answer of ${facts.url.host} is longer than ${limit} bytes`,
+    `${facts.op}: the answer of ${toldHost(facts)} is longer than ${limit} bytes`,
     { op: facts.op, upstream: { ...upstreamOf(facts), status } },
   )
 }

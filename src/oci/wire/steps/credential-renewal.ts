@@ -1,6 +1,7 @@
 import { isAppError } from '../../../lib/errors.ts'
 import { createAuthorizer } from '../../auth/authorizer.ts'
 import { staleTokenError } from '../../auth/refusal.ts'
+import { secretsOf } from '../../auth/token.ts'
 import { credentialId } from '../../auth/token-cache.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import type { Passage, Send } from './passage.ts'
@@ -19,6 +20,7 @@ export async function renewal(passage: Passage, next: Send<Passage>): Promise<Re
     const credential = await sender.renew(request.signal)
     if (credentialId(credential) === credentialId(sender.credential)) throw error
     sender.credential = credential
+    sender.mask.keep(...secretsOf(credential))
     sender.authorizer = createAuthorizer({ ...sender.context, registry: sender.registry, credential })
     if (typeof request.body === 'function') throw staleTokenError(request.op, { ...error.upstream })
     return await next(passage)

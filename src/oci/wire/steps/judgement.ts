@@ -23,9 +23,17 @@ export async function failure(
   response: RegistryResponse,
   more: Pick<Answer, 'complaint' | 'verdict'> = {},
 ): Promise<AppError> {
+  return answerFailure(passage, response, { text: await readStart(response, MAX_ERROR_BODY), ...more })
+}
+
+/** The same where the body was read. */
+export function answerFailure(
+  passage: Pick<Passage, 'sender' | 'request'>,
+  response: RegistryResponse,
+  more: Pick<Answer, 'text' | 'complaint' | 'verdict'>,
+): AppError {
   const { sender } = passage
-  const text = await readStart(response, MAX_ERROR_BODY)
   const redirected = !isRegistry(sender, response.url)
-  const answer: Answer = { status: response.status, text, ...more, redirected, header: (name) => response.header(name) }
+  const answer: Answer = { status: response.status, ...more, redirected, header: (name) => response.header(name) }
   return answerError(callFacts(passage, response.url), answer, sender.context.clock.now())
 }

@@ -18,6 +18,7 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
   if (!sameOrigin(target, base)) return await next(passage)
   let used = await authorizer.authorize(scopes, signal)
   for (let round = 1; ; round += 1) {
+    if (used?.token) sender.mask.add(used.token.value)
     const response = await next(used ? { ...passage, authorization: used } : passage)
     sender.context.reached.add(sender.registry)
     if (response.status !== 401 || !isRegistry(sender, response.url)) {

@@ -5,6 +5,7 @@ import type { Authorization, Authorizer, Plan } from '../../auth/authorizer.ts'
 import type { TokenCache } from '../../auth/token-cache.ts'
 import type { RegistryCredential } from '../../credentials/provider.ts'
 import type { CallFacts } from '../../errors/errors.ts'
+import type { Mask } from '../../errors/mask.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 import type { HookList } from '../../request/hooks.ts'
 import type { OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
@@ -37,6 +38,8 @@ export interface Sender {
   readonly plainHttp: boolean
   credential: RegistryCredential | undefined
   authorizer: Authorizer
+  /** What it shows of itself. */
+  readonly mask: Mask
   /** TransportCaller's. */
   readonly mayUse: () => void
   /** TransportCaller's. */
@@ -88,7 +91,9 @@ export function callFacts({ sender, request }: Pick<Passage, 'sender' | 'request
     ...(repository === undefined ? {} : { repository }),
     method: request.method,
     url,
+    ...(typeof request.target === 'string' ? { asked: request.target } : {}),
     reached: sender.context.reached.has(sender.registry),
+    mask: sender.mask,
   }
 }
 

@@ -1,6 +1,7 @@
 import { createAuthorizer } from '../../auth/authorizer.ts'
+import { maskFor } from '../../auth/token.ts'
 import type { RegistryTransport, TransportCaller } from '../../request/transport.ts'
-import { failure, judgement } from './judgement.ts'
+import { answerFailure, failure, judgement } from './judgement.ts'
 import { locate } from './location.ts'
 import { logIn } from './log-in.ts'
 import { inOrder, type LocatedPassage, type Passage, type Sender, type TransportContext } from './passage.ts'
@@ -28,6 +29,7 @@ export function createRegistryTransport(
     plainHttp,
     credential,
     authorizer: createAuthorizer({ ...context, registry, credential }),
+    mask: maskFor(registry, credential),
     mayUse: mayUse ?? (() => undefined),
     renew,
     budget,
@@ -38,6 +40,7 @@ export function createRegistryTransport(
   return {
     registry,
     send: (request, { allow = [] } = {}) => send({ sender, request, allow }),
+    refused: (request, response, text) => answerFailure({ sender, request }, response, { text }),
     refreshAuth: (scopes, signal) => logInAhead(sender, { scopes, signal }, once),
     error: (request, response, message) =>
       failure({ sender, request }, response, message === undefined ? undefined : { complaint: message }),

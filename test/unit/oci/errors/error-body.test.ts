@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { type ErrorBody, parseErrorBody } from '../../../../src/oci/errors/error-body.ts'
+import { createMask } from '../../../../src/oci/errors/mask.ts'
 
 const CASES: ReadonlyArray<[name: string, text: string, type: string | undefined, expected: ErrorBody]> = [
   ['errors.empty-head: nothing, as to HEAD', '', undefined, { html: false }],
@@ -107,4 +108,22 @@ test('error body: no input throws, no message is long', () => {
       },
     ),
   )
+})
+
+test('users, queries and fragments of addresses are not told', () => {
+  const { message } = parseErrorBody(
+    'Get "https://bob:pw@s.example/x?sig=1#y": no; http://s.example#z, https://a@b',
+    undefined,
+  )
+  assert.equal(message, 'Get "https://s.example/x?…": no; http://s.example#… https://b')
+})
+
+test('the beginning of a secret that the cut has halved is not told', () => {
+  const mask = createMask()
+  mask.keep('hunter22')
+  for (let before = 4080; before <= 4100; before += 1) {
+    const text = `${'https://s.example/?x='.padEnd(before - 1, 'x')} hunter22 and more`
+    const { message = '' } = parseErrorBody(text, undefined, (told) => mask.hide(told))
+    assert.doesNotMatch(message, /hun/, String(before))
+  }
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode, Retry } from '../../../../src/lib/errors.ts'
-import { answerError, type CallFacts } from '../../../../src/oci/errors/errors.ts'
+import { answerError, type CallFacts, toldHost, toldPath, toldUrl } from '../../../../src/oci/errors/errors.ts'
+import { createMask, NO_SECRETS } from '../../../../src/oci/errors/mask.ts'
 
 const facts: CallFacts = {
   op: 'push blob',
@@ -9,6 +10,7 @@ const facts: CallFacts = {
   repository: 'a/b',
   method: 'PUT',
   url: new URL('https://registry.example/v2/a/b/blobs/uploads/1?_state=secret'),
+  mask: NO_SECRETS,
 }
 const now = Date.parse('2026-03-01T12:00:00Z')
 const oci = (code: string, message = 'm') => JSON.stringify({ errors: [{ code, message }] })
@@ -98,4 +100,20 @@ test('how long to wait is taken from the answer', () => {
 test('storage that refuses a presigned address is worth asking the registry again', () => {
   const error = answerError(facts, { status: 403, text: '', header: () => undefined, redirected: true }, now)
   assert.deepEqual([error.code, error.retry, error.details], ['REGISTRY_DENIED', 'transient', { redirected: true }])
+})
+
+test('of an address that the registry named, what we have shown is masked; our own is told as it is', () => {
+  const mask = createMask()
+  mask.keep('hunter22', 'blobs')
+  const asked = '/v2/a/b/blobs/sha256:1?n=1'
+  const ours = { ...facts, mask, asked, url: new URL(asked, 'https://registry.example') }
+  assert.equal(toldUrl(ours), 'https://registry.example/v2/a/b/blobs/sha256:1?…')
+  assert.equal(toldPath(ours), '/v2/a/b/blobs/sha256:1')
+  const named = { ...ours, url: new URL('https://hunter22.example/x/hunter22?sig=hunter22') }
+  assert.deepEqual(
+    [toldUrl(named), toldHost(named), toldPath(named)],
+    ['https://***.example/x/***?…', '***.example', '/x/***'],
+  )
+  // A mask in its place would tell that it is the password.
+  assert.equal(toldPath({ ...ours, url: new URL('https://registry.example/v2/a/b/blobs/uploads/1') }), '***')
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AppError, type ErrorCode, type Retry } from '../../../../src/lib/errors.ts'
 import type { CallFacts } from '../../../../src/oci/errors/errors.ts'
+import { NO_SECRETS } from '../../../../src/oci/errors/mask.ts'
 import { errorCode, networkError } from '../../../../src/oci/errors/network-errors.ts'
 
 const facts: CallFacts = {
@@ -9,6 +10,7 @@ const facts: CallFacts = {
   registry: 'registry.example',
   method: 'GET',
   url: new URL('https://registry.example/v2/a/b/tags/list?last=secret'),
+  mask: NO_SECRETS,
 }
 
 function failure(code: string, more: { syscall?: string } = {}): Error {

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CallFacts } from '../../../../src/oci/errors/errors.ts'
+import { NO_SECRETS } from '../../../../src/oci/errors/mask.ts'
 import { checkTarget, redirectTarget } from '../../../../src/oci/request/redirect.ts'
 
-const facts = (url: string): CallFacts => ({ op: 'pull', registry: 'r', method: 'GET', url: new URL(url) })
+const facts = (url: string): CallFacts => ({
+  op: 'pull',
+  registry: 'r',
+  method: 'GET',
+  url: new URL(url),
+  mask: NO_SECRETS,
+})
 
 const CASES: ReadonlyArray<[name: string, base: string, target: string, allowed: boolean]> = [
   ['public to public', 'https://registry.example', 'https://storage.example/x', true],
