@@ -25,8 +25,10 @@ const CONTEXT = [
 const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')
 
 export interface ComposeProject {
-  /** The folder that stands for the clone: secrets, auth.htpasswd, packages, mnt. */
+  /** The folder that stands for the clone: secrets, auth.htpasswd, .env, packages, mnt. */
   folder: string
+  /** What names of containers, networks and volumes begin with. */
+  name: string
   api: string
   registry: string
   /** Image that the project built. */
@@ -64,7 +66,7 @@ export async function composeProject(t: TestContext): Promise<ComposeProject> {
   let text = await readFile(join(root, 'docker-compose.yaml'), 'utf8')
   for (const [found, own] of [
     ['"127.0.0.1:8420:8420"', `"127.0.0.1:${apiPort}:8420"`],
-    ['"666:5000"', `"127.0.0.1:${registryPort}:5000"`],
+    ['"127.0.0.1:666:5000"', `"127.0.0.1:${registryPort}:5000"`],
     ['container_name: registry\n', `container_name: ${name}-registry\n`],
     ['image: layerd\n', `image: ${image}\n`],
     ['context: .\n', 'context: ./context\n'],
@@ -88,7 +90,25 @@ export async function composeProject(t: TestContext): Promise<ComposeProject> {
     await compose('down', '--volumes', '--timeout', '20')
     await runProcess(t, 'docker', ['rmi', '--force', image])
   })
-  return { folder, api: `http://127.0.0.1:${apiPort}`, registry: `http://127.0.0.1:${registryPort}`, image, compose }
+  return {
+    folder,
+    name,
+    api: `http://127.0.0.1:${apiPort}`,
+    registry: `http://127.0.0.1:${registryPort}`,
+    image,
+    compose,
+  }
+}
+
+/**
+ * A stand-in of the official Redis image may leave /data to root; that image gives it to the user that the compose file runs
+ * it as. A volume takes its owner over for as long as it is empty.
+ */
+export async function prepareRedisVolume(t: TestContext, { name }: Pick<ComposeProject, 'name'>): Promise<void> {
+  const make = 'mkdir -p /data/appendonlydir && chown -R 999:999 /data'
+  const args = ['run', '--rm', '--user', '0', '--entrypoint', 'sh', '--volume', `${name}_redis:/data`, 'redis:7']
+  const { code, output } = await runProcess(t, 'docker', [...args, '-c', make], { timeoutMs: 600_000 })
+  if (code !== 0) throw new Error(`the volume of Redis cannot be made:\n${output}`)
 }
 
 /** A build context of its own, so that this machine's certificate authority for npm, if it has one, can be added. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import type { Job } from '../../src/jobs/model/definitions.ts'
@@ -8,23 +8,41 @@ import { htpasswdLine } from '../helpers/registries/docker-registry.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { runProcess } from '../helpers/processes/processes.ts'
 import { waitFor } from '../helpers/wait-for.ts'
-import { composeProject, whyNoContainers } from './compose-project.ts'
+import { assertConfined } from './confined.ts'
+import { type ComposeProject, composeProject, prepareRedisVolume, whyNoContainers } from './compose-project.ts'
 
 const USER = 'myuser'
 const PASSWORD = 'mypass'
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
+
+/** As README.md makes them. */
+async function writeSecrets({ folder }: ComposeProject, token: string): Promise<void> {
+  const redis = join(folder, 'secrets', 'redis')
+  await mkdir(redis, { recursive: true })
+  await mkdir(join(folder, 'secrets', 'layerd'))
+  const password = randomBytes(32).toString('hex')
+  await writeFile(join(redis, 'redis.conf'), `requirepass ${password}\n`)
+  await writeFile(join(redis, 'url'), `redis://:${password}@redis:6379\n`)
+  await chmod(redis, 0o700)
+  const line = `me ${createHash('sha256').update(token).digest('hex')} *\n`
+  await writeFile(join(folder, 'secrets', 'layerd', 'tokens'), line)
+  await writeFile(join(folder, 'auth.htpasswd'), htpasswdLine(USER, PASSWORD))
+  await mkdir(join(folder, 'mnt', 'registry'), { recursive: true })
+  const { getuid = () => 1000, getgid = () => 1000 } = process
+  await writeFile(join(folder, '.env'), `REGISTRY_USER=${getuid()}:${getgid()}\n`)
+}
 
 test('the compose file comes up, publishes into its registry, and comes back with everything', {
   timeout: 900_000,
 }, async (t) => {
   const reason = await whyNoContainers(t)
   if (reason !== undefined) return t.skip(reason)
-  const { folder, api, registry, image, compose } = await composeProject(t)
+  const project = await composeProject(t)
+  const { folder, api, registry, image, compose } = project
   const token = randomBytes(32).toString('hex')
   const package_ = basename(FIXTURES.nemoAmd64)
-  await mkdir(join(folder, 'secrets'))
-  await writeFile(join(folder, 'secrets', 'tokens'), `me ${createHash('sha256').update(token).digest('hex')} *\n`)
-  await writeFile(join(folder, 'auth.htpasswd'), htpasswdLine(USER, PASSWORD))
+  await writeSecrets(project, token)
+  await prepareRedisVolume(t, project)
   await copyFile(FIXTURES.nemoAmd64, join(folder, 'packages', package_))
 
   const curl = async (...args: string[]) => {
@@ -66,35 +84,49 @@ test('the compose file comes up, publishes into its registry, and comes back wit
     },
   )
 
+  await t.test('each container is confined, and Redis is reached by layerd alone, with its password', async () => {
+    await assertConfined(t, project)
+  })
+
   await t.test('without the token the API refuses', async () => {
     assert.equal((await fetch(`${api}/v1/jobs`)).status, 401)
   })
 
-  let jobId = ''
-  await t.test('a package of the mounted folder is published by curl', async () => {
-    const auth = Buffer.from(
-      JSON.stringify({ username: USER, password: PASSWORD, serveraddress: 'registry:5000' }),
-    ).toString('base64')
-    const body = JSON.stringify({
-      kind: 'publish',
-      source: `file:/packages/${package_}`,
-      destination: 'oci://registry:5000/team',
-    })
-    const accepted = await curl(...asMe, '-H', `X-Registry-Auth: ${auth}`, '--json', body, `${api}/v1/jobs`)
-    jobId = (JSON.parse(accepted) as Job).id
-    assert.match(jobId, /^[0-9a-f-]{36}$/, accepted)
+  const ended = async (body: Record<string, string>): Promise<Job> => {
+    const login = JSON.stringify({ username: USER, password: PASSWORD, serveraddress: 'registry:5000' })
+    const auth = Buffer.from(login).toString('base64')
+    const json = ['--json', JSON.stringify(body)]
+    const accepted = await curl(...asMe, '-H', `X-Registry-Auth: ${auth}`, ...json, `${api}/v1/jobs`)
+    const { id } = JSON.parse(accepted) as Job
+    assert.match(id, /^[0-9a-f-]{36}$/, accepted)
     const job = await waitFor(
       'the job to end',
       async () => {
-        const read = JSON.parse(await curl(...asMe, '-H', 'Prefer: wait=20', `${api}/v1/jobs/${jobId}`)) as Job
+        const read = JSON.parse(await curl(...asMe, '-H', 'Prefer: wait=20', `${api}/v1/jobs/${id}`)) as Job
         return read.done ? read : undefined
       },
       { timeoutMs: 120_000 },
     )
     assert.equal(job.state, 'succeeded', JSON.stringify(job.error))
+    return job
+  }
+
+  let jobId = ''
+  await t.test('a package of the mounted folder is published by curl', async () => {
+    const destination = 'oci://registry:5000/team'
+    const job = await ended({ kind: 'publish', source: `file:/packages/${package_}`, destination })
+    jobId = job.id
     const expected = `sha256:${createHash('sha256').update(publishedManifest('nemo')).digest('hex')}`
     assert.equal(job.result?.digest, expected)
     assert.equal((await readManifest('1.2.0')).manifests?.[0]?.digest, expected)
+  })
+
+  await t.test('and pulled into the store, from which it is deleted again', async () => {
+    const job = await ended({ kind: 'pull', source: 'oci://registry:5000/team/nemo:1.2.0', destination: 'store:' })
+    const stored = `${api}/v1/packages/${job.result?.digest}`
+    assert.equal((JSON.parse(await curl(...asMe, stored)) as { complete?: boolean }).complete, true)
+    await curl(...asMe, '-X', 'DELETE', '-H', 'Content-Type: application/json', stored)
+    await curl(...asMe, '-X', 'DELETE', '-H', 'Content-Type: application/json', `${api}/v1/jobs/${job.id}`)
   })
 
   await compose('down', '--timeout', '30')

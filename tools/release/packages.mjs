@@ -1,0 +1,60 @@
+/** The steps of a release check that look at npm packages. Each gives `{ verdict: 'ok' | 'wrong' | 'unchecked', text }`. */
+import { spawnSync } from 'node:child_process'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export function checkLockfiles({ root }) {
+  const paths = globSync('**/package-lock.json', { cwd: root, exclude: ['**/node_modules', '**/.git'] })
+  const lacking = paths.flatMap((path) =>
+    Object.entries(JSON.parse(readFileSync(join(root, path), 'utf8')).packages)
+      .filter(([name, { link, integrity }]) => name.includes('node_modules/') && !link && !isSha512(integrity))
+      .map(([name]) => `${name} of ${path}`),
+  )
+  if (lacking.length > 0) return { verdict: 'wrong', text: `no SHA-512 for ${lacking.join(', ')}` }
+  return { verdict: paths.length > 0 ? 'ok' : 'wrong', text: `${paths.length} lockfiles` }
+}
+
+function isSha512(integrity) {
+  return /^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity ?? '')
+}
+
+/** From the lockfile alone: the same for every machine, and without a network. */
+export function writeSbom({ root, out }) {
+  const args = ['sbom', '--sbom-format=cyclonedx', '--sbom-type=application', '--package-lock-only', '--omit=dev']
+  const { status, stdout, stderr } = npm(args, root)
+  if (status !== 0) return { verdict: 'wrong', text: `npm sbom failed: ${firstLine(stderr)}` }
+  const { components = [] } = JSON.parse(stdout)
+  const bare = components.filter(({ hashes }) => !(hashes?.length > 0)).map(({ name }) => name)
+  if (components.length === 0 || bare.length > 0) {
+    return { verdict: 'wrong', text: `${components.length} packages, without a hash: ${bare.join(', ') || 'none'}` }
+  }
+  const path = join(out, 'sbom.cdx.json')
+  writeFileSync(path, stdout)
+  return { verdict: 'ok', text: `${components.length} packages in ${path}` }
+}
+
+/** How npm says that it got no answer from the registry or from sigstore's, whose keys it asks for. */
+const UNREACHABLE = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ENOTCACHED)\b/
+
+export function checkSignatures({ root }) {
+  const { status, stdout, stderr } = npm(['audit', 'signatures', '--fetch-retries=1'], root)
+  if (status === 0) return { verdict: 'ok', text: stdout.trim().replace(/\s*\n+/g, '; ') }
+  const why = stderr.split('\n').find((line) => UNREACHABLE.test(line) && line.includes('request')) ?? ''
+  if (UNREACHABLE.test(stderr)) {
+    return { verdict: 'unchecked', text: `${why.replace(/^npm error (?:network )?/, '') || 'no network'}. Run it where it can be reached.` }
+  }
+  return { verdict: 'wrong', text: `${stdout}${stderr}`.trim() }
+}
+
+/** npm as npm itself was called, else the one on PATH. */
+function npm(args, cwd) {
+  const own = process.env['npm_execpath']
+  const [program, before] = own ? [process.execPath, [own]] : ['npm', []]
+  const options = { cwd, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 }
+  const { status, stdout, stderr, error } = spawnSync(program, [...before, ...args], options)
+  return { status, stdout: stdout ?? '', stderr: stderr || (error?.message ?? '') }
+}
+
+function firstLine(text) {
+  return text.trim().split('\n')[0]
+}
