@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
-import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import type { Job } from '../../src/jobs/model/definitions.ts'
 import { htpasswdLine } from '../helpers/registries/docker-registry.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
+import { docCommands } from '../helpers/processes/doc-commands.ts'
 import { runProcess } from '../helpers/processes/processes.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 import { assertConfined } from './confined.ts'
@@ -15,21 +16,16 @@ const USER = 'myuser'
 const PASSWORD = 'mypass'
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
 
-/** As README.md makes them. */
-async function writeSecrets({ folder }: ComposeProject, token: string): Promise<void> {
-  const redis = join(folder, 'secrets', 'redis')
-  await mkdir(redis, { recursive: true })
-  await mkdir(join(folder, 'secrets', 'layerd'))
-  const password = randomBytes(32).toString('hex')
-  await writeFile(join(redis, 'redis.conf'), `requirepass ${password}\n`)
-  await writeFile(join(redis, 'url'), `redis://:${password}@redis:6379\n`)
-  await chmod(redis, 0o700)
-  const line = `me ${createHash('sha256').update(token).digest('hex')} *\n`
-  await writeFile(join(folder, 'secrets', 'layerd', 'tokens'), line)
+/** Runs README.md's lines for a first start, but for those that make the password file and the package; the API's token. */
+async function prepare(t: TestContext, { folder }: ComposeProject): Promise<string> {
+  const script = await docCommands('README.md', { section: 'With containers', variables: {} })
+  const [before = ''] = script.split('docker compose up')
+  const lines = before.split('\n').filter((line) => !/^(?:htpasswd|cp) /.test(line))
+  const { code, stdout, stderr } = await runProcess(t, 'bash', ['-c', lines.join('\n')], { cwd: folder })
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /^[0-9a-f]{64}\n$/)
   await writeFile(join(folder, 'auth.htpasswd'), htpasswdLine(USER, PASSWORD))
-  await mkdir(join(folder, 'mnt', 'registry'), { recursive: true })
-  const { getuid = () => 1000, getgid = () => 1000 } = process
-  await writeFile(join(folder, '.env'), `REGISTRY_USER=${getuid()}:${getgid()}\n`)
+  return stdout.trim()
 }
 
 test('the compose file comes up, publishes into its registry, and comes back with everything', {
@@ -39,9 +35,8 @@ test('the compose file comes up, publishes into its registry, and comes back wit
   if (reason !== undefined) return t.skip(reason)
   const project = await composeProject(t)
   const { folder, api, registry, image, compose } = project
-  const token = randomBytes(32).toString('hex')
+  const token = await prepare(t, project)
   const package_ = basename(FIXTURES.nemoAmd64)
-  await writeSecrets(project, token)
   await prepareRedisVolume(t, project)
   await copyFile(FIXTURES.nemoAmd64, join(folder, 'packages', package_))
 
