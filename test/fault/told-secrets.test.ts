@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { AppError } from '../../src/lib/errors.ts'
 import type { RegistryCredential } from '../../src/oci/credentials/provider.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
+import { openRepository } from '../helpers/registries/oci-client.ts'
 import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
 import { connect, request } from '../helpers/registries/transport.ts'
 
@@ -51,6 +52,21 @@ test('a password that is the name of the repository is not told by a mask in its
   const error = await told(t, login('package'), { status: 403, body: () => refusal('no right to some/package') })
   assert.match(error.message, /answered 403 DENIED: \*\*\*$/)
   assert.match(error.upstream?.url ?? '', /\/v2\/some\/package\/tags\/list$/)
+})
+
+test('the path of a next page that repeats the password is masked', async (t) => {
+  const registry = await startScriptedServer(t, ({ url = '' }, response) => {
+    if (url.includes('hunter22')) return void response.writeHead(403).end(refusal('no'))
+    return void response.writeHead(200, { link: '</v2/some/package/hunter22?n=2>; rel="next"' }).end('{"tags":["1"]}')
+  })
+  const repository = await openRepository(t, registry.host, {
+    repository: 'some/package',
+    credential: login('hunter22'),
+  })
+  await assert.rejects(repository.tags({ signal: AbortSignal.timeout(30_000) }), (error: AppError) => {
+    assert.match(error.upstream?.url ?? '', /\/v2\/some\/package\/\*\*\*\?…$/)
+    return true
+  })
 })
 
 test('a text without secrets is told as it is', async (t) => {

@@ -28,6 +28,7 @@ export async function listTags(context: RepositoryContext, options: CallOptions)
     const request: RegistryRequest = {
       method: 'GET',
       target,
+      named: page > 0,
       headers: { accept: 'application/json' },
       scopes: pullScope(context),
       lane: 'control',

@@ -15,6 +15,8 @@ export interface RegistryRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** A path below the registry's root ("/v2/…", already encoded) or an absolute URL from a Location. */
   target: string | URL
+  /** An answer named the path. */
+  named?: boolean
   headers?: Record<string, string>
   /** A buffer is sent with Content-Length and may be sent again; a stream factory is called once for each send. */
   body?: Buffer | (() => AsyncIterable<Buffer>)

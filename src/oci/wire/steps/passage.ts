@@ -91,7 +91,7 @@ export function callFacts({ sender, request }: Pick<Passage, 'sender' | 'request
     ...(repository === undefined ? {} : { repository }),
     method: request.method,
     url,
-    ...(typeof request.target === 'string' ? { asked: request.target } : {}),
+    ...(typeof request.target === 'string' && !request.named ? { asked: request.target } : {}),
     reached: sender.context.reached.has(sender.registry),
     mask: sender.mask,
   }
