@@ -72,3 +72,30 @@ test('what is no list of tags is refused', async (t) => {
   }
   registry.check()
 })
+
+test('a page of more than 4 MiB, more tags than any repository has, and what would take long to parse are refused', async (t) => {
+  const many = (count: number, length: number) => Array.from({ length: count }, (_, at) => `t${at}`.padEnd(length, 'x'))
+  const refused: ReadonlyArray<[body: string, says: RegExp]> = [
+    [JSON.stringify({ tags: many(40_000, 128) }), /./],
+    [JSON.stringify({ tags: many(200_001, 8) }), /list of tags that holds more than 200000 values/],
+    [`{"tags":null,"x":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, /list of tags that nests more than 32 deep/],
+  ]
+  for (const [body, message] of refused) {
+    const registry = await startScriptedRegistry(t, [{ ...page(FIRST, []), body }])
+    const repository = await openRepository(t, registry.host)
+    await assert.rejects(repository.tags({ signal }), { code: 'REGISTRY_PROTOCOL_VIOLATION', message })
+  }
+})
+
+test('pages that together hold more tags than any repository has are refused', async (t) => {
+  const pages = [0, 1].map((at) => Array.from({ length: 110_000 }, (_, tag) => `${at}.${tag}`))
+  const registry = await startScriptedRegistry(t, [
+    page(FIRST, pages[0] ?? [], '</v2/test/blobs/tags/list?last=b>; rel="next"'),
+    page('/v2/test/blobs/tags/list?last=b', pages[1] ?? []),
+  ])
+  const repository = await openRepository(t, registry.host)
+  await assert.rejects(repository.tags({ signal }), {
+    code: 'REGISTRY_PROTOCOL_VIOLATION',
+    message: /lists more than 200000 tags/,
+  })
+})

@@ -13,6 +13,7 @@ export interface Room {
 
 export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
+  'lib/loop': { imports: ['lib'] },
   content: { imports: ['lib'], packages: ['typebox'] },
   'content/hashing': { imports: ['content'] },
   config: { imports: ['lib'], packages: ['typebox', 'fastest-levenshtein'] },

@@ -2,6 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
+import { beyondBounds } from '../../lib/loop/json-bounds.ts'
+
+/** Far more than any request needs, and what checking it costs stays small. */
+const BOUNDS = { values: 5000, keys: 1000, depth: 32 }
 
 /**
  * Bodies are application/json and nothing else. A web page can send any other type to another origin without asking first
@@ -12,10 +16,12 @@ export const jsonOnlyPlugin = fastifyPlugin(
   async (app: FastifyInstance) => {
     app.removeAllContentTypeParsers()
     const parse = app.getDefaultJsonParser('error', 'error')
-    app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, text, done) => {
+    app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+      const why = beyondBounds(bytes, BOUNDS)
       // curl -X POST -H 'Content-Type: application/json' sends no body; where one is needed its schema says so.
-      if (text === '') done(null, undefined)
-      else void parse(request, text, done)
+      if (bytes.length === 0) done(null, undefined)
+      else if (why !== undefined) done(tooMuch(why))
+      else void parse(request, bytes.toString('utf8'), done)
     })
     app.addHook('onRequest', async (request) => {
       if (request.method !== 'POST' || request.is404 || isJson(request.headers['content-type'])) return
@@ -28,6 +34,10 @@ export const jsonOnlyPlugin = fastifyPlugin(
   },
   { name: 'json-only', fastify: '5.x' },
 )
+
+function tooMuch(why: string): AppError {
+  return new AppError('BODY_INVALID', `the body ${why}`, { hint: 'GET /openapi.json says what a body may hold.' })
+}
 
 function hasNoBody({ 'content-length': length, 'transfer-encoding': coding }: IncomingHttpHeaders): boolean {
   return coding === undefined && (length === undefined || length === '0')

@@ -1,6 +1,5 @@
-import { Type } from 'typebox'
-import { Value } from 'typebox/value'
 import { AppError } from '../../lib/errors.ts'
+import { beyondBounds } from '../../lib/loop/json-bounds.ts'
 import { placeName, pullScope, type RepositoryContext } from '../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../request/transport.ts'
 import { refuseWebPage } from '../pull/blobs.ts'
@@ -9,10 +8,11 @@ import { nextLink } from './link-header.ts'
 /** ECR refuses more. */
 const PAGE_SIZE = 1000
 const MAX_PAGES = 1000
-/** distribution 2.8 sends all tags at once, whatever was asked for. */
 const MAX_BYTES = 32 * 1024 * 1024
-
-const TagPage = Type.Object({ tags: Type.Optional(Type.Union([Type.Null(), Type.Array(Type.String())])) })
+/** distribution 2.8 sends all tags at once, whatever was asked for. */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024
+const MAX_TAGS = 200_000
+const BOUNDS = { values: MAX_TAGS, keys: 1000, depth: 32 }
 
 /**
  * All tags, in the registry's order, each once; none when the repository is unknown, which some registries also say of
@@ -37,10 +37,11 @@ export async function listTags(context: RepositoryContext, options: CallOptions)
     }
     const response = await context.transport.send(request)
     if (response.status === 404 && page === 0) return noTags(context, request, response)
-    const { names, bytes } = await readPage(context, request, response, left)
+    const { names, bytes } = await readPage(context, request, response, Math.min(left, MAX_PAGE_BYTES))
     left -= bytes
     const before = tags.size
     for (const name of names) tags.add(name)
+    if (tags.size > MAX_TAGS) throw noList(context, `lists more than ${MAX_TAGS} tags`)
     // ACR, Artifactory and Gitea send a Link on the last page too: a page that brings nothing new is the end.
     const next = tags.size === before ? undefined : nextPage(context, response)
     target = next !== undefined && !asked.has(next) ? next : undefined
@@ -67,22 +68,29 @@ async function readPage(
   await refuseWebPage(context, request, response)
   if (response.status !== 200) throw await context.transport.error(request, response, 'expected a list of tags')
   const bytes = await response.bytes(limit)
-  let body: unknown
+  const why = beyondBounds(bytes, BOUNDS)
+  if (why !== undefined) throw noList(context, `answered with a list of tags that ${why}`)
+  return { names: namesIn(bytes) ?? refuse(context), bytes: bytes.length }
+}
+
+function namesIn(bytes: Buffer): readonly string[] | undefined {
   try {
-    body = JSON.parse(bytes.toString('utf8'))
+    const body: unknown = JSON.parse(bytes.toString('utf8'))
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
+    const { tags } = body as { tags?: unknown }
+    if (tags === undefined || tags === null) return []
+    return Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') ? tags : undefined
   } catch {
-    body = undefined
+    return undefined
   }
-  if (!Value.Check(TagPage, body)) {
-    throw new AppError(
-      'REGISTRY_PROTOCOL_VIOLATION',
-      `${placeName(context)} answered with something that is no list of tags`,
-      {
-        op: 'list tags',
-      },
-    )
-  }
-  return { names: body.tags ?? [], bytes: bytes.length }
+}
+
+function refuse(context: RepositoryContext): never {
+  throw noList(context, 'answered with something that is no list of tags')
+}
+
+function noList(context: RepositoryContext, why: string): AppError {
+  return new AppError('REGISTRY_PROTOCOL_VIOLATION', `${placeName(context)} ${why}`, { op: 'list tags' })
 }
 
 /** Path and query of the next page, opaque; it must lie in the same registry. */

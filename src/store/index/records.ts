@@ -1,7 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Static, Type } from 'typebox'
-import { Value } from 'typebox/value'
+import { Compile } from 'typebox/compile'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { type Digest, isDigest, parseDigest } from '../../content/digest.ts'
 import { OCI_INDEX } from '../../content/media-types.ts'
@@ -39,6 +39,9 @@ const RecordShape = Type.Object({
   /** Digests of what its manifest names and no pull of it has brought, whoever else has. Absent: none. */
   lacks: Type.Optional(Type.Array(Type.String())),
 })
+
+/** Compiled: others chose how many components there are. */
+const recordCheck = Compile(RecordShape)
 
 export type StoredPackage = Omit<Static<typeof RecordShape>, 'digest' | 'schema'> & { digest: Digest }
 
@@ -121,7 +124,7 @@ function parseRecord(text: string | undefined): StoredPackage | undefined {
 }
 
 function toRecord(value: unknown): StoredPackage | undefined {
-  if (!Value.Check(RecordShape, value) || !isDigest(value.digest)) return undefined
+  if (!recordCheck.Check(value) || !isDigest(value.digest)) return undefined
   const { schema: _, digest, ...rest } = value
   return { digest: parseDigest(digest), ...rest }
 }

@@ -63,3 +63,31 @@ for (const [what, body, mediaType] of refused) {
 test('refuses what is larger than registries take', () => {
   assert.throws(() => parse(' '.repeat(MAX_MANIFEST_BYTES + 1)), { code: 'MANIFEST_TOO_LARGE' })
 })
+
+test('refuses what would take long to parse and to look at, small as it is', () => {
+  const many = <T>(count: number, item: (at: number) => T) => Array.from({ length: count }, (_, at) => item(at))
+  const refused: ReadonlyArray<[body: unknown, says: RegExp]> = [
+    [{ layers: many(150_000, () => 1) }, /holds more than 150000 values/],
+    [{ annotations: Object.fromEntries(many(20_000, (at) => [`a${at}`, ''])) }, /holds more than 10000 different keys/],
+    [`${'['.repeat(20_000)}${']'.repeat(20_000)}`, /nests more than 32 deep/],
+  ]
+  for (const [body, message] of refused) {
+    assert.throws(() => parse(body), { code: 'MANIFEST_TOO_LARGE', message })
+  }
+  const title = (at: number) => ({ 'org.opencontainers.image.title': `components/layer-${at}.tar` })
+  const layers = many(14_000, (at) => ({ ...entry, annotations: title(at) }))
+  assert.equal(successors(parse({ schemaVersion: 2, config: entry, layers })).length, 14_001)
+})
+
+test('the first of many mistakes is told, and where it is', () => {
+  const bad = { ...entry, size: -1 }
+  const refused: ReadonlyArray<[body: unknown, says: RegExp]> = [
+    [{ layers: [entry, bad, ...Array.from({ length: 100_000 }, () => 1)] }, / valid: \/layers\/1\/size must be >= 0$/],
+    [{ manifests: [1] }, / valid: \/manifests\/0 must be object$/],
+    [{ config: 1, layers: [entry] }, / valid: \/config must /],
+    [{ schemaVersion: 1 }, / valid: \/schemaVersion must /],
+    [[1], / valid: must be object$/],
+    ['null', / valid: must be object$/],
+  ]
+  for (const [body, message] of refused) assert.throws(() => parse(body), { code: 'MANIFEST_INVALID', message })
+})

@@ -46,6 +46,9 @@ test('bodies that do not parse are problems', async (t) => {
     ['"text"', 400, 'BODY_INVALID'],
     ['{"__proto__":{"x":1}}', 400, 'BODY_INVALID'],
     [`"${'x'.repeat(1024 * 1024)}"`, 413, 'PAYLOAD_TOO_LARGE'],
+    ['['.repeat(1024 * 1024), 400, 'BODY_INVALID'],
+    [`{"labels":[${'1,'.repeat(400_000)}1]}`, 400, 'BODY_INVALID'],
+    [`{${Array.from({ length: 60_000 }, (_, at) => `"l${at}":1,`).join('')}"a":1}`, 400, 'BODY_INVALID'],
   ]
   for (const [payload, status, code] of cases) {
     const response = await app.inject({ method: 'POST', url: '/v1/jobs', headers: JSON_TYPE, payload })
