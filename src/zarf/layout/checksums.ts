@@ -4,6 +4,10 @@ import { AppError } from '../../lib/errors.ts'
 import { parseEntryPath } from './entry-path.ts'
 import { CHECKSUMS, isNeverListed } from './metadata-files.ts'
 
+/** A manifest of 4 MiB names some 20,000. */
+const MAX_FILES = 30_000
+const LINE_END = 0x0a
+
 const LINE = /^(?<hex>[0-9a-f]{64}) (?<path>[^ ]+)$/
 
 /**
@@ -12,8 +16,8 @@ const LINE = /^(?<hex>[0-9a-f]{64}) (?<path>[^ ]+)$/
  */
 export function parseChecksums(bytes: Buffer): Map<string, Digest> {
   const declared = new Map<string, Digest>()
-  for (const [index, line] of bytes.toString('utf8').split('\n').entries()) {
-    if (line === '') continue
+  for (const { index, line } of filledLines(bytes)) {
+    if (declared.size === MAX_FILES) throw tooManyLines()
     const { hex, path: text } = LINE.exec(line)?.groups ?? {}
     if (hex === undefined || text === undefined) {
       throw invalidLine(index, 'is not 64 hexadecimal digits, one space and a path')
@@ -24,6 +28,27 @@ export function parseChecksums(bytes: Buffer): Map<string, Digest> {
     declared.set(path, sha256Digest(hex))
   }
   return declared
+}
+
+/** Millions of them may be empty. */
+function* filledLines(bytes: Buffer): Generator<{ index: number; line: string }> {
+  for (let start = 0, index = 0; start < bytes.length; index += 1) {
+    if (bytes[start] === LINE_END) {
+      start += 1
+      continue
+    }
+    const found = bytes.indexOf(LINE_END, start)
+    const end = found === -1 ? bytes.length : found
+    yield { index, line: bytes.toString('utf8', start, end) }
+    start = end + 1
+  }
+}
+
+function tooManyLines(): AppError {
+  return new AppError('PACKAGE_TOO_LARGE', `${CHECKSUMS} lists more than ${MAX_FILES} files`, {
+    hint: 'A manifest, which registries take up to 4 MiB of, cannot name so many: split the package.',
+    details: { path: CHECKSUMS, limit: MAX_FILES },
+  })
 }
 
 /** How the copier tells that a file's bytes are not the declared ones. */

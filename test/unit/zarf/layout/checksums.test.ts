@@ -87,3 +87,14 @@ test('a mismatch names the file and both digests', () => {
   assert.equal(error?.code, 'PACKAGE_CHECKSUM_MISMATCH')
   assert.match(error.message, /^components\/a\.tar has the sha256 b{64}; checksums\.txt says ca978112/)
 })
+
+test('as many files as no manifest could name are refused; millions of empty lines are passed over', () => {
+  const lines = (count: number) => Array.from({ length: count }, (_, at) => `${HEX} f${at}\n`).join('')
+  assert.equal(parseChecksums(Buffer.from(lines(30_000))).size, 30_000)
+  assert.throws(() => parseChecksums(Buffer.from(lines(30_001))), {
+    code: 'PACKAGE_TOO_LARGE',
+    message: /lists more than 30000 files/,
+  })
+  assert.equal(parseChecksums(Buffer.from(`${'\n'.repeat(4 * 2 ** 20)}${HEX} a`)).size, 1)
+  assert.throws(() => parseChecksums(Buffer.from(`\n\n${HEX} a\nx`)), { message: /^line 4 of/ })
+})
