@@ -5,7 +5,7 @@ import { formatReference, type Reference } from '../content/reference.ts'
 import { isAppError } from '../lib/errors.ts'
 import type { Repository } from '../oci/registry.ts'
 import { packageFileName } from '../zarf/package.ts'
-import { definitionJson, metadataLayers, packageLayers, readMetadata } from '../zarf/pulled-package.ts'
+import { metadataLayers, packageLayers, readMetadata } from '../zarf/pulled-package.ts'
 import { componentImages } from '../zarf/select.ts'
 import { packageSource } from './package-source.ts'
 import { totalBytes } from './plan.ts'
@@ -44,8 +44,8 @@ export interface InspectedPackage {
   readonly signed: boolean
   /** What zarf calls its archive; null where zarf.yaml does not say for which architecture it was built. */
   readonly fileName: string | null
-  /** zarf.yaml as zarf's own config blob has it. */
-  readonly definition: unknown
+  /** zarf.yaml as JSON, as zarf's own config blob has it: up to 16 MiB, so nobody parses it. */
+  readonly definition: Buffer
 }
 
 /**
@@ -63,7 +63,7 @@ export async function inspectPackage(
     source.read(metadataLayers(layers).definition),
     listTags(repository, signal),
   ])
-  const { definition, identity, signed } = readMetadata(layers, bytes)
+  const { definition, definitionJson, identity, signed } = await readMetadata(layers, bytes, signal)
   if (resolved.indexDigest === undefined) checkArchitecture(identity.architecture, request)
   const components = definition.components ?? []
   return {
@@ -93,7 +93,7 @@ export async function inspectPackage(
     size: totalBytes(distinct([...layers.layers, layers.config])),
     signed,
     fileName: definition.build?.architecture ? packageFileName(definition) : null,
-    definition: definitionJson(definition),
+    definition: definitionJson,
   }
 }
 

@@ -7,25 +7,23 @@ import type { ContentStore, StoredPackage } from '../store/content-store.ts'
 import { type ComputedArchive, computeArchive } from '../zarf/computed-archive.ts'
 import { packageFileName } from '../zarf/package.ts'
 import {
-  definitionJson,
   metadataLayer,
   metadataLayers,
   type PackageLayers,
   packageLayers,
   type PulledMetadata,
+  type ReadMetadata,
   readMetadata,
 } from '../zarf/pulled-package.ts'
 import { componentImages, selectComponents, selectLayers } from '../zarf/select.ts'
 
 /** A package in the content store, as files and as an archive. */
-export interface OpenedStoredPackage extends PulledMetadata {
+export interface OpenedStoredPackage extends ReadMetadata {
   readonly record: StoredPackage
   readonly layers: PackageLayers
   readonly images: readonly string[]
   /** A small file's bytes, such as zarf.yaml or checksums.txt. Throws PACKAGE_INVALID when the package has no such file. */
   file(title: string): Promise<Buffer>
-  /** zarf.yaml as plain JSON, the way zarf's config blob has it. */
-  definitionJson(): unknown
   /**
    * The archive, of the chosen components alone where given (as `options.components` of a pull). Each stream holds a lease.
    * Throws PACKAGE_INCOMPLETE with the files that are not stored, COMPONENTS_INVALID.
@@ -48,13 +46,12 @@ export async function openStoredPackage(
   const manifest = parseManifest(rawManifest(record.manifestMediaType, bytes), `${digest} in the store`)
   if (manifest.kind !== 'manifest') throw new AppError('STORE_CORRUPT', `${digest} in the store is not a package`)
   const layers = packageLayers(manifest, `${digest} in the store`)
-  const metadata = readMetadata(layers, await read(metadataLayers(layers).definition))
+  const metadata = await readMetadata(layers, await read(metadataLayers(layers).definition), signal)
   return {
     ...metadata,
     record,
     layers,
     images: componentImages(metadata.definition.components ?? []),
-    definitionJson: () => definitionJson(metadata.definition),
     file: async (title) => read(metadataLayer(layers, title)),
     archive: (components) => storedArchive(store, { record, layers, metadata, signal }, components),
   }
@@ -81,7 +78,10 @@ async function storedArchive(
   const files =
     components === undefined
       ? byTitle
-      : titled(byTitle, await selectLayers(definition, selectComponents(definition, components), { byTitle, read }))
+      : titled(
+          byTitle,
+          await selectLayers(definition, await selectComponents(definition, components), { byTitle, read }),
+        )
   await requireStored(store, record, files)
   const archive = packageArchive(store, {
     digest: record.digest,

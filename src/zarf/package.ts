@@ -9,10 +9,10 @@ import type { OpenedPackage, PackageMemory } from './contents/types.ts'
 export { checksumMismatch } from './layout/checksums.ts'
 export { guessFromFileName, packageFileName } from './contents/file-name.ts'
 export type {
+  DefinitionOutline,
   IndexedPackage,
   OpenedPackage,
   PackageContents,
-  PackageDefinition,
   PackageEntry,
   PackageFile,
   PackageFormat,

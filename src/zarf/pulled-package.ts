@@ -9,14 +9,13 @@ import {
   duplicateFile,
   identityOf,
   isSigned,
-  mayBeUnlisted,
   missingFile,
   unlistedFile,
+  unlistedRule,
 } from './contents/contents.ts'
-import { DEFINITION_SHAPE } from './definition/definition-shape.ts'
-import { type PackageDefinition, parseDefinition } from './definition/definition.ts'
+import type { DefinitionOutline } from './definition/outline.ts'
+import { readDefinition } from './definition/read-definition.ts'
 import { parseEntryPath } from './layout/entry-path.ts'
-import { encodeGoJson } from './definition/go-json.ts'
 import { CHECKSUMS, checkMetadataSize, DEFINITION } from './layout/metadata-files.ts'
 import type { PackageIdentity } from './contents/types.ts'
 
@@ -30,9 +29,14 @@ export interface PackageLayers {
 
 /** What a package's two metadata layers say. */
 export interface PulledMetadata {
-  readonly definition: PackageDefinition
+  readonly definition: DefinitionOutline
   readonly identity: PackageIdentity
   readonly signed: boolean
+}
+
+/** zarf.yaml as JSON, too, the way zarf's config blob has it. */
+export interface ReadMetadata extends PulledMetadata {
+  readonly definitionJson: Buffer
 }
 
 const BUNDLE_DEFINITION = 'uds-bundle.yaml'
@@ -81,33 +85,39 @@ export function metadataLayer({ byTitle }: PackageLayers, title: string): Descri
  * package whose every layer has its manifest's digest is whole. Throws PACKAGE_INVALID, PACKAGE_CHECKSUM_MISMATCH naming
  * the layer. Source: zarf v0.84 layout/package.go validatePackageIntegrity.
  */
-export function checkMetadata(
+export async function checkMetadata(
   { byTitle }: PackageLayers,
   bytes: { definition: Buffer; checksums: Buffer },
-): PulledMetadata {
-  const definition = parseDefinition(bytes.definition)
-  checkAggregate(definition, bytes.checksums)
+  signal: AbortSignal,
+): Promise<PulledMetadata> {
+  const { definitionJson: _, ...metadata } = await readMetadata({ byTitle }, bytes.definition, signal)
+  checkAggregate(metadata.definition, bytes.checksums)
   const declared = parseChecksums(bytes.checksums)
   for (const [path, digest] of declared) {
     const layer = byTitle.get(path)
     if (!layer) throw missingFile(path)
     if (layer.digest !== digest) throw otherContent(path, digest, layer.digest)
   }
+  const mayBeUnlisted = unlistedRule(metadata.definition, byTitle)
   for (const title of byTitle.keys()) {
-    if (!declared.has(title) && !mayBeUnlisted(title, definition, byTitle.keys())) throw unlistedFile(title)
+    if (!declared.has(title) && !mayBeUnlisted(title)) throw unlistedFile(title)
   }
-  return readMetadata({ byTitle }, bytes.definition)
+  return metadata
 }
 
 /** The same from zarf.yaml alone, for a look at a package that nobody keeps. */
-export function readMetadata({ byTitle }: Pick<PackageLayers, 'byTitle'>, definitionBytes: Buffer): PulledMetadata {
-  const definition = parseDefinition(definitionBytes)
-  return { definition, identity: identityOf(definition), signed: isSigned(definition, byTitle.keys()) }
-}
-
-/** A definition as plain JSON, the way zarf's config blob has it. */
-export function definitionJson(definition: PackageDefinition): unknown {
-  return JSON.parse(encodeGoJson(DEFINITION_SHAPE, definition))
+export async function readMetadata(
+  { byTitle }: Pick<PackageLayers, 'byTitle'>,
+  definitionBytes: Buffer,
+  signal: AbortSignal,
+): Promise<ReadMetadata> {
+  const { outline, config } = await readDefinition(definitionBytes, signal)
+  return {
+    definition: outline,
+    identity: identityOf(outline),
+    signed: isSigned(outline, byTitle),
+    definitionJson: config,
+  }
 }
 
 function otherContent(path: string, expected: Digest, found: Digest): AppError {

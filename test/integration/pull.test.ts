@@ -185,7 +185,7 @@ test('inspecting reads manifest and zarf.yaml alone, and says what is in the pac
     ],
   )
   assert.equal(found.images.length, 3)
-  assert.deepEqual(found.definition, JSON.parse(publishedConfig('nemo', 'arm64').toString()))
+  assert.deepEqual(found.definition, publishedConfig('nemo', 'arm64'))
   assert.ok(found.layers.some(({ title }) => title === 'components/vessel.tar'))
   assert.equal(registry.requests.filter(({ path }) => path.includes('/blobs/')).length, 1)
 })

@@ -5,6 +5,7 @@ import type { ContentStore } from '../../store/content-store.ts'
 import { openStoredPackage, type OpenedStoredPackage } from '../../transfer/stored-package.ts'
 import { acceptsByName } from '../answers/accept.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
+import { sendBytes, sendJson } from '../answers/made-json.ts'
 import {
   getArchiveSchema,
   getChecksumsSchema,
@@ -27,21 +28,21 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
 
   app.get('/v1/packages/:digest/definition', { schema: getDefinitionSchema }, async (request, reply) => {
     const opened = await open(request)
-    void reply.header('vary', 'accept').serializer(String)
+    void reply.header('vary', 'accept')
     if (acceptsByName(request.headers.accept, 'application/json')) {
-      return reply.type('application/json; charset=utf-8').send(JSON.stringify(opened.definitionJson()))
+      return sendBytes(reply, 'application/json', opened.definitionJson)
     }
-    return reply.type('application/yaml; charset=utf-8').send(String(await opened.file('zarf.yaml')))
+    return sendBytes(reply, 'application/yaml', await opened.file('zarf.yaml'))
   })
 
   app.get('/v1/packages/:digest/checksums', { schema: getChecksumsSchema }, async (request, reply) => {
     const checksums = await (await open(request)).file('checksums.txt')
-    return reply.type('text/plain; charset=utf-8').serializer(String).send(String(checksums))
+    return sendBytes(reply, 'text/plain', checksums)
   })
 
-  app.get('/v1/packages/:digest/images', { schema: getImagesSchema }, async (request) => {
+  app.get('/v1/packages/:digest/images', { schema: getImagesSchema }, async (request, reply) => {
     const { images } = await open(request)
-    return { images: [...images] }
+    return sendJson<{ images: string[] }>(reply, { images })
   })
 
   const url = '/v1/packages/:digest/archive'

@@ -4,9 +4,15 @@ import { formatReference, parseReference, type Reference } from '../../content/r
 import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { InspectedPackage } from '../../transfer/inspect.ts'
+import { sendJson, sendJsonWith } from '../answers/made-json.ts'
 import { at } from '../requests/package-reference.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
-import { getRemotePackageSchema, type RemotePackageQuery } from '../schemas/package.ts'
+import {
+  getRemotePackageSchema,
+  type RemotePackage,
+  type RemotePackageQuery,
+  type RemoteRepository,
+} from '../schemas/package.ts'
 
 export interface RegistryAccess {
   /** The caller's own, for the reference's registry; without them the daemon's. */
@@ -37,13 +43,15 @@ export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesO
   app.get('/v1/remote-packages', { schema: getRemotePackageSchema }, async (request, reply) => {
     const { ref, architecture } = request.query
     const reference = at('/ref', parseReference, ref)
-    const found = await looking(request, reference, options, async (access) => {
-      if (reference.tag === undefined && reference.digest === undefined) {
-        return { reference: formatReference(reference), tags: [...(await remote.tags(reference, access))] }
-      }
-      return remote.inspect({ reference, ...(architecture === undefined ? {} : { architecture }) }, access)
-    })
-    return reply.header('cache-control', 'no-cache').send(found)
+    void reply.header('cache-control', 'no-cache')
+    if (reference.tag === undefined && reference.digest === undefined) {
+      const tags = await looking(request, reference, options, (access) => remote.tags(reference, access))
+      return sendJson<RemoteRepository>(reply, { reference: formatReference(reference), tags })
+    }
+    const wanted = { reference, ...(architecture === undefined ? {} : { architecture }) }
+    const found = await looking(request, reference, options, (access) => remote.inspect(wanted, access))
+    const { definition, ...rest } = found
+    return sendJsonWith<RemotePackage>(reply, rest, ['definition', definition])
   })
 }
 

@@ -91,7 +91,7 @@ function streamedSource(archive: StreamedPackage): PublishSource {
     },
     async move(options) {
       const declared = await archive.declared(options)
-      return archive.conclude(await moveArchive(archive, { ...options, declared }))
+      return await archive.conclude(await moveArchive(archive, { ...options, declared }))
     },
   }
 }

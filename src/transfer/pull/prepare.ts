@@ -52,7 +52,7 @@ async function makePlan(request: PullRequest, dependencies: PullDependencies): P
   const source = packageSource(repository, signal)
   const { definition, checksums } = metadataLayers(layers)
   const [definitionBytes, checksumBytes] = await Promise.all([source.read(definition), source.read(checksums)])
-  const metadata = checkMetadata(layers, { definition: definitionBytes, checksums: checksumBytes })
+  const metadata = await checkMetadata(layers, { definition: definitionBytes, checksums: checksumBytes }, signal)
   if (resolved.indexDigest === undefined) checkArchitecture(metadata.identity.architecture, request)
   onEvent({ type: 'log', level: 'info', message: `pulling ${resolved.where}, ${resolved.raw.digest}` })
   const selection = await select(request, { metadata, layers, source })
@@ -75,7 +75,7 @@ async function select(
   if (request.components === undefined) {
     return { files: byTitle, components: (definition.components ?? []).map(({ name = '' }) => name) }
   }
-  const chosen = selectComponents(definition, request.components)
+  const chosen = await selectComponents(definition, request.components)
   const read = (layer: Descriptor) => source.read(layer)
   const files = titled(byTitle, await selectLayers(definition, chosen, { byTitle, read }))
   return { files, components: chosen.map(({ name = '' }) => name) }

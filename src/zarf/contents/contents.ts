@@ -1,7 +1,8 @@
 import { digestHex, digestOf, type Digest } from '../../content/digest.ts'
 import { AppError } from '../../lib/errors.ts'
 import { parseChecksums } from '../layout/checksums.ts'
-import { type PackageDefinition, parseDefinition } from '../definition/definition.ts'
+import type { DefinitionOutline } from '../definition/outline.ts'
+import { type ReadDefinition, readDefinition } from '../definition/read-definition.ts'
 import { CHECKSUMS, DEFINITION, isNeverListed, LEGACY_SIGNATURE } from '../layout/metadata-files.ts'
 import { buildManifest } from './manifest.ts'
 import type { PackageContents, PackageFile } from './types.ts'
@@ -14,30 +15,32 @@ export interface FoundFile extends PackageFile {
 /**
  * Puts a package together from all its files: zarf.yaml vouches for checksums.txt, and checksums.txt for exactly the
  * other files. Their bytes are verified when they are read. Throws PACKAGE_INVALID, PACKAGE_CHECKSUM_MISMATCH, and what
- * parseDefinition and parseChecksums throw. Source: zarf v0.84 layout/package.go validatePackageIntegrity.
+ * readDefinition and parseChecksums throw. `known`: what its zarf.yaml says, where it was read already. Source: zarf v0.84
+ * layout/package.go validatePackageIntegrity.
  */
-export function packageContents(found: readonly FoundFile[]): PackageContents {
+export async function packageContents(found: readonly FoundFile[], known?: ReadDefinition): Promise<PackageContents> {
   const byPath = new Map<string, FoundFile>()
   for (const file of found) {
     if (byPath.has(file.path)) throw duplicateFile(file.path)
     byPath.set(file.path, file)
   }
   const checksums = metadataBytes(byPath, CHECKSUMS)
-  const definition = parseDefinition(metadataBytes(byPath, DEFINITION))
-  checkAggregate(definition, checksums)
-  checkFiles(definition, parseChecksums(checksums), byPath)
+  const read = known ?? (await readDefinition(metadataBytes(byPath, DEFINITION)))
+  const { outline } = read
+  checkAggregate(outline, checksums)
+  checkFiles(outline, parseChecksums(checksums), byPath)
   const files = found.map(({ path, digest, size }) => ({ path, digest, size }))
   return {
-    identity: identityOf(definition),
-    definition,
-    signed: isSigned(definition, byPath.keys()),
+    identity: identityOf(outline),
+    definition: outline,
+    signed: isSigned(outline, byPath),
     files,
-    ...buildManifest(definition, files),
+    ...buildManifest(read, files),
   }
 }
 
 /** zarf.yaml is the root of trust: it holds the sha256 of checksums.txt. */
-export function checkAggregate(definition: PackageDefinition, checksums: Buffer): void {
+export function checkAggregate(definition: DefinitionOutline, checksums: Buffer): void {
   const expected = definition.metadata?.aggregateChecksum
   if (!expected) throw invalid(`${DEFINITION} has no metadata.aggregateChecksum, so nothing vouches for ${CHECKSUMS}`)
   const found = digestHex(digestOf(checksums))
@@ -53,14 +56,17 @@ export function checkAggregate(definition: PackageDefinition, checksums: Buffer)
 }
 
 /** Whether a package counts as signed: its own word, or, from before that word existed, its signature file. */
-export function isSigned(definition: PackageDefinition, paths: Iterable<string>): boolean {
-  return definition.build?.signed ?? [...paths].includes(LEGACY_SIGNATURE)
+export function isSigned(definition: DefinitionOutline, paths: Pick<ReadonlySet<string>, 'has'>): boolean {
+  return definition.build?.signed ?? paths.has(LEGACY_SIGNATURE)
 }
 
-/** Whether a file that checksums.txt does not list may be there: signatures, and what a signed package names itself. */
-export function mayBeUnlisted(path: string, definition: PackageDefinition, paths: Iterable<string>): boolean {
-  if (isNeverListed(path)) return true
-  return isSigned(definition, paths) && (definition.build?.provenanceFiles ?? []).includes(path)
+/** Which files that checksums.txt does not list may be there: signatures, and what a signed package names itself. */
+export function unlistedRule(
+  definition: DefinitionOutline,
+  paths: Pick<ReadonlySet<string>, 'has'>,
+): (path: string) => boolean {
+  const provenance = new Set(definition.build?.provenanceFiles)
+  return (path) => isNeverListed(path) || (isSigned(definition, paths) && provenance.has(path))
 }
 
 export function unlistedFile(path: string): AppError {
@@ -77,13 +83,14 @@ export function missingFile(path: string): AppError {
 }
 
 function checkFiles(
-  definition: PackageDefinition,
+  definition: DefinitionOutline,
   declared: ReadonlyMap<string, Digest>,
   byPath: ReadonlyMap<string, FoundFile>,
 ): void {
   for (const path of declared.keys()) if (!byPath.has(path)) throw missingFile(path)
+  const mayBeUnlisted = unlistedRule(definition, byPath)
   for (const path of byPath.keys()) {
-    if (!declared.has(path) && !mayBeUnlisted(path, definition, byPath.keys())) throw unlistedFile(path)
+    if (!declared.has(path) && !mayBeUnlisted(path)) throw unlistedFile(path)
   }
 }
 
@@ -94,7 +101,7 @@ function metadataBytes(byPath: ReadonlyMap<string, FoundFile>, path: string): Bu
 }
 
 /** Who a package says it is. Throws PACKAGE_INVALID without any architecture. */
-export function identityOf({ metadata, build }: PackageDefinition): PackageContents['identity'] {
+export function identityOf({ metadata, build }: DefinitionOutline): PackageContents['identity'] {
   const architecture = metadata?.architecture || build?.architecture
   if (!architecture) throw invalid(`${DEFINITION} has no architecture, neither in metadata nor in build`)
   return {

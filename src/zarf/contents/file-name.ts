@@ -1,5 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
-import type { PackageDefinition } from '../definition/definition-shape.ts'
+import type { DefinitionOutline } from '../definition/outline.ts'
 import { DEFINITION } from '../layout/metadata-files.ts'
 import type { PackageIdentity } from './types.ts'
 
@@ -7,7 +7,7 @@ import type { PackageIdentity } from './types.ts'
  * The name zarf gives the archive of this package. Throws PACKAGE_INVALID without a build architecture.
  * Source: zarf v0.84 layout/package.go FileName.
  */
-export function packageFileName(definition: PackageDefinition): string {
+export function packageFileName(definition: DefinitionOutline): string {
   const { metadata = {}, build = {}, kind = 'ZarfPackageConfig' } = definition
   if (!build.architecture) {
     throw new AppError('PACKAGE_INVALID', `${DEFINITION} has no build.architecture, so the package has no file name`)

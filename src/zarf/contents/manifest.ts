@@ -2,8 +2,9 @@ import { type Descriptor, TITLE_ANNOTATION } from '../../content/descriptor.ts'
 import { digestOf } from '../../content/digest.ts'
 import { type RawManifest, rawManifest } from '../../content/manifest.ts'
 import { OCI_MANIFEST, ZARF_CONFIG, ZARF_LAYER } from '../../content/media-types.ts'
-import { DEFINITION_SHAPE, type PackageDefinition } from '../definition/definition-shape.ts'
-import { compareBytes, encodeGoJson, encodeMap, encodeText } from '../definition/go-json.ts'
+import { compareBytes, encodeMap, encodeText } from '../definition/go-json.ts'
+import type { DefinitionOutline } from '../definition/outline.ts'
+import type { ReadDefinition } from '../definition/read-definition.ts'
 import type { PackageContents, PackageFile } from './types.ts'
 
 /**
@@ -11,17 +12,12 @@ import type { PackageContents, PackageFile } from './types.ts'
  * again in Go and records that digest, so it must come out of Go unchanged. Source: zarf v0.84 layout/oci.go.
  */
 export function buildManifest(
-  definition: PackageDefinition,
+  { outline, config: bytes }: ReadDefinition,
   files: readonly PackageFile[],
 ): Pick<PackageContents, 'manifest' | 'config' | 'layers'> {
-  const config = buildConfig(definition)
+  const config = { descriptor: { mediaType: ZARF_CONFIG, digest: digestOf(bytes), size: bytes.length }, bytes }
   const layers = files.map(layerOf).toSorted(compareLayers)
-  return { manifest: encodeManifest(definition, config.descriptor, layers), config, layers }
-}
-
-function buildConfig(definition: PackageDefinition): PackageContents['config'] {
-  const bytes = Buffer.from(encodeGoJson(DEFINITION_SHAPE, definition))
-  return { descriptor: { mediaType: ZARF_CONFIG, digest: digestOf(bytes), size: bytes.length }, bytes }
+  return { manifest: encodeManifest(outline, config.descriptor, layers), config, layers }
 }
 
 function layerOf(file: PackageFile): Descriptor {
@@ -39,7 +35,7 @@ function compareLayers(a: Descriptor, b: Descriptor): number {
   return compareBytes(a.digest, b.digest) || compareBytes(title(a), title(b))
 }
 
-function encodeManifest(definition: PackageDefinition, config: Descriptor, layers: readonly Descriptor[]): RawManifest {
+function encodeManifest(definition: DefinitionOutline, config: Descriptor, layers: readonly Descriptor[]): RawManifest {
   const encoded =
     `{"schemaVersion":2,"mediaType":${encodeText(OCI_MANIFEST)},"config":${encodeDescriptor(config)},` +
     `"layers":[${layers.map(encodeDescriptor).join(',')}],"annotations":${encodeMap(annotationsOf(definition))}}`
@@ -54,7 +50,7 @@ function encodeDescriptor({ mediaType, digest, size, annotations }: Descriptor):
 const OCI = 'org.opencontainers.image.'
 
 /** The package's own annotations win over the fields, and the build time over all. */
-function annotationsOf({ metadata = {}, build = {} }: PackageDefinition): Map<string, string> {
+function annotationsOf({ metadata = {}, build = {} }: DefinitionOutline): Map<string, string> {
   const { name = '', description = '' } = metadata
   const annotations = new Map([
     [TITLE_ANNOTATION, name],

@@ -2,9 +2,9 @@ import type { ByteStream, ContentSource } from '../../content/endpoints.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { RawManifest } from '../../content/manifest.ts'
-import type { PackageDefinition } from '../definition/definition-shape.ts'
+import type { DefinitionOutline } from '../definition/outline.ts'
 
-export type { PackageDefinition } from '../definition/definition-shape.ts'
+export type { DefinitionOutline } from '../definition/outline.ts'
 
 export type PackageFormat = 'tar' | 'tar.zst' | 'directory'
 
@@ -28,8 +28,8 @@ export interface PackageIdentity {
 /** All that is known of a package once its metadata was read. */
 export interface PackageContents {
   readonly identity: PackageIdentity
-  /** zarf.yaml as zarf v0.84 reads it. */
-  readonly definition: PackageDefinition
+  /** What layerd looks at of zarf.yaml as zarf v0.84 reads it; `config` has all of it. */
+  readonly definition: DefinitionOutline
   readonly signed: boolean
   /** Every regular file, in the package's own order. */
   readonly files: readonly PackageFile[]
@@ -105,7 +105,7 @@ export interface StreamedPackage extends OpenedPackageBase, ContentSource {
    * Contents from what one whole pass has met; throws PACKAGE_INVALID for missing, extra or twice-named files, and for a
    * checksums.txt that zarf.yaml does not vouch for. Remembers the result as `known`.
    */
-  conclude(entries: readonly PackageEntry[]): PackageContents
+  conclude(entries: readonly PackageEntry[]): Promise<PackageContents>
   /** A whole pass that moves nothing. */
   scan(options: PassOptions): Promise<PackageContents>
   /** Opens one file by its descriptor's title; decompresses from the start to get there. */

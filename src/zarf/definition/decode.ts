@@ -60,6 +60,7 @@ function decodeList(of: Shape, place: Place): unknown[] {
 
 /** A null inside a list is the zero value of the element. */
 function zero(shape: Shape): unknown {
+  if (shape.kind === 'struct') return {}
   return shape.kind === 'text' ? '' : undefined
 }
 

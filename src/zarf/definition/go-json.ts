@@ -29,9 +29,23 @@ export function encodeText(value: string): string {
   return JSON.stringify(value.toWellFormed()).replaceAll(/[<>&\u2028\u2029]/g, escapeUnit)
 }
 
-/** Go sorts by bytes of UTF-8; JavaScript's order differs for characters outside the BMP. */
+/**
+ * Go sorts by bytes of UTF-8; JavaScript's order differs for characters outside the BMP alone. Others chose how many are
+ * sorted, so no buffers are made of them.
+ */
 export function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  if (!a.isWellFormed() || !b.isWellFormed()) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  const shorter = Math.min(a.length, b.length)
+  for (let at = 0; at < shorter; at++) {
+    const [inA, inB] = [a.charCodeAt(at), b.charCodeAt(at)]
+    if (inA !== inB) return Math.sign(rank(inA) - rank(inB))
+  }
+  return Math.sign(a.length - b.length)
+}
+
+/** Surrogates stand for characters beyond U+FFFF. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit
 }
 
 export function encodeMap(entries: ReadonlyMap<string, string>): string {

@@ -9,12 +9,10 @@ const PLURALIZE_SET_VARIABLE = 'pluralize-set-variable'
 const LEGACY_MAX_RETRIES = 10_000n
 
 export function migrate(definition: PackageDefinition): PackageDefinition {
-  const done = definition.build?.migrations ?? []
+  const done = new Set(definition.build?.migrations)
   const components = definition.components?.map((component) => {
-    const scripted = done.includes(SCRIPTS_TO_ACTIONS)
-      ? { ...component, scripts: {} }
-      : scriptsToActions(component ?? {})
-    return mapActions(scripted, done.includes(PLURALIZE_SET_VARIABLE) ? clearSetVariable : pluralizeSetVariable)
+    const scripted = done.has(SCRIPTS_TO_ACTIONS) ? { ...component, scripts: {} } : scriptsToActions(component)
+    return mapActions(scripted, done.has(PLURALIZE_SET_VARIABLE) ? clearSetVariable : pluralizeSetVariable)
   })
   return {
     ...definition,
@@ -94,7 +92,7 @@ function mapActions(component: Component, change: (action: Action) => Action): C
     const changed: { -readonly [K in keyof ActionSet]: ActionSet[K] } = { ...set }
     for (const when of ['before', 'after', 'onSuccess', 'onFailure'] as const) {
       const actions = set[when]
-      if (actions) changed[when] = actions.map((action) => change(action ?? {}))
+      if (actions) changed[when] = actions.map(change)
     }
     return changed
   }

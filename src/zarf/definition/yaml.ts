@@ -86,6 +86,8 @@ const DIGITS: readonly [prefix: RegExp, digits: RegExp, base: string][] = [
   [/^0(?=.)/, /^[0-7]+$/, '0o'],
   [/^/, /^[0-9]+$/, ''],
 ]
+/** Of 64 bits, in base 2. */
+const MAX_DIGITS = 64
 const MAX_UINT64 = 2n ** 64n - 1n
 const MIN_INT64 = -(2n ** 63n)
 
@@ -96,7 +98,10 @@ function parseInteger(source: string): bigint | undefined {
     if (!prefix.test(plain)) continue
     const rest = plain.replace(prefix, '')
     if (!digits.test(rest)) return undefined
-    const value = BigInt(base + rest) * (source.startsWith('-') ? -1n : 1n)
+    // Of millions of digits that would take most of a second.
+    const significant = withoutLeading(rest, '0')
+    if (significant.length > MAX_DIGITS) return undefined
+    const value = BigInt(base + (significant || '0')) * (source.startsWith('-') ? -1n : 1n)
     return value > MAX_UINT64 || value < MIN_INT64 ? undefined : value
   }
   return undefined
@@ -109,6 +114,12 @@ function parseFloating(source: string): number | undefined {
   if (plain === undefined || !/^(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/.test(plain)) return undefined
   const value = Number(plain) * (source.startsWith('-') ? -1 : 1)
   return Number.isFinite(value) ? value : undefined
+}
+
+function withoutLeading(text: string, unwanted: string): string {
+  let start = 0
+  while (text[start] === unwanted) start += 1
+  return text.slice(start)
 }
 
 /** Without sign and the underscores that goccy allows between digits. */

@@ -10,9 +10,17 @@ const SLASH = 0x2f
  * else means anything. The result takes time proportional to pattern times name, whatever they hold.
  * Throws COMPONENTS_INVALID for a class or an escape that does not end. Source: go1.26 path/match.go.
  */
-export function compilePattern(pattern: string): (name: string) => boolean {
-  const terms = new PatternReader(pattern).terms()
-  return (name) => matches(terms, codePoints(name))
+export function compilePattern(pattern: string): Pattern {
+  const reader = new PatternReader(pattern)
+  const terms = reader.terms()
+  if (!/[*?[\\]/.test(pattern)) return { steps: 1, matches: (name) => name === pattern }
+  return { steps: terms.length, matches: (name) => matches(terms, codePoints(name)) }
+}
+
+export interface Pattern {
+  /** At most so many a character of the name; a plain name has one. */
+  readonly steps: number
+  readonly matches: (name: string) => boolean
 }
 
 class PatternReader {
@@ -115,5 +123,7 @@ function matches(terms: readonly Term[], name: readonly number[]): boolean {
 }
 
 function codePoints(text: string): number[] {
-  return Array.from(text, (character) => character.codePointAt(0) as number)
+  const points: number[] = []
+  for (const character of text) points.push(character.codePointAt(0) as number)
+  return points
 }

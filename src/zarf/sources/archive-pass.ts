@@ -2,8 +2,8 @@ import { type Digest, digestOf } from '../../content/digest.ts'
 import { type ByteStream, OWN_BELOW_BYTES } from '../../content/endpoints.ts'
 import { AppError } from '../../lib/errors.ts'
 import { parseChecksums } from '../layout/checksums.ts'
-import { checkAggregate, duplicateFile, mayBeUnlisted, unlistedFile } from '../contents/contents.ts'
-import { type PackageDefinition, parseDefinition } from '../definition/definition.ts'
+import { checkAggregate, duplicateFile, unlistedFile, unlistedRule } from '../contents/contents.ts'
+import { readDefinition } from '../definition/read-definition.ts'
 import {
   CHECKSUMS,
   checkMetadataSize,
@@ -49,7 +49,8 @@ export class PassState {
   readonly #findChecksums: () => Promise<Checksums>
   readonly #paths = new Set<string>()
   #checksums: Checksums | undefined
-  #definition: PackageDefinition | undefined
+  /** Known once zarf.yaml was read. */
+  #mayBeUnlisted: ((path: string) => boolean) | undefined
   /** Unlisted files that only zarf.yaml can allow. */
   #undecided: string[] = []
   #undecidedBytes = 0
@@ -96,7 +97,7 @@ export class PassState {
       checkMetadataSize(entry)
       return
     }
-    if (this.#definition && !mayBeUnlisted(path, this.#definition, this.#paths)) throw unlistedFile(path)
+    if (this.#mayBeUnlisted?.(path) === false) throw unlistedFile(path)
     // No provenance file is as large as that: the package holds something that does not belong to it.
     this.#undecidedBytes += size
     if (this.#undecidedBytes > MAX_METADATA_BYTES) throw unlistedFile(path)
@@ -104,12 +105,13 @@ export class PassState {
   }
 
   async #readDefinition(bytes: Buffer): Promise<void> {
-    const definition = parseDefinition(bytes)
+    const { outline } = await readDefinition(bytes)
     const checksums = (this.#checksums ??= await this.#findChecksums())
-    checkAggregate(definition, checksums.bytes)
-    const wrong = this.#undecided.find((path) => !mayBeUnlisted(path, definition, this.#paths))
+    checkAggregate(outline, checksums.bytes)
+    const mayBeUnlisted = unlistedRule(outline, this.#paths)
+    const wrong = this.#undecided.find((path) => !mayBeUnlisted(path))
     if (wrong !== undefined) throw unlistedFile(wrong)
-    this.#definition = definition
+    this.#mayBeUnlisted = mayBeUnlisted
   }
 
   async *#content({ path, offset, size }: TarEntry): ByteStream {

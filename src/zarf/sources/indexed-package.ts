@@ -7,12 +7,12 @@ import { parseChecksums } from '../layout/checksums.ts'
 import {
   duplicateFile,
   type FoundFile,
-  mayBeUnlisted,
   missingFile,
   packageContents,
   unlistedFile,
+  unlistedRule,
 } from '../contents/contents.ts'
-import { parseDefinition } from '../definition/definition.ts'
+import { readDefinition } from '../definition/read-definition.ts'
 import { CHECKSUMS, checkMetadataSize, DEFINITION } from '../layout/metadata-files.ts'
 import type { IndexedPackage, PackageContents, PackageFile } from '../contents/types.ts'
 
@@ -74,7 +74,8 @@ async function readContents<F extends { path: string; size: number }>(
     return bytes
   }
   const declared = parseChecksums(await read(CHECKSUMS))
-  const definition = parseDefinition(await read(DEFINITION))
+  const definition = await readDefinition(await read(DEFINITION), signal)
+  const mayBeUnlisted = unlistedRule(definition.outline, files)
   const found: FoundFile[] = []
   for (const { path, size } of index.files) {
     const digest = declared.get(path)
@@ -82,11 +83,11 @@ async function readContents<F extends { path: string; size: number }>(
       found.push({ path, size, digest, bytes: undefined })
       continue
     }
-    if (!mayBeUnlisted(path, definition, files.keys())) throw unlistedFile(path)
+    if (!mayBeUnlisted(path)) throw unlistedFile(path)
     const bytes = await read(path)
     found.push({ path, size, digest: digestOf(bytes), bytes })
   }
-  return packageContents(found)
+  return packageContents(found, definition)
 }
 
 /** The file a layer stands for: by its title, or by its digest where the descriptor has none. */

@@ -45,7 +45,7 @@ async function recallFrom(memory: PackageMemory, identity: string): Promise<void
   const entries = packed && (await unpackEntries(packed))
   if (!entries) return
   try {
-    remember(identity, packageContents(entries))
+    remember(identity, await packageContents(entries))
   } catch {
     // It is read again.
   }
@@ -108,8 +108,8 @@ class CompressedPackage implements StreamedPackage {
     }
   }
 
-  conclude(entries: readonly PackageEntry[]): PackageContents {
-    const contents = packageContents(entries)
+  async conclude(entries: readonly PackageEntry[]): Promise<PackageContents> {
+    const contents = await packageContents(entries)
     remember(this.#file.identity, contents)
     if (this.#memory) void tell(this.#memory, this.#file.identity, entries)
     return contents
@@ -119,7 +119,7 @@ class CompressedPackage implements StreamedPackage {
     const met: PackageEntry[] = []
     await using pass = this.pass(options)
     for await (const entry of pass) met.push(entry)
-    return this.conclude(met)
+    return await this.conclude(met)
   }
 
   async open(descriptor: Descriptor, { offset = 0, signal }: OpenOptions): Promise<ByteStream> {

@@ -70,7 +70,7 @@ export async function readPackage(path: string): Promise<{ files: Map<string, Bu
     entries.push(entry)
     files.set(entry.path, entry.bytes ?? (await readAll(entry.content())))
   }
-  return { files, contents: opened.conclude(entries) }
+  return { files, contents: await opened.conclude(entries) }
 }
 
 /** Puts what zarf published into a registry: its manifests and index byte for byte, blobs from the packages. */

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { descriptorTitle } from '../../../src/content/descriptor.ts'
 import { digestOf } from '../../../src/content/digest.ts'
-import type { PackageDefinition } from '../../../src/zarf/package.ts'
+import type { DefinitionOutline } from '../../../src/zarf/package.ts'
 import { parseImageReference } from '../../../src/zarf/selection/image-reference.ts'
 import { selectComponents, selectLayers } from '../../../src/zarf/select.ts'
 import { FIXTURES } from '../../helpers/packages/fixtures.ts'
 import { readPackage } from '../../helpers/packages/pulling.ts'
 import type { AppError } from '../../../src/lib/errors.ts'
 
-const DEFINITION: PackageDefinition = {
+const DEFINITION: DefinitionOutline = {
   components: [
     { name: 'core', required: true },
     { name: 'extra-a' },
@@ -35,9 +35,9 @@ const CHOICES: ReadonlyArray<[string[], string[]]> = [
 ]
 
 for (const [requested, expected] of CHOICES) {
-  test(`components [${requested.join(', ')}] mean ${expected.join(', ')}`, () => {
+  test(`components [${requested.join(', ')}] mean ${expected.join(', ')}`, async () => {
     assert.deepEqual(
-      selectComponents(DEFINITION, requested).map(({ name }) => name),
+      (await selectComponents(DEFINITION, requested)).map(({ name }) => name),
       expected,
     )
   })
@@ -60,9 +60,9 @@ const REFUSED: ReadonlyArray<[string[], RegExp]> = [
 ]
 
 for (const [requested, says] of REFUSED) {
-  test(`components [${requested.join(', ').slice(0, 60)}] are refused`, () => {
-    assert.throws(
-      () => selectComponents(DEFINITION, requested),
+  test(`components [${requested.join(', ').slice(0, 60)}] are refused`, async () => {
+    await assert.rejects(
+      selectComponents(DEFINITION, requested),
       (error: AppError) => error.code === 'COMPONENTS_INVALID' && says.test(error.message) && error.hint !== undefined,
     )
   })
@@ -92,7 +92,7 @@ test('the layers of some components are theirs, their images through all manifes
   const byTitle = new Map(contents.layers.map((layer) => [descriptorTitle(layer) ?? '', layer]))
   const read = async ({ digest }: { digest: string }) => byDigest.get(digest as ReturnType<typeof digestOf>) as Buffer
   const titles = async (requested: string[]) => {
-    const chosen = selectComponents(contents.definition, requested)
+    const chosen = await selectComponents(contents.definition, requested)
     const layers = await selectLayers(contents.definition, chosen, { byTitle, read })
     return new Set(layers.map((layer) => descriptorTitle(layer) ?? ''))
   }
@@ -121,17 +121,38 @@ test('an image that the index does not have is named', async () => {
   await assert.rejects(selectLayers(contents.definition, components, { byTitle, read }), /ghcr\.io\/not\/there:1/)
 })
 
-test('a refusal names some of many components, and no long text of the package', () => {
+test('patterns that would take long with so many components are refused, names in full are not', async () => {
+  const components = Array.from({ length: 9000 }, (_, at) => ({ name: `${'a'.repeat(240)}${at}` }))
+  const globs = Array.from({ length: 100 }, (_, at) => `*${'a*'.repeat(60)}${at}`)
+  await assert.rejects(selectComponents({ components }, globs), {
+    code: 'COMPONENTS_INVALID',
+    message: /too many for 9000 components/,
+  })
+  const short = Array.from({ length: 9000 }, (_, at) => ({ name: `${'a'.repeat(120)}${at}` }))
+  const names = short.slice(0, 100).map(({ name }) => name)
+  assert.equal((await selectComponents({ components: short }, names)).length, 100)
+})
+
+test('choosing among many lets the event loop go on', async () => {
+  const components = Array.from({ length: 4000 }, (_, at) => ({ name: `${'a'.repeat(200)}${at}` }))
+  let turns = 0
+  const timer = setInterval(() => (turns += 1), 0)
+  await assert.rejects(selectComponents({ components }, [`*${'a*'.repeat(55)}b`]), /no component matches/)
+  clearInterval(timer)
+  assert.ok(turns > 0)
+})
+
+test('a refusal names some of many components, and no long text of the package', async () => {
   const components = Array.from({ length: 2000 }, (_, at) => ({
     name: `${'a'.repeat(240)}${at}`,
     group: 'g'.repeat(9999),
   }))
-  assert.throws(
-    () => selectComponents({ components }, [`*${'a*'.repeat(60)}b`]),
+  await assert.rejects(
+    selectComponents({ components }, [`*${'a*'.repeat(60)}b`]),
     (error: AppError) => error.message.length < 400 && /and 1980 more/.test(error.hint ?? ''),
   )
-  assert.throws(
-    () => selectComponents({ components }, []),
+  await assert.rejects(
+    selectComponents({ components }, []),
     (error: AppError) => error.message.length < 8000 && /and 1980 more/.test(error.message),
   )
 })

@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import { digestOf, sha256Digest } from '../../../../src/content/digest.ts'
 import { descriptorTitle } from '../../../../src/content/descriptor.ts'
 import { compareBytes, encodeText } from '../../../../src/zarf/definition/go-json.ts'
+import type { DefinitionOutline } from '../../../../src/zarf/definition/outline.ts'
 import { buildManifest } from '../../../../src/zarf/contents/manifest.ts'
+
+const reading = (outline: DefinitionOutline) => ({ outline, config: Buffer.from('{}') })
 
 /** Build timestamps and what Go's time.Parse with RFC1123Z makes of them, in UTC. */
 const TIMES: [timestamp: string, created: string][] = [
@@ -24,7 +27,7 @@ const TIMES: [timestamp: string, created: string][] = [
 
 for (const [timestamp, created] of TIMES) {
   test(`built at "${timestamp}" is created at ${created}`, () => {
-    const { manifest } = buildManifest({ metadata: { name: 'a' }, build: { timestamp } }, [])
+    const { manifest } = buildManifest(reading({ metadata: { name: 'a' }, build: { timestamp } }), [])
     const { annotations } = JSON.parse(manifest.bytes.toString()) as { annotations: Record<string, string> }
     assert.equal(annotations['org.opencontainers.image.created'], created)
   })
@@ -32,7 +35,7 @@ for (const [timestamp, created] of TIMES) {
 
 test('layers are sorted by digest, equal ones by title', () => {
   const file = (path: string, hex: string) => ({ path, size: 1, digest: sha256Digest(hex.repeat(64)) })
-  const { layers } = buildManifest({ metadata: { name: 'a' } }, [
+  const { layers } = buildManifest(reading({ metadata: { name: 'a' } }), [
     file('z', '1'),
     file('b', '2'),
     file('a', '2'),
@@ -42,7 +45,7 @@ test('layers are sorted by digest, equal ones by title', () => {
 })
 
 test('title and description are there even when empty, others only when filled', () => {
-  const { manifest } = buildManifest({ metadata: { name: 'a', url: '', vendor: 'v' } }, [])
+  const { manifest } = buildManifest(reading({ metadata: { name: 'a', url: '', vendor: 'v' } }), [])
   assert.match(
     manifest.bytes.toString(),
     /"annotations":\{"org\.opencontainers\.image\.created":"[^"]+","org\.opencontainers\.image\.description":"","org\.opencontainers\.image\.title":"a","org\.opencontainers\.image\.vendor":"v"\}\}$/,
@@ -57,4 +60,25 @@ test('strings are escaped as Go does, keys sorted by bytes', () => {
   )
   // UTF-16 order, which JavaScript sorts by, has these the other way round.
   assert.ok(compareBytes('\uFFFD', '😀') < 0)
+  const texts = [
+    '',
+    'a',
+    'ab',
+    'é',
+    '\ud7ff',
+    '\ue000',
+    '\uffff',
+    '😀',
+    '😀a',
+    'a😀',
+    'a\uffff',
+    '\ud83d',
+    '\ude00',
+    '\ud83da',
+  ]
+  for (const a of texts) {
+    for (const b of texts) {
+      assert.equal(compareBytes(a, b), Buffer.compare(Buffer.from(a), Buffer.from(b)), JSON.stringify([a, b]))
+    }
+  }
 })

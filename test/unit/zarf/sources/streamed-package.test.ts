@@ -36,7 +36,7 @@ test('a pass meets every file once, in order, with its declared digest; content 
     ['checksums.txt', 'zarf.yaml'],
   )
   assert.equal(pass.sourceBytesRead, opened.sourceBytes)
-  assert.equal(opened.conclude(met).files.length, built.files.length)
+  assert.equal((await opened.conclude(met)).files.length, built.files.length)
 })
 
 test('content that was begun and left is passed over', async (t) => {
