@@ -4,6 +4,7 @@ import type { Digest } from '../content/digest.ts'
 import { type ImageIndex, type ImageManifest, parseManifest, type RawManifest } from '../content/manifest.ts'
 import { formatReference, manifestName, type Reference } from '../content/reference.ts'
 import { AppError } from '../lib/errors.ts'
+import { nextTurn } from '../lib/loop/breathe.ts'
 import type { Repository } from '../oci/registry.ts'
 
 /** What a reference turned out to be. */
@@ -50,6 +51,7 @@ export async function resolvePackage(
   const raw = await repository.getManifest(manifestName(reference), { signal })
   if (!raw) throw notFound(where, reference)
   const parsed = parseManifest(raw, where)
+  await nextTurn()
   if (parsed.kind === 'manifest') {
     return { raw, manifest: parsed, where, indexDigest: undefined, architectures: [] }
   }
@@ -104,6 +106,7 @@ async function fetchEntry(
     )
   }
   const manifest = parseManifest(raw, `${where} (${architecture})`)
+  await nextTurn()
   if (manifest.kind === 'manifest') return { raw, manifest, where: `${where} (${architecture})` }
   throw new AppError('MANIFEST_INVALID', `${where} has an index inside its index for ${architecture}`)
 }

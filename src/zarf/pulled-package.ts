@@ -3,6 +3,7 @@ import { type Digest, digestHex } from '../content/digest.ts'
 import type { ImageManifest } from '../content/manifest.ts'
 import { ZARF_LAYER } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
+import { nextTurn } from '../lib/loop/breathe.ts'
 import { parseChecksums } from './layout/checksums.ts'
 import {
   checkAggregate,
@@ -92,6 +93,7 @@ export async function checkMetadata(
 ): Promise<PulledMetadata> {
   const { definitionJson: _, ...metadata } = await readMetadata({ byTitle }, bytes.definition, signal)
   checkAggregate(metadata.definition, bytes.checksums)
+  await nextTurn()
   const declared = parseChecksums(bytes.checksums)
   for (const [path, digest] of declared) {
     const layer = byTitle.get(path)

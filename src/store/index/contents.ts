@@ -1,6 +1,7 @@
 import { blobName, type Descriptor } from '../../content/descriptor.ts'
 import { parseManifest, rawManifest, successors } from '../../content/manifest.ts'
 import { readAll } from '../../content/streams.ts'
+import { mapInBatches } from '../../lib/loop/breathe.ts'
 import { verified } from '../../content/hashing/verify.ts'
 import { openBlobFile, streamBlob } from '../blobs/blob-file.ts'
 import { isWhole } from '../ingest/ingest.ts'
@@ -15,10 +16,8 @@ export async function readBlob(layout: StoreLayout, descriptor: Descriptor, sign
 
 /** Those that are not there in full. */
 export async function missingBlobs(layout: StoreLayout, blobs: readonly Descriptor[]): Promise<Descriptor[]> {
-  const found = await Promise.all(
-    blobs.map(async (blob) => ((await isWhole(layout.blob(blob.digest), blob.size)) ? undefined : blob)),
-  )
-  return found.filter((blob) => blob !== undefined)
+  const whole = await mapInBatches(blobs, (blob) => isWhole(layout.blob(blob.digest), blob.size))
+  return blobs.filter((_, at) => whole[at] === false)
 }
 
 /** Config and layers of a stored package, or undefined when its manifest is not whole. */

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest } from '../../content/digest.ts'
 import { AppError } from '../../lib/errors.ts'
+import { mapInBatches } from '../../lib/loop/breathe.ts'
 import { type Disk, type KeepFree, readDisk } from '../files/disk.ts'
 import { fileSize } from '../files/file-size.ts'
 import { namedDigest, type StoreLayout } from '../files/layout.ts'
@@ -64,12 +65,10 @@ export function checkSpace(
 /** Bytes that leased blobs still need: neither in the store nor in a partial file. */
 export async function bytesToCome(layout: StoreLayout, sizes: ReadonlyMap<Digest, number>): Promise<number> {
   const partial = await partialSizes(layout)
-  const missing = await Promise.all(
-    [...sizes].map(async ([digest, size]) => {
-      const there = (await fileSize(layout.blob(digest))) ?? partial.get(digest) ?? 0
-      return Math.max(0, size - there)
-    }),
-  )
+  const missing = await mapInBatches([...sizes], async ([digest, size]) => {
+    const there = (await fileSize(layout.blob(digest))) ?? partial.get(digest) ?? 0
+    return Math.max(0, size - there)
+  })
   return missing.reduce((sum, bytes) => sum + bytes, 0)
 }
 

@@ -1,5 +1,6 @@
 import { distinct } from '../../content/copy-graph.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
+import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { ComputedArchive } from '../../zarf/computed-archive.ts'
 import {
@@ -37,6 +38,7 @@ export interface PreparedPull {
 export async function prepare(request: PullRequest, dependencies: PullDependencies): Promise<PreparedPull> {
   const prepared = await makePlan(request, dependencies)
   const { archive, blobs } = prepared
+  await nextTurn()
   const { target, overwrite } = request
   await target?.prepare({ name: archive.fileName, size: archive.size, overwrite })
   announceBlobs(blobs, dependencies.onEvent)
@@ -56,6 +58,7 @@ async function makePlan(request: PullRequest, dependencies: PullDependencies): P
   if (resolved.indexDigest === undefined) checkArchitecture(metadata.identity.architecture, request)
   onEvent({ type: 'log', level: 'info', message: `pulling ${resolved.where}, ${resolved.raw.digest}` })
   const selection = await select(request, { metadata, layers, source })
+  await nextTurn()
   const blobs = distinct([...selection.files.values(), layers.config])
   const archive = packageArchive(store, {
     digest: resolved.raw.digest,

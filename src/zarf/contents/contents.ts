@@ -1,5 +1,6 @@
 import { digestHex, digestOf, type Digest } from '../../content/digest.ts'
 import { AppError } from '../../lib/errors.ts'
+import { nextTurn } from '../../lib/loop/breathe.ts'
 import { parseChecksums } from '../layout/checksums.ts'
 import type { DefinitionOutline } from '../definition/outline.ts'
 import { type ReadDefinition, readDefinition } from '../definition/read-definition.ts'
@@ -28,14 +29,16 @@ export async function packageContents(found: readonly FoundFile[], known?: ReadD
   const read = known ?? (await readDefinition(metadataBytes(byPath, DEFINITION)))
   const { outline } = read
   checkAggregate(outline, checksums)
+  await nextTurn()
   checkFiles(outline, parseChecksums(checksums), byPath)
+  await nextTurn()
   const files = found.map(({ path, digest, size }) => ({ path, digest, size }))
   return {
     identity: identityOf(outline),
     definition: outline,
     signed: isSigned(outline, byPath),
     files,
-    ...buildManifest(read, files),
+    ...(await buildManifest(read, files)),
   }
 }
 

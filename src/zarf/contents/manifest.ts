@@ -1,7 +1,8 @@
 import { type Descriptor, TITLE_ANNOTATION } from '../../content/descriptor.ts'
 import { digestOf } from '../../content/digest.ts'
-import { type RawManifest, rawManifest } from '../../content/manifest.ts'
+import { rawManifest } from '../../content/manifest.ts'
 import { OCI_MANIFEST, ZARF_CONFIG, ZARF_LAYER } from '../../content/media-types.ts'
+import { nextTurn } from '../../lib/loop/breathe.ts'
 import { compareBytes, encodeMap, encodeText } from '../definition/go-json.ts'
 import type { DefinitionOutline } from '../definition/outline.ts'
 import type { ReadDefinition } from '../definition/read-definition.ts'
@@ -9,15 +10,19 @@ import type { PackageContents, PackageFile } from './types.ts'
 
 /**
  * Manifest, config and layers of a package, byte for byte as zarf v0.84 pushes them. uds decodes and encodes the manifest
- * again in Go and records that digest, so it must come out of Go unchanged. Source: zarf v0.84 layout/oci.go.
+ * again in Go and records that digest, so it must come out of Go unchanged. In pieces: each may hold the loop for 20 ms. Source: zarf v0.84 layout/oci.go.
  */
-export function buildManifest(
+export async function buildManifest(
   { outline, config: bytes }: ReadDefinition,
   files: readonly PackageFile[],
-): Pick<PackageContents, 'manifest' | 'config' | 'layers'> {
+): Promise<Pick<PackageContents, 'manifest' | 'config' | 'layers'>> {
   const config = { descriptor: { mediaType: ZARF_CONFIG, digest: digestOf(bytes), size: bytes.length }, bytes }
+  await nextTurn()
   const layers = files.map(layerOf).toSorted(compareLayers)
-  return { manifest: encodeManifest(outline, config.descriptor, layers), config, layers }
+  await nextTurn()
+  const encoded = Buffer.from(encodeManifest(outline, config.descriptor, layers))
+  await nextTurn()
+  return { manifest: rawManifest(OCI_MANIFEST, encoded), config, layers }
 }
 
 function layerOf(file: PackageFile): Descriptor {
@@ -31,15 +36,16 @@ function layerOf(file: PackageFile): Descriptor {
 
 /** zarf leaves the order of equal digests open; by title it is always the same. */
 function compareLayers(a: Descriptor, b: Descriptor): number {
+  if (a.digest !== b.digest) return a.digest < b.digest ? -1 : 1
   const title = (layer: Descriptor): string => layer.annotations?.[TITLE_ANNOTATION] ?? ''
-  return compareBytes(a.digest, b.digest) || compareBytes(title(a), title(b))
+  return compareBytes(title(a), title(b))
 }
 
-function encodeManifest(definition: DefinitionOutline, config: Descriptor, layers: readonly Descriptor[]): RawManifest {
-  const encoded =
+function encodeManifest(definition: DefinitionOutline, config: Descriptor, layers: readonly Descriptor[]): string {
+  return (
     `{"schemaVersion":2,"mediaType":${encodeText(OCI_MANIFEST)},"config":${encodeDescriptor(config)},` +
     `"layers":[${layers.map(encodeDescriptor).join(',')}],"annotations":${encodeMap(annotationsOf(definition))}}`
-  return rawManifest(OCI_MANIFEST, Buffer.from(encoded))
+  )
 }
 
 function encodeDescriptor({ mediaType, digest, size, annotations }: Descriptor): string {

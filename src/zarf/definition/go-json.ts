@@ -24,8 +24,12 @@ export function encodeGoJson(shape: Shape, value: unknown): string {
   }
 }
 
+/** What stands for itself; most texts are so. */
+const PLAIN = /^[ !#-%'-;=?-[\]-~]*$/
+
 /** A string with the escapes that JSON.stringify leaves out: `<`, `>`, `&` and the two JavaScript line ends. */
 export function encodeText(value: string): string {
+  if (PLAIN.test(value)) return `"${value}"`
   return JSON.stringify(value.toWellFormed()).replaceAll(/[<>&\u2028\u2029]/g, escapeUnit)
 }
 
@@ -34,6 +38,7 @@ export function encodeText(value: string): string {
  * sorted, so no buffers are made of them.
  */
 export function compareBytes(a: string, b: string): number {
+  if (!BEYOND_ORDER.test(a) && !BEYOND_ORDER.test(b)) return a < b ? -1 : Number(a > b)
   if (!a.isWellFormed() || !b.isWellFormed()) return Buffer.compare(Buffer.from(a), Buffer.from(b))
   const shorter = Math.min(a.length, b.length)
   for (let at = 0; at < shorter; at++) {
@@ -42,6 +47,9 @@ export function compareBytes(a: string, b: string): number {
   }
   return Math.sign(a.length - b.length)
 }
+
+/** Units from where on UTF-16 sorts otherwise than UTF-8. */
+const BEYOND_ORDER = /[\ud800-\uffff]/
 
 /** Surrogates stand for characters beyond U+FFFF. */
 function rank(unit: number): number {
@@ -83,7 +91,7 @@ function array(items: readonly string[]): string {
 }
 
 function object(entries: [string, string][]): string {
-  const sorted = entries.toSorted(([a], [b]) => compareBytes(a, b))
+  const sorted = entries.length < 2 ? entries : entries.toSorted(([a], [b]) => compareBytes(a, b))
   return `{${sorted.map(([key, value]) => `${encodeText(key)}:${value}`).join(',')}}`
 }
 

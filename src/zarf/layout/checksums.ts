@@ -5,7 +5,9 @@ import { parseEntryPath } from './entry-path.ts'
 import { CHECKSUMS, isNeverListed } from './metadata-files.ts'
 
 /** A manifest of 4 MiB names some 20,000. */
-const MAX_FILES = 30_000
+const MAX_FILES = 25_000
+/** Empty ones, which are passed over, included. */
+const MAX_LINES = 1_000_000
 const LINE_END = 0x0a
 
 const LINE = /^(?<hex>[0-9a-f]{64}) (?<path>[^ ]+)$/
@@ -17,7 +19,7 @@ const LINE = /^(?<hex>[0-9a-f]{64}) (?<path>[^ ]+)$/
 export function parseChecksums(bytes: Buffer): Map<string, Digest> {
   const declared = new Map<string, Digest>()
   for (const { index, line } of filledLines(bytes)) {
-    if (declared.size === MAX_FILES) throw tooManyLines()
+    if (declared.size === MAX_FILES) throw tooMany('files', MAX_FILES)
     const { hex, path: text } = LINE.exec(line)?.groups ?? {}
     if (hex === undefined || text === undefined) {
       throw invalidLine(index, 'is not 64 hexadecimal digits, one space and a path')
@@ -33,6 +35,7 @@ export function parseChecksums(bytes: Buffer): Map<string, Digest> {
 /** Millions of them may be empty. */
 function* filledLines(bytes: Buffer): Generator<{ index: number; line: string }> {
   for (let start = 0, index = 0; start < bytes.length; index += 1) {
+    if (index >= MAX_LINES) throw tooMany('lines', MAX_LINES)
     if (bytes[start] === LINE_END) {
       start += 1
       continue
@@ -44,10 +47,10 @@ function* filledLines(bytes: Buffer): Generator<{ index: number; line: string }>
   }
 }
 
-function tooManyLines(): AppError {
-  return new AppError('PACKAGE_TOO_LARGE', `${CHECKSUMS} lists more than ${MAX_FILES} files`, {
+function tooMany(what: string, limit: number): AppError {
+  return new AppError('PACKAGE_TOO_LARGE', `${CHECKSUMS} has more than ${limit} ${what}`, {
     hint: 'A manifest, which registries take up to 4 MiB of, cannot name so many: split the package.',
-    details: { path: CHECKSUMS, limit: MAX_FILES },
+    details: { path: CHECKSUMS, limit },
   })
 }
 

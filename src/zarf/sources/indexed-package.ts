@@ -3,6 +3,7 @@ import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
 import { digestOf } from '../../content/digest.ts'
 import { bufferOpener } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
+import { createBreathing, nextTurn } from '../../lib/loop/breathe.ts'
 import { parseChecksums } from '../layout/checksums.ts'
 import {
   duplicateFile,
@@ -33,7 +34,9 @@ export async function createIndexedPackage<F extends { path: string; size: numbe
   signal: AbortSignal,
 ): Promise<IndexedPackage> {
   const files = new Map<string, F>()
+  const breathe = createBreathing()
   for (const file of index.files) {
+    await breathe()
     if (files.has(file.path)) throw duplicateFile(file.path)
     files.set(file.path, file)
   }
@@ -74,10 +77,13 @@ async function readContents<F extends { path: string; size: number }>(
     return bytes
   }
   const declared = parseChecksums(await read(CHECKSUMS))
+  await nextTurn()
   const definition = await readDefinition(await read(DEFINITION), signal)
   const mayBeUnlisted = unlistedRule(definition.outline, files)
   const found: FoundFile[] = []
+  const breathe = createBreathing()
   for (const { path, size } of index.files) {
+    await breathe()
     const digest = declared.get(path)
     if (digest) {
       found.push({ path, size, digest, bytes: undefined })

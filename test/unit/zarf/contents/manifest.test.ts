@@ -26,16 +26,16 @@ const TIMES: [timestamp: string, created: string][] = [
 ]
 
 for (const [timestamp, created] of TIMES) {
-  test(`built at "${timestamp}" is created at ${created}`, () => {
-    const { manifest } = buildManifest(reading({ metadata: { name: 'a' }, build: { timestamp } }), [])
+  test(`built at "${timestamp}" is created at ${created}`, async () => {
+    const { manifest } = await buildManifest(reading({ metadata: { name: 'a' }, build: { timestamp } }), [])
     const { annotations } = JSON.parse(manifest.bytes.toString()) as { annotations: Record<string, string> }
     assert.equal(annotations['org.opencontainers.image.created'], created)
   })
 }
 
-test('layers are sorted by digest, equal ones by title', () => {
+test('layers are sorted by digest, equal ones by title', async () => {
   const file = (path: string, hex: string) => ({ path, size: 1, digest: sha256Digest(hex.repeat(64)) })
-  const { layers } = buildManifest(reading({ metadata: { name: 'a' } }), [
+  const { layers } = await buildManifest(reading({ metadata: { name: 'a' } }), [
     file('z', '1'),
     file('b', '2'),
     file('a', '2'),
@@ -44,8 +44,8 @@ test('layers are sorted by digest, equal ones by title', () => {
   assert.deepEqual(layers.map(descriptorTitle), ['c', 'z', 'a', 'b'])
 })
 
-test('title and description are there even when empty, others only when filled', () => {
-  const { manifest } = buildManifest(reading({ metadata: { name: 'a', url: '', vendor: 'v' } }), [])
+test('title and description are there even when empty, others only when filled', async () => {
+  const { manifest } = await buildManifest(reading({ metadata: { name: 'a', url: '', vendor: 'v' } }), [])
   assert.match(
     manifest.bytes.toString(),
     /"annotations":\{"org\.opencontainers\.image\.created":"[^"]+","org\.opencontainers\.image\.description":"","org\.opencontainers\.image\.title":"a","org\.opencontainers\.image\.vendor":"v"\}\}$/,
