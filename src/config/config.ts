@@ -58,6 +58,12 @@ export const Environment = Type.Object({
     maximum: 1024,
     description: 'Jobs at once per registry host, over all workers.',
   }),
+  LAYERD_MAX_HOSTS: Type.Integer({
+    default: 1000,
+    minimum: 1,
+    maximum: 100_000,
+    description: 'Registry hosts whose jobs may be open at once.',
+  }),
   LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
   LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
   LAYERD_LOG_FORMAT: Type.Optional(
@@ -134,6 +140,7 @@ function derive(settings: Environment, env: Env) {
     workerHeapBytes: optionalHeap('LAYERD_WORKER_HEAP', settings.LAYERD_WORKER_HEAP),
     jobsPerWorker: settings.LAYERD_JOBS_PER_WORKER,
     registryJobs: settings.LAYERD_REGISTRY_JOBS,
+    maxHosts: settings.LAYERD_MAX_HOSTS,
     plainHttpRegistries: Object.freeze(list(settings.LAYERD_PLAIN_HTTP_REGISTRIES, ',').map(checkRegistry)),
     logLevel: settings.LAYERD_LOG_LEVEL,
     logFormat: settings.LAYERD_LOG_FORMAT,

@@ -11,10 +11,9 @@ import {
   reapAbandoned,
   reportRun,
   type RunContext,
-  WORKER_SILENCE_MS,
 } from './commands/run-commands.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
-import { removeExpired, requeueOrphans, sweepOutbox } from './commands/upkeep.ts'
+import { heartbeat, recountHosts, removeExpired, requeueOrphans, sweepOutbox } from './commands/upkeep.ts'
 
 export type { LeftUpload } from './uploads/left-uploads.ts'
 
@@ -42,8 +41,8 @@ export interface JobRuns {
   check(jobId: string, epoch: number): Promise<void>
   /** JOB_CANCELED or JOB_PAUSED when that is requested of the job's run. */
   readStop(jobId: string): Promise<AppError | undefined>
-  /** Says that this worker takes jobs; call it every 5 s. */
-  heartbeat(workerName: string): Promise<void>
+  /** Says that this worker takes jobs, so many at once (default 1); call it every 5 s. Resolves with how many all workers take. */
+  heartbeat(workerName: string, places?: number): Promise<number>
   /** Takes the worker off the list at once: after a drain, or by the supervisor when the process has died. */
   forgetWorker(workerName: string): Promise<void>
   /** Ends the runs of jobs that are to be canceled or paused and whose worker is gone; returns how many. */
@@ -56,6 +55,8 @@ export interface JobRuns {
   sweepOutbox(): Promise<number>
   /** Every minute: queues again what has not ended and what BullMQ no longer knows; returns how many. */
   requeueOrphans(): Promise<number>
+  /** Every 10 minutes: sets right what `hosts` says; returns of how many hosts it was wrong. */
+  recountHosts(): Promise<number>
   /** Every hour: removes ended jobs past 30 days or past the newest 10,000; returns how many. */
   removeExpired(): Promise<number>
   close(): Promise<void>
@@ -65,20 +66,17 @@ export interface JobRuns {
 export function createJobRuns(options: JobStoreOptions): JobRuns {
   const store = openJobStore(options, { role: 'worker', name: 'layerd-runs' })
   const context: RunContext = { ...store, caller: randomUUID(), calls: 0 }
-  const { redis, keys, clock } = store
+  const { redis, keys } = store
   return {
     begin: (dispatch, workerName) => beginRun(context, dispatch, workerName),
     report: (jobId, epoch, report) => reportRun(context, { jobId, epoch }, report),
     finish: (jobId, epoch, outcome, report = {}) => finishRun(context, { jobId, epoch }, outcome, report),
     check: (jobId, epoch) => checkRun(context, { jobId, epoch }),
     readStop: (jobId) => readStop(context, jobId),
-    async heartbeat(workerName) {
-      const now = clock.now()
-      await redis.zadd(keys.workers, now, workerName)
-      await redis.zremrangebyscore(keys.workers, '-inf', now - 10 * WORKER_SILENCE_MS)
-    },
+    heartbeat: (workerName, places = 1) => heartbeat(context, workerName, places),
     async forgetWorker(workerName) {
       await redis.zrem(keys.workers, workerName)
+      await redis.hdel(keys.workerPlaces, workerName)
     },
     reapAbandoned: () => reapAbandoned(context),
     tidyJobs: (giveUp) => tidyJobs(store, giveUp),
@@ -91,6 +89,7 @@ export function createJobRuns(options: JobStoreOptions): JobRuns {
     },
     sweepOutbox: () => sweepOutbox(store),
     requeueOrphans: () => requeueOrphans(store),
+    recountHosts: () => recountHosts(store),
     removeExpired: () => removeExpired(store),
     close: () => store.close(),
   }

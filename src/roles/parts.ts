@@ -10,6 +10,7 @@ export function queueOptions(config: Config, directory: DataDirectory) {
     prefix: config.redisPrefix,
     secretKey: directory.secretKey,
     registryJobs: config.registryJobs,
+    maxHosts: config.maxHosts,
   }
 }
 

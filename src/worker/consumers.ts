@@ -1,26 +1,30 @@
-import { DelayedError, type Job as QueueJob, WaitingError, Worker, type WorkerOptions } from 'bullmq'
+import type { Job as QueueJob } from 'bullmq'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import { freeHeldJobs } from '../jobs/dispatch/free-held-jobs.ts'
-import { queueName } from '../jobs/redis/keys.ts'
-import { type connectRedis, isLostConnection } from '../jobs/redis/redis.ts'
+import { queueLooker } from '../jobs/dispatch/look-queues.ts'
 import { wakeConsumers } from '../jobs/dispatch/wake-consumers.ts'
+import type { connectRedis } from '../jobs/redis/redis.ts'
 import type { Logger } from '../lib/logger.ts'
+import { delayUntil, HostConsumer, release } from './host-consumer.ts'
+import { DEFAULT_TURN, type Turn } from './host-line.ts'
+import { OpenHosts } from './open-hosts.ts'
 import { createLease, type Lease } from './run-lease.ts'
 import type { RunEnd } from './run-job.ts'
+import { createShares, type Shares } from './shares.ts'
 
 /**
  * Long enough that a short outage of Redis does not hand a running job to a second worker. The supervisor frees the
  * locks of a worker that died, so nobody waits this long for it.
  */
 const DEFAULT_LOCK_MS = 30_000
-/** Stalled checks in the time of a lock. */
-const STALLED_CHECKS = 6
-/** Out of the way: how often a lost worker is forgiven is the record's business (JOB_STALLED). */
-const STALLED_LIMIT = 1000
-
 /** After the connection is back. */
 const LOST_LOOK_MS = 1000
 const BROKEN_PAUSE_MS = 5000
+/** A host that was refused a place leaves it to others for so long before it asks again. */
+const REST_MS = 250
+/** A consumer that may ask and finds nothing out for so long has trouble, and others need not wait for it. */
+const ANSWER_MS = 2000
+const LOOK_MS = 1000
 
 export interface ConsumerOptions {
   redis: ReturnType<typeof connectRedis>
@@ -28,6 +32,10 @@ export interface ConsumerOptions {
   workerName: string
   /** Jobs at once in this process, over all hosts. */
   limit: number
+  /** Jobs at once in all processes, as far as that is known. Default: this one's. */
+  allPlaces?: () => number
+  /** When a host gives way to others that wait for a consumer. Default: after 8 jobs, or a minute. */
+  turn?: Turn
   /** How long a lock outlives its last renewal. Default 30 s. */
   lockMs?: number
   /** Before a run that broke is tried again. Default 5 s. */
@@ -41,11 +49,14 @@ export interface ConsumerOptions {
 
 /**
  * BullMQ consumers, one per registry host, that share this process's cap: who has no free place is paused, so no job is
- * ever held active without being worked on.
+ * ever held active without being worked on. At most 64 hosts have one at a time, the others take turns (open-hosts.ts), and
+ * a host gets half of all places as long as another one wants them (shares.ts).
  */
 export interface Consumers {
-  /** Opens the host's consumer unless it is open. */
+  /** Opens the host's consumer unless it is open, when there is room for it. */
   open(host: string): void
+  /** The hosts with open jobs, to be told now and then. */
+  see(hosts: readonly string[]): Promise<void>
   readonly hosts: ReadonlySet<string>
   /** Closes consumers of these hosts that have nothing to do. */
   close(hosts: readonly string[]): Promise<void>
@@ -57,14 +68,6 @@ export interface Consumers {
   shutdown(): Promise<void>
 }
 
-interface Consumer {
-  worker: Worker<Dispatch>
-  /** Tells the consumers of the host, in whatever process, that there may be something to do, now or then. */
-  wake: (at?: number) => void
-  active: number
-  paused: boolean
-}
-
 export function createConsumers(options: ConsumerOptions): Consumers {
   return new HostConsumers(options)
 }
@@ -72,21 +75,31 @@ export function createConsumers(options: ConsumerOptions): Consumers {
 class HostConsumers implements Consumers {
   readonly #options: ConsumerOptions
   readonly #lockMs: number
-  readonly #consumers = new Map<string, Consumer>()
+  readonly #open: OpenHosts
+  readonly #shares: Shares
   /** Of the jobs that run, by BullMQ's id. */
   readonly #leases = new Map<string, Lease>()
+  /** Each host's last turn at a place, by number. */
+  readonly #turns = new Map<string, number>()
+  readonly #timer: NodeJS.Timeout
+  #turn = 0
   #active = 0
   #stopping = false
   #looking: NodeJS.Timeout | undefined
 
   constructor(options: ConsumerOptions) {
+    const { redis, limit, turn = DEFAULT_TURN, allPlaces = () => limit } = options
     this.#options = options
     this.#lockMs = options.lockMs ?? DEFAULT_LOCK_MS
-    options.redis.on('ready', this.#lookForLost)
+    const look = queueLooker(redis, options)
+    this.#open = new OpenHosts({ look, turn, open: (host) => this.#consumer(host), left: (host) => this.#left(host) })
+    this.#shares = createShares({ look, places: limit, allPlaces, lastTurn: (host) => this.#lastTurn(host) })
+    this.#timer = setInterval(() => this.#balance(), LOOK_MS).unref()
+    redis.on('ready', this.#lookForLost)
   }
 
   get hosts(): ReadonlySet<string> {
-    return new Set(this.#consumers.keys())
+    return this.#open.hosts
   }
 
   get active(): number {
@@ -94,45 +107,33 @@ class HostConsumers implements Consumers {
   }
 
   open(host: string): void {
-    if (this.#stopping || this.#consumers.has(host)) return
-    const { logger } = this.#options
-    const worker = this.#worker(host, (job, token = '') => this.#process(consumer, job, token))
-    const wake = (at?: number) => this.#wake(host, at)
-    const consumer: Consumer = { worker, wake, active: 0, paused: false }
-    worker.on('error', (error) => {
-      const level = isLostConnection(error) ? 'debug' : 'warn'
-      logger[level]({ err: error, host }, 'consumer failed')
-    })
-    worker.on('completed', () => wake())
-    worker.on('failed', () => wake())
-    worker.on('lockRenewalFailed', (ids) => this.#options.onLost(ids))
-    this.#consumers.set(host, consumer)
+    this.#open.announce(host)
     this.#balance()
   }
 
-  async close(hosts: readonly string[]): Promise<void> {
-    const idle = hosts.filter((host) => this.#consumers.get(host)?.active === 0)
-    await Promise.all(
-      idle.map(async (host) => {
-        const consumer = this.#consumers.get(host)
-        this.#consumers.delete(host)
-        await consumer?.worker.close()
-      }),
-    )
+  async see(hosts: readonly string[]): Promise<void> {
+    const known = new Set(hosts)
+    for (const host of this.#turns.keys()) if (!known.has(host)) this.#turns.delete(host)
+    await this.#open.see(hosts)
+    this.#balance()
+  }
+
+  close(hosts: readonly string[]): Promise<void> {
+    return this.#open.close(hosts)
   }
 
   async pause(): Promise<void> {
     this.#stopping = true
     // First of all: a closing consumer that is not paused takes its own job again and never ends.
-    await Promise.all([...this.#consumers.values()].map(({ worker }) => worker.pause(true)))
+    await this.#open.pause()
   }
 
   async shutdown(): Promise<void> {
     this.#stopping = true
     this.#options.redis.off('ready', this.#lookForLost)
     clearTimeout(this.#looking)
-    await Promise.all([...this.#consumers.values()].map(({ worker }) => worker.close()))
-    this.#consumers.clear()
+    clearInterval(this.#timer)
+    await this.#open.shutdown()
   }
 
   /**
@@ -148,30 +149,31 @@ class HostConsumers implements Consumers {
 
   async #freeLost(): Promise<void> {
     const { redis, bullPrefix, workerName, logger } = this.#options
-    for (const host of this.hosts) {
+    for (const host of new Set(this.#open.all.map((consumer) => consumer.host))) {
       const isLost = (worker: string, id: string): boolean => worker === workerName && !this.#leases.has(id)
       const freed = await freeHeldJobs(redis, { keys: { bullPrefix }, host }, isLost)
       if (freed > 0) logger.warn({ host, freed }, 'jobs that got lost on their way here are queued again')
     }
   }
 
-  #worker(host: string, run: (job: QueueJob<Dispatch>, token?: string) => Promise<void>): Worker<Dispatch> {
-    const { redis, bullPrefix, workerName, limit } = this.#options
-    const settings: WorkerOptions = {
-      connection: redis,
-      prefix: bullPrefix,
-      name: workerName,
-      concurrency: Math.max(1, limit - this.#active),
-      lockDuration: this.#lockMs,
-      stalledInterval: Math.ceil(this.#lockMs / STALLED_CHECKS),
-      maxStalledCount: STALLED_LIMIT,
-      removeOnComplete: { count: 0 },
-      removeOnFail: { count: 0 },
-    }
-    return new RenewingWorker(queueName(host), run, settings, (id, sentAt) => this.#leases.get(id)?.renewed(sentAt))
+  #consumer(host: string): HostConsumer {
+    const { redis, bullPrefix, workerName, logger } = this.#options
+    return new HostConsumer(host, {
+      redis,
+      bullPrefix,
+      workerName,
+      lockMs: this.#lockMs,
+      process: (consumer, job, token) => this.#process(consumer, job, token),
+      onRenewed: (id, sentAt) => this.#leases.get(id)?.renewed(sentAt),
+      onLost: (ids) => this.#options.onLost(ids),
+      onIdle: () => this.#balance(),
+      onEnded: () => this.#wake(host),
+      logger,
+    })
   }
 
-  async #process(consumer: Consumer, job: QueueJob<Dispatch>, token: string) {
+  async #process(consumer: HostConsumer, job: QueueJob<Dispatch>, token: string): Promise<void> {
+    consumer.found()
     // A consumer may have fetched one more before its pause took hold.
     if (this.#stopping || this.#active >= this.#options.limit) await release(job, token)
     using lease = createLease(this.#lockMs, performance.now() - (Date.now() - (job.processedOn ?? Date.now())))
@@ -181,13 +183,32 @@ class HostConsumers implements Consumers {
     consumer.active += 1
     this.#balance()
     try {
-      await settle(await this.#run(job.data, lease), { job, token, wake: consumer.wake })
+      if (!(await this.#mayTake(consumer))) await release(job, token)
+      consumer.taken += 1
+      this.#turn += 1
+      this.#turns.set(consumer.host, this.#turn)
+      const end = await this.#run(job.data, lease)
+      if (end.next === 'release') await release(job, token)
+      if (end.next === 'delay') await delayUntil(end.until, job, token, () => this.#wakeLater(consumer.host, end.until))
     } finally {
       if (this.#leases.get(id) === lease) this.#leases.delete(id)
       this.#active -= 1
       consumer.active -= 1
       this.#balance()
     }
+  }
+
+  async #mayTake(consumer: HostConsumer): Promise<boolean> {
+    const { limit } = this.#options
+    const { host } = consumer
+    const here = this.#open.all.reduce((sum, each) => (each.host === host ? sum + each.active : sum), 0)
+    const others = [...this.hosts].filter((other) => other !== host)
+    const kept = await this.#shares.keptFor({ host, here, free: limit - this.#active }, others)
+    if (kept.length === 0) return !this.#stopping
+    consumer.restsUntil = performance.now() + REST_MS
+    setTimeout(() => this.#balance(), REST_MS).unref()
+    kept.forEach((other) => this.#wake(other))
+    return false
   }
 
   /** A run that breaks has not ended its job, whose dispatch BullMQ would forget: it is tried again. */
@@ -200,68 +221,45 @@ class HostConsumers implements Consumers {
     }
   }
 
-  #wake(host: string, at?: number): void {
-    if (at !== undefined) {
-      setTimeout(() => this.#stopping || this.#wake(host), at - Date.now()).unref()
-      return
-    }
+  /** Tells the consumers of the host, in whatever process, that there may be something to do. */
+  #wake(host: string): void {
     const { redis, bullPrefix, logger } = this.#options
     wakeConsumers(redis, { keys: { bullPrefix }, host }).catch((error: unknown) =>
       logger.warn({ err: error, host }, 'waking consumers failed; they look by themselves'),
     )
   }
 
-  /** Gives every consumer the places that are free, and pauses all when none is. */
+  #left(host: string): void {
+    if (this.#stopping) return
+    this.#wake(host)
+    this.#balance()
+  }
+
+  #wakeLater(host: string, at: number): void {
+    this.#wake(host)
+    setTimeout(() => this.#stopping || this.#wake(host), at - Date.now()).unref()
+  }
+
+  #lastTurn(host: string): number {
+    return this.#turns.get(host) ?? 0
+  }
+
+  /**
+   * Lets as many consumers ask for a job as there are free places, who had none for longest first; those that have found
+   * nothing wait for word beside them. When no place is free all are paused.
+   */
   #balance(): void {
-    const free = this.#options.limit - this.#active
-    for (const consumer of this.#consumers.values()) {
-      const paused = this.#stopping || free <= 0
-      if (!paused) consumer.worker.concurrency = consumer.active + free
-      if (paused === consumer.paused) continue
-      consumer.paused = paused
-      Promise.resolve(paused ? consumer.worker.pause(true) : consumer.worker.resume()).catch((error: unknown) =>
-        this.#options.logger.warn({ err: error }, 'pausing or resuming a consumer failed'),
-      )
+    this.#open.takeTurns()
+    const free = this.#stopping ? 0 : this.#options.limit - this.#active
+    const now = performance.now()
+    const consumers = this.#open.consumers
+    const asking = consumers.filter((each) => !each.idle && each.restsUntil <= now && !each.isLate(now, ANSWER_MS))
+    const next = asking.toSorted((one, other) => this.#lastTurn(one.host) - this.#lastTurn(other.host)).slice(0, free)
+    const first = new Set(next)
+    for (const consumer of consumers) {
+      const beside = consumer.idle || consumer.isLate(now, ANSWER_MS)
+      const takes = free > 0 && consumer.restsUntil <= now && (beside || first.has(consumer))
+      consumer.set(takes, consumer.active + (consumers.length === 1 ? free : 1))
     }
   }
-}
-
-/** Tells when the renewals went out that kept a lock; BullMQ itself tells only that their answers came. */
-class RenewingWorker extends Worker<Dispatch> {
-  readonly #onRenewed: (id: string, sentAt: number) => void
-
-  constructor(
-    name: string,
-    run: (job: QueueJob<Dispatch>, token?: string) => Promise<void>,
-    settings: WorkerOptions,
-    onRenewed: (id: string, sentAt: number) => void,
-  ) {
-    super(name, run, settings)
-    this.#onRenewed = onRenewed
-  }
-
-  override async extendJobLocks(ids: string[], tokens: string[], duration: number): Promise<string[]> {
-    const sentAt = performance.now()
-    const lost = await super.extendJobLocks(ids, tokens, duration)
-    for (const id of ids) if (!lost.includes(id)) this.#onRenewed(id, sentAt)
-    return lost
-  }
-}
-
-async function settle(
-  end: RunEnd,
-  { job, token, wake }: { job: QueueJob<Dispatch>; token: string; wake: Consumer['wake'] },
-): Promise<void> {
-  if (end.next === 'release') await release(job, token)
-  if (end.next !== 'delay') return
-  await job.moveToDelayed(end.until, token)
-  wake()
-  wake(end.until)
-  throw new DelayedError()
-}
-
-/** Hands the job back to the queue's waiting list; the thrown error tells BullMQ that this was done. */
-async function release(job: QueueJob<Dispatch>, token: string): Promise<never> {
-  await job.moveToWait(token)
-  throw new WaitingError()
 }

@@ -7,16 +7,16 @@ import { childController } from '../lib/abort.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
-import { type Consumers, createConsumers } from './consumers.ts'
+import { type ConsumerOptions, type Consumers, createConsumers } from './consumers.ts'
 import type { Lease } from './run-lease.ts'
 import { type RunEnd, type RunOptions, runJob } from './run-job.ts'
 import { startUpkeep } from './upkeep.ts'
 
 /** A consumer without open jobs is closed after this; design.md "One queue per registry host". */
 const IDLE_CONSUMER_MS = 60_000
-const MAX_CONSUMERS = 64
 const HOSTS_INTERVAL_MS = 5000
 const TIDY_INTERVAL_MS = 1000
+const HEARTBEAT_INTERVAL_MS = 5000
 
 export interface WorkerOptions {
   redis: RedisTarget
@@ -33,6 +33,8 @@ export interface WorkerOptions {
   /** How long a run of this process that died or was stopped keeps others from its job. Default 30 s. */
   lockMs?: number
   logger: Logger
+  /** ConsumerOptions. */
+  turn?: ConsumerOptions['turn']
   /** RunOptions. */
   observer?: RunOptions['observer']
   clock?: Clock
@@ -55,7 +57,8 @@ const READY_WITHIN_MS = 2000
 /** Takes jobs and runs them until it is stopped. Resolves once the first consumers are open and the worker is counted. */
 export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const { logger, runs, clock = systemClock, name } = options
-  const { work, observer } = options
+  const { work, observer, lockMs, turn } = options
+  const places = countPlaces(runs, name, options.jobs)
   const running = createRunningJobs({ runs, workerName: name, work, clock, logger, observer })
   const warn = (message: string) => (error: unknown) => logger.warn({ err: error }, message)
   const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-consumers', logger })
@@ -64,8 +67,10 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     bullPrefix: createKeys(options.prefix).bullPrefix,
     workerName: name,
     limit: options.jobs,
+    allPlaces: places.ofAll,
     logger,
-    ...(options.lockMs === undefined ? {} : { lockMs: options.lockMs }),
+    ...(lockMs === undefined ? {} : { lockMs }),
+    ...(turn === undefined ? {} : { turn }),
     run: (dispatch, lease) => running.run(dispatch, lease),
     onLost: (ids) => ids.forEach((id) => running.abort(jobIdOf(id), fenced('its lock was lost'))),
   })
@@ -81,13 +86,13 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
       },
     },
   )
+  await places.tell()
   await readHosts()
-  await runs.heartbeat(name)
   let stopping = false
   const stopUpkeep = startUpkeep(runs, {
-    workerName: name,
     logger,
     extra: [
+      { every: HEARTBEAT_INTERVAL_MS, task: places.tell },
       { every: HOSTS_INTERVAL_MS, task: readHosts },
       { every: TIDY_INTERVAL_MS, task: () => runs.tidyJobs((left) => options.giveUp(left)) },
     ],
@@ -108,6 +113,17 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
       await stopListening()
       redis.disconnect()
       return { drained }
+    },
+  }
+}
+
+/** Tells the others of this worker's places, and hears how many all have. */
+function countPlaces(runs: JobRuns, name: string, jobs: number) {
+  let all = jobs
+  return {
+    ofAll: () => all,
+    tell: async (): Promise<void> => {
+      all = await runs.heartbeat(name, jobs)
     },
   }
 }
@@ -186,15 +202,13 @@ function hostReader(runs: JobRuns, consumers: Consumers, clock: Clock): () => Pr
   const lastOpen = new Map<string, number>()
   return async () => {
     const now = clock.now()
-    for (const { host, openJobs } of await runs.hosts()) {
-      if (openJobs <= 0) continue
-      lastOpen.set(host, now)
-      if (consumers.hosts.size < MAX_CONSUMERS) consumers.open(host)
-    }
+    const busy = (await runs.hosts()).filter(({ openJobs }) => openJobs > 0).map(({ host }) => host)
+    for (const host of busy) lastOpen.set(host, now)
+    await consumers.see(busy)
     for (const host of consumers.hosts) if (!lastOpen.has(host)) lastOpen.set(host, now)
     const idle = [...consumers.hosts].filter((host) => now - (lastOpen.get(host) ?? now) > IDLE_CONSUMER_MS)
-    for (const host of idle) lastOpen.delete(host)
     await consumers.close(idle)
+    for (const host of lastOpen.keys()) if (!consumers.hosts.has(host)) lastOpen.delete(host)
   }
 }
 

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { Job, Problem } from '../../src/jobs/model/definitions.ts'
-import { begin } from '../helpers/redis/jobs.ts'
+import { createJobQueue } from '../../src/jobs/queue.ts'
+import { begin, startJobs } from '../helpers/redis/jobs.ts'
 import { DESTINATION, NO_JOB, withPackage, post, act } from '../helpers/streams/http-jobs.ts'
+import { waitFor } from '../helpers/wait-for.ts'
 
 interface JobPage {
   items: Job[]
@@ -28,6 +30,21 @@ test('an accepted job is answered whole, with where it is, and kept', async (t) 
   assert.deepEqual((await server.app.inject(`/v1/jobs/${job.id}`)).json(), job)
   assert.deepEqual(await server.jobs.queue.get(job.id), job)
   assert.deepEqual(await server.jobs.runs.hosts(), [{ host: 'registry.example:5000', openJobs: 1 }])
+})
+
+test('a job for one registry too many is a 429 that says when to come again', async (t) => {
+  const jobs = await startJobs(t)
+  const queue = createJobQueue({ ...jobs.options, maxHosts: 1 })
+  t.after(() => queue.close())
+  const server = await withPackage(t, { queue })
+  await waitFor('the queue to answer', () => queue.ping(1000))
+  assert.equal((await post(server, server.body)).statusCode, 202)
+  const refused = await post(server, { ...server.body, destination: 'oci://other.example/team' })
+  const { code, detail, retryable, details } = refused.json<Problem>()
+  assert.deepEqual([refused.statusCode, code, retryable, details], [429, 'TOO_MANY_HOSTS', true, { hosts: 1 }])
+  assert.match(detail, /^1 registr/)
+  assert.ok(Number(refused.headers['retry-after']) > 0)
+  assert.equal((await post(server, server.body)).statusCode, 202)
 })
 
 test('what can be known wrong beforehand is refused by name of the field, and makes no job', async (t) => {

@@ -14,6 +14,8 @@ export interface CommandContext extends JobStore {
 
 /** How long the answer to a POST replays. Source: api.md "Idempotency". */
 const IDEMPOTENCY_TTL_SECONDS = 86_400
+/** A host goes with the end of its last job, and nobody knows when that is. */
+const CROWDED_RETRY_MS = 30_000
 /** BullMQ gets this long after the job is accepted; later the outbox delivers. */
 const DELIVERY_WAIT_MS = 1000
 
@@ -32,6 +34,8 @@ export async function createJob(
     IDEMPOTENCY_TTL_SECONDS,
     credentials === undefined ? '' : vault.seal(id, credentials),
     JSON.stringify(job.registries),
+    job.queueHost,
+    context.maxHosts,
     ...newRecord(job, now, idempotencyKey),
   ])
   if (status === 'mismatch') {
@@ -39,6 +43,7 @@ export async function createJob(
       hint: 'Send the same body again, or take a new key for a new job.',
     })
   }
+  if (status === 'crowded') throw tooManyHosts(Number(answer))
   if (status === 'replayed') return { job: await requireJob(context, answer), replayed: true }
   await deliver(context, job.queueHost, { id, round: 1 })
   return { job: JSON.parse(answer) as Job, replayed: false }
@@ -107,7 +112,11 @@ async function queueAgain(
   { credentials, by = NOBODY }: Requeueing,
 ): Promise<{ status: string; job: Job }> {
   const sealed = credentials === undefined ? '' : context.vault.seal(id, credentials)
-  const [status, answer = '', host = '', round = ''] = await command(context, script, id, [sealed, by])
+  const [status, answer = '', host = '', round = ''] = await command(context, script, id, [
+    sealed,
+    by,
+    context.maxHosts,
+  ])
   if (status === 'queued') await deliver(context, host, { id, round: Number(round) })
   return { status, job: JSON.parse(answer) as Job }
 }
@@ -121,11 +130,12 @@ async function command(
   context: CommandContext,
   script: 'cancel' | 'pause' | 'resume' | 'retry' | 'remove',
   id: string,
-  args: string[],
+  args: Array<string | number>,
 ) {
   if (!isJobId(id)) throw notFound(id)
   const answer = await context.scripts.job(script, target(context, id, context.clock.now()), args)
   if (answer[0] === 'missing') throw notFound(id)
+  if (answer[0] === 'crowded') throw tooManyHosts(Number(answer[1]))
   return answer
 }
 
@@ -157,6 +167,18 @@ async function bounded(work: Promise<void>): Promise<void> {
     clearTimeout(timer)
     work.catch(() => {})
   }
+}
+
+function tooManyHosts(hosts: number): AppError {
+  return new AppError(
+    'TOO_MANY_HOSTS',
+    `${hosts} ${hosts === 1 ? 'registry has' : 'registries have'} jobs that are queued, running or retrying`,
+    {
+      retryAfterMs: CROWDED_RETRY_MS,
+      hint: 'Try again when jobs of some have ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher.',
+      details: { hosts },
+    },
+  )
 }
 
 function sha256(text: string): string {

@@ -15,6 +15,8 @@ export interface JobStoreOptions {
   secretKey: Uint8Array
   /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
   registryJobs?: number
+  /** Registry hosts whose jobs may be open at once. LAYERD_MAX_HOSTS, default 1000. */
+  maxHosts?: number
   clock?: Clock
   logger?: Logger
 }
@@ -28,12 +30,13 @@ export interface JobStore {
   readonly dispatcher: Dispatcher
   readonly scripts: Scripts
   readonly vault: Vault
+  readonly maxHosts: number
   close(): Promise<void>
 }
 
 /** `role` decides what happens while Redis is gone (connectRedis); `name` shows in Redis' list of clients. */
 export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'worker'; name: string }): JobStore {
-  const { clock = systemClock, logger = silentLogger, registryJobs = 8 } = options
+  const { clock = systemClock, logger = silentLogger, registryJobs = 8, maxHosts = 1000 } = options
   const redis = connectRedis(options.redis, { ...as, logger })
   const keys = createKeys(options.prefix)
   const dispatcher = createDispatcher({ redis, keys, registryJobs })
@@ -45,6 +48,7 @@ export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'work
     dispatcher,
     scripts: createScripts(redis),
     vault: createVault(options.secretKey),
+    maxHosts,
     async close() {
       await dispatcher.close()
       redis.disconnect()

@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis'
 import type { Clock } from '../../lib/clock.ts'
-import type { JobState } from '../model/definitions.ts'
+import { JOB_STATES, type JobState, TERMINAL_STATES } from '../model/definitions.ts'
 import { type Dispatch, type Dispatcher, outboxMember, parseOutboxMember } from '../dispatch/dispatch.ts'
 import type { Keys } from '../redis/keys.ts'
+import { pipelineResults } from '../redis/redis.ts'
 import { WORKER_SILENCE_MS } from './run-commands.ts'
 import type { Scripts } from '../redis/scripts.ts'
 import { next } from '../model/state.ts'
@@ -27,6 +28,34 @@ const RECORD_TTL_MS = 30 * 86_400_000
 const RECORDS_KEPT = 10_000
 /** Entries looked at in one go; the next turn takes the rest. */
 const BATCH = 100
+
+/** Those whose jobs are in the hands of the workers. */
+const OPEN_STATES = JOB_STATES.filter((state) => !TERMINAL_STATES.has(state) && state !== 'paused')
+/** A worker that has gone without a word is forgotten after so many silences. */
+const SILENCES_KEPT = 10
+/** Any process may ask for a recount; one in this time is made. */
+const RECOUNT_MS = 300_000
+
+/** Says that the worker takes so many jobs at once; how many those that have said so lately take together. */
+export async function heartbeat({ redis, keys, clock }: UpkeepContext, name: string, places: number): Promise<number> {
+  const now = clock.now()
+  const calls = redis.pipeline()
+  calls.zadd(keys.workers, now, name)
+  calls.hset(keys.workerPlaces, name, places)
+  calls.zremrangebyscore(keys.workers, '-inf', now - SILENCES_KEPT * WORKER_SILENCE_MS)
+  calls.zrange(keys.workers, '0', '-1', 'WITHSCORES')
+  calls.hgetall(keys.workerPlaces)
+  const [seen, known] = pipelineResults(await calls.exec()).slice(-2) as [string[], Record<string, string>]
+  const gone = Object.keys(known).filter((worker) => !seen.includes(worker))
+  if (gone.length > 0) await redis.hdel(keys.workerPlaces, ...gone)
+  const live = seen.filter((_, at) => at % 2 === 0 && Number(seen[at + 1]) >= now - WORKER_SILENCE_MS)
+  return live.reduce((sum, worker) => sum + Number(known[worker] ?? 0), 0)
+}
+
+/** Sets right how many open jobs each host has: what a fail-over lost of that would count for ever. */
+export function recountHosts({ keys, scripts }: UpkeepContext): Promise<number> {
+  return scripts.other('recount-hosts', keys.hosts, [keys.prefix, RECOUNT_MS, ...OPEN_STATES])
+}
 
 /** Brings to BullMQ what an API accepted and could not hand over, oldest first. */
 export async function sweepOutbox({ redis, keys, clock, dispatcher }: UpkeepContext): Promise<number> {

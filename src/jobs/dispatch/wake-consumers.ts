@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { type Keys, queueName } from '../redis/keys.ts'
 
 /** What BullMQ scores a delayed job with is its time (ms) times this. */
-const DELAY_UNIT = 0x1000
+export const DELAY_UNIT = 0x1000
 
 /**
  * Wakes a consumer of the host when a job waits, or is due: to be called when one has ended or was put off, and when the

@@ -15,6 +15,8 @@ export interface Keys {
   /** Sorted set of queue hosts, scored by their jobs that have not ended. Also the channel that tells a new one. */
   readonly hosts: string
   readonly workers: string
+  /** Hash: worker -> the jobs that it runs at once. */
+  readonly workerPlaces: string
   /** Jobs whose left upload sessions somebody has to give up, by time. */
   readonly tidy: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
@@ -62,6 +64,7 @@ export function createKeys(name = 'layerd'): Keys {
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
     workers: `${prefix}workers`,
+    workerPlaces: `${prefix}workers:places`,
     tidy: `${prefix}tidy`,
     stop: `${prefix}stop`,
     job,

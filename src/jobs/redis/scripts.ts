@@ -28,10 +28,13 @@ const OTHER_SCRIPTS = [
   'end-transfer',
   'learn-places',
   'forget-place',
+  'recount-hosts',
 ] as const
+const LIST_SCRIPTS = ['look-queues'] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]
+type ListScript = (typeof LIST_SCRIPTS)[number]
 
 /**
  * Runs scripts/ on one connection, by EVALSHA; a server that lost them gets them again. On a worker's connection a call
@@ -41,6 +44,7 @@ export interface Scripts {
   /** Answers the script's words: the first says what happened. */
   job(script: JobScript, target: JobTarget, args: ReadonlyArray<string | number>): Promise<[string, ...string[]]>
   other(script: OtherScript, key: string, args: ReadonlyArray<string | number>): Promise<number>
+  numbers(script: ListScript, key: string, args: ReadonlyArray<string | number>): Promise<number[]>
 }
 
 export interface JobTarget {
@@ -80,6 +84,7 @@ export function createScripts(redis: Redis): Scripts {
       return (await run(script, target.key, [...common, ...args])) as [string, ...string[]]
     },
     other: async (script, key, args) => (await run(script, key, args)) as number,
+    numbers: async (script, key, args) => (await run(script, key, args)) as number[],
   }
 }
 
@@ -91,7 +96,7 @@ function sources(): ReadonlyMap<string, string> {
     ...JOB_SCRIPTS.map(
       (name) => [commandName(name), `${transitionTable()}\n${read('jobs/shared')}\n${read(`jobs/${name}`)}`] as const,
     ),
-    ...OTHER_SCRIPTS.map((name) => [commandName(name), read(name)] as const),
+    ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS].map((name) => [commandName(name), read(name)] as const),
   ])
   return loaded
 }

@@ -7,9 +7,11 @@
   ARGV[7]   seconds to keep the idempotency key
   ARGV[8]   sealed credentials, or ''
   ARGV[9]   registries, a JSON array
-  ARGV[10]  and on: names and values of the record
+  ARGV[10]  queue host
+  ARGV[11]  how many hosts may have open jobs
+  ARGV[12]  and on: names and values of the record
 
-  Output: {'created', job} | {'replayed', id} | {'mismatch'}
+  Output: {'created', job} | {'replayed', id} | {'mismatch'} | {'crowded', hosts with open jobs}
 ]]
 local key = ARGV[5]
 if key ~= '' then
@@ -22,7 +24,11 @@ if key ~= '' then
   end
 end
 
-for at = 10, #ARGV, 2 do
+local refusal = crowded(ARGV[10], ARGV[11])
+if refusal then
+  return refusal
+end
+for at = 12, #ARGV, 2 do
   redis.call('HSET', JOB, ARGV[at], ARGV[at + 1])
 end
 if key ~= '' then

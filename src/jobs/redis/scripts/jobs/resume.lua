@@ -5,11 +5,17 @@
   KEYS[1]  record
   ARGV[5]  sealed credentials, or '' to keep those it has
   ARGV[6]  who asks
+  ARGV[7]  how many hosts may have open jobs
 
-  Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round}
+  Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round} |
+          {'crowded', hosts with open jobs}
 ]]
 local state = field('state')
 local to, refusal = requested(state, 'resume')
+if refusal then
+  return refusal
+end
+refusal = to ~= state and crowded(field('host'), ARGV[7])
 if refusal then
   return refusal
 end

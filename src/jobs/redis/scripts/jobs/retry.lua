@@ -4,8 +4,10 @@
   KEYS[1]  record
   ARGV[5]  sealed credentials, or ''
   ARGV[6]  who asks
+  ARGV[7]  how many hosts may have open jobs
 
-  Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round}
+  Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round} |
+          {'crowded', hosts with open jobs}
 ]]
 local state = field('state')
 if not state then
@@ -14,6 +16,10 @@ end
 local to = NEXT[state].retry
 if not to then
   return { TERMINAL[state] and 'finished' or 'active', render() }
+end
+local refusal = crowded(field('host'), ARGV[7])
+if refusal then
+  return refusal
 end
 log_command('retry', ARGV[6])
 redis.call('HINCRBY', JOB, 'round', 1)

@@ -132,6 +132,15 @@ local function emit(kind, body)
   end
 end
 
+-- The refusal of a job that would be one host too many; nil when it is not.
+local function crowded(host, most)
+  if redis.call('ZSCORE', HOSTS, host) then
+    return nil
+  end
+  local hosts = redis.call('ZCARD', HOSTS)
+  return hosts >= tonumber(most) and { 'crowded', tostring(hosts) } or nil
+end
+
 -- Into the hands of the workers, and out of them.
 local function open_job()
   local host = field('host')

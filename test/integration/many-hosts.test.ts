@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createJobQueue } from '../../src/jobs/queue.ts'
+import type { AppError } from '../../src/lib/errors.ts'
+import { addJob, hostOf, startInstantWorker } from '../helpers/redis/instant-worker.ts'
+import { newJob, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+/** What a process has at most: src/worker/consumers.ts, docs/operations.md "Redis". */
+const CONSUMERS = 64
+
+const hosts = (count: number): string[] => Array.from({ length: count }, (_, at) => `127.0.0.1:${2000 + at}`)
+
+/** Connections of consumers of the worker; each has a name that ends with the worker's. */
+async function consumerConnections({ raw }: TestJobs, worker: string): Promise<number> {
+  const list = String(await raw.client('LIST'))
+  return list.split('\n').filter((line) => line.includes(`:w:${worker} `)).length
+}
+
+async function succeeded({ queue }: TestJobs, id: string): Promise<boolean> {
+  return (await queue.get(id))?.state === 'succeeded'
+}
+
+test('jobs for 300 hosts all run, over no more connections than a process may have', async (t) => {
+  const jobs = await startJobs(t)
+  const ids: string[] = []
+  for (const host of hosts(300)) ids.push(await addJob(jobs, host))
+  await startInstantWorker(t, jobs, { name: 'one', jobs: 4 })
+  let most = 0
+  await waitFor(
+    'all to have succeeded',
+    async () => {
+      most = Math.max(most, await consumerConnections(jobs, 'one'))
+      return (await jobs.queue.figures()).jobs.succeeded === ids.length
+    },
+    { timeoutMs: 60_000 },
+  )
+  assert.ok(most <= CONSUMERS, `${most} connections of consumers`)
+})
+
+test('hosts that never run out of jobs give way to one that waits', async (t) => {
+  const jobs = await startJobs(t)
+  const busy = hosts(CONSUMERS)
+  const ran = new Set<string>()
+  let ending = false
+  t.after(() => (ending = true))
+  await startInstantWorker(t, jobs, {
+    name: 'one',
+    jobs: 4,
+    async run(job) {
+      const host = hostOf(job)
+      ran.add(host)
+      if (!ending && busy.includes(host)) await addJob(jobs, host)
+    },
+  })
+  for (const host of busy) for (let at = 0; at < 3; at += 1) await addJob(jobs, host)
+  await waitFor('all hosts to be busy', () => ran.size === busy.length, { timeoutMs: 60_000 })
+  const last = await addJob(jobs, 'registry.example')
+  let most = 0
+  await waitFor(
+    'the turn of the one that waits',
+    async () => {
+      most = Math.max(most, await consumerConnections(jobs, 'one'))
+      return succeeded(jobs, last)
+    },
+    { timeoutMs: 60_000 },
+  )
+  assert.ok(most <= CONSUMERS, `${most} connections of consumers`)
+  ending = true
+})
+
+test('hosts whose jobs do not end keep them and give way all the same', async (t) => {
+  const jobs = await startJobs(t)
+  const busy = hosts(CONSUMERS)
+  const gate = Promise.withResolvers<undefined>()
+  t.after(() => gate.resolve(undefined))
+  await startInstantWorker(t, jobs, {
+    name: 'one',
+    jobs: 100,
+    turn: { jobs: 1, ms: 60_000 },
+    run: (job) => (busy.includes(hostOf(job)) ? gate.promise : Promise.resolve()),
+  })
+  const held: string[] = []
+  for (const host of busy) held.push(await addJob(jobs, host))
+  const running = async () => (await jobs.queue.figures()).jobs.running
+  await waitFor('all hosts to be busy', async () => (await running()) === busy.length, { timeoutMs: 60_000 })
+  const last = await addJob(jobs, 'registry.example')
+  await waitFor('the turn of the one that waits', () => succeeded(jobs, last), { timeoutMs: 60_000 })
+  assert.equal(await running(), busy.length, 'none of the others was stopped')
+  assert.ok((await consumerConnections(jobs, 'one')) <= CONSUMERS)
+  gate.resolve(undefined)
+  await waitFor('theirs to end well', async () => (await jobs.queue.figures()).jobs.succeeded === busy.length + 1, {
+    timeoutMs: 60_000,
+  })
+  const attempts = await Promise.all(held.map(async (id) => (await jobs.queue.get(id))?.attempt))
+  assert.deepEqual(new Set(attempts), new Set([1]))
+})
+
+test('a job of a lost worker is queued again also where this process has no consumer for its host', async (t) => {
+  const jobs = await startJobs(t)
+  for (const host of hosts(CONSUMERS)) await addJob(jobs, host)
+  await addJob(jobs, 'lost.example')
+  const queue = '{layerd}:bull:lost.example'
+  await waitFor('BullMQ to have it', async () => (await jobs.raw.llen(`${queue}:wait`)) === 1)
+  await jobs.raw.rpoplpush(`${queue}:wait`, `${queue}:active`)
+  const gate = Promise.withResolvers<undefined>()
+  t.after(() => gate.resolve(undefined))
+  await startInstantWorker(t, jobs, { name: 'one', jobs: 1, lockMs: 6000, run: () => gate.promise })
+  await waitFor('it to wait', async () => (await jobs.raw.llen(`${queue}:wait`)) === 1, { timeoutMs: 60_000 })
+  assert.ok((await consumerConnections(jobs, 'one')) <= CONSUMERS)
+  gate.resolve(undefined)
+  const all = CONSUMERS + 1
+  await waitFor('all to end', async () => (await jobs.queue.figures()).jobs.succeeded === all, { timeoutMs: 60_000 })
+})
+
+test('a job for one host too many is refused with the figure, and taken when another host has none left', async (t) => {
+  const jobs = await startJobs(t)
+  const queue = createJobQueue({ ...jobs.options, maxHosts: 3 })
+  t.after(() => queue.close())
+  await waitFor('the queue to answer', () => queue.ping(1000))
+  const add = (host: string) => addJob({ ...jobs, queue }, host)
+  const refused = (call: Promise<unknown>) =>
+    assert.rejects(call, (error: AppError) => {
+      assert.deepEqual([error.code, error.retry], ['TOO_MANY_HOSTS', 'transient'])
+      assert.ok((error.retryAfterMs ?? 0) >= 1000)
+      assert.match(error.message, /\b3 registries have jobs/)
+      assert.match(error.hint ?? '', /LAYERD_MAX_HOSTS/)
+      return true
+    })
+  const [first, , third] = [await add('a'), await add('b'), await add('c')]
+  await refused(add('d'))
+  assert.deepEqual(await hostCounts(jobs), { a: 1, b: 1, c: 1 })
+  await add('a')
+  await queue.pause(third)
+  await add('d')
+  await refused(queue.resume(third))
+  assert.equal((await queue.get(third))?.state, 'paused')
+  await queue.cancel(first)
+  await refused(queue.resume(third))
+  await queue.retry(first)
+  const { items } = await queue.list({}, { size: 10 })
+  for (const { id, destination } of items) if (destination === 'oci://a/team') await queue.cancel(id)
+  await queue.resume(third)
+  await refused(queue.retry(first))
+  assert.deepEqual(await hostCounts(jobs), { b: 1, c: 1, d: 1 })
+})
+
+test('what is said twice is answered, also when there are too many hosts', async (t) => {
+  const jobs = await startJobs(t)
+  const queue = createJobQueue({ ...jobs.options, maxHosts: 1 })
+  t.after(() => queue.close())
+  await waitFor('the queue to answer', () => queue.ping(1000))
+  const idempotency = { scope: 'key', fingerprint: 'body' }
+  const { job } = await queue.create(newJob({ queueHost: 'a' }), { idempotency })
+  await queue.cancel(job.id)
+  await queue.create(newJob({ queueHost: 'b' }))
+  const again = await queue.create(newJob({ queueHost: 'a' }), { idempotency })
+  assert.deepEqual([again.job.id, again.replayed], [job.id, true])
+})
+
+test('wrong counts of open jobs are set right', async (t) => {
+  const jobs = await startJobs(t)
+  const ids = [await addJob(jobs, 'a'), await addJob(jobs, 'a'), await addJob(jobs, 'b'), await addJob(jobs, 'c')]
+  await jobs.queue.pause(ids[3] ?? '')
+  const right = await hostCounts(jobs)
+  assert.deepEqual(right, { a: 2, b: 1 })
+  assert.equal(await jobs.runs.recountHosts(), 0)
+  await jobs.raw.zadd('{layerd}:hosts', 7, 'a', 3, 'gone.example')
+  await jobs.raw.zrem('{layerd}:hosts', 'b')
+  assert.equal(await jobs.runs.recountHosts(), 0, 'one was made just now')
+  await jobs.raw.del('{layerd}:hosts:counted')
+  assert.equal(await jobs.runs.recountHosts(), 3)
+  assert.deepEqual(await hostCounts(jobs), right)
+})
+
+async function hostCounts({ runs }: TestJobs): Promise<Record<string, number>> {
+  return Object.fromEntries((await runs.hosts()).map(({ host, openJobs }) => [host, openJobs]))
+}
