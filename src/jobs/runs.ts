@@ -25,7 +25,7 @@ export interface JobRuns {
   /**
    * Compare-and-set on the record: a terminal state ends it here, `canceling` becomes `canceled`, a run that was to pause
    * and lost its worker `paused`; else epoch and attempt
-   * go up by one (attempt not after a run that only looked for room), state `running`. A run that finds `running` took over from a lost worker; the third in a row without a
+   * go up by one (attempt not after a run that only looked for room or gave its place up), state `running`. A run that finds `running` took over from a lost worker; the third in a row without a
    * new byte fails the job with JOB_STALLED and returns `ended`.
    */
   begin(dispatch: Dispatch, workerName: string): Promise<BegunRun | EndedRun>

@@ -114,6 +114,7 @@ export const ERROR_CODES = {
     title: 'The far end does not speak OCI Distribution',
   },
   REGISTRY_NOT_ALLOWED: { status: 403, retry: 'permanent', title: 'This address may not be contacted' },
+  TRANSFER_TOO_SLOW: { status: 504, retry: 'transient', title: 'The transfer was too slow to keep its place' },
   BLOB_NOT_FOUND: { status: 502, retry: 'permanent', title: 'The registry does not have the blob' },
   MANIFEST_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The registry does not have the manifest' },
   MANIFEST_INVALID: { status: 422, retry: 'permanent', title: 'The manifest is not valid' },

@@ -3,11 +3,14 @@ import { RUN_RETRIES } from '../jobs/model/run-retries.ts'
 import type { RunOutcome } from '../jobs/progress/reports.ts'
 import type { AppError } from '../lib/errors.ts'
 import { problemFields } from '../lib/problem.ts'
+import { timeOfDay } from '../lib/text.ts'
 
 const RETRY_BASE_MS = 2000
 const RETRY_MAX_MS = 60_000
 /** A registry that says a year is asked before. */
 const LONGEST_WAIT_MS = 24 * 3_600_000
+/** Before a transfer that gave its place up comes again. */
+const SLOW_PAUSE_MS = 60_000
 /** How often a pull looks whether the store has room for it. */
 const ROOM_LOOK_MS = 5000
 
@@ -43,9 +46,15 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
     return { state: 'queued', reason: error.message, until: new Date(context.now + ROOM_LOOK_MS) }
   }
   const problem = jobProblem(error, context.jobId)
+  const jitter = 0.75 + context.random / 2
+  if (error.code === 'TRANSFER_TOO_SLOW') {
+    const retryAt = new Date(context.now + Math.round(SLOW_PAUSE_MS * jitter))
+    const reason = `${error.message}; it comes again at ${timeOfDay(retryAt.toISOString())}`
+    return { state: 'retrying', retryAt, error: problem, reason }
+  }
   const retries = context.progressed ? 0 : context.retries
   if (error.retry !== 'transient' || retries >= RUN_RETRIES) return { state: 'failed', error: problem }
-  const backoff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** retries) * (0.75 + context.random / 2)
+  const backoff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** retries) * jitter
   return {
     state: 'retrying',
     retryAt: new Date(context.now + Math.min(LONGEST_WAIT_MS, Math.max(error.retryAfterMs ?? 0, Math.round(backoff)))),

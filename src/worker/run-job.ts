@@ -13,6 +13,7 @@ import type { Lease } from './run-lease.ts'
 import { createLedger } from './ledger.ts'
 import { createReporter } from './reporter.ts'
 import { NOBODY, registryOf, type RunObserver } from './run-observer.ts'
+import { SLOW_LIMIT, type SlowLimit, watchSlowness } from './slow-transfer.ts'
 
 /** What the work of one run gets. */
 export interface RunContext {
@@ -36,6 +37,8 @@ export interface RunOptions {
   work: Partial<Record<JobKind, JobWork>>
   clock: Clock
   logger: Logger
+  /** When a run is too slow to keep its place. Default: under 1 KiB/s over five minutes. */
+  slow?: SlowLimit | undefined
   /** Looks on. Default: nobody. */
   observer?: RunObserver | undefined
 }
@@ -70,6 +73,7 @@ export async function runJob(
     abort: (reason) => controller.abort(reason),
     onProgress: (progress) => watch.progress(progress),
   })
+  using pace = watchSlowness(options.slow ?? SLOW_LIMIT, (error) => controller.abort(error))
   logBegin(logger, job)
   const around = options.observer?.around ?? ((_job: Job, work: () => Promise<RunOutcome | AppError>) => work())
   const context: RunContext = {
@@ -77,6 +81,7 @@ export async function runJob(
     onEvent: (event) => {
       reporter.onEvent(event)
       watch.event(event)
+      pace.event(event)
     },
     epoch,
     credentials: begun.credentials,

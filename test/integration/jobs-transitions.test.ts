@@ -184,3 +184,24 @@ test('a canceling job whose worker went silent is ended, one whose worker lives 
   assert.deepEqual([ended?.state, ended?.reason], ['canceled', 'enough'])
   assert.equal(await jobs.runs.report(job.id, run.epoch, {}), 'fenced')
 })
+
+test('runs that give their place up spend neither an attempt nor a retry', async (t) => {
+  const jobs = await startJobs(t)
+  const { job } = await jobs.queue.create(newJob())
+  const retryAt = new Date(jobs.clock.now() + 60_000)
+  const first = await begin(jobs, job)
+  await jobs.runs.finish(job.id, first.epoch, { state: 'retrying', retryAt, error: PROBLEM })
+  let run = await begin(jobs, job)
+  assert.deepEqual([run.job.attempt, run.retries], [2, 1])
+  for (let time = 1; time <= 3; time += 1) {
+    const reason = `gave its place up, ${time}`
+    await jobs.runs.finish(job.id, run.epoch, { state: 'retrying', retryAt, error: PROBLEM, reason })
+    const told = await jobs.queue.get(job.id)
+    assert.deepEqual([told?.state, told?.reason, told?.progress.retryAt], ['retrying', reason, retryAt.toISOString()])
+    run = await begin(jobs, job)
+    assert.deepEqual([run.job.attempt, run.retries, run.job.reason], [2, 1, null])
+  }
+  await jobs.runs.finish(job.id, run.epoch, { state: 'retrying', retryAt, error: PROBLEM })
+  run = await begin(jobs, job)
+  assert.deepEqual([run.job.attempt, run.retries], [3, 2])
+})

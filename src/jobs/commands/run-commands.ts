@@ -140,5 +140,6 @@ function outcomeArguments(outcome: RunOutcome): string[] {
     'retryAt' in outcome ? outcome.retryAt : null,
   ]
   const looked = outcome.state === 'queued' && outcome.until !== undefined
-  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), looked ? '1' : '']
+  const gaveUp = outcome.state === 'retrying' && outcome.reason !== undefined
+  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), looked || gaveUp ? '1' : '']
 }

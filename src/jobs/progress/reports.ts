@@ -40,8 +40,11 @@ export type RunOutcome =
   | { state: 'failed'; error: Problem }
   | { state: 'canceled'; reason: string | null }
   | { state: 'paused'; reason: string | null }
-  /** The worker moves the BullMQ job to delayed itself, right after. */
-  | { state: 'retrying'; retryAt: Date; error: Problem }
+  /**
+   * The worker moves the BullMQ job to delayed itself, right after. With a `reason` of its own the run gave its place up: it
+   * is no failed try, and the next one counts as the same attempt.
+   */
+  | { state: 'retrying'; retryAt: Date; error: Problem; reason?: string }
   /**
    * Drain: the worker moves the BullMQ job to wait itself, right after. No room yet, with `until`: to delayed; such a run
    * only looked, and the next one counts as the same attempt.

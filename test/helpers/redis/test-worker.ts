@@ -19,6 +19,7 @@ import type { RangeTuning } from '../../../src/store/ingest/range-growth.ts'
 import type { Registries } from '../../../src/worker/registry-access.ts'
 import { publishWork } from '../../../src/worker/run-publish.ts'
 import { pullWork } from '../../../src/worker/run-pull.ts'
+import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
 import { openPackage } from '../../../src/zarf/package.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
@@ -36,6 +37,8 @@ export interface WorkerChoices {
   diskReserve?: number
   /** Another way to the same Redis, such as a proxy. */
   redis?: RedisTarget
+  /** When a transfer is too slow to keep its place. Default: under 1 KiB/s over five minutes. */
+  slow?: SlowLimit
   /** DOCKER_AUTH_CONFIG as it sees it, for jobs without credentials. Default: those are anonymous. */
   dockerAuthConfig?: string
 }
@@ -94,6 +97,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
       await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
     },
     jobs,
+    ...(options.slow ? { slow: options.slow } : {}),
     ...(lockMs === undefined ? {} : { lockMs }),
     logger: options.logger ?? (process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', name }) : silentLogger),
   })

@@ -23,6 +23,8 @@ export type Fault =
   | { kind: 'stall-request'; afterBytes: number }
   /** Closes the connection when this many bytes of the answer's body were sent; all of them arrive. */
   | { kind: 'cut-response'; afterBytes: number }
+  /** Sends this many bytes of the answer's body, and of the rest one each time, for as long as somebody listens. */
+  | { kind: 'drip'; afterBytes: number; everyMs: number }
   /** Does what was asked and resets the connection in place of the answer. */
   | { kind: 'lose-answer' }
   /** Waits before it does what was asked. */
@@ -103,9 +105,19 @@ function send(answer: Answer, fault: Fault | undefined, record: RecordedRequest,
     ...answer.headers,
   })
   if (record.method === 'HEAD') return void response.end()
+  if (fault?.kind === 'drip') return drip(response, bytes, fault)
   if (fault?.kind !== 'cut-response') return void response.end(bytes)
   // A reset would take along what the client has not read yet, which is a matter of luck.
   response.write(bytes.subarray(0, fault.afterBytes), () => response.socket?.destroy())
+}
+
+function drip(response: ServerResponse, bytes: Buffer, fault: { afterBytes: number; everyMs: number }): void {
+  let sent = Math.min(fault.afterBytes, bytes.length - 1)
+  response.write(bytes.subarray(0, sent))
+  const timer = setInterval(() => {
+    if (sent < bytes.length - 1) response.write(bytes.subarray(sent, (sent += 1)))
+  }, fault.everyMs)
+  response.once('close', () => clearInterval(timer))
 }
 
 async function closed(socket: Socket): Promise<void> {

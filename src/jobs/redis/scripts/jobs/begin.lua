@@ -49,7 +49,7 @@ if lost >= tonumber(ARGV[9]) then
   return { 'ended' }
 end
 
--- The run before may have looked for room and found none: this one goes on with its attempt.
+-- The run before may have looked for room and found none, or given its place up: this one goes on with its attempt.
 if redis.call('HDEL', JOB, 'looked') == 0 then
   redis.call('HINCRBY', JOB, 'attempt', 1)
 end

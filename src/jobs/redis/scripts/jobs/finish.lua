@@ -10,7 +10,7 @@
   ARGV[10]  error, 'null' without one
   ARGV[11]  reason, 'null' without one
   ARGV[12]  retryAt, 'null' without one
-  ARGV[13]  '1' when the run only looked whether it may begin, which is no attempt, else ''
+  ARGV[13]  '1' when the run only looked whether it may begin, or gave its place up, which is no attempt, else ''
   ARGV[14]  and on: the report, as apply_report wants it
 
   Output: {'fenced'} | {'ok', state entered}
@@ -37,12 +37,12 @@ if to == 'paused' then
 elseif to == 'canceled' then
   problem, retry_at = 'null', 'null'
   reason = cancel_reason()
-elseif to == 'retrying' then
+elseif to == 'retrying' and ARGV[13] ~= '1' then
   redis.call('HSET', JOB, 'retries', count('bytes') > count('mark') and 1 or count('retries') + 1)
 end
 redis.call('HSET', JOB, 'result', result, 'error', problem, 'reason', reason, 'lostRuns', 0)
 redis.call('HDEL', JOB, 'worker')
-if ARGV[13] == '1' and (to == 'queued' or to == 'paused') then
+if ARGV[13] == '1' and not TERMINAL[to] then
   redis.call('HSET', JOB, 'looked', 1)
 end
 set_retry_at(retry_at)
