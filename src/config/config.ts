@@ -12,6 +12,7 @@ import { parseSize } from './sizes.ts'
 const JOBS_PER_WORKER = 4
 const MAX_DEFAULT_WORKERS = 4
 const MIN_HEAP_BYTES = 64 * 1024 ** 2
+const MIN_REDIS_BYTES = 16 * 1024 ** 2
 
 /** Every setting, as the environment writes it. README and docs/operations.md list the same. */
 export const Environment = Type.Object({
@@ -25,6 +26,9 @@ export const Environment = Type.Object({
     description: 'Hash tag of all keys: letters, digits, _ . -',
   }),
   LAYERD_REDIS_SERVER: Type.Optional(Type.String({ description: 'Program of the own Redis.' })),
+  LAYERD_REDIS_MAXMEMORY: Type.Optional(
+    Type.String({ description: 'What the own Redis may use of memory: bytes, or 512MiB, 2GiB.' }),
+  ),
   LAYERD_SECRET_KEY_FILE: Type.Optional(Type.String({ description: '32 bytes as base64; made when missing.' })),
   LAYERD_STORE_MAX_BYTES: Type.Optional(
     Type.String({ description: 'What the store may take: bytes, or 10GB, 512MiB.' }),
@@ -63,6 +67,12 @@ export const Environment = Type.Object({
     minimum: 1,
     maximum: 100_000,
     description: 'Registry hosts whose jobs may be open at once.',
+  }),
+  LAYERD_MAX_JOBS: Type.Integer({
+    default: 20_000,
+    minimum: 1,
+    maximum: 1_000_000,
+    description: 'Jobs that may be open at once.',
   }),
   LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
   LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
@@ -129,6 +139,7 @@ function derive(settings: Environment, env: Env) {
     redisUrl: optionalUrl('LAYERD_REDIS_URL', settings.LAYERD_REDIS_URL, ['redis:', 'rediss:']),
     redisPrefix: settings.LAYERD_REDIS_PREFIX,
     redisServer: settings.LAYERD_REDIS_SERVER,
+    redisMaxMemory: optionalBytes('LAYERD_REDIS_MAXMEMORY', settings.LAYERD_REDIS_MAXMEMORY, MIN_REDIS_BYTES),
     secretKeyFile: resolve(settings.LAYERD_SECRET_KEY_FILE ?? join(dataDir, 'secret.key')),
     storeMaxBytes: optionalSize('LAYERD_STORE_MAX_BYTES', settings.LAYERD_STORE_MAX_BYTES),
     diskReserve:
@@ -136,11 +147,12 @@ function derive(settings: Environment, env: Env) {
     fileRoots: Object.freeze(roots === undefined ? [join(dataDir, 'packages')] : parseRoots(roots)),
     tokensFile: settings.LAYERD_TOKENS_FILE,
     workers: settings.LAYERD_WORKERS,
-    apiHeapBytes: optionalHeap('LAYERD_API_HEAP', settings.LAYERD_API_HEAP),
-    workerHeapBytes: optionalHeap('LAYERD_WORKER_HEAP', settings.LAYERD_WORKER_HEAP),
+    apiHeapBytes: optionalBytes('LAYERD_API_HEAP', settings.LAYERD_API_HEAP, MIN_HEAP_BYTES),
+    workerHeapBytes: optionalBytes('LAYERD_WORKER_HEAP', settings.LAYERD_WORKER_HEAP, MIN_HEAP_BYTES),
     jobsPerWorker: settings.LAYERD_JOBS_PER_WORKER,
     registryJobs: settings.LAYERD_REGISTRY_JOBS,
     maxHosts: settings.LAYERD_MAX_HOSTS,
+    maxJobs: settings.LAYERD_MAX_JOBS,
     plainHttpRegistries: Object.freeze(list(settings.LAYERD_PLAIN_HTTP_REGISTRIES, ',').map(checkRegistry)),
     logLevel: settings.LAYERD_LOG_LEVEL,
     logFormat: settings.LAYERD_LOG_FORMAT,
@@ -194,10 +206,11 @@ function optionalSize(name: Name, text: string | undefined): number | undefined 
   return text === undefined ? undefined : checked(name, text, parseSize, 'a number of bytes, such as 10GB or 512MiB')
 }
 
-function optionalHeap(name: Name, text: string | undefined): number | undefined {
+/** With less than `least` no process comes up. */
+function optionalBytes(name: Name, text: string | undefined, least: number): number | undefined {
   const bytes = optionalSize(name, text)
-  if (bytes === undefined || bytes >= MIN_HEAP_BYTES) return bytes
-  throw invalid(name, text, 'must be 64MiB or more: with less no process comes up')
+  if (bytes === undefined || bytes >= least) return bytes
+  throw invalid(name, text, `must be ${least / 1024 ** 2}MiB or more`)
 }
 
 /** What can stand in a header as one word. */

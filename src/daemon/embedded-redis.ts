@@ -26,6 +26,8 @@ export interface EmbeddedRedisOptions {
   socketPath: string
   /** findRedisServer's. */
   program: string
+  /** Bytes that it may use: past that it refuses writes. */
+  maxMemory: number
   logger: Logger
 }
 
@@ -82,7 +84,7 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
   }
 }
 
-function run({ program, socketPath }: EmbeddedRedisOptions, folder: string): Shell {
+function run({ program, socketPath, maxMemory }: EmbeddedRedisOptions, folder: string): Shell {
   const settings = {
     port: '0',
     unixsocket: socketPath,
@@ -92,6 +94,7 @@ function run({ program, socketPath }: EmbeddedRedisOptions, folder: string): She
     // everysec keeps back what it has acknowledged while an fsync is under way, and loses it to a kill (docs/adr/0009).
     appendfsync: 'always',
     save: '',
+    maxmemory: String(maxMemory),
     // BullMQ's condition: an evicted key is a lost job.
     'maxmemory-policy': 'noeviction',
     daemonize: 'no',

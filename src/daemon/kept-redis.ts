@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import type { RedisTarget } from '../jobs/redis/redis.ts'
@@ -40,6 +41,20 @@ export async function redisProgram(config: Config, searchPath: string): Promise<
   return config.redisUrl === undefined ? findRedisServer(config.redisServer, searchPath) : undefined
 }
 
+const MIB = 1024 ** 2
+const REDIS_SHARE = { of: 4, min: 256 * MIB, max: 2048 * MIB }
+
+/** Of the memory that there is the private Redis may use a quarter, 256 MiB at least and 2 GiB at most. */
+export function redisShare(memoryBytes: number): number {
+  return Math.min(REDIS_SHARE.max, Math.max(REDIS_SHARE.min, Math.floor(memoryBytes / REDIS_SHARE.of)))
+}
+
+/** What a container may use, where it is limited. */
+function memoryOfMachine(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+}
+
 /**
  * Starts the private Redis of the data directory, and starts it again whenever it ends. Does nothing without `program`.
  * Throws CONFIG_INVALID, in one line, when it does not serve.
@@ -50,7 +65,8 @@ export async function superviseRedis(
 ): Promise<SupervisedRedis> {
   if (program === undefined) return { stop: async () => {}, whyAway: async () => undefined }
   const { dataDir } = config
-  const settings = { dataDir, socketPath: redisSocketPath(dataDir), program, logger }
+  const maxMemory = config.redisMaxMemory ?? redisShare(memoryOfMachine())
+  const settings = { dataDir, socketPath: redisSocketPath(dataDir), program, maxMemory, logger }
   let redis = await startEmbeddedRedis(settings)
   const stopping = new AbortController()
   const watch = async (): Promise<void> => {

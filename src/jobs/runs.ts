@@ -13,7 +13,7 @@ import {
   type RunContext,
 } from './commands/run-commands.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
-import { heartbeat, recountHosts, removeExpired, requeueOrphans, sweepOutbox } from './commands/upkeep.ts'
+import { heartbeat, recountOpen, removeExpired, requeueOrphans, shedTraces, sweepOutbox } from './commands/upkeep.ts'
 
 export type { LeftUpload } from './uploads/left-uploads.ts'
 
@@ -55,8 +55,10 @@ export interface JobRuns {
   sweepOutbox(): Promise<number>
   /** Every minute: queues again what has not ended and what BullMQ no longer knows; returns how many. */
   requeueOrphans(): Promise<number>
-  /** Every 10 minutes: sets right what `hosts` says; returns of how many hosts it was wrong. */
-  recountHosts(): Promise<number>
+  /** Every 10 minutes: sets right how many open jobs hosts and principals have; returns of how many that was wrong. */
+  recountOpen(): Promise<number>
+  /** Every 5 s: forgets events and logs of ended jobs, oldest first, while Redis is short of memory; returns of how many. */
+  shedTraces(): Promise<number>
   /** Every hour: removes ended jobs past 30 days or past the newest 10,000; returns how many. */
   removeExpired(): Promise<number>
   close(): Promise<void>
@@ -89,7 +91,8 @@ export function createJobRuns(options: JobStoreOptions): JobRuns {
     },
     sweepOutbox: () => sweepOutbox(store),
     requeueOrphans: () => requeueOrphans(store),
-    recountHosts: () => recountHosts(store),
+    recountOpen: () => recountOpen(store),
+    shedTraces: () => shedTraces(store),
     removeExpired: () => removeExpired(store),
     close: () => store.close(),
   }

@@ -71,6 +71,8 @@ export const ERROR_CODES = {
   JOB_STALLED: { status: 500, retry: 'permanent', title: 'Workers were lost too often without moving a byte' },
   JOB_FENCED: { status: 409, retry: 'canceled', title: 'Another run of this job has taken over' },
   TOO_MANY_HOSTS: { status: 429, retry: 'transient', title: 'Jobs of too many registries are open' },
+  TOO_MANY_JOBS: { status: 429, retry: 'transient', title: 'Too many jobs are open' },
+  QUEUE_FULL: { status: 503, retry: 'transient', title: 'The queue (Redis) has no memory left for new jobs' },
   QUEUE_UNAVAILABLE: { status: 503, retry: 'transient', title: 'The queue (Redis) cannot be reached' },
   DAEMON_UNREACHABLE: { status: 503, retry: 'transient', title: 'The daemon cannot be reached' },
   SHUTTING_DOWN: { status: 503, retry: 'transient', title: 'layerd is shutting down' },

@@ -11,6 +11,7 @@ export function queueOptions(config: Config, directory: DataDirectory) {
     secretKey: directory.secretKey,
     registryJobs: config.registryJobs,
     maxHosts: config.maxHosts,
+    maxJobs: config.maxJobs,
   }
 }
 

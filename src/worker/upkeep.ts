@@ -17,6 +17,7 @@ export function startUpkeep(runs: JobRuns, options: { logger: Logger; extra: rea
     ...options.extra,
     { every: 5 * SECOND, task: () => runs.sweepOutbox() },
     { every: 5 * SECOND, task: () => runs.reapAbandoned() },
+    { every: 5 * SECOND, task: () => shed(runs, options.logger) },
     { every: 60 * SECOND, task: () => runs.requeueOrphans() },
     { every: 600 * SECOND, task: () => recount(runs, options.logger) },
     { every: 3600 * SECOND, task: () => runs.removeExpired() },
@@ -37,6 +38,12 @@ export function startUpkeep(runs: JobRuns, options: { logger: Logger; extra: rea
 }
 
 async function recount(runs: JobRuns, logger: Logger): Promise<void> {
-  const hosts = await runs.recountHosts()
-  if (hosts > 0) logger.warn({ hosts }, 'the open jobs of hosts were counted anew')
+  const wrong = await runs.recountOpen()
+  if (wrong > 0) logger.warn({ wrong }, 'the open jobs of hosts and principals were counted anew')
+}
+
+async function shed(runs: JobRuns, logger: Logger): Promise<void> {
+  const jobs = await runs.shedTraces()
+  if (jobs > 0)
+    logger.warn({ jobs }, 'Redis is short of memory: events and logs of the oldest ended jobs were forgotten')
 }

@@ -21,6 +21,7 @@ async function start(t: TestContext, dataDir: string) {
     dataDir,
     socketPath: redisSocketPath(dataDir),
     program,
+    maxMemory: 64 * 1024 ** 2,
     logger: silentLogger,
   })
   t.after(() => redis.stop())
@@ -36,7 +37,7 @@ async function startElsewhere(t: TestContext, dataDir: string) {
     `import { startEmbeddedRedis } from '${src}daemon/embedded-redis.ts'
      import { silentLogger } from '${src}lib/logger.ts'
      const redis = await startEmbeddedRedis({
-       dataDir: '${dataDir}', socketPath: '${redisSocketPath(dataDir)}', program: '${program}', logger: silentLogger })
+       dataDir: '${dataDir}', socketPath: '${redisSocketPath(dataDir)}', program: '${program}', maxMemory: 0, logger: silentLogger })
      console.log(redis.adopted ? 'adopted' : 'started')`,
   )
   const child = await startProcess(t, process.execPath, [file])

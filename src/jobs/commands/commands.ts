@@ -5,6 +5,7 @@ import { type Dispatch, outboxMember } from '../dispatch/dispatch.ts'
 import { isJobId } from '../model/job-id.ts'
 import type { CommandOptions, CreateOptions, JobCredentials, NewJob } from '../model/requests.ts'
 import { DOCUMENT_FIELDS, newRecord, parseRecord } from '../record/record.ts'
+import { throwIfRefused } from './admission.ts'
 import type { JobStore } from './job-store.ts'
 
 /** What the API's calls work with. */
@@ -14,8 +15,6 @@ export interface CommandContext extends JobStore {
 
 /** How long the answer to a POST replays. Source: api.md "Idempotency". */
 const IDEMPOTENCY_TTL_SECONDS = 86_400
-/** A host goes with the end of its last job, and nobody knows when that is. */
-const CROWDED_RETRY_MS = 30_000
 /** BullMQ gets this long after the job is accepted; later the outbox delivers. */
 const DELIVERY_WAIT_MS = 1000
 
@@ -28,7 +27,7 @@ export async function createJob(
   const now = clock.now()
   const id = context.newId(now)
   const idempotencyKey = idempotency === undefined ? '' : keys.idempotency(sha256(idempotency.scope))
-  const [status, answer = ''] = await context.scripts.job('create', target(context, id, now), [
+  const [status, answer = '', ...figures] = await context.scripts.job('create', target(context, id, now), [
     idempotencyKey,
     idempotency?.fingerprint ?? '',
     IDEMPOTENCY_TTL_SECONDS,
@@ -36,6 +35,8 @@ export async function createJob(
     JSON.stringify(job.registries),
     job.queueHost,
     context.maxHosts,
+    context.maxJobs,
+    job.principal,
     ...newRecord(job, now, idempotencyKey),
   ])
   if (status === 'mismatch') {
@@ -43,7 +44,7 @@ export async function createJob(
       hint: 'Send the same body again, or take a new key for a new job.',
     })
   }
-  if (status === 'crowded') throw tooManyHosts(Number(answer))
+  throwIfRefused(status, answer, figures)
   if (status === 'replayed') return { job: await requireJob(context, answer), replayed: true }
   await deliver(context, job.queueHost, { id, round: 1 })
   return { job: JSON.parse(answer) as Job, replayed: false }
@@ -116,6 +117,7 @@ async function queueAgain(
     sealed,
     by,
     context.maxHosts,
+    context.maxJobs,
   ])
   if (status === 'queued') await deliver(context, host, { id, round: Number(round) })
   return { status, job: JSON.parse(answer) as Job }
@@ -135,7 +137,8 @@ async function command(
   if (!isJobId(id)) throw notFound(id)
   const answer = await context.scripts.job(script, target(context, id, context.clock.now()), args)
   if (answer[0] === 'missing') throw notFound(id)
-  if (answer[0] === 'crowded') throw tooManyHosts(Number(answer[1]))
+  const [status, what = '', ...figures] = answer
+  throwIfRefused(status, what, figures)
   return answer
 }
 
@@ -167,18 +170,6 @@ async function bounded(work: Promise<void>): Promise<void> {
     clearTimeout(timer)
     work.catch(() => {})
   }
-}
-
-function tooManyHosts(hosts: number): AppError {
-  return new AppError(
-    'TOO_MANY_HOSTS',
-    `${hosts} ${hosts === 1 ? 'registry has' : 'registries have'} jobs that are queued, running or retrying`,
-    {
-      retryAfterMs: CROWDED_RETRY_MS,
-      hint: 'Try again when jobs of some have ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher.',
-      details: { hosts },
-    },
-  )
 }
 
 function sha256(text: string): string {

@@ -17,6 +17,8 @@ export interface JobStoreOptions {
   registryJobs?: number
   /** Registry hosts whose jobs may be open at once. LAYERD_MAX_HOSTS, default 1000. */
   maxHosts?: number
+  /** Jobs that may be open at once; a tenth for one principal where several have some. LAYERD_MAX_JOBS, default 20,000. */
+  maxJobs?: number
   clock?: Clock
   logger?: Logger
 }
@@ -31,12 +33,13 @@ export interface JobStore {
   readonly scripts: Scripts
   readonly vault: Vault
   readonly maxHosts: number
+  readonly maxJobs: number
   close(): Promise<void>
 }
 
 /** `role` decides what happens while Redis is gone (connectRedis); `name` shows in Redis' list of clients. */
 export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'worker'; name: string }): JobStore {
-  const { clock = systemClock, logger = silentLogger, registryJobs = 8, maxHosts = 1000 } = options
+  const { clock = systemClock, logger = silentLogger, registryJobs = 8, maxHosts = 1000, maxJobs = 20_000 } = options
   const redis = connectRedis(options.redis, { ...as, logger })
   const keys = createKeys(options.prefix)
   const dispatcher = createDispatcher({ redis, keys, registryJobs })
@@ -49,6 +52,7 @@ export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'work
     scripts: createScripts(redis),
     vault: createVault(options.secretKey),
     maxHosts,
+    maxJobs,
     async close() {
       await dispatcher.close()
       redis.disconnect()

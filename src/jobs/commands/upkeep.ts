@@ -29,8 +29,7 @@ const RECORDS_KEPT = 10_000
 /** Entries looked at in one go; the next turn takes the rest. */
 const BATCH = 100
 
-/** Those whose jobs are in the hands of the workers. */
-const OPEN_STATES = JOB_STATES.filter((state) => !TERMINAL_STATES.has(state) && state !== 'paused')
+const OPEN_STATES = JOB_STATES.filter((state) => !TERMINAL_STATES.has(state))
 /** A worker that has gone without a word is forgotten after so many silences. */
 const SILENCES_KEPT = 10
 /** Any process may ask for a recount; one in this time is made. */
@@ -52,9 +51,9 @@ export async function heartbeat({ redis, keys, clock }: UpkeepContext, name: str
   return live.reduce((sum, worker) => sum + Number(known[worker] ?? 0), 0)
 }
 
-/** Sets right how many open jobs each host has: what a fail-over lost of that would count for ever. */
-export function recountHosts({ keys, scripts }: UpkeepContext): Promise<number> {
-  return scripts.other('recount-hosts', keys.hosts, [keys.prefix, RECOUNT_MS, ...OPEN_STATES])
+/** Sets right how many open jobs each host and principal has: what a fail-over lost of that would count for ever. */
+export function recountOpen({ keys, scripts }: UpkeepContext): Promise<number> {
+  return scripts.other('recount-open', keys.hosts, [keys.prefix, RECOUNT_MS, ...OPEN_STATES])
 }
 
 /** Brings to BullMQ what an API accepted and could not hand over, oldest first. */
@@ -118,7 +117,7 @@ export async function removeExpired({ redis, keys, clock, scripts }: UpkeepConte
   let removed = 0
   for (;;) {
     const old = await redis.zrangebyscore(keys.doneJobs, '-inf', now - RECORD_TTL_MS, 'LIMIT', 0, BATCH)
-    const surplus = (await redis.zcard(keys.jobs)) - RECORDS_KEPT
+    const surplus = (await redis.zcard(keys.doneJobs)) - RECORDS_KEPT
     const oldest = surplus > 0 ? await redis.zrange(keys.doneJobs, '0', String(Math.min(surplus, BATCH) - 1)) : []
     const ids = new Set([...old, ...oldest])
     for (const id of ids) {
@@ -128,4 +127,34 @@ export async function removeExpired({ redis, keys, clock, scripts }: UpkeepConte
     }
     if (ids.size === 0) return removed
   }
+}
+
+/** Of the memory that Redis may use; below the part at which no job is taken any more (scripts/jobs/shared.lua). */
+const SHED_ABOVE = 0.6
+
+/**
+ * Forgets events, layers' rows and logs of ended jobs, oldest first, for as long as Redis uses more than 60 % of the memory
+ * that it may: those of large packages take megabytes each, for a day and longer. Their records stay. Returns of how many.
+ */
+export async function shedTraces({ redis, keys, scripts }: UpkeepContext): Promise<number> {
+  let shed = 0
+  for (let at = 0; await isShort(redis); at += BATCH) {
+    const ids = await redis.zrange(keys.doneJobs, String(at), String(at + BATCH - 1))
+    for (const id of ids) shed += await scripts.other('shed-trace', keys.job(id), [])
+    if (ids.length < BATCH) return shed
+  }
+  return shed
+}
+
+async function isShort(redis: Redis): Promise<boolean> {
+  const memory = await redis.info('memory')
+  const figure = (name: string) =>
+    Number(
+      memory
+        .split('\n')
+        .find((line) => line.startsWith(`${name}:`))
+        ?.slice(name.length + 1) ?? 0,
+    )
+  const limit = figure('maxmemory')
+  return limit > 0 && figure('used_memory') > SHED_ABOVE * limit
 }

@@ -28,7 +28,8 @@ const OTHER_SCRIPTS = [
   'end-transfer',
   'learn-places',
   'forget-place',
-  'recount-hosts',
+  'recount-open',
+  'shed-trace',
 ] as const
 const LIST_SCRIPTS = ['look-queues'] as const
 

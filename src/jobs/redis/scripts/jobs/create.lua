@@ -9,9 +9,12 @@
   ARGV[9]   registries, a JSON array
   ARGV[10]  queue host
   ARGV[11]  how many hosts may have open jobs
-  ARGV[12]  and on: names and values of the record
+  ARGV[12]  how many jobs may be open
+  ARGV[13]  who asks
+  ARGV[14]  and on: names and values of the record
 
-  Output: {'created', job} | {'replayed', id} | {'mismatch'} | {'crowded', hosts with open jobs}
+  Output: {'created', job} | {'replayed', id} | {'mismatch'} | {'crowded', hosts with open jobs} |
+          {'full', 'memory' | 'jobs' | 'own', figure, limit}
 ]]
 local key = ARGV[5]
 if key ~= '' then
@@ -24,11 +27,11 @@ if key ~= '' then
   end
 end
 
-local refusal = crowded(ARGV[10], ARGV[11])
+local refusal = full(ARGV[13], ARGV[12]) or crowded(ARGV[10], ARGV[11])
 if refusal then
   return refusal
 end
-for at = 12, #ARGV, 2 do
+for at = 14, #ARGV, 2 do
   redis.call('HSET', JOB, ARGV[at], ARGV[at + 1])
 end
 if key ~= '' then
@@ -45,5 +48,6 @@ end
 local to = text(field('destination'))
 log_command('accepted: ' .. text(field('kind')) .. ' ' .. text(field('source')) .. (to and ' to ' .. to or ''), field('principal'))
 enter('queued')
+count_open(1)
 open_job()
 return { 'created', render() }

@@ -5,9 +5,10 @@
   ARGV[5]  sealed credentials, or ''
   ARGV[6]  who asks
   ARGV[7]  how many hosts may have open jobs
+  ARGV[8]  how many jobs may be open
 
   Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round} |
-          {'crowded', hosts with open jobs}
+          {'crowded', hosts with open jobs} | {'full', 'memory' | 'jobs' | 'own', figure, limit}
 ]]
 local state = field('state')
 if not state then
@@ -17,7 +18,7 @@ local to = NEXT[state].retry
 if not to then
   return { TERMINAL[state] and 'finished' or 'active', render() }
 end
-local refusal = crowded(field('host'), ARGV[7])
+local refusal = full(field('principal'), ARGV[8]) or crowded(field('host'), ARGV[7])
 if refusal then
   return refusal
 end
@@ -36,5 +37,6 @@ else
   redis.call('DEL', CREDENTIALS)
 end
 enter(to)
+count_open(1)
 open_job()
 return { 'queued', render(), field('host'), field('round') }

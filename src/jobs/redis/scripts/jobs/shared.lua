@@ -21,6 +21,7 @@ local LOG = JOB .. ':log'
 local CREDENTIALS = PREFIX .. 'cred:' .. ID
 local OUTBOX = PREFIX .. 'outbox'
 local HOSTS = PREFIX .. 'hosts'
+local PRINCIPALS = PREFIX .. 'jobs:principals'
 
 -- About four minutes at the full rate of four events a second; who was away longer starts from a snapshot. A thousand
 -- entries of one KB keep a job under 1 MB of Redis.
@@ -141,6 +142,44 @@ local function crowded(host, most)
   return hosts >= tonumber(most) and { 'crowded', tostring(hosts) } or nil
 end
 
+-- Of the memory that Redis may use so much is for new jobs. At the limit itself writes of running jobs are refused, the
+-- renewal of their locks among them, and they run twice.
+local ADMITTED = 0.7
+-- Where several have jobs, one has this part of all that may be open at most.
+local SHARE = 10
+
+-- Why no further job is taken, as the answer to it; nil where one is. `most`: jobs that may be open at once.
+local function full(principal, most)
+  -- Whoever may not ask has no limit here.
+  local memory = redis.pcall('INFO', 'memory')
+  local used, limit = 0, 0
+  if type(memory) == 'string' then
+    used = tonumber(string.match(memory, 'used_memory:(%d+)')) or 0
+    limit = tonumber(string.match(memory, 'maxmemory:(%d+)')) or 0
+  end
+  if limit > 0 and used >= ADMITTED * limit then
+    return { 'full', 'memory', tostring(used), tostring(limit) }
+  end
+  most = tonumber(most)
+  local open = redis.call('ZCARD', PREFIX .. 'jobs') - redis.call('ZCARD', PREFIX .. 'jobs:done')
+  if open >= most then
+    return { 'full', 'jobs', tostring(open), tostring(most) }
+  end
+  local own = tonumber(redis.call('ZSCORE', PRINCIPALS, principal) or 0)
+  local others = redis.call('ZCARD', PRINCIPALS) - (own > 0 and 1 or 0)
+  local share = math.max(1, math.floor(most / SHARE))
+  if others > 0 and own >= share then
+    return { 'full', 'own', tostring(own), tostring(share) }
+  end
+  return nil
+end
+
+-- Counts the open jobs of who asked for them.
+local function count_open(by)
+  redis.call('ZINCRBY', PRINCIPALS, by, field('principal') or 'anonymous')
+  redis.call('ZREMRANGEBYSCORE', PRINCIPALS, '-inf', 0)
+end
+
 -- Into the hands of the workers, and out of them.
 local function open_job()
   local host = field('host')
@@ -173,6 +212,7 @@ local function tidy_later()
 end
 
 local function close_job(to)
+  count_open(-1)
   redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
   drop_foreign_uploads()
   local left = redis.call('EXISTS', NOTES) == 1 or (to == 'canceled' and redis.call('EXISTS', UPLOADS) == 1)

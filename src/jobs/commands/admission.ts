@@ -1,0 +1,55 @@
+import { AppError } from '../../lib/errors.ts'
+import { sizeText } from '../../lib/text.ts'
+
+/** Room comes with the end of jobs, and nobody knows when that is. */
+const RETRY_MS = 30_000
+
+/**
+ * Whether a job was taken into the hands of the workers: throws TOO_MANY_HOSTS, TOO_MANY_JOBS or QUEUE_FULL, with the figure
+ * and when to ask again, where a script's answer says that it was not.
+ */
+export function throwIfRefused(status: string, what: string, figures: readonly string[]): void {
+  if (status === 'crowded') throw tooManyHosts(Number(what))
+  if (status !== 'full') return
+  const [figure = 0, limit = 0] = figures.map(Number)
+  if (what === 'memory') throw queueFull(figure, limit)
+  throw what === 'own' ? tooManyOfOne(figure, limit) : tooManyJobs(figure, limit)
+}
+
+function tooManyHosts(hosts: number): AppError {
+  const registries = hosts === 1 ? 'registry has' : 'registries have'
+  return new AppError('TOO_MANY_HOSTS', `${hosts} ${registries} jobs that are queued, running or retrying`, {
+    retryAfterMs: RETRY_MS,
+    hint: 'Try again when jobs of some have ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher.',
+    details: { hosts },
+  })
+}
+
+function tooManyJobs(open: number, limit: number): AppError {
+  return new AppError('TOO_MANY_JOBS', `${open} jobs have not ended; ${limit} may be open at once`, {
+    retryAfterMs: RETRY_MS,
+    hint: 'Try again when some have ended, cancel what is not needed, or set LAYERD_MAX_JOBS higher.',
+    details: { open, limit },
+  })
+}
+
+function tooManyOfOne(open: number, limit: number): AppError {
+  return new AppError(
+    'TOO_MANY_JOBS',
+    `${open} of your jobs have not ended; while others have jobs, one may have ${limit}`,
+    {
+      retryAfterMs: RETRY_MS,
+      hint: 'Try again when some of yours have ended, or cancel what is not needed.',
+      details: { open, limit },
+    },
+  )
+}
+
+function queueFull(used: number, limit: number): AppError {
+  const figures = `${sizeText(used)} of ${sizeText(limit)}`
+  return new AppError('QUEUE_FULL', `the queue (Redis) uses ${figures}; new jobs are taken below 70 % of it`, {
+    retryAfterMs: RETRY_MS,
+    hint: 'Jobs that were taken go on. Try again when some have ended, remove ended jobs, or give Redis more memory (LAYERD_REDIS_MAXMEMORY).',
+    details: { usedBytes: used, limitBytes: limit },
+  })
+}
