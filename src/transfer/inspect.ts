@@ -3,6 +3,7 @@ import { descriptorTitle } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import { formatReference, type Reference } from '../content/reference.ts'
 import { isAppError } from '../lib/errors.ts'
+import { nextTurn } from '../lib/loop/breathe.ts'
 import type { Repository } from '../oci/registry.ts'
 import { packageFileName } from '../zarf/package.ts'
 import { metadataLayers, packageLayers, readMetadata } from '../zarf/pulled-package.ts'
@@ -66,6 +67,8 @@ export async function inspectPackage(
   const { definition, definitionJson, identity, signed } = await readMetadata(layers, bytes, signal)
   if (resolved.indexDigest === undefined) checkArchitecture(identity.architecture, request)
   const components = definition.components ?? []
+  const images = componentImages(components)
+  await nextTurn()
   return {
     reference: formatReference(named(request.reference)),
     indexDigest: resolved.indexDigest ?? null,
@@ -84,7 +87,7 @@ export async function inspectPackage(
       group: component.group ?? null,
       images: componentImages([component]),
     })),
-    images: componentImages(components),
+    images,
     layers: layers.layers.map((layer) => ({
       title: descriptorTitle(layer) ?? '',
       digest: layer.digest,

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { formatReference, parseReference, type Reference } from '../../content/reference.ts'
 import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
+import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { InspectedPackage } from '../../transfer/inspect.ts'
 import { sendJson, sendJsonWith } from '../answers/made-json.ts'
 import { at } from '../requests/package-reference.ts'
@@ -67,7 +68,14 @@ async function looking<T>(
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(tooLate(reference)), LOOK_WITHIN_MS)
   try {
-    return await look({ credentials, plainHttp, signal: AbortSignal.any([closing, request.signal, late.signal]) })
+    const found = await look({
+      credentials,
+      plainHttp,
+      signal: AbortSignal.any([closing, request.signal, late.signal]),
+    })
+    // To write an answer of 200,000 names takes long enough by itself.
+    await nextTurn()
+    return found
   } finally {
     clearTimeout(timer)
   }

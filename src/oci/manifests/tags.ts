@@ -1,4 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
+import { nextTurn } from '../../lib/loop/breathe.ts'
 import { beyondBounds } from '../../lib/loop/json-bounds.ts'
 import { placeName, pullScope, type RepositoryContext } from '../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../request/transport.ts'
@@ -39,6 +40,7 @@ export async function listTags(context: RepositoryContext, options: CallOptions)
     if (response.status === 404 && page === 0) return noTags(context, request, response)
     const { names, bytes } = await readPage(context, request, response, Math.min(left, MAX_PAGE_BYTES))
     left -= bytes
+    await nextTurn()
     const before = tags.size
     for (const name of names) tags.add(name)
     if (tags.size > MAX_TAGS) throw noList(context, `lists more than ${MAX_TAGS} tags`)
@@ -46,6 +48,7 @@ export async function listTags(context: RepositoryContext, options: CallOptions)
     const next = tags.size === before ? undefined : nextPage(context, response)
     target = next !== undefined && !asked.has(next) ? next : undefined
   }
+  await nextTurn()
   return [...tags]
 }
 
@@ -70,6 +73,7 @@ async function readPage(
   const bytes = await response.bytes(limit)
   const why = beyondBounds(bytes, BOUNDS)
   if (why !== undefined) throw noList(context, `answered with a list of tags that ${why}`)
+  await nextTurn()
   return { names: namesIn(bytes) ?? refuse(context), bytes: bytes.length }
 }
 
