@@ -31,6 +31,8 @@ export interface Daemon {
   /** Forgets what was pulled, so that the next pull moves everything again. */
   emptyStore(): Promise<void>
   stop(): Promise<void>
+  /** What it printed. */
+  output(): string
 }
 
 export interface DaemonOptions {
@@ -96,6 +98,7 @@ export async function startDaemon(t: Cleanup, options: DaemonOptions): Promise<D
       for (const { digest } of items) await fetch(`${url}/v1/packages/${digest}`, { method: 'DELETE' })
     },
     stop: async () => void (await layerd.stop()),
+    output: () => layerd.output(),
   }
   return daemon
 }
