@@ -36,6 +36,24 @@ test('an unknown address, a known one with another method and a broken one are p
   }
 })
 
+test('bodies that are all brackets, values or keys are not even parsed', async (t) => {
+  const { app } = await startApp(t)
+  const cases: ReadonlyArray<[payload: string, says: RegExp]> = [
+    ['['.repeat(1024 * 1024), /nests more than 32 deep/],
+    [`{"labels":[${'1,'.repeat(400_000)}1]}`, /holds more than 5000 values/],
+    [
+      `{${Array.from({ length: 4000 }, (_, at) => `"label ${at}":1,`).join('')}"a":1}`,
+      /holds more than 1000 different keys/,
+    ],
+  ]
+  for (const [payload, says] of cases) {
+    const response = await app.inject({ method: 'POST', url: '/v1/jobs', headers: JSON_TYPE, payload })
+    const problem = response.json<Problem>()
+    assert.deepEqual([response.statusCode, problem.code], [400, 'BODY_INVALID'])
+    assert.match(problem.detail ?? '', says)
+  }
+})
+
 test('bodies that do not parse are problems', async (t) => {
   const { app } = await startApp(t)
   const cases: Array<[payload: string, status: number, code: string]> = [
@@ -46,9 +64,6 @@ test('bodies that do not parse are problems', async (t) => {
     ['"text"', 400, 'BODY_INVALID'],
     ['{"__proto__":{"x":1}}', 400, 'BODY_INVALID'],
     [`"${'x'.repeat(1024 * 1024)}"`, 413, 'PAYLOAD_TOO_LARGE'],
-    ['['.repeat(1024 * 1024), 400, 'BODY_INVALID'],
-    [`{"labels":[${'1,'.repeat(400_000)}1]}`, 400, 'BODY_INVALID'],
-    [`{${Array.from({ length: 60_000 }, (_, at) => `"l${at}":1,`).join('')}"a":1}`, 400, 'BODY_INVALID'],
   ]
   for (const [payload, status, code] of cases) {
     const response = await app.inject({ method: 'POST', url: '/v1/jobs', headers: JSON_TYPE, payload })
