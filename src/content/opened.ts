@@ -60,13 +60,16 @@ export type OpenedSource = { readonly fileName: string } & (
   | { readonly folder: OpenedFolder }
 )
 
-/** Where whole files are written. */
-export interface OpenedTarget {
-  /** Everything that can refuse the file before a byte moves. Throws PACKAGE_EXISTS, STORE_FULL with the numbers, PACKAGE_UNREADABLE. */
+/** Where whole files are written. Keeps room for one that was prepared until it is disposed. */
+export interface OpenedTarget extends AsyncDisposable {
+  /**
+   * Everything that can refuse the file before a byte moves, once. Throws PACKAGE_EXISTS, PACKAGE_UNREADABLE, STORE_FULL with
+   * the numbers, transient where room may come.
+   */
   prepare(file: { name: string; size: number; overwrite: boolean }): Promise<void>
-  /** Writes it: there whole or not at all. Without `overwrite` one that came meanwhile stays. Returns where it lies. Throws as `prepare`, STORE_FULL where room may come as one that may wait. */
+  /** Writes it: there whole or not at all. Without `overwrite` one that came meanwhile stays. Returns where it lies. Throws as `prepare`. */
   write(
-    file: { name: string; size: number; overwrite: boolean },
+    file: { name: string; overwrite: boolean },
     open: (options: { signal: AbortSignal }) => ByteStream,
     signal: AbortSignal,
   ): Promise<string>

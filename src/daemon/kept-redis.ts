@@ -5,7 +5,7 @@ import type { RedisTarget } from '../jobs/redis/redis.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { WhyNoRedis } from './api-channel.ts'
 import { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } from './embedded-redis.ts'
-import { exitHint, exitText } from './redis-exit.ts'
+import { exitHint, exitText, type RedisExit } from './redis-exit.ts'
 import { findRedisServer } from './redis-program.ts'
 import { redisSocketPath } from './redis-socket.ts'
 
@@ -18,7 +18,7 @@ export interface Supervised {
 export interface SupervisedRedis extends Supervised {
   /**
    * Why it is away, for who got no answer from it: resolves once that is known, within a quarter of a second. Undefined where
-   * it has not ended, or there is none.
+   * it has not ended within the last 5 s, or there is none.
    */
   whyAway(): Promise<WhyNoRedis | undefined>
 }
@@ -32,6 +32,8 @@ const RESTART_PAUSE_MS = 200
 const MAX_RESTART_PAUSE_MS = 5000
 /** A connection that broke may be known of a little before the end of the server. */
 const EXIT_KNOWN_MS = 250
+/** So long after its end that is still why it does not answer: clients connect again, and it may end again. */
+const EXIT_TOLD_MS = 5000
 
 /**
  * The program of the private Redis; undefined with LAYERD_REDIS_URL. Asked before anything else, since a machine without
@@ -69,10 +71,12 @@ export async function superviseRedis(
   const settings = { dataDir, socketPath: redisSocketPath(dataDir), program, maxMemory, logger }
   let redis = await startEmbeddedRedis(settings)
   const stopping = new AbortController()
+  let last: { exit: RedisExit; at: number } | undefined
   const watch = async (): Promise<void> => {
     for (;;) {
       const exit = await redis.ended
       if (stopping.signal.aborted) return
+      last = { exit, at: performance.now() }
       const { exitCode, lastLine, freeBytes } = exit
       logger.error({ exitCode, lastLine, freeBytes }, `the private Redis ${exitText(exit)}. Starting it again`)
       const next = await restart(settings, stopping.signal)
@@ -85,7 +89,8 @@ export async function superviseRedis(
     async whyAway() {
       // This one's end, not that of the next one.
       const { ended } = redis
-      const exit = await Promise.race([ended, delay(EXIT_KNOWN_MS, undefined)])
+      const recent = last && performance.now() - last.at < EXIT_TOLD_MS ? last.exit : undefined
+      const exit = await Promise.race([ended, delay(EXIT_KNOWN_MS, recent)])
       return exit && { detail: `the private Redis ${exitText(exit)}`, hint: exitHint(exit) }
     },
     async stop() {

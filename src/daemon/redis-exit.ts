@@ -32,14 +32,17 @@ export async function readExit(folder: string, exitCode: number | undefined): Pr
   return { exitCode, lastLine, freeBytes, log }
 }
 
-/** `ended with exit code 1; its disk is full (0 bytes free); its last line: ...` */
+/** `ended with exit code 1; its disk is full (0 bytes free); the last line that its log took: ...` */
 export function exitText(exit: RedisExit): string {
   const { exitCode, lastLine, freeBytes = 0 } = exit
   const signal = Object.entries(constants.signals).find(([, number]) => number + 128 === exitCode)?.[0]
   return [
     `ended${exitCode === undefined ? '' : ` with exit code ${exitCode}`}${signal === undefined ? '' : ` (${signal})`}`,
     ...(isDiskFull(exit) ? [`its disk is full (${sizeText(freeBytes)} free)`] : []),
-    ...(lastLine === undefined ? [] : [`its last line: ${lastLine}`]),
+    // A full disk takes no more of a log either.
+    ...(lastLine === undefined
+      ? []
+      : [`${isDiskFull(exit) ? 'the last line that its log took' : 'its last line'}: ${lastLine}`]),
   ].join('; ')
 }
 

@@ -12,31 +12,34 @@ import { type FolderPlace, holdFolderInRoots, outsideRoots } from './local-folde
 /**
  * A folder of this machine, made if absent. A file is written through a temporary name beside it. Each call opens the folder
  * anew and keeps to the one that it opened; where that lies is looked at again when the file is made and when it gets its name.
- * `room`: keeps room for it on the disk; default: nobody keeps account. Throws PACKAGE_OUTSIDE_ROOTS beside what OpenedTarget
+ * `room`: keeps room for it on the disk from `prepare` on; default: what is free then has to do. Throws PACKAGE_OUTSIDE_ROOTS beside what OpenedTarget
  * says.
  */
 export function openTarget(folder: FolderPlace, room?: Room): OpenedTarget {
+  const suffix = `${randomBytes(6).toString('hex')}.tmp`
+  const temporaryOf = (name: string) => `.${name}.${suffix}`
+  let reservation: Reservation | undefined
   return {
     async prepare({ name, size, overwrite }) {
       const path = join(folder.path, name)
       await using held = await told(holdFolderInRoots(folder), path)
       const there = await lstat(held.at(name)).catch(() => undefined)
       if (there?.isDirectory() || (there && !overwrite)) throw exists(path)
+      if (room) {
+        // Other processes look at its size under this name.
+        const temporary = join(held.openedPath, temporaryOf(name))
+        reservation = await room.reserve({ path: temporary, bytes: size, what: 'archive' })
+        return
+      }
       const { bavail, bsize } = await told(statfs(held.at('')), path)
       if (size > bavail * bsize) throw noRoom(path, size, bavail * bsize)
     },
-    async write({ name, size, overwrite }, content, signal) {
+    async write({ name, overwrite }, content, signal) {
       const path = join(folder.path, name)
       await using held = await told(holdFolderInRoots(folder), path)
-      const inner = `.${name}.${randomBytes(6).toString('hex')}.tmp`
+      const inner = temporaryOf(name)
       const temporary = held.at(inner)
       const look = async (file: FileHandle) => checkInside(await told(held.pathOf(file, inner), path), folder)
-      // Other processes look at its size under this name.
-      await using reservation = await room?.reserve({
-        path: join(held.openedPath, inner),
-        bytes: size,
-        what: 'archive',
-      })
       try {
         await write(content({ signal }), { path, temporary, look, reservation }, signal)
         await told(overwrite ? rename(temporary, held.at(name)) : link(temporary, held.at(name)), path)
@@ -45,6 +48,9 @@ export function openTarget(folder: FolderPlace, room?: Room): OpenedTarget {
       } finally {
         await rm(temporary, { force: true })
       }
+    },
+    async [Symbol.asyncDispose]() {
+      await reservation?.[Symbol.asyncDispose]()
     },
   }
 }

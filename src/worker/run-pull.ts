@@ -16,7 +16,7 @@ export interface PullWorkOptions extends TransferOptions {
 export function pullWork(options: PullWorkOptions): JobWork {
   return async (job, context) => {
     const { architecture, components, overwrite = false, concurrency = DEFAULT_CONCURRENCY, transient } = job.options
-    const target = await openDestination(job.destination, options)
+    await using target = await openDestination(job.destination, options)
     const outcome = await pull(
       {
         reference: parseReference(job.source),

@@ -146,7 +146,7 @@ test('how it ended is told: the exit code or signal, its last line, a full disk'
   await assert.rejects(client.set('key', 'x'.repeat(10_000)))
   assert.match(
     exitText(await full.ended),
-    /^ended with exit code 1; its disk is full \(0 bytes free\); its last line: Can't recover from AOF write error/,
+    /^ended with exit code 1; its disk is full \(0 bytes free\); the last line that its log took: Can't recover from AOF write error/,
   )
 })
 

@@ -55,13 +55,22 @@ test('a pull waits, with the reason, while the disk has only what is kept free f
   if (disk === undefined) return
   const folder = await tempDir(t)
   await using registry = await startMemoryRegistry()
-  const built = await buildPackage(folder, { layers: 1, layerBytes: 3 * MIB, format: 'tar' })
-  await publishTo(t, built.path, parseDestination(registry.host))
+  for (const [version, layerBytes] of [
+    ['1.0.0', 3 * MIB],
+    ['2.0.0', 3 * MIB + 1],
+  ] as const) {
+    const built = await buildPackage(folder, { version, layers: 1, layerBytes, format: 'tar' })
+    await publishTo(t, built.path, parseDestination(registry.host))
+  }
   const system = await startJobSystem(t, { roots: [folder, disk], folder: disk })
   await system.worker('one', { diskReserve: 16 * MIB })
-  for (const destination of ['store:', `file:${disk}/out/`]) {
-    await writeFile(join(disk, 'ballast'), Buffer.alloc(34 * MIB))
-    const waiting = await system.pull(`oci://${registry.host}/sample:1.0.0`, { destination })
+  // What is left is too little for the layers; for them and the archive, which are there at once.
+  for (const [version, destination, ballastMib] of [
+    ['1.0.0', 'store:', 30],
+    ['2.0.0', `file:${disk}/out/`, 24],
+  ] as const) {
+    await writeFile(join(disk, 'ballast'), Buffer.alloc(ballastMib * MIB))
+    const waiting = await system.pull(`oci://${registry.host}/sample:${version}`, { destination })
     const queued = await waitFor('it to wait', async () => {
       const job = await system.queue.get(waiting.id)
       if (job?.done) throw new Error(`it ended: ${JSON.stringify(job.error)}`)
@@ -69,13 +78,15 @@ test('a pull waits, with the reason, while the disk has only what is kept free f
     })
     assert.match(
       queued.reason ?? '',
-      /^waiting for disk: [\d.]+ MiB free, 16 MiB are kept free for Redis, the (pull|archive) needs 3 MiB$/,
+      /^waiting for disk: [\d.]+ MiB free,( 3 MiB of them promised already,)? 16 MiB are kept free for Redis, the pull needs 3 MiB$/,
     )
     assert.equal(queued.error, null)
+    assert.equal(queued.progress.bytesDone, 0, 'no layer moves before there is room for all')
     await rm(join(disk, 'ballast'))
     const ended = await system.ended(waiting.id)
     assert.deepEqual([ended.state, ended.attempt], ['succeeded', 1], JSON.stringify(ended.error))
     assertStreamInvariants(await system.log(waiting.id))
   }
+  assert.equal((await system.store.space()).promisedBytes, 0)
   await system.assertNothingLeft(registry)
 })

@@ -65,7 +65,7 @@ function neverFits({ totalBytes, reserveBytes, ...disk }: Disk, needs: DiskNeeds
 function figures({ freeBytes, reserveBytes }: Disk, { what, neededBytes, promisedBytes }: DiskNeeds): string {
   return [
     `${sizeText(freeBytes)} free`,
-    ...(promisedBytes > 0 ? [`${sizeText(promisedBytes)} of them promised to others`] : []),
+    ...(promisedBytes > 0 ? [`${sizeText(promisedBytes)} of them promised already`] : []),
     ...(reserveBytes > 0 ? [`${sizeText(reserveBytes)} are kept free for Redis`] : []),
     ...(neededBytes > 0 ? [`the ${what} needs ${sizeText(neededBytes)}`] : []),
   ].join(', ')

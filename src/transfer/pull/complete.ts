@@ -25,7 +25,7 @@ export async function complete(pull: PreparedPull, dependencies: PullDependencie
 async function writeArchive(pull: PreparedPull, target: OpenedTarget, dependencies: PullDependencies): Promise<string> {
   const { archive, request } = pull
   const { onEvent, signal } = dependencies
-  const file = { name: archive.fileName, size: archive.size, overwrite: request.overwrite }
+  const file = { name: archive.fileName, overwrite: request.overwrite }
   const damaged = new Set<unknown>()
   for (;;) {
     try {

@@ -58,7 +58,7 @@ describe('paths that others swap for links meanwhile', { skip }, () => {
         const path = await locateFolder(`file:${root}/pulled/new/`, [root])
         const target = openTarget({ path, roots: [root] })
         await target.prepare({ name: 'p.tar', size: 4, overwrite: true })
-        await target.write({ name: 'p.tar', size: 4, overwrite: true }, content, signal)
+        await target.write({ name: 'p.tar', overwrite: true }, content, signal)
         told('inside')
       } finally {
         for (const name of await readdir(join(outside, 'pulled'))) {

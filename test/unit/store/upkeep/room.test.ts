@@ -75,14 +75,14 @@ test('uploads and pulls have one account, in whatever process, until they end or
   const held = await store.lease([blobOf(20)])
   await assert.rejects(uploads.receive('p.tar', chunks(0), { declaredBytes: 13 * MIB }), {
     code: 'STORE_FULL',
-    message: /free, 20 MiB of them promised to others, 8 MiB are kept .* the upload needs 13 MiB$/,
+    message: /free, 20 MiB of them promised already, 8 MiB are kept .* the upload needs 13 MiB$/,
   })
   await held[Symbol.asyncDispose]()
 
   const child = await startProcess(t, process.execPath, [CHILD, 'hold', join(disk, 'store'), String(20 * MIB)])
   await child.waitForOutput(/ready/)
   assert.equal((await store.space()).promisedBytes, 20 * MIB)
-  await assert.rejects(store.lease([blobOf(13)]), { code: 'STORE_FULL', message: /20 MiB of them promised to others/ })
+  await assert.rejects(store.lease([blobOf(13)]), { code: 'STORE_FULL', message: /20 MiB of them promised already/ })
   await child.kill()
   await using _lease = await store.lease([blobOf(13)])
   assert.deepEqual(await readdir(join(disk, 'uploads')), [])
@@ -178,7 +178,7 @@ test('an archive keeps room on the disk of the store; elsewhere nothing is kept 
   const archive = (path: string, mib: number) => store.room.reserve({ path, bytes: mib * MIB, what: 'archive' })
   await using held = await archive(join(folder, 'a.tar'), 10)
   await assert.rejects(store.lease([blobOf(15)]), {
-    message: /10 MiB of them promised to others.*the pull needs 15 MiB/,
+    message: /10 MiB of them promised already.*the pull needs 15 MiB/,
   })
   await assert.rejects(archive(join(folder, 'b.tar'), 15), { retry: 'transient', message: /the archive needs 15 MiB$/ })
   await held.reached(8 * MIB)
