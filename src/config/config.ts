@@ -74,6 +74,12 @@ export const Environment = Type.Object({
     maximum: 1_000_000,
     description: 'Jobs that may be open at once.',
   }),
+  LAYERD_UPLOADS_PER_PRINCIPAL: Type.Integer({
+    default: 32,
+    minimum: 1,
+    maximum: 10_000,
+    description: 'Uploads that a caller may have open at once.',
+  }),
   LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
   LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
   LAYERD_LOG_FORMAT: Type.Optional(
@@ -153,6 +159,7 @@ function derive(settings: Environment, env: Env) {
     registryJobs: settings.LAYERD_REGISTRY_JOBS,
     maxHosts: settings.LAYERD_MAX_HOSTS,
     maxJobs: settings.LAYERD_MAX_JOBS,
+    uploadsPerPrincipal: settings.LAYERD_UPLOADS_PER_PRINCIPAL,
     plainHttpRegistries: Object.freeze(list(settings.LAYERD_PLAIN_HTTP_REGISTRIES, ',').map(checkRegistry)),
     logLevel: settings.LAYERD_LOG_LEVEL,
     logFormat: settings.LAYERD_LOG_FORMAT,

@@ -15,6 +15,7 @@ import type { JobQueue } from '../jobs/queue.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
+import { type BodyPaceOptions, bodyPacePlugin } from './plugins/body-pace.ts'
 import { answersPlugin } from './plugins/answers.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
@@ -84,6 +85,10 @@ export interface AppOptions {
   joined?: () => boolean
   /** Asked when Redis does not answer: what better describes it than that, and what to do. Default: nothing. */
   whyNoRedis?: ProblemOptions['whyNoRedis']
+  /** Most uploads that a caller may have open at once, in this process. Default 32. */
+  uploadsPerPrincipal?: number
+  /** What a sender of a body must bring. Default: 1 KiB a second over 30 s. */
+  bodyPace?: BodyPaceOptions['bodyPace']
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
   streams?: JobEventRoutesOptions['streams']
 }
@@ -156,6 +161,7 @@ export function createApp(options: AppOptions): App {
   void app.register(jsonOnlyPlugin)
   void app.register(queryCoercionPlugin)
   void app.register(continuePlugin)
+  void app.register(bodyPacePlugin, { bodyPace: options.bodyPace })
   void app.register(openapiPlugin, { version: options.version })
   const shared = { ...options, joined, closing: closing.signal }
   void app.register(healthRoutes, shared)

@@ -92,6 +92,7 @@ export async function startApi(
     publicUrl: config.publicUrl,
     tokensFile: config.tokensFile,
     fileRoots: config.fileRoots,
+    uploadsPerPrincipal: config.uploadsPerPrincipal,
     kinds: KINDS,
     allInOne,
   })

@@ -37,13 +37,14 @@ export function writeSbom({ root, out }) {
 const UNREACHABLE = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ENOTCACHED)\b/
 
 export function checkSignatures({ root }) {
-  const { status, stdout, stderr } = npm(['audit', 'signatures', '--fetch-retries=1'], root)
+  const { status, signal, stdout, stderr } = npm(['audit', 'signatures', '--fetch-retries=1'], root)
   if (status === 0) return { verdict: 'ok', text: stdout.trim().replace(/\s*\n+/g, '; ') }
   const why = stderr.split('\n').find((line) => UNREACHABLE.test(line) && line.includes('request')) ?? ''
   if (UNREACHABLE.test(stderr)) {
     return { verdict: 'unchecked', text: `${why.replace(/^npm error (?:network )?/, '') || 'no network'}. Run it where it can be reached.` }
   }
-  return { verdict: 'wrong', text: `${stdout}${stderr}`.trim() }
+  if (status === null) return { verdict: 'unchecked', text: `npm was ended by ${signal}. Run it again.` }
+  return { verdict: 'wrong', text: `${stdout}${stderr}`.trim() || `npm ended with code ${status} and said nothing` }
 }
 
 /** npm as npm itself was called, else the one on PATH. */
@@ -51,8 +52,8 @@ function npm(args, cwd) {
   const own = process.env['npm_execpath']
   const [program, before] = own ? [process.execPath, [own]] : ['npm', []]
   const options = { cwd, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 }
-  const { status, stdout, stderr, error } = spawnSync(program, [...before, ...args], options)
-  return { status, stdout: stdout ?? '', stderr: stderr || (error?.message ?? '') }
+  const { status, signal, stdout, stderr, error } = spawnSync(program, [...before, ...args], options)
+  return { status, signal, stdout: stdout ?? '', stderr: stderr || (error?.message ?? '') }
 }
 
 function firstLine(text) {

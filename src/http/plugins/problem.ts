@@ -58,6 +58,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'request failed')
   else request.log.debug({ code: error.code, status: problem.status }, 'request refused')
   if (error.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer realm="layerd"')
+  // What is still to come is not waited for.
+  if (error.code === 'BODY_TOO_SLOW') void reply.header('connection', 'close')
   if (problem.status === 503 || error.retryAfterMs !== undefined) {
     const seconds =
       error.retryAfterMs === undefined ? DEFAULT_RETRY_AFTER_SECONDS : Math.ceil(error.retryAfterMs / 1000)

@@ -5,13 +5,20 @@ import { hasUnseen } from '../../lib/text.ts'
 import { isUploadId, type Upload, type UploadFolder } from '../../files/upload-folder.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
+import { type BodyPace, LEAST_PACE, paced } from '../requests/body-pace.ts'
 import { readBodyDigest } from '../requests/body-digest.ts'
+import { OpenUploads } from '../requests/open-uploads.ts'
 import { deleteUploadSchema, getUploadSchema, listUploadsSchema, putUploadSchema } from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {
   uploads: UploadFolder
   closing: AbortSignal
+  /** AppOptions. */
+  uploadsPerPrincipal?: number
+  bodyPace?: BodyPace | undefined
 }
+
+const UPLOADS_PER_PRINCIPAL = 32
 
 const SWEEP_EVERY_MS = 10 * 60 * 1000
 /** One plain file name: no folders, nothing hidden. The extension decides the format. */
@@ -19,7 +26,8 @@ const SAFE_NAME = /^[^./\\][^/\\]{0,250}$/u
 const ARCHIVE = /\.tar(\.zst)?$/
 
 export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, options) => {
-  const { uploads, closing } = options
+  const { uploads, closing, bodyPace = LEAST_PACE } = options
+  const open = new OpenUploads(options.uploadsPerPrincipal ?? UPLOADS_PER_PRINCIPAL)
   // Within this plugin only: the body is handed on as a stream, whatever it calls itself (curl -T names no type).
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -30,7 +38,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     const declaredBytes = declaredLength(request)
     const sha256 = readBodyDigest(request.headers)
     // destroyOnReturn: a refusal half-way must still find the connection open.
-    const bytes = request.raw.iterator({ destroyOnReturn: false })
+    const bytes = paced(request.raw.iterator({ destroyOnReturn: false }), bodyPace)
     const promise = uploads.receive(request.params.upload, bytes, {
       ...(declaredBytes === undefined ? {} : { declaredBytes }),
       ...(sha256 === undefined ? {} : { sha256 }),
@@ -48,10 +56,12 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     {
       schema: putUploadSchema,
       // Before the client is told to go on: a refused upload is not sent at all by who asks first (curl does).
-      onRequest: async (request) => {
+      onRequest: async (request, reply) => {
         checkFileName(request.params.upload)
         checkWhole(request)
         readBodyDigest(request.headers)
+        const place = open.take(request.principal)
+        reply.raw.once('close', () => place[Symbol.dispose]())
       },
     },
     async (request, reply) => {
@@ -69,7 +79,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
       }
     },
   )
+  keptUploads(app, uploads)
+}
 
+function keptUploads(app: Parameters<typeof uploadRoutes>[0], uploads: UploadFolder): void {
   app.get('/v1/uploads/:upload', { schema: getUploadSchema }, async (request) => {
     const upload = await uploads.get(request.params.upload)
     if (upload) return upload

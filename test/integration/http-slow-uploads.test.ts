@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readdir, writeFile } from 'node:fs/promises'
+import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import type { Problem } from '../../src/jobs/model/definitions.ts'
+import { startApp } from '../helpers/streams/http-app.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
+
+interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  problem: Problem
+}
+
+/** A request whose body is sent by hand. */
+function open(
+  t: TestContext,
+  url: string,
+  { method = 'PUT', headers = {} }: { method?: string; headers?: object } = {},
+) {
+  const request: ClientRequest = httpRequest(url, { method, headers: { ...headers }, agent: false })
+  t.after(() => request.destroy())
+  const answer = new Promise<Answer>((resolve, reject) => {
+    request.on('error', reject)
+    request.on('response', (response) => {
+      const { statusCode: status = 0, headers: told } = response
+      text(response).then((body) => resolve({ status, headers: told, problem: JSON.parse(body) as Problem }), reject)
+    })
+  })
+  answer.catch(() => {})
+  return { request, answer }
+}
+
+const bodyPace = { bytesPerSecond: 1024, overMs: 300 }
+
+test('an upload of a byte now and then is ended with 408, its connection too, and nothing of it stays', async (t) => {
+  const { listen, uploadFolder } = await startApp(t, { bodyPace })
+  const { request, answer } = open(t, `${await listen()}/v1/uploads/p.tar`, {
+    headers: { 'content-length': '1000000' },
+  })
+  const trickle = setInterval(() => request.write('x'), 5)
+  t.after(() => clearInterval(trickle))
+  const { status, headers, problem } = await answer
+  assert.deepEqual([status, headers.connection, problem.code, problem.retryable], [408, 'close', 'BODY_TOO_SLOW', true])
+  await waitFor('nothing to be left', async () => (await readdir(uploadFolder)).length === 0)
+  await waitFor('the connection to end', () => request.socket?.destroyed === true)
+})
+
+test('a JSON body that does not come is ended likewise', async (t) => {
+  const { listen } = await startApp(t, { bodyPace })
+  const headers = { 'content-type': 'application/json', 'content-length': '100' }
+  const { request, answer } = open(t, `${await listen()}/v1/jobs`, { method: 'POST', headers })
+  request.write('{')
+  const { status, headers: told, problem } = await answer
+  assert.deepEqual([status, told.connection, problem.code], [408, 'close', 'BODY_TOO_SLOW'])
+})
+
+test('what still trickles in of a request that was refused ends its connection', async (t) => {
+  const { listen } = await startApp(t, { bodyPace })
+  const { port, host } = new URL(await listen())
+  const socket = connect(Number(port), '127.0.0.1')
+  t.after(() => socket.destroy())
+  let answer = ''
+  socket.setEncoding('utf8').on('error', () => undefined)
+  socket.on('data', (chunk: string) => (answer += chunk))
+  socket.write(`PUT /v1/uploads/p.zip HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000000\r\n\r\n`)
+  const trickle = setInterval(() => socket.write('x'), 5)
+  t.after(() => clearInterval(trickle))
+  await waitFor('the connection to end', () => socket.closed)
+  assert.match(answer, /^HTTP\/1.1 422 /)
+  assert.doesNotMatch(answer, /connection: close/i, 'who sends the rest in time may use it again')
+})
+
+test('a caller has so many uploads open and no more; others do not wait for that, and each end is a place', async (t) => {
+  const tokensFile = join(await tempDir(t), 'tokens')
+  const hash = (token: string) => createHash('sha256').update(token).digest('hex')
+  await writeFile(tokensFile, ['ann', 'bob'].map((name) => `${name} ${hash(name)} *\n`).join(''))
+  const { app, listen, uploadFolder } = await startApp(t, { uploadsPerPrincipal: 3, tokensFile })
+  const url = `${await listen()}/v1/uploads/p.tar`
+  const start = (name: string, more = {}) =>
+    open(t, url, { headers: { authorization: `Bearer ${name}`, 'content-length': '1000', ...more } })
+  const running = [start('ann'), start('ann'), start('ann')]
+  for (const { request } of running) request.write('x')
+  await waitFor('three to be under way', async () => (await readdir(uploadFolder)).length === 3)
+
+  const refused = start('ann', { expect: '100-continue' })
+  let continued = false
+  refused.request.on('continue', () => (continued = true))
+  refused.request.flushHeaders()
+  const { status, headers, problem } = await refused.answer
+  assert.deepEqual([status, headers['retry-after'], problem.code], [429, '5', 'UPLOADS_TOO_MANY'])
+  assert.match(problem.detail, /^ann has 3 uploads open/)
+  assert.equal(continued, false)
+
+  const put = (name: string) =>
+    app.inject({ method: 'PUT', url: '/v1/uploads/q.tar', headers: { authorization: `Bearer ${name}` }, payload: 'q' })
+  for (let sent = 0; sent < 5; sent += 1) assert.equal((await put('bob')).statusCode, 201)
+  running[0]?.request.destroy()
+  await waitFor('a place to be free', async () => (await put('ann')).statusCode === 201)
+  running[1]?.request.end('x'.repeat(999))
+  await running[1]?.answer
+  for (let sent = 0; sent < 5; sent += 1) assert.equal((await put('ann')).statusCode, 201)
+})
