@@ -27,7 +27,7 @@ import { asksByMount } from './push/self-mount.ts'
 import { createSessionPool } from './push/sessions/session-pool.ts'
 import { listTags } from './manifests/tags.ts'
 import { cancelSession } from './push/sessions/upload-requests.ts'
-import type { CallOptions, OnWait, RegistryConnections, RegistryTransport } from './request/transport.ts'
+import type { CallOptions, OnBody, OnWait, RegistryConnections, RegistryTransport } from './request/transport.ts'
 
 /** One repository of one registry, with the caller's credentials. Control calls retry what is transient by themselves. */
 export interface Repository extends ContentSource, ContentSink, RepositoryManifests {
@@ -157,6 +157,7 @@ export interface RegistryClientOptions extends RepositoryOptions {
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
   onWait?: OnWait
+  onBody?: OnBody
   signal: AbortSignal
 }
 
@@ -167,7 +168,7 @@ export interface RegistryClient {
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { connections, credentials, plainHttp, mayUse, onWait, signal, ...rest } = options
+  const { connections, credentials, plainHttp, mayUse, onWait, onBody, signal, ...rest } = options
   const transports = new Map<string, Promise<RegistryTransport>>()
   const budget = options.budget ?? createRetryBudget(options.clock ?? systemClock)
   const connect = async (registry: string): Promise<RegistryTransport> =>
@@ -178,6 +179,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       budget,
       ...(mayUse ? { mayUse } : {}),
       ...(onWait ? { onWait } : {}),
+      ...(onBody ? { onBody } : {}),
     })
   return {
     async repository(registry, repository) {

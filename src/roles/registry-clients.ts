@@ -9,7 +9,7 @@ import { chainProviders, type CredentialProvider, withheld } from '../oci/creden
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
 
-interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait'> {
+interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody'> {
   credentials: JobCredentials | undefined
   plainHttp: boolean
 }

@@ -16,6 +16,8 @@ export interface RegistryAccess {
   mayUse(): void
   /** Told of requests that wait to be tried again. */
   onWait(request: object, wait: Extract<EngineEvent, { type: 'waiting' }>['wait']): void
+  /** Told of what comes in answers' bodies; undefined: nobody reads that one any more. */
+  onBody(answer: object, bytes: number | undefined): void
 }
 
 /** Opens repositories as one run may. */
@@ -46,6 +48,7 @@ export function transferDependencies(
       signal,
       mayUse: () => context.checkLease(),
       onWait: (request, wait) => onEvent({ type: 'waiting', request, wait }),
+      onBody: (answer, bytes) => context.onBody(answer, bytes),
     }),
     ...(places ? { places } : {}),
     checkOwnership: () => context.checkOwnership(),

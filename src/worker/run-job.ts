@@ -19,6 +19,8 @@ import { SLOW_LIMIT, type SlowLimit, watchSlowness } from './slow-transfer.ts'
 export interface RunContext {
   signal: AbortSignal
   onEvent: OnEvent
+  /** Told of what comes in answers' bodies, be it of blobs or not. */
+  onBody(answer: object, bytes: number | undefined): void
   epoch: number
   credentials: JobCredentials | undefined
   logger: Logger
@@ -83,6 +85,7 @@ export async function runJob(
       watch.event(event)
       pace.event(event)
     },
+    onBody: (answer, bytes) => pace.body(answer, bytes),
     epoch,
     credentials: begun.credentials,
     logger,

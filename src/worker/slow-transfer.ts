@@ -28,21 +28,25 @@ const STATE_AFTER: Readonly<Record<BlobEvent['type'], 'moving' | 'verifying' | u
 /** Follows how fast a run goes. */
 export interface SlowWatch {
   event(event: EngineEvent): void
+  /** So many bytes of an answer have come; undefined: nobody reads it any more. */
+  body(answer: object, bytes: number | undefined): void
   /** TRANSFER_TOO_SLOW once it has been too slow for too long. `now`: ms, of any clock that only goes forward. */
   look(now: number): AppError | undefined
 }
 
 /**
- * Only time in which bytes could come counts: some blob is on its way by this run's own doing (not another job's, which it
- * follows), none is being committed, and no request of the run waits to be tried again. Bytes that are read of a local
+ * Only time in which bytes could come counts: an answer of a registry is being read, or some blob is on its way by this run's
+ * own doing (not another job's, which it follows); none is being committed, and no request of the run waits to be tried again. Bytes that are read of a local
  * source, or found at the far end, count like those that go over the wire.
  */
 export function createSlowWatch({ bytesPerSecond, overMs }: SlowLimit): SlowWatch {
   const sizes = new Map<string, number>()
   const blobs = new Map<string, 'moving' | 'verifying'>()
   const waiting = new Set<object>()
+  const answers = new Set<object>()
   let moved = 0
   let read = 0
+  let answered = 0
   const applyBlob = (event: BlobEvent): void => {
     if (event.type === 'bytes') moved += event.wire
     if (event.type === 'exists' || event.type === 'mounted') moved += sizes.get(event.digest) ?? 0
@@ -59,18 +63,24 @@ export function createSlowWatch({ bytesPerSecond, overMs }: SlowLimit): SlowWatc
   }
   const counts = (): boolean => {
     const states = [...blobs.values()]
-    return waiting.size === 0 && states.includes('moving') && !states.includes('verifying')
+    return waiting.size === 0 && !states.includes('verifying') && (answers.size > 0 || states.includes('moving'))
   }
   const window = createWindow(overMs)
-  let before = { now: 0, moved: 0, read: 0, counts: false }
+  let before = { now: 0, moved: 0, read: 0, answered: 0, counts: false }
   return {
     event: apply,
+    body(answer, bytes) {
+      if (bytes === undefined) answers.delete(answer)
+      else answers.add(answer)
+      answered += bytes ?? 0
+    },
     look(now) {
       const last = before
-      before = { now, moved, read, counts: counts() }
+      before = { now, moved, read, answered, counts: counts() }
       if (!last.counts || !before.counts) return undefined
       // A process that was stopped, or had no time, could not see what came.
-      window.add(Math.min(now - last.now, (2 * overMs) / LOOKS), Math.max(moved - last.moved, read - last.read))
+      const ms = Math.min(now - last.now, (2 * overMs) / LOOKS)
+      window.add(ms, Math.max(moved - last.moved, read - last.read, answered - last.answered))
       const rate = window.rate()
       return rate !== undefined && rate < bytesPerSecond ? tooSlow(rate, overMs) : undefined
     },
@@ -81,13 +91,13 @@ export function createSlowWatch({ bytesPerSecond, overMs }: SlowLimit): SlowWatc
 export function watchSlowness(
   limit: SlowLimit,
   onSlow: (error: AppError) => void,
-): Pick<SlowWatch, 'event'> & Disposable {
+): Omit<SlowWatch, 'look'> & Disposable {
   const watch = createSlowWatch(limit)
   const timer = setInterval(() => {
     const error = watch.look(performance.now())
     if (error) onSlow(error)
   }, limit.overMs / LOOKS)
-  return { event: (event) => watch.event(event), [Symbol.dispose]: () => clearInterval(timer) }
+  return { ...watch, [Symbol.dispose]: () => clearInterval(timer) }
 }
 
 /** Bytes over the last `overMs` of the time that was counted. */

@@ -63,6 +63,31 @@ test('ten pulls that get a few bytes a second give their places up, and go on fr
   }
 })
 
+test('manifests and metadata that come by the byte hold no place either', async (t) => {
+  const folder = await tempDir(t)
+  await using slow = await startMemoryRegistry()
+  const { path } = await buildPackage(folder, { layers: 1 })
+  await publishTo(t, path, parseDestination(slow.host))
+  const stop = slow.fail(
+    { method: 'GET', path: /./, nth: 2, times: Infinity },
+    { kind: 'drip', afterBytes: 9, everyMs: 200 },
+  )
+  const system = await startJobSystem(t, { roots: [folder] })
+  await system.worker('one', { jobs: 1, slow: SLOW })
+  const job = await system.pull(`oci://${slow.host}/sample:1.0.0`)
+  const retrying = async () => {
+    const now = await system.queue.get(job.id)
+    return now?.state === 'retrying' ? now : undefined
+  }
+  const given = await waitFor('it to give its place up', retrying, { timeoutMs: 60_000 })
+  assert.match(given.reason ?? '', /^brought \d+ bytes\/s over 3 s; gave its place to others/)
+  stop()
+  await system.queue.pause(job.id)
+  await system.queue.resume(job.id)
+  const { state, error, attempt } = await system.ended(job.id)
+  assert.deepEqual([state, error, attempt], ['succeeded', null, 1])
+})
+
 async function all(system: JobSystem, jobs: readonly Job[]): Promise<Job[]> {
   return Promise.all(jobs.map(async ({ id }) => (await system.queue.get(id)) as Job))
 }

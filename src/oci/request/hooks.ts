@@ -21,6 +21,8 @@ export interface Hooks {
   beforePart?(facts: CallFacts): void
   /** The head of the answer has come. */
   onAnswer?(facts: CallFacts, status: number): void
+  /** Somebody reads the answer's body, and so many bytes more of it have come; undefined: nobody reads it any more. */
+  onBody?(facts: CallFacts, bytes: number | undefined): void
 }
 
 /** In the order in which they are asked. */
@@ -38,4 +40,23 @@ export function beforePart(hooks: HookList, facts: CallFacts): void {
 
 export function onAnswer(hooks: HookList, facts: CallFacts, status: number): void {
   for (const hook of hooks) hook.onAnswer?.(facts, status)
+}
+
+/** The body of an answer, which tells who asked for it as it is read. */
+export function toldBody(hooks: HookList, facts: CallFacts, body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const told = hooks.filter((hook) => hook.onBody !== undefined)
+  return told.length === 0 ? body : telling(told, facts, body)
+}
+
+async function* telling(hooks: HookList, facts: CallFacts, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const tell = (bytes: number | undefined) => hooks.forEach((hook) => hook.onBody?.(facts, bytes))
+  tell(0)
+  try {
+    for await (const chunk of body) {
+      tell(chunk.length)
+      yield chunk
+    }
+  } finally {
+    tell(undefined)
+  }
 }

@@ -94,6 +94,9 @@ export interface RequestWait {
  */
 export type OnWait = (request: object, wait: RequestWait | undefined) => void
 
+/** Hooks.onBody, of this caller's requests. `answer` names it. */
+export type OnBody = (answer: object, bytes: number | undefined) => void
+
 /** Who talks to a registry, and how. */
 export interface TransportCaller {
   credential: RegistryCredential | undefined
@@ -105,6 +108,7 @@ export interface TransportCaller {
   /** What this caller may wait for next tries in all. */
   budget?: RetryBudget
   onWait?: OnWait
+  onBody?: OnBody
 }
 
 /** Connections and learnt facts shared by all callers of a process. */

@@ -93,6 +93,22 @@ test('what is read of a local source, or found at the far end, is no standstill'
   assert.equal(over(30, found, [started()]), undefined)
 })
 
+test('an answer that comes by the byte counts before any blob moves, and only while it is read', () => {
+  const watch = createSlowWatch(SLOW_LIMIT)
+  const answer = {}
+  const after = (perLook: number, from: number, minutes: number) => {
+    for (let now = from; now <= from + minutes * 60_000; now += LOOK_MS) {
+      if (perLook > 0) watch.body(answer, perLook)
+      if (watch.look(now)) return (now - from) / 1000
+    }
+    return undefined
+  }
+  assert.equal(after(6000, 0, 30), undefined)
+  watch.body(answer, undefined)
+  assert.equal(after(0, 3_600_000, 30), undefined)
+  assert.ok(after(5, 7_200_000, 30) !== undefined)
+})
+
 test('a process that was stopped for an hour has not seen what came meanwhile', () => {
   const watch = createSlowWatch(SLOW_LIMIT)
   watch.event(started())

@@ -4,7 +4,7 @@ import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, toldHost, upstreamOf } from '../../errors/errors.ts'
 import { networkError } from '../../errors/network-errors.ts'
-import { beforePart, beforeSend, type HookList, onAnswer } from '../../request/hooks.ts'
+import { beforePart, beforeSend, type HookList, onAnswer, toldBody } from '../../request/hooks.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 
 export interface Exchange {
@@ -119,7 +119,8 @@ export interface ReceivedAnswer {
 }
 
 export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
-  const { body, close } = answer
+  const { close } = answer
+  const body = toldBody(hooks, facts, answer.body)
   try {
     onAnswer(hooks, facts, answer.statusCode)
   } catch (error) {

@@ -48,7 +48,7 @@ export interface Sender {
   readonly budget: RetryBudget | undefined
   /** TransportCaller's. */
   readonly onWait: OnWait | undefined
-  /** The process's, and that of `mayUse`. */
+  /** The process's, and those of the caller. */
   readonly hooks: HookList
   /** The registry has let this caller in, be it without asking anything. */
   answered: boolean

@@ -22,7 +22,7 @@ export function createRegistryTransport(
   registry: string,
   caller: TransportCaller,
 ): RegistryTransport {
-  const { plainHttp, credential, renew, mayUse, budget, onWait } = caller
+  const { plainHttp, credential, renew, mayUse, budget, onWait, onBody } = caller
   const sender: Sender = {
     context,
     registry,
@@ -34,7 +34,11 @@ export function createRegistryTransport(
     renew,
     budget,
     onWait,
-    hooks: mayUse ? [...context.hooks, { beforeSend: mayUse, beforePart: mayUse }] : context.hooks,
+    hooks: [
+      ...context.hooks,
+      ...(mayUse ? [{ beforeSend: mayUse, beforePart: mayUse }] : []),
+      ...(onBody ? [{ onBody }] : []),
+    ],
     answered: false,
   }
   return {
