@@ -79,6 +79,8 @@ class HostConsumers implements Consumers {
   readonly #shares: Shares
   /** Of the jobs that run, by BullMQ's id. */
   readonly #leases = new Map<string, Lease>()
+  /** BullMQ's ids of the jobs that were fetched and have not begun: it fetches several before it hands over the first. */
+  readonly #fetched = new Set<string>()
   /** Each host's last turn at a place, by number. */
   readonly #turns = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
@@ -138,7 +140,6 @@ class HostConsumers implements Consumers {
 
   /**
    * An answer that brought a job and got lost with its connection leaves the job active here without anybody who runs it.
-   * What was fetched since the connection is back has begun by the time of the look.
    */
   readonly #lookForLost = (): void => {
     clearTimeout(this.#looking)
@@ -150,7 +151,8 @@ class HostConsumers implements Consumers {
   async #freeLost(): Promise<void> {
     const { redis, bullPrefix, workerName, logger } = this.#options
     for (const host of new Set(this.#open.all.map((consumer) => consumer.host))) {
-      const isLost = (worker: string, id: string): boolean => worker === workerName && !this.#leases.has(id)
+      const isLost = (worker: string, id: string): boolean =>
+        worker === workerName && !this.#leases.has(id) && !this.#fetched.has(id)
       const freed = await freeHeldJobs(redis, { keys: { bullPrefix }, host }, isLost)
       if (freed > 0) logger.warn({ host, freed }, 'jobs that got lost on their way here are queued again')
     }
@@ -164,6 +166,7 @@ class HostConsumers implements Consumers {
       workerName,
       lockMs: this.#lockMs,
       process: (consumer, job, token) => this.#process(consumer, job, token),
+      onFetched: (id) => this.#fetched.add(id),
       onRenewed: (id, sentAt) => this.#leases.get(id)?.renewed(sentAt),
       onLost: (ids) => this.#options.onLost(ids),
       onIdle: () => this.#balance(),
@@ -173,11 +176,12 @@ class HostConsumers implements Consumers {
   }
 
   async #process(consumer: HostConsumer, job: QueueJob<Dispatch>, token: string): Promise<void> {
+    const id = job.id ?? ''
+    this.#fetched.delete(id)
     consumer.found()
     // A consumer may have fetched one more before its pause took hold.
     if (this.#stopping || this.#active >= this.#options.limit) await release(job, token)
     using lease = createLease(this.#lockMs, performance.now() - (Date.now() - (job.processedOn ?? Date.now())))
-    const id = job.id ?? ''
     this.#leases.set(id, lease)
     this.#active += 1
     consumer.active += 1

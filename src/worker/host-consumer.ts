@@ -1,4 +1,4 @@
-import { DelayedError, type Job as QueueJob, WaitingError, Worker, type WorkerOptions } from 'bullmq'
+import { DelayedError, type Job as QueueJob, type JobJson, WaitingError, Worker, type WorkerOptions } from 'bullmq'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import { queueName } from '../jobs/redis/keys.ts'
 import { isLostConnection } from '../jobs/redis/redis.ts'
@@ -17,7 +17,9 @@ export interface HostConsumerOptions {
   workerName: string
   lockMs: number
   process(consumer: HostConsumer, job: QueueJob<Dispatch>, token: string): Promise<void>
-  /** The lock was renewed by a call that went out then. */
+  /** The answer is here that brought the job. */
+  onFetched(id: string): void
+  /** The lock was renewed by a call that went out then (ms, performance.now). */
   onRenewed(id: string, sentAt: number): void
   onLost(jobIds: readonly string[]): void
   /** It found nothing to take. */
@@ -41,7 +43,7 @@ export class HostConsumer {
   /** It does not ask before this (ms, performance.now). */
   restsUntil = 0
   readonly #options: HostConsumerOptions
-  readonly #worker: RenewingWorker
+  readonly #worker: WatchedWorker
   #paused = true
   #leaving = false
   /** Since when it may ask for a job and has found nothing out, ms of performance.now. */
@@ -63,7 +65,7 @@ export class HostConsumer {
       removeOnFail: { count: 0 },
     }
     const run = (job: QueueJob<Dispatch>, token = '') => options.process(this, job, token)
-    this.#worker = new RenewingWorker(queueName(host), run, settings, (id, sentAt) => options.onRenewed(id, sentAt))
+    this.#worker = new WatchedWorker(queueName(host), run, settings, options)
     this.#worker.on('error', (error) => {
       const level = isLostConnection(error) ? 'debug' : 'warn'
       logger[level]({ err: error, host }, 'consumer failed')
@@ -133,24 +135,31 @@ export class HostConsumer {
   }
 }
 
-/** Tells when the renewals went out that kept a lock; BullMQ itself tells only that their answers came. */
-class RenewingWorker extends Worker<Dispatch> {
-  readonly #onRenewed: (id: string, sentAt: number) => void
+type WorkerWatch = Pick<HostConsumerOptions, 'onFetched' | 'onRenewed'>
+
+/** BullMQ itself tells neither what it has fetched nor when the renewals went out that kept a lock. */
+class WatchedWorker extends Worker<Dispatch> {
+  readonly #watch: WorkerWatch
 
   constructor(
     name: string,
     run: (job: QueueJob<Dispatch>, token?: string) => Promise<void>,
     settings: WorkerOptions,
-    onRenewed: (id: string, sentAt: number) => void,
+    watch: WorkerWatch,
   ) {
     super(name, run, settings)
-    this.#onRenewed = onRenewed
+    this.#watch = watch
+  }
+
+  protected override createJob(data: JobJson, id: string): QueueJob<Dispatch> {
+    this.#watch.onFetched(id)
+    return super.createJob(data, id)
   }
 
   override async extendJobLocks(ids: string[], tokens: string[], duration: number): Promise<string[]> {
     const sentAt = performance.now()
     const lost = await super.extendJobLocks(ids, tokens, duration)
-    for (const id of ids) if (!lost.includes(id)) this.#onRenewed(id, sentAt)
+    for (const id of ids) if (!lost.includes(id)) this.#watch.onRenewed(id, sentAt)
     return lost
   }
 }

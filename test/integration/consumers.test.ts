@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { createDispatcher, type Dispatch } from '../../src/jobs/dispatch/dispatch.ts'
-import { createKeys } from '../../src/jobs/redis/keys.ts'
+import { createKeys, queueName } from '../../src/jobs/redis/keys.ts'
 import { connectRedis } from '../../src/jobs/redis/redis.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createConsumers } from '../../src/worker/consumers.ts'
 import type { RunEnd } from '../../src/worker/run-job.ts'
 import { defer } from '../helpers/cleanup.ts'
+import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
 import { startRedis } from '../helpers/redis/redis.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
@@ -14,16 +15,27 @@ const HOST = 'registry.example'
 
 interface Scene {
   add(id: string): Promise<void>
+  /** Whether BullMQ has a lock of the job. */
+  locked(id: string): Promise<boolean>
   /** Opens the host's consumer in each of the processes: who is first asks first. */
   open(): void
 }
 
-/** So many processes that take a job each, of a registry that takes `registryJobs` of all. */
-async function setUp(
-  t: TestContext,
-  options: { processes: number; registryJobs: number; run: (dispatch: Dispatch, process: number) => Promise<RunEnd> },
-): Promise<Scene> {
+interface SceneOptions {
+  processes: number
+  registryJobs: number
+  /** Jobs at once in a process. Default 1. */
+  limit?: number
+  /** Of what goes between a process and Redis, each way. Default none. */
+  latencyMs?: number
+  run: (dispatch: Dispatch, process: number) => Promise<RunEnd>
+}
+
+/** So many processes that take jobs of a registry that takes `registryJobs` of all. */
+async function setUp(t: TestContext, options: SceneOptions): Promise<Scene> {
   const { socketPath } = await startRedis(t)
+  const { limit = 1, latencyMs } = options
+  const way = latencyMs === undefined ? undefined : await startFaultProxy(t, socketPath, { latencyMs })
   const keys = createKeys()
   const api = connectRedis({ socketPath }, { role: 'starting' })
   const dispatcher = createDispatcher({ redis: api, keys, registryJobs: options.registryJobs })
@@ -32,12 +44,12 @@ async function setUp(
     api.disconnect()
   })
   const all = Array.from({ length: options.processes }, (_, at) => {
-    const redis = connectRedis({ socketPath }, { role: 'worker' })
+    const redis = connectRedis(way ? { url: `redis://${way.host}` } : { socketPath }, { role: 'worker' })
     const consumers = createConsumers({
       redis,
       bullPrefix: keys.bullPrefix,
       workerName: `process-${at}`,
-      limit: 1,
+      limit,
       run: (dispatch) => options.run(dispatch, at),
       onLost: () => {},
       logger: silentLogger,
@@ -51,6 +63,7 @@ async function setUp(
   })
   return {
     add: (id) => dispatcher.add(HOST, { id, round: 1 }),
+    locked: async (id) => (await api.exists(`${keys.bullPrefix}:${queueName(HOST)}:${id}:lock`)) === 1,
     open: () => all.forEach((consumers) => consumers.open(HOST)),
   }
 }
@@ -76,4 +89,27 @@ test('who waits because the registry has all the jobs it may have begins as soon
     return ran.length === ids.length
   })
   assert.deepEqual(ran, ids)
+})
+
+test('a job that was fetched and has not begun is not held to have got lost on its way', async (t) => {
+  const jobs = Array.from({ length: 100 }, (_, at) => `job-${at}`)
+  const begun = new Set<string>()
+  const gate = Promise.withResolvers<RunEnd>()
+  // BullMQ fetches all that it may run before the first of them begins: four seconds here. One after the connection was
+  // made the process looks for what got lost.
+  const scene = await setUp(t, {
+    processes: 1,
+    registryJobs: jobs.length,
+    limit: jobs.length,
+    latencyMs: 20,
+    run({ id }) {
+      begun.add(id)
+      return gate.promise
+    },
+  })
+  defer(t, () => gate.resolve({ next: 'done' }))
+  for (const id of jobs) await scene.add(id)
+  scene.open()
+  await waitFor('all to have begun', () => begun.size === jobs.length)
+  for (const id of jobs) assert.ok(await scene.locked(id), `${id} has lost its lock`)
 })

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { type Keys, queueName } from '../redis/keys.ts'
 import { createScripts } from '../redis/scripts.ts'
@@ -19,6 +20,8 @@ export async function freeHeldJobs(
   for (const id of await redis.lrange(`${queue}:active`, 0, -1)) {
     const job = `${queue}:${id}`
     const [worker, token] = await Promise.all([redis.hget(job, 'pb'), redis.get(`${job}:lock`)])
+    // By then whoever asks has also taken in what this connection brought before these answers.
+    await nextTurn()
     if (worker === null || !isLost(worker, id)) continue
     // Others free jobs too, and who takes one in between must keep it.
     freed += await scripts.other('free-held', job, [id, worker, token ?? '', queue])
