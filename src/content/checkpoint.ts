@@ -38,6 +38,7 @@ export interface UploadSessionStore {
   load(key: UploadKey): Promise<SavedUpload | undefined>
   /** `note`: of the same session, which is covered from then on. */
   save(key: UploadKey, upload: SavedUpload, note?: SessionNote): Promise<void>
+  /** Forgets what was saved or loaded through here; what somebody else has saved since stays. */
   clear(key: UploadKey): Promise<void>
   /** Notes a session that was opened. Nobody waits for that, and one that is soon closed again is never written. */
   opened(place: UploadPlace, location: string): SessionNote

@@ -119,6 +119,29 @@ test('an upload that a replaced run saves while the one before it is given up is
   assert.equal(await sleeper.load(KEY), undefined)
 })
 
+test('an upload that a replaced run saves of another layer meanwhile is given up too', async (t) => {
+  const { jobs, checkpoints } = await setUp(t)
+  const { job } = await jobs.queue.create(newJob())
+  const { epoch } = await begin(jobs, job)
+  const sleeper = checkpoints.forRun(job.id, epoch)
+  await sleeper.save(KEY, upload('first'))
+  await cancelRun(jobs, job.id, epoch)
+  jobs.clock.advance(3000)
+
+  const other = { ...KEY, digest: digestOf('another layer') }
+  const given: string[] = []
+  const turn = () =>
+    jobs.runs.tidyJobs(async ({ location }) => {
+      if (given.push(location) === 1) await sleeper.save(other, upload('second'))
+    })
+  await turn()
+  await turn()
+  assert.deepEqual(given, [upload('first').location, upload('second').location])
+  assert.equal(await sleeper.load(other), undefined)
+  assert.equal(await jobs.raw.exists(`{layerd}:job:${job.id}:uploads`), 0)
+  assert.equal(await turn(), 0)
+})
+
 test('what a replaced run notes after the end of its job is given up with the credentials of that run', async (t) => {
   const { jobs, checkpoints } = await setUp(t)
   const credentials = { registry: KEY.registry, username: 'pusher', password: 'secret' }

@@ -15,6 +15,7 @@ const JOB_SCRIPTS = [
   'retry',
   'remove',
   'reap',
+  'clear-upload',
   'note-sessions',
   'tidied',
 ] as const

@@ -1,11 +1,12 @@
+import type { Redis } from 'ioredis'
 import type { SavedUpload, SessionNote, UploadKey, UploadSessionStore } from '../../content/checkpoint.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { type Logger, silentLogger } from '../../lib/logger.ts'
-import { createVault } from '../record/credentials.ts'
-import { createKeys } from '../redis/keys.ts'
+import { createVault, type Vault } from '../record/credentials.ts'
+import { createKeys, type Keys } from '../redis/keys.ts'
 import { connectRedis, type RedisTarget } from '../redis/redis.ts'
 import type { JobCredentials } from '../model/requests.ts'
-import { createScripts } from '../redis/scripts.ts'
+import { createScripts, type Scripts } from '../redis/scripts.ts'
 import { createSessionNotes, type NoteChanges } from './session-notes.ts'
 
 /** Upload sessions in Redis, shared by all workers. */
@@ -38,55 +39,87 @@ export function createUploadCheckpoints(options: UploadCheckpointOptions): Uploa
   const { logger = silentLogger, clock = systemClock } = options
   const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-checkpoints', logger })
   const keys = createKeys(options.prefix)
-  const vault = createVault(options.secretKey)
-  const scripts = createScripts(redis)
-  const keyOf = (key: UploadKey) => keys.upload(key.registry, key.repository, key.digest)
-
+  const context = { redis, keys, scripts: createScripts(redis), vault: createVault(options.secretKey), clock, logger }
   return {
-    forRun(jobId, epoch, credentials) {
-      const access = credentials ? vault.seal(jobId, credentials) : ''
-      const name = keys.openSessions(jobId)
-      const notes = createSessionNotes(async ({ open, closed }: NoteChanges) => {
-        const sealed = open.flatMap(({ id, session }) => [id, vault.seal(name, session)])
-        const target = { id: jobId, key: keys.job(jobId), prefix: keys.prefix, now: clock.now() }
-        try {
-          await scripts.job('note-sessions', target, [epoch, TTL_SECONDS, closed.join(' '), access, ...sealed])
-        } catch (error) {
-          logger.warn({ err: error, jobId }, 'open upload sessions were not noted; the registry may have to purge them')
-        }
-      })
-      const save = (key: UploadKey, sealed: string, note: string): Promise<number> => {
-        const ttl = sealed === '' ? 0 : TTL_SECONDS
-        return scripts.other('save-upload', keyOf(key), [jobId, epoch, sealed, ttl, keys.uploads(jobId), name, note])
-      }
-      return {
-        async load(key) {
-          const sealed = await redis.hget(keyOf(key), 'upload')
-          if (sealed === null) return undefined
-          try {
-            return vault.open(keyOf(key), sealed) as SavedUpload
-          } catch (error) {
-            logger.warn(
-              { err: error, digest: key.digest },
-              'a saved upload session cannot be read; the blob starts anew',
-            )
-            return undefined
-          }
-        },
-        async save(key, upload, note) {
-          const sealed = vault.seal(keyOf(key), upload)
-          if (note) await notes.cover(note, async (id) => (await save(key, sealed, id ?? '')) === 1)
-          else await save(key, sealed, '')
-        },
-        async clear(key) {
-          await save(key, '', '')
-        },
-        opened: (place, location): SessionNote => notes.opened(place, location),
-        settle: () => notes.settle(),
-      }
-    },
+    forRun: (jobId, epoch, credentials) => createRunSessions(context, { jobId, epoch, credentials }),
     async close() {
       redis.disconnect()
     },
   }
+}
+
+interface Context {
+  redis: Redis
+  keys: Keys
+  scripts: Scripts
+  vault: Vault
+  clock: Clock
+  logger: Logger
+}
+
+interface Run {
+  jobId: string
+  epoch: number
+  credentials: JobCredentials | undefined
+}
+
+function createRunSessions(context: Context, run: Run): UploadSessionStore {
+  const { redis, keys, scripts, vault, logger } = context
+  const { jobId, epoch } = run
+  const keyOf = (key: UploadKey) => keys.upload(key.registry, key.repository, key.digest)
+  const notes = createSessionNotes(noteWriter(context, run))
+  /** What this run has saved or found: it clears nothing else. */
+  const known = new Map<string, string>()
+  const save = (key: UploadKey, sealed: string, note: string): Promise<number> => {
+    known.set(keyOf(key), sealed)
+    const args = [jobId, epoch, sealed, TTL_SECONDS, keys.uploads(jobId), keys.openSessions(jobId), note]
+    return scripts.other('save-upload', keyOf(key), args)
+  }
+  return {
+    async load(key) {
+      const sealed = await redis.hget(keyOf(key), 'upload')
+      if (sealed === null) return undefined
+      known.set(keyOf(key), sealed)
+      try {
+        return vault.open(keyOf(key), sealed) as SavedUpload
+      } catch (error) {
+        const { digest } = key
+        logger.warn({ err: error, digest }, 'a saved upload session cannot be read; the blob starts anew')
+        return undefined
+      }
+    },
+    async save(key, upload, note) {
+      const sealed = vault.seal(keyOf(key), upload)
+      if (note) await notes.cover(note, async (id) => (await save(key, sealed, id ?? '')) === 1)
+      else await save(key, sealed, '')
+    },
+    async clear(key) {
+      const sealed = known.get(keyOf(key))
+      if (sealed === undefined) return
+      known.delete(keyOf(key))
+      await scripts.job('clear-upload', targetOf(context, run), [epoch, keyOf(key), sealed])
+    },
+    opened: (place, location): SessionNote => notes.opened(place, location),
+    settle: () => notes.settle(),
+  }
+}
+
+function noteWriter(context: Context, run: Run): (changes: NoteChanges) => Promise<void> {
+  const { keys, scripts, vault, logger } = context
+  const { jobId, epoch, credentials } = run
+  const access = credentials ? vault.seal(jobId, credentials) : ''
+  const name = keys.openSessions(jobId)
+  return async ({ open, closed }) => {
+    const sealed = open.flatMap(({ id, session }) => [id, vault.seal(name, session)])
+    const args = [epoch, TTL_SECONDS, closed.join(' '), access, ...sealed]
+    try {
+      await scripts.job('note-sessions', targetOf(context, run), args)
+    } catch (error) {
+      logger.warn({ err: error, jobId }, 'open upload sessions were not noted; the registry may have to purge them')
+    }
+  }
+}
+
+function targetOf({ keys, clock }: Context, { jobId }: Run) {
+  return { id: jobId, key: keys.job(jobId), prefix: keys.prefix, now: clock.now() }
 }

@@ -1,10 +1,10 @@
 --[[
-  Saves or clears an upload session, unless a later run of the same job owns it.
+  Saves an upload session, unless a later run of the same job owns it.
 
   KEYS[1]  checkpoint
   ARGV[1]  job id
   ARGV[2]  epoch
-  ARGV[3]  sealed session; '' clears
+  ARGV[3]  sealed session
   ARGV[4]  seconds to keep it
   ARGV[5]  set of the job's checkpoints
   ARGV[6]  hash of the sessions that its runs noted
@@ -15,11 +15,6 @@
 local owner = redis.call('HMGET', KEYS[1], 'job', 'epoch')
 if owner[1] == ARGV[1] and tonumber(owner[2]) > tonumber(ARGV[2]) then
   return 0
-end
-if ARGV[3] == '' then
-  redis.call('DEL', KEYS[1])
-  redis.call('SREM', ARGV[5], KEYS[1])
-  return 1
 end
 redis.call('HSET', KEYS[1], 'job', ARGV[1], 'epoch', ARGV[2], 'upload', ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])

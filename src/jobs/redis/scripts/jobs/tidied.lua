@@ -12,26 +12,22 @@ for name in string.gmatch(ARGV[6], '%S+') do
   redis.call('HDEL', NOTES, name)
 end
 -- A retry that came in between goes on with its uploads. Who found the session given up may have saved another one under
--- the same key: another job its own, or a run of this one that is over, and that needs another turn.
+-- the same key: another job its own, or a run of this one that is over, and that needs another turn. So does what such a
+-- run has saved under other keys meanwhile, and what another job may go on with.
 local canceled = field('state') == 'canceled'
-local again = false
 for at = 7, canceled and #ARGV or 0, 2 do
   local saved = redis.call('HMGET', ARGV[at], 'job', 'upload')
   if saved[1] == ID and saved[2] == ARGV[at + 1] then
     redis.call('DEL', ARGV[at])
-    redis.call('SREM', UPLOADS, ARGV[at])
-  elseif saved[1] == ID then
-    again = true
   end
 end
+drop_foreign_uploads()
+local again = canceled and redis.call('EXISTS', UPLOADS) == 1
 local since = redis.call('ZSCORE', PREFIX .. 'tidy', ID)
 if since and tonumber(since) <= tonumber(ARGV[5]) and not again then
   redis.call('ZREM', PREFIX .. 'tidy', ID)
   if TERMINAL[field('state') or 'canceled'] then
     redis.call('DEL', CREDENTIALS)
-  end
-  if canceled then
-    redis.call('DEL', UPLOADS)
   end
 end
 return { 'ok' }
