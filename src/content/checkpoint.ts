@@ -38,8 +38,11 @@ export interface UploadSessionStore {
   load(key: UploadKey): Promise<SavedUpload | undefined>
   /** `note`: of the same session, which is covered from then on. */
   save(key: UploadKey, upload: SavedUpload, note?: SessionNote): Promise<void>
-  /** Forgets what was saved or loaded through here; what somebody else has saved since stays. */
-  clear(key: UploadKey): Promise<void>
+  /**
+   * Forgets what was saved or loaded through here; what somebody else has saved since stays. `note`: of the same session,
+   * which is given up and may stand open still: it is written in the same step.
+   */
+  clear(key: UploadKey, note?: SessionNote): Promise<void>
   /** Notes a session that was opened. Nobody waits for that, and one that is soon closed again is never written. */
   opened(place: UploadPlace, location: string): SessionNote
   /** Writes the notes of what stands open now. Never throws. */

@@ -47,8 +47,11 @@ export interface JobRuns {
   forgetWorker(workerName: string): Promise<void>
   /** Ends the runs of jobs that are to be canceled or paused and whose worker is gone; returns how many. */
   reapAbandoned(): Promise<number>
-  /** Every second: gives up the upload sessions that runs of jobs left open and nobody goes on with; returns how many. */
-  tidyJobs(giveUp: (left: LeftUpload) => Promise<void>): Promise<number>
+  /**
+   * Every second: gives up the upload sessions that runs of jobs left open and nobody goes on with; returns how many.
+   * Those of which `giveUp` says false are tried again, later and later.
+   */
+  tidyJobs(giveUp: (left: LeftUpload) => Promise<boolean>): Promise<number>
   /** Hosts with jobs that have not ended, and how many. */
   hosts(): Promise<Array<{ host: string; openJobs: number }>>
   /** Every 5 s: brings to BullMQ what an API accepted and could not hand over; returns how many. */

@@ -17,9 +17,11 @@ export function sessionCounter(
   })
   return (store) => {
     const originals = new WeakMap<SessionNote, SessionNote>()
+    const original = (note: SessionNote | undefined) => note && (originals.get(note) ?? note)
     return {
       ...store,
-      save: (key, upload, note) => store.save(key, upload, note && (originals.get(note) ?? note)),
+      save: (key, upload, note) => store.save(key, upload, original(note)),
+      clear: (key, note) => store.clear(key, original(note)),
       opened(place, location) {
         const note = store.opened(place, location)
         const count = (event: string) => sessions.inc({ registry: hostLabel(place.registry), event })

@@ -38,8 +38,8 @@ export interface Repository extends ContentSource, ContentSink, RepositoryManife
   preparePush(options: CallOptions): Promise<void>
   /** Gives up a session that preparePush opened and nobody used. Never throws. */
   releasePush(): Promise<void>
-  /** Tells the registry that nobody goes on with an upload session. Never throws. */
-  cancelUpload(location: URL): Promise<void>
+  /** Tells the registry that nobody goes on with an upload session; false where it could not be told. Never throws. */
+  cancelUpload(location: URL): Promise<boolean>
   /** HEAD of a blob: its size (null when the registry does not say), or undefined when it is absent. Duties B1, B2. */
   stat(digest: Digest, options: CallOptions): Promise<{ size: number | null } | undefined>
   exists(descriptor: Descriptor, options: CallOptions): Promise<boolean>
@@ -86,9 +86,9 @@ export function createRepository(options: ConnectedOptions): Repository {
     const sessions = sessionsFor(context, size)
     const key = uploadKey(context, digest)
     const saved = await sessions?.load(key)
-    if (!saved) return
-    if (URL.canParse(saved.location)) pool.giveUp({ location: new URL(saved.location) })
-    await sessions?.clear(key)
+    if (!saved || !sessions) return
+    if (URL.canParse(saved.location)) await pool.giveUp({ location: new URL(saved.location) }, { sessions, key })
+    else await sessions.clear(key)
   }
   /** An answer that the job needed; opening sessions and asking after them is none, as it can go on without end. */
   const gained = async <T>(call: Promise<T>): Promise<T> => {
@@ -104,9 +104,7 @@ export function createRepository(options: ConnectedOptions): Repository {
     },
     preparePush: (call) => pool.prepare(call),
     releasePush: () => pool.release(),
-    async cancelUpload(location) {
-      await cancelSession(context, location)
-    },
+    cancelUpload: async (location) => (await cancelSession(context, location)) === 'told',
     async stat(digest, call) {
       const answer = await gained(statBlob(context, digest, call))
       context.seen.lacking = !answer

@@ -110,11 +110,11 @@ async function workOf(
   return { work, giveUp: (left) => giveUp(left, clientFor) }
 }
 
-async function giveUp({ place, location, ...access }: LeftUpload, clientFor: RegistryClients): Promise<void> {
+async function giveUp({ place, location, ...access }: LeftUpload, clientFor: RegistryClients): Promise<boolean> {
   try {
     const client = clientFor({ ...access, signal: AbortSignal.timeout(GIVE_UP_MS) })
-    await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
+    return await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
   } catch {
-    // The registry drops it by itself one day.
+    return false
   }
 }

@@ -26,8 +26,8 @@ export interface WorkerOptions {
   /** Unique per incarnation: a dead one's locks are found by it. */
   name: string
   work: RunOptions['work']
-  /** Tells a registry to drop an upload that nobody goes on with. Must not throw. */
-  giveUp(left: LeftUpload): Promise<void>
+  /** Tells a registry to drop an upload that nobody goes on with; false where it could not be told. Must not throw. */
+  giveUp(left: LeftUpload): Promise<boolean>
   /** Jobs at once in this process. LAYERD_JOBS_PER_WORKER. */
   jobs: number
   /** How long a run of this process that died or was stopped keeps others from its job. Default 30 s. */

@@ -17,8 +17,8 @@ async function setUp(t: TestContext) {
   const registry = await startMemoryRegistry({ sessions: 'dist3' })
   t.after(() => registry.close())
   registry.fail({ method: 'DELETE', times: 99 }, OUT_OF_ORDER)
-  const sessions = memorySessions()
   let fenced = false
+  const sessions = memorySessions(() => fenced)
   const repository = await openRepository(t, registry.host, {
     sessions,
     mayUse() {
@@ -69,5 +69,6 @@ test('a run that may send nothing any more does not note what it had saved: its 
   await assert.rejects(push, { code: 'JOB_FENCED' })
   await repository.releasePush()
   assert.equal(registry.openSessions, 1)
+  assert.equal(sessions.saved.size, 1)
   assert.deepEqual(sessions.noted(), [])
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { Redis } from 'ioredis'
 import { createUploadCheckpoints } from '../../src/jobs/uploads/checkpoints.ts'
 import type { LeftUpload } from '../../src/jobs/runs.ts'
 import { digestOf } from '../../src/content/digest.ts'
@@ -12,6 +13,8 @@ import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
+/** The worker's own is 30 s. */
+const LOCK_MS = 3000
 
 test('uploads that a failing job could not give up are given up after its end, with its own credentials', async (t) => {
   const folder = await tempDir(t)
@@ -55,6 +58,65 @@ test('an upload of a large layer that a canceled job could not give up is given 
   await system.assertNothingLeft(registry)
 })
 
+test('the session of a large layer stays known when its worker is killed while the registry refuses to drop it', async (t) => {
+  const folder = await tempDir(t)
+  const built = await buildPackage(folder, { layers: 1, layerBytes: 10 * MIB, format: 'tar' })
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  // The commit of the layer, whose bytes went before.
+  registry.fail({ method: 'PUT', path: /\/blobs\/uploads\// }, { kind: 'answer', status: 403 })
+  const lift = registry.fail({ method: 'DELETE', times: 1000 }, { kind: 'answer', status: 500 })
+  const system = await startJobSystem(t, { roots: [folder] })
+  const first = await system.workerProcess('first', { lockMs: LOCK_MS })
+  const job = await system.publish(built.path, registry.host, { options: { concurrency: 1 } })
+  const raw = new Redis(system.redis.clientOptions)
+  defer(t, () => raw.disconnect())
+  const large = () => registry.sessions().filter(({ bytes }) => bytes >= MIB)
+  await waitFor('it to be given up, and to be saved no more', async () => {
+    const asked = registry.requests.some(({ method }) => method === 'DELETE')
+    return asked && large().length === 1 && (await raw.keys('{layerd}:upload:*')).length === 0
+  })
+  await first.kill()
+  lift()
+  await system.worker('second', { lockMs: LOCK_MS })
+  await system.ended(job.id)
+  await waitFor('the large one to be dropped', () => large().length === 0)
+})
+
+test('a session that the registry refuses to drop is tried again, later and later, until it does', async (t) => {
+  const { jobs, checkpoints } = await setUp(t)
+  const { job } = await jobs.queue.create(newJob())
+  const { epoch } = await begin(jobs, job)
+  const sessions = checkpoints.forRun(job.id, epoch)
+  sessions.opened(KEY, upload('stuck').location)
+  sessions.opened(KEY, upload('other').location)
+  await sessions.settle()
+  await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT })
+  let down = true
+  const given: string[] = []
+  const turn = async (): Promise<string[]> => {
+    await jobs.runs.tidyJobs(async ({ location }) => {
+      given.push(location.slice(location.lastIndexOf('/') + 1))
+      return !(down && location.endsWith('stuck'))
+    })
+    return given.splice(0).toSorted()
+  }
+  jobs.clock.advance(3000)
+  assert.deepEqual(await turn(), ['other', 'stuck'])
+  assert.deepEqual(await turn(), [], 'not at once')
+  for (const seconds of [5, 10, 20, 700, 700]) {
+    jobs.clock.advance(seconds * 1000)
+    assert.deepEqual(await turn(), ['stuck'], `after ${seconds} s`)
+    assert.deepEqual(await turn(), [])
+  }
+  down = false
+  jobs.clock.advance(700_000)
+  assert.deepEqual(await turn(), ['stuck'])
+  jobs.clock.advance(700_000)
+  assert.deepEqual(await turn(), [])
+  assert.equal(await jobs.raw.exists('{layerd}:tidy', `{layerd}:job:${job.id}:sessions`), 0)
+})
+
 const KEY = { registry: 'registry.example', repository: 'team/nemo', digest: digestOf('layer') }
 
 /** Jobs, and runs of them that save uploads. Workers look after left uploads only where the test says so. */
@@ -92,6 +154,7 @@ test('an upload that another job begins anew while the one before it is given up
   await jobs.runs.tidyJobs(async ({ location }) => {
     given.push(location)
     await heir.save(KEY, upload('second'))
+    return true
   })
   assert.deepEqual(given, [upload('first').location])
   assert.deepEqual(await heir.load(KEY), upload('second'))
@@ -111,6 +174,7 @@ test('an upload that a replaced run saves while the one before it is given up is
   const turn = () =>
     jobs.runs.tidyJobs(async ({ location }) => {
       if (given.push(location) === 1) await sleeper.save(KEY, upload('second'))
+      return true
     })
   await turn()
   await turn()
@@ -133,6 +197,7 @@ test('an upload that a replaced run saves of another layer meanwhile is given up
   const turn = () =>
     jobs.runs.tidyJobs(async ({ location }) => {
       if (given.push(location) === 1) await sleeper.save(other, upload('second'))
+      return true
     })
   await turn()
   await turn()
@@ -158,7 +223,7 @@ test('what a replaced run notes after the end of its job is given up with the cr
   assert.ok((await jobs.raw.ttl(sealed)) > 0)
   jobs.clock.advance(3000)
   const given: LeftUpload[] = []
-  await jobs.runs.tidyJobs(async (left) => void given.push(left))
+  await jobs.runs.tidyJobs(async (left) => given.push(left) > 0)
   assert.deepEqual(
     given.map((left) => [left.location, left.credentials]),
     [[upload('small').location, credentials]],
@@ -192,6 +257,7 @@ test('a registry that does not answer, or a job that cannot be read, holds up no
     jobs.runs.tidyJobs(async ({ place }) => {
       given.push(place.registry)
       if (place.registry === 'dead.example') await gate.promise
+      return true
     })
   const first = turn()
   const count = (host: string) => given.filter((registry) => registry === host).length

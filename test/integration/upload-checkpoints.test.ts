@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
 import { createUploadCheckpoints } from '../../src/jobs/uploads/checkpoints.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { begin, newJob, startJobs } from '../helpers/redis/jobs.ts'
+import { begin, newJob, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 
 const KEY = { registry: 'registry.example', repository: 'team/nemo', digest: digestOf('layer') }
 
@@ -63,4 +63,49 @@ test('a run that was replaced does not clear what its heir goes on with and has 
   assert.deepEqual(await heir.load(KEY), upload('first'))
   await sleeper.clear(KEY)
   assert.deepEqual(await heir.load(KEY), upload('first'))
+})
+
+/** What the runs of a job have noted, whatever is sealed in it. */
+const noted = async (jobs: TestJobs, id: string) => Object.keys(await jobs.raw.hgetall(`{layerd}:job:${id}:sessions`))
+
+test('a session that is given up is noted in the step that clears what was saved of it', async (t) => {
+  const { jobs, create, newRun } = await setUp(t)
+  const job = await create()
+  const run = await newRun(job)
+  const note = run.opened(KEY, upload('first').location)
+  await run.save(KEY, upload('first'), note)
+  await run.settle()
+  assert.deepEqual(await noted(jobs, job.id), [])
+  await run.clear(KEY, note)
+  assert.equal(await run.load(KEY), undefined)
+  assert.equal((await noted(jobs, job.id)).length, 1)
+  note.closed()
+  await run.settle()
+  assert.deepEqual(await noted(jobs, job.id), [])
+})
+
+test('also where another job has saved its own there since', async (t) => {
+  const { jobs, create, newRun } = await setUp(t)
+  const job = await create()
+  const run = await newRun(job)
+  const note = run.opened(KEY, upload('first').location)
+  await run.save(KEY, upload('first'), note)
+  const other = await newRun(await create())
+  await other.save(KEY, upload('other'))
+  await run.clear(KEY, note)
+  assert.deepEqual(await other.load(KEY), upload('other'))
+  assert.equal((await noted(jobs, job.id)).length, 1)
+})
+
+test('not so by a run that was replaced: its heir may go on with the session', async (t) => {
+  const { jobs, create, newRun } = await setUp(t)
+  const job = await create()
+  const sleeper = await newRun(job)
+  const note = sleeper.opened(KEY, upload('first').location)
+  await sleeper.save(KEY, upload('first'), note)
+  const heir = await newRun(job)
+  await sleeper.clear(KEY, note)
+  await sleeper.settle()
+  assert.deepEqual(await heir.load(KEY), upload('first'))
+  assert.deepEqual(await noted(jobs, job.id), [])
 })

@@ -66,14 +66,20 @@ interface Run {
 function createRunSessions(context: Context, run: Run): UploadSessionStore {
   const { redis, keys, scripts, vault, logger } = context
   const { jobId, epoch } = run
+  const name = keys.openSessions(jobId)
   const keyOf = (key: UploadKey) => keys.upload(key.registry, key.repository, key.digest)
   const notes = createSessionNotes(noteWriter(context, run))
   /** What this run has saved or found: it clears nothing else. */
   const known = new Map<string, string>()
   const save = (key: UploadKey, sealed: string, note: string): Promise<number> => {
     known.set(keyOf(key), sealed)
-    const args = [jobId, epoch, sealed, TTL_SECONDS, keys.uploads(jobId), keys.openSessions(jobId), note]
+    const args = [jobId, epoch, sealed, TTL_SECONDS, keys.uploads(jobId), name, note]
     return scripts.other('save-upload', keyOf(key), args)
+  }
+  const clear = async (key: UploadKey, sealed: string, note: readonly string[]): Promise<boolean> => {
+    const args = [epoch, keyOf(key), sealed, TTL_SECONDS, ...note]
+    const [answer] = await scripts.job('clear-upload', targetOf(context, run), args)
+    return answer !== 'refused'
   }
   return {
     async load(key) {
@@ -93,11 +99,11 @@ function createRunSessions(context: Context, run: Run): UploadSessionStore {
       if (note) await notes.cover(note, async (id) => (await save(key, sealed, id ?? '')) === 1)
       else await save(key, sealed, '')
     },
-    async clear(key) {
-      const sealed = known.get(keyOf(key))
-      if (sealed === undefined) return
+    async clear(key, note) {
+      const sealed = known.get(keyOf(key)) ?? ''
       known.delete(keyOf(key))
-      await scripts.job('clear-upload', targetOf(context, run), [epoch, keyOf(key), sealed])
+      if (note) await notes.uncover(note, (id, session) => clear(key, sealed, [id, vault.seal(name, session)]))
+      else if (sealed !== '') await clear(key, sealed, [])
     },
     opened: (place, location): SessionNote => notes.opened(place, location),
     settle: () => notes.settle(),

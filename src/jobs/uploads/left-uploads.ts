@@ -36,18 +36,22 @@ interface Found {
 /** What comes right after a cancel may be its retry, which goes on with the session. */
 const GRACE_MS = 2000
 
+/** Before the next try where a registry could not be told: doubled with each, as a registry may be down for long. */
+const FIRST_PAUSE_MS = 2000
+const LONGEST_PAUSE_MS = 600_000
+
 /** A registry that does not answer takes a while to be left, and must not take the turns of the others. */
 const JOBS_OF_A_HOST = 8
 
+/** Tells the registry, and whether it could. */
+export type GiveUp = (left: LeftUpload) => Promise<boolean>
+
 /**
- * Hands to `giveUp`, which tells the registry, the sessions that runs of a job noted which are over, and the saved uploads
- * of canceled jobs; then forgets them. Doing so twice does no harm: a session that is gone is gone. A job where that
- * fails keeps its turn.
+ * Hands to `giveUp` the sessions that runs of a job noted which are over, and the saved uploads of canceled jobs; then
+ * forgets those of which the registry could be told. Doing so twice does no harm: a session that is gone is gone. The
+ * others have another turn, as long as their notes live. A job where that fails keeps its turn.
  */
-export async function tidyJobs(
-  context: LeftUploadContext,
-  giveUp: (left: LeftUpload) => Promise<void>,
-): Promise<number> {
+export async function tidyJobs(context: LeftUploadContext, giveUp: GiveUp): Promise<number> {
   const { redis, keys, clock, logger } = context
   const until = clock.now() - GRACE_MS
   const ids = await firstOfEachHost(context, await redis.zrangebyscore(keys.tidy, '-inf', until))
@@ -78,19 +82,34 @@ async function firstOfEachHost({ redis, keys }: LeftUploadContext, ids: readonly
 async function tidyJob(
   context: LeftUploadContext,
   { id, until }: { id: string; until: number },
-  giveUp: (left: LeftUpload) => Promise<void>,
+  giveUp: GiveUp,
 ): Promise<number> {
   const { redis, keys, clock, scripts } = context
-  const [state, epoch] = await redis.hmget(keys.job(id), 'state', 'epoch')
+  const [state, epoch, tries] = await redis.hmget(keys.job(id), 'state', 'epoch', 'tidyTries')
   const active = state === 'running' || state === 'canceling'
   const sessions = await strayNotes(context, id, { epoch: Number(epoch), active })
   const uploads = state === 'canceled' ? await leftUploads(context, id) : []
   const access = await accessOf(context, id)
-  const left = [...sessions, ...uploads].flatMap(({ place, location }) => (place ? [{ place, location }] : []))
-  await Promise.all(left.map((session) => giveUp({ ...session, ...access })))
-  const names = [sessions.map(({ name }) => name).join(' '), ...uploads.flatMap(({ name, sealed }) => [name, sealed])]
-  await scripts.job('tidied', { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }, [until, ...names])
-  return left.length
+  // What nobody can read is forgotten.
+  const tell = async (found: Found): Promise<boolean> => {
+    const { place, location } = found
+    return !place || giveUp({ place, location, ...access })
+  }
+  const [noted, saved] = await Promise.all([partition(sessions, tell), partition(uploads, tell)])
+  const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Number(tries ?? 0))
+  const again = noted.no.length + saved.no.length > 0 ? clock.now() + pause : ''
+  const names = [
+    noted.yes.map(({ name }) => name).join(' '),
+    ...saved.yes.flatMap(({ name, sealed }) => [name, sealed]),
+  ]
+  const target = { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }
+  await scripts.job('tidied', target, [until, again, ...names])
+  return [...noted.yes, ...saved.yes].filter(({ place }) => place).length
+}
+
+async function partition<T>(all: readonly T[], is: (each: T) => Promise<boolean>): Promise<{ yes: T[]; no: T[] }> {
+  const answers = await Promise.all(all.map(is))
+  return { yes: all.filter((_, at) => answers[at]), no: all.filter((_, at) => !answers[at]) }
 }
 
 async function accessOf({ redis, keys, vault }: LeftUploadContext, id: string) {

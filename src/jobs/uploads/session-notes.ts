@@ -17,6 +17,8 @@ export interface SessionNotes {
   opened(place: UploadPlace, location: string): SessionNote
   /** `save` writes a saved upload, takes away the note with this id in the same step, and tells whether it did. */
   cover(note: SessionNote, save: (id: string | undefined) => Promise<boolean>): Promise<void>
+  /** `clear` takes a saved upload away, writes the note of its session in the same step, and tells whether it did. */
+  uncover(note: SessionNote, clear: (id: string, session: NotedSession) => Promise<boolean>): Promise<void>
   settle(): Promise<void>
 }
 
@@ -68,6 +70,13 @@ export function createSessionNotes(write: (changes: NoteChanges) => Promise<void
       if (written.has(entry)) await rounds.writing()
       if (await save(written.has(entry) ? entry.id : undefined)) written.delete(entry)
       else if (!written.has(entry)) rounds.add(entry)
+    },
+    async uncover(note, clear) {
+      const entry = note as Entry
+      rounds.withdraw(entry)
+      // Before the answer: what is closed meanwhile is to be forgotten after this step.
+      written.add(entry)
+      if (!(await clear(entry.id, entry.session))) written.delete(entry)
     },
     settle: () => rounds.flush(),
   }

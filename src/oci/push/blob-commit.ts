@@ -35,7 +35,7 @@ export async function commitBlob(push: BlobPush, session: Committing): Promise<v
 export async function failed(push: BlobPush, error: AppError): Promise<AppError> {
   push.flowing = false
   if (isDigestRefusal(error)) {
-    if (push.session.at === 'committing') giveUp(push, push.session.location)
+    if (push.session.at === 'committing') await giveUp(push, push.session.location)
     await advance(push, { type: 'gone', reason: 'the registry found the digest wrong' })
     return digestRefusal(push, error)
   }

@@ -200,6 +200,5 @@ async function abandon(push: BlobPush, error: unknown): Promise<void> {
   if (code === 'JOB_FENCED') return
   const goesOn = isAppError(reason) && reason.retry !== 'permanent' && code !== 'JOB_CANCELED'
   if (goesOn && push.sessions) return
-  giveUp(push, session.location)
-  await push.sessions?.clear(push.key)
+  await giveUp(push, session.location)
 }

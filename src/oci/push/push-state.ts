@@ -55,7 +55,7 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
   if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
   if (event.type === 'accepted') push.unauthorizedAt = undefined
   // What we can't use may still lie open there. Not so while it is committed: that may be going on.
-  if (push.session.at === 'lost' && before.at === 'open') giveUp(push, before.location)
+  if (push.session.at === 'lost' && before.at === 'open') await giveUp(push, before.location)
   if (push.session.at === 'lost' || push.session.at === 'done') forgetNote(push)
   if (!push.sessions) return follow(push)
   if (push.session.at === 'lost') return push.sessions.clear(push.key)
@@ -78,11 +78,11 @@ export function openedAt(push: BlobPush, { location, note }: OpenedSession): Pro
   return advance(push, { type: 'opened', location })
 }
 
-/** Tells the registry that nobody goes on with the session. */
-export function giveUp(push: BlobPush, location: URL): void {
-  const { note } = push
+/** Tells the registry that nobody goes on with the session, which stays known until it has been told. */
+export function giveUp(push: BlobPush, location: URL): Promise<void> {
+  const { note, pool, sessions, key } = push
   push.note = undefined
-  push.pool.giveUp({ location, ...(note ? { note } : {}) })
+  return pool.giveUp({ location, ...(note ? { note } : {}) }, sessions && { sessions, key })
 }
 
 function forgetNote(push: BlobPush): void {

@@ -94,7 +94,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     },
     async giveUp({ place, location, ...access }) {
       const client = clientFor({ ...access, docker, connections, facts, signal: AbortSignal.timeout(5000) })
-      await (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
+      return (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
     },
     jobs,
     ...(options.slow ? { slow: options.slow } : {}),

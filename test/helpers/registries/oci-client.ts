@@ -92,10 +92,16 @@ export function recorder(): { events: PushEvent[]; onEvent: (event: PushEvent) =
   }
 }
 
-/** Upload sessions that outlive a repository object, as Redis keeps them beyond a process. */
-export function memorySessions(): UploadSessionStore & { readonly saved: Map<string, unknown>; noted(): string[] } {
+/**
+ * Upload sessions that outlive a repository object, as Redis keeps them beyond a process. `replaced`: whether another run
+ * of the job has begun.
+ */
+export function memorySessions(
+  replaced = (): boolean => false,
+): UploadSessionStore & { readonly saved: Map<string, unknown>; noted(): string[] } {
   const saved = new Map<string, Parameters<UploadSessionStore['save']>[1]>()
   const notes = new Map<SessionNote, string>()
+  const places = new WeakMap<SessionNote, string>()
   const name = (key: UploadKey) => `${key.registry}/${key.repository}@${key.digest}`
   return {
     saved,
@@ -105,13 +111,21 @@ export function memorySessions(): UploadSessionStore & { readonly saved: Map<str
       saved.set(name(key), upload)
       if (note) notes.delete(note)
     },
-    clear: async (key) => void saved.delete(name(key)),
+    async clear(key, note) {
+      if (!replaced()) saved.delete(name(key))
+      if (note && replaced()) notes.delete(note)
+      else if (note) notes.set(note, places.get(note) ?? '')
+    },
     opened(_, location) {
       const note: SessionNote = {
         left: (to) => void notes.set(note, to),
-        moved: (to) => void (notes.has(note) && notes.set(note, to)),
+        moved(to) {
+          places.set(note, to)
+          if (notes.has(note)) notes.set(note, to)
+        },
         closed: () => void notes.delete(note),
       }
+      places.set(note, location)
       notes.set(note, location)
       return note
     },

@@ -1,3 +1,4 @@
+import type { UploadKey, UploadSessionStore } from '../../../content/checkpoint.ts'
 import { noted, type OpenedSession, type RepositoryContext } from '../../request/repository-context.ts'
 import type { CallOptions } from '../../request/transport.ts'
 import { cancelSession, openSession } from './upload-requests.ts'
@@ -10,10 +11,19 @@ export interface SessionPool {
   take(options: CallOptions): Promise<OpenedSession>
   /** Hands over a session that came as a by-product (a refused mount) for the next push. */
   keep(session: OpenedSession): void
-  /** Starts to cancel a session; nobody waits. */
-  giveUp(session: OpenedSession): void
+  /**
+   * Starts to cancel a session; nobody waits for that, only for the note that takes the place of what was `saved` of it:
+   * a process that ends before the registry was told leaves word of it.
+   */
+  giveUp(session: OpenedSession, saved?: SavedPlace): Promise<void>
   /** Gives up what is ready, waits for all cancels and notes what they left. Never throws. */
   release(): Promise<void>
+}
+
+/** Where another process would find the session. */
+export interface SavedPlace {
+  readonly sessions: UploadSessionStore
+  readonly key: UploadKey
 }
 
 /** A refused mount leaves a session each; more than a few are not going to be used. */
@@ -33,7 +43,7 @@ export function createSessionPool(context: RepositoryContext): SessionPool {
     if (note) note.left(location.href)
     else noted(context, location)
   }
-  const giveUp = (session: OpenedSession): void => {
+  const start = (session: OpenedSession): void => {
     const canceled = cancel(session).finally(() => leaving.delete(canceled))
     leaving.add(canceled)
   }
@@ -44,11 +54,16 @@ export function createSessionPool(context: RepositoryContext): SessionPool {
     take: async (options) => ready.pop() ?? (await open(options)),
     keep(session) {
       if (ready.length < MAX_READY) ready.push(session)
-      else giveUp(session)
+      else start(session)
     },
-    giveUp,
+    async giveUp(given, saved) {
+      const session = saved && !given.note ? noted(context, given.location) : given
+      session.note?.moved(session.location.href)
+      start(session)
+      await saved?.sessions.clear(saved.key, session.note)
+    },
     async release() {
-      for (const session of ready.splice(0)) giveUp(session)
+      for (const session of ready.splice(0)) start(session)
       await Promise.all(leaving)
       await context.sessions?.settle()
     },

@@ -79,6 +79,33 @@ test('what a saved upload covered and the registry could not be told of is noted
   assert.equal(held.size, 0)
 })
 
+test('a session that is given up is noted where it stands; one that is closed meanwhile is forgotten after that', async () => {
+  const { notes, held } = scene()
+  const [given, early] = [notes.opened(PLACE, '/up/1'), notes.opened(PLACE, '/up/2')]
+  const uncovers: Array<[string, string]> = []
+  const clear = async (id: string, { location }: { location: string }): Promise<boolean> => {
+    uncovers.push([id, location])
+    held.set(id, location)
+    return true
+  }
+  given.moved('/up/1/further')
+  await notes.uncover(given, clear)
+  const gate = Promise.withResolvers<void>()
+  const uncovered = notes.uncover(early, async (id, session) => {
+    await gate.promise
+    return clear(id, session)
+  })
+  early.closed()
+  gate.resolve()
+  await uncovered
+  await notes.settle()
+  assert.deepEqual(
+    uncovers.map(([, location]) => location),
+    ['/up/1/further', '/up/2'],
+  )
+  assert.deepEqual([...held.values()], ['/up/1/further'])
+})
+
 test('where the upload may not be saved any more, the note stays', async () => {
   const { notes, held } = scene()
   await notes.cover(notes.opened(PLACE, '/up/1'), async () => false)
