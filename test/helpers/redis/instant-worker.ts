@@ -24,7 +24,7 @@ export async function startInstantWorker(
         return RESULT
       },
     },
-    giveUp: async () => undefined,
+    giveUp: async () => true,
     logger: silentLogger,
     ...rest,
   })
