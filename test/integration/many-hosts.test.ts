@@ -145,6 +145,25 @@ test('a job for one host too many is refused with the figure, and taken when ano
   assert.deepEqual(await hostCounts(jobs), { b: 1, c: 1, d: 1 })
 })
 
+test('what BullMQ keeps of a host goes a day after its last job, and its limit is there for the next one', async (t) => {
+  const jobs = await startJobs(t)
+  const host = 'registry.example:5000'
+  const queue = '{layerd}:bull:registry.example%3A5000'
+  const ttls = () => Promise.all(['meta', 'id', 'events'].map((name) => jobs.raw.ttl(`${queue}:${name}`)))
+  const first = await addJob(jobs, host)
+  await waitFor('BullMQ to have it', async () => (await jobs.raw.llen(`${queue}:wait`)) === 1)
+  assert.deepEqual(await ttls(), [-1, -1, -1])
+  await jobs.queue.cancel(first)
+  for (const ttl of await ttls()) assert.ok(ttl > 86_000 && ttl <= 86_400, `${ttl} s`)
+  await addJob(jobs, host)
+  assert.deepEqual(await ttls(), [-1, -1, -1])
+  // As if the day had passed.
+  await jobs.raw.del(`${queue}:meta`)
+  jobs.clock.advance(3_700_000)
+  await addJob(jobs, host)
+  assert.equal(await jobs.raw.hget(`${queue}:meta`, 'concurrency'), '8')
+})
+
 test('what is said twice is answered, also when there are too many hosts', async (t) => {
   const jobs = await startJobs(t)
   const queue = createJobQueue({ ...jobs.options, maxHosts: 1 })

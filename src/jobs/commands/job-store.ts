@@ -42,7 +42,7 @@ export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'work
   const { clock = systemClock, logger = silentLogger, registryJobs = 8, maxHosts = 1000, maxJobs = 20_000 } = options
   const redis = connectRedis(options.redis, { ...as, logger })
   const keys = createKeys(options.prefix)
-  const dispatcher = createDispatcher({ redis, keys, registryJobs })
+  const dispatcher = createDispatcher({ redis, keys, registryJobs, clock })
   return {
     redis,
     keys,

@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { type Clock, systemClock } from '../../lib/clock.ts'
 import { type Keys, queueName } from '../redis/keys.ts'
 
 /** What a BullMQ job carries; everything else is read from the record. `round` counts dispatches: a retry adds one. */
@@ -42,27 +43,32 @@ export interface DispatcherOptions {
   keys: Keys
   /** Jobs at once per registry host, over all workers. LAYERD_REGISTRY_JOBS, default 8. */
   registryJobs: number
+  /** Default: the system's. */
+  clock?: Pick<Clock, 'now'>
 }
 
+/** What BullMQ keeps of a queue, its limit too, goes a day after the host's last job (scripts/jobs/shared.lua). */
+const OPENED_AGAIN_MS = 3_600_000
 /** Queues kept open; a queue is a few listeners on the shared connection and a handful of Redis calls to open. */
 const OPEN_QUEUES = 256
 
-export function createDispatcher({ redis, keys, registryJobs }: DispatcherOptions): Dispatcher {
-  const open = new Map<string, OpenQueue>()
+export function createDispatcher({ redis, keys, registryJobs, clock = systemClock }: DispatcherOptions): Dispatcher {
+  const open = new Map<string, OpenQueue & { usedAt: number }>()
 
-  const queueOf = (host: string): OpenQueue => {
-    const known = open.get(host)
-    open.delete(host)
-    const queue = known ?? openQueue(redis, keys.bullPrefix, host, registryJobs)
-    open.set(host, queue)
-    const [oldest] = open
-    if (oldest && open.size > OPEN_QUEUES) drop(oldest[0])
-    return queue
-  }
   const drop = (host: string) => {
     const queue = open.get(host)?.queue
     open.delete(host)
     queue?.close().catch(() => {})
+  }
+  const queueOf = (host: string): OpenQueue => {
+    const now = clock.now()
+    if (now - (open.get(host)?.usedAt ?? now) > OPENED_AGAIN_MS) drop(host)
+    const queue = open.get(host) ?? openQueue(redis, keys.bullPrefix, host, registryJobs)
+    open.delete(host)
+    open.set(host, { ...queue, usedAt: now })
+    const [oldest] = open
+    if (oldest && open.size > OPEN_QUEUES) drop(oldest[0])
+    return queue
   }
   const use = async <T>(host: string, task: (queue: Queue<Dispatch>) => Promise<T>): Promise<T> => {
     const { queue, ready } = queueOf(host)

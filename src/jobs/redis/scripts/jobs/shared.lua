@@ -180,18 +180,36 @@ local function count_open(by)
   redis.call('ZREMRANGEBYSCORE', PRINCIPALS, '-inf', 0)
 end
 
+-- What BullMQ keeps of a queue for ever goes with its host: else each host that ever had a job would stay in Redis.
+local QUEUE_KEPT = 86400
+
+local function queue_keys(host)
+  -- As encodeURIComponent does (keys.ts, queueName).
+  local name = string.gsub(host, '[:%[%]]', { [':'] = '%3A', ['['] = '%5B', [']'] = '%5D' })
+  local queue = PREFIX .. 'bull:' .. name .. ':'
+  return { queue .. 'meta', queue .. 'id', queue .. 'events', queue .. 'marker' }
+end
+
 -- Into the hands of the workers, and out of them.
 local function open_job()
   local host = field('host')
   if tonumber(redis.call('ZINCRBY', HOSTS, 1, host)) == 1 then
+    for _, key in ipairs(queue_keys(host)) do
+      redis.call('PERSIST', key)
+    end
     redis.call('PUBLISH', HOSTS, host)
   end
   redis.call('ZADD', OUTBOX, NOW_MS, outbox_member())
 end
 
 local function withdraw_job()
-  redis.call('ZINCRBY', HOSTS, -1, field('host'))
-  redis.call('ZREMRANGEBYSCORE', HOSTS, '-inf', 0)
+  local host = field('host')
+  if tonumber(redis.call('ZINCRBY', HOSTS, -1, host)) <= 0 then
+    redis.call('ZREM', HOSTS, host)
+    for _, key in ipairs(queue_keys(host)) do
+      redis.call('EXPIRE', key, QUEUE_KEPT)
+    end
+  end
   redis.call('ZREM', OUTBOX, outbox_member())
 end
 
