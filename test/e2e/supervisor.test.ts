@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freePort } from '../helpers/network/ports.ts'
 import { listenOnLoopback } from '../helpers/network/listening.ts'
-import { buildPackage, writeArchive } from '../helpers/packages/package-builder.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
 import {
   apiOf,
   childrenOf,
   endedOver,
-  jobOver,
   publishOver,
   readProcess,
   readyUrl,
@@ -121,32 +119,4 @@ test('a daemon that is killed frees its port for the next one', async (t) => {
     await readyUrl(layerd)
     await layerd.kill()
   }
-})
-
-test('a worker whose heap is full is replaced, its job is given up after three, and others go on', async (t) => {
-  const folder = await tempDir(t)
-  const registry = await registryOf(t)
-  const digest = createHash('sha256').update('').digest('hex')
-  const names = Array.from({ length: 190_000 }, (_, at) => `a/${at}`)
-  const path = join(folder, 'zarf-package-many-amd64-1.0.0.tar')
-  await writeArchive(path, [
-    { header: { name: 'checksums.txt' }, content: names.map((name) => `${digest} ${name}\n`).join('') },
-    ...names.map((name) => ({ header: { name }, content: '' })),
-  ])
-  const built = await buildPackage(folder, { layers: 2, layerBytes: 1000 })
-  const env = { LAYERD_FILE_ROOTS: folder, LAYERD_WORKERS: '2', LAYERD_WORKER_HEAP: '64MiB' }
-  const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env })
-  const api = await readyUrl(layerd)
-  const many = await publishOver(api, path, `${registry.host}/many`)
-  const other = await publishOver(api, built.path, `${registry.host}/team`)
-  const givenUp = async () => {
-    const job = await jobOver(api, many.id)
-    return job.done ? job : undefined
-  }
-  const ended = await waitFor('the job to be given up', givenUp, { timeoutMs: 240_000 })
-  assert.equal(ended.error?.code, 'JOB_STALLED')
-  assert.equal((await endedOver(api, other.id)).state, 'succeeded')
-  const full = ends(layerd).filter(({ reason }) => reason === 'its heap was full')
-  assert.equal(full.length, 3)
-  assert.match(String(full[0]?.['lastLine']), /JavaScript heap out of memory/)
 })
