@@ -52,7 +52,9 @@ function npm(args, cwd) {
   const own = process.env['npm_execpath']
   const [program, before] = own ? [process.execPath, [own]] : ['npm', []]
   const options = { cwd, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 }
-  const { status, signal, stdout, stderr, error } = spawnSync(program, [...before, ...args], options)
+  // Whoever called this with --silent still wants to know why it failed.
+  const said = [...before, ...args, '--loglevel=error']
+  const { status, signal, stdout, stderr, error } = spawnSync(program, said, options)
   return { status, signal, stdout: stdout ?? '', stderr: stderr || (error?.message ?? '') }
 }
 
