@@ -5,7 +5,7 @@ import type { Job, JobState } from '../../src/jobs/model/definitions.ts'
 import { JOB_SORTS, type JobFilter, type JobSort } from '../../src/jobs/model/requests.ts'
 import { begin, newJob, startJobs } from '../helpers/redis/jobs.ts'
 
-test('beyond the newest 10,000 the oldest ended jobs go, and no open one', async (t) => {
+test('beyond the newest 10,000 the oldest ended jobs go, and no open one, however many are open', async (t) => {
   const jobs = await startJobs(t)
   const made: string[] = []
   for (let at = 0; at < 4; at += 1) made.push((await jobs.queue.create(newJob())).job.id)
@@ -13,8 +13,11 @@ test('beyond the newest 10,000 the oldest ended jobs go, and no open one', async
   await jobs.queue.cancel(ended)
   jobs.clock.advance(1000)
   await jobs.queue.cancel(newerEnded)
-  const others = Array.from({ length: 9997 }, (_, at) => [0, `other-${at}`]).flat()
-  await jobs.raw.zadd('{layerd}:jobs', ...others)
+  const later = jobs.clock.now() + 1000
+  const others = (what: string, score: number) =>
+    Array.from({ length: 9999 }, (_, at) => [score, `${what}-${at}`]).flat()
+  await jobs.raw.zadd('{layerd}:jobs', ...others('open', 0), ...others('ended', 0))
+  await jobs.raw.zadd('{layerd}:jobs:done', ...others('ended', later))
   assert.equal(await jobs.runs.removeExpired(), 1)
   const kept = await Promise.all([oldest, ended, newerEnded, open].map(async (id) => (await jobs.queue.get(id))?.id))
   assert.deepEqual(kept, [oldest, undefined, newerEnded, open])
