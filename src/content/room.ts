@@ -1,5 +1,7 @@
 /** Room on a disk that a file keeps while it is written, until disposed. */
 export interface Reservation extends AsyncDisposable {
+  /** What it keeps of the store's own disk; 0 on another. */
+  readonly bytesBesideStore: number
   /** So many bytes of it were written: asked every 8 MiB. Throws STORE_FULL when the disk runs low. */
   reached(bytes: number): Promise<void>
 }

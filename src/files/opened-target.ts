@@ -20,6 +20,9 @@ export function openTarget(folder: FolderPlace, room?: Room): OpenedTarget {
   const temporaryOf = (name: string) => `.${name}.${suffix}`
   let reservation: Reservation | undefined
   return {
+    get bytesBesideStore() {
+      return reservation?.bytesBesideStore ?? 0
+    },
     async prepare({ name, size, overwrite }) {
       const path = join(folder.path, name)
       await using held = await told(holdFolderInRoots(folder), path)
@@ -44,6 +47,8 @@ export function openTarget(folder: FolderPlace, room?: Room): OpenedTarget {
         await write(content({ signal }), { path, temporary, look, reservation }, signal)
         await told(overwrite ? rename(temporary, held.at(name)) : link(temporary, held.at(name)), path)
         await held.sync()
+        // Under its name it is nothing that is still to come.
+        await reservation?.[Symbol.asyncDispose]()
         return join(await held.realPath(), name)
       } finally {
         await rm(temporary, { force: true })
@@ -80,12 +85,21 @@ async function write(
       size += chunk.length
       if (size < lookAt) continue
       lookAt = size + CHECK_DISK_BYTES
-      await reservation?.reached(size)
+      await reached(reservation, size)
     }
     await told(file.sync(), path)
     await look(file)
   } finally {
     await file.close()
+  }
+}
+
+/** A folder that moved meanwhile cannot be looked at by its path; what is written to it tells whether there is room. */
+async function reached(reservation: Reservation | undefined, size: number): Promise<void> {
+  try {
+    await reservation?.reached(size)
+  } catch (error) {
+    if (isAppError(error)) throw error
   }
 }
 

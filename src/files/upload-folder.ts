@@ -129,7 +129,11 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
 }
 
 const UNCOUNTED: Room = {
-  reserve: async () => ({ reached: async () => undefined, [Symbol.asyncDispose]: async () => undefined }),
+  reserve: async () => ({
+    bytesBesideStore: 0,
+    reached: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  }),
 }
 
 interface WriteOptions {

@@ -55,6 +55,11 @@ export interface ContentStoreOptions {
  * all, whatever died when. One that was damaged since is found when it is read as a whole, and taken away: packages then
  * lack it, and the next pull brings it. Source: OCI image-spec v1.1.1 image-layout.md.
  */
+export interface LeaseOptions {
+  /** What the same pull needs of the store's disk beside them, so that it is known when both never fit. Default 0. */
+  besideBytes?: number
+}
+
 export interface ContentStore extends ContentSource, ContentSink, AsyncDisposable {
   readonly folder: string
   /**
@@ -77,7 +82,7 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
    * collecting if it must. Ends by itself when this process dies. Throws STORE_FULL with the numbers, transient where room
    * may come.
    */
-  lease(blobs: readonly Descriptor[]): Promise<Lease>
+  lease(blobs: readonly Descriptor[], options?: LeaseOptions): Promise<Lease>
   readonly packages: {
     list(): Promise<StoredPackage[]>
     get(digest: Digest): Promise<StoredPackage | undefined>
@@ -144,7 +149,8 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     },
     openFile,
     missing: (blobs) => missingBlobs(layout, blobs),
-    lease: (blobs) => locked(parts, () => leaseOrCollect(parts, blobs, options.maxBytes)),
+    lease: (blobs, { besideBytes = 0 } = {}) =>
+      locked(parts, () => leaseOrCollect(parts, blobs, { besideBytes, maxBytes: options.maxBytes })),
     packages: packagesOf(parts),
     gc: (gc) =>
       locked(parts, async () => {
@@ -210,8 +216,16 @@ function sinksOf(
   return (origin) => {
     const rights = rightsFrom(layout, origin)
     return {
-      exists: async (descriptor, asked) =>
-        (await isWhole(layout.blob(descriptor.digest), descriptor.size)) && (await rights.isShown(descriptor, asked)),
+      async exists(descriptor, asked) {
+        try {
+          return (
+            (await isWhole(layout.blob(descriptor.digest), descriptor.size)) &&
+            (await rights.isShown(descriptor, asked))
+          )
+        } catch (error) {
+          throw await fileError(error, layout.folder, `looking for ${blobName(descriptor)}`)
+        }
+      },
       push(descriptor, open, push) {
         const { digest } = descriptor
         const partial = layout.ingest(digest, origin?.registry)
@@ -235,9 +249,9 @@ async function locked<T>({ layout, locks, turns, keepFree }: Parts, task: () => 
 }
 
 /** When there is no room, what nobody refers to goes first, grace or not: but nothing that this lease wants. */
-async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], maxBytes?: number): Promise<Lease> {
+async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], needs: LeaseNeeds): Promise<Lease> {
   await sweepAbandoned(parts.layout, parts.locks)
-  const attempt = () => lease(parts, blobs, maxBytes)
+  const attempt = () => lease(parts, blobs, needs)
   try {
     return await attempt()
   } catch (thrown) {
@@ -249,10 +263,12 @@ async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], maxByt
   }
 }
 
+type LeaseNeeds = Required<LeaseOptions> & { maxBytes: number | undefined }
+
 async function lease(
   { layout, locks, keepFree }: Parts,
   blobs: readonly Descriptor[],
-  maxBytes: number | undefined,
+  { besideBytes, maxBytes }: LeaseNeeds,
 ): Promise<Lease> {
   const others = await locks.leased()
   const mine = new Map(blobs.filter(({ digest }) => !others.has(digest)).map(({ digest, size }) => [digest, size]))
@@ -261,7 +277,7 @@ async function lease(
     const promisedBytes = await bytesToCome(layout, others)
     const wholeBytes = [...new Map(blobs.map(({ digest, size }) => [digest, size])).values()].reduce((a, b) => a + b, 0)
     const heldBytes = await heldOn(layout.folder, locks)
-    const needs = { neededBytes, wholeBytes, promisedBytes, heldBytes, maxBytes, folder: layout.folder }
+    const needs = { neededBytes, wholeBytes, besideBytes, promisedBytes, heldBytes, maxBytes, folder: layout.folder }
     checkSpace(await measureSpace(layout, keepFree), needs)
   }
   return locks.lease(blobs)

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readdir, writeFile } from 'node:fs/promises'
-import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -58,6 +60,51 @@ test('a JSON body that does not come is ended likewise', async (t) => {
   request.write('{')
   const { status, headers: told, problem } = await answer
   assert.deepEqual([status, told.connection, problem.code], [408, 'close', 'BODY_TOO_SLOW'])
+})
+
+test('a chunked JSON body that is refused for its size and goes on, or breaks off, ends nothing but its connection', async (t) => {
+  const { app, listen } = await startApp(t, { bodyPace })
+  const base = await listen()
+  const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }
+  const asked: IncomingMessage[] = []
+  app.server.on('request', (request: IncomingMessage) => asked.push(request))
+  for (const goesOn of [false, true]) {
+    const { request, answer } = open(t, `${base}/v1/jobs`, { method: 'POST', headers })
+    request.write('x'.repeat(1_500_000))
+    assert.equal((await answer).status, 413)
+    const trickle = setInterval(() => request.write('x'), 5)
+    t.after(() => clearInterval(trickle))
+    if (!goesOn) request.destroy()
+    await waitFor('the connection to end', () => request.socket?.destroyed === true)
+    await waitFor('the request to be given up', () => asked.every(({ destroyed }) => destroyed))
+    clearInterval(trickle)
+  }
+  // An error that nobody listens for would end this process by then.
+  await nextTurn()
+  await nextTurn()
+  assert.equal((await fetch(`${base}/livez`)).status, 200)
+})
+
+test('a place for an upload comes back also when its connection ended before it was taken', async (t) => {
+  const tokensFile = join(await tempDir(t), 'tokens')
+  await writeFile(tokensFile, `ann ${createHash('sha256').update('secret').digest('hex')} *\n`)
+  const { listen } = await startApp(t, { tokensFile, uploadsPerPrincipal: 3 })
+  const base = await listen()
+  const headers = { authorization: 'Bearer secret' }
+  const { port } = new URL(base)
+  const head = 'PUT /v1/uploads/p.tar HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: 9\r\n\r\n'
+  await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined)
+      await once(socket, 'connect')
+      socket.write(head, () => socket.resetAndDestroy())
+      await once(socket, 'close')
+    }),
+  )
+  await waitFor('an upload to be taken', async () => {
+    const answer = await fetch(`${base}/v1/uploads/p.tar`, { method: 'PUT', headers, body: 'bytes' })
+    return answer.status === 201
+  })
 })
 
 test('what still trickles in of a request that was refused ends its connection', async (t) => {

@@ -105,7 +105,7 @@ test('jobs wait for a Redis that refuses to write, and go on', async (t) => {
   const redis = new Redis(scene.system.redis.clientOptions)
   defer(t, () => redis.disconnect())
   await redis.config('SET', 'maxmemory', '1')
-  await assert.rejects(scene.system.publish('/any', scene.registry.host), { code: 'QUEUE_UNAVAILABLE' })
+  await assert.rejects(scene.system.publish('/any', scene.registry.host), { code: 'QUEUE_FULL' })
   scene.open()
   await waitFor('the worker to have been refused', async () =>
     /errorstat_OOM:count=\d{2}/.test(await redis.info('errorstats')),

@@ -15,7 +15,9 @@ export const bodyPacePlugin = fastifyPlugin(
   async (app: FastifyInstance, { bodyPace = LEAST_PACE }: BodyPaceOptions) => {
     app.addHook('preParsing', async (request, _reply, payload) => {
       if (!/json/i.test(request.headers['content-type'] ?? '')) return payload
-      return Readable.from(paced(payload, bodyPace), { objectMode: false })
+      const body = Readable.from(paced(payload, bodyPace), { objectMode: false })
+      // Fastify stops listening to a body that it has refused; what becomes of the rest of it is nobody's failure.
+      return body.on('error', () => undefined)
     })
     app.addHook('onResponse', async ({ raw }) => {
       if (!raw.complete) setTimeout(() => raw.complete || raw.destroy(), bodyPace.overMs).unref()

@@ -61,7 +61,9 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
         checkWhole(request)
         readBodyDigest(request.headers)
         const place = open.take(request.principal)
-        reply.raw.once('close', () => place[Symbol.dispose]())
+        // Its connection may have ended while the token was looked at.
+        if (reply.raw.closed || reply.raw.destroyed || request.raw.destroyed) place[Symbol.dispose]()
+        else reply.raw.once('close', () => place[Symbol.dispose]())
       },
     },
     async (request, reply) => {

@@ -74,11 +74,21 @@ export class Thread<Q, A> {
       this.#timer = setTimeout(() => this.#end(), this.#options.idleMs).unref()
       return
     }
+    try {
+      this.#put(this.#current)
+    } catch (error) {
+      // Where the system has no thread left. Those who stand behind it are told in turns of their own.
+      const lost = lostThread(this.#options.name, error as Error)
+      setImmediate(() => this.#lose(lost))
+    }
+  }
+
+  #put({ text, transfer }: Question<A>): void {
     const { timeMs, tooCostly } = this.#options
     this.#worker ??= this.#start()
     this.#worker.ref()
     this.#timer = setTimeout(() => this.#lose(tooCostly(`takes longer than ${timeMs / 1000} s`)), timeMs)
-    this.#worker.postMessage(this.#current.text, [...this.#current.transfer])
+    this.#worker.postMessage(text, [...transfer])
   }
 
   #start(): Worker {

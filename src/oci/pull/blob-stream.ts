@@ -107,6 +107,8 @@ async function request(fetch: Fetch, offset: number): Promise<Opened> {
   return accept(fetch, ranged, offset)
 }
 
+const TOO_MANY_REQUESTS = 429
+
 /** Throws RangeIgnored where a request with an end got another answer than those bytes, one for good. */
 async function getOrRefused(fetch: Fetch, offset: number): Promise<Got> {
   const { context, descriptor, end } = fetch
@@ -128,7 +130,8 @@ async function getOrRefused(fetch: Fetch, offset: number): Promise<Got> {
     const error = toAppError(thrown)
     const status = error.upstream?.status
     if (!isBounded(fetch) || status === undefined) throw thrown
-    learn(fetch, 'refused')
+    // A registry that is down for a while says nothing about ranges; one that is asked too much may mean them.
+    if (error.retry === 'permanent' || status === TOO_MANY_REQUESTS) learn(fetch, 'refused')
     throw error.retry === 'permanent' ? ignored(status, error) : thrown
   }
 }

@@ -100,6 +100,9 @@ export async function heldOn(folder: string, locks: Pick<StoreLocks, 'held'>, sw
   return (await Promise.all(lacking)).reduce((sum, bytes) => sum + bytes, 0)
 }
 
+/** A file of unknown size is promised this part of itself more at a time. */
+const GROWTH = 4
+
 export interface RoomParts {
   layout: StoreLayout
   locks: Pick<StoreLocks, 'held' | 'hold'>
@@ -130,10 +133,12 @@ export function createRoom({ layout, locks, keepFree, promisedBytes, locked }: R
         return locks.hold({ path, bytes: reserved })
       })
       return {
+        bytesBesideStore: besideStore ? reserved : 0,
         async reached(written) {
           if (bytes !== undefined || written + CHECK_DISK_BYTES <= reserved) return checkStillRoom(folder, kept, what)
           await locked(async () => {
-            const wanted = written + CHECK_DISK_BYTES
+            // In ever larger steps: each asks for the store's lock and looks at all that others were promised.
+            const wanted = written + Math.max(CHECK_DISK_BYTES, Math.floor(written / GROWTH))
             await check(wanted - reserved)
             await hold.resize(wanted)
             reserved = wanted

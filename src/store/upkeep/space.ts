@@ -33,6 +33,8 @@ export function checkSpace(
   needs: {
     neededBytes: number
     wholeBytes: number
+    /** Of the same pull, on the store's disk, and among what is held. */
+    besideBytes: number
     /** To other pulls. */
     promisedBytes: number
     /** To files on the store's disk that are no blobs. */
@@ -41,9 +43,10 @@ export function checkSpace(
     folder: string
   },
 ): void {
-  const { neededBytes, wholeBytes, promisedBytes, heldBytes, maxBytes, folder } = needs
+  const { neededBytes, wholeBytes, besideBytes, promisedBytes, heldBytes, maxBytes, folder } = needs
   if (neededBytes === 0) return
-  checkDisk(space, { what: 'pull', neededBytes, wholeBytes, promisedBytes: promisedBytes + heldBytes, folder })
+  const onDisk = { wholeBytes: wholeBytes + besideBytes, promisedBytes: promisedBytes + heldBytes }
+  checkDisk(space, { what: 'pull', neededBytes, ...onDisk, folder })
   if (maxBytes === undefined || space.usedBytes + promisedBytes + neededBytes <= maxBytes) return
   const others = promisedBytes > 0 ? `, ${promisedBytes} of them promised to other pulls` : ''
   const left = Math.max(0, maxBytes - space.usedBytes)

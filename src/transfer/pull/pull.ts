@@ -39,7 +39,8 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
   onEvent({ type: 'phase', phase: 'planning' })
   const prepared = await prepare(request, dependencies)
   const { repository, blobs } = prepared
-  const outcome = await holding([...blobs, manifestOf(prepared)], dependencies, async () => {
+  const held = { blobs: [...blobs, manifestOf(prepared)], besideBytes: request.target?.bytesBesideStore ?? 0 }
+  const outcome = await holding(held, dependencies, async () => {
     await move(prepared, dependencies)
     return await complete(prepared, dependencies)
   })
@@ -51,10 +52,10 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
 
 /** Holds the blobs, and room for those to come, while `task` runs. */
 async function holding<T>(
-  blobs: readonly Descriptor[],
+  { blobs, besideBytes }: { blobs: readonly Descriptor[]; besideBytes: number },
   { store }: PullDependencies,
   task: () => Promise<T>,
 ): Promise<T> {
-  await using _lease = await store.lease(blobs)
+  await using _lease = await store.lease(blobs, { besideBytes })
   return await task()
 }

@@ -112,3 +112,12 @@ test('it ends when nobody asked for a while', async (t) => {
   assert.equal(await asked.ask('say', {}), 'said')
   assert.equal(started.length, 2)
 })
+
+test('a thread that cannot be started is told to each who asks, and holds nobody up', async () => {
+  const asked = thread({ file: new URL('http://127.0.0.1/asked.ts') })
+  const both = await Promise.allSettled([asked.ask('say', {}), asked.ask('say', {})])
+  for (const outcome of both) {
+    assert.ok(outcome.status === 'rejected')
+    assert.match((outcome.reason as Error).message, /^the thread of the test was lost: /)
+  }
+})

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { AppError } from '../../../../src/lib/errors.ts'
 import type { Descriptor } from '../../../../src/content/descriptor.ts'
 import { OCTET_STREAM } from '../../../../src/content/media-types.ts'
+import { openTarget } from '../../../../src/files/opened-target.ts'
 import { openUploadFolder } from '../../../../src/files/upload-folder.ts'
 import { createContentStore, diskReserve } from '../../../../src/store/content-store.ts'
 import { descriptorOf } from '../../../helpers/packages/content-suite.ts'
@@ -184,4 +185,29 @@ test('an archive keeps room on the disk of the store; elsewhere nothing is kept 
   await held.reached(8 * MIB)
   await using _elsewhere = await archive(join(other, 'a.tar'), 7)
   await store.lease([blobOf(13)])
+})
+
+test('a pull whose archive and layers never fit beside each other is no one to wait', async (t) => {
+  const disk = await smallDisk(t, 32)
+  if (disk === undefined) return
+  const { store } = await bed(disk)
+  const target = openTarget({ path: join(disk, 'packages'), roots: [disk] }, store.room)
+  await target.prepare({ name: 'a.tar', size: 13 * MIB, overwrite: false })
+  assert.equal(target.bytesBesideStore, 13 * MIB)
+  const options = { besideBytes: target.bytesBesideStore }
+  await assert.rejects(store.lease([blobOf(12)], options), { retry: 'permanent', message: /needs 25 MiB; the disk of/ })
+  await assert.rejects(store.lease([blobOf(12)]), { retry: 'transient' })
+  await store.lease([blobOf(10)], options)
+})
+
+test('an archive that is written is promised no more', async (t) => {
+  const disk = await smallDisk(t, 32)
+  if (disk === undefined) return
+  const { store } = await bed(disk)
+  await using target = openTarget({ path: join(disk, 'packages'), roots: [disk] }, store.room)
+  const file = { name: 'a.tar', size: 8 * MIB, overwrite: false }
+  await target.prepare(file)
+  assert.equal((await store.space()).promisedBytes, 8 * MIB)
+  await target.write(file, () => chunks(8), signal)
+  assert.equal((await store.space()).promisedBytes, 0)
 })
