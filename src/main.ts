@@ -30,6 +30,8 @@ const output = {
 async function allInOne(): Promise<number> {
   const stop = stopSignal()
   const { runAllInOne } = await import('./roles/all-in-one.ts')
+  // What children say there passes through here, and who reads it may have gone.
+  process.stderr.on('error', () => undefined)
   const program = { node: process.execPath, flags: process.execArgv, main: import.meta.filename }
   // It leads no job and makes no request: there is nothing of it to trace.
   return runAllInOne(contextOf('layerd', 'all', { stop, tracing: undefined }), { program, stderr: output.stderr })

@@ -71,7 +71,7 @@ export const Environment = Type.Object({
   LAYERD_MAX_JOBS: Type.Integer({
     default: 20_000,
     minimum: 1,
-    maximum: 1_000_000,
+    maximum: 200_000,
     description: 'Jobs that may be open at once.',
   }),
   LAYERD_UPLOADS_PER_PRINCIPAL: Type.Integer({

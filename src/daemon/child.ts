@@ -55,6 +55,7 @@ export interface Child {
 const TAIL_CHARS = 8192
 /** What it wrote is there by then, unless a process of its own holds the other end of the pipe open. */
 const REST_MS = 500
+const LAST_WORDS_MS = 5000
 
 /**
  * Starts a child in this process's own session. It writes its log by itself; what goes to standard error passes through
@@ -66,11 +67,15 @@ export function startChild({ program, args, env }: ChildCommand, surroundings: S
     env: { ...surroundings.env, ...env },
   })
   let tail = ''
+  let saidAt = 0
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     surroundings.stderr(text)
     tail = (tail + text).slice(-TAIL_CHARS)
+    saidAt = performance.now()
   })
-  return { process: child, ended: endOf(child, () => tail) }
+  // What was said long before is not why it ended.
+  const lastWords = () => (performance.now() - saidAt < LAST_WORDS_MS ? tail : '')
+  return { process: child, ended: endOf(child, lastWords) }
 }
 
 async function endOf(child: ChildProcess, tail: () => string): Promise<ChildEnd> {

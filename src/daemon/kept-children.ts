@@ -6,6 +6,8 @@ import { type Child, type ChildCommand, type ChildEnd, startChild, type Surround
 export interface KeptPlace {
   /** What the child is, in the log: worker, API. */
   readonly what: string
+  /** What tells it apart there from others of its kind. */
+  facts?(start: number): Readonly<Record<string, string>>
   /** For each start anew; counted from 1. */
   command(start: number): ChildCommand
   /** One has been started. */
@@ -52,16 +54,30 @@ export class KeptChildren {
     let failures = 0
     for (let start = 1; !signal.aborted; start += 1) {
       const startedAt = performance.now()
-      const child = startChild(place.command(start), this.#surroundings)
-      this.#alive.add(child.process)
-      place.onStarted?.(child.process, start)
-      const end = await child.ended
-      this.#alive.delete(child.process)
+      const end = await this.#run(place, start)
       if (!place.onEnded(end, start) || signal.aborted) return
       failures = performance.now() - startedAt > STEADY_MS ? 0 : failures + 1
       const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, failures - 1))
-      this.#logger.error({ ...end, pauseMs }, `${place.what} has ended; another one takes its place`)
+      this.#logger.error(
+        { ...place.facts?.(start), ...end, pauseMs },
+        `${place.what} has ended; another one takes its place`,
+      )
       await delay(pauseMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  async #run(place: KeptPlace, start: number): Promise<ChildEnd> {
+    let child: Child | undefined
+    try {
+      child = startChild(place.command(start), this.#surroundings)
+      this.#alive.add(child.process)
+      place.onStarted?.(child.process, start)
+      return await child.ended
+    } catch (error) {
+      // Node throws where the system has no memory for another process.
+      return { code: null, signal: null, reason: `it could not be started: ${(error as Error).message}` }
+    } finally {
+      if (child) this.#alive.delete(child.process)
     }
   }
 }

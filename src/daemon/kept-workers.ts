@@ -44,6 +44,7 @@ export function keepWorkers(
     const nameOf = (start: number) => `${namePrefix}${slot}.${start}`
     children.keep({
       what: 'a worker process',
+      facts: (start) => ({ worker: nameOf(start) }),
       command: (start) => nodeCommand(program, flags, ['worker', '--name', nameOf(start)]),
       onStarted,
       onEnded(_end, start) {

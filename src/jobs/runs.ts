@@ -13,7 +13,14 @@ import {
   type RunContext,
 } from './commands/run-commands.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
-import { heartbeat, recountOpen, removeExpired, requeueOrphans, shedTraces, sweepOutbox } from './commands/upkeep.ts'
+import {
+  createTraceShedder,
+  heartbeat,
+  recountOpen,
+  removeExpired,
+  requeueOrphans,
+  sweepOutbox,
+} from './commands/upkeep.ts'
 
 export type { LeftUpload } from './uploads/left-uploads.ts'
 
@@ -95,7 +102,7 @@ export function createJobRuns(options: JobStoreOptions): JobRuns {
     sweepOutbox: () => sweepOutbox(store),
     requeueOrphans: () => requeueOrphans(store),
     recountOpen: () => recountOpen(store),
-    shedTraces: () => shedTraces(store),
+    shedTraces: createTraceShedder(store),
     removeExpired: () => removeExpired(store),
     close: () => store.close(),
   }

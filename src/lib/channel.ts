@@ -2,7 +2,6 @@
 export interface Channel {
   readonly connected: boolean
   on(event: 'message', listener: (message: unknown) => void): unknown
-  off(event: 'message', listener: (message: unknown) => void): unknown
   once(event: 'exit', listener: () => void): unknown
   /** A child has it, this process itself where it is one. */
   send?(message: object, callback: (error: Error | null) => void): boolean
@@ -21,24 +20,39 @@ interface Answer {
 
 let questions = 0
 
+type Open = Map<number, { topic: string; done: (said: unknown) => void }>
+
+/** Of each channel: one listener, however many questions are open. */
+const open = new WeakMap<Channel, Open>()
+
+function openOn(channel: Channel): Open {
+  const known = open.get(channel)
+  if (known) return known
+  const asked: Open = new Map()
+  open.set(channel, asked)
+  channel.on('message', (message) => {
+    const { layerdTells, id, said } = (message ?? {}) as Partial<Answer>
+    const question = id === undefined ? undefined : asked.get(id)
+    if (question?.topic === layerdTells) question?.done(said)
+  })
+  return asked
+}
+
 /**
  * Asks the process at the other end. Undefined where it says nothing within `withinMs`, is gone, or says that. `topic` stands
  * for the type of what is said: both ends are of one version.
  */
 export function ask<T>(channel: Channel, topic: string, withinMs: number): Promise<T | undefined> {
   const id = (questions += 1)
+  const asked = openOn(channel)
   return new Promise((resolve) => {
-    const onMessage = (message: unknown): void => {
-      const { layerdTells, id: of, said } = (message ?? {}) as Partial<Answer>
-      if (layerdTells === topic && of === id) done(said as T)
-    }
-    const done = (said: T | undefined): void => {
+    const done = (said: unknown): void => {
       clearTimeout(timer)
-      channel.off('message', onMessage)
-      resolve(said)
+      asked.delete(id)
+      resolve(said as T | undefined)
     }
     const timer = setTimeout(() => done(undefined), withinMs)
-    channel.on('message', onMessage)
+    asked.set(id, { topic, done })
     const question: Question = { layerdAsks: topic, id }
     if (channel.connected && channel.send) channel.send(question, (error) => error && done(undefined))
     else done(undefined)

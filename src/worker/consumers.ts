@@ -10,7 +10,7 @@ import { DEFAULT_TURN, type Turn } from './host-line.ts'
 import { OpenHosts } from './open-hosts.ts'
 import { createLease, type Lease } from './run-lease.ts'
 import type { RunEnd } from './run-job.ts'
-import { createShares, type Shares } from './shares.ts'
+import { createShares, type PlaceClaim, type Shares } from './shares.ts'
 
 /**
  * Long enough that a short outage of Redis does not hand a running job to a second worker. The supervisor frees the
@@ -207,12 +207,22 @@ class HostConsumers implements Consumers {
     const { host } = consumer
     const here = this.#open.all.reduce((sum, each) => (each.host === host ? sum + each.active : sum), 0)
     const others = [...this.hosts].filter((other) => other !== host)
-    const kept = await this.#shares.keptFor({ host, here, free: limit - this.#active }, others)
+    const kept = await this.#keptFor({ host, here, free: limit - this.#active }, others)
     if (kept.length === 0) return !this.#stopping
     consumer.restsUntil = performance.now() + REST_MS
     setTimeout(() => this.#balance(), REST_MS).unref()
     kept.forEach((other) => this.#wake(other))
     return false
+  }
+
+  /** A look that fails keeps nobody from a place: BullMQ would take the error for the job's. */
+  async #keptFor(claim: PlaceClaim, others: readonly string[]): Promise<readonly string[]> {
+    try {
+      return await this.#shares.keptFor(claim, others)
+    } catch (error) {
+      this.#options.logger.warn({ err: error, host: claim.host }, 'looking for who else waits failed')
+      return []
+    }
   }
 
   /** A run that breaks has not ended its job, whose dispatch BullMQ would forget: it is tried again. */

@@ -47,7 +47,8 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
   }
   const problem = jobProblem(error, context.jobId)
   const jitter = 0.75 + context.random / 2
-  if (error.code === 'TRANSFER_TOO_SLOW') {
+  // Where each run begins anew, as some registries want it, it may be for ever too slow.
+  if (error.code === 'TRANSFER_TOO_SLOW' && (context.progressed || context.retries < RUN_RETRIES)) {
     const retryAt = new Date(context.now + Math.round(SLOW_PAUSE_MS * jitter))
     const reason = `${error.message}; it comes again at ${timeOfDay(retryAt.toISOString())}`
     return { state: 'retrying', retryAt, error: problem, reason }

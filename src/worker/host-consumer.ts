@@ -10,6 +10,7 @@ const STALLED_CHECKS = 6
 const STALLED_LIMIT = 1000
 /** A connection that does not end by then is on none: it is being made again. */
 const DISCONNECT_MS = 5000
+const LOOK_MS = 500
 
 export interface HostConsumerOptions {
   redis: NonNullable<WorkerOptions['connection']>
@@ -113,12 +114,20 @@ export class HostConsumer {
     this.#leaving = true
     // First of all: a closing consumer that is not paused takes its own job again and never ends.
     await this.#worker.pause(true)
-    const ended = this.#worker.close()
+    const ended = this.close()
     return { released: this.#released(), ended }
   }
 
-  close(): Promise<void> {
-    return this.#worker.close()
+  /** Ends with its jobs. BullMQ alone would wait for ever for a connection that is being made again when it closes. */
+  async close(): Promise<void> {
+    const since = performance.now()
+    const stuck = Promise.withResolvers<undefined>()
+    const looks = setInterval(() => {
+      if (this.active === 0 && performance.now() - since > DISCONNECT_MS) stuck.resolve(undefined)
+    }, LOOK_MS)
+    const closed = this.#worker.close()
+    closed.catch(() => undefined)
+    await Promise.race([closed, stuck.promise]).finally(() => clearInterval(looks))
   }
 
   /** Queues again what has no lock any more in the queue of another host, which has no consumer now. */

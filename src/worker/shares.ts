@@ -35,8 +35,8 @@ export interface ShareOptions {
 }
 
 export function createShares({ look, places, allPlaces, lastTurn }: ShareOptions): Shares {
-  /** Since when a host has been refused, ms of performance.now. */
-  const refused = new Map<string, number>()
+  /** Since when a host has been refused, and when it was last, ms of performance.now. */
+  const refused = new Map<string, { since: number; at: number }>()
 
   const preferred = async ({ host, here, free }: PlaceClaim, others: readonly string[]): Promise<readonly string[]> => {
     // Half of this process's places is never more than half of all.
@@ -54,10 +54,11 @@ export function createShares({ look, places, allPlaces, lastTurn }: ShareOptions
   return {
     async keptFor(claim, others) {
       const now = performance.now()
-      const since = refused.get(claim.host) ?? now
+      for (const [host, { at }] of refused) if (now - at > 2 * KEPT_MS) refused.delete(host)
+      const { since } = refused.get(claim.host) ?? { since: now }
       const kept = now - since > KEPT_MS ? [] : await preferred(claim, others)
       if (kept.length === 0) refused.delete(claim.host)
-      else refused.set(claim.host, since)
+      else refused.set(claim.host, { since, at: now })
       return kept
     },
   }

@@ -124,7 +124,7 @@ function tooSlow(rate: number, overMs: number): AppError {
   const over = overMs % 60_000 === 0 ? `${overMs / 60_000} minutes` : `${overMs / 1000} s`
   const bytes = Math.round(rate)
   return new AppError('TRANSFER_TOO_SLOW', `brought ${bytes} bytes/s over ${over}; gave its place to others`, {
-    hint: 'It goes on by itself from where it stood. If that lasts, look at the registry and the way to it.',
+    hint: 'It goes on by itself, from where it stood if the registry kept that. If that lasts, look at the registry and the way to it.',
     details: { bytesPerSecond: bytes },
   })
 }

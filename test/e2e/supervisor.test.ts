@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -9,6 +11,7 @@ import { buildPackage } from '../helpers/packages/package-builder.ts'
 import {
   apiOf,
   childrenOf,
+  MAIN,
   endedOver,
   publishOver,
   readProcess,
@@ -119,4 +122,22 @@ test('a daemon that is killed frees its port for the next one', async (t) => {
     await readyUrl(layerd)
     await layerd.kill()
   }
+})
+
+test('a reader of standard error that has gone ends nothing', async (t) => {
+  const env = { LAYERD_DATA_DIR: await shortTempDir(t), LAYERD_LISTEN: '127.0.0.1:0', LAYERD_WORKERS: '1' }
+  const layerd = spawn(process.execPath, [MAIN], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  t.after(() => void layerd.kill('SIGKILL'))
+  layerd.stderr.destroy()
+  let output = ''
+  layerd.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  const api = await waitFor('layerd to be up', () => /"url":"(http:[^"]+)"[^\n]*"layerd is up"/.exec(output)?.[1])
+  const { pid } = apiOf(layerd.pid ?? 0)
+  // Node says on standard error that its inspector listens.
+  process.kill(pid, 'SIGUSR1')
+  process.kill(pid, 'SIGABRT')
+  await waitFor('another API', async () => output.includes('the API serves again') && (await isReady(api)))
+  const ended = once(layerd, 'exit')
+  layerd.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
 })

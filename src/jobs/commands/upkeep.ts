@@ -135,15 +135,22 @@ const SHED_ABOVE = 0.6
 /**
  * Forgets events, layers' rows and logs of ended jobs, oldest first, for as long as Redis uses more than 60 % of the memory
  * that it may: those of large packages take megabytes each, for a day and longer. Their records stay. Returns of how many.
+ * Whom it went past it does not look at again before there was room.
  */
-export async function shedTraces({ redis, keys, scripts }: UpkeepContext): Promise<number> {
-  let shed = 0
-  for (let at = 0; await isShort(redis); at += BATCH) {
-    const ids = await redis.zrange(keys.doneJobs, String(at), String(at + BATCH - 1))
-    for (const id of ids) shed += await scripts.other('shed-trace', keys.job(id), [])
-    if (ids.length < BATCH) return shed
+export function createTraceShedder({ redis, keys, scripts }: UpkeepContext): () => Promise<number> {
+  let from = '-inf'
+  return async () => {
+    let shed = 0
+    while (await isShort(redis)) {
+      const found = await redis.zrangebyscore(keys.doneJobs, from, '+inf', 'WITHSCORES', 'LIMIT', 0, BATCH)
+      for (let at = 0; at < found.length; at += 2)
+        shed += await scripts.other('shed-trace', keys.job(found[at] ?? ''), [])
+      if (found.length === 0) return shed
+      from = `(${found.at(-1)}`
+    }
+    from = '-inf'
+    return shed
   }
-  return shed
 }
 
 async function isShort(redis: Redis): Promise<boolean> {

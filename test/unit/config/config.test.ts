@@ -76,7 +76,7 @@ const WRONG: ReadonlyArray<readonly [name: string, value: string, said: RegExp]>
   ['LAYERD_API_HEAP', '63MiB', /is "63MiB": must be 64MiB or more/],
   ['LAYERD_WORKER_HEAP', 'much', /is "much": must be a number of bytes/],
   ['LAYERD_REDIS_MAXMEMORY', '15MiB', /is "15MiB": must be 16MiB or more/],
-  ['LAYERD_MAX_JOBS', '0', /is "0": must be a whole number, 1 to 1000000/],
+  ['LAYERD_MAX_JOBS', '0', /is "0": must be a whole number, 1 to 200000/],
   ['LAYERD_WORKERS', '2.5', /is "2.5": must be a whole number/],
   ['LAYERD_JOBS_PER_WORKER', '0', /is "0": must be a whole number, 1 to 256/],
   ['LAYERD_UPLOADS_PER_PRINCIPAL', '0', /is "0": must be a whole number, 1 to 10000/],

@@ -31,9 +31,11 @@ test('five runs in a row without a new byte are enough; one that moved some give
   assert.equal(state({ retries: 5, progressed: true }), 'retrying')
 })
 
-test('a transfer that was too slow comes again after a minute, however often, and says so', () => {
+test('a transfer that was too slow comes again after a minute as long as something comes of it, and says so', () => {
   const slow = new AppError('TRANSFER_TOO_SLOW', 'brought 312 bytes/s over 5 minutes; gave its place to others')
-  const outcome = outcomeOf(slow, { ...context, retries: 5, random: 0.5 })
+  const nothingCame = outcomeOf(slow, { ...context, retries: 5, progressed: false, random: 0.5 })
+  assert.ok(nothingCame !== 'fenced' && nothingCame.state === 'failed')
+  const outcome = outcomeOf(slow, { ...context, retries: 5, progressed: true, random: 0.5 })
   assert.ok(outcome !== 'fenced' && outcome.state === 'retrying')
   assert.equal(outcome.retryAt.getTime(), NOW + 60_000)
   assert.equal(outcome.error.code, 'TRANSFER_TOO_SLOW')

@@ -9,4 +9,5 @@ if redis.call('HGET', KEYS[1], 'endedAt') == 'null' then
   return 0
 end
 local gone = redis.call('UNLINK', KEYS[1] .. ':events', KEYS[1] .. ':transfers', KEYS[1] .. ':transfers:order', KEYS[1] .. ':log')
+redis.call('HDEL', KEYS[1], 'logBytes')
 return gone > 0 and 1 or 0
