@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import type { Job } from '../../src/jobs/model/definitions.ts'
 import {
@@ -9,6 +10,7 @@ import {
 } from '../helpers/registries/docker-registry.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
 import { type JobSystem, startJobSystem } from '../helpers/redis/job-system.ts'
+import { untilServed } from '../helpers/redis/until-served.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import type { Fault, FaultMatch } from '../helpers/registries/memory-registry-faults.ts'
 import { buildPackage } from '../helpers/packages/package-builder.ts'
@@ -18,8 +20,11 @@ import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
-/** The worker's own is 30 s. */
-const LOCK_MS = 2000
+/**
+ * Of the worker that is to be stopped; its heir has the worker's own of 30 s. Who gets no processor for so long loses it
+ * without being stopped.
+ */
+const LOCK_MS = 8000
 
 interface Scene {
   system: JobSystem
@@ -45,16 +50,26 @@ async function takenOver(t: TestContext, match: FaultMatch, layerBytes: number):
   registry.fail(match, fault)
   const system = await startJobSystem(t, { roots: [folder] })
   const zombie = await system.workerProcess('zombie', { lockMs: LOCK_MS })
-  // One blob at a time: no other request may be under way when it is stopped, nor the answer to one.
-  const job = await system.publish(built.path, registry.host, { options: { concurrency: 1 } })
+  const job = await publishOnce(system, built.path, registry.host)
   await waitFor('the registry to hold back an answer', () => held(registry, match))
   zombie.signal('SIGSTOP')
-  await system.worker('heir', { lockMs: LOCK_MS })
+  await system.worker('heir')
   const asked = () =>
     registry.requests
       .filter(({ headers }) => headers['user-agent'] === 'layerd/zombie')
       .map(({ method, path }) => `${method} ${path}`)
   return { system, registry, job, zombie, asked, answer: () => gate.resolve() }
+}
+
+/** One blob at a time: no other request may be under way when the worker is stopped, nor the answer to one. */
+function publishOnce(system: JobSystem, path: string, host: string): Promise<Job> {
+  const idempotency = { scope: randomUUID(), fingerprint: 'the same' }
+  return untilServed(() => system.publish(path, host, { options: { concurrency: 1 }, idempotency }))
+}
+
+/** The job, and all that its stream tells. */
+function told(system: JobSystem, { id }: Job) {
+  return untilServed(async () => ({ log: await system.log(id), job: await system.queue.get(id) }))
 }
 
 function held({ requests }: MemoryRegistry, { method, path = /./ }: FaultMatch): boolean {
@@ -77,12 +92,12 @@ for (const [where, match, layerBytes] of [
     const ended = await system.ended(job.id)
     assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
     assert.equal(ended.attempt, 2)
-    const before = { asked: asked(), log: await system.log(job.id), job: await system.queue.get(job.id) }
+    const before = { asked: asked(), ...(await told(system, job)) }
     answer()
     zombie.signal('SIGCONT')
     await zombie.waitForOutput(/"msg":"run ends: another run of this job has taken over"/)
     await zombie.stop()
-    assert.deepEqual({ asked: asked(), log: await system.log(job.id), job: await system.queue.get(job.id) }, before)
+    assert.deepEqual({ asked: asked(), ...(await told(system, job)) }, before)
     assertStreamInvariants(before.log)
     // It has left word of what it had open, as it may send nothing itself.
     await waitFor('all uploads to be given up', () => registry.openSessions === 0)
@@ -104,7 +119,7 @@ async function behindProxy(t: TestContext, program: RegistryProgram) {
   const registry = await startDockerRegistry(t, { program })
   const proxy = await startFaultProxy(t, registry.host)
   const system = await startJobSystem(t, { roots: [folder] })
-  const publish = () => system.publish(built.path, proxy.host, { options: { concurrency: 1 } })
+  const publish = () => publishOnce(system, built.path, proxy.host)
   return { registry, proxy, system, publish }
 }
 
@@ -132,18 +147,18 @@ for (const [at, program] of registryPrograms().entries()) {
       const job = await publish()
       await waitFor('an answer to be held back', () => fault.met)
       zombie.signal('SIGSTOP')
-      await system.worker('heir', { lockMs: LOCK_MS })
+      await system.worker('heir')
       const ended = await system.ended(job.id)
       assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
       assert.equal(ended.attempt, 2)
       const asked = requestsOf(registry, 'zombie')
       assert.ok(asked.length > 0)
-      const before = { log: await system.log(job.id), job: await system.queue.get(job.id) }
+      const before = await told(system, job)
       proxy.cutAll('close')
       zombie.signal('SIGCONT')
       await zombie.waitForOutput(/"msg":"run ends: another run of this job has taken over"/)
       await zombie.stop()
-      assert.deepEqual({ log: await system.log(job.id), job: await system.queue.get(job.id) }, before)
+      assert.deepEqual(await told(system, job), before)
       assert.deepEqual(requestsOf(registry, 'zombie'), asked)
       assertStreamInvariants(before.log)
       await system.assertNothingLeft()

@@ -2,19 +2,21 @@ import assert from 'node:assert/strict'
 import { get } from 'node:http'
 import { test } from 'node:test'
 import { begin, RESULT } from '../helpers/redis/jobs.ts'
+import { untilServed } from '../helpers/redis/until-served.ts'
 import { waitFor } from '../helpers/wait-for.ts'
-import { watchEvents } from '../helpers/streams/watch-events.ts'
+import { followEvents, watchEvents } from '../helpers/streams/watch-events.ts'
 import { log, startJob, typesOf, idsOf } from '../helpers/streams/http-events.ts'
 
 test('hundreds of watchers share one subscription and leave nothing behind', async (t) => {
   const { jobs, job, url, kept, subscribers } = await startJob(t)
-  const watches = await Promise.all(Array.from({ length: 300 }, () => watchEvents(url)))
+  const watches = Array.from({ length: 300 }, () => followEvents(url))
+  await waitFor('all snapshots', () => watches.every(({ events }) => events.length > 0))
   const { epoch } = await begin(jobs, job)
   for (let at = 0; at < 50; at += 1) await jobs.runs.report(job.id, epoch, { events: [log(`event ${at}`)] })
-  assert.equal(await subscribers(), 1)
+  await waitFor('one subscription for all', async () => (await subscribers()) === 1)
   for (const watch of watches.slice(0, 100)) watch.cut()
   await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT })
-  const all = idsOf(await kept())
+  const all = idsOf(await untilServed(kept))
   for (const watch of watches.slice(100)) {
     await watch.ended
     const ids = idsOf(watch.events)

@@ -40,16 +40,19 @@ test('a job whose way to its worker broke off does not wait for the end of its l
   const registry = await startDockerRegistry(t)
   const system = await startJobSystem(t, { roots })
   const proxy = await startFaultProxy(t, system.redis.socketPath)
-  await system.worker('one', { redis: { url: `redis://${proxy.host}` } })
-  const warm = await system.publish(FIXTURES.nemoAmd64, registry.host)
-  await system.ended(warm.id)
-  // Its consumer waits for a sign; the next question is what fetches the job.
-  const lost = proxy.fail({ answer: 1 })
-  const job = await system.publish(FIXTURES.nemoArm64, registry.host)
-  await waitFor('the answer to be lost', () => lost.met)
-  const done = async () => (await system.queue.get(job.id))?.done
-  await waitFor('the job to end long before its lock does', done, { timeoutMs: 20_000 })
-  assert.equal((await system.ended(job.id)).state, 'succeeded')
+  // Its lock is longer than any wait here: what ends has not waited for that.
+  const redis = { url: `redis://${proxy.host}` }
+  const worker = await system.workerProcess('one', { redis, lockMs: 120_000 })
+  const publish = async (path: string) => (await system.publish(path, registry.host)).id
+  await system.ended(await publish(FIXTURES.nemoAmd64))
+  // Its consumer waits for a sign, and the next question is what fetches the job, or one of its chores'.
+  for (let round = 1; !worker.output().includes('jobs that got lost on their way here'); round += 1) {
+    assert.ok(round <= 20, 'no answer that brings a job gets lost')
+    const lost = proxy.fail({ answer: 1 })
+    const id = await publish(FIXTURES.nemoArm64)
+    await waitFor('an answer to be lost', () => lost.met)
+    assert.equal((await system.ended(id)).state, 'succeeded')
+  }
 })
 
 test('both architectures published at once by two workers stand under one tag', async (t) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Job } from '../../../src/jobs/model/definitions.ts'
@@ -37,12 +38,19 @@ export async function readyUrl(layerd: RunningProcess): Promise<string> {
   return url
 }
 
+/** Repeats what was answered with 503, as on a busy machine, under one Idempotency-Key. */
 export async function publishOver(api: string, path: string, destination: string, options = {}): Promise<Job> {
-  const response = await fetch(`${api}/v1/jobs`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ kind: 'publish', source: `file:${path}`, destination: `oci://${destination}`, options }),
+  const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
+  const body = JSON.stringify({ kind: 'publish', source: `file:${path}`, destination: `oci://${destination}`, options })
+  const accepted = await waitFor('the job to be accepted', async () => {
+    // What is not answered at all is thrown below.
+    const response = await fetch(`${api}/v1/jobs`, { method: 'POST', headers, body }).catch((error: unknown) => ({
+      error,
+    }))
+    return 'error' in response || response.status !== 503 ? { response } : undefined
   })
+  const { response } = accepted
+  if ('error' in response) throw response.error
   if (response.status !== 202) throw new Error(`POST answered ${response.status}: ${await response.text()}`)
   return (await response.json()) as Job
 }
