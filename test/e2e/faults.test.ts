@@ -3,21 +3,12 @@ import { type TestContext, test } from 'node:test'
 import { Redis } from 'ioredis'
 import { redisSocketPath } from '../../src/daemon/redis-socket.ts'
 import { createKeys } from '../../src/jobs/redis/keys.ts'
-import { DEFAULT_CONCURRENCY } from '../../src/worker/registry-access.ts'
-import {
-  childrenOf,
-  endedOver,
-  jobOver,
-  publishOver,
-  readProcess,
-  readyUrl,
-  startLayerd,
-  workersOf,
-} from '../helpers/processes/layerd.ts'
+import { endedOver, jobOver, publishOver, readyUrl, startLayerd, workersOf } from '../helpers/processes/layerd.ts'
 import { assertDaemonTidy } from '../helpers/processes/leftovers.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { buildPackage } from '../helpers/packages/package-builder.ts'
 import type { RunningProcess } from '../helpers/processes/processes.ts'
+import { killAll, killAllAt } from '../helpers/sweeps/kill-all.ts'
 import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
@@ -73,35 +64,8 @@ test('a shutdown tells the streams when to come back, and the next start goes on
   await tidy(second)
 })
 
-/** SIGKILL of daemon, workers and Redis. */
-async function killAll(layerd: RunningProcess): Promise<void> {
-  const own = [layerd.pid, ...childrenOf(layerd.pid).map(({ pid }) => pid)]
-  // The API ends with its supervisor, maybe before its turn comes.
-  for (const pid of own) if (readProcess(pid)) process.kill(pid, 'SIGKILL')
-  await waitFor('all to be gone', () => own.every((pid) => readProcess(pid) === undefined))
-}
-
 test('a kill of daemon, workers and Redis at once loses no accepted job', async (t) => {
-  const { path, registry, start } = await setUp(t, { stalls: false })
-  const first = await start()
-  const api = await readyUrl(first)
-  const jobs = await Promise.all(Array.from({ length: 20 }, () => publishOver(api, path, registry.host)))
-  await killAll(first)
-  await waitFor('the registry to have done what they asked for', () => registry.connections === 0)
-  const open = new Set(registry.sessions().map(({ id }) => id))
-
-  const next = await readyUrl(await start())
-  for (const { id } of jobs) {
-    const ended = await endedOver(next, id)
-    assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
-    assert.ok(ended.attempt <= 2, `${ended.attempt} runs: ${JSON.stringify(ended)}`)
-  }
-  // One that was opened a moment before the kill may be known to nobody: at most one for each blob that could be under way
-  // and one for each job that prepared, and none with a large layer's bytes in it.
-  const left = () => registry.sessions().filter(({ id, bytes }) => !open.has(id) || bytes >= MIB)
-  await waitFor('all other uploads to be finished or given up', () => left().length === 0)
-  const perJob = DEFAULT_CONCURRENCY + 1
-  assert.ok(registry.openSessions <= JOBS_AT_ONCE * perJob, `${registry.openSessions} open uploads`)
+  await killAllAt(t, 0)
 })
 
 test('after a kill of everything the uploads that stood open are given up, those of small layers too', async (t) => {
