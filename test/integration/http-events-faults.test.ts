@@ -5,21 +5,25 @@ import { begin, RESULT } from '../helpers/redis/jobs.ts'
 import { untilServed } from '../helpers/redis/until-served.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 import { followEvents, watchEvents } from '../helpers/streams/watch-events.ts'
-import { log, startJob, typesOf, idsOf } from '../helpers/streams/http-events.ts'
+import { log, startJob, typesOf, jobIdsOf } from '../helpers/streams/http-events.ts'
 
 test('hundreds of watchers share one subscription and leave nothing behind', async (t) => {
   const { jobs, job, url, kept, subscribers } = await startJob(t)
-  const watches = Array.from({ length: 300 }, () => followEvents(url))
-  await waitFor('all snapshots', () => watches.every(({ events }) => events.length > 0))
+  const watches: Array<ReturnType<typeof followEvents>> = []
+  // Not all at one moment: reader and API share this process, and Redis is given 1.5 s to answer.
+  while (watches.length < 300) {
+    watches.push(...Array.from({ length: 10 }, () => followEvents(url)))
+    await waitFor('the snapshots', () => watches.every(({ events }) => events.length > 0))
+  }
   const { epoch } = await begin(jobs, job)
   for (let at = 0; at < 50; at += 1) await jobs.runs.report(job.id, epoch, { events: [log(`event ${at}`)] })
   await waitFor('one subscription for all', async () => (await subscribers()) === 1)
   for (const watch of watches.slice(0, 100)) watch.cut()
   await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT })
-  const all = idsOf(await untilServed(kept))
+  const all = jobIdsOf(await untilServed(kept))
   for (const watch of watches.slice(100)) {
     await watch.ended
-    const ids = idsOf(watch.events)
+    const ids = jobIdsOf(watch.events)
     assert.deepEqual(ids, all.slice(all.indexOf(ids[0] ?? '')))
   }
   await waitFor('the subscription to end', async () => (await subscribers()) === 0)
@@ -29,7 +33,7 @@ test('a watcher that leaves ends the subscription, and the next one begins anoth
   const { jobs, job, url, subscribers } = await startJob(t)
   for (const _ of [1, 2, 3]) {
     const watch = await watchEvents(url)
-    await waitFor('the snapshot', () => watch.events.length === 1)
+    await waitFor('the snapshot', () => watch.events.length > 0)
     assert.equal(await subscribers(), 1)
     watch.cut()
     await waitFor('the subscription to end', async () => (await subscribers()) === 0)
@@ -43,7 +47,7 @@ test('a watcher that leaves ends the subscription, and the next one begins anoth
 test('a subscription that breaks is caught up on without a gap', async (t) => {
   const { jobs, job, url, kept } = await startJob(t)
   const watch = await watchEvents(url)
-  await waitFor('the snapshot', () => watch.events.length === 1)
+  await waitFor('the snapshot', () => watch.events.length > 0)
   const { epoch } = await begin(jobs, job)
   for (let at = 0; at < 60; at += 1) {
     await jobs.runs.report(job.id, epoch, { events: [log(`event ${at}`)] })
@@ -52,13 +56,13 @@ test('a subscription that breaks is caught up on without a gap', async (t) => {
   await waitFor('all events', async () => watch.lastId() === (await kept()).at(-1)?.id)
   await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT })
   await watch.ended
-  assert.deepEqual(idsOf(watch.events), idsOf(await kept()))
+  assert.deepEqual(jobIdsOf(watch.events), jobIdsOf(await kept()))
 })
 
 test('Redis gone and back: watchers go on, or come back, without a gap', async (t) => {
   const { jobs, job, url, kept } = await startJob(t)
   const watch = await watchEvents(url)
-  await waitFor('the snapshot', () => watch.events.length === 1)
+  await waitFor('the snapshot', () => watch.events.length > 0)
   await jobs.redis.kill()
   assert.equal((await fetch(url)).status, 503)
   await jobs.redis.start()
@@ -66,13 +70,13 @@ test('Redis gone and back: watchers go on, or come back, without a gap', async (
   await jobs.runs.report(job.id, epoch, { events: [log('after the restart')] })
   await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT })
   await watch.ended
-  const seen = idsOf(watch.events)
+  const seen = jobIdsOf(watch.events)
   const again = await waitFor('the API to answer', async () => {
     const next = await watchEvents(url, { 'last-event-id': watch.lastId() ?? '' })
     return next.status === 503 ? undefined : next
   })
   await again.ended
-  assert.deepEqual([...seen, ...idsOf(again.events)], idsOf(await kept()))
+  assert.deepEqual([...seen, ...jobIdsOf(again.events)], jobIdsOf(await kept()))
 })
 
 test('a job that is gone ends its stream', async (t) => {

@@ -28,13 +28,20 @@ export function startLayerd(t: Cleanup, options: LayerdOptions): Promise<Running
   })
 }
 
+/** With forty others at a processor Node alone needs half a minute to start, and supervisor and API start one after the other. */
+const STARTS = { timeoutMs: 180_000 }
+
 /** Where it listens, once it is ready. */
 export async function readyUrl(layerd: RunningProcess): Promise<string> {
-  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/)
-  await waitFor(`${url} to be ready`, async () => {
-    if (!layerd.isRunning()) throw new Error(`layerd ended:\n${layerd.output()}`)
-    return (await fetch(`${url}/readyz`)).ok
-  })
+  const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/, STARTS)
+  await waitFor(
+    `${url} to be ready`,
+    async () => {
+      if (!layerd.isRunning()) throw new Error(`layerd ended:\n${layerd.output()}`)
+      return (await fetch(`${url}/readyz`)).ok
+    },
+    STARTS,
+  )
   return url
 }
 

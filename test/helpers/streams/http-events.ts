@@ -24,3 +24,7 @@ export async function startJob(t: Parameters<typeof startApp>[0], options: TestA
 export const typesOf = (events: ReadonlyArray<{ event: JobEvent }>) => events.map(({ event }) => event.type)
 
 export const idsOf = (events: ReadonlyArray<{ id: string | undefined }>) => events.map(({ id }) => id)
+
+/** Of the job's events: a heartbeat, as one comes after 15 s of silence, is none. */
+export const jobIdsOf = (events: ReadonlyArray<{ id: string | undefined; event: JobEvent }>) =>
+  idsOf(events.filter(({ event }) => event.type !== 'ping'))
