@@ -18,6 +18,8 @@ import { tempDir } from '../temp-dir.ts'
 import { startTestWorker, type WorkerChoices } from './test-worker.ts'
 import { waitFor } from '../wait-for.ts'
 
+/** With forty others at a processor Node alone needs a minute to start. */
+const STARTS = { timeoutMs: 180_000 }
 const WORKER_CHILD = fileURLToPath(new URL('worker-child.ts', import.meta.url))
 
 /** Queue and workers in this process over a real Redis, as src/roles puts them together. */
@@ -73,7 +75,7 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
   const workerProcess = async (name: string, more: WorkerChoices = {}): Promise<RunningProcess> => {
     const argument = JSON.stringify({ ...settings, secretKey: target.secretKey.toString('hex'), name, ...more })
     const child = await startProcess(t, process.execPath, [WORKER_CHILD, argument])
-    await child.waitForOutput(/takes jobs/)
+    await child.waitForOutput(/takes jobs/, STARTS)
     children.push(child)
     return child
   }
