@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execPath } from 'node:process'
 import { test, type TestContext } from 'node:test'
+import { Redis } from 'ioredis'
 import { createDispatcher, type Dispatch } from '../../src/jobs/dispatch/dispatch.ts'
 import { createKeys, queueName } from '../../src/jobs/redis/keys.ts'
 import { connectRedis } from '../../src/jobs/redis/redis.ts'
@@ -8,7 +12,9 @@ import { createConsumers } from '../../src/worker/consumers.ts'
 import type { RunEnd } from '../../src/worker/run-job.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
+import { startProcess } from '../helpers/processes/processes.ts'
 import { startRedis } from '../helpers/redis/redis.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const HOST = 'registry.example'
@@ -112,4 +118,39 @@ test('a job that was fetched and has not begun is not held to have got lost on i
   scene.open()
   await waitFor('all to have begun', () => begun.size === jobs.length)
   for (const id of jobs) assert.ok(await scene.locked(id), `${id} has lost its lock`)
+})
+
+test('a consumer that is closed while Redis is away ends all the same, and its hosts are let go', async (t) => {
+  const server = await startRedis(t)
+  const src = new URL('../../src/', import.meta.url).href
+  // A process of its own: timers of a consumer whose connection never ends stay behind.
+  const script = join(await tempDir(t), 'closing.ts')
+  await writeFile(
+    script,
+    `import { createConsumers } from '${src}worker/consumers.ts'
+     import { connectRedis } from '${src}jobs/redis/redis.ts'
+     import { createKeys } from '${src}jobs/redis/keys.ts'
+     import { silentLogger } from '${src}lib/logger.ts'
+     const redis = connectRedis({ socketPath: '${server.socketPath}' }, { role: 'worker' })
+     redis.on('error', () => undefined)
+     const consumers = createConsumers({
+       redis, bullPrefix: createKeys().bullPrefix, workerName: 'one', limit: 1, logger: silentLogger,
+       run: async () => ({ next: 'done' }), onLost: () => undefined })
+     consumers.open('${HOST}')
+     let times = 0
+     redis.on('reconnecting', async () => {
+       times += 1
+       if (times !== 4) return
+       await consumers.close(['${HOST}'])
+       await consumers.shutdown()
+       console.log('ended with', consumers.hosts.size)
+       process.exit(0)
+     })`,
+  )
+  const process = await startProcess(t, execPath, [script])
+  const raw = new Redis(server.clientOptions)
+  await waitFor('it to ask for a job', async () => String(await raw.client('LIST')).includes('cmd=bzpopmin'))
+  raw.disconnect()
+  await server.kill()
+  await process.waitForOutput(/^ended with 0$/m)
 })
