@@ -294,3 +294,24 @@ test('a password that ran out is looked up again, once for each new one', async 
 const EXPIRED = JSON.stringify({
   errors: [{ code: 'DENIED', message: 'Your authorization token has expired. Reauthenticate and try again.' }],
 })
+
+test('what one repository answers wrongly keeps nobody from another, nor from that one when it is right again', async (t) => {
+  const tokens = await startTokenServer(t, { users })
+  const junk = await startScriptedServer(t, (_incoming, response) => response.end('no token'))
+  let isRight = false
+  const registry = await startScriptedServer(t, (incoming, response) => {
+    const open = incoming.url?.startsWith('/v2/open/') === true
+    if (open || tokens.allows(incoming.headers.authorization, 'some/package', 'pull')) response.end('{}')
+    else refuse(response, isRight ? bearer(tokens) : `Bearer realm="http://${junk.host}/token"`)
+  })
+  const connections = connect(t)
+  const send = async (path: string, repository: string) => {
+    const scopes = [{ repository, actions: ['pull' as const] }]
+    const transport = connections.transport(registry.host, { plainHttp: true, credential: ann })
+    return (await transport.send(request(path, { scopes }))).status
+  }
+  await assert.rejects(send(tags, 'some/package'))
+  assert.equal(await send('/v2/open/one/tags/list', 'open/one'), 200)
+  isRight = true
+  assert.equal(await send(tags, 'some/package'), 200)
+})

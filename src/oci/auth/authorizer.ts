@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
+import { isAppError } from '../../lib/errors.ts'
 import type { CallFacts } from '../errors/errors.ts'
 import { checkTarget } from '../request/redirect.ts'
 import type { Scope } from '../request/transport.ts'
@@ -21,10 +22,10 @@ export interface Authorization {
 }
 
 export interface Authorizer {
-  /** For a request about to be sent; undefined is anonymous. Tokens about to expire are renewed first. */
-  authorize(scopes: readonly Scope[], signal: AbortSignal): Promise<Authorization | undefined>
-  /** True once the registry has said how it wants to be asked. */
-  knows(scopes: readonly Scope[]): boolean
+  /** For a request about to be sent to `base`; undefined is anonymous. Tokens about to expire are renewed first. */
+  authorize(scopes: readonly Scope[], base: URL, signal: AbortSignal): Promise<Authorization | undefined>
+  /** True once the registry at `base` has said how it wants to be asked. */
+  knows(scopes: readonly Scope[], base: URL): boolean
   /** After a 401: something other than `used` that is worth another try, or undefined. */
   answer(refusal: Refusal, signal: AbortSignal): Promise<Authorization | undefined>
 }
@@ -45,7 +46,10 @@ export interface AuthorizerOptions {
   readonly credential: RegistryCredential | undefined
   readonly tokens: TokenCache
   readonly clock: Clock
-  /** What other callers learnt about registries, by name; one entry for each. */
+  /**
+   * What other callers learnt about registries, by origin: what somebody on the way said over plain HTTP must lead nobody who
+   * speaks TLS.
+   */
   readonly plans: Map<string, Plan>
 }
 
@@ -68,22 +72,30 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   return {
-    knows: (scopes) => credential?.kind === 'bearer' || learnt.plan(scopes) !== undefined,
+    knows: (scopes, base) => credential?.kind === 'bearer' || learnt.plan(scopes, base) !== undefined,
 
-    async authorize(scopes, signal) {
+    async authorize(scopes, base, signal) {
       if (credential?.kind === 'bearer') return { header: `Bearer ${credential.token}`, scopes: '' }
-      const plan = learnt.plan(scopes)
-      return plan && (await apply(plan, learnt.scopes(scopes), { refused: undefined, signal }))
+      const plan = learnt.plan(scopes, base)
+      if (plan === undefined) return undefined
+      try {
+        return await apply(plan, learnt.scopes(scopes), { refused: undefined, signal })
+      } catch (error) {
+        // What one repository said once may be wrong, or of another: the registry is asked anew.
+        if (!isForGood(error)) throw error
+        if (learnt.forget(scopes, base) === 'own') throw error
+        return undefined
+      }
     },
 
     async answer({ facts, base, scopes, challenge, used, again }, signal) {
       if (credential?.kind === 'bearer') return undefined
       const challenges = parseChallenges(challenge)
-      const known = learnt.plan(scopes)
+      const known = learnt.plan(scopes, base)
       const plan = choosePlan(challenges, known, facts.url)
       if (plan === undefined) return undefined
       if (plan.scheme === 'bearer') checkTarget(facts, new URL(plan.realm), base)
-      learnt.add(scopes, plan, challenges)
+      learnt.add({ scopes, base }, plan, challenges)
       const asked = learnt.scopes(scopes)
       const unchanged = used?.scopes === scopeKey(asked) && samePlan(plan, known)
       if (unchanged && isHopeless(used.token, again, clock.now())) return undefined
@@ -94,19 +106,25 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 }
 
 /** What challenges taught: how to ask, by repository (else as other callers found it), and for which scopes beyond ours. */
-function createLearnt({ registry, plans }: AuthorizerOptions) {
+function createLearnt({ plans }: AuthorizerOptions) {
   const byRepository = new Map<string, Plan>()
   /** ACR's metadata_read, Gitea's "*". */
   const extra = new Map<string, readonly string[]>()
+  const placeOf = (scopes: readonly Scope[], base: URL) => `${base.origin}/${scopes[0]?.repository ?? ''}`
   return {
-    plan: (scopes: readonly Scope[]) => byRepository.get(scopes[0]?.repository ?? '') ?? plans.get(registry),
+    plan: (scopes: readonly Scope[], base: URL) => byRepository.get(placeOf(scopes, base)) ?? plans.get(base.origin),
+    /** Whose it was: this caller's own, or what others had learnt. */
+    forget(scopes: readonly Scope[], base: URL): 'own' | 'shared' {
+      plans.delete(base.origin)
+      return byRepository.delete(placeOf(scopes, base)) ? 'own' : 'shared'
+    },
     scopes(scopes: readonly Scope[]): string[] {
       const own = formatScopes(scopes)
       return mergeScopes(own, extra.get(scopeKey(own)) ?? [])
     },
-    add(scopes: readonly Scope[], plan: Plan, challenges: readonly Challenge[]): void {
-      byRepository.set(scopes[0]?.repository ?? '', plan)
-      plans.set(registry, plan)
+    add({ scopes, base }: { scopes: readonly Scope[]; base: URL }, plan: Plan, challenges: readonly Challenge[]): void {
+      byRepository.set(placeOf(scopes, base), plan)
+      plans.set(base.origin, plan)
       const bearer = challenges.filter(({ scheme }) => scheme === 'bearer')
       const asked = bearer.flatMap(({ params }) => parseScopes(params.get('scope')))
       const key = scopeKey(formatScopes(scopes))
@@ -126,6 +144,11 @@ function choosePlan(challenges: readonly Challenge[], known: Plan | undefined, u
   }
   if (known?.scheme === 'bearer') return known
   return challenges.some(({ scheme }) => scheme === 'basic') ? { scheme: 'basic' } : known
+}
+
+/** A wrong password is the caller's, and no reason to ask the registry anew. */
+function isForGood(error: unknown): boolean {
+  return isAppError(error) && error.retry === 'permanent' && error.code !== 'REGISTRY_UNAUTHORIZED'
 }
 
 function samePlan(a: Plan, b: Plan | undefined): boolean {

@@ -18,7 +18,7 @@ type Lane = RegistryRequest['lane']
 export interface TransportContext extends OwnConnections {
   readonly schemes: Schemes
   readonly tokens: TokenCache
-  /** How registries want to be asked, by name. */
+  /** How registries want to be asked, by origin. */
   readonly plans: Map<string, Plan>
   /** Registries that have answered this process. */
   readonly reached: Set<string>

@@ -21,8 +21,9 @@ export async function logInAhead(
   next: Send<Passage>,
 ): Promise<void> {
   sender.mayUse()
-  if (sender.authorizer.knows(scopes) || sender.answered) {
-    await sender.authorizer.authorize(scopes, signal)
+  const base = await sender.context.schemes.base(sender.registry, sender.plainHttp, signal)
+  if (sender.authorizer.knows(scopes, base) || sender.answered) {
+    await sender.authorizer.authorize(scopes, base, signal)
     return
   }
   const request: RegistryRequest = { method: 'GET', target: '/v2/', scopes, lane: 'control', op: 'log in', signal }

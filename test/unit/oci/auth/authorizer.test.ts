@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../../../../src/lib/clock.ts'
+import { createAuthorizer, type Plan } from '../../../../src/oci/auth/authorizer.ts'
+import { createTokenCache, type TokenKey } from '../../../../src/oci/auth/token-cache.ts'
+
+const { signal } = new AbortController()
+const SCOPES = [{ repository: 'team/one', actions: ['pull'] as const }]
+
+test('what was learnt over plain HTTP leads nobody who speaks TLS, nor the caller who learnt it', async () => {
+  const asked: TokenKey[] = []
+  const tokens = createTokenCache(systemClock, async (key) => {
+    asked.push(key)
+    return { value: 'token', lifetimeMs: 60_000 }
+  })
+  const plans = new Map<string, Plan>()
+  const authorizer = (password?: string) =>
+    createAuthorizer({
+      registry: 'reg.example',
+      credential: password === undefined ? undefined : { kind: 'basic', username: 'ann', password },
+      tokens,
+      clock: systemClock,
+      plans,
+    })
+  const clear = new URL('http://reg.example')
+  const secure = new URL('https://reg.example')
+  const facts = { op: 'list tags', registry: 'reg.example', method: 'GET', url: new URL('/v2/', clear) } as never
+  const challenge = 'Bearer realm="http://thief.example/token"'
+  const misled = authorizer()
+  const refusal = { facts, base: clear, scopes: SCOPES, challenge, used: undefined, again: false }
+  assert.equal((await misled.answer(refusal, signal))?.header, 'Bearer token')
+  assert.equal(misled.knows(SCOPES, clear), true)
+  assert.equal(asked.length, 1)
+  for (const caller of [misled, authorizer('secret')]) {
+    assert.equal(caller.knows(SCOPES, secure), false)
+    assert.equal(await caller.authorize(SCOPES, secure, signal), undefined)
+  }
+  assert.equal(asked.length, 1, 'nobody else was shown anything')
+})
