@@ -17,17 +17,31 @@ export function parseFrameStart(bytes: Buffer): { windowBytes: number } | { skip
 }
 
 /**
+ * A frame costs about 2 ms whatever is in it, and may have 9 bytes. Beyond the first ones each has to stand for so much on
+ * average; pzstd and seekable files have frames of megabytes, zarf a single one.
+ */
+const FREE_FRAMES = 1000
+const LEAST_FRAME_BYTES = 512 * 1024
+
+/**
  * The frames of a zstd file, each as the bytes a decoder of its own is to be fed; consume one before asking for the next.
  * Node's decoder stops after the first frame and drops what follows (nodejs/node#64741); block headers tell where each
- * frame ends. Throws PACKAGE_TRUNCATED, PACKAGE_INVALID. Source: RFC 8878 section 3.
+ * frame ends. `unpacked`: the bytes that were made of them so far. Throws PACKAGE_TRUNCATED, PACKAGE_INVALID. Source: RFC
+ * 8878 section 3.
  */
-export async function* zstdFrames(chunks: AsyncIterator<Buffer>): AsyncGenerator<AsyncIterable<Buffer>> {
+export async function* zstdFrames(
+  chunks: AsyncIterator<Buffer>,
+  unpacked: () => number,
+): AsyncGenerator<AsyncIterable<Buffer>> {
   const reader = new ChunkReader(chunks)
+  let met = 0
   for (let frames = 0; ; ) {
     if ((await reader.peek()) === undefined) {
       if (frames === 0) throw truncatedZstd()
       return
     }
+    met += 1
+    if (met > FREE_FRAMES + unpacked() / LEAST_FRAME_BYTES) throw manyFrames(met)
     const start = await reader.take(4)
     const magic = start.readUInt32LE()
     if (isSkippable(magic)) {
@@ -209,6 +223,14 @@ export function invalidZstd(why: string, cause?: unknown): AppError {
     cause,
     hint: 'The file is damaged or not a package: copy it again, or make it again with zarf.',
   })
+}
+
+function manyFrames(frames: number): AppError {
+  return new AppError(
+    'PACKAGE_INVALID',
+    `the package is cut into too many zstd frames: ${frames} so far, of less than ${LEAST_FRAME_BYTES} bytes on average`,
+    { hint: 'Compress it again, as one frame (zstd) or larger ones (pzstd).' },
+  )
 }
 
 /** The stock zstd refuses these too, unless it is given --long. */

@@ -25,7 +25,7 @@ export async function* decompress(compressed: ByteStream, onMade?: (so: Unpackin
   const chunks = compressed[Symbol.asyncIterator]()
   const so: Unpacking = { taken: 0, unpacked: 0 }
   try {
-    for await (const frame of zstdFrames(chunks)) yield* decodeFrame(frame, so, onMade)
+    for await (const frame of zstdFrames(chunks, () => so.unpacked)) yield* decodeFrame(frame, so, onMade)
   } finally {
     await chunks.return?.()
   }

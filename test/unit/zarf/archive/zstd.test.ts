@@ -51,6 +51,29 @@ test('frames of any content in chunks of any size decode to the same bytes', asy
   )
 })
 
+test('frames that stand for nothing come to an end', async () => {
+  const small = zstdCompressSync(Buffer.from('a'))
+  const large = zstdCompressSync(Buffer.alloc(16 * 1024 ** 2))
+  const most = [large, ...Array.from({ length: 1000 }, () => small)]
+  assert.equal((await whole(most)).length, 16 * 1024 ** 2 + 1000)
+  for (const [name, frame] of [
+    ['small', small],
+    ['skippable', skippable(0)],
+  ] as const) {
+    let given = 0
+    async function* input() {
+      yield large
+      for (; given < 1_000_000; given += 1) yield frame
+    }
+    await assert.rejects(
+      readAll(decompress(input())),
+      { code: 'PACKAGE_INVALID', message: /too many zstd frames/ },
+      name,
+    )
+    assert.ok(given < 1100, `${given} ${name} frames`)
+  }
+})
+
 test('a file cut anywhere is truncated, never whole', async () => {
   const file = Buffer.concat([zstdCompressSync(Buffer.alloc(200_000, 'abc'), CHECKED), skippable(9)])
   for (let length = 0; length < file.length; length++) {
