@@ -43,7 +43,7 @@ const Texts = Type.Record(Type.String(), Type.String())
 const DescriptorShape = Type.Object({
   mediaType: Type.String(),
   digest: Type.String(),
-  size: Type.Integer({ minimum: 0 }),
+  size: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   annotations: Nothing(Texts),
   platform: Nothing(Type.Object({ architecture: Nothing(Type.String()), os: Nothing(Type.String()) })),
 })

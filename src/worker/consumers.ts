@@ -251,7 +251,7 @@ class HostConsumers implements Consumers {
 
   #wakeLater(host: string, at: number): void {
     this.#wake(host)
-    setTimeout(() => this.#stopping || this.#wake(host), at - Date.now()).unref()
+    setTimeout(() => this.#stopping || this.#wake(host), Math.max(0, at - Date.now())).unref()
   }
 
   #lastTurn(host: string): number {

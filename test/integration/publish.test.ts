@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseDestination } from '../../src/content/reference.ts'
@@ -7,6 +7,7 @@ import { digestOf } from '../../src/content/digest.ts'
 import { parseManifest, successors } from '../../src/content/manifest.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
+import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import {
   FIXTURES,
   type PublishedName,
@@ -132,6 +133,15 @@ for (const program of registryPrograms()) {
     })
   })
 }
+
+test('a package under another file name goes by the name and the tag that are given', async (t) => {
+  const folder = await tempDir(t)
+  const path = join(folder, 'fresh.tar.zst')
+  await copyFile(FIXTURES.nemoAmd64, path)
+  await using registry = await startMemoryRegistry()
+  const { outcome } = await publishTo(t, path, parseDestination(registry.host), { name: 'nemo', tag: 't1' })
+  assert.equal(outcome.reference, `oci://${registry.host}/nemo:t1`)
+})
 
 /** The two entries of nemo's index, in whichever order they were published. */
 async function assertNemo(t: Parameters<typeof registryClient>[0], host: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { formatReference, repositoryFor } from '../../content/reference.ts'
+import { formatReference, parseTag, repositoryFor } from '../../content/reference.ts'
 import { inspectTag } from '../../oci/manifests/index-manifest.ts'
 import type { Repository } from '../../oci/registry.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
@@ -34,7 +34,8 @@ export async function prepare(
   const { signal, onEvent, places, sure } = dependencies
   const known = await source.learn({ scan: !mayBegin(source.guess, request), signal, onEvent })
   const identity = known.contents?.identity ?? guessed(source.guess, request)
-  const repository = await openRepository(identity, request, dependencies)
+  const openedAs = { identity, sure: known.contents !== undefined }
+  const repository = await openRepository(openedAs, request, dependencies)
   if (known.contents) announcePlan(known.contents, onEvent)
   else onEvent({ type: 'outline', layers: new Set(known.digests).size + UNDECLARED })
   const mounts = createMounts({ repository, places, sure: sure?.repository })
@@ -46,12 +47,14 @@ export async function prepare(
 const UNDECLARED = 3
 
 async function openRepository(
-  identity: PackageIdentity,
+  { identity, sure }: { identity: PackageIdentity; sure: boolean },
   request: PublishRequest,
   dependencies: PublishDependencies,
 ): Promise<Repository> {
   const { signal, onEvent } = dependencies
-  const tag = packageTag(identity, request.tag)
+  // Name and tag may both be given while no version is known yet: whether there is one is seen at the end (complete.ts).
+  const given = !sure && request.name !== undefined && identity.version === undefined ? request.tag : undefined
+  const tag = given === undefined ? packageTag(identity, request.tag) : parseTag(given)
   const name = repositoryFor(request.destination, identity.name)
   const opened = await dependencies.repository(request.destination.registry, name)
   const repository = dependencies.claims ? sharedRepository(opened, dependencies.claims) : opened

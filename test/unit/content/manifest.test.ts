@@ -52,6 +52,7 @@ const refused: ReadonlyArray<[string, unknown, string?]> = [
   ['a list', []],
   ['a bad digest', { layers: [{ ...entry, digest: 'sha256:zz' }] }],
   ['a negative size', { layers: [{ ...entry, size: -1 }] }],
+  ['a size that cannot be counted', { layers: [{ ...entry, size: 1e308 }] }],
   ['a body that calls itself something else', { mediaType: OCI_INDEX, manifests: [] }, OCI_MANIFEST],
 ]
 for (const [what, body, mediaType] of refused) {

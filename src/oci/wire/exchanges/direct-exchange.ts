@@ -135,7 +135,9 @@ class DirectFetch implements Dispatcher.DispatchHandler {
   }
 
   #watchSilence(): void {
-    this.#socket?.setTimeout(this.#call.bodyTimeoutMs, this.#onSilence)
+    // Given with each setTimeout() it would be one listener more each time.
+    if (!this.#socket?.listeners('timeout').includes(this.#onSilence)) this.#socket?.on('timeout', this.#onSilence)
+    this.#socket?.setTimeout(this.#call.bodyTimeoutMs)
   }
 
   /** A far end that waits because we do is not silent. */
