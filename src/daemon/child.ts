@@ -47,7 +47,7 @@ export interface ChildEnd {
 export interface Child {
   /** With a channel, whose end tells it that this process has died. */
   readonly process: ChildProcess
-  /** Settles once it has ended; never rejects. */
+  /** Settles once it has ended; rejects where it could not be started. */
   readonly ended: Promise<ChildEnd>
 }
 
@@ -80,13 +80,9 @@ export function startChild({ program, args, env }: ChildCommand, surroundings: S
 
 async function endOf(child: ChildProcess, tail: () => string): Promise<ChildEnd> {
   const closed = once(child, 'close').catch(() => undefined)
-  try {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
-    await Promise.race([closed, delay(REST_MS, undefined, { ref: false })])
-    return { code, signal, ...why(code, signal, tail()) }
-  } catch (error) {
-    return { code: null, signal: null, reason: `it could not be started: ${(error as Error).message}` }
-  }
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  await Promise.race([closed, delay(REST_MS, undefined, { ref: false })])
+  return { code, signal, ...why(code, signal, tail()) }
 }
 
 const HEAP_FULL = 'JavaScript heap out of memory'

@@ -74,7 +74,7 @@ export class KeptChildren {
       place.onStarted?.(child.process, start)
       return await child.ended
     } catch (error) {
-      // Node throws where the system has no memory for another process.
+      // A program that is not there, or no memory for another process.
       return { code: null, signal: null, reason: `it could not be started: ${(error as Error).message}` }
     } finally {
       if (child) this.#alive.delete(child.process)

@@ -9,13 +9,9 @@ import { exitHint, exitText, type RedisExit } from './redis-exit.ts'
 import { findRedisServer } from './redis-program.ts'
 import { redisSocketPath } from './redis-socket.ts'
 
-/** Something that this process keeps running and can end. */
-export interface Supervised {
-  stop(): Promise<void>
-}
-
 /** The private Redis, kept running. */
-export interface SupervisedRedis extends Supervised {
+export interface SupervisedRedis {
+  stop(): Promise<void>
   /**
    * Why it is away, for who got no answer from it: resolves once that is known, within a quarter of a second. Undefined where
    * it has not ended within the last 5 s, or there is none.

@@ -3,7 +3,7 @@ import { requireSafeListen } from '../config/config.ts'
 import { openDataDirectory } from '../daemon/data-directory.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
 import { ask } from '../lib/channel.ts'
-import { AppError, isAppError } from '../lib/errors.ts'
+import { explained } from '../jobs/redis/redis.ts'
 import { WorkerFigures } from '../metrics/worker-figures.ts'
 import { startApi } from './api.ts'
 import type { RoleContext } from './context.ts'
@@ -41,24 +41,14 @@ export async function runServe(context: RoleContext, { supervised }: { supervise
   })
   stack.defer(() => api.close())
   tell({ layerdApi: 'listening', url: api.url, port: api.port })
-  if (!(await explained(joining, whyNoRedis))) return 0
+  const joined = await joining.catch(async (error: unknown) => {
+    throw await explained(error, whyNoRedis)
+  })
+  if (!joined) return 0
   tell({ layerdApi: 'serving' })
   if (!supervised) logger.info({ url: api.url }, 'layerd is up')
   const signal = await context.stop
   if (!supervised) logger.info({ signal }, 'layerd is shutting down')
   await api.drain()
   return 0
-}
-
-/** Whose private Redis ended while it was waited for is told so. */
-async function explained(
-  joining: Promise<boolean>,
-  whyNoRedis: (() => Promise<WhyNoRedis | undefined>) | undefined,
-): Promise<boolean> {
-  try {
-    return await joining
-  } catch (error) {
-    const why = isAppError(error) && error.code === 'QUEUE_UNAVAILABLE' ? await whyNoRedis?.() : undefined
-    throw why ? new AppError('QUEUE_UNAVAILABLE', why.detail, { hint: why.hint, cause: error }) : error
-  }
 }

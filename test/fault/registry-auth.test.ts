@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import type { Cleanup } from '../helpers/cleanup.ts'
 import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
-import { startTokenServer, type TokenServer, type TokenServerOptions } from '../helpers/registries/token-server.ts'
+import { bearer, refuse, startTokenServer, type TokenServerOptions } from '../helpers/registries/token-server.ts'
 import { connect, request } from '../helpers/registries/transport.ts'
 
 const ann = { kind: 'basic', username: 'ann', password: 'secret of ann' } as const
 const users = { ann: 'secret of ann' }
 const tags = '/v2/some/package/tags/list'
-
-function refuse(response: ServerResponse, challenge: string | readonly string[] | undefined, status = 401): void {
-  if (challenge !== undefined) response.setHeader('www-authenticate', challenge)
-  response.writeHead(status).end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}')
-}
-
-function bearer(tokens: TokenServer, more = ''): string {
-  return `Bearer realm="${tokens.realm}",service="${tokens.service}"${more}`
-}
 
 /** A registry that lets in who brings a token with push for some/package. */
 async function startRegistry(t: Cleanup, options: TokenServerOptions = {}) {
@@ -293,25 +283,4 @@ test('a password that ran out is looked up again, once for each new one', async 
 
 const EXPIRED = JSON.stringify({
   errors: [{ code: 'DENIED', message: 'Your authorization token has expired. Reauthenticate and try again.' }],
-})
-
-test('what one repository answers wrongly keeps nobody from another, nor from that one when it is right again', async (t) => {
-  const tokens = await startTokenServer(t, { users })
-  const junk = await startScriptedServer(t, (_incoming, response) => response.end('no token'))
-  let isRight = false
-  const registry = await startScriptedServer(t, (incoming, response) => {
-    const open = incoming.url?.startsWith('/v2/open/') === true
-    if (open || tokens.allows(incoming.headers.authorization, 'some/package', 'pull')) response.end('{}')
-    else refuse(response, isRight ? bearer(tokens) : `Bearer realm="http://${junk.host}/token"`)
-  })
-  const connections = connect(t)
-  const send = async (path: string, repository: string) => {
-    const scopes = [{ repository, actions: ['pull' as const] }]
-    const transport = connections.transport(registry.host, { plainHttp: true, credential: ann })
-    return (await transport.send(request(path, { scopes }))).status
-  }
-  await assert.rejects(send(tags, 'some/package'))
-  assert.equal(await send('/v2/open/one/tags/list', 'open/one'), 200)
-  isRight = true
-  assert.equal(await send(tags, 'some/package'), 200)
 })

@@ -131,13 +131,8 @@ export class EventChannel {
   async #replay(watcher: Watcher): Promise<boolean> {
     for (;;) {
       const page = await this.#options.events.replay(this.jobId, watcher.lastId, REPLAY_PAGE)
-      if (
-        !(await this.#giveAll(
-          watcher,
-          page.map((logged) => new Frame(logged)),
-        ))
-      )
-        return false
+      const frames = page.map((logged) => new Frame(logged))
+      if (!(await this.#giveAll(watcher, frames))) return false
       if (page.length < REPLAY_PAGE || watcher.client.closed) return true
     }
   }

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import fastifyPlugin from 'fastify-plugin'
 import type { Problem } from '../../jobs/model/definitions.ts'
 import { AppError, ERROR_CODES, type ErrorCode, isAppError, toAppError } from '../../lib/errors.ts'
-import { explained, type WhyNoRedis } from '../answers/redis-trouble.ts'
+import { explained, type WhyNoRedis } from '../../jobs/redis/redis.ts'
 import { validationProblems } from './validation-errors.ts'
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'

@@ -4,7 +4,7 @@ import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { acceptsByName } from '../answers/accept.ts'
-import type { WhyNoRedis } from '../answers/redis-trouble.ts'
+import type { WhyNoRedis } from '../../jobs/redis/redis.ts'
 import { htmlPage, linked, sendPage } from '../answers/html-page.ts'
 import {
   getLivenessSchema,

@@ -155,13 +155,7 @@ export function createTraceShedder({ redis, keys, scripts }: UpkeepContext): () 
 
 async function isShort(redis: Redis): Promise<boolean> {
   const memory = await redis.info('memory')
-  const figure = (name: string) =>
-    Number(
-      memory
-        .split('\n')
-        .find((line) => line.startsWith(`${name}:`))
-        ?.slice(name.length + 1) ?? 0,
-    )
-  const limit = figure('maxmemory')
-  return limit > 0 && figure('used_memory') > SHED_ABOVE * limit
+  const limit = Number(/^maxmemory:(\d+)/m.exec(memory)?.[1] ?? 0)
+  const used = Number(/^used_memory:(\d+)/m.exec(memory)?.[1] ?? 0)
+  return limit > 0 && used > SHED_ABOVE * limit
 }

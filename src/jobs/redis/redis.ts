@@ -1,5 +1,5 @@
 import { ReplyError, Redis, type RedisOptions } from 'ioredis'
-import { AppError } from '../../lib/errors.ts'
+import { AppError, isAppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { redactUrl } from '../../lib/redact.ts'
 import { noteReached, tellOutages } from './outages.ts'
@@ -142,4 +142,15 @@ export async function troubleOf(redis: Redis, timeoutMs: number): Promise<string
 
 function refusalText(error: unknown): string {
   return `Redis answers "${(error as Error).message.slice(0, 300)}"`
+}
+
+/** What better describes that Redis does not answer, and what to do; undefined where nothing does. */
+export type WhyNoRedis = () => Promise<{ detail?: string; hint: string } | undefined>
+
+/** The error, which says more where it is Redis's silence and more is known. */
+export async function explained(thrown: unknown, whyNoRedis: WhyNoRedis | undefined): Promise<unknown> {
+  if (!isAppError(thrown) || thrown.code !== 'QUEUE_UNAVAILABLE') return thrown
+  const why = await whyNoRedis?.()
+  if (!why) return thrown
+  return new AppError('QUEUE_UNAVAILABLE', why.detail ?? thrown.message, { hint: why.hint, cause: thrown })
 }

@@ -188,3 +188,18 @@ function createToken(
   const signature = sign('sha256', Buffer.from(signed), { key: certificate.key, dsaEncoding: 'ieee-p1363' })
   return `${signed}.${signature.toString('base64url')}`
 }
+
+/** A registry's 401 with this challenge. */
+export function refuse(
+  response: ServerResponse,
+  challenge: string | readonly string[] | undefined,
+  status = 401,
+): void {
+  if (challenge !== undefined) response.setHeader('www-authenticate', challenge)
+  response.writeHead(status).end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}')
+}
+
+/** The challenge of a registry that sends to this token service. */
+export function bearer(tokens: TokenServer, more = ''): string {
+  return `Bearer realm="${tokens.realm}",service="${tokens.service}"${more}`
+}

@@ -37,11 +37,10 @@ if to == 'paused' then
 elseif to == 'canceled' then
   problem, retry_at = 'null', 'null'
   reason = cancel_reason()
-elseif to == 'retrying' and ARGV[13] == '1' then
-  -- Giving its place up is no failed try, unless nothing came of the run.
-  redis.call('HSET', JOB, 'retries', count('bytes') > count('mark') and 0 or count('retries') + 1)
 elseif to == 'retrying' then
-  redis.call('HSET', JOB, 'retries', count('bytes') > count('mark') and 1 or count('retries') + 1)
+  -- Giving its place up is no failed try, unless nothing came of the run.
+  local first = ARGV[13] == '1' and 0 or 1
+  redis.call('HSET', JOB, 'retries', count('bytes') > count('mark') and first or count('retries') + 1)
 end
 redis.call('HSET', JOB, 'result', result, 'error', problem, 'reason', reason, 'lostRuns', 0)
 redis.call('HDEL', JOB, 'worker')
