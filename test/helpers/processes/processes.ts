@@ -6,7 +6,7 @@ import { type WaitOptions, waitFor } from '../wait-for.ts'
 
 export interface StartOptions {
   cwd?: string
-  /** Added to this process's environment; undefined removes a name. */
+  /** Added to this process's environment, with `SURROUNDINGS` in it; undefined removes a name. */
   env?: Record<string, string | undefined>
   /** What goes to its standard input, which then ends. Default: nothing. */
   input?: string
@@ -37,6 +37,16 @@ export interface RunningProcess {
   kill(): Promise<Exit>
 }
 
+/** How whoever runs the tests likes programs to speak, or how a build service says that nobody watches. */
+const HABITS = ['CI', 'COLUMNS', 'FORCE_COLOR', 'LANGUAGE', 'LC_ALL', 'LC_CTYPE', 'LC_MESSAGES', 'LINES', 'NO_COLOR']
+/** What a test's programs meet instead, the same on a developer's terminal as on a build service. */
+const SURROUNDINGS = {
+  ...Object.fromEntries(HABITS.map((name) => [name, undefined])),
+  LANG: 'C.UTF-8',
+  TERM: 'xterm',
+  TZ: 'UTC',
+}
+
 /** Starts a program with its output captured; it is stopped when the test ends, if it still runs. */
 export async function startProcess(
   t: Cleanup,
@@ -46,7 +56,7 @@ export async function startProcess(
 ): Promise<RunningProcess> {
   const child = spawn(command, args, {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...SURROUNDINGS, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   await once(child, 'spawn')

@@ -51,6 +51,23 @@ test('a process that ignores SIGTERM is gone after the grace time', async () => 
   assert.equal(processExists(pid), false)
 })
 
+test('what a test starts meets the same surroundings wherever the tests run', async (t) => {
+  const elsewhere = { CI: 'true', TERM: 'dumb', NO_COLOR: '1', COLUMNS: '20', LC_ALL: 'C', TZ: 'Asia/Kolkata' }
+  const before = Object.fromEntries(Object.keys(elsewhere).map((name) => [name, process.env[name]]))
+  t.after(() => {
+    for (const [name, value] of Object.entries(before)) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  })
+  Object.assign(process.env, elsewhere)
+  const names = Object.keys(elsewhere)
+  const ended = await runProcess(t, 'sh', ['-c', names.map((name) => `echo "${name}=\$${name}"`).join('\n')])
+  assert.equal(ended.stdout, 'CI=\nTERM=xterm\nNO_COLOR=\nCOLUMNS=\nLC_ALL=\nTZ=UTC\n')
+  const own = await runProcess(t, 'sh', ['-c', 'echo $CI'], { env: { CI: 'asked for' } })
+  assert.equal(own.stdout, 'asked for\n')
+})
+
 test('a test process that is told to end takes its processes and folders along', async (t) => {
   const helpers = new URL('../../helpers/', import.meta.url).href
   const program = `
