@@ -14,7 +14,7 @@ const REASON_CHARACTERS = 300
 /** `attempt`: of the try to come, from 1 on; `at`: when it is made, ms since the epoch. */
 export function waitFor(error: AppError, attempt: number, at: number): Wait {
   const retryAt = new Date(at).toISOString()
-  // Free of what would be escaped in JSON: shared.lua takes it out again by its quotes.
+  // Free of what would be escaped in JSON: moves.lua takes it out again by its quotes.
   const said = error.message.slice(0, REASON_CHARACTERS).replaceAll(/["\\\p{Cc}]/gu, "'")
   return { retryAt, reason: `${said}; try ${attempt} at ${timeOfDay(retryAt)}` }
 }

@@ -145,6 +145,47 @@ test('a job for one host too many is refused with the figure, and taken when ano
   assert.deepEqual(await hostCounts(jobs), { b: 1, c: 1, d: 1 })
 })
 
+test('where several have jobs one may have a tenth of all hosts; hosts that have jobs take more of anyone', async (t) => {
+  const jobs = await startJobs(t)
+  const queue = createJobQueue({ ...jobs.options, maxHosts: 20 })
+  t.after(() => queue.close())
+  await waitFor('the queue to answer', () => queue.ping(1000))
+  const add = async (principal: string, queueHost: string) =>
+    (await queue.create(newJob({ principal, queueHost }))).job.id
+  const full = {
+    code: 'TOO_MANY_HOSTS',
+    message: /^2 registries have jobs of yours .*; while others have jobs, one may have 2$/,
+    retryAfterMs: 30_000,
+  }
+  const alone = await Promise.all(hosts(5).map((host) => add('ann', host)))
+  await add('bob', 'b')
+  await assert.rejects(add('ann', 'c'), { code: 'TOO_MANY_HOSTS', message: /^5 registries have jobs of yours/ })
+  const here = await add('ann', 'b')
+  await add('bob', 'c')
+  await assert.rejects(add('bob', 'd'), full)
+  const more = await add('bob', hosts(1)[0] ?? '')
+  assert.deepEqual(await holders(jobs), { ann: 6, bob: 3 })
+  for (const id of [...alone, more]) await queue.cancel(id)
+  assert.deepEqual(await holders(jobs), { ann: 1, bob: 2 })
+  const again = await add('ann', 'd')
+  await assert.rejects(queue.retry(alone[1] ?? ''), full)
+  await queue.pause(again)
+  await add('ann', 'e')
+  await assert.rejects(queue.resume(again), full)
+  await queue.cancel(here)
+  assert.equal((await queue.resume(again)).state, 'queued')
+  // A fail-over that lost some of that.
+  await jobs.raw.zadd('{layerd}:hosts:holders', 9, 'ann', 1, 'gone')
+  await jobs.raw.zadd('{layerd}:hosts:held', 3, 'ann d', 1, 'gone x')
+  assert.equal(await jobs.runs.recountOpen(), 4)
+  assert.deepEqual(await holders(jobs), { ann: 2, bob: 2 })
+})
+
+async function holders({ raw }: TestJobs): Promise<Record<string, number>> {
+  const flat = await raw.zrange('{layerd}:hosts:holders', '0', '-1', 'WITHSCORES')
+  return Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, Number(flat[at + 1])]] : [])))
+}
+
 test('what BullMQ keeps of a host goes a day after its last job, and its limit is there for the next one', async (t) => {
   const jobs = await startJobs(t)
   const host = 'registry.example:5000'

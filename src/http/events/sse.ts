@@ -16,7 +16,7 @@ export interface Framing {
 
 /**
  * Server-sent events. `id` is the Redis stream entry's, made by XADD as the event is written (`emit` in
- * jobs/redis/scripts/jobs/shared.lua), so a client's Last-Event-ID is where it goes on; a ping has none and leaves it untouched. JSON has no raw line breaks, so `data` is always one line.
+ * jobs/redis/scripts/jobs/record.lua), so a client's Last-Event-ID is where it goes on; a ping has none and leaves it untouched. JSON has no raw line breaks, so `data` is always one line.
  * Source: WHATWG HTML "Server-sent events", 9.2.5 and 9.2.6.
  */
 export const sseFraming: Framing = {

@@ -9,9 +9,9 @@ const RETRY_MS = 30_000
  * and when to ask again, where a script's answer says that it was not.
  */
 export function throwIfRefused(status: string, what: string, figures: readonly string[]): void {
-  if (status === 'crowded') throw tooManyHosts(Number(what))
-  if (status !== 'full') return
   const [figure = 0, limit = 0] = figures.map(Number)
+  if (status === 'crowded') throw what === 'own' ? tooManyHostsOfOne(figure, limit) : tooManyHosts(figure)
+  if (status !== 'full') return
   if (what === 'memory') throw queueFull(figure, limit)
   throw what === 'own' ? tooManyOfOne(figure, limit) : tooManyJobs(figure, limit)
 }
@@ -23,6 +23,18 @@ function tooManyHosts(hosts: number): AppError {
     hint: 'Try again when jobs of some have ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher.',
     details: { hosts },
   })
+}
+
+function tooManyHostsOfOne(hosts: number, limit: number): AppError {
+  return new AppError(
+    'TOO_MANY_HOSTS',
+    `${hosts} registries have jobs of yours that are queued, running or retrying; while others have jobs, one may have ${limit}`,
+    {
+      retryAfterMs: RETRY_MS,
+      hint: 'Try again when jobs of yours at some of them have ended, or cancel what hangs.',
+      details: { hosts, limit },
+    },
+  )
 }
 
 function tooManyJobs(open: number, limit: number): AppError {

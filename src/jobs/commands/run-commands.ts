@@ -111,7 +111,7 @@ function target({ keys, clock }: RunContext, id: string) {
   return { id, key: keys.job(id), prefix: keys.prefix, now: clock.now() }
 }
 
-/** As apply_report in scripts/jobs/shared.lua wants it. */
+/** As apply_report in scripts/jobs/moves.lua wants it. */
 function reportArguments({ progress, transfers = [], events = [] }: RunReport): Array<string | number> {
   return [
     progress === undefined ? '' : JSON.stringify(progress),

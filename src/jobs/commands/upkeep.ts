@@ -129,7 +129,7 @@ export async function removeExpired({ redis, keys, clock, scripts }: UpkeepConte
   }
 }
 
-/** Of the memory that Redis may use; below the part at which no job is taken any more (scripts/jobs/shared.lua). */
+/** Of the memory that Redis may use; below the part at which no job is taken any more (scripts/jobs/admission.lua). */
 const SHED_ABOVE = 0.6
 
 /**

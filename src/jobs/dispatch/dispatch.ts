@@ -47,7 +47,7 @@ export interface DispatcherOptions {
   clock?: Pick<Clock, 'now'>
 }
 
-/** What BullMQ keeps of a queue, its limit too, goes a day after the host's last job (scripts/jobs/shared.lua). */
+/** What BullMQ keeps of a queue, its limit too, goes a day after the host's last job (scripts/jobs/moves.lua). */
 const OPENED_AGAIN_MS = 3_600_000
 /** Queues kept open; a queue is a few listeners on the shared connection and a handful of Redis calls to open. */
 const OPEN_QUEUES = 256

@@ -16,7 +16,7 @@ export interface LogRange {
 /** Before every id that Redis gives. */
 const BEGINNING = '0-0'
 
-/** Lines after the place `after` (exclusive; default all), oldest first, at most `limit`. Scripts write them (scripts/jobs/shared.lua). */
+/** Lines after the place `after` (exclusive; default all), oldest first, at most `limit`. Scripts write them (scripts/jobs/record.lua). */
 export async function readJobLog(
   redis: Redis,
   keys: Keys,

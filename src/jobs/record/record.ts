@@ -3,7 +3,7 @@ import { TERMINAL_STATES } from '../model/definitions.ts'
 import type { NewJob } from '../model/requests.ts'
 
 /**
- * A job's record is one Redis hash. These fields hold JSON fragments, which scripts/jobs/shared.lua joins to a job; `state` is
+ * A job's record is one Redis hash. These fields hold JSON fragments, which scripts/jobs/record.lua joins to a job; `state` is
  * plain; all others are the queue's own and never answered.
  */
 const FRAGMENTS = [

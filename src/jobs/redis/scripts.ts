@@ -19,6 +19,8 @@ const JOB_SCRIPTS = [
   'note-sessions',
   'tidied',
 ] as const
+/** In front of each of them, in this order. */
+const SHARED = ['jobs/record', 'jobs/admission', 'jobs/moves']
 const OTHER_SCRIPTS = [
   'renew-tag-lock',
   'release-tag-lock',
@@ -96,7 +98,7 @@ let loaded: ReadonlyMap<string, string> | undefined
 function sources(): ReadonlyMap<string, string> {
   loaded ??= new Map<string, string>([
     ...JOB_SCRIPTS.map(
-      (name) => [commandName(name), `${transitionTable()}\n${read('jobs/shared')}\n${read(`jobs/${name}`)}`] as const,
+      (name) => [commandName(name), [transitionTable(), ...SHARED.map(read), read(`jobs/${name}`)].join('\n')] as const,
     ),
     ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS].map((name) => [commandName(name), read(name)] as const),
   ])

@@ -100,8 +100,15 @@ export async function heldOn(folder: string, locks: Pick<StoreLocks, 'held'>, sw
   return (await Promise.all(lacking)).reduce((sum, bytes) => sum + bytes, 0)
 }
 
-/** A file of unknown size is promised this part of itself more at a time. */
-const GROWTH = 4
+/**
+ * How much of a file's room is promised once so much of it is there: all of what a job writes. Of an upload never more than
+ * twice what came, lest one who declares much and sends little keeps others out; in ever larger steps, as each
+ * asks for the store's lock and looks at all that others were promised.
+ */
+function promiseAt(written: number, bytes: number | undefined, what: What): number {
+  if (bytes === undefined) return written + Math.max(CHECK_DISK_BYTES, Math.floor(written / 4))
+  return what === 'upload' ? Math.min(bytes, written + Math.max(2 * CHECK_DISK_BYTES, written)) : bytes
+}
 
 export interface RoomParts {
   layout: StoreLayout
@@ -127,18 +134,18 @@ export function createRoom({ layout, locks, keepFree, promisedBytes, locked }: R
         const wholeBytes = bytes ?? neededBytes
         checkDisk(await readDisk(folder, kept), { what, neededBytes, wholeBytes, promisedBytes: promised, folder })
       }
-      let reserved = bytes ?? CHECK_DISK_BYTES
+      let reserved = promiseAt(0, bytes, what)
       const hold: Hold = await locked(async () => {
-        await check(reserved)
+        await check(bytes ?? reserved)
         return locks.hold({ path, bytes: reserved })
       })
       return {
         bytesBesideStore: besideStore ? reserved : 0,
         async reached(written) {
-          if (bytes !== undefined || written + CHECK_DISK_BYTES <= reserved) return checkStillRoom(folder, kept, what)
+          const enough = reserved === bytes || written + CHECK_DISK_BYTES <= reserved
+          if (enough) return checkStillRoom(folder, kept, what)
           await locked(async () => {
-            // In ever larger steps: each asks for the store's lock and looks at all that others were promised.
-            const wanted = written + Math.max(CHECK_DISK_BYTES, Math.floor(written / GROWTH))
+            const wanted = promiseAt(written, bytes, what)
             await check(wanted - reserved)
             await hold.resize(wanted)
             reserved = wanted

@@ -5,7 +5,7 @@ import { someBytes } from '../registries/oci-client.ts'
 
 /**
  * A process that holds on to something of a store until it is killed: `lease FOLDER SIZE` leases a blob of that size,
- * `hold FOLDER SIZE` keeps room for an upload, `push FOLDER SIZE STOP` stores one whose source hangs after STOP bytes. It prints `ready` when it is there.
+ * `hold FOLDER SIZE` keeps room for an archive, `push FOLDER SIZE STOP` stores one whose source hangs after STOP bytes. It prints `ready` when it is there.
  */
 const [verb, folder = '', size = '0', stop = '0'] = process.argv.slice(2)
 const store = await createContentStore({ folder })
@@ -13,7 +13,7 @@ const { signal } = new AbortController()
 const bytes = someBytes(verb === 'hold' ? 0 : Number(size))
 
 if (verb === 'hold') {
-  await store.room.reserve({ path: join(folder, '..', 'uploads', 'p.tar'), bytes: Number(size), what: 'upload' })
+  await store.room.reserve({ path: join(folder, '..', 'uploads', 'p.tar'), bytes: Number(size), what: 'archive' })
   console.log('ready')
   setInterval(() => undefined, 1000)
 } else if (verb === 'lease') {

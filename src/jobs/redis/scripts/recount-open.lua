@@ -1,17 +1,18 @@
 --[[
-  Sets right how many open jobs each host and each principal has, which the scripts about a job keep.
+  Sets right how many open jobs each host and each principal has, and each principal at each host, which the scripts about a job
+  keep.
 
   KEYS[1]  the hosts: jobs in the hands of the workers
   ARGV[1]  key prefix
   ARGV[2]  another recount within so many ms does nothing
   ARGV[3]  and on: the states of open jobs; those of paused ones count for their principal alone
 
-  Output: how many hosts and principals had another count
+  Output: how many of the counts were wrong
 ]]
 if not redis.call('SET', KEYS[1] .. ':counted', 1, 'NX', 'PX', ARGV[2]) then
   return 0
 end
-local hosts, principals = {}, {}
+local hosts, principals, held, holders = {}, {}, {}, {}
 local function count(counts, name)
   if name then
     counts[name] = (counts[name] or 0) + 1
@@ -20,8 +21,13 @@ end
 for at = 3, #ARGV do
   for _, id in ipairs(redis.call('ZRANGE', ARGV[1] .. 'jobs:state:' .. ARGV[at], 0, -1)) do
     local of = redis.call('HMGET', ARGV[1] .. 'job:' .. id, 'host', 'principal')
-    if ARGV[at] ~= 'paused' then
+    if ARGV[at] ~= 'paused' and of[1] then
       count(hosts, of[1])
+      local pair = (of[2] or 'anonymous') .. ' ' .. of[1]
+      if not held[pair] then
+        count(holders, of[2] or 'anonymous')
+      end
+      count(held, pair)
     end
     count(principals, of[2])
   end
@@ -49,4 +55,7 @@ local function set_right(key, counts)
   end
   return wrong
 end
-return set_right(KEYS[1], hosts) + set_right(ARGV[1] .. 'jobs:principals', principals)
+return set_right(KEYS[1], hosts)
+  + set_right(ARGV[1] .. 'jobs:principals', principals)
+  + set_right(KEYS[1] .. ':held', held)
+  + set_right(KEYS[1] .. ':holders', holders)

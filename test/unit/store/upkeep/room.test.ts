@@ -89,17 +89,38 @@ test('uploads and pulls have one account, in whatever process, until they end or
   assert.deepEqual(await readdir(join(disk, 'uploads')), [])
 })
 
-test('what an upload has written is promised no more, and nothing is once it is whole', async (t) => {
-  const disk = await smallDisk(t, 64)
+test('an upload keeps no more room than it has brought, whatever it declares, and none once it is whole', async (t) => {
+  const disk = await smallDisk(t, 96)
   if (disk === undefined) return
   const { store, uploads } = await bed(disk)
   const promised: number[] = []
-  const look = async (at: number) => at % 16 === 0 && promised.push((await store.space()).promisedBytes)
-  await uploads.receive('p.tar', chunks(33, look), { declaredBytes: 33 * MIB })
-  const [first, middle, last] = promised
-  assert.equal(first, 33 * MIB)
-  assert.ok(middle !== undefined && last !== undefined && 33 * MIB > middle && middle > last, String(promised))
+  const look = async () => promised.push((await store.space()).promisedBytes)
+  await uploads.receive('p.tar', chunks(60, look), { declaredBytes: 60 * MIB })
+  assert.equal(promised[0], 16 * MIB)
+  for (const [at, bytes] of promised.entries()) {
+    // What was yielded may not be written yet.
+    assert.ok(bytes <= Math.max(16, 2 * at) * MIB, `${bytes} promised with ${at} MiB sent`)
+    assert.ok(bytes <= (60 - at + 10) * MIB, `${bytes} promised with ${60 - at} MiB to come`)
+  }
+  assert.ok(Math.max(...promised) > 20 * MIB, String(promised))
   assert.equal((await store.space()).promisedBytes, 0)
+})
+
+test('who declares much and sends nothing keeps nobody out; the one that then has no room ends, and says so', async (t) => {
+  const disk = await smallDisk(t, 96)
+  if (disk === undefined) return
+  const { store, uploads } = await bed(disk)
+  let lease: AsyncDisposable | undefined
+  const between = async (at: number) => {
+    if (at === 1) lease = await store.lease([blobOf(60)])
+  }
+  await assert.rejects(uploads.receive('p.tar', chunks(70, between), { declaredBytes: 70 * MIB }), {
+    code: 'STORE_FULL',
+    message: /promised already.*the upload needs/,
+  })
+  assert.ok(lease, 'a pull got the room that was only spoken for')
+  await lease[Symbol.asyncDispose]()
+  assert.deepEqual(await readdir(join(disk, 'uploads')), [])
 })
 
 test('an upload of unknown length ends where the rest is kept free or promised', async (t) => {

@@ -13,7 +13,7 @@
   ARGV[13]  who asks
   ARGV[14]  and on: names and values of the record
 
-  Output: {'created', job} | {'replayed', id} | {'mismatch'} | {'crowded', hosts with open jobs} |
+  Output: {'created', job} | {'replayed', id} | {'mismatch'} | {'crowded', 'all' | 'own', hosts with open jobs, limit} |
           {'full', 'memory' | 'jobs' | 'own', figure, limit}
 ]]
 local key = ARGV[5]
@@ -27,7 +27,7 @@ if key ~= '' then
   end
 end
 
-local refusal = full(ARGV[13], ARGV[12]) or crowded(ARGV[10], ARGV[11])
+local refusal = full(ARGV[13], ARGV[12]) or crowded(ARGV[13], ARGV[10], ARGV[11])
 if refusal then
   return refusal
 end

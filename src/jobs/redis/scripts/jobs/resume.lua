@@ -8,14 +8,14 @@
   ARGV[7]  how many hosts may have open jobs
 
   Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round} |
-          {'crowded', hosts with open jobs}
+          {'crowded', 'all' | 'own', hosts with open jobs, limit}
 ]]
 local state = field('state')
 local to, refusal = requested(state, 'resume')
 if refusal then
   return refusal
 end
-refusal = to ~= state and crowded(field('host'), ARGV[7])
+refusal = to ~= state and crowded(field('principal'), field('host'), ARGV[7])
 if refusal then
   return refusal
 end

@@ -8,7 +8,7 @@
   ARGV[8]  how many jobs may be open
 
   Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round} |
-          {'crowded', hosts with open jobs} | {'full', 'memory' | 'jobs' | 'own', figure, limit}
+          {'crowded', 'all' | 'own', hosts with open jobs, limit} | {'full', 'memory' | 'jobs' | 'own', figure, limit}
 ]]
 local state = field('state')
 if not state then
@@ -18,7 +18,7 @@ local to = NEXT[state].retry
 if not to then
   return { TERMINAL[state] and 'finished' or 'active', render() }
 end
-local refusal = full(field('principal'), ARGV[8]) or crowded(field('host'), ARGV[7])
+local refusal = full(field('principal'), ARGV[8]) or crowded(field('principal'), field('host'), ARGV[7])
 if refusal then
   return refusal
 end
