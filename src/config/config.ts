@@ -5,6 +5,7 @@ import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import { isLoopback, parseListen } from './listen.ts'
 import { unescapable } from './escapes.ts'
+import { type OutboundSettings, parseSwitch, registryEntry } from './outbound.ts'
 import { type Env, readSecret } from './secrets.ts'
 import { parseSize } from './sizes.ts'
 
@@ -81,6 +82,15 @@ export const Environment = Type.Object({
     description: 'Uploads that a caller may have open at once.',
   }),
   LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
+  LAYERD_ALLOWED_REGISTRIES: Type.Optional(
+    Type.String({ description: 'host[:port] or *.host, separated by commas; no other registry is spoken to.' }),
+  ),
+  LAYERD_ALLOW_PRIVATE: Type.Optional(
+    Type.String({ description: 'true, or host[:port] separated by commas: registries in private networks.' }),
+  ),
+  LAYERD_DENY_PRIVATE: Type.Optional(
+    Type.String({ description: 'true: no registry in a private network but those that settings name.' }),
+  ),
   LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
   LAYERD_LOG_FORMAT: Type.Optional(
     Type.Enum(['json', 'pretty'], { description: 'Default: pretty on a terminal, else json.' }),
@@ -134,6 +144,7 @@ export function requireSafeListen({ listen, tokensFile }: Config): void {
 function derive(settings: Environment, env: Env) {
   const dataDir = resolve(settings.LAYERD_DATA_DIR ?? join(dataHome(env), 'layerd'))
   const roots = settings.LAYERD_FILE_ROOTS
+  const plainHttp = registries('LAYERD_PLAIN_HTTP_REGISTRIES', settings.LAYERD_PLAIN_HTTP_REGISTRIES)
   return {
     listen: checked('LAYERD_LISTEN', settings.LAYERD_LISTEN, parseListen, 'host:port or [address]:port'),
     workerListen:
@@ -160,7 +171,8 @@ function derive(settings: Environment, env: Env) {
     maxHosts: settings.LAYERD_MAX_HOSTS,
     maxJobs: settings.LAYERD_MAX_JOBS,
     uploadsPerPrincipal: settings.LAYERD_UPLOADS_PER_PRINCIPAL,
-    plainHttpRegistries: Object.freeze(list(settings.LAYERD_PLAIN_HTTP_REGISTRIES, ',').map(checkRegistry)),
+    plainHttpRegistries: plainHttp,
+    outbound: Object.freeze(outboundOf(settings, plainHttp)),
     logLevel: settings.LAYERD_LOG_LEVEL,
     logFormat: settings.LAYERD_LOG_FORMAT,
     /** For the command line. */
@@ -182,9 +194,26 @@ function parseRoots(text: string): string[] {
   })
 }
 
-function checkRegistry(text: string): string {
-  if (/^[A-Za-z0-9.-]+(?::\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](?::\d{1,5})?$/.test(text)) return text.toLowerCase()
-  throw invalid('LAYERD_PLAIN_HTTP_REGISTRIES', text, 'each entry must be host or host:port, without a scheme')
+function registries(name: Name, text: string, below = false): readonly string[] {
+  const entries = list(text, ',').map((entry) => {
+    const registry = registryEntry(entry, below)
+    if (registry !== undefined) return registry
+    throw invalid(name, entry, 'each entry must be host or host:port, without a scheme')
+  })
+  return Object.freeze(entries)
+}
+
+function outboundOf(settings: Environment, plainHttp: readonly string[]): OutboundSettings {
+  const { LAYERD_ALLOWED_REGISTRIES: allowed, LAYERD_ALLOW_PRIVATE: allow, LAYERD_DENY_PRIVATE: deny } = settings
+  const all = allow === undefined ? undefined : parseSwitch(allow)
+  const none = deny === undefined ? false : checked('LAYERD_DENY_PRIVATE', deny, parseSwitch, 'true or false')
+  if (all && none) throw invalid('LAYERD_DENY_PRIVATE', deny, 'LAYERD_ALLOW_PRIVATE says the opposite: set one of them')
+  const listed = allow === undefined || all !== undefined ? [] : registries('LAYERD_ALLOW_PRIVATE', allow)
+  return {
+    allowed: allowed === undefined ? undefined : registries('LAYERD_ALLOWED_REGISTRIES', allowed, true),
+    named: Object.freeze([...plainHttp, ...listed]),
+    callersChoose: none ? false : all,
+  }
 }
 
 function list(text: string, separator: string): string[] {

@@ -73,6 +73,8 @@ export interface AppOptions {
   tokensFile?: string | undefined
   /** LAYERD_FILE_ROOTS, absolute paths. */
   fileRoots: readonly string[]
+  /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. Default: they may name all. */
+  mayName?: (registry: string) => void
   /** The kinds of jobs that the workers can run; others are refused with JOB_KIND_UNSUPPORTED. */
   kinds: ReadonlySet<JobKind>
   /** Whether workers belong to this process's role: then /readyz waits for one. */
@@ -120,7 +122,7 @@ const HEADERS_MS = 60_000
  */
 export function createApp(options: AppOptions): App {
   const closing = new AbortController()
-  const { joined = () => true } = options
+  const { joined = () => true, mayName = () => undefined } = options
   const loggerInstance: FastifyBaseLogger = options.logger
   const app = fastify({
     loggerInstance,
@@ -163,7 +165,7 @@ export function createApp(options: AppOptions): App {
   void app.register(continuePlugin)
   void app.register(bodyPacePlugin, { bodyPace: options.bodyPace })
   void app.register(openapiPlugin, { version: options.version })
-  const shared = { ...options, joined, closing: closing.signal }
+  const shared = { ...options, mayName, joined, closing: closing.signal }
   void app.register(healthRoutes, shared)
   void app.register(metricsRoutes, { observer: options.observer })
   void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })

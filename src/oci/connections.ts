@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
+import type { LookupFunction } from 'node:net'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { CONTROL_RETRY, withRetry } from '../lib/retry.ts'
@@ -6,22 +6,17 @@ import { fetchToken, maskFor, type TokenCall } from './auth/token.ts'
 import { createTokenCache, type IssuedToken, type TokenKey } from './auth/token-cache.ts'
 import { answerError, type CallFacts, toldHost, toldText } from './errors/errors.ts'
 import { NO_SECRETS } from './errors/mask.ts'
-import type { DirectConnections } from './wire/exchanges/direct-exchange.ts'
-import type { OwnConnections } from './wire/exchanges/choose.ts'
-import { askingDispatcher, exchange } from './wire/exchanges/exchange.ts'
-import { createConnectors } from './wire/connections/connectors.ts'
+import { exchange } from './wire/exchanges/exchange.ts'
+import { createWays, type Proxies, type WaysByReach } from './wire/exchanges/ways.ts'
 import { type HookList, NO_HOOKS } from './request/hooks.ts'
-import { isLoopback } from '../lib/loopback.ts'
 import { createRegistryTransport } from './wire/steps/registry-transport.ts'
-import { createSmallConnections } from './wire/connections/small-connections.ts'
 import { createSchemes } from './wire/steps/scheme.ts'
-import { watchedPools } from './wire/connections/send-stalls.ts'
 import type { TransportContext } from './wire/steps/passage.ts'
-import type { RegistryConnections, RegistryRequest } from './request/transport.ts'
+import { ANYWHERE, Outbound, type OutboundPolicy, type Reach } from './request/outbound.ts'
+import type { RegistryConnections } from './request/transport.ts'
 
 export type { HookList } from './request/hooks.ts'
-
-type Lane = RegistryRequest['lane']
+export { createOutboundPolicy, type OutboundPolicy } from './request/outbound.ts'
 
 export interface ConnectionTimeouts {
   /** TCP and TLS together. Default 10 s. */
@@ -47,7 +42,11 @@ export interface ConnectionsOptions {
    * As HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold them. Loopback registries never go through a proxy; https registries
    * use `http` where `https` is not given (undici's rule, not Go's).
    */
-  proxy?: { http?: string; https?: string; no?: string }
+  proxy?: Proxies
+  /** Which registries may be spoken to, and where they may be. Default: all, anywhere but link-local. */
+  policy?: OutboundPolicy
+  /** Finds the addresses of a name. Default: the system's way. */
+  lookup?: LookupFunction
   timeouts?: Partial<ConnectionTimeouts>
   /** Asked of every request of the process, tokens and the question of its scheme included. Default none. */
   hooks?: HookList
@@ -73,95 +72,52 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   const clock = options.clock ?? systemClock
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
   const hooks = options.hooks ?? NO_HOOKS
-  const pools = createPools(options.proxy, timeouts, hooks)
+  const outbound = new Outbound(options.policy ?? ANYWHERE)
+  const ways = createWays({ ...options, timeouts, hooks, guard: (reach) => outbound.guard(reach) })
   const userAgent = `layerd/${options.version}`
   const lanes = {
     control: { headersTimeoutMs: timeouts.controlHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
     bulk: { headersTimeoutMs: timeouts.bulkHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
   }
-  const small: SmallCalls = { pools, userAgent, hooks, clock, lane: lanes.control }
+  const small: SmallCalls = { ways, userAgent, hooks, clock, lane: lanes.control }
   const context: TransportContext = {
-    schemes: createSchemes((url) => probe(small, url, timeouts.probeMs)),
+    schemes: createSchemes((url, registry) => {
+      return probe(small, { url, registry, reach: outbound.own(registry) }, timeouts.probeMs)
+    }),
     tokens: createTokenCache(clock, (key) => issueToken(small, key, timeouts.tokenMs)),
     plans: new Map(),
     reached: new Set(),
     clock,
     userAgent,
     hooks,
-    dispatcher: (lane, url) => pools.pick(lane, url),
-    direct: (url) => pools.direct(url),
-    small: (url) => pools.small(url),
+    outbound,
+    ways: (reach) => ways.of(reach),
     timeouts: (lane) => lanes[lane],
   }
   return {
     transport: (registry, caller) => createRegistryTransport(context, registry, caller),
-    [Symbol.asyncDispose]: () => pools.destroy(),
+    [Symbol.asyncDispose]: () => ways.destroy(),
   }
-}
-
-interface Pools extends OwnConnections {
-  pick(lane: Lane, url: URL): Dispatcher
-  destroy(): Promise<void>
-}
-
-function createPools(
-  proxy: ConnectionsOptions['proxy'],
-  { connectMs, sendIdleMs }: ConnectionTimeouts,
-  hooks: HookList,
-): Pools {
-  // Proxies cut idle tunnels; the socket's own keep-alive holds them and finds dead peers.
-  const held = { keepAlive: true, keepAliveInitialDelay: 30_000 }
-  const connect = { timeout: connectMs, ...held, allowH2: false }
-  const factory = watchedPools(sendIdleMs, hooks)
-  const agentOptions: Agent.Options = { allowH2: false, connectTimeout: connectMs, connect, factory }
-  const connectorFor = createConnectors(connect, hooks)
-  const small = createSmallConnections({ connectorFor, sendIdleMs })
-  const own: DirectConnections = { connectorFor, open: new Set() }
-  const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
-  // All three are always given: what is missing would be read from the environment.
-  const proxyOptions = { httpProxy: proxy?.http ?? '', httpsProxy: proxy?.https ?? '', noProxy: proxy?.no ?? '' }
-  const tunnels = {
-    proxyTls: held,
-    requestTls: held,
-    // The request for a tunnel; undici would wait for its answer for five minutes.
-    clientFactory: (origin: URL, options: object) => new Pool(origin, { ...options, headersTimeout: connectMs }),
-  }
-  const outside = { ...agentOptions, ...proxyOptions, ...tunnels }
-  const proxied = proxyOptions.httpProxy !== '' || proxyOptions.httpsProxy !== ''
-  const outer = proxied ? { control: new EnvHttpProxyAgent(outside), bulk: new EnvHttpProxyAgent(outside) } : direct
-  const inner = askingPair(direct)
-  const through = outer === direct ? inner : askingPair(outer)
-  const isDirect = (url: URL) => outer === direct || isLoopback(url.hostname)
-  return {
-    pick: (lane, url) => (isDirect(url) ? inner : through)[lane],
-    direct: (url) => (isDirect(url) ? own : undefined),
-    small: (url) => (isDirect(url) ? small : undefined),
-    async destroy() {
-      small.destroy()
-      const agents = new Set<Dispatcher>([direct.control, direct.bulk, outer.control, outer.bulk, ...own.open])
-      await Promise.all(Array.from(agents, (agent) => agent.destroy()))
-    },
-  }
-}
-
-function askingPair(agents: Readonly<Record<Lane, Dispatcher>>): Readonly<Record<Lane, Dispatcher>> {
-  return { control: askingDispatcher(agents.control), bulk: askingDispatcher(agents.bulk) }
 }
 
 /** For calls that belong to no caller: they are shared, and end by their own time limits. */
 interface SmallCalls {
-  pools: Pools
+  ways: WaysByReach
   userAgent: string
   hooks: HookList
   clock: Clock
   lane: { headersTimeoutMs: number; bodyTimeoutMs: number }
 }
 
-async function probe(small: SmallCalls, url: URL, limitMs: number): Promise<number> {
-  const facts: CallFacts = { op: 'connect', registry: url.host, method: 'GET', url, mask: NO_SECRETS }
+async function probe(
+  small: SmallCalls,
+  { url, registry, reach }: { url: URL; registry: string; reach: Reach },
+  limitMs: number,
+): Promise<number> {
+  const facts: CallFacts = { op: 'connect', registry, method: 'GET', url, mask: NO_SECRETS }
   return await limited(facts, limitMs, async (signal) => {
     const response = await exchange({
-      dispatcher: small.pools.pick('control', url),
+      dispatcher: small.ways.of(reach).pick('control', url),
       facts,
       headers: { 'user-agent': small.userAgent, 'accept-encoding': 'identity' },
       hooks: small.hooks,
@@ -182,7 +138,7 @@ function issueToken(small: SmallCalls, key: TokenKey, limitMs: number): Promise<
     const facts: CallFacts = { op: 'get a token', registry: key.registry, method, url, mask }
     return await limited(facts, limitMs, async (signal) => {
       const response = await exchange({
-        dispatcher: small.pools.pick('control', url),
+        dispatcher: small.ways.of(key.reach).pick('control', url),
         facts,
         headers: {
           'user-agent': small.userAgent,

@@ -22,7 +22,7 @@ import { inspectPackage } from '../transfer/inspect.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { openStore, queueOptions } from './parts.ts'
-import { type RegistryClients, registryClients } from './registry-clients.ts'
+import { outboundPolicy, type RegistryClients, registryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
 const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull'])
@@ -70,7 +70,8 @@ export async function startApi(
   const queue = createJobQueue(shared)
   const events = createJobEventReader(shared)
   const { tracing } = context
-  const clientFor = registryClients(context, tracing ? { hooks: [tracing.hooks] } : {})
+  const policy = outboundPolicy(context, 'api')
+  const clientFor = registryClients(context, { policy, ...(tracing ? { hooks: [tracing.hooks] } : {}) })
   let joined = false
   joining.then(
     (isJoined) => (joined = isJoined),
@@ -86,6 +87,7 @@ export async function startApi(
     uploads,
     store,
     remote: registryReader(clientFor),
+    mayName: policy.check,
     logger,
     version,
     listenHost: config.listen.host,

@@ -1,8 +1,14 @@
 import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
+import { isLoopback as listensLocally } from '../config/listen.ts'
 import { isLoopback } from '../lib/loopback.ts'
-import { createRegistryConnections, type HookList } from '../oci/connections.ts'
+import {
+  createOutboundPolicy,
+  createRegistryConnections,
+  type HookList,
+  type OutboundPolicy,
+} from '../oci/connections.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
 import { chainProviders, type CredentialProvider, withheld } from '../oci/credentials/provider.ts'
@@ -19,9 +25,10 @@ export type RegistryClients = (access: ClientAccess) => RegistryClient
 /** Registries over this process's connections, each caller with its own credentials before Docker's. */
 export function registryClients(
   { config, env, version, logger }: RoleContext,
-  { facts, hooks }: { facts?: RegistryFactStore; hooks?: HookList } = {},
+  { policy, facts, hooks }: { policy: OutboundPolicy; facts?: RegistryFactStore; hooks?: HookList },
 ): RegistryClients {
-  const connections = createRegistryConnections({ version, proxy: readProxies(env), ...(hooks ? { hooks } : {}) })
+  const proxy = readProxies(env)
+  const connections = createRegistryConnections({ version, proxy, policy, ...(hooks ? { hooks } : {}) })
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
   // A caller's word alone does not send the daemon's own password in clear over a network.
@@ -41,4 +48,17 @@ export function registryClients(
       logger,
     })
   }
+}
+
+/**
+ * What this process's settings let callers name. A worker that was started alone does not know where the API listens, unless
+ * it is told as the API is (LAYERD_LISTEN).
+ */
+export function outboundPolicy(
+  { config, env, channel }: Pick<RoleContext, 'config' | 'env' | 'channel'>,
+  role: 'api' | 'worker',
+) {
+  const { allowed, named, callersChoose } = config.outbound
+  const knows = role === 'api' || channel !== undefined || Boolean(env['LAYERD_LISTEN'])
+  return createOutboundPolicy({ allowed, named, anywhere: callersChoose ?? (knows && listensLocally(config.listen)) })
 }

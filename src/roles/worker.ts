@@ -24,7 +24,7 @@ import { runTracer } from '../tracing/layerd-spans.ts'
 import { openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { openStore, queueOptions } from './parts.ts'
-import { type RegistryClients, registryClients } from './registry-clients.ts'
+import { outboundPolicy, type RegistryClients, registryClients } from './registry-clients.ts'
 import { listenForProbes } from './worker-listener.ts'
 
 /** Without its supervisor a worker only hands back what it has. */
@@ -84,7 +84,8 @@ async function workOf(
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
-  const clientFor = registryClients(context, { facts: createRegistryFacts({ ...shared, logger }), hooks })
+  const policy = outboundPolicy(context, 'worker')
+  const clientFor = registryClients(context, { policy, facts: createRegistryFacts({ ...shared, logger }), hooks })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
     const client = clientFor({

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { Job, Problem } from '../../src/jobs/model/definitions.ts'
 import { createJobQueue } from '../../src/jobs/queue.ts'
+import { createOutboundPolicy } from '../../src/oci/connections.ts'
 import { begin, startJobs } from '../helpers/redis/jobs.ts'
 import { DESTINATION, NO_JOB, withPackage, post, act } from '../helpers/streams/http-jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
@@ -45,6 +46,23 @@ test('a job for one registry too many is a 429 that says when to come again', as
   assert.match(detail, /^1 registr/)
   assert.ok(Number(refused.headers['retry-after']) > 0)
   assert.equal((await post(server, server.body)).statusCode, 202)
+})
+
+test('a registry that may not be named is refused by name of the field, and makes no job', async (t) => {
+  const { check: mayName } = createOutboundPolicy({ allowed: undefined, named: ['127.0.0.1:5000'], anywhere: false })
+  const server = await withPackage(t, { mayName, kinds: new Set(['publish', 'pull'] as const) })
+  for (const [body, pointer] of [
+    [{ ...server.body, destination: 'oci://10.0.0.1/team' }, '/destination'],
+    [{ kind: 'pull', source: 'oci://localhost:22/a/b:1' }, '/source'],
+  ] as const) {
+    const refused = await post(server, body)
+    const { code, errors, hint } = refused.json<Problem>()
+    assert.deepEqual([refused.statusCode, code, errors?.[0]?.pointer], [403, 'REGISTRY_NOT_ALLOWED', pointer])
+    assert.match(hint ?? '', /LAYERD_ALLOW_PRIVATE/)
+  }
+  const looked = await server.app.inject('/v1/remote-packages?ref=10.0.0.1:22/a/b:1')
+  assert.deepEqual([looked.statusCode, looked.json<Problem>().code], [403, 'REGISTRY_NOT_ALLOWED'])
+  assert.equal((await post(server, { ...server.body, destination: 'oci://127.0.0.1:5000/team' })).statusCode, 202)
 })
 
 test('what can be known wrong beforehand is refused by name of the field, and makes no job', async (t) => {

@@ -34,7 +34,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'oci/request',
     ],
     imports: ['content', 'lib', 'oci/facts', 'oci/errors'],
-    packages: ['undici', 'typebox'],
+    packages: ['undici', 'typebox', 'ipaddr.js'],
   },
   'oci/manifests': { imports: ['oci/pull', 'oci/request'] },
   'oci/push': { imports: ['oci/push/parts', 'oci/push/sessions', 'oci/pull', 'oci/request'] },

@@ -21,11 +21,13 @@ const ARCHIVE = /\.tar(\.zst)?$/
 export interface JobRequestOptions {
   kinds: ReadonlySet<JobKind>
   sources: LocalSources
+  /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
+  mayName: (registry: string) => void
 }
 
 /**
  * Checks what needs neither archive nor registry, so that a job that can't succeed is never made. Throws
- * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED and what
+ * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED and what
  * checkLocalSource throws; each names the field by JSON pointer.
  */
 export async function checkJobRequest(
@@ -41,7 +43,7 @@ export async function checkJobRequest(
   }
   refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
   const check = kind === 'publish' ? checkPublish : checkPull
-  const checked = await check(body, options.sources)
+  const checked = await check(body, options)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
 }
 
@@ -52,7 +54,7 @@ export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'so
     : parseDestination(destination ?? '').registry
 }
 
-async function checkPublish(body: JobBody, sources: LocalSources): Promise<Checked> {
+async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptions): Promise<Checked> {
   if (body.destination === undefined) {
     throw new AppError('BODY_INVALID', 'the field "destination" is missing: a publish goes to a registry', {
       hint: 'For example "destination": "oci://registry.example/team".',
@@ -60,6 +62,7 @@ async function checkPublish(body: JobBody, sources: LocalSources): Promise<Check
     })
   }
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
+  at('/destination', mayName, registry)
   if (body.options?.tag !== undefined) at('/options/tag', parseTag, body.options.tag)
   const source = await checkLocalSource(body.source, sources)
   if (!source.isDirectory && !ARCHIVE.test(source.fileName)) {
@@ -72,9 +75,10 @@ async function checkPublish(body: JobBody, sources: LocalSources): Promise<Check
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
 }
 
-async function checkPull(body: JobBody, { roots }: LocalSources): Promise<Checked> {
+async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequestOptions): Promise<Checked> {
   const { destination = null } = body
   const reference = parsePackageReference(body.source, '/source')
+  at('/source', mayName, reference.registry)
   if (destination?.startsWith('file:') && body.options?.transient === true) throw notTransient()
   if (destination?.startsWith('file:')) await locateFolder(destination, roots)
   else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)

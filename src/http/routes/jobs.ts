@@ -23,6 +23,8 @@ export interface JobRoutesOptions {
   events: JobEventReader
   sources: LocalSources
   kinds: ReadonlySet<JobKind>
+  /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
+  mayName: (registry: string) => void
   closing: AbortSignal
 }
 

@@ -31,6 +31,8 @@ export interface RegistryReader {
 
 export interface RemotePackageRoutesOptions {
   remote: RegistryReader
+  /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
+  mayName: (registry: string) => void
   closing: AbortSignal
 }
 
@@ -39,11 +41,12 @@ const LOOK_WITHIN_MS = 50_000
 
 /** A look at packages in registries. */
 export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesOptions> = async (app, options) => {
-  const { remote } = options
+  const { remote, mayName } = options
 
   app.get('/v1/remote-packages', { schema: getRemotePackageSchema }, async (request, reply) => {
     const { ref, architecture } = request.query
     const reference = at('/ref', parseReference, ref)
+    at('/ref', mayName, reference.registry)
     void reply.header('cache-control', 'no-cache')
     if (reference.tag === undefined && reference.digest === undefined) {
       const tags = await looking(request, reference, options, (access) => remote.tags(reference, access))

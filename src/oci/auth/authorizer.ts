@@ -3,6 +3,7 @@ import type { RegistryCredential } from '../credentials/provider.ts'
 import { isAppError } from '../../lib/errors.ts'
 import type { CallFacts } from '../errors/errors.ts'
 import { checkTarget } from '../request/redirect.ts'
+import type { Outbound } from '../request/outbound.ts'
 import type { Scope } from '../request/transport.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import { formatScopes, mergeScopes, parseScopes, scopeKey } from './scope.ts'
@@ -46,6 +47,7 @@ export interface AuthorizerOptions {
   readonly credential: RegistryCredential | undefined
   readonly tokens: TokenCache
   readonly clock: Clock
+  readonly outbound: Outbound
   /**
    * What other callers learnt about registries, by origin: what somebody on the way said over plain HTTP must lead nobody who
    * speaks TLS.
@@ -55,19 +57,21 @@ export interface AuthorizerOptions {
 
 /** The authentication of one caller at one registry. Reacts to challenges, which may differ by repository. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { registry, credential, tokens, clock } = options
+  const { registry, credential, tokens, clock, outbound } = options
   const learnt = createLearnt(options)
 
   const apply = async (
     plan: Plan,
     scopes: readonly string[],
-    options: { refused: string | undefined; signal: AbortSignal },
+    { base, ...options }: { base: URL; refused: string | undefined; signal: AbortSignal },
   ): Promise<Authorization | undefined> => {
     if (plan.scheme === 'basic') {
       const pair = basicPair(credential)
       return pair && { header: basicHeader(pair), scopes: '' }
     }
-    const token = await tokens.get({ registry, credential, scopes, realm: plan.realm, service: plan.service }, options)
+    const { realm, service } = plan
+    const reach = outbound.named(registry, base, new URL(realm))
+    const token = await tokens.get({ registry, credential, scopes, realm, service, reach }, options)
     return { header: `Bearer ${token.value}`, token, scopes: scopeKey(scopes) }
   }
 
@@ -79,7 +83,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       const plan = learnt.plan(scopes, base)
       if (plan === undefined) return undefined
       try {
-        return await apply(plan, learnt.scopes(scopes), { refused: undefined, signal })
+        return await apply(plan, learnt.scopes(scopes), { base, refused: undefined, signal })
       } catch (error) {
         // What one repository said once may be wrong, or of another: the registry is asked anew.
         if (!isForGood(error)) throw error
@@ -94,12 +98,15 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       const known = learnt.plan(scopes, base)
       const plan = choosePlan(challenges, known, facts.url)
       if (plan === undefined) return undefined
-      if (plan.scheme === 'bearer') checkTarget(facts, new URL(plan.realm), base)
+      if (plan.scheme === 'bearer') {
+        const realm = new URL(plan.realm)
+        checkTarget(facts, realm, base, outbound.named(registry, base, realm))
+      }
       learnt.add({ scopes, base }, plan, challenges)
       const asked = learnt.scopes(scopes)
       const unchanged = used?.scopes === scopeKey(asked) && samePlan(plan, known)
       if (unchanged && isHopeless(used.token, again, clock.now())) return undefined
-      const next = await apply(plan, asked, { refused: used?.token?.value, signal })
+      const next = await apply(plan, asked, { base, refused: used?.token?.value, signal })
       return next?.header === used?.header ? undefined : next
     },
   }

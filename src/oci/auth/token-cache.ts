@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { isAppError } from '../../lib/errors.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
+import type { Reach } from '../request/outbound.ts'
 import { scopeKey } from './scope.ts'
 
 /** A token as the token service gave it. */
@@ -32,6 +33,8 @@ export interface TokenKey {
   readonly service: string | undefined
   readonly credential: RegistryCredential | undefined
   readonly scopes: readonly string[]
+  /** How close to this machine the token service may be. */
+  readonly reach: Reach
 }
 
 /** The tokens of a process: one for each registry, token service, credential and set of scopes; fetched once at a time. */

@@ -1,9 +1,12 @@
 import type { PeerCertificate } from 'node:tls'
 import { AppError, type AppErrorOptions, type ErrorCode } from '../../lib/errors.ts'
 import { type CallFacts, toldHost, upstreamOf } from './errors.ts'
+import { notAllowed } from './not-allowed.ts'
 
 /** What a connection breaks with that takes nothing any more. */
 export const SEND_STALLED = 'SEND_STALLED'
+/** What a connection ends with before it is made, to an address that the request may not lead to. */
+export const OUTBOUND_REFUSED = 'OUTBOUND_REFUSED'
 
 interface Kind {
   code: ErrorCode
@@ -81,6 +84,7 @@ export function networkError(facts: CallFacts, thrown: unknown): AppError {
   const host = toldHost(facts)
   // It names the host too.
   const cause = host === facts.url.host ? thrown : undefined
+  if (code === OUTBOUND_REFUSED) return notAllowed(facts, facts.url, thrown)
   const kind = kindOf(thrown, code)
   if (kind === undefined) {
     return new AppError('INTERNAL', `${facts.op}: the request to ${host} could not be made`, {

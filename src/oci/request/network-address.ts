@@ -1,30 +1,55 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import { bareHost, isLocalName } from '../../lib/loopback.ts'
 
-/** How close to this machine an address names itself: 0 a name or a public address, 1 a private network, 2 this host or link. */
-export type Closeness = 0 | 1 | 2
-
-const PRIVATE = blockList(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'], ['fc00::/7'])
-const LOCAL = blockList(['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16'], ['::/128', '::1/128', 'fe80::/10'])
+/** How close to this machine an address is: 0 public, 1 a private network, 2 this host, 3 nowhere a registry can be. */
+export type Closeness = 0 | 1 | 2 | 3
 
 /** Judges the literal only; a name other than localhost counts as public. `hostname` as URL.hostname gives it. */
 export function closeness(hostname: string): Closeness {
   const host = bareHost(hostname)
   if (isLocalName(host)) return 2
-  const family = isIP(host) === 6 ? 'ipv6' : 'ipv4'
-  if (isIP(host) === 0) return 0
-  if (LOCAL.check(host, family)) return 2
-  return PRIVATE.check(host, family) ? 1 : 0
+  return isIP(host) === 0 ? 0 : addressCloseness(host)
 }
 
-function blockList(v4: readonly string[], v6: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const subnet of v4) list.addSubnet(...parts(subnet), 'ipv4')
-  for (const subnet of v6) list.addSubnet(...parts(subnet), 'ipv6')
-  return list
+/** Link-local, for one: where clouds hand out the machine's own passwords. */
+const NOWHERE = new Set(['linkLocal', 'multicast', 'broadcast'])
+const THIS_HOST = new Set(['loopback', 'unspecified'])
+
+/** As ranges have it these are ordinary: Alibaba's, Azure's, AWS's, Google's and Oracle's services for their machines. */
+const METADATA = new Set([
+  '100.100.100.200',
+  '168.63.129.16',
+  '192.0.0.192',
+  'fd00:c1::a9fe:a9fe',
+  'fd00:ec2::254',
+  'fd20:ce::254',
+])
+
+/** Of an IPv4 or IPv6 address. Source: IANA's special-purpose address registries, as ipaddr.js has them. */
+export function addressCloseness(address: string): Closeness {
+  const parsed = unwrapped(ipaddr.parse(address))
+  const range = parsed.range()
+  if (NOWHERE.has(range) || METADATA.has(parsed.toString())) return 3
+  if (THIS_HOST.has(range)) return 2
+  return range === 'unicast' ? 0 : 1
 }
 
-function parts(subnet: string): [string, number] {
-  const slash = subnet.indexOf('/')
-  return [subnet.slice(0, slash), Number(subnet.slice(slash + 1))]
+/** The IPv4 address that an IPv6 address stands for, where it leads to one. */
+function unwrapped(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
+  if (!(address instanceof ipaddr.IPv6)) return address
+  const words = address.parts
+  if (address.range() === 'teredo') return embedded(~(words[6] ?? 0), ~(words[7] ?? 0))
+  if (words[0] === 0x2002) return embedded(words[1], words[2])
+  const compatible = words.slice(0, 6).every((word) => word === 0) && !THIS_HOST.has(address.range())
+  return compatible || TRANSLATED.some((prefix) => address.match(prefix)) ? embedded(words[6], words[7]) : address
+}
+
+/** Mapped, SIIT, NAT64 by the well-known prefix and by the local one, and what was once "IPv4-compatible". RFC 6052, 8215, 4291. */
+const TRANSLATED = ['::ffff:0:0/96', '::ffff:0:0:0/96', '64:ff9b::/96', '64:ff9b:1::/48'].map((text) =>
+  ipaddr.IPv6.parseCIDR(text),
+)
+
+function embedded(high = 0, low = 0): ipaddr.IPv4 {
+  return new ipaddr.IPv4([(high >> 8) & 0xff, high & 0xff, (low >> 8) & 0xff, low & 0xff])
 }

@@ -32,6 +32,7 @@ test('without any setting every default holds', () => {
     redisMaxMemory: undefined,
     uploadsPerPrincipal: 32,
     plainHttpRegistries: [],
+    outbound: { allowed: undefined, named: [], callersChoose: undefined },
     logFormat: undefined,
     logLevel: 'info',
     url: 'http://127.0.0.1:8420',
@@ -58,6 +59,27 @@ test('lists are split, trimmed and brought into one form', () => {
   })
   assert.deepEqual(config.fileRoots, ['/a', '/c'])
   assert.deepEqual(config.plainHttpRegistries, ['registry:5000', '10.0.0.1', '[::1]:5000'])
+})
+
+test('who may be spoken to is read from three settings, and two that say the opposite are refused', () => {
+  const { outbound } = loadConfig({
+    ...HOME,
+    LAYERD_ALLOWED_REGISTRIES: 'GHCR.io, *.Corp:8443',
+    LAYERD_ALLOW_PRIVATE: 'Harbor.corp:8443',
+    LAYERD_PLAIN_HTTP_REGISTRIES: 'registry:5000',
+    LAYERD_DENY_PRIVATE: 'TRUE',
+  })
+  assert.deepEqual(outbound, {
+    allowed: ['ghcr.io', '*.corp:8443'],
+    named: ['registry:5000', 'harbor.corp:8443'],
+    callersChoose: false,
+  })
+  assert.equal(loadConfig({ ...HOME, LAYERD_ALLOW_PRIVATE: 'yes' }).outbound.callersChoose, true)
+  const both = { ...HOME, LAYERD_ALLOW_PRIVATE: 'true', LAYERD_DENY_PRIVATE: 'true' }
+  assert.throws(() => loadConfig(both), {
+    code: 'CONFIG_INVALID',
+    message: /^LAYERD_DENY_PRIVATE .*LAYERD_ALLOW_PRIVATE/,
+  })
 })
 
 test('an empty variable counts as not set', () => {
@@ -94,6 +116,10 @@ const WRONG: ReadonlyArray<readonly [name: string, value: string, said: RegExp]>
   ['LAYERD_REDIS_PREFIX', 'a{b}', /is "a\{b\}": must be: Hash tag/],
   ['LAYERD_FILE_ROOTS', '/a:b', /is "b": each folder must be an absolute path/],
   ['LAYERD_PLAIN_HTTP_REGISTRIES', 'http://a', /is "http:\/\/a": each entry must be host or host:port/],
+  ['LAYERD_ALLOWED_REGISTRIES', 'a,*', /is "\*": each entry must be host or host:port/],
+  ['LAYERD_ALLOWED_REGISTRIES', 'a.*.b', /is "a\.\*\.b": each entry must be host or host:port/],
+  ['LAYERD_ALLOW_PRIVATE', '*.corp', /is "\*\.corp": each entry must be host or host:port/],
+  ['LAYERD_DENY_PRIVATE', 'some', /is "some": must be true or false/],
 ]
 
 for (const [name, value, said] of WRONG) {

@@ -1,16 +1,8 @@
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
-import type { SmallConnections } from '../connections/small-connections.ts'
-import { type DirectConnections, directExchange, isLarge } from './direct-exchange.ts'
+import { directExchange, isLarge } from './direct-exchange.ts'
 import { type Exchange, exchange } from './exchange.ts'
 import { isSmall, smallExchange } from './small-exchange.ts'
-
-/** Connections past undici's agents; undefined where a proxy lies between. */
-export interface OwnConnections {
-  /** How to make a connection of one's own. */
-  readonly direct: (url: URL) => DirectConnections | undefined
-  /** Connections for small requests. */
-  readonly small: (url: URL) => SmallConnections | undefined
-}
+import type { OwnConnections } from './ways.ts'
 
 /** A way to carry a request. `send` is undefined where it can't be gone. */
 interface ExchangeKind {

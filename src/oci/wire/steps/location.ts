@@ -14,12 +14,13 @@ const UNSETTLING = new Set<ErrorCode>([
 /** Finds out where the request goes: by which scheme, and to whom a Location leads. */
 export async function locate(passage: Passage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
   const { sender, request, allow } = passage
-  const { schemes } = sender.context
+  const { schemes, outbound } = sender.context
   try {
     const base = await schemes.base(sender.registry, sender.plainHttp, request.signal)
     const target = typeof request.target === 'string' ? new URL(`${base.origin}${request.target}`) : request.target
-    checkTarget(callFacts(passage, target), target, base)
-    return await next({ sender, request, allow, base, target })
+    const reach = outbound.named(sender.registry, base, target)
+    checkTarget(callFacts(passage, target), target, base, reach)
+    return await next({ sender, request, allow, base, target, reach })
   } catch (error) {
     if (error instanceof AppError && UNSETTLING.has(error.code)) schemes.forget(sender.registry)
     throw error

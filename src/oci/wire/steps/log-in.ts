@@ -71,7 +71,8 @@ async function isLetIn(
   if (used === undefined || used.token) return false
   const { base, sender, allow } = passage
   const request: RegistryRequest = { ...ENTRY, signal: passage.request.signal }
-  const asking = { sender, request, allow, base, target: new URL(ENTRY.target, base) }
+  const target = new URL(ENTRY.target, base)
+  const asking = { sender, request, allow, base, target, reach: sender.context.outbound.own(sender.registry) }
   const enters = async (as: LocatedPassage): Promise<boolean> => {
     const answer = await next(as)
     await answer.discard()

@@ -1,4 +1,3 @@
-import type { Dispatcher } from 'undici'
 import type { Clock } from '../../../lib/clock.ts'
 import type { RetryBudget } from '../../../lib/retry-budget.ts'
 import type { Authorization, Authorizer, Plan } from '../../auth/authorizer.ts'
@@ -8,14 +7,15 @@ import type { CallFacts } from '../../errors/errors.ts'
 import type { Mask } from '../../errors/mask.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 import type { HookList } from '../../request/hooks.ts'
+import type { Outbound, Reach } from '../../request/outbound.ts'
 import type { OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
-import type { OwnConnections } from '../exchanges/choose.ts'
+import type { Ways } from '../exchanges/ways.ts'
 import type { Schemes } from './scheme.ts'
 
 type Lane = RegistryRequest['lane']
 
 /** What all transports of a process share. */
-export interface TransportContext extends OwnConnections {
+export interface TransportContext {
   readonly schemes: Schemes
   readonly tokens: TokenCache
   /** How registries want to be asked, by origin. */
@@ -26,8 +26,9 @@ export interface TransportContext extends OwnConnections {
   readonly userAgent: string
   /** Of every request of the process. */
   readonly hooks: HookList
-  /** Connections for `url`: their own for bulk, none through a proxy for loopback. */
-  readonly dispatcher: (lane: Lane, url: URL) => Dispatcher
+  readonly outbound: Outbound
+  /** Connections that lead so close to this machine at most. */
+  readonly ways: (reach: Reach) => Ways
   readonly timeouts: (lane: Lane) => { headersTimeoutMs: number; bodyTimeoutMs: number }
 }
 
@@ -67,6 +68,8 @@ export interface LocatedPassage extends Passage {
   /** The registry's own origin. */
   readonly base: URL
   readonly target: URL
+  /** How close to this machine `target` may be. */
+  readonly reach: Reach
   readonly authorization?: Authorization
 }
 

@@ -1,4 +1,4 @@
-import { MAX_HOPS, redirectTarget, sameOrigin, tooManyHops } from '../../request/redirect.ts'
+import { checkTarget, MAX_HOPS, redirectTarget, sameOrigin, tooManyHops } from '../../request/redirect.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import { callFacts, type LocatedPassage, type Send } from './passage.ts'
 
@@ -6,17 +6,20 @@ import { callFacts, type LocatedPassage, type Send } from './passage.ts'
 export async function redirects(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
   const { method, followRedirects } = passage.request
   if ((method !== 'GET' && method !== 'HEAD') || followRedirects === false) return await next(passage)
+  const { sender } = passage
   let hop = passage
   for (let hops = 0; ; hops += 1) {
     const response = await next(hop)
     const facts = callFacts(passage, hop.target)
     const { status } = response
-    const target = redirectTarget(facts, { status, location: response.header('location') }, hop.base)
+    const target = redirectTarget(facts, { status, location: response.header('location') })
     if (target === undefined) return response
+    const reach = sender.context.outbound.named(sender.registry, hop.base, target)
+    checkTarget(facts, target, hop.base, reach)
     await response.discard()
     if (hops === MAX_HOPS) throw tooManyHops(facts)
     const { authorization, ...rest } = hop
     const keep = authorization !== undefined && sameOrigin(target, hop.target)
-    hop = keep ? { ...rest, authorization, target } : { ...rest, target }
+    hop = keep ? { ...rest, authorization, target, reach } : { ...rest, target, reach }
   }
 }

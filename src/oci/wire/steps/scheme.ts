@@ -1,7 +1,7 @@
 import { untilAborted } from '../../../lib/abort.ts'
 import { isAppError } from '../../../lib/errors.ts'
 import { createSingleFlight } from '../../../lib/single-flight.ts'
-import { errorCode, isTlsRefusal } from '../../errors/network-errors.ts'
+import { errorCode, isTlsRefusal, OUTBOUND_REFUSED } from '../../errors/network-errors.ts'
 import { isLoopback } from '../../../lib/loopback.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 
@@ -13,8 +13,8 @@ export interface Schemes {
   forget(registry: string): void
 }
 
-/** The status of an answer of any kind from the URL; rejects with the network's error. */
-type Probe = (url: URL) => Promise<number>
+/** The status of an answer of any kind from the URL of a registry; rejects with the network's error. */
+type Probe = (url: URL, registry: string) => Promise<number>
 
 export function createSchemes(probe: Probe): Schemes {
   const learnt = new Map<string, URL>()
@@ -53,7 +53,7 @@ export function createSchemes(probe: Probe): Schemes {
  */
 async function speaksTls(probe: Probe, host: string): Promise<boolean> {
   try {
-    await probe(new URL(`https://${host}/v2/`))
+    await probe(new URL(`https://${host}/v2/`), host)
     return true
   } catch (error) {
     const code = errorCode(error)
@@ -70,7 +70,7 @@ async function speaksTls(probe: Probe, host: string): Promise<boolean> {
 /** Undefined when the port says no more; a connection that breaks says nothing, and the question is put again. */
 async function statusInClear(probe: Probe, host: string): Promise<number | undefined> {
   try {
-    return await probe(new URL(`http://${host}/v2/`))
+    return await probe(new URL(`http://${host}/v2/`), host)
   } catch (error) {
     // What is neither TLS nor HTTP is another program's port.
     if (isAppError(error) && (error.retry === 'transient' || error.code === 'REGISTRY_PROTOCOL_VIOLATION')) throw error
@@ -87,4 +87,5 @@ const NOBODY_THERE = new Set([
   'ENETUNREACH',
   'UND_ERR_CLOSED',
   'UND_ERR_DESTROYED',
+  OUTBOUND_REFUSED,
 ])

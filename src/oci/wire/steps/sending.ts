@@ -5,7 +5,7 @@ import { callFacts, type LocatedPassage } from './passage.ts'
 
 /** The end of the way: one request goes out and its answer comes, whatever the status. */
 export async function sending(passage: LocatedPassage): Promise<RegistryResponse> {
-  const { sender, request, target, authorization } = passage
+  const { sender, request, target, reach, authorization } = passage
   const { context } = sender
   const { body, lane, signal, guard } = request
   const contentLength = guard && Buffer.isBuffer(body) ? body.length : request.contentLength
@@ -18,8 +18,9 @@ export async function sending(passage: LocatedPassage): Promise<RegistryResponse
     ...(authorization ? { authorization: authorization.header } : {}),
     ...(contentLength === undefined ? {} : { 'content-length': String(contentLength) }),
   }
+  const ways = context.ways(reach)
   const call: Exchange = {
-    dispatcher: context.dispatcher(lane, target),
+    dispatcher: ways.pick(lane, target),
     facts: callFacts(passage, target),
     headers,
     ...(body === undefined ? {} : { body }),
@@ -28,5 +29,5 @@ export async function sending(passage: LocatedPassage): Promise<RegistryResponse
     signal,
     ...context.timeouts(lane),
   }
-  return await carry(request, call, context)
+  return await carry(request, call, ways)
 }

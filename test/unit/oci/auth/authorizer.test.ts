@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../../../src/lib/clock.ts'
 import { createAuthorizer, type Plan } from '../../../../src/oci/auth/authorizer.ts'
+import { ANYWHERE, Outbound } from '../../../../src/oci/request/outbound.ts'
 import { createTokenCache, type TokenKey } from '../../../../src/oci/auth/token-cache.ts'
 
 const { signal } = new AbortController()
@@ -20,6 +21,7 @@ test('what was learnt over plain HTTP leads nobody who speaks TLS, nor the calle
       credential: password === undefined ? undefined : { kind: 'basic', username: 'ann', password },
       tokens,
       clock: systemClock,
+      outbound: new Outbound(ANYWHERE),
       plans,
     })
   const clear = new URL('http://reg.example')

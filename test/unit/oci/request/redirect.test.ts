@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CallFacts } from '../../../../src/oci/errors/errors.ts'
 import { NO_SECRETS } from '../../../../src/oci/errors/mask.ts'
+import { ANYWHERE, Outbound } from '../../../../src/oci/request/outbound.ts'
 import { checkTarget, redirectTarget } from '../../../../src/oci/request/redirect.ts'
 
 const facts = (url: string): CallFacts => ({
@@ -38,30 +39,30 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
 
 for (const [name, base, target, allowed] of CASES) {
   test(`${name} is ${allowed ? 'allowed' : 'refused'}`, () => {
-    const check = () => checkTarget(facts(`${base}/v2/`), new URL(target), new URL(base))
+    const [from, to] = [new URL(base), new URL(target)]
+    const reach = new Outbound(ANYWHERE).named('r', from, to)
+    const check = () => checkTarget(facts(`${base}/v2/`), to, from, reach)
     if (allowed) check()
     else assert.throws(check, { code: 'REGISTRY_NOT_ALLOWED', message: REFUSED[name] ?? /may not be contacted/ })
   })
 }
 
 test('a redirect may not leave https on a later hop either', () => {
-  const base = new URL('http://registry.example')
   const answer = { status: 307, location: 'http://storage.example/x' }
-  assert.throws(() => redirectTarget(facts('https://storage.example/a'), answer, base), {
+  assert.throws(() => redirectTarget(facts('https://storage.example/a'), answer), {
     code: 'REGISTRY_NOT_ALLOWED',
   })
 })
 
 test('a Location may be relative', () => {
   const answer = { status: 302, location: '../other?x=1' }
-  const target = redirectTarget(facts('https://registry.example/v2/a/b'), answer, new URL('https://registry.example'))
+  const target = redirectTarget(facts('https://registry.example/v2/a/b'), answer)
   assert.equal(target?.href, 'https://registry.example/v2/other?x=1')
 })
 
 for (const location of [undefined, 'http://[', 'https://']) {
   test(`a redirect to ${location} breaks the protocol`, () => {
-    const base = new URL('https://registry.example')
-    assert.throws(() => redirectTarget(facts('https://registry.example/v2/a'), { status: 301, location }, base), {
+    assert.throws(() => redirectTarget(facts('https://registry.example/v2/a'), { status: 301, location }), {
       code: 'REGISTRY_PROTOCOL_VIOLATION',
     })
   })
@@ -70,6 +71,6 @@ for (const location of [undefined, 'http://[', 'https://']) {
 for (const status of [200, 206, 300, 304, 404]) {
   test(`${status} is no redirect`, () => {
     const answer = { status, location: 'https://elsewhere.example' }
-    assert.equal(redirectTarget(facts('https://r.example/'), answer, new URL('https://r.example')), undefined)
+    assert.equal(redirectTarget(facts('https://r.example/'), answer), undefined)
   })
 }
