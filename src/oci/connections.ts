@@ -8,7 +8,7 @@ import { answerError, type CallFacts, toldHost, toldText } from './errors/errors
 import { NO_SECRETS } from './errors/mask.ts'
 import { exchange } from './wire/exchanges/exchange.ts'
 import { createWays, type Proxies, type WaysByReach } from './wire/exchanges/ways.ts'
-import { type HookList, NO_HOOKS } from './request/hooks.ts'
+import { type HookList, NO_HOOKS, type RemoteAddress } from './request/hooks.ts'
 import { createRegistryTransport } from './wire/steps/registry-transport.ts'
 import { createSchemes } from './wire/steps/scheme.ts'
 import type { TransportContext } from './wire/steps/passage.ts'
@@ -45,6 +45,8 @@ export interface ConnectionsOptions {
   proxy?: Proxies
   /** Which registries may be spoken to, and where they may be. Default: all, anywhere but link-local. */
   policy?: OutboundPolicy
+  /** Told of an address that the policy refuses, which no answer tells. Default: nobody. */
+  onRefused?: (found: RemoteAddress) => void
   /** Finds the addresses of a name. Default: the system's way. */
   lookup?: LookupFunction
   timeouts?: Partial<ConnectionTimeouts>
@@ -72,7 +74,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   const clock = options.clock ?? systemClock
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
   const hooks = options.hooks ?? NO_HOOKS
-  const outbound = new Outbound(options.policy ?? ANYWHERE)
+  const outbound = new Outbound(options.policy ?? ANYWHERE, options.onRefused)
   const ways = createWays({ ...options, timeouts, hooks, guard: (reach) => outbound.guard(reach) })
   const userAgent = `layerd/${options.version}`
   const lanes = {

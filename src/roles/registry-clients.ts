@@ -28,7 +28,8 @@ export function registryClients(
   { policy, facts, hooks }: { policy: OutboundPolicy; facts?: RegistryFactStore; hooks?: HookList },
 ): RegistryClients {
   const proxy = readProxies(env)
-  const connections = createRegistryConnections({ version, proxy, policy, ...(hooks ? { hooks } : {}) })
+  const onRefused = (found: object) => logger.warn(found, 'an address that may not be contacted was refused')
+  const connections = createRegistryConnections({ version, proxy, policy, onRefused, ...(hooks ? { hooks } : {}) })
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
   // A caller's word alone does not send the daemon's own password in clear over a network.

@@ -56,9 +56,12 @@ for (const [what, kind] of Object.entries(EXCHANGES)) {
     const host = `inner.test:${port}`
     const lookup = namesAt({ 'inner.test': '127.0.0.1' })
     const caller = { credential: undefined, plainHttp: true }
-    const refused = connect(t, { lookup, policy: onlyPublic }).transport(host, caller)
+    const told: unknown[] = []
+    const onRefused = (found: unknown) => told.push(found)
+    const refused = connect(t, { lookup, policy: onlyPublic, onRefused }).transport(host, caller)
     await assert.rejects(refused.send(kind), refusedAs(/: the registry inner\.test:\d+ may not be contacted$/))
     assert.equal(registry.requests.length, 0)
+    assert.deepEqual(told[0], { hostname: 'inner.test', address: '127.0.0.1' })
     const allowed = connect(t, { lookup, policy: named(host) }).transport(host, caller)
     const response = await allowed.send(kind)
     response.abandon()

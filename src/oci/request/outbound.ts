@@ -3,7 +3,7 @@ import { OUTBOUND_REFUSED } from '../errors/network-errors.ts'
 import { OWN_ADDRESS } from '../errors/not-allowed.ts'
 import { registryKey } from '../facts/registry-name.ts'
 import { addressCloseness, type Closeness, closeness } from './network-address.ts'
-import type { Hooks } from './hooks.ts'
+import type { Hooks, RemoteAddress } from './hooks.ts'
 
 /** How close to this machine an address may be that is connected to. Nothing leads to what is closer: link-local, metadata. */
 export type Reach = 0 | 1 | 2
@@ -77,11 +77,13 @@ const HOSTS_KEPT = 2000
  */
 export class Outbound {
   readonly #policy: OutboundPolicy
+  readonly #onRefused: (found: RemoteAddress) => void
   /** The least close address that each host was found at. */
   readonly #found = new Map<string, Closeness>()
 
-  constructor(policy: OutboundPolicy) {
+  constructor(policy: OutboundPolicy, onRefused: (found: RemoteAddress) => void = () => undefined) {
     this.#policy = policy
+    this.#onRefused = onRefused
   }
 
   /** Of the registry's own addresses. Throws as the policy does. */
@@ -99,11 +101,13 @@ export class Outbound {
   /** For connections that lead so close at most. */
   guard(reach: Reach): Hooks {
     return {
-      onConnect: ({ hostname, address }) => {
+      onConnect: (found) => {
+        const { hostname, address } = found
         const close = addressCloseness(address)
-        // Told by networkError, which knows what was being done; the address stands in the log alone.
-        if (close > reach) throw Object.assign(new Error(`${hostname} is at ${address}`), { code: OUTBOUND_REFUSED })
-        this.#keep(hostname, close)
+        if (close <= reach) return this.#keep(hostname, close)
+        this.#onRefused(found)
+        // Told by networkError, which knows what was being done.
+        throw Object.assign(new Error(`${hostname} is at ${address}`), { code: OUTBOUND_REFUSED })
       },
     }
   }
