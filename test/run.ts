@@ -14,8 +14,8 @@ import { TestReport } from './helpers/test-report.ts'
 const DEFAULT_TIERS = ['unit', 'contract', 'fault', 'integration', 'e2e']
 const OTHER_TIERS = ['sweep', 'containers', 'bench']
 
-/** A test that takes longer has hung: the longest ones (an image build) set a bound of their own. */
-const TEST_TIMEOUT_MS = 120_000
+/** A test that takes longer has hung, also beside thirty others at a processor; the longest ones (an image build) set a bound of their own. */
+const TEST_TIMEOUT_MS = 600_000
 
 /** Bound of a file of the other tiers (helpers/file-bound.ts has the usual one): image builds, large transfers, hundreds of rounds. */
 const LONG_FILE_MS = '7200000'

@@ -1,16 +1,15 @@
 import type { LookupFunction } from 'node:net'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { AppError } from '../lib/errors.ts'
-import { CONTROL_RETRY, withRetry } from '../lib/retry.ts'
-import { fetchToken, maskFor, type TokenCall } from './auth/token.ts'
-import { createTokenCache, type IssuedToken, type TokenKey } from './auth/token-cache.ts'
-import { answerError, type CallFacts, toldHost, toldText } from './errors/errors.ts'
+import { createTokenCache } from './auth/token-cache.ts'
+import type { CallFacts } from './errors/errors.ts'
 import { NO_SECRETS } from './errors/mask.ts'
 import { exchange } from './wire/exchanges/exchange.ts'
-import { createWays, type Proxies, type WaysByReach } from './wire/exchanges/ways.ts'
+import { createWays, type Proxies } from './wire/exchanges/ways.ts'
 import { type HookList, NO_HOOKS, type RemoteAddress } from './request/hooks.ts'
 import { createRegistryTransport } from './wire/steps/registry-transport.ts'
 import { createSchemes } from './wire/steps/scheme.ts'
+import { limited, type SharedCalls } from './wire/steps/shared-calls.ts'
+import { issueToken } from './wire/steps/token-calls.ts'
 import type { TransportContext } from './wire/steps/passage.ts'
 import { ANYWHERE, Outbound, type OutboundPolicy, type Reach } from './request/outbound.ts'
 import type { RegistryConnections } from './request/transport.ts'
@@ -81,12 +80,12 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     control: { headersTimeoutMs: timeouts.controlHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
     bulk: { headersTimeoutMs: timeouts.bulkHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
   }
-  const small: SmallCalls = { ways, userAgent, hooks, clock, lane: lanes.control }
+  const calls: SharedCalls = { ways, userAgent, hooks, clock, lane: lanes.control }
   const context: TransportContext = {
     schemes: createSchemes((url, registry) => {
-      return probe(small, { url, registry, reach: outbound.own(registry) }, timeouts.probeMs)
+      return probe(calls, { url, registry, reach: outbound.own(registry) }, timeouts.probeMs)
     }),
-    tokens: createTokenCache(clock, (key) => issueToken(small, key, timeouts.tokenMs)),
+    tokens: createTokenCache(clock, (key) => issueToken(calls, key, timeouts.tokenMs)),
     plans: new Map(),
     reached: new Set(),
     clock,
@@ -102,82 +101,22 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   }
 }
 
-/** For calls that belong to no caller: they are shared, and end by their own time limits. */
-interface SmallCalls {
-  ways: WaysByReach
-  userAgent: string
-  hooks: HookList
-  clock: Clock
-  lane: { headersTimeoutMs: number; bodyTimeoutMs: number }
-}
-
 async function probe(
-  small: SmallCalls,
+  calls: SharedCalls,
   { url, registry, reach }: { url: URL; registry: string; reach: Reach },
   limitMs: number,
 ): Promise<number> {
   const facts: CallFacts = { op: 'connect', registry, method: 'GET', url, mask: NO_SECRETS }
   return await limited(facts, limitMs, async (signal) => {
     const response = await exchange({
-      dispatcher: small.ways.of(reach).pick('control', url),
+      dispatcher: calls.ways.of(reach).pick('control', url),
       facts,
-      headers: { 'user-agent': small.userAgent, 'accept-encoding': 'identity' },
-      hooks: small.hooks,
+      headers: { 'user-agent': calls.userAgent, 'accept-encoding': 'identity' },
+      hooks: calls.hooks,
       signal,
-      ...small.lane,
+      ...calls.lane,
     })
     await response.discard()
     return response.status
   })
-}
-
-const TOKEN_RETRY = { ...CONTROL_RETRY, attempts: 4, maxMs: 4000, maxRetryAfterMs: 30_000 }
-const MAX_TOKEN_ANSWER = 128 * 1024
-
-function issueToken(small: SmallCalls, key: TokenKey, limitMs: number): Promise<IssuedToken> {
-  const mask = maskFor(key.registry, key.credential)
-  const call: TokenCall = async ({ method, url, headers, body }) => {
-    const facts: CallFacts = { op: 'get a token', registry: key.registry, method, url, mask }
-    return await limited(facts, limitMs, async (signal) => {
-      const response = await exchange({
-        dispatcher: small.ways.of(key.reach).pick('control', url),
-        facts,
-        headers: {
-          'user-agent': small.userAgent,
-          'accept-encoding': 'identity',
-          accept: 'application/json',
-          ...headers,
-        },
-        ...(body === undefined ? {} : { body }),
-        hooks: small.hooks,
-        signal,
-        ...small.lane,
-      })
-      const text = (await response.bytes(MAX_TOKEN_ANSWER)).toString('utf8')
-      const answer = { status: response.status, header: (name: string) => response.header(name), text }
-      return {
-        ...answer,
-        told: (text) => toldText(facts, text),
-        error: (more) => answerError(facts, { ...answer, ...more }, small.clock.now()),
-      }
-    })
-  }
-  const signal = new AbortController().signal
-  return withRetry(() => fetchToken(key, call, small.clock.now()), { policy: TOKEN_RETRY, signal, clock: small.clock })
-}
-
-async function limited<T>(facts: CallFacts, limitMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController()
-  const stop = () =>
-    controller.abort(
-      new AppError('REGISTRY_TIMEOUT', `${facts.op}: ${toldHost(facts)} did not answer within ${limitMs} ms`, {
-        op: facts.op,
-      }),
-    )
-  const timer = setTimeout(stop, limitMs)
-  try {
-    return await work(controller.signal)
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { RangeIgnored } from '../../src/content/ranges.ts'
 import { readAll } from '../../src/content/streams.ts'
 import { AppError } from '../../src/lib/errors.ts'
@@ -43,6 +44,34 @@ test('download.cut-at-60s.resumes: a stream that ends early in good order is not
   ])
   const repository = await openRepository(t, registry.host)
   assert.deepEqual(await readAll(await repository.open(blob.descriptor, { signal })), blob.bytes)
+  registry.check()
+})
+
+test('a blob in a coding that nobody asked for is told as that and not tried again; a mere label hurts nobody', async (t) => {
+  const zipped = gzipSync(blob.bytes)
+  for (const answerHeaders of [
+    { 'content-encoding': 'gzip' },
+    { 'content-encoding': 'gzip', 'transfer-encoding': 'chunked' },
+  ]) {
+    const registry = await startScriptedRegistry(t, [{ ...whole, body: zipped, answerHeaders }])
+    const repository = await openRepository(t, registry.host)
+    await assert.rejects(repository.open(blob.descriptor, { signal }).then(readAll), {
+      code: 'REGISTRY_PROTOCOL_VIOLATION',
+      retry: 'permanent',
+      message: /answered with Content-Encoding: gzip for .*sha256:/,
+      hint: /proxy before the registry/,
+    })
+    registry.check()
+  }
+  const labelled = { 'content-encoding': 'gzip', 'content-length': String(size) }
+  const registry = await startScriptedRegistry(t, [
+    { ...whole, answerHeaders: labelled },
+    { method: 'HEAD', path: PATH, answerHeaders: { ...labelled, 'content-length': '17' } },
+  ])
+  const repository = await openRepository(t, registry.host)
+  assert.deepEqual(await readAll(await repository.open(blob.descriptor, { signal })), blob.bytes)
+  // The length of what is not the blob's bytes says nothing.
+  assert.equal(await repository.exists(blob.descriptor, { signal }), true)
   registry.check()
 })
 

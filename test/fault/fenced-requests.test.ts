@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { AppError } from '../../src/lib/errors.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
@@ -24,8 +25,10 @@ async function setUp(t: TestContext) {
 }
 
 function fenceWhenConnected(t: TestContext, fence: () => void): void {
-  subscribe('undici:client:connected', fence)
-  t.after(() => void unsubscribe('undici:client:connected', fence))
+  // Whichever exchange connects: its own listeners come later.
+  const onSocket = (message: unknown) => void (message as { socket: Socket }).socket.once('connect', fence)
+  subscribe('net.client.socket', onSocket)
+  t.after(() => void unsubscribe('net.client.socket', onSocket))
 }
 
 function sent({ requests }: MemoryRegistry): string[] {

@@ -85,16 +85,55 @@ test('a redirect without end is followed five times', async (t) => {
   assert.equal(registry.requests.length, 6)
 })
 
+for (const status of [301, 302, 307, 308]) {
+  test(`requests of an upload are sent on as they are by ${status}, and without a password elsewhere`, async (t) => {
+    const bodies: string[] = []
+    const other = await startScriptedServer(t, (incoming, response) => {
+      let body = ''
+      incoming.on('data', (part) => (body += String(part)))
+      incoming.on('end', () => {
+        bodies.push(body)
+        response.writeHead(202).end()
+      })
+    })
+    const registry = await startScriptedServer(t, (incoming, response) => {
+      if (incoming.headers.authorization === undefined) {
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end()
+      } else if (incoming.url === '/v2/a') response.writeHead(status, { location: '/v2/b' }).end()
+      else response.writeHead(status, { location: `${other.url}/c` }).end()
+    })
+    const transport = connect(t).transport(registry.host, { credential: ann, plainHttp: false })
+    for (const more of [
+      { method: 'POST' },
+      { method: 'PUT', body: Buffer.from('manifest') },
+      { method: 'PUT', body: Buffer.from('guarded'), guard: async () => undefined },
+      { method: 'DELETE' },
+    ] as const) {
+      const response = await transport.send(request('/v2/a', more))
+      assert.deepEqual([response.status, response.url.href], [202, `${other.url}/c`])
+      assert.match(registry.requests.at(-1)?.authorization ?? '', /^Basic /)
+    }
+    assert.deepEqual(
+      other.requests.map(({ method, authorization }) => [method, authorization]),
+      ['POST', 'PUT', 'PUT', 'DELETE'].map((method) => [method, undefined]),
+    )
+    assert.deepEqual(bodies, ['', 'manifest', 'guarded', ''])
+  })
+}
+
 for (const [name, more] of [
-  ['a POST', { method: 'POST' }],
+  ['a POST by 303', { method: 'POST' }],
+  ['a body that streams', { method: 'PATCH', lane: 'bulk', body: async function* () {} }],
   ['a GET that asked not to', { followRedirects: false }],
 ] as const) {
   test(`${name} is not sent on: the redirect is handed back`, async (t) => {
-    const registry = await startScriptedServer(t, (_incoming, response) =>
-      response.writeHead(307, { location: '/elsewhere' }).end(),
-    )
+    const status = name.endsWith('303') ? 303 : 307
+    const registry = await startScriptedServer(t, (incoming, response) => {
+      incoming.resume().on('end', () => response.writeHead(status, { location: '/elsewhere' }).end())
+    })
     const transport = connect(t).transport(registry.host, { credential: undefined, plainHttp: false })
     const response = await transport.send(request(blob, more))
-    assert.deepEqual([response.status, registry.requests.length], [307, 1])
+    const asked = registry.requests.filter(({ path }) => path === blob)
+    assert.deepEqual([response.status, asked.length], [status, 1])
   })
 }

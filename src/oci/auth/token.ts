@@ -6,12 +6,15 @@ import { tokenRefusal } from './refusal.ts'
 import type { IssuedToken, TokenKey } from './token-cache.ts'
 
 /** One call to a token service; the answer's body is cut at 128 KiB with an error. */
-export type TokenCall = (request: {
+export type TokenCall = (request: TokenRequest) => Promise<TokenAnswer>
+
+export interface TokenRequest {
   method: 'GET' | 'POST'
   url: URL
   headers: Record<string, string>
+  /** A form with a secret in it. */
   body?: Buffer
-}) => Promise<TokenAnswer>
+}
 
 interface TokenAnswer extends Answer {
   /** What a text of the token service may be told as. */
@@ -36,11 +39,16 @@ export async function fetchToken(key: TokenKey, call: TokenCall, now: number): P
   if (credential?.kind === 'identity') {
     const answer = await callPost(key, credential.token, call)
     // ACR takes its refresh token as an ordinary password too; services without POST need that way.
-    if (!NO_POST.has(answer.status) || pair === undefined)
-      return readToken(answer, now, tokenRefusal(answer, key, 'POST'))
+    const refused = NO_POST.has(answer.status) || isRedirect(answer.status)
+    if (!refused || pair === undefined) return readToken(answer, now, tokenRefusal(answer, key, 'POST'))
   }
   const answer = await callGet(key, pair, call)
   return readToken(answer, now, tokenRefusal(answer, key, 'GET'))
+}
+
+/** One that a form does not follow: elsewhere, or to another method. */
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400
 }
 
 function callGet(key: TokenKey, pair: Pair | undefined, call: TokenCall): Promise<TokenAnswer> {

@@ -22,6 +22,16 @@ const UNREACHABLE: Kind = {
 }
 const LOST: Kind = { code: 'REGISTRY_CONNECTION_LOST', says: 'broke the connection' }
 const TIMEOUT: Kind = { code: 'REGISTRY_TIMEOUT', says: 'did not answer in time' }
+const CODED: Kind = {
+  code: 'REGISTRY_PROTOCOL_VIOLATION',
+  says: 'answered with a Content-Encoding that was not asked for and cannot be read',
+  hint: 'A proxy before the registry compresses: turn that off there for /v2/.',
+}
+const AMBIGUOUS: Kind = {
+  code: 'REGISTRY_PROTOCOL_VIOLATION',
+  says: 'answered with a body whose end nobody can tell (Content-Length and Transfer-Encoding do not fit)',
+  hint: 'A proxy or web server before the registry adds one of these headers: it has to leave one out.',
+}
 const NOT_HTTP: Kind = {
   code: 'REGISTRY_PROTOCOL_VIOLATION',
   says: 'does not speak HTTP as a registry does',
@@ -62,6 +72,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
   ABORT_ERR: LOST,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: LOST,
   ERR_STREAM_PREMATURE_CLOSE: LOST,
+  HPE_INVALID_CONTENT_ENCODING: CODED,
+  HPE_INVALID_FRAMING: AMBIGUOUS,
+  HPE_INVALID_TRANSFER_ENCODING: AMBIGUOUS,
+  HPE_INVALID_CONTENT_LENGTH: AMBIGUOUS,
+  HPE_UNEXPECTED_CONTENT_LENGTH: AMBIGUOUS,
   UND_ERR_HEADERS_OVERFLOW: NOT_HTTP,
   UND_ERR_RES_EXCEEDED_MAX_SIZE: { code: 'REGISTRY_PROTOCOL_VIOLATION', says: 'sent a longer answer than is read' },
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: {
@@ -137,8 +152,7 @@ function kindOf(thrown: unknown, code: string | undefined): Kind | undefined {
   // A record broken on the way is the line's fault, not the certificate's.
   if (code.includes('BAD_RECORD_MAC')) return LOST
   if (TLS_CODE.test(code)) return tlsKind(code, thrown)
-  if (code.startsWith('HPE_')) return NOT_HTTP
-  return KINDS[code]
+  return KINDS[code] ?? (code.startsWith('HPE_') ? NOT_HTTP : undefined)
 }
 
 function isConnect(thrown: unknown): boolean {

@@ -3,7 +3,7 @@ import { hasherFor } from '../../content/hashing/hasher.ts'
 import { MAX_MANIFEST_BYTES, type RawManifest, rawManifest } from '../../content/manifest.ts'
 import { MANIFEST_ACCEPT } from '../../content/media-types.ts'
 import { AppError } from '../../lib/errors.ts'
-import { lengthOf, refuseWebPage, sameDigest } from '../pull/blobs.ts'
+import { refuseWebPage, sameDigest, sizeOf } from '../pull/blobs.ts'
 import { manifestRefusal, readRefusal } from './manifest-refusal.ts'
 import { placeName, pullScope, pushScope, type RepositoryContext } from '../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../request/transport.ts'
@@ -77,7 +77,7 @@ export async function headManifest(
   return {
     digest: digest !== undefined && isDigest(digest) ? digest : undefined,
     mediaType: mediaTypeOf(response),
-    size: lengthOf(response.header('content-length')) ?? undefined,
+    size: sizeOf(response) ?? undefined,
   }
 }
 
@@ -155,30 +155,9 @@ async function absent(
   if (/accept header/i.test(refusal.error.upstream?.message ?? '')) throw refusal.error
 }
 
-async function body(response: RegistryResponse, where: string): Promise<Buffer> {
-  const length = lengthOf(response.header('content-length')) ?? 0
-  const bytes = length > MAX_MANIFEST_BYTES ? undefined : await readUpTo(response, MAX_MANIFEST_BYTES)
-  if (bytes) return bytes
-  response.abandon()
-  throw new AppError('MANIFEST_TOO_LARGE', `the manifest ${where} has more than ${MAX_MANIFEST_BYTES} bytes`, {
-    op: 'fetch manifest',
-  })
-}
-
-/** Undefined when there is more. */
-async function readUpTo(response: RegistryResponse, limit: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let size = 0
-  try {
-    for await (const chunk of response.body) {
-      size += chunk.length
-      if (size > limit) return undefined
-      chunks.push(chunk)
-    }
-  } catch (error) {
-    throw response.bodyError(error)
-  }
-  return Buffer.concat(chunks)
+function body(response: RegistryResponse, where: string): Promise<Buffer> {
+  const message = `the manifest ${where} has more than ${MAX_MANIFEST_BYTES} bytes`
+  return response.bytes(MAX_MANIFEST_BYTES, () => new AppError('MANIFEST_TOO_LARGE', message, { op: 'fetch manifest' }))
 }
 
 function checkDigest(raw: RawManifest, promised: Digest, where: string): void {

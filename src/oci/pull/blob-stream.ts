@@ -4,7 +4,7 @@ import { RangeIgnored } from '../../content/ranges.ts'
 import { skipBytes } from '../../content/streams.ts'
 import { AppError, toAppError } from '../../lib/errors.ts'
 import { retryDelayMs, withRetry } from '../../lib/retry.ts'
-import { lengthOf, refuseWebPage } from './blobs.ts'
+import { isCoded, lengthOf, refuseWebPage } from './blobs.ts'
 import { blobPath, placeName, pullScope, type RepositoryContext } from '../request/repository-context.ts'
 import { learnRange, type RangeAnswer } from '../facts/learned-facts.ts'
 import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
@@ -190,6 +190,9 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   const { context, descriptor } = fetch
   const { request, response } = got
   await refuseWebPage(context, request, response)
+  // A wrong label on bytes that are as long as they should be hurts nobody; the digest decides.
+  const expected = response.status === 200 ? descriptor.size : fetch.end - offset
+  if (isCoded(response) && lengthOf(response.header('content-length')) !== expected) throw coded(fetch, response)
   if (response.status === 200) {
     const length = lengthOf(response.header('content-length'))
     if (length !== null && length !== descriptor.size) throw wrongSize(fetch, response, length)
@@ -205,6 +208,21 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
     'REGISTRY_PROTOCOL_VIOLATION',
     `${placeName(context)} answered ${response.status} with ${range} to a request for ${blobName(descriptor)} from byte ${offset} on`,
     { op: 'fetch blob', details: { digest: descriptor.digest, offset } },
+  )
+}
+
+function coded(fetch: Fetch, response: RegistryResponse): AppError {
+  const { context, descriptor } = fetch
+  response.abandon()
+  const coding = /^[\w-]{1,20}$/.exec(response.header('content-encoding') ?? '')?.[0] ?? 'another coding'
+  return new AppError(
+    'REGISTRY_PROTOCOL_VIOLATION',
+    `${placeName(context)} answered with Content-Encoding: ${coding} for ${blobName(descriptor)}, which was not asked for: those are not its bytes`,
+    {
+      op: 'fetch blob',
+      hint: 'A proxy before the registry compresses: turn that off there for /v2/.',
+      details: { digest: descriptor.digest },
+    },
   )
 }
 

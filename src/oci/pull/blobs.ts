@@ -28,7 +28,17 @@ export async function statBlob(
   if (response.status === 404 || UNKNOWN.includes(response.status)) return undefined
   await refuseWebPage(context, request, response)
   if (!sameDigest(response.header('docker-content-digest'), digest)) return undefined
-  return { size: lengthOf(response.header('content-length')) }
+  return { size: sizeOf(response) }
+}
+
+/** What an answer says that a blob has; null where it says nothing of the bytes as they are stored. */
+export function sizeOf(response: RegistryResponse): number | null {
+  return isCoded(response) ? null : lengthOf(response.header('content-length'))
+}
+
+/** Whether something between has put a coding around the bytes, which nobody asked for. */
+export function isCoded(response: RegistryResponse): boolean {
+  return !['', 'identity'].includes((response.header('content-encoding') ?? '').toLowerCase())
 }
 
 export async function blobExists(
@@ -89,5 +99,5 @@ async function askByGet(
   })
   response.abandon()
   if (response.status === 206) return { size: lengthOf(response.header('content-range')?.split('/')[1]) }
-  return response.status === 200 ? { size: lengthOf(response.header('content-length')) } : undefined
+  return response.status === 200 ? { size: sizeOf(response) } : undefined
 }

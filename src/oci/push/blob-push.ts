@@ -97,6 +97,7 @@ function createPush(
     commitFailure: undefined,
     unauthorizedAt: undefined,
     digestRefused: false,
+    moves: 0,
   }
 }
 

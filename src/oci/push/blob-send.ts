@@ -1,6 +1,7 @@
 import { type AppError, toAppError } from '../../lib/errors.ts'
 import { failed, isGatewayTimeout } from './blob-commit.ts'
 import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from '../facts/learned-facts.ts'
+import { isRedirect, moved } from './moved.ts'
 import { advance, type BlobPush, storedOrLost, tellStart } from './push-state.ts'
 import { pushScope } from '../request/repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
@@ -41,6 +42,7 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
     if (age && brokeOff(error, age.ms)) learnCut(uploads, age)
     throw await failed(push, error)
   }
+  if (isRedirect(response.status)) return moved(push, session, { request, response })
   if (response.status >= 400) return refused(push, session, { step, request, response })
   await response.discard()
   body.taken()

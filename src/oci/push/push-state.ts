@@ -45,6 +45,8 @@ export interface BlobPush {
   unauthorizedAt: number | undefined
   /** The registry has found the digest wrong once. */
   digestRefused: boolean
+  /** How often it was sent to another address since something was accepted. */
+  moves: number
 }
 
 /** Moves the machine on and saves what another process would need. */
@@ -53,7 +55,10 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
   push.session = next(before, event, push.descriptor.size)
   if (event.type === 'opened') push.acknowledged = 0
   if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
-  if (event.type === 'accepted') push.unauthorizedAt = undefined
+  if (event.type === 'accepted') {
+    push.unauthorizedAt = undefined
+    push.moves = 0
+  }
   // What we can't use may still lie open there. Not so while it is committed: that may be going on.
   if (push.session.at === 'lost' && before.at === 'open') await giveUp(push, before.location)
   if (push.session.at === 'lost' || push.session.at === 'done') forgetNote(push)

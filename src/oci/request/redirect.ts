@@ -6,13 +6,19 @@ import type { Reach } from './outbound.ts'
 
 export const MAX_HOPS = 5
 const FOLLOWED = new Set([301, 302, 303, 307, 308])
+const SEE_OTHER = 303
 
-/** Where a GET or HEAD is sent on to, or undefined when the answer is no redirect; checkTarget's to judge. Throws REGISTRY_PROTOCOL_VIOLATION or REGISTRY_NOT_ALLOWED. */
+/**
+ * Where a request is sent on to, or undefined when the answer is no redirect; checkTarget's to judge. Every method stays what it is:
+ * an upload is not made by a GET, as browsers would make of a POST, so 303 means nothing to one. Throws
+ * REGISTRY_PROTOCOL_VIOLATION or REGISTRY_NOT_ALLOWED.
+ */
 export function redirectTarget(
   facts: CallFacts,
   answer: { status: number; location: string | undefined },
 ): URL | undefined {
   if (!FOLLOWED.has(answer.status)) return undefined
+  if (answer.status === SEE_OTHER && facts.method !== 'GET' && facts.method !== 'HEAD') return undefined
   const target = answer.location === undefined ? null : URL.parse(answer.location, facts.url.href)
   if (target === null) {
     throw new AppError(

@@ -28,7 +28,7 @@ export interface RegistryRequest {
   scopes: readonly Scope[]
   /** control: small, retried on transient faults, 60 s header timeout. bulk: its own connections, never retried here, 15 min header timeout (T1, T8). */
   lane: 'control' | 'bulk'
-  /** Follow GET/HEAD redirects by hand, at most 5 hops, no credentials across origins (B2, B3, A16). Default true for GET and HEAD, never for others. */
+  /** Follow redirects by hand, at most 5 hops, no credentials across origins (B2, B3, A16). Default true; never with a body that streams. */
   followRedirects?: boolean
   /** For errors: what is being done, "push blob". */
   op: string
@@ -54,8 +54,8 @@ export interface RegistryResponse {
   readonly body: AsyncIterable<Buffer>
   /** What went wrong while `body` was read, as one of our errors (REGISTRY_CONNECTION_LOST, REGISTRY_TIMEOUT, the abort's reason). */
   bodyError(error: unknown): Error
-  /** Reads the whole body, at most `limit` bytes; throws REGISTRY_PROTOCOL_VIOLATION past it. */
-  bytes(limit: number): Promise<Buffer>
+  /** Reads the whole body, at most `limit` bytes, out of a coding that nobody asked for; past it throws `tooLong`, default REGISTRY_PROTOCOL_VIOLATION. */
+  bytes(limit: number, tooLong?: () => AppError): Promise<Buffer>
   /** Throws the body away so that the connection can be used again. */
   discard(): Promise<void>
   /** Closes a body nobody wants, and its connection with it: what is left of it may be a whole blob. */

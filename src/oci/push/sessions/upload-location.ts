@@ -19,6 +19,8 @@ export function resolveLocation(location: string, from: URL, registry = from.hos
       `${registry} sent an upload to an address that is neither http nor https`,
     )
   }
+  // It stays with the client; what is appended behind it would stay too.
+  url.hash = ''
   if (url.hostname !== from.hostname) return url
   if (url.port === from.port || url.port === '') {
     url.protocol = from.protocol
@@ -27,8 +29,9 @@ export function resolveLocation(location: string, from: URL, registry = from.hos
   return url
 }
 
-/** Appends the digest without touching what is there. */
+/** Appends the digest without touching what is there; a redirect of the same request has it already. */
 export function withDigest(location: URL, digest: Digest): URL {
+  if (location.searchParams.get('digest') === digest) return location
   const separator = location.href.includes('?') ? '&' : '?'
   return new URL(`${location.href}${separator}digest=${encodeURIComponent(digest)}`)
 }

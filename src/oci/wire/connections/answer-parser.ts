@@ -5,6 +5,8 @@ const MAX_INTERIM = 8
 const MAX_CHUNK_LINE = 1024
 /** What answers to small requests bring; who sends more is not read to the end. */
 export const MAX_ANSWER_BYTES = 256 * 1024
+/** What a GET may bring: a manifest of 4 MiB is the largest that is read, and one byte more tells that it is too large. */
+export const MAX_GOTTEN_BYTES = 4 * 1024 * 1024 + 1
 
 const NOTHING = Buffer.alloc(0)
 const CRLF = '\r\n'
@@ -15,8 +17,9 @@ const CHUNK_LINE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 type Reading = 'head' | 'sized' | 'chunk line' | 'chunk' | 'chunk end' | 'trailers' | 'rest' | 'done'
 
 /**
- * One answer to one HTTP/1.1 request, from bytes as they come. Framing that two readers could take differently (both
- * lengths, several lengths, codings other than chunked, bare line ends, folded fields) is an error and never guessed at.
+ * One answer to one HTTP/1.1 request, from bytes as they come. Framing that two readers could take differently (several
+ * lengths, codings other than chunked, bare line ends, folded fields) is an error and never guessed at. Chunks win over a
+ * length beside them, as RFC 9112 6.3 has it, and end the connection. test/fault/framing.test.ts has the table of all rules.
  * Source: RFC 9112, sections 4 to 7.
  */
 export class AnswerParser {
@@ -28,7 +31,7 @@ export class AnswerParser {
   reusable = false
   /** The body was too long to be read to its end. */
   cut = false
-  readonly #toHead: boolean
+  readonly #method: string
   #reading: Reading = 'head'
   #unread: Buffer = NOTHING
   #left = 0
@@ -37,7 +40,11 @@ export class AnswerParser {
   #keptBytes = 0
 
   constructor(method: string) {
-    this.#toHead = method === 'HEAD'
+    this.#method = method
+  }
+
+  get #maxBytes(): number {
+    return this.#method === 'GET' && this.statusCode < 300 ? MAX_GOTTEN_BYTES : MAX_ANSWER_BYTES
   }
 
   get headRead(): boolean {
@@ -124,21 +131,25 @@ export class AnswerParser {
 
   /** Where the body ends. */
   #frame(old: boolean): void {
-    const { connection = '', 'content-length': length, 'transfer-encoding': coding } = this.headers
+    const { connection = '', 'content-length': said, 'transfer-encoding': coding } = this.headers
     this.reusable = old ? /\bkeep-alive\b/i.test(connection) : !/\bclose\b/i.test(connection)
-    checkLength(coding, length, old)
+    const toHead = this.#method === 'HEAD'
     const bare = this.statusCode === 204 || this.statusCode === 304
-    // Who announces a body where none may be is likely to send it. Not so after a HEAD, whose headers are those of a GET.
-    if (bare && !this.#toHead && (coding !== undefined || Number(length ?? 0) > 0)) this.reusable = false
-    if (bare || this.#toHead) this.#reading = 'done'
+    // The headers of an answer to a HEAD are those of a GET, and frame nothing.
+    const length = toHead ? undefined : readLength(said)
+    if (!toHead) checkCoding(coding, old)
+    // Who announces a body where none may be is likely to send it, and who says two things may mean either.
+    const odd = bare ? coding !== undefined || (length ?? 0) > 0 : coding !== undefined && length !== undefined
+    if (odd && !toHead) this.reusable = false
+    if (bare || toHead) this.#reading = 'done'
     else this.#frameBody(coding, length)
   }
 
-  #frameBody(coding: string | undefined, length: string | undefined): void {
+  #frameBody(coding: string | undefined, length: number | undefined): void {
     if (coding !== undefined) {
       this.#reading = 'chunk line'
     } else if (length !== undefined) {
-      this.#left = Number(length)
+      this.#left = length
       this.#reading = this.#left > 0 ? 'sized' : 'done'
     } else {
       this.#left = Infinity
@@ -155,7 +166,7 @@ export class AnswerParser {
     this.#kept.push(Buffer.from(part))
     this.#keptBytes += part.length
     if (this.#left === 0) this.#reading = next
-    if (this.#keptBytes > MAX_ANSWER_BYTES && this.#reading !== 'done') {
+    if (this.#keptBytes > this.#maxBytes && this.#reading !== 'done') {
       this.cut = true
       this.#reading = 'done'
       this.reusable = false
@@ -183,13 +194,21 @@ export class AnswerParser {
   }
 }
 
-function checkLength(coding: string | undefined, length: string | undefined, old: boolean): void {
-  const clear = coding === undefined || (length === undefined && !old && coding.toLowerCase() === 'chunked')
-  if (!clear) throw wrong('TRANSFER_ENCODING', 'the length of the body is ambiguous')
-  if (length !== undefined && !/^\d{1,15}$/.test(length)) throw wrong('CONTENT_LENGTH', 'Content-Length is no number')
+function checkCoding(coding: string | undefined, old: boolean): void {
+  if (coding === undefined || (!old && coding.toLowerCase() === 'chunked')) return
+  throw wrong('TRANSFER_ENCODING', 'the length of the body is ambiguous')
 }
 
-/** Names in lower case; several values joined by ", ". */
+/** A length that is told several times alike is one (RFC 9110 8.6). */
+function readLength(said: string | undefined): number | undefined {
+  if (said === undefined) return undefined
+  const [length = '', ...more] = said.split(',').map((part) => part.trim())
+  if (!/^\d{1,15}$/.test(length) || more.some((other) => other !== length))
+    throw wrong('CONTENT_LENGTH', 'Content-Length is no number')
+  return Number(length)
+}
+
+/** Names in lower case; several different values joined by ", ". */
 function parseFields(lines: readonly string[]): Record<string, string> {
   const headers = Object.create(null) as Record<string, string>
   for (const line of lines) {
@@ -199,8 +218,8 @@ function parseFields(lines: readonly string[]): Record<string, string> {
     const value = (field[2] as string).trim()
     const before = headers[name]
     if (before === undefined) headers[name] = value
-    // The same length told twice is one length.
-    else if (name !== 'content-length' || before !== value) headers[name] = `${before}, ${value}`
+    // The same said twice is said once.
+    else if (before !== value) headers[name] = `${before}, ${value}`
   }
   return headers
 }

@@ -29,6 +29,12 @@ const EXCHANGES: readonly ExchangeKind[] = [
   { takes: () => true, send: exchange },
 ]
 
+/** What is known to be small on both ways. As `exchange`. */
+export function carrySmall(call: Exchange, connections: OwnConnections): Promise<RegistryResponse> {
+  const own = connections.small(call.facts.url)
+  return own ? smallExchange(call, own) : exchange(call)
+}
+
 /** One request and its answer, by the exchange that fits. As `exchange`. */
 export function carry(
   request: RegistryRequest,

@@ -6,6 +6,7 @@ import { ReadRing } from '../../../content/read-ring.ts'
 import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
 import type { ConnectorFor } from '../connections/connectors.ts'
 import { type Exchange, type ReceivedAnswer, toResponse } from './exchange.ts'
+import { checkFraming, framingError } from './framing.ts'
 import { networkError } from '../../errors/network-errors.ts'
 import { beforeSend } from '../../request/hooks.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
@@ -80,6 +81,7 @@ class DirectFetch implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+    checkFraming('GET', headers)
     const size = bodySize(statusCode, headers)
     this.#watchSilence()
     const close = () => this.close()
@@ -104,7 +106,7 @@ class DirectFetch implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    this.#end(error)
+    this.#end(framingError(error, this.#ring !== undefined || this.#stream !== undefined))
   }
 
   #connector(): buildConnector.connector {

@@ -3,6 +3,8 @@ import type { Dispatcher } from 'undici'
 import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, toldHost, upstreamOf } from '../../errors/errors.ts'
+import { decoded, decodedStart } from './content-coding.ts'
+import { checkFraming, framingError } from './framing.ts'
 import { networkError } from '../../errors/network-errors.ts'
 import { beforePart, beforeSend, type HookList, onAnswer, toldBody } from '../../request/hooks.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
@@ -60,16 +62,28 @@ interface Asked extends Dispatcher.DispatchOptions {
   readonly call?: Exchange
 }
 
-/** The dispatcher, which asks the hooks of each of our requests as it goes out: it may have waited for its connection. */
+/**
+ * The dispatcher, which asks the hooks of each of our requests as it goes out: it may have waited for its connection. Answers
+ * are looked at before their bodies, which undici may have found wrong by the time that anybody sees the head.
+ */
 export function askingDispatcher(dispatcher: Dispatcher): Dispatcher {
   return dispatcher.compose((dispatch) => (options: Asked, handler) => {
     const { call } = options
-    if (!call || call.hooks.length === 0) return dispatch(options, handler)
+    if (!call) return dispatch(options, handler)
     const start = handler.onRequestStart?.bind(handler)
     handler.onRequestStart = (...started) => {
       beforeSend(call.hooks, call.facts)
       start?.(...started)
     }
+    const answer = handler.onResponseStart?.bind(handler)
+    let answered = false
+    handler.onResponseStart = (controller, status, headers, ...more) => {
+      checkFraming(call.facts.method, headers)
+      answered = true
+      answer?.(controller, status, headers, ...more)
+    }
+    const fail = handler.onResponseError?.bind(handler)
+    handler.onResponseError = (controller, error) => fail?.(controller, framingError(error, answered))
     return dispatch(options, handler)
   })
 }
@@ -129,7 +143,8 @@ export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedA
   }
   const header = (name: string): string | undefined => {
     const value = answer.headers[name.toLowerCase()]
-    return Array.isArray(value) ? value.join(', ') : value
+    // The same said twice is said once.
+    return Array.isArray(value) ? [...new Set(value)].join(', ') : value
   }
   const bodyError = (error: unknown) => (signal.aborted ? abortReason(signal) : networkError(facts, error))
   return {
@@ -139,12 +154,13 @@ export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedA
     body,
     bodyError,
     abandon: close,
-    async bytes(limit) {
+    async bytes(limit, tooLong = () => tooLongAnswer(facts, answer.statusCode, limit)) {
       const declared = facts.method === 'HEAD' ? 0 : Number(header('content-length') ?? 0)
       try {
         const bytes = declared > limit ? undefined : await readUpTo(body, limit)
-        if (bytes === undefined) throw tooLong(facts, answer.statusCode, limit)
-        return bytes
+        const plain = bytes && (await decoded(bytes, header('content-encoding'), limit))
+        if (plain === undefined) throw tooLong()
+        return plain
       } catch (error) {
         close()
         throw bodyError(error)
@@ -182,10 +198,11 @@ export async function readStart(response: RegistryResponse, limit: number): Prom
     // The status is the message; the text was a bonus.
   }
   response.abandon()
-  return Buffer.concat(chunks).subarray(0, limit).toString('utf8')
+  const start = Buffer.concat(chunks).subarray(0, limit)
+  return decodedStart(start, response.header('content-encoding'), limit).toString('utf8')
 }
 
-function tooLong(facts: CallFacts, status: number, limit: number): AppError {
+function tooLongAnswer(facts: CallFacts, status: number, limit: number): AppError {
   return new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',
     `${facts.op}: the answer of ${toldHost(facts)} is longer than ${limit} bytes`,

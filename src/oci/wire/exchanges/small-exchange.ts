@@ -4,9 +4,13 @@ import { networkError } from '../../errors/network-errors.ts'
 import type { SmallAnswer, SmallConnections } from '../connections/small-connections.ts'
 import { type RegistryRequest, type RegistryResponse, SMALL_BYTES } from '../../request/transport.ts'
 
-/** Whether request and answer are small. What a GET brings is not known; a guard is asked when the connection is ready. */
-export function isSmall({ method, body, contentLength, guard, lane }: RegistryRequest): boolean {
-  if (method === 'GET' || guard) return false
+/**
+ * Whether request and answer are small: a GET of the control lane brings a manifest, a list or a word. A guard is asked when
+ * the connection is ready, and who asks for a range may get the whole.
+ */
+export function isSmall({ method, headers, body, contentLength, guard, lane }: RegistryRequest): boolean {
+  if (guard) return false
+  if (method === 'GET') return lane === 'control' && headers?.['range'] === undefined
   if (body === undefined) return true
   const size = Buffer.isBuffer(body) ? body.length : contentLength
   // The commit of a large blob goes where its bytes went.

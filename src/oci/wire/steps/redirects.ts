@@ -2,10 +2,13 @@ import { checkTarget, MAX_HOPS, redirectTarget, sameOrigin, tooManyHops } from '
 import type { RegistryResponse } from '../../request/transport.ts'
 import { callFacts, type LocatedPassage, type Send } from './passage.ts'
 
-/** Follows what a GET or HEAD is redirected to, without credentials across origins. */
+/**
+ * Follows redirects, without credentials across origins. A body that streams is its sender's to open again: the answer is
+ * handed back.
+ */
 export async function redirects(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
-  const { method, followRedirects } = passage.request
-  if ((method !== 'GET' && method !== 'HEAD') || followRedirects === false) return await next(passage)
+  const { body, followRedirects } = passage.request
+  if (typeof body === 'function' || followRedirects === false) return await next(passage)
   const { sender } = passage
   let hop = passage
   for (let hops = 0; ; hops += 1) {

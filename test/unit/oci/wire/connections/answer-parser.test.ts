@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
-import { AnswerParser, MAX_ANSWER_BYTES } from '../../../../../src/oci/wire/connections/answer-parser.ts'
+import {
+  AnswerParser,
+  MAX_ANSWER_BYTES,
+  MAX_GOTTEN_BYTES,
+} from '../../../../../src/oci/wire/connections/answer-parser.ts'
 
 interface Seen {
   whole: boolean
@@ -46,8 +50,11 @@ const answers = {
     'no',
   ],
   'with the same length twice': ['HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx', 'x'],
+  'with the same length in a list': ['HTTP/1.1 200 OK\r\nContent-Length: 1,1 , 1\r\n\r\nx', 'x'],
   '204': ['HTTP/1.1 204 No Content\r\n\r\n', ''],
 } as const
+
+const OK = 'HTTP/1.1 200 OK\r\n'
 
 describe('an answer', () => {
   for (const [name, [text, body]] of Object.entries(answers)) {
@@ -64,7 +71,8 @@ describe('an answer', () => {
   }
 
   test('to a HEAD has no body, whatever its headers say, and the connection is kept', () => {
-    for (const fields of ['', 'content-length: 157\r\n', 'transfer-encoding: chunked\r\n']) {
+    const both = 'content-length: 157\r\ntransfer-encoding: chunked\r\n'
+    for (const fields of ['', 'content-length: 157\r\n', 'transfer-encoding: chunked\r\n', both]) {
       const seen = all(`HTTP/1.1 404 Not Found\r\n${fields}\r\n`, { method: 'HEAD' })
       assert.deepEqual([seen.whole, seen.status, seen.body, seen.reusable], [true, 404, '', true])
     }
@@ -75,6 +83,21 @@ describe('an answer', () => {
     assert.equal(all(`${head}no`, { method: 'HEAD' }).reusable, false)
     assert.equal(all(`${head}no!`).reusable, false)
     assert.equal(all('HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n').reusable, false)
+  })
+
+  test('in chunks beside a length is read by its chunks, and the connection not used again', () => {
+    const seen = all(`${OK}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`)
+    assert.deepEqual([seen.whole, seen.body, seen.reusable], [true, 'hello', false])
+  })
+
+  test('to a GET may be as long as a manifest', () => {
+    const text = 'x'.repeat(MAX_GOTTEN_BYTES + 1)
+    const seen = (status: string, method: string) =>
+      all(`HTTP/1.1 ${status}\r\ncontent-length: ${2 * text.length}\r\n\r\n${text}`, { method })
+    const [gotten, refused] = [seen('200 OK', 'GET'), seen('500 Oops', 'GET')]
+    assert.deepEqual([gotten.cut, gotten.body.length], [true, MAX_GOTTEN_BYTES + 1])
+    assert.equal(refused.cut, true)
+    assert.equal(all(`${OK}content-length: 300000\r\n\r\n${'x'.repeat(300_000)}`, { method: 'GET' }).cut, false)
   })
 
   test('without a length ends with the connection', () => {
@@ -117,7 +140,6 @@ describe('an answer', () => {
   })
 })
 
-const OK = 'HTTP/1.1 200 OK\r\n'
 const refused: Record<string, string> = {
   garbage: 'SSH-2.0-OpenSSH_9.2\r\n',
   'a TLS alert': '\u0015\u0003\u0003\u0000\u0002\u0002\u0046',
@@ -130,9 +152,10 @@ const refused: Record<string, string> = {
   'a bare carriage return': `${OK}x: a\rb\r\n\r\n`,
   'a NUL': `${OK}x: a\u0000b\r\n\r\n`,
   'two lengths': `${OK}content-length: 5\r\ncontent-length: 6\r\n\r\n`,
-  'a list of lengths': `${OK}content-length: 5, 5\r\n\r\n`,
+  'a list of lengths': `${OK}content-length: 5, 6\r\n\r\n`,
+  'a list that ends in nothing': `${OK}content-length: 5,\r\n\r\n`,
   'a signed length': `${OK}content-length: +5\r\n\r\n`,
-  'a length and chunks': `${OK}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n`,
+  'a length that is none beside chunks': `${OK}content-length: x\r\ntransfer-encoding: chunked\r\n\r\n`,
   'another coding': `${OK}transfer-encoding: gzip, chunked\r\n\r\n`,
   'chunks in HTTP/1.0': 'HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
   'a switch of protocols': 'HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n',

@@ -1,0 +1,87 @@
+import { CONTROL_RETRY, withRetry } from '../../../lib/retry.ts'
+import { fetchToken, maskFor, type TokenCall, type TokenRequest } from '../../auth/token.ts'
+import type { IssuedToken, TokenKey } from '../../auth/token-cache.ts'
+import { answerError, type CallFacts, toldText } from '../../errors/errors.ts'
+import { checkTarget, MAX_HOPS, redirectTarget, tooManyHops } from '../../request/redirect.ts'
+import type { RegistryResponse } from '../../request/transport.ts'
+import { carrySmall } from '../exchanges/choose.ts'
+import { limited, type SharedCalls } from './shared-calls.ts'
+
+const TOKEN_RETRY = { ...CONTROL_RETRY, attempts: 4, maxMs: 4000, maxRetryAfterMs: 30_000 }
+const MAX_TOKEN_ANSWER = 128 * 1024
+
+/** A token for all who ask alike, within `limitMs` for each answer of the token service, redirects included. */
+export function issueToken(calls: SharedCalls, key: TokenKey, limitMs: number): Promise<IssuedToken> {
+  const mask = maskFor(key.registry, key.credential)
+  const call: TokenCall = async (request) => {
+    const facts = { op: 'get a token', registry: key.registry, method: request.method, url: request.url, mask }
+    return await limited(facts, limitMs, async (signal) => {
+      const response = await followed(calls, { facts, request, reach: key.reach, signal })
+      const found: CallFacts = { ...facts, url: response.url }
+      const text = (await response.bytes(MAX_TOKEN_ANSWER)).toString('utf8')
+      const answer = { status: response.status, header: (name: string) => response.header(name), text }
+      return {
+        ...answer,
+        told: (text) => toldText(found, text),
+        error: (more) => answerError(found, { ...answer, ...more }, calls.clock.now()),
+      }
+    })
+  }
+  const signal = new AbortController().signal
+  return withRetry(() => fetchToken(key, call, calls.clock.now()), { policy: TOKEN_RETRY, signal, clock: calls.clock })
+}
+
+interface Hop {
+  facts: CallFacts
+  request: TokenRequest
+  reach: TokenKey['reach']
+  signal: AbortSignal
+}
+
+/**
+ * The answer that redirects lead to. A password goes along on the same host alone; a form with a token in it goes nowhere
+ * else, and only where the method stays (307, 308): else the redirect is the answer. Source: what Go's net/http does.
+ */
+async function followed(calls: SharedCalls, first: Hop): Promise<RegistryResponse> {
+  let hop = first
+  for (let hops = 0; ; hops += 1) {
+    const response = await sent(calls, hop)
+    const { facts, request, reach } = hop
+    const target = redirectTarget(facts, { status: response.status, location: response.header('location') })
+    if (target === undefined) return response
+    const stays = isSameHost(facts.url, target)
+    if (request.body && !(stays && response.status >= 307)) return response
+    await response.discard()
+    checkTarget(facts, target, facts.url, reach)
+    if (hops === MAX_HOPS) throw tooManyHops(facts)
+    const { authorization, ...others } = request.headers
+    const headers = stays && authorization !== undefined ? { ...others, authorization } : others
+    hop = { ...hop, facts: { ...facts, url: target }, request: { ...request, headers } }
+  }
+}
+
+function sent(calls: SharedCalls, { facts, request, reach, signal }: Hop): Promise<RegistryResponse> {
+  const ways = calls.ways.of(reach)
+  const call = {
+    dispatcher: ways.pick('control', facts.url),
+    facts,
+    headers: {
+      'user-agent': calls.userAgent,
+      'accept-encoding': 'identity',
+      accept: 'application/json',
+      ...request.headers,
+    },
+    ...(request.body === undefined ? {} : { body: request.body }),
+    hooks: calls.hooks,
+    signal,
+    ...calls.lane,
+  }
+  return carrySmall(call, ways)
+}
+
+/** Another port is another service, but for http's and https' own. */
+function isSameHost(from: URL, to: URL): boolean {
+  if (to.hostname !== from.hostname) return false
+  const upgraded = from.protocol === 'http:' && to.protocol === 'https:' && from.port === '' && to.port === ''
+  return upgraded || to.origin === from.origin
+}
