@@ -14,6 +14,9 @@ const JOBS_PER_WORKER = 4
 const MAX_DEFAULT_WORKERS = 4
 const MIN_HEAP_BYTES = 64 * 1024 ** 2
 const MIN_REDIS_BYTES = 16 * 1024 ** 2
+const DEFAULT_WINDOW_BYTES = 128 * 1024 ** 2
+const MIN_WINDOW_BYTES = 8 * 1024 ** 2
+const MAX_WINDOW_BYTES = 2 * 1024 ** 3
 
 /** Every setting, as the environment writes it. README and docs/operations.md list the same. */
 export const Environment = Type.Object({
@@ -81,6 +84,9 @@ export const Environment = Type.Object({
     maximum: 10_000,
     description: 'Uploads that a caller may have open at once.',
   }),
+  LAYERD_ZSTD_WINDOW: Type.Optional(
+    Type.String({ description: 'Window that a compressed package may ask for: 128MiB, 512MiB; 2GiB at most.' }),
+  ),
   LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
   LAYERD_ALLOWED_REGISTRIES: Type.Optional(
     Type.String({ description: 'host[:port] or *.host, separated by commas; no other registry is spoken to.' }),
@@ -171,6 +177,7 @@ function derive(settings: Environment, env: Env) {
     maxHosts: settings.LAYERD_MAX_HOSTS,
     maxJobs: settings.LAYERD_MAX_JOBS,
     uploadsPerPrincipal: settings.LAYERD_UPLOADS_PER_PRINCIPAL,
+    zstdWindowBytes: windowBytes(settings.LAYERD_ZSTD_WINDOW),
     plainHttpRegistries: plainHttp,
     outbound: Object.freeze(outboundOf(settings, plainHttp)),
     logLevel: settings.LAYERD_LOG_LEVEL,
@@ -240,6 +247,13 @@ function optionalUrl(name: Name, text: string | undefined, protocols: readonly s
 
 function optionalSize(name: Name, text: string | undefined): number | undefined {
   return text === undefined ? undefined : checked(name, text, parseSize, 'a number of bytes, such as 10GB or 512MiB')
+}
+
+/** Zarf's own packages need 8 MiB; more than zstd has a number for is none. */
+function windowBytes(text: string | undefined): number {
+  const bytes = optionalSize('LAYERD_ZSTD_WINDOW', text) ?? DEFAULT_WINDOW_BYTES
+  if (bytes >= MIN_WINDOW_BYTES && bytes <= MAX_WINDOW_BYTES) return bytes
+  throw invalid('LAYERD_ZSTD_WINDOW', text, 'must be 8MiB to 2GiB')
 }
 
 /** With less than `least` no process comes up. */

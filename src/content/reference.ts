@@ -89,7 +89,7 @@ export function manifestName(reference: Reference): string {
 
 function splitRegistry(text: string): { registry: string; path: string } {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)
-  if (scheme && scheme[1] !== 'oci') throw invalid(text, `the scheme "${scheme[1]}" is not oci`)
+  if (scheme && scheme[1]?.toLowerCase() !== 'oci') throw invalid(text, `the scheme "${scheme[1]}" is not oci`)
   const rest = scheme ? text.slice(scheme[0].length) : text
   const slash = rest.indexOf('/')
   const registry = slash === -1 ? rest : rest.slice(0, slash)
@@ -99,7 +99,7 @@ function splitRegistry(text: string): { registry: string; path: string } {
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
     throw invalid(text, `${port} is not a port`, { hint: 'A port is a number from 1 to 65535.' })
   }
-  if (!looksLikeHost(registry)) {
+  if (!scheme && !looksLikeHost(registry)) {
     throw invalid(text, `"${registry}" does not name a registry host`, {
       hint: `Name the registry in full, for example docker.io/${registry}; a host has a dot or a port, or is localhost.`,
     })
@@ -107,7 +107,7 @@ function splitRegistry(text: string): { registry: string; path: string } {
   return { registry: registry.toLowerCase(), path: slash === -1 ? '' : rest.slice(slash + 1) }
 }
 
-/** oci-client.md R2: machine input names the host; no default registry is guessed. */
+/** oci-client.md R2: machine input names the host; no default registry is guessed. After oci:// it is one whatever it looks like. */
 function looksLikeHost(domain: string): boolean {
   return domain.includes('.') || domain.includes(':') || domain.toLowerCase() === 'localhost'
 }

@@ -102,7 +102,8 @@ async function workOf(
       sources: { roots: config.fileRoots, uploads },
       locks: createTagLocks({ ...shared, logger }),
       claims: createTransferClaims({ ...shared, logger }),
-      openPackage: (source, options) => openPackage(source, { ...options, memory }),
+      openPackage: (source, options) =>
+        openPackage(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes }),
       registries,
       places,
     }),

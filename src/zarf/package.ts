@@ -22,20 +22,26 @@ export type {
   StreamedPackage,
 } from './contents/types.ts'
 
+interface OpenPackageOptions {
+  memory?: PackageMemory
+  maxWindowBytes?: number
+}
+
 /**
  * Opens a package for reading: a `.tar.zst`, a `.tar`, or an unpacked directory; the extension alone decides, as for zarf.
  * Of a `.tar` and a directory the whole structure is checked; a `.tar.zst` is checked as it is read. The source belongs to
- * the package from here on and is closed with it, also when this throws. `memory`: where what is learnt of it is kept for others.
+ * the package from here on and is closed with it, also when this throws. `memory`: where what is learnt of it is kept for others;
+ * `maxWindowBytes`: how much of a window its compression may ask for, default 128 MiB.
  * Throws PACKAGE_UNREADABLE, PACKAGE_FORMAT_UNSUPPORTED, PACKAGE_INVALID, PACKAGE_UNSAFE_PATH, PACKAGE_TRUNCATED,
  * PACKAGE_CHANGED, PACKAGE_TOO_LARGE, PACKAGE_CHECKSUM_MISMATCH.
  */
 export async function openPackage(
   source: OpenedSource,
-  { signal, memory }: { signal: AbortSignal; memory?: PackageMemory },
+  { signal, ...options }: OpenPackageOptions & { signal: AbortSignal },
 ): Promise<OpenedPackage> {
   try {
     throwIfAborted(signal)
-    return await openByName(source, signal, memory)
+    return await openByName(source, signal, options)
   } catch (error) {
     await closeSource(source)
     throw error
@@ -45,11 +51,11 @@ export async function openPackage(
 async function openByName(
   source: OpenedSource,
   signal: AbortSignal,
-  memory: PackageMemory | undefined,
+  options: OpenPackageOptions,
 ): Promise<OpenedPackage> {
   const { fileName } = source
   if ('folder' in source) return openDirectory(source.folder, fileName, signal)
-  if (fileName.endsWith('.tar.zst')) return openStreamedPackage(source.file, fileName, memory)
+  if (fileName.endsWith('.tar.zst')) return openStreamedPackage(source.file, fileName, options)
   if (fileName.endsWith('.tar')) return openTarPackage(source.file, fileName, signal)
   throw unsupported(fileName, /\.part[0-9]{3}$/.test(fileName) ? 'is one part of a split package' : undefined)
 }

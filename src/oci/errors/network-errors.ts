@@ -109,12 +109,19 @@ export function networkError(facts: CallFacts, thrown: unknown): AppError {
     })
   }
   const options: AppErrorOptions = { op: facts.op, upstream: upstreamOf(facts), cause }
-  const hint = kind.hint ?? (closedAfterHandshake(facts, code) ? NO_ANSWER_OVER_TLS : undefined)
+  const hint =
+    namespaceHint(facts, kind) ?? kind.hint ?? (closedAfterHandshake(facts, code) ? NO_ANSWER_OVER_TLS : undefined)
   if (hint !== undefined) options.hint = hint
   if (code !== undefined) options.details = { networkCode: code }
   // The DNS's definite no (a passing fault is EAI_AGAIN), unless we have been there before.
   if (kind.code === 'REGISTRY_UNKNOWN_HOST' && facts.reached) options.retry = 'transient'
   return new AppError(kind.code, `${facts.op}: ${host} ${kind.says}`, options)
+}
+
+/** Docker's short names leave the registry out, and ours don't: `oci://team/name` is the registry `team`. */
+function namespaceHint({ registry }: CallFacts, { code }: Kind): string | undefined {
+  if (code !== 'REGISTRY_UNKNOWN_HOST' || /[.:]/.test(registry)) return undefined
+  return `"${registry}" is taken for the registry's host. If it is a namespace, name the registry before it, such as docker.io/${registry}.`
 }
 
 /** TLS 1.3 knows of a missing client certificate only when the handshake is over, and many servers just close then. */

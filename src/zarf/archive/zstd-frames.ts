@@ -1,18 +1,21 @@
 import { AppError } from '../../lib/errors.ts'
 
 const MAGIC = 0xfd2fb528
-/** Windows up to 128 MiB are taken, as by the stock zstd tool; zarf's are 8 MiB. */
-export const MAX_WINDOW_LOG = 27
+/** Windows up to 128 MiB are taken, as by the stock zstd tool; zarf's are 8 MiB. A decoder keeps a window, and somewhat more, in memory. */
+export const MAX_WINDOW_BYTES = 2 ** 27
 /** Magic number and the longest frame header. */
 export const MAX_HEADER_BYTES = 18
 
 /** Tells how many bytes of the window a decoder keeps for a frame, or how many to hop over to get behind no frame. */
-export function parseFrameStart(bytes: Buffer): { windowBytes: number } | { skipBytes: number } {
+export function parseFrameStart(
+  bytes: Buffer,
+  maxWindowBytes = MAX_WINDOW_BYTES,
+): { windowBytes: number } | { skipBytes: number } {
   if (bytes.length < 8) throw truncatedZstd()
   const magic = bytes.readUInt32LE()
   if (isSkippable(magic)) return { skipBytes: 8 + bytes.readUInt32LE(4) }
   if (magic !== MAGIC) throw invalidZstd('does not begin with a zstd frame')
-  const { length, windowBytes } = frameHeader(bytes[4] ?? 0)
+  const { length, windowBytes } = frameHeader(bytes[4] ?? 0, maxWindowBytes)
   return { windowBytes: windowBytes(bytes.subarray(5, 5 + length)) }
 }
 
@@ -32,6 +35,7 @@ const LEAST_FRAME_BYTES = 512 * 1024
 export async function* zstdFrames(
   chunks: AsyncIterator<Buffer>,
   unpacked: () => number,
+  maxWindowBytes = MAX_WINDOW_BYTES,
 ): AsyncGenerator<AsyncIterable<Buffer>> {
   const reader = new ChunkReader(chunks)
   let met = 0
@@ -48,16 +52,16 @@ export async function* zstdFrames(
       await reader.skip((await reader.take(4)).readUInt32LE())
     } else if (magic === MAGIC) {
       frames += 1
-      yield frameBytes(reader, start)
+      yield frameBytes(reader, start, maxWindowBytes)
     } else {
       throw invalidZstd(frames === 0 ? 'does not begin with a zstd frame' : 'has other bytes after its last zstd frame')
     }
   }
 }
 
-async function* frameBytes(reader: ChunkReader, magic: Buffer): AsyncGenerator<Buffer> {
+async function* frameBytes(reader: ChunkReader, magic: Buffer, maxWindowBytes: number): AsyncGenerator<Buffer> {
   yield magic
-  const walker = new FrameWalker()
+  const walker = new FrameWalker(maxWindowBytes)
   while (!walker.done) {
     const chunk = await reader.peek()
     if (chunk === undefined) throw truncatedZstd()
@@ -70,8 +74,8 @@ async function* frameBytes(reader: ChunkReader, magic: Buffer): AsyncGenerator<B
 /** What comes next in a frame: a field to look at, or bytes to pass over. */
 type Step = { field: number } | { pass: number }
 
-function* frameSteps(): Generator<Step, void, Buffer> {
-  const { length, checksum, windowBytes } = frameHeader((yield { field: 1 })[0] ?? 0)
+function* frameSteps(maxWindowBytes: number): Generator<Step, void, Buffer> {
+  const { length, checksum, windowBytes } = frameHeader((yield { field: 1 })[0] ?? 0, maxWindowBytes)
   windowBytes(yield { field: length })
   for (let last = false; !last; ) {
     const header = (yield { field: 3 }).readUIntLE(0, 3)
@@ -86,13 +90,14 @@ function* frameSteps(): Generator<Step, void, Buffer> {
 
 class FrameWalker {
   done = false
-  readonly #steps = frameSteps()
+  readonly #steps: Generator<Step, void, Buffer>
   readonly #field = Buffer.alloc(MAX_HEADER_BYTES)
   #filled = 0
   #passed = 0
   #step: Step = { pass: 0 }
 
-  constructor() {
+  constructor(maxWindowBytes: number) {
+    this.#steps = frameSteps(maxWindowBytes)
     this.#next(Buffer.alloc(0))
   }
 
@@ -179,7 +184,7 @@ class ChunkReader {
 }
 
 /** Source: RFC 8878 section 3.1.1.1. */
-function frameHeader(descriptor: number) {
+function frameHeader(descriptor: number, maxWindowBytes: number) {
   const contentSizeFlag = descriptor >> 6
   const singleSegment = (descriptor & 0x20) !== 0
   if ((descriptor & 0x08) !== 0) throw invalidZstd('has a zstd frame header with a reserved bit')
@@ -195,10 +200,7 @@ function frameHeader(descriptor: number) {
       const dictionary = rest.subarray(windowLength, windowLength + dictionaryLength)
       if (dictionary.some((byte) => byte !== 0)) throw invalidZstd('was compressed with a dictionary')
       const size = singleSegment ? contentSize(rest.subarray(rest.length - sizeLength)) : windowSize(rest[0] ?? 0)
-      if (size > 2 ** MAX_WINDOW_LOG) {
-        const mebibytes = Math.ceil(size / 2 ** 20)
-        throw wideWindow(mebibytes)
-      }
+      if (size > maxWindowBytes) throw wideWindow(size, maxWindowBytes)
       return size
     },
   }
@@ -234,11 +236,15 @@ function manyFrames(frames: number): AppError {
 }
 
 /** The stock zstd refuses these too, unless it is given --long. */
-function wideWindow(mebibytes: number): AppError {
+function wideWindow(size: number, most: number): AppError {
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`
   return new AppError(
     'PACKAGE_INVALID',
-    `the package needs a window of ${mebibytes} MiB to decompress; 128 MiB is the most taken`,
-    { hint: 'It was compressed with a very wide window: compress it again, with --long=27 at most.' },
+    `the package needs a window of ${mebibytes(size)} to decompress; ${mebibytes(most)} is the most taken`,
+    {
+      hint: 'It was compressed with a very wide window: compress it again, with --long=27 at most, or set LAYERD_ZSTD_WINDOW higher; a worker needs somewhat more memory than the window.',
+      details: { windowBytes: size, maxWindowBytes: most },
+    },
   )
 }
 

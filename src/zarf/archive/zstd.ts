@@ -4,7 +4,7 @@ import { constants, createZstdDecompress, type ZstdOptions } from 'node:zlib'
 import type { ByteStream } from '../../content/endpoints.ts'
 import { isAppError } from '../../lib/errors.ts'
 import { lentChunks } from './lent-chunks.ts'
-import { invalidZstd, MAX_WINDOW_LOG, truncatedZstd, zstdFrames } from './zstd-frames.ts'
+import { invalidZstd, MAX_WINDOW_BYTES, truncatedZstd, zstdFrames } from './zstd-frames.ts'
 
 /** Measured: 256 KiB decodes 1.8 times as much a CPU second as the default of 16 KiB; more gains nothing. */
 const OUTPUT_BYTES = 256 * 1024
@@ -17,28 +17,43 @@ export interface Unpacking {
   unpacked: number
 }
 
+export interface DecompressOptions {
+  onMade?: (so: Unpacking) => void
+  maxWindowBytes?: number
+}
+
 /**
- * The decompressed bytes of a zstd file, all its frames after each other. Memory: the frame's window, plus 3 MiB. `onMade`
- * is told with each 256 KiB that are made. Throws PACKAGE_TRUNCATED, PACKAGE_INVALID.
+ * The decompressed bytes of a zstd file, all its frames after each other. Memory: the frame's window (at most
+ * `maxWindowBytes`, default 128 MiB), plus 3 MiB. `onMade` is told with each 256 KiB that are made. Throws
+ * PACKAGE_TRUNCATED, PACKAGE_INVALID.
  */
-export async function* decompress(compressed: ByteStream, onMade?: (so: Unpacking) => void): ByteStream {
+export async function* decompress(
+  compressed: ByteStream,
+  { onMade, maxWindowBytes = MAX_WINDOW_BYTES }: DecompressOptions = {},
+): ByteStream {
   const chunks = compressed[Symbol.asyncIterator]()
   const so: Unpacking = { taken: 0, unpacked: 0 }
   try {
-    for await (const frame of zstdFrames(chunks, () => so.unpacked)) yield* decodeFrame(frame, so, onMade)
+    for await (const frame of zstdFrames(chunks, () => so.unpacked, maxWindowBytes)) {
+      yield* decodeFrame(frame, so, { maxWindowBytes, ...(onMade ? { onMade } : {}) })
+    }
   } finally {
     await chunks.return?.()
   }
 }
 
 /** `so`: what frames before have taken and made; this one is added. */
-async function* decodeFrame(frame: AsyncIterable<Buffer>, so: Unpacking, onMade?: (so: Unpacking) => void): ByteStream {
+async function* decodeFrame(
+  frame: AsyncIterable<Buffer>,
+  so: Unpacking,
+  { onMade, maxWindowBytes }: DecompressOptions & { maxWindowBytes: number },
+): ByteStream {
   const options: ZstdOptions & TransformOptions = {
     chunkSize: OUTPUT_BYTES,
     readableHighWaterMark: AHEAD_BYTES,
     // Each write waits for the one before: what is written lies in a ring that is read over (fileBytes).
     writableHighWaterMark: 1,
-    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+    params: { [constants.ZSTD_d_windowLogMax]: Math.ceil(Math.log2(maxWindowBytes)) },
   }
   const decoder = createZstdDecompress(options)
   const feeding = pipeline(frame, decoder)

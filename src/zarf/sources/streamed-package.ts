@@ -28,11 +28,11 @@ import { MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } from '../archive/zst
 export async function openStreamedPackage(
   file: OpenedFile,
   fileName: string,
-  memory?: PackageMemory,
+  { memory, maxWindowBytes }: { memory?: PackageMemory; maxWindowBytes?: number } = {},
 ): Promise<StreamedPackage> {
-  const windowBytes = await firstWindow(file)
+  const windowBytes = await firstWindow(file, maxWindowBytes)
   if (memory && !recall(file.identity)) await recallFrom(memory, file.identity)
-  return new CompressedPackage(file, fileName, { windowBytes, memory })
+  return new CompressedPackage(file, fileName, { windowBytes, maxWindowBytes, memory })
 }
 
 async function tell(memory: PackageMemory, identity: string, entries: readonly PackageEntry[]): Promise<void> {
@@ -60,15 +60,21 @@ class CompressedPackage implements StreamedPackage {
   readonly guess: PackageIdentity | undefined
   readonly #file: OpenedFile
   readonly #memory: PackageMemory | undefined
+  readonly #maxWindowBytes: number | undefined
   #checksums: Checksums | undefined
 
   constructor(
     file: OpenedFile,
     fileName: string,
-    { windowBytes, memory }: { windowBytes: number; memory: PackageMemory | undefined },
+    {
+      windowBytes,
+      maxWindowBytes,
+      memory,
+    }: { windowBytes: number; maxWindowBytes: number | undefined; memory: PackageMemory | undefined },
   ) {
     this.#file = file
     this.#memory = memory
+    this.#maxWindowBytes = maxWindowBytes
     this.fileName = fileName
     this.sourceBytes = file.size
     this.windowBytes = windowBytes
@@ -180,15 +186,17 @@ class CompressedPackage implements StreamedPackage {
   }
 
   #input({ signal, onMade }: { signal: AbortSignal; onMade?: (so: Unpacking) => void }): StreamTarInput {
-    return new StreamTarInput(decompress(this.#file.stream({ signal }), onMade))
+    const maxWindowBytes = this.#maxWindowBytes
+    const options = { ...(onMade ? { onMade } : {}), ...(maxWindowBytes === undefined ? {} : { maxWindowBytes }) }
+    return new StreamTarInput(decompress(this.#file.stream({ signal }), options))
   }
 }
 
-async function firstWindow(file: OpenedFile): Promise<number> {
+async function firstWindow(file: OpenedFile, maxWindowBytes: number | undefined): Promise<number> {
   for (let at = 0; ; ) {
     if (at >= file.size) throw truncatedZstd()
     const target = Buffer.alloc(Math.min(MAX_HEADER_BYTES, file.size - at))
-    const start = parseFrameStart(await file.read(target, at))
+    const start = parseFrameStart(await file.read(target, at), maxWindowBytes)
     if ('windowBytes' in start) return start.windowBytes
     at += start.skipBytes
   }

@@ -31,6 +31,7 @@ test('without any setting every default holds', () => {
     maxJobs: 20_000,
     redisMaxMemory: undefined,
     uploadsPerPrincipal: 32,
+    zstdWindowBytes: 128 * 1024 ** 2,
     plainHttpRegistries: [],
     outbound: { allowed: undefined, named: [], callersChoose: undefined },
     logFormat: undefined,
@@ -119,6 +120,8 @@ const WRONG: ReadonlyArray<readonly [name: string, value: string, said: RegExp]>
   ['LAYERD_ALLOWED_REGISTRIES', 'a,*', /is "\*": each entry must be host or host:port/],
   ['LAYERD_ALLOWED_REGISTRIES', 'a.*.b', /is "a\.\*\.b": each entry must be host or host:port/],
   ['LAYERD_ALLOW_PRIVATE', '*.corp', /is "\*\.corp": each entry must be host or host:port/],
+  ['LAYERD_ZSTD_WINDOW', '7MiB', /is "7MiB": must be 8MiB to 2GiB/],
+  ['LAYERD_ZSTD_WINDOW', '3GiB', /is "3GiB": must be 8MiB to 2GiB/],
   ['LAYERD_DENY_PRIVATE', 'some', /is "some": must be true or false/],
 ]
 

@@ -14,6 +14,8 @@ const SHA = `sha256:${'a'.repeat(64)}`
 
 const good: ReadonlyArray<[string, object]> = [
   ['oci://registry.example/team/nemo:1.2.0', { registry: 'registry.example', repository: 'team/nemo', tag: '1.2.0' }],
+  ['OCI://registry.example/nemo', { registry: 'registry.example', repository: 'nemo' }],
+  ['oci://registry/team/nemo:1', { registry: 'registry', repository: 'team/nemo', tag: '1' }],
   ['registry.example/nemo', { registry: 'registry.example', repository: 'nemo' }],
   ['localhost/nemo:a', { registry: 'localhost', repository: 'nemo', tag: 'a' }],
   ['oci://127.0.0.1:5000/a/b/c:1', { registry: '127.0.0.1:5000', repository: 'a/b/c', tag: '1' }],
@@ -46,7 +48,7 @@ const bad = [
   'oci://user:pass@registry.example/nemo',
   'https://registry.example/nemo',
   'oci://registry example/nemo',
-  'oci://team/nemo:1',
+  'team/nemo:1',
   `oci://registry.example/${'a/'.repeat(130)}b`,
   'oci://registry.example:/nemo',
   'oci://registry.example:0/nemo',

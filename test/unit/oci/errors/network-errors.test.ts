@@ -61,6 +61,12 @@ for (const [name, thrown, code, retry] of CASES) {
   })
 }
 
+test('a host of one word that nobody knows may be a namespace', () => {
+  const url = new URL('https://team/v2/a/b/tags/list')
+  assert.match(networkError({ ...facts, registry: 'team', url }, failure('ENOTFOUND')).hint ?? '', /docker\.io\/team/)
+  assert.doesNotMatch(networkError(facts, failure('ENOTFOUND')).hint ?? '', /docker\.io/)
+})
+
 test('the name of a registry that answered before may come back', () => {
   assert.equal(networkError({ ...facts, reached: true }, failure('ENOTFOUND')).retry, 'transient')
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { constants, zstdCompressSync } from 'node:zlib'
+import { Readable } from 'node:stream'
+import { constants, createZstdCompress, zstdCompressSync } from 'node:zlib'
 import * as fc from 'fast-check'
 import { readAll } from '../../../../src/content/streams.ts'
 import { decompress } from '../../../../src/zarf/archive/zstd.ts'
@@ -103,6 +104,23 @@ test('a flipped bit anywhere in a checked frame never passes', async () => {
       return true
     })
   }
+})
+
+test('a wider window is read where that is allowed, up to there', async () => {
+  const bytes = randomBytes(100_000)
+  const params = { [constants.ZSTD_c_windowLog]: 28, [constants.ZSTD_c_compressionLevel]: 1 }
+  // Of a stream the length is not known, so the window is as wide as it is said to be.
+  const file = await readAll(Readable.from([bytes]).pipe(createZstdCompress({ params })))
+  const read = (maxWindowBytes?: number) =>
+    readAll(decompress(Readable.from([file]), maxWindowBytes === undefined ? {} : { maxWindowBytes }))
+  for (const least of [undefined, 2 ** 28 - 1]) {
+    await assert.rejects(read(least), {
+      code: 'PACKAGE_INVALID',
+      message: /window of 256 MiB/,
+      hint: /LAYERD_ZSTD_WINDOW/,
+    })
+  }
+  assert.ok((await read(2 ** 28)).equals(bytes))
 })
 
 test('a window over 128 MiB is refused before memory is taken for it', async () => {
