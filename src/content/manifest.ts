@@ -129,7 +129,8 @@ function mediaTypeOf(body: Body, servedAs: string, where: string): string {
   const generic = served === '' || served === 'application/json' || served === 'application/octet-stream'
   if (!body.mediaType) {
     if (!generic) return served
-    return body.manifests ? OCI_INDEX : OCI_MANIFEST
+    if (body.manifests) return OCI_INDEX
+    return body.blobs && !body.layers ? OCI_ARTIFACT_MANIFEST : OCI_MANIFEST
   }
   if (!generic && body.mediaType !== served) {
     throw invalid(where, `it was served as ${toldMediaType(served)} and calls itself ${toldMediaType(body.mediaType)}`)

@@ -1,4 +1,3 @@
-import { distinct } from '../content/copy-graph.ts'
 import { descriptorTitle } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import { formatReference, type Reference } from '../content/reference.ts'
@@ -6,7 +5,7 @@ import { isAppError } from '../lib/errors.ts'
 import { nextTurn } from '../lib/loop/breathe.ts'
 import type { Repository } from '../oci/registry.ts'
 import { packageFileName } from '../zarf/package.ts'
-import { metadataLayers, packageLayers, readMetadata } from '../zarf/pulled-package.ts'
+import { metadataLayers, packageLayers, readMetadata, withConfig } from '../zarf/pulled-package.ts'
 import { componentImages } from '../zarf/select.ts'
 import { packageSource } from './package-source.ts'
 import { totalBytes } from './plan.ts'
@@ -93,7 +92,7 @@ export async function inspectPackage(
       digest: layer.digest,
       size: layer.size,
     })),
-    size: totalBytes(distinct([...layers.layers, layers.config])),
+    size: totalBytes(withConfig(layers, layers.layers)),
     signed,
     fileName: definition.build?.architecture ? packageFileName(definition) : null,
     definition: definitionJson,

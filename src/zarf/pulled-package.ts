@@ -1,7 +1,8 @@
+import { distinct } from '../content/copy-graph.ts'
 import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
 import { type Digest, digestHex } from '../content/digest.ts'
 import type { ImageManifest } from '../content/manifest.ts'
-import { ZARF_LAYER } from '../content/media-types.ts'
+import { OCI_ARTIFACT_MANIFEST, ZARF_LAYER } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
 import { nextTurn } from '../lib/loop/breathe.ts'
 import { parseChecksums } from './layout/checksums.ts'
@@ -22,8 +23,8 @@ import type { PackageIdentity } from './contents/types.ts'
 
 /** A package in OCI form: what its manifest says, before any layer was read. */
 export interface PackageLayers {
-  /** Absent in the form of zarf v0.25 alone, which had none that could be pulled. */
-  readonly config: Descriptor
+  /** Absent in an artifact manifest alone: zarf v0.25 and v0.26 published these, where a registry took them. */
+  readonly config: Descriptor | undefined
   readonly layers: readonly Descriptor[]
   readonly byTitle: ReadonlyMap<string, Descriptor>
 }
@@ -50,9 +51,11 @@ const BUNDLE_DEFINITION = 'uds-bundle.yaml'
 export function packageLayers(manifest: ImageManifest, where: string): PackageLayers {
   const titles = manifest.layers.map(descriptorTitle)
   if (titles.includes(BUNDLE_DEFINITION) || manifest.config?.mediaType === ZARF_LAYER) throw isBundle(where)
-  if (!manifest.config || !titles.includes(DEFINITION)) throw noPackage(manifest, where)
+  const { config } = manifest
+  const configless = !config && manifest.mediaType !== OCI_ARTIFACT_MANIFEST
+  if (configless || !titles.includes(DEFINITION)) throw noPackage(manifest, where)
   const byTitle = new Map<string, Descriptor>()
-  const sizes = new Map<Digest, number>([[manifest.config.digest, manifest.config.size]])
+  const sizes = new Map<Digest, number>(config ? [[config.digest, config.size]] : [])
   for (const [index, layer] of manifest.layers.entries()) {
     const title = titles[index]
     if (title === undefined) throw invalid(`layer ${index + 1} of ${where} (${layer.digest}) has no title`)
@@ -64,8 +67,13 @@ export function packageLayers(manifest: ImageManifest, where: string): PackageLa
     if (size !== layer.size) throw invalid(`${where} gives ${title} both ${size} and ${layer.size} bytes`)
     sizes.set(layer.digest, layer.size)
   }
-  if (!byTitle.has(CHECKSUMS)) throw missingFile(CHECKSUMS)
-  return { config: manifest.config, layers: manifest.layers, byTitle }
+  if (!byTitle.has(CHECKSUMS)) throw withoutChecksums(where)
+  return { config, layers: manifest.layers, byTitle }
+}
+
+/** What a copy of these files needs: their blobs and the config's, each digest once. */
+export function withConfig({ config }: PackageLayers, files: Iterable<Descriptor>): Descriptor[] {
+  return distinct(config ? [...files, config] : [...files])
 }
 
 /** The layers without which nothing of a package can be judged. Throws PACKAGE_TOO_LARGE: they are read whole. */
@@ -141,6 +149,13 @@ function noPackage(manifest: ImageManifest, where: string): AppError {
   return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${where} is not a Zarf package: it has no ${DEFINITION}`, {
     details: { mediaType: type.slice(0, 200) },
     hint: 'Name the reference that zarf package publish printed.',
+  })
+}
+
+function withoutChecksums(where: string): AppError {
+  return new AppError('PACKAGE_INVALID', `${where} does not hold ${CHECKSUMS}, which every package has`, {
+    details: { path: CHECKSUMS },
+    hint: 'Packages of zarf v0.25.0 and before have none, and zarf itself no longer reads them: create the package again.',
   })
 }
 

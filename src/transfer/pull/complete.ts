@@ -5,6 +5,7 @@ import type { OpenedTarget } from '../../content/opened.ts'
 import { formatReference } from '../../content/reference.ts'
 import { bufferOpener } from '../../content/streams.ts'
 import { toAppError } from '../../lib/errors.ts'
+import { withConfig } from '../../zarf/pulled-package.ts'
 import { named } from '../inspect.ts'
 import { totalBytes } from '../plan.ts'
 import { move } from './move.ts'
@@ -55,7 +56,7 @@ async function record(plan: PreparedPull, { store, signal }: PullDependencies): 
     flavor: identity.flavor ?? null,
     architecture: identity.architecture,
     references: [formatReference(named(reference))],
-    size: totalBytes(distinct([...plan.layers.layers, plan.layers.config])),
+    size: totalBytes(withConfig(plan.layers, plan.layers.layers)),
     layers: plan.layers.layers.length,
     signed,
     components: [...plan.components],

@@ -1,4 +1,3 @@
-import { distinct } from '../../content/copy-graph.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
@@ -9,6 +8,7 @@ import {
   type PackageLayers,
   packageLayers,
   type PulledMetadata,
+  withConfig,
 } from '../../zarf/pulled-package.ts'
 import { selectComponents, selectLayers } from '../../zarf/select.ts'
 import { type PackageSource, packageSource } from '../package-source.ts'
@@ -59,7 +59,7 @@ async function makePlan(request: PullRequest, dependencies: PullDependencies): P
   onEvent({ type: 'log', level: 'info', message: `pulling ${resolved.where}, ${resolved.raw.digest}` })
   const selection = await select(request, { metadata, layers, source })
   await nextTurn()
-  const blobs = distinct([...selection.files.values(), layers.config])
+  const blobs = withConfig(layers, selection.files.values())
   const archive = packageArchive(store, {
     digest: resolved.raw.digest,
     definition: metadata.definition,

@@ -47,6 +47,12 @@ test('the blobs of a withdrawn artifact manifest are its layers', () => {
   assert.equal(successors(manifest).length, 1)
 })
 
+test('an artifact manifest without a mediaType, served as JSON, is told by its shape', () => {
+  const manifest = parse({ artifactType: 'a/b', blobs: [entry] }, 'application/json')
+  assert.equal(manifest.mediaType, OCI_ARTIFACT_MANIFEST)
+  assert.equal(successors(manifest).length, 1)
+})
+
 const refused: ReadonlyArray<[string, unknown, string?]> = [
   ['HTML', '<html></html>'],
   ['a list', []],
