@@ -1,4 +1,5 @@
-import type { JobKind, JobOptions } from '../../jobs/model/definitions.ts'
+import type { JobKind } from '../../jobs/model/definitions.ts'
+import type { JobOptions } from '../../jobs/model/job-options.ts'
 
 /** A schema as the document has it. */
 export interface Schema {

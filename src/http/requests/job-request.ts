@@ -1,5 +1,6 @@
 import { formatReference, parseDestination, parseTag } from '../../content/reference.ts'
-import type { Job, JobKind, JobOptions } from '../../jobs/model/definitions.ts'
+import type { Job, JobKind } from '../../jobs/model/definitions.ts'
+import type { JobOptions } from '../../jobs/model/job-options.ts'
 import type { NewJob } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'

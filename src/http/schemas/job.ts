@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
-import { JobKind, JobOptions, JobState, LOG_LEVELS, TRANSFER_STATES } from '../../jobs/model/definitions.ts'
+import { JobKind, JobState, LOG_LEVELS, TRANSFER_STATES } from '../../jobs/model/definitions.ts'
+import { JobOptions } from '../../jobs/model/job-options.ts'
 import { JOB_SORTS, TRANSFER_SORTS } from '../../jobs/model/requests.ts'
 import { pageOf, pageQuery } from './page.ts'
 

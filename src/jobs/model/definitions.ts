@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { JobOptions } from './job-options.ts'
 
 /**
  * The resources of the API as they are kept and answered: one TypeBox value is schema and type at once.
@@ -148,46 +149,6 @@ export const Transfer = Type.Object(
   { $id: 'Transfer', description: 'One blob of a job.' },
 )
 export type Transfer = Omit<Static<typeof Transfer>, 'error'> & { error: Problem | null }
-
-/** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */
-export const JobOptions = Type.Object(
-  {
-    tag: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'publish: replaces the whole tag.' })),
-    name: Type.Optional(
-      Type.String({
-        pattern: '^[a-z0-9][a-z0-9-]*$',
-        maxLength: 255,
-        description: "publish: the package's name, where the file name does not tell it.",
-      }),
-    ),
-    scan: Type.Optional(
-      Type.Boolean({ description: 'publish: read the archive once before sending, so that the plan is known.' }),
-    ),
-    concurrency: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 32, description: 'Layers at once; 6 unless given.' }),
-    ),
-    plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
-    architecture: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
-    ),
-    components: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
-        maxItems: 100,
-        description:
-          'pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package.',
-      }),
-    ),
-    overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),
-    transient: Type.Optional(
-      Type.Boolean({
-        description:
-          'pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it.',
-      }),
-    ),
-  },
-  { additionalProperties: false },
-)
-export type JobOptions = Static<typeof JobOptions>
 
 export const JobResult = Type.Object({
   reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),

@@ -1,4 +1,5 @@
-import type { JobKind, JobOptions, JobState, Transfer } from './definitions.ts'
+import type { JobKind, JobState, Transfer } from './definitions.ts'
+import type { JobOptions } from './job-options.ts'
 
 /** A job as accepted by the API: validated, references parsed, file opened and found inside the roots. */
 export interface NewJob {
