@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Surroundings } from './cli/program.ts'
+import { believe, findCertificates } from './config/certificates.ts'
 import { type Config, loadConfig, SETTING_NAMES } from './config/config.ts'
 import { unknownNames, unknownNameText } from './config/unknown-names.ts'
 import { toAppError } from './lib/errors.ts'
@@ -90,6 +91,9 @@ function contextOf(title: string, role: string, { stop, tracing }: Pick<RoleCont
   const logger = createLogger({ level: config.logLevel, name: 'layerd', screen: screenFor(config) }).child({ role })
   // A supervisor has said it for its workers.
   if (!process.connected) tellUnknownNames((text) => logger.warn(text))
+  // A supervisor speaks TLS to a Redis of somebody else's alone, and its API has said it for all of them.
+  const says = role === 'serve' || (role === 'worker' && !process.connected)
+  if (role !== 'all' || config.redisUrl !== undefined) believeCertificates((text) => says && logger.warn(text))
   const channel = process.connected ? process : undefined
   return { config, logger, version: VERSION, env: process.env, stop, channel, tracing }
 }
@@ -102,7 +106,9 @@ function screenFor({ logFormat }: Config): typeof process.stdout | undefined {
 
 function surroundings(): Surroundings {
   const { url, token } = loadConfig(process.env)
-  tellUnknownNames((text) => void process.stderr.write(`layerd: ${text}\n`))
+  const tell = (text: string) => void process.stderr.write(`layerd: ${text}\n`)
+  tellUnknownNames(tell)
+  if (/^https:/i.test(url)) believeCertificates(tell)
   return {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -118,6 +124,12 @@ function surroundings(): Surroundings {
 
 function tellUnknownNames(tell: (text: string) => void): void {
   for (const unknown of unknownNames(process.env, SETTING_NAMES)) tell(unknownNameText(unknown))
+}
+
+function believeCertificates(tell: (text: string) => unknown): void {
+  const certificates = findCertificates(process.env)
+  certificates.warnings.forEach(tell)
+  believe(certificates)
 }
 
 const SIGNALS = [

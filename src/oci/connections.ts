@@ -66,8 +66,8 @@ const DEFAULT_TIMEOUTS: ConnectionTimeouts = {
 
 /**
  * The process's connections to registries, by lane: a saturated upload starves neither a token's renewal nor a status
- * request. HTTP/1.1 only, keep-alive, no cookies (Harbor's session cookie would demand a CSRF token). Extra CAs come by
- * NODE_EXTRA_CA_CERTS. Dispose it to close the sockets; what is under way fails with SHUTTING_DOWN.
+ * request. HTTP/1.1 only, keep-alive, no cookies (Harbor's session cookie would demand a CSRF token). Which CAs are believed
+ * is the process's (config/certificates.ts). Dispose it to close the sockets; what is under way fails with SHUTTING_DOWN.
  */
 export function createRegistryConnections(options: ConnectionsOptions): RegistryConnections {
   const clock = options.clock ?? systemClock

@@ -27,6 +27,9 @@ export function readBody(text: string): unknown {
   }
 }
 
+/** As Node has them from OpenSSL for a chain that ends in nothing it believes. */
+const UNTRUSTED = /^(?:UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)/
+
 /** For an exchange that broke before there was an answer. */
 export function unreachable(base: string, error: unknown): ApiProblem {
   // fetch() says no more than that it failed; the cause says why.
@@ -34,7 +37,9 @@ export function unreachable(base: string, error: unknown): ApiProblem {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new ApiProblem({
     ...problem('DAEMON_UNREACHABLE', 503, `no daemon answers at ${base}: ${why}`),
-    hint: "Start it with 'layerd', or set LAYERD_URL to where it listens.",
+    hint: UNTRUSTED.test((cause as NodeJS.ErrnoException).code ?? '')
+      ? 'Give the CA that signed its certificate in SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS.'
+      : "Start it with 'layerd', or set LAYERD_URL to where it listens.",
   })
 }
 

@@ -183,7 +183,7 @@ function tlsKind(code: string, thrown: unknown): Kind {
 
 const BAD_CERTIFICATE = {
   code: 'REGISTRY_TLS',
-  hint: 'Give the CA that signed it in NODE_EXTRA_CA_CERTS, and check the host name and the clock.',
+  hint: "Give the CA that signed it in SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS, or put it into the system's store, and start layerd again; check the host name and the clock.",
 } as const
 const NO_CERTIFICATE =
   'It most likely wants a client certificate, which layerd cannot show: ask its operator for a way in with user and password or a token.'
