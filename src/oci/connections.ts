@@ -4,7 +4,8 @@ import { createTokenCache } from './auth/token-cache.ts'
 import type { CallFacts } from './errors/errors.ts'
 import { NO_SECRETS } from './errors/mask.ts'
 import { exchange } from './wire/exchanges/exchange.ts'
-import { createWays, type Proxies } from './wire/exchanges/ways.ts'
+import type { Proxies } from './wire/exchanges/proxy-choice.ts'
+import { createWays } from './wire/exchanges/ways.ts'
 import { type HookList, NO_HOOKS, type RemoteAddress } from './request/hooks.ts'
 import { createRegistryTransport } from './wire/steps/registry-transport.ts'
 import { createSchemes } from './wire/steps/scheme.ts'
@@ -37,10 +38,7 @@ export interface ConnectionTimeouts {
 export interface ConnectionsOptions {
   /** Of layerd, for the User-Agent. */
   version: string
-  /**
-   * As HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold them. Loopback registries never go through a proxy; https registries
-   * use `http` where `https` is not given (undici's rule, not Go's).
-   */
+  /** As HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold them; what they say is in proxy-choice.ts. */
   proxy?: Proxies
   /** Which registries may be spoken to, and where they may be. Default: all, anywhere but link-local. */
   policy?: OutboundPolicy

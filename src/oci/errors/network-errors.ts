@@ -1,7 +1,8 @@
 import type { PeerCertificate } from 'node:tls'
-import { AppError, type AppErrorOptions, type ErrorCode } from '../../lib/errors.ts'
+import { AppError, type AppErrorOptions, type ErrorCode, type Retry } from '../../lib/errors.ts'
 import { type CallFacts, toldHost, upstreamOf } from './errors.ts'
 import { notAllowed } from './not-allowed.ts'
+import { PROXY_FAULT, type ProxyFault } from './proxy-faults.ts'
 
 /** What a connection breaks with that takes nothing any more. */
 export const SEND_STALLED = 'SEND_STALLED'
@@ -13,6 +14,8 @@ interface Kind {
   /** After "push blob: registry.example …". */
   says: string
   hint?: string
+  /** Default: the code's. */
+  retry?: Retry
 }
 
 const UNREACHABLE: Kind = {
@@ -52,12 +55,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
   ENETDOWN: UNREACHABLE,
   EADDRNOTAVAIL: UNREACHABLE,
   UND_ERR_CONNECT_TIMEOUT: { ...UNREACHABLE, says: 'did not take the connection in time' },
-  UND_ERR_PRX_CONN: {
-    ...UNREACHABLE,
-    says: 'cannot be reached through the proxy',
-    hint: 'Check HTTPS_PROXY and NO_PROXY.',
-  },
-  UND_ERR_PRX_TLS: { code: 'REGISTRY_TLS', says: 'is behind a proxy whose certificate does not hold' },
   UND_ERR_HEADERS_TIMEOUT: TIMEOUT,
   [SEND_STALLED]: { code: 'REGISTRY_TIMEOUT', says: 'stopped taking what was sent' },
   UND_ERR_BODY_TIMEOUT: { code: 'REGISTRY_TIMEOUT', says: 'stopped sending' },
@@ -112,6 +109,7 @@ export function networkError(facts: CallFacts, thrown: unknown): AppError {
   const hint =
     namespaceHint(facts, kind) ?? kind.hint ?? (closedAfterHandshake(facts, code) ? NO_ANSWER_OVER_TLS : undefined)
   if (hint !== undefined) options.hint = hint
+  if (kind.retry !== undefined) options.retry = kind.retry
   if (code !== undefined) options.details = { networkCode: code }
   // The DNS's definite no (a passing fault is EAI_AGAIN), unless we have been there before.
   if (kind.code === 'REGISTRY_UNKNOWN_HOST' && facts.reached) options.retry = 'transient'
@@ -155,6 +153,7 @@ export function errorCode(thrown: unknown): string | undefined {
 
 function kindOf(thrown: unknown, code: string | undefined): Kind | undefined {
   if (code === undefined) return undefined
+  if (code === PROXY_FAULT) return (thrown as ProxyFault).kind
   if (code === 'ETIMEDOUT' && isConnect(thrown)) return UNREACHABLE
   // A record broken on the way is the line's fault, not the certificate's.
   if (code.includes('BAD_RECORD_MAC')) return LOST

@@ -1,15 +1,16 @@
 import type { LookupFunction } from 'node:net'
-import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
-import { isLoopback } from '../../../lib/loopback.ts'
+import { Agent, type Dispatcher } from 'undici'
 import type { HookList, Hooks } from '../../request/hooks.ts'
 import type { Reach } from '../../request/outbound.ts'
 import type { RegistryRequest } from '../../request/transport.ts'
 import type { ConnectOptions } from '../connections/asking-connector.ts'
 import { createConnectors } from '../connections/connectors.ts'
+import { proxied } from '../connections/proxied.ts'
 import { watchedPools } from '../connections/send-stalls.ts'
 import { createSmallConnections, type SmallConnections } from '../connections/small-connections.ts'
 import type { DirectConnections } from './direct-exchange.ts'
 import { askingDispatcher } from './exchange.ts'
+import { type Proxies, proxyChoice } from './proxy-choice.ts'
 
 type Lane = RegistryRequest['lane']
 
@@ -26,13 +27,6 @@ export interface Ways extends OwnConnections {
   /** Connections for `url`: their own for bulk, none through a proxy for loopback. */
   pick(lane: Lane, url: URL): Dispatcher
   destroy(): Promise<void>
-}
-
-/** As HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold them. */
-export interface Proxies {
-  http?: string
-  https?: string
-  no?: string
 }
 
 export interface WaysOptions {
@@ -79,32 +73,37 @@ function waysOf({ proxy, lookup, timeouts }: WaysOptions, hooks: HookList): Ways
   const small = createSmallConnections({ connectorFor, sendIdleMs })
   const own: DirectConnections = { connectorFor, open: new Set() }
   const direct = { control: new Agent(agentOptions), bulk: new Agent(agentOptions) }
-  // All three are always given: what is missing would be read from the environment.
-  const proxyOptions = { httpProxy: proxy?.http ?? '', httpsProxy: proxy?.https ?? '', noProxy: proxy?.no ?? '' }
-  const tunnels = {
-    proxyTls: held,
-    requestTls: held,
-    // The request for a tunnel; undici would wait for its answer for five minutes.
-    clientFactory: (origin: URL, options: object) => new Pool(origin, { ...options, headersTimeout: connectMs }),
-  }
-  const outside = { ...agentOptions, ...proxyOptions, ...tunnels }
-  const proxied = proxyOptions.httpProxy !== '' || proxyOptions.httpsProxy !== ''
-  const outer = proxied ? { control: new EnvHttpProxyAgent(outside), bulk: new EnvHttpProxyAgent(outside) } : direct
+  const agents = new Set<Dispatcher>([direct.control, direct.bulk])
   const inner = askingPair(direct)
-  const through = outer === direct ? inner : askingPair(outer)
-  const isDirect = (url: URL) => outer === direct || isLoopback(url.hostname)
+  const proxyFor = proxyChoice(proxy ?? {})
+  const outer = new Map<string, Pair>()
+  const through = (url: URL): Pair => {
+    const server = proxyFor(url)
+    if (!server) return inner
+    const key = `${url.protocol} ${server.url.href}`
+    const known = outer.get(key)
+    if (known) return known
+    const make = () => proxied(url.protocol, server, { connectMs, held, factory })
+    const made = { control: make(), bulk: make() }
+    agents.add(made.control).add(made.bulk)
+    const pair = askingPair(made)
+    outer.set(key, pair)
+    return pair
+  }
+  const isDirect = (url: URL) => proxyFor(url) === undefined
   return {
-    pick: (lane, url) => (isDirect(url) ? inner : through)[lane],
+    pick: (lane, url) => through(url)[lane],
     direct: (url) => (isDirect(url) ? own : undefined),
     small: (url) => (isDirect(url) ? small : undefined),
     async destroy() {
       small.destroy()
-      const agents = new Set<Dispatcher>([direct.control, direct.bulk, outer.control, outer.bulk, ...own.open])
-      await Promise.all(Array.from(agents, (agent) => agent.destroy()))
+      await Promise.all(Array.from([...agents, ...own.open], (agent) => agent.destroy()))
     },
   }
 }
 
-function askingPair(agents: Readonly<Record<Lane, Dispatcher>>): Readonly<Record<Lane, Dispatcher>> {
+type Pair = Readonly<Record<Lane, Dispatcher>>
+
+function askingPair(agents: Pair): Pair {
   return { control: askingDispatcher(agents.control), bulk: askingDispatcher(agents.bulk) }
 }
