@@ -1,88 +1,15 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
-import { createLearnedFacts, type LearnedFacts } from '../../src/oci/facts/learned-facts.ts'
-import { createRepository, type Repository } from '../../src/oci/registry.ts'
-import { registryProfile } from '../../src/oci/facts/registry-profile.ts'
+import { test } from 'node:test'
 import { systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
-import { memorySessions, recorder, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
-import {
-  ECR,
-  GAR,
-  GHCR,
-  QUAY,
-  type QuirkyRegistry,
-  startQuirkyRegistry,
-  type UploadQuirks,
-  ZOT,
-} from '../helpers/registries/quirky-registry.ts'
-import { connect } from '../helpers/registries/transport.ts'
+import { memorySessions, recorder, testBlob } from '../helpers/registries/oci-client.ts'
+import { ECR, GAR, GHCR, QUAY, startQuirkyRegistry, ZOT } from '../helpers/registries/quirky-registry.ts'
+import { end, inParts, LARGE, pushed, ranges, scene } from '../helpers/registries/upload-scene.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
-const LARGE = someBytes(24 * MIB)
 const signal = new AbortController().signal
-
-interface Scene {
-  registry: QuirkyRegistry
-  repository: Repository
-  learned: LearnedFacts
-}
-
-/** `as`: the registry is known under this name. */
-async function scene(
-  t: TestContext,
-  quirks: UploadQuirks,
-  {
-    as = 'registry.example.com',
-    via,
-    clock,
-    sessions,
-    registry: given,
-  }: Partial<Record<'as' | 'via', string>> & {
-    clock?: typeof systemClock
-    sessions?: ReturnType<typeof memorySessions>
-    registry?: QuirkyRegistry
-  } = {},
-): Promise<Scene> {
-  const registry = given ?? (await startQuirkyRegistry(t, quirks))
-  const learned = createLearnedFacts()
-  learned.anonymousMount = false
-  const transport = connect(t).transport(via ?? registry.host, { credential: undefined, plainHttp: true })
-  const repository = createRepository({
-    transport,
-    repository: 'test/blobs',
-    learned,
-    profile: registryProfile(as),
-    retry: { attempts: 4, baseMs: 10, maxMs: 20, maxRetryAfterMs: 1000 },
-    commitWaitMs: 1000,
-    ...(clock ? { clock } : {}),
-    ...(sessions ? { sessions } : {}),
-  })
-  return { registry, repository, learned }
-}
-
-/** As `scene`, of a registry that is known to keep of a cut what came before its request. */
-async function inParts(...[t, quirks, options]: Parameters<typeof scene>): Promise<Scene> {
-  const found = await scene(t, quirks, options)
-  found.learned.uploads.cutKeeps = 'parts'
-  return found
-}
-
-async function pushed({ registry, repository }: Scene, bytes: number) {
-  const blob = testBlob(LARGE.subarray(0, bytes))
-  const told = recorder()
-  await repository.push(blob.descriptor, blob.open, { signal, onEvent: told.onEvent })
-  await repository.releasePush()
-  assert.deepEqual(registry.blob(blob.descriptor.digest), blob.bytes)
-  assert.equal(registry.openSessions, 0)
-  return { told, blob }
-}
-
-const ranges = ({ requests }: QuirkyRegistry) =>
-  requests.map(({ method, range, status }) => `${method} ${range ?? '-'} ${status ?? 'cut'}`)
-const end = (mib: number) => mib * MIB - 1
 
 test('a registry whose sessions die with their connection gets parts from then on', async (t) => {
   const found = await scene(t, ZOT)
