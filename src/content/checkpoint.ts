@@ -21,6 +21,8 @@ export interface SavedUpload {
   readonly size: number
   /** When the session was opened, ms since the epoch. */
   readonly startedAt: number
+  /** Its parts, where it goes in parts: the first begins at `from`, and each but the last has so many bytes. */
+  readonly parts?: { readonly from: number; readonly bytes: number }
 }
 
 /** A session that stands open and that no saved upload covers: should its run come to nothing, others give it up. */

@@ -30,9 +30,10 @@ const UPLOADS: Readonly<Record<Exclude<keyof LearnedFacts['uploads'], 'cutAfterM
   bytesPerSecond: positive,
   cutKeeps: oneOf('bytes', 'parts', 'nothing'),
   deadlineMs: positive,
-  parts: oneOf('taken', 'refused'),
+  parts: oneOf('taken', 'equal', 'refused'),
   maxBodyBytes: positive,
   minPartBytes: positive,
+  maxPartBytes: positive,
   rangeBias: oneOf(0, 1),
 }
 const NAMES = [...Object.keys(WAYS), ...Object.keys(UPLOADS)]

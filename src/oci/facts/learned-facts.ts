@@ -29,12 +29,14 @@ export interface LearnedUploads {
   cutAfterMs?: number
   /** Requests break off at this age, ms. */
   deadlineMs?: number
-  /** Whether a session takes several PATCHes. */
-  parts?: 'taken' | 'refused'
+  /** Whether a session takes several PATCHes; equal: of one size alone, but for the last. */
+  parts?: 'taken' | 'equal' | 'refused'
   /** A body with more was refused for its size. */
   maxBodyBytes?: number
   /** The least a part may have, as the registry says (OCI-Chunk-Min-Length). */
   minPartBytes?: number
+  /** The most a body may have, as the registry says (OCI-Chunk-Max-Length). */
+  maxPartBytes?: number
   /** How much too high the bytes are that its Range tells. */
   rangeBias?: 0 | 1
 }
@@ -92,6 +94,19 @@ export function learnKept(learned: LearnedUploads, sent: number, kept: number | 
   if (kept === 'no session') learned.cutKeeps = 'nothing'
   // What is on its way in sockets is lost everywhere, so only much of it is a sign.
   else learned.cutKeeps = kept > 0 ? 'bytes' : 'parts'
+}
+
+/** Less is no bound that an upload would come to an end with. */
+const LEAST_BOUND_BYTES = 64 * 1024
+
+/**
+ * What a registry says of its parts as it opens a session. Source: OCI distribution-spec v1.1.1 "Pushing a blob in chunks"
+ * (OCI-Chunk-Min-Length); its counterpart is Cloudflare's.
+ */
+export function learnBounds(learned: LearnedUploads, told: Record<'least' | 'most', string | undefined>): void {
+  const [least, most] = [told.least, told.most].map((text) => (/^\d{1,15}$/.test(text ?? '') ? Number(text) : 0))
+  if (least) learned.minPartBytes = least
+  if (most && most >= LEAST_BOUND_BYTES) learned.maxPartBytes = most
 }
 
 /** A body of so many bytes was refused for its size. False when there is no smaller one left to try. */

@@ -10,6 +10,7 @@ import { learnKept } from '../facts/learned-facts.ts'
 import { mountFromAny } from './mount.ts'
 import { createPushBody } from './parts/push-body.ts'
 import { advance, type BlobPush, giveUp, openedAt, tellStart } from './push-state.ts'
+import { goAnotherWay, isRefusedThere } from './range-refusals.ts'
 import { placeName, type RepositoryContext, sessionsFor, uploadKey } from '../request/repository-context.ts'
 import { countSent, isThere, learnSelfMount } from './self-mount.ts'
 import type { SessionPool } from './sessions/session-pool.ts'
@@ -41,7 +42,7 @@ export async function pushBlob(
       budget: context.budget,
       progress: () => {
         if (push.session.at === 'open') furthest = Math.max(furthest, push.session.offset)
-        return Math.floor(furthest / PROGRESS_STEP)
+        return Math.floor(furthest / PROGRESS_STEP) + push.otherWays
       },
       onRetry: (error, attempt, retryAt) => push.emit({ type: 'retrying', error, attempt, retryAt }),
     })
@@ -98,6 +99,11 @@ function createPush(
     unauthorizedAt: undefined,
     digestRefused: false,
     moves: 0,
+    grid: undefined,
+    cutParts: 0,
+    refused: false,
+    rangeRefusal: undefined,
+    otherWays: 0,
   }
 }
 
@@ -138,6 +144,7 @@ async function begin(push: BlobPush): Promise<void> {
   push.startedAt = push.context.clock.now()
   if (saved && saved.size === push.descriptor.size && URL.canParse(saved.location)) {
     push.startedAt = saved.startedAt
+    push.grid = saved.parts
     return advance(push, { type: 'restored', location: new URL(saved.location), offset: saved.offset })
   }
   if (first && push.mayExist && (await found(push))) return undefined
@@ -164,13 +171,15 @@ async function mounted(push: BlobPush): Promise<boolean> {
 }
 
 async function askWhereItStands(push: BlobPush, session: OpenSession): Promise<void> {
-  const { context, descriptor, begun } = push
+  const { context, descriptor, begun, refused } = push
   const { uploads } = context.learned
   const status = await sessionStatus(context, session.location, push.call)
   push.ownCount = !status.alive && status.silent && session.offset > 0
+  if (isRefusedThere(push, status)) return goAnotherWay(push)
   // What an earlier process had sent is not known, so nothing is learnt of that.
-  if (begun && status.alive) learnKept(uploads, session.sent - session.offset, (status.offset ?? 0) - session.offset)
-  if (begun && !status.alive && !push.ownCount) learnKept(uploads, session.sent - session.offset, 'no session')
+  const cut = begun && !refused
+  if (cut && status.alive) learnKept(uploads, session.sent - session.offset, (status.offset ?? 0) - session.offset)
+  if (cut && !status.alive && !push.ownCount) learnKept(uploads, session.sent - session.offset, 'no session')
   if (push.ownCount) return advance(push, { type: 'stands', location: undefined, offset: session.offset })
   await advance(push, status.alive ? { ...status, type: 'stands' } : { type: 'gone', reason: status.reason })
   // An earlier process has brought all of it: nothing is sent, and still it goes on from there.

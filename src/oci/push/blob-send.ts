@@ -2,11 +2,12 @@ import { type AppError, toAppError } from '../../lib/errors.ts'
 import { failed, isGatewayTimeout } from './blob-commit.ts'
 import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from '../facts/learned-facts.ts'
 import { isRedirect, moved } from './moved.ts'
-import { advance, type BlobPush, storedOrLost, tellStart } from './push-state.ts'
+import { advance, type BlobPush, cutInto, storedOrLost, tellStart } from './push-state.ts'
+import { outOfRange } from './range-refusals.ts'
 import { pushScope } from '../request/repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
 import { bytesFromRange } from './sessions/upload-location.ts'
-import { nextStep, type UploadStep } from './parts/upload-plan.ts'
+import { mustShrink, nextStep, type UploadStep } from './parts/upload-plan.ts'
 import {
   commitRequest,
   newestLocation,
@@ -17,15 +18,16 @@ import {
 import type { OpenSession } from './sessions/upload-session.ts'
 
 /** A registry that takes one PATCH alone refuses the second with one of these. */
-const PART_REFUSALS = [400, 411, 501]
+const PART_REFUSALS = [400, 405, 411, 501]
 /** What a body of unknown length is held to have been too large with, where hardly anything of it went out. */
 const STREAMED_BYTES = 16 * 1024 * 1024
 
 /** Sends the session's next bytes, in one request. */
 export async function sendBytes(push: BlobPush, session: OpenSession): Promise<void> {
-  const { context, descriptor, body } = push
+  const { context, body } = push
   const { uploads } = context.learned
-  const step = nextStep({ size: descriptor.size, offset: session.offset }, context.profile, uploads)
+  const step = await planned(push, session)
+  if (!step) return
   // Bytes that an earlier process sent can't be hashed here without reading the source all over again.
   if (session.offset > body.sent) body.trust(session.offset)
   // The registry looks at the token when a request begins, and a body can't be taken back.
@@ -33,13 +35,17 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   if (!push.flowing) tellStart(push, session.offset)
   const request = requestOf(push, session, step)
   const probing = step.send === 'part' && session.offset > 0 && uploads.parts !== 'taken'
+  push.refused = false
   let response
   try {
     response = await context.transport.send(request, { allow: probing ? [413, ...PART_REFUSALS] : [413] })
   } catch (thrown) {
     const error = toAppError(thrown)
     const age = ageOf(push, session)
-    if (age && brokeOff(error, age.ms)) learnCut(uploads, age)
+    if (age && brokeOff(error, age.ms)) {
+      learnCut(uploads, age)
+      push.cutParts += 1
+    }
     throw await failed(push, error)
   }
   if (isRedirect(response.status)) return moved(push, session, { request, response })
@@ -48,8 +54,33 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   body.taken()
   const age = ageOf(push, session)
   if (age) learnRequest(uploads, age)
-  if (step.send === 'part' && session.offset > 0) uploads.parts = 'taken'
+  learnPart(push, session, step)
   return taken(push, session, step, response)
+}
+
+/**
+ * The session's next request. Undefined where the registry takes parts of one size alone, and those of this session were
+ * or would be of another than the first: then a new one has to be opened.
+ */
+async function planned(push: BlobPush, session: OpenSession): Promise<UploadStep | undefined> {
+  const { context, descriptor, cutParts } = push
+  const { profile, learned } = context
+  const at = { size: descriptor.size, offset: session.offset, grid: push.grid }
+  const shrinks = mustShrink({ ...at, cuts: cutParts }, profile, learned.uploads)
+  if (learned.uploads.parts === 'equal' && session.offset > 0 && (shrinks || at.grid?.from !== 0)) {
+    await advance(push, { type: 'gone', reason: 'it takes parts of one size alone, and they have to be of another' })
+    return undefined
+  }
+  const step = nextStep(shrinks ? { ...at, grid: undefined } : at, profile, learned.uploads)
+  await cutInto(push, session, step.send === 'part' ? step.grid : undefined)
+  return step
+}
+
+function learnPart(push: BlobPush, { offset }: OpenSession, step: UploadStep): void {
+  const { uploads } = push.context.learned
+  if (step.send !== 'part') return
+  if (step.end - offset === step.grid?.bytes) push.cutParts = 0
+  if (offset > 0 && uploads.parts !== 'equal') uploads.parts = 'taken'
 }
 
 /**
@@ -88,18 +119,20 @@ async function refused(
   const { context, descriptor, body } = push
   const { step, request, response } = sent
   const { status } = response
+  const { uploads } = context.learned
   const error = toAppError(await context.transport.error(request, response))
+  push.refused = true
   if (isTooLarge(error)) {
     const bytes = request.contentLength ?? Math.max(body.sent - session.offset, STREAMED_BYTES)
-    if (!context.profile.parts || !learnTooLarge(context.learned.uploads, bytes)) throw await failed(push, error)
+    if (!context.profile.parts || !learnTooLarge(uploads, bytes)) throw await failed(push, error)
     push.flowing = false
     // The session may be none the worse for it, and the next body is half as large.
     return advance(push, { type: 'cut', sent: Math.max(body.sent, session.offset + 1) })
   }
-  if (status === 416) return askAgain(push, session.offset)
-  if (step.send === 'part' && context.learned.uploads.parts !== 'taken' && session.offset > 0) {
-    context.learned.uploads.parts = 'refused'
-  }
+  if (status === 416) return outOfRange(push, session.offset, { inPart: step.send === 'part', answer: error })
+  // A 404 is the session's end, which says little of a registry that is known to take parts.
+  const telling = uploads.parts === undefined || (uploads.parts === 'equal' && status !== 404)
+  if (step.send === 'part' && telling && session.offset > 0) uploads.parts = 'refused'
   return storedOrLost(push, `it answered ${status} to the bytes from ${session.offset} of ${descriptor.size} on`)
 }
 
@@ -146,19 +179,6 @@ function requestOf(push: BlobPush, session: OpenSession, step: UploadStep): Regi
     op: 'push blob',
     ...push.call,
   }
-}
-
-/**
- * The registry stands elsewhere than it said: bytes of the request that broke off were still on their way into it. The
- * next try asks again; how far they went is not known.
- */
-async function askAgain(push: BlobPush, offset: number): Promise<void> {
-  push.flowing = false
-  // Quay's way to count, and that of earlier Gitea and Forgejo.
-  if (offset === push.acknowledged + 1) push.context.learned.uploads.rangeBias = 1
-  const reason = `it no longer stands at byte ${offset}`
-  await advance(push, push.ownCount ? { type: 'gone', reason } : { type: 'cut', sent: push.descriptor.size })
-  throw uploadLost(push.context, push.descriptor.digest, reason)
 }
 
 /** A Range may be stuck (ECR) or of the registry's own making (Artifactory): it counts only when a status request agrees. */

@@ -4,11 +4,21 @@ import type { MountCandidate, PushEvent } from '../../content/endpoints.ts'
 import type { AppError } from '../../lib/errors.ts'
 import { statBlob } from '../pull/blobs.ts'
 import type { PushBody } from './parts/push-body.ts'
+import type { PartGrid } from './parts/upload-plan.ts'
 import type { OpenedSession, RepositoryContext } from '../request/repository-context.ts'
 import type { SessionPool } from './sessions/session-pool.ts'
 import type { CallOptions } from '../request/transport.ts'
 import { uploadLost } from './sessions/upload-requests.ts'
 import { next, type OpenSession, type UploadEvent, type UploadSession } from './sessions/upload-session.ts'
+
+/** Bytes that the registry answered with 416, for another reason than their number. */
+export interface RangeRefusal {
+  readonly offset: number
+  /** In a row, at this offset. */
+  readonly times: number
+  readonly inPart: boolean
+  readonly answer: AppError
+}
 
 /** One blob on its way up. */
 export interface BlobPush {
@@ -47,13 +57,26 @@ export interface BlobPush {
   digestRefused: boolean
   /** How often it was sent to another address since something was accepted. */
   moves: number
+  /** The parts of the session, where it goes in parts. */
+  grid: PartGrid | undefined
+  /** How many of those broke off since a whole one was taken. */
+  cutParts: number
+  /** The last request was refused: what the registry has of it says nothing about requests that break off. */
+  refused: boolean
+  /** The newest, and what was made of those before: how often the blob was begun in another way. */
+  rangeRefusal: RangeRefusal | undefined
+  otherWays: number
 }
 
 /** Moves the machine on and saves what another process would need. */
 export async function advance(push: BlobPush, event: UploadEvent): Promise<void> {
   const before = push.session
   push.session = next(before, event, push.descriptor.size)
-  if (event.type === 'opened') push.acknowledged = 0
+  if (event.type === 'opened') {
+    push.acknowledged = 0
+    push.grid = undefined
+    push.cutParts = 0
+  }
   if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
   if (event.type === 'accepted') {
     push.unauthorizedAt = undefined
@@ -69,8 +92,17 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
 }
 
 function save(push: BlobPush, sessions: UploadSessionStore, { location, offset }: OpenSession): Promise<void> {
-  const upload = { location: location.href, offset, size: push.descriptor.size, startedAt: push.startedAt }
+  const { descriptor, startedAt, grid } = push
+  const upload = { location: location.href, offset, size: descriptor.size, startedAt, ...(grid ? { parts: grid } : {}) }
   return sessions.save(push.key, upload, push.note)
+}
+
+/** The session goes in these parts from now on. Saved before the first of them goes out: it may be all that arrives. */
+export async function cutInto(push: BlobPush, session: OpenSession, grid: PartGrid | undefined): Promise<void> {
+  if (push.grid === grid) return
+  push.grid = grid
+  push.cutParts = 0
+  if (grid && push.sessions) await save(push, push.sessions, session)
 }
 
 /** A session that is not saved is known by its note alone. */

@@ -20,8 +20,19 @@ export interface UploadQuirks {
   patchMaxBytes?: number
   /** Any body may bring so much. */
   bodyMaxBytes?: number
-  /** The first PATCH is the only one. */
-  onePatch?: boolean
+  /** The first PATCH is the only one: to the second this status, and the session ends. Default of `status`: 400. */
+  onePatch?: { status?: number; sessionStays?: boolean }
+  /** One that broke off counts as a PATCH too. */
+  cutCounts?: boolean
+  /**
+   * Parts have the size of the first, only the last one may be smaller: another one is read, and answered with 416, and
+   * the session stands where it stood. A session that got others can't be completed.
+   */
+  equalParts?: boolean
+  /** OCI-Chunk-Min-Length and OCI-Chunk-Max-Length of a session that is opened. */
+  chunkBytes?: readonly [string | number, string | number]
+  /** Bytes are answered with 416, wherever they begin and however they come. */
+  noBytes?: boolean
   /** Parts (but the last) outside of these bounds are found out at the end. */
   partBytes?: readonly [number, number]
   /** An empty PUT after parts is refused. */
@@ -39,7 +50,9 @@ export const ECR: UploadQuirks = {
   lastInPut: true,
 }
 export const GHCR: UploadQuirks = { patchMaxBytes: 4 * MIB }
-export const GAR: UploadQuirks = { cutTakes: 'session', status: 404, onePatch: true }
+export const GAR: UploadQuirks = { cutTakes: 'session', status: 404, onePatch: {} }
+/** Cloudflare's serverless registry over R2. Source: registries.md 22, its src/registry/r2.ts (uploadChunk). */
+export const CLOUDFLARE: UploadQuirks = { cutTakes: 'part', equalParts: true, chunkBytes: [5 * MIB, 100_000_000] }
 export const QUAY: UploadQuirks = { cutTakes: 'part', status: 'plus-one' }
 export const ZOT: UploadQuirks = { cutTakes: 'session' }
 
@@ -57,6 +70,8 @@ export interface QuirkyRegistry {
   /** PATCH, PUT and status requests, in the order in which they began. */
   readonly requests: UploadRequest[]
   readonly openSessions: number
+  /** Of all bodies, as far as they arrived. */
+  readonly bytes: number
   /** Sessions so far. */
   readonly opened: number
   /** Requests whose body is on its way. */
@@ -72,6 +87,8 @@ interface Session {
   size: number
   /** Lengths of the parts by range. */
   readonly parts: number[]
+  /** One of `equalParts` was smaller, and so is the last. */
+  short: boolean
   patches: number
 }
 
@@ -103,6 +120,7 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
         throw new Cut()
       }
     } catch {
+      if (quirks.cutCounts) session.patches += 1
       if (quirks.cutTakes === 'session') sessions.delete(session.id)
       if (quirks.cutTakes === 'part') {
         session.content = [Buffer.concat(session.content).subarray(0, before)]
@@ -117,8 +135,9 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
 
   const patch = async (request: IncomingMessage, record: UploadRequest, session: Session): Promise<Answer> => {
     if (quirks.onePatch && session.patches > 0) {
-      sessions.delete(session.id)
-      return errorAnswer(400, 'BLOB_UPLOAD_INVALID', 'chunked uploads are not supported')
+      const { status = 400, sessionStays = false } = quirks.onePatch
+      if (!sessionStays) sessions.delete(session.id)
+      return errorAnswer(status, 'BLOB_UPLOAD_INVALID', 'chunked uploads are not supported')
     }
     if (record.length !== undefined && record.length > (quirks.patchMaxBytes ?? Infinity)) {
       const why = 'the request body is too large and exceeds the maximum permissible limit of 4.00MiB'
@@ -127,7 +146,14 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     if (record.range !== undefined && Number(record.range.split('-')[0]) !== session.size) {
       return errorAnswer(416, 'RANGE_INVALID', 'invalid content range')
     }
+    const before = session.size
     await receive(request, record, session)
+    if (quirks.equalParts && !isEqual(session, record.bytes, Number(quirks.chunkBytes?.[0] ?? 0))) {
+      session.content = [Buffer.concat(session.content).subarray(0, before)]
+      session.size = before
+      const why = { location: locationOf(session), range: `0-${before - 1}` }
+      return { ...errorAnswer(416, 'RANGE_ERROR', 'stateHash 5f does not match state'), headers: why }
+    }
     session.patches += 1
     if (record.range !== undefined) session.parts.push(record.bytes)
     const end = quirks.rangeSticks ? (session.parts[0] ?? session.size) : session.size
@@ -144,6 +170,9 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
       return errorAnswer(400, 'BLOB_UPLOAD_INVALID', 'None of the provided layer digests match the layers uploaded')
     }
     await receive(request, record, session)
+    if (quirks.equalParts && new Set(session.parts.slice(0, -1)).size > 1) {
+      return errorAnswer(500, 'INTERNAL_ERROR', 'internal error')
+    }
     const [least, most] = quirks.partBytes ?? [0, Infinity]
     const earlier = record.length === 0 ? session.parts.slice(0, -1) : session.parts
     if (earlier.some((bytes) => bytes < least || bytes > most))
@@ -169,9 +198,11 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     if (url.pathname === '/v2/') return { status: 200 }
     if (method === 'HEAD') return { status: blobs.has(url.pathname.split('/').at(-1) ?? '') ? 200 : 404 }
     if (method === 'POST') {
-      const session: Session = { id: ++opened, content: [], size: 0, parts: [], patches: 0 }
+      const session: Session = { id: ++opened, content: [], size: 0, parts: [], short: false, patches: 0 }
       sessions.set(session.id, session)
-      return { status: 202, headers: { location: locationOf(session) } }
+      const [least, most] = quirks.chunkBytes ?? []
+      const bounds = { 'oci-chunk-min-length': String(least), 'oci-chunk-max-length': String(most) }
+      return { status: 202, headers: { location: locationOf(session), ...(quirks.chunkBytes ? bounds : {}) } }
     }
     if (method !== 'DELETE') requests.push(record)
     const session = sessions.get(Number(url.searchParams.get('session')))
@@ -179,6 +210,7 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     if (method === 'DELETE') return { status: sessions.delete(session.id) ? 204 : 404 }
     if (method === 'GET') return status(session)
     if ((record.length ?? 0) > (quirks.bodyMaxBytes ?? Infinity)) return { status: 413, body: '<html>413</html>' }
+    if (quirks.noBytes && record.length !== 0) return errorAnswer(416, 'RANGE_INVALID', 'invalid content range')
     if (method === 'PATCH') return patch(request, record, session)
     return commit(request, record, session, url.searchParams.get('digest') ?? '')
   }
@@ -208,6 +240,9 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     get openSessions() {
       return sessions.size
     },
+    get bytes() {
+      return requests.reduce((sum, { bytes }) => sum + bytes, 0)
+    },
     get opened() {
       return opened
     },
@@ -217,6 +252,13 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     blob: (digest) => blobs.get(digest),
     cutAfter: (bytes) => void (cutAt = bytes),
   }
+}
+
+function isEqual(session: Session, bytes: number, least: number): boolean {
+  const last = session.parts.at(-1)
+  if (last !== undefined && (bytes > last || (bytes === last && session.short))) return false
+  session.short ||= last === undefined ? bytes < least : bytes < last
+  return true
 }
 
 function locationOf({ id, size }: Session): string {

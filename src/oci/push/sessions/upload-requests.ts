@@ -1,5 +1,6 @@
 import type { Digest } from '../../../content/digest.ts'
 import { AppError, isAppError } from '../../../lib/errors.ts'
+import { learnBounds } from '../../facts/learned-facts.ts'
 import { placeName, pushScope, type RepositoryContext, uploadsPath } from '../../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 import { bytesFromRange, resolveLocation, withDigest } from './upload-location.ts'
@@ -38,8 +39,10 @@ export async function sessionLocation(
 ): Promise<URL> {
   const location = response.header('location')
   if (location === undefined) throw await context.transport.error(request, response, 'there is no Location')
-  const least = Number(response.header('oci-chunk-min-length') ?? 0)
-  if (least > 0) context.learned.uploads.minPartBytes = least
+  learnBounds(context.learned.uploads, {
+    least: response.header('oci-chunk-min-length'),
+    most: response.header('oci-chunk-max-length'),
+  })
   await response.discard()
   return resolveLocation(location, response.url, context.transport.registry)
 }
@@ -137,9 +140,11 @@ export async function cancelSession(context: RepositoryContext, location: URL): 
   }
 }
 
-export function uploadLost(context: RepositoryContext, digest: Digest, reason: string): AppError {
+/** `answer`: what the registry said. */
+export function uploadLost(context: RepositoryContext, digest: Digest, reason: string, answer?: AppError): AppError {
   return new AppError('REGISTRY_UPLOAD_LOST', `${placeName(context)} lost the upload of ${digest}: ${reason}`, {
     op: 'push blob',
-    upstream: { registry: context.transport.registry, repository: context.repository, digest },
+    upstream: { ...answer?.upstream, registry: context.transport.registry, repository: context.repository, digest },
+    ...(answer ? { cause: answer } : {}),
   })
 }
