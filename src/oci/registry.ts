@@ -17,6 +17,7 @@ import { createRetryBudget, type RetryBudget } from '../lib/retry-budget.ts'
 import { pushBlob } from './push/blob-push.ts'
 import { openBlob } from './pull/blob-stream.ts'
 import { blobExists, statBlob } from './pull/blobs.ts'
+import { createLookUps } from './credentials/look-ups.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { getManifest, headManifest, putManifest, type RepositoryManifests } from './manifests/manifests.ts'
 import { createKeptFacts, type KeptFacts } from './facts/kept-facts.ts'
@@ -75,6 +76,7 @@ interface ConnectedOptions extends RepositoryOptions {
   repository: string
   learned?: LearnedFacts
   shareLearned?: () => void
+  mayMountFrom?: RepositoryContext['mayMountFrom']
 }
 
 export function createRepository(options: ConnectedOptions): Repository {
@@ -135,6 +137,7 @@ function contextOf(options: ConnectedOptions): RepositoryContext {
     profile: options.profile ?? registryProfile(transport.registry),
     learned: options.learned ?? createLearnedFacts(),
     shareLearned: options.shareLearned ?? (() => undefined),
+    mayMountFrom: options.mayMountFrom ?? (async () => true),
     seen: { lacking: false, sent: 0, newest: undefined },
     sessions: options.sessions,
     logger: options.logger ?? silentLogger,
@@ -159,7 +162,7 @@ export interface RegistryClientOptions extends RepositoryOptions {
   signal: AbortSignal
 }
 
-/** Registries as one caller sees them: its credentials, looked up once per registry, and its retry budget. */
+/** Registries as one caller sees them: its credentials, each looked up once and when a registry asks, and its retry budget. */
 export interface RegistryClient {
   /** Throws CREDENTIALS_INVALID where a credential file is broken. */
   repository(registry: string, repository: string): Promise<Repository>
@@ -167,22 +170,36 @@ export interface RegistryClient {
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const { connections, credentials, plainHttp, mayUse, onWait, onBody, signal, ...rest } = options
+  /** By repository: those of one registry may have different credentials. */
   const transports = new Map<string, Promise<RegistryTransport>>()
+  const lookUps = createLookUps(credentials, signal)
   const budget = options.budget ?? createRetryBudget(options.clock ?? systemClock)
-  const connect = async (registry: string): Promise<RegistryTransport> =>
-    connections.transport(registry, {
-      credential: await credentials.credential(registry, signal),
+  const connect = async (registry: string, repository: string): Promise<RegistryTransport> => {
+    const { credential, renew } = await lookUps({ registry, repository })
+    return connections.transport(registry, {
+      credential,
       plainHttp: plainHttp(registry),
-      renew: (signal) => credentials.credential(registry, signal),
+      renew,
       budget,
       ...(mayUse ? { mayUse } : {}),
       ...(onWait ? { onWait } : {}),
       ...(onBody ? { onBody } : {}),
     })
+  }
+  const sameCredential = async (registry: string, one: string, other: string): Promise<boolean> => {
+    const [own, there] = [one, other].map((repository) => lookUps({ registry, repository }))
+    try {
+      return (await own)?.id === (await there)?.id
+    } catch {
+      // What is wrong with the file is told where that repository is used.
+      return false
+    }
+  }
   return {
     async repository(registry, repository) {
-      const transport = transports.get(registry) ?? connect(registry)
-      transports.set(registry, transport)
+      const name = `${registry}/${repository}`
+      const transport = transports.get(name) ?? connect(registry, repository)
+      transports.set(name, transport)
       try {
         const kept = factsOf(options, registry)
         // Both at once: a rejection that nobody awaits ends the process.
@@ -194,9 +211,10 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
           repository,
           learned: kept.learned,
           shareLearned: () => kept.share(),
+          mayMountFrom: (from) => sameCredential(registry, repository, from),
         })
       } catch (error) {
-        transports.delete(registry)
+        transports.delete(name)
         throw error
       }
     },

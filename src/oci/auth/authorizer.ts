@@ -1,10 +1,11 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
-import { isAppError } from '../../lib/errors.ts'
-import type { CallFacts } from '../errors/errors.ts'
+import { isAppError, withContext } from '../../lib/errors.ts'
+import { type CallFacts, upstreamOf } from '../errors/errors.ts'
 import { checkTarget } from '../request/redirect.ts'
 import type { Outbound } from '../request/outbound.ts'
 import type { Scope } from '../request/transport.ts'
+import type { CallerCredential } from './caller-credential.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import { formatScopes, mergeScopes, parseScopes, scopeKey } from './scope.ts'
 import { basicHeader, basicPair } from './token.ts'
@@ -25,9 +26,12 @@ export interface Authorization {
 export interface Authorizer {
   /** For a request about to be sent to `base`; undefined is anonymous. Tokens about to expire are renewed first. */
   authorize(scopes: readonly Scope[], base: URL, signal: AbortSignal): Promise<Authorization | undefined>
-  /** True once the registry at `base` has said how it wants to be asked. */
+  /** True once the registry at `base` has said how it wants to be asked, and nothing is wrong with what it would be shown. */
   knows(scopes: readonly Scope[], base: URL): boolean
-  /** After a 401: something other than `used` that is worth another try, or undefined. */
+  /**
+   * After a 401: something other than `used` that is worth another try, or undefined. Throws CREDENTIALS_INVALID where the
+   * credential that is wanted now cannot be found.
+   */
   answer(refusal: Refusal, signal: AbortSignal): Promise<Authorization | undefined>
 }
 
@@ -44,7 +48,7 @@ export interface Refusal {
 
 export interface AuthorizerOptions {
   readonly registry: string
-  readonly credential: RegistryCredential | undefined
+  readonly credential: CallerCredential
   readonly tokens: TokenCache
   readonly clock: Clock
   readonly outbound: Outbound
@@ -63,27 +67,31 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const apply = async (
     plan: Plan,
     scopes: readonly string[],
-    { base, ...options }: { base: URL; refused: string | undefined; signal: AbortSignal },
+    { base, shown, ...options }: Applied,
   ): Promise<Authorization | undefined> => {
     if (plan.scheme === 'basic') {
-      const pair = basicPair(credential)
+      const pair = basicPair(shown)
       return pair && { header: basicHeader(pair), scopes: '' }
     }
     const { realm, service } = plan
     const reach = outbound.named(registry, base, new URL(realm))
-    const token = await tokens.get({ registry, credential, scopes, realm, service, reach }, options)
+    const token = await tokens.get({ registry, credential: shown, scopes, realm, service, reach }, options)
     return { header: `Bearer ${token.value}`, token, scopes: scopeKey(scopes) }
   }
 
   return {
-    knows: (scopes, base) => credential?.kind === 'bearer' || learnt.plan(scopes, base) !== undefined,
+    knows: (scopes, base) =>
+      readyMade(credential.current) !== undefined || (learnt.plan(scopes, base) !== undefined && credential.mayBeFound),
 
     async authorize(scopes, base, signal) {
-      if (credential?.kind === 'bearer') return { header: `Bearer ${credential.token}`, scopes: '' }
       const plan = learnt.plan(scopes, base)
-      if (plan === undefined) return undefined
+      if (plan === undefined) return readyMade(credential.current)
+      const found = await credential.findAhead(signal)
+      if (found === undefined) return undefined
+      const shown = found.credential
+      if (shown?.kind === 'bearer') return readyMade(shown)
       try {
-        return await apply(plan, learnt.scopes(scopes), { base, refused: undefined, signal })
+        return await apply(plan, learnt.scopes(scopes), { base, shown, refused: undefined, signal })
       } catch (error) {
         // What one repository said once may be wrong, or of another: the registry is asked anew.
         if (!isForGood(error)) throw error
@@ -93,7 +101,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     },
 
     async answer({ facts, base, scopes, challenge, used, again }, signal) {
-      if (credential?.kind === 'bearer') return undefined
+      const shown = await credential.find(signal).catch((error: unknown) => {
+        throw withContext(error, { op: facts.op, upstream: { ...upstreamOf(facts), status: 401 } })
+      })
+      const ready = readyMade(shown)
+      if (ready) return ready.header === used?.header ? undefined : ready
       const challenges = parseChallenges(challenge)
       const known = learnt.plan(scopes, base)
       const plan = choosePlan(challenges, known, facts.url)
@@ -106,14 +118,26 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       const asked = learnt.scopes(scopes)
       const unchanged = used?.scopes === scopeKey(asked) && samePlan(plan, known)
       if (unchanged && isHopeless(used.token, again, clock.now())) return undefined
-      const next = await apply(plan, asked, { base, refused: used?.token?.value, signal })
+      const next = await apply(plan, asked, { base, shown, refused: used?.token?.value, signal })
       return next?.header === used?.header ? undefined : next
     },
   }
 }
 
+interface Applied {
+  base: URL
+  shown: RegistryCredential | undefined
+  refused: string | undefined
+  signal: AbortSignal
+}
+
+/** A registry token is shown as it is, whatever the challenge. */
+function readyMade(credential: RegistryCredential | undefined): Authorization | undefined {
+  return credential?.kind === 'bearer' ? { header: `Bearer ${credential.token}`, scopes: '' } : undefined
+}
+
 /** What challenges taught: how to ask, by repository (else as other callers found it), and for which scopes beyond ours. */
-function createLearnt({ plans }: AuthorizerOptions) {
+function createLearnt({ plans }: Pick<AuthorizerOptions, 'plans'>) {
   const byRepository = new Map<string, Plan>()
   /** ACR's metadata_read, Gitea's "*". */
   const extra = new Map<string, readonly string[]>()

@@ -128,14 +128,20 @@ function basicValue({ username, password }: Pair): string {
 
 /** What must not be told of what somebody with this credential says to a registry. */
 export function maskFor(registry: string, credential: RegistryCredential | undefined): Mask {
-  const user = credential === undefined || credential.kind === 'bearer' ? '' : credential.username
-  const mask = createMask(`${registry} ${user}`)
-  mask.keep(...secretsOf(credential))
+  const mask = createMask(registry)
+  maskCredential(mask, credential)
   return mask
 }
 
+/** What the mask has to know before anything of the credential is shown. */
+export function maskCredential(mask: Mask, credential: RegistryCredential | undefined): void {
+  if (credential === undefined) return
+  if (credential.kind !== 'bearer') mask.show(credential.username)
+  mask.keep(...secretsOf(credential))
+}
+
 /** What requests show of a credential. */
-export function secretsOf(credential: RegistryCredential | undefined): string[] {
+function secretsOf(credential: RegistryCredential | undefined): string[] {
   if (credential === undefined) return []
   const pair = basicPair(credential)
   const secret = credential.kind === 'basic' ? credential.password : credential.token

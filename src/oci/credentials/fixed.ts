@@ -5,5 +5,7 @@ import { type RegistrySecret, toCredential } from './secret.ts'
 /** One secret for one registry, such as a job brings in X-Registry-Auth; every other registry stays anonymous. */
 export function fixedCredentials(registry: string, secret: RegistrySecret): CredentialProvider {
   const key = registryKey(registry)
-  return { credential: async (asked) => (registryKey(asked) === key ? toCredential(secret) : undefined) }
+  const given = toCredential(secret)
+  const entry = given && { id: 'given', given, credential: async () => given }
+  return { find: async (place) => (registryKey(place.registry) === key ? entry : undefined) }
 }

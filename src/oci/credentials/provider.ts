@@ -4,24 +4,63 @@ export type RegistryCredential =
   | { readonly kind: 'identity'; readonly username: string; readonly token: string }
   | { readonly kind: 'bearer'; readonly token: string }
 
-/** Finds the credential for a registry, or undefined for anonymous. Throws CREDENTIALS_INVALID where a file is broken. */
+/** Whom a credential is for. `registry`: host[:port] as the reference names it. */
+export interface CredentialPlace {
+  readonly registry: string
+  readonly repository: string
+}
+
+/** Undefined is anonymous. Throws CREDENTIALS_INVALID: transient where another try may find it. */
+export type CredentialLookUp = (signal: AbortSignal) => Promise<RegistryCredential | undefined>
+
+/** Where the credential of a repository is kept. */
+export interface CredentialEntry {
+  /** Equal for repositories of one registry that have the same credential; no secret can be read from it. */
+  readonly id: string
+  /** What the caller named for this very registry: nothing has to be asked for it. */
+  readonly given?: RegistryCredential
+  /** May run a program, so it is called once the registry wants a log-in. */
+  readonly credential: CredentialLookUp
+}
+
+/**
+ * Finds out where the credential of a repository is kept, or undefined where this provider has none. Runs no program, and is
+ * asked before the first request. Throws CREDENTIALS_INVALID where a file is broken.
+ */
 export interface CredentialProvider {
-  credential(registry: string, signal: AbortSignal): Promise<RegistryCredential | undefined>
+  find(place: CredentialPlace): Promise<CredentialEntry | undefined>
 }
 
 /** Of these registries it knows nothing. */
 export function withheld(provider: CredentialProvider, from: (registry: string) => boolean): CredentialProvider {
+  return { find: async (place) => (from(place.registry) ? undefined : provider.find(place)) }
+}
+
+/** Asks one after another; the first that has a credential wins, and those after it are not asked. */
+export function chainProviders(...providers: readonly CredentialProvider[]): CredentialProvider {
   return {
-    credential: async (registry, signal) => (from(registry) ? undefined : provider.credential(registry, signal)),
+    async find(place) {
+      const entries: CredentialEntry[] = []
+      for (const provider of providers) {
+        const entry = await provider.find(place)
+        if (entry) entries.push(entry)
+        if (entry?.given) break
+      }
+      return firstOf(entries)
+    },
   }
 }
 
-/** Asks one after another; the first that knows the registry wins, and those after it are not asked. */
-export function chainProviders(...providers: readonly CredentialProvider[]): CredentialProvider {
+/** The entries as one, which are asked one after another. */
+export function firstOf(entries: readonly CredentialEntry[]): CredentialEntry | undefined {
+  const [first, ...rest] = entries
+  if (first === undefined || rest.length === 0) return first
   return {
-    async credential(registry, signal) {
-      for (const provider of providers) {
-        const found = await provider.credential(registry, signal)
+    id: JSON.stringify(entries.map(({ id }) => id)),
+    ...(first.given ? { given: first.given } : {}),
+    async credential(signal) {
+      for (const entry of entries) {
+        const found = await entry.credential(signal)
         if (found !== undefined) return found
       }
       return undefined

@@ -10,6 +10,8 @@ const MAX_TOKENS = 16
 
 /** The secrets that one caller shows one registry, and what the registry says without them. */
 export interface Mask {
+  /** What everybody sees of the caller from now on. */
+  show(text: string): void
   /** Something that is a secret for as long as the mask is used. */
   keep(...secrets: readonly string[]): void
   /** A token; the sixteen newest are known. */
@@ -30,8 +32,12 @@ export interface Mask {
 export function createMask(known = ''): Mask {
   const kept = new Map<string, Secret>()
   const tokens = new Map<string, Secret>()
+  let shown = known
   const all = () => [...kept.values(), ...tokens.values()]
   return {
+    show(text) {
+      shown += ` ${text}`
+    },
     keep(...secrets) {
       for (const secret of secrets) if (secret !== '') kept.set(secret, createSecret(secret))
     },
@@ -45,7 +51,7 @@ export function createMask(known = ''): Mask {
       }
     },
     hide: (text, { seen = '', more = [] } = {}) =>
-      hide(text, [...all(), ...more.map(createSecret)], lower(`${known} ${seen}`)),
+      hide(text, [...all(), ...more.map(createSecret)], lower(`${shown} ${seen}`)),
     holds: (word) =>
       all().some((secret) => (secret.short ? lower(word) === secret.folded : has([lower(word)], secret))),
   }

@@ -18,7 +18,8 @@ const ANONYMOUS_REFUSALS = [...REFUSALS, 403]
 
 /**
  * Asks the registry to link the blob in place of taking its bytes: from each candidate in turn until one works. A refusal
- * (202) opens a session, which the next push takes, so who has to send has lost no request by asking once.
+ * (202) opens a session, which the next push takes, so who has to send has lost no request by asking once. Not asked for is
+ * what the caller's other credentials may read.
  * Source: OCI distribution-spec v1.1.1 "Mounting a blob from another repository".
  */
 export async function mountFromAny(
@@ -29,6 +30,10 @@ export async function mountFromAny(
 ): Promise<MountCandidate | undefined> {
   for (const candidate of mount.candidates) {
     if (candidate.repository === undefined && context.learned.anonymousMount === false) continue
+    if (candidate.repository !== undefined && !(await context.mayMountFrom(candidate.repository))) {
+      candidate.answered?.('denied')
+      continue
+    }
     const ask = { digest: mount.descriptor.digest, from: candidate.repository }
     const answer = await mountBlob(context, pool, ask, options)
     candidate.answered?.(answer === 'opened' ? 'refused' : answer)

@@ -16,6 +16,8 @@ export interface RepositoryContext {
   readonly learned: LearnedFacts
   /** Tells other processes what is new of it. */
   readonly shareLearned: () => void
+  /** Whether the caller shows the same credential there as here: no request can bring two (oci-client.md A14). */
+  readonly mayMountFrom: (repository: string) => Promise<boolean>
   readonly seen: SeenBlobs
   readonly sessions: UploadSessionStore | undefined
   readonly logger: Logger

@@ -1,6 +1,6 @@
 import type { AppError } from '../../lib/errors.ts'
 import type { RetryBudget } from '../../lib/retry-budget.ts'
-import type { RegistryCredential } from '../credentials/provider.ts'
+import type { CredentialLookUp, RegistryCredential } from '../credentials/provider.ts'
 
 /** `repository:<name>:<actions>`. Source: distribution token scope documentation. */
 export interface Scope {
@@ -99,10 +99,11 @@ export type OnBody = (answer: object, bytes: number | undefined) => void
 
 /** Who talks to a registry, and how. */
 export interface TransportCaller {
-  credential: RegistryCredential | undefined
+  /** Undefined is anonymous; a function is called once the registry wants a log-in, and again where it fails. */
+  credential: RegistryCredential | CredentialLookUp | undefined
   plainHttp: boolean
   /** Looks the credential up again when it was refused: cloud passwords run out while a job waits (oci-client.md A12). */
-  renew?: (signal: AbortSignal) => Promise<RegistryCredential | undefined>
+  renew?: CredentialLookUp
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
   /** What this caller may wait for next tries in all. */

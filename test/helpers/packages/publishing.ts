@@ -7,7 +7,7 @@ import { publish, type PublishOutcome, type PublishRequest } from '../../../src/
 import { type Cleanup, defer } from '../cleanup.ts'
 import { openPackageAt } from './open-package.ts'
 
-const ANONYMOUS: CredentialProvider = { credential: async () => undefined }
+const ANONYMOUS: CredentialProvider = { find: async () => undefined }
 
 /** A registry client of one's own; its sockets close when the test ends. */
 export function registryClient(t: Cleanup, credentials: CredentialProvider = ANONYMOUS): RegistryClient {

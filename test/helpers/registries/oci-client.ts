@@ -31,11 +31,13 @@ export async function openRepository(
   options: TestRepositoryOptions = {},
 ): Promise<Repository> {
   const { repository = 'test/blobs', credential, timeouts = {}, proxy, ...rest } = options
+  const entry = credential && { id: 'test', given: credential, credential: async () => credential }
+  const credentials = { find: async () => entry }
   const connections = createRegistryConnections({ version: '0.0.0', timeouts, ...(proxy ? { proxy } : {}) })
   defer(t, async () => connections[Symbol.asyncDispose]())
   const client = createRegistryClient({
     connections,
-    credentials: { credential: async () => credential },
+    credentials,
     plainHttp: () => proxy === undefined,
     signal: new AbortController().signal,
     retry: { attempts: 4, baseMs: 10, maxMs: 20, maxRetryAfterMs: 1000 },

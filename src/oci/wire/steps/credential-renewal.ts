@@ -1,8 +1,5 @@
 import { isAppError } from '../../../lib/errors.ts'
-import { createAuthorizer } from '../../auth/authorizer.ts'
 import { staleTokenError } from '../../auth/refusal.ts'
-import { secretsOf } from '../../auth/token.ts'
-import { credentialId } from '../../auth/token-cache.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import type { Passage, Send } from './passage.ts'
 
@@ -12,16 +9,12 @@ import type { Passage, Send } from './passage.ts'
  */
 export async function renewal(passage: Passage, next: Send<Passage>): Promise<RegistryResponse> {
   const { sender, request } = passage
+  const { age } = sender.credential
   try {
     return await next(passage)
   } catch (error) {
     const refused = isAppError(error) && error.code === 'REGISTRY_UNAUTHORIZED' && error.retry === 'permanent'
-    if (!refused || sender.renew === undefined) throw error
-    const credential = await sender.renew(request.signal)
-    if (credentialId(credential) === credentialId(sender.credential)) throw error
-    sender.credential = credential
-    sender.mask.keep(...secretsOf(credential))
-    sender.authorizer = createAuthorizer({ ...sender.context, registry: sender.registry, credential })
+    if (!refused || !(await sender.credential.renew(age, request.signal))) throw error
     if (typeof request.body === 'function') throw staleTokenError(request.op, { ...error.upstream })
     return await next(passage)
   }

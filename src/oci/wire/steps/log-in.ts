@@ -49,7 +49,7 @@ async function refused(
   const { sender, request } = passage
   const verdict = refusalVerdict({
     registry: sender.registry,
-    credential: sender.credential,
+    credential: sender.credential.current,
     scopes: request.scopes,
     challenge: response.header('www-authenticate'),
     used,

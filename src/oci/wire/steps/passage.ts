@@ -1,8 +1,8 @@
 import type { Clock } from '../../../lib/clock.ts'
 import type { RetryBudget } from '../../../lib/retry-budget.ts'
 import type { Authorization, Authorizer, Plan } from '../../auth/authorizer.ts'
+import type { CallerCredential } from '../../auth/caller-credential.ts'
 import type { TokenCache } from '../../auth/token-cache.ts'
-import type { RegistryCredential } from '../../credentials/provider.ts'
 import type { CallFacts } from '../../errors/errors.ts'
 import type { Mask } from '../../errors/mask.ts'
 import { apiHost } from '../../facts/registry-name.ts'
@@ -37,14 +37,12 @@ export interface Sender {
   readonly context: TransportContext
   readonly registry: string
   readonly plainHttp: boolean
-  credential: RegistryCredential | undefined
-  authorizer: Authorizer
+  readonly credential: CallerCredential
+  readonly authorizer: Authorizer
   /** What it shows of itself. */
   readonly mask: Mask
   /** TransportCaller's. */
   readonly mayUse: () => void
-  /** TransportCaller's. */
-  readonly renew: ((signal: AbortSignal) => Promise<RegistryCredential | undefined>) | undefined
   /** TransportCaller's. */
   readonly budget: RetryBudget | undefined
   /** TransportCaller's. */

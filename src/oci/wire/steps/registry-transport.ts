@@ -1,5 +1,7 @@
 import { createAuthorizer } from '../../auth/authorizer.ts'
-import { maskFor } from '../../auth/token.ts'
+import { createCallerCredential } from '../../auth/caller-credential.ts'
+import { maskCredential } from '../../auth/token.ts'
+import { createMask } from '../../errors/mask.ts'
 import type { RegistryTransport, TransportCaller } from '../../request/transport.ts'
 import { answerFailure, failure, judgement } from './judgement.ts'
 import { locate } from './location.ts'
@@ -22,16 +24,21 @@ export function createRegistryTransport(
   registry: string,
   caller: TransportCaller,
 ): RegistryTransport {
-  const { plainHttp, credential, renew, mayUse, budget, onWait, onBody } = caller
+  const { plainHttp, mayUse, budget, onWait, onBody } = caller
+  const mask = createMask(registry)
+  const credential = createCallerCredential({
+    credential: caller.credential,
+    renew: caller.renew,
+    onFound: (found) => maskCredential(mask, found),
+  })
   const sender: Sender = {
     context,
     registry,
     plainHttp,
     credential,
     authorizer: createAuthorizer({ ...context, registry, credential }),
-    mask: maskFor(registry, credential),
+    mask,
     mayUse: mayUse ?? (() => undefined),
-    renew,
     budget,
     onWait,
     hooks: [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../../../src/lib/clock.ts'
+import { createCallerCredential } from '../../../../src/oci/auth/caller-credential.ts'
 import { createAuthorizer, type Plan } from '../../../../src/oci/auth/authorizer.ts'
 import { ANYWHERE, Outbound } from '../../../../src/oci/request/outbound.ts'
 import { createTokenCache, type TokenKey } from '../../../../src/oci/auth/token-cache.ts'
@@ -18,7 +19,11 @@ test('what was learnt over plain HTTP leads nobody who speaks TLS, nor the calle
   const authorizer = (password?: string) =>
     createAuthorizer({
       registry: 'reg.example',
-      credential: password === undefined ? undefined : { kind: 'basic', username: 'ann', password },
+      credential: createCallerCredential({
+        credential: password === undefined ? undefined : { kind: 'basic', username: 'ann', password },
+        renew: undefined,
+        onFound: () => undefined,
+      }),
       tokens,
       clock: systemClock,
       outbound: new Outbound(ANYWHERE),

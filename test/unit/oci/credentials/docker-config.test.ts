@@ -1,22 +1,20 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { dockerCredentials } from '../../../../src/oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../../../../src/oci/credentials/fixed.ts'
 import { chainProviders, type RegistryCredential } from '../../../../src/oci/credentials/provider.ts'
 import type { Cleanup } from '../../../helpers/cleanup.ts'
+import { ask, base64, credentialHelper, dockerConfig } from '../../../helpers/registries/docker-login.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
-const { signal } = new AbortController()
-const base64 = (text: string) => Buffer.from(text).toString('base64')
 const ann: RegistryCredential = { kind: 'basic', username: 'ann', password: 'p:w' }
 
 /** Looks a registry up in a config.json of this content. */
 async function lookUp(t: Cleanup, config: unknown, registry: string, env: Record<string, string> = {}) {
-  const folder = await tempDir(t, 'docker-config')
-  await writeFile(join(folder, 'config.json'), typeof config === 'string' ? config : JSON.stringify(config))
-  return await dockerCredentials({ env: { DOCKER_CONFIG: folder, ...env } }).credential(registry, signal)
+  const folder = await dockerConfig(t, config)
+  return await ask(dockerCredentials({ env: { DOCKER_CONFIG: folder, ...env } }), registry)
 }
 
 const AUTHS: ReadonlyArray<[name: string, auths: unknown, registry: string, expected: RegistryCredential | undefined]> =
@@ -94,13 +92,13 @@ for (const [name, config] of [
 test('without a config.json everything is anonymous; a new one counts at once', async (t) => {
   const home = await tempDir(t, 'home')
   const provider = dockerCredentials({ env: { HOME: home } })
-  assert.equal(await provider.credential('a.example', signal), undefined)
+  assert.equal(await ask(provider, 'a.example'), undefined)
   await mkdir(join(home, '.docker'))
   await writeFile(
     join(home, '.docker', 'config.json'),
     JSON.stringify({ auths: { 'a.example': { auth: base64('ann:p:w') } } }),
   )
-  assert.deepEqual(await provider.credential('a.example', signal), ann)
+  assert.deepEqual(await ask(provider, 'a.example'), ann)
 })
 
 test('DOCKER_AUTH_CONFIG comes before the file', async (t) => {
@@ -111,17 +109,8 @@ test('DOCKER_AUTH_CONFIG comes before the file', async (t) => {
   assert.deepEqual(await lookUp(t, config, 'b.example', env), { kind: 'basic', username: 'bob', password: 'x' })
 })
 
-/** A folder for PATH with this program as docker-credential-test. */
-async function helper(t: Cleanup, script: string): Promise<string> {
-  const folder = await tempDir(t, 'helper')
-  const path = join(folder, 'docker-credential-test')
-  await writeFile(path, `#!/bin/sh\n${script}\n`)
-  await chmod(path, 0o755)
-  return `${folder}:/usr/bin:/bin`
-}
-
 test('a helper is asked on its standard input, and sees nothing of our settings', async (t) => {
-  const PATH = await helper(
+  const PATH = await credentialHelper(
     t,
     'read -r url || true; printf \'{"ServerURL":"%s","Username":"%s","Secret":"%s"}\' "$url" "$url $1" "$LAYERD_SECRET$AWS_REGION"',
   )
@@ -135,7 +124,7 @@ test('a helper is asked on its standard input, and sees nothing of our settings'
 })
 
 test('credsStore is asked for Docker Hub by the name it was stored under', async (t) => {
-  const PATH = await helper(t, 'read -r url || true; printf \'{"Username":"<token>","Secret":"%s"}\' "$url"')
+  const PATH = await credentialHelper(t, 'read -r url || true; printf \'{"Username":"<token>","Secret":"%s"}\' "$url"')
   assert.deepEqual(await lookUp(t, { credsStore: 'test' }, 'docker.io', { PATH }), {
     kind: 'identity',
     username: '<token>',
@@ -144,7 +133,7 @@ test('credsStore is asked for Docker Hub by the name it was stored under', async
 })
 
 test('auth.helper-not-found-is-anonymous: a helper that has none leaves it to auths, else to anonymous', async (t) => {
-  const PATH = await helper(t, 'echo credentials not found in native keychain; exit 1')
+  const PATH = await credentialHelper(t, 'echo credentials not found in native keychain; exit 1')
   assert.equal(await lookUp(t, { credsStore: 'test' }, 'a.example', { PATH }), undefined)
   const auths = { 'a.example': { auth: base64('ann:p:w') } }
   assert.deepEqual(await lookUp(t, { credsStore: 'test', auths }, 'a.example', { PATH }), ann)
@@ -158,11 +147,10 @@ for (const [name, script, why] of [
   ['hangs', 'exec sleep 60', /longer than 300 ms/],
 ] as const) {
   test(`a helper that ${name} is told, without what it printed`, async (t) => {
-    const folder = await tempDir(t, 'docker-config')
-    await writeFile(join(folder, 'config.json'), JSON.stringify({ credsStore: 'test' }))
-    const env = { DOCKER_CONFIG: folder, PATH: await helper(t, script) }
+    const folder = await dockerConfig(t, { credsStore: 'test' })
+    const env = { DOCKER_CONFIG: folder, PATH: await credentialHelper(t, script) }
     const provider = dockerCredentials({ env, helperTimeoutMs: name === 'hangs' ? 300 : 10_000 })
-    await assert.rejects(provider.credential('a.example', signal), (error: Error & { code: string }) => {
+    await assert.rejects(ask(provider, 'a.example'), (error: Error & { code: string }) => {
       assert.equal(error.code, 'CREDENTIALS_INVALID')
       assert.match(error.message, why)
       assert.doesNotMatch(error.message, /secret/)
@@ -184,11 +172,10 @@ test('a helper that is not there, or whose name is a path, is told', async (t) =
 })
 
 test('a canceled job ends its helper', async (t) => {
-  const folder = await tempDir(t, 'docker-config')
-  await writeFile(join(folder, 'config.json'), JSON.stringify({ credsStore: 'test' }))
-  const env = { DOCKER_CONFIG: folder, PATH: await helper(t, 'exec sleep 60') }
+  const folder = await dockerConfig(t, { credsStore: 'test' })
+  const env = { DOCKER_CONFIG: folder, PATH: await credentialHelper(t, 'exec sleep 60') }
   const controller = new AbortController()
-  const looking = dockerCredentials({ env }).credential('a.example', controller.signal)
+  const looking = ask(dockerCredentials({ env }), 'a.example', { signal: controller.signal })
   setImmediate(() => controller.abort())
   await assert.rejects(looking, { code: 'JOB_CANCELED' })
 })
@@ -198,9 +185,9 @@ test("a job's own credential is for its registry alone, and comes before Docker'
   const rest = fixedCredentials('registry-1.docker.io', { registryToken: 't' })
   const other = fixedCredentials('a.example', { username: '', identityToken: 'i' })
   const chain = chainProviders(own, rest, other)
-  assert.deepEqual(await chain.credential('index.docker.io', signal), { kind: 'basic', username: 'job', password: 'x' })
-  assert.deepEqual(await chain.credential('a.example', signal), { kind: 'identity', username: '', token: 'i' })
-  assert.equal(await chain.credential('b.example', signal), undefined)
+  assert.deepEqual(await ask(chain, 'index.docker.io'), { kind: 'basic', username: 'job', password: 'x' })
+  assert.deepEqual(await ask(chain, 'a.example'), { kind: 'identity', username: '', token: 'i' })
+  assert.equal(await ask(chain, 'b.example'), undefined)
 })
 
 test('a file that holds nothing has no credentials', async (t) => {
