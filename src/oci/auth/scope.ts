@@ -12,30 +12,42 @@ export function parseScopes(text: string | undefined): string[] {
 
 /** One entry for each resource, actions united, first come first. */
 export function mergeScopes(...lists: ReadonlyArray<readonly string[]>): string[] {
-  const byResource = new Map<string, Set<string>>()
-  for (const scope of lists.flat()) {
-    const colon = scope.lastIndexOf(':')
-    const resource = colon === -1 ? scope : scope.slice(0, colon)
-    const actions = byResource.get(resource) ?? new Set<string>()
-    if (colon !== -1) for (const action of scope.slice(colon + 1).split(',')) actions.add(action)
-    byResource.set(resource, actions)
-  }
-  return [...byResource].map(([resource, actions]) =>
+  return [...byResource(lists.flat())].map(([resource, actions]) =>
     actions.size === 0 ? resource : `${resource}:${[...actions].join(',')}`,
   )
 }
 
 /** The same for the same rights, in whatever order they are asked for. */
 export function scopeKey(scopes: readonly string[]): string {
-  const normal = scopes.map((scope) => {
-    const colon = scope.lastIndexOf(':')
-    return colon === -1
-      ? scope
-      : `${scope.slice(0, colon)}:${scope
-          .slice(colon + 1)
-          .split(',')
-          .toSorted()
-          .join(',')}`
-  })
+  const normal = [...byResource(scopes)].map(([resource, actions]) =>
+    actions.size === 0 ? resource : `${resource}:${[...actions].toSorted().join(',')}`,
+  )
   return normal.toSorted().join(' ')
+}
+
+/**
+ * Whether who has `held` has all of `wanted`. Both have to begin with the same resource: some registries look at the first
+ * scope alone.
+ */
+export function covers(held: readonly string[], wanted: readonly string[]): boolean {
+  const own = byResource(held)
+  const other = byResource(wanted)
+  const [first] = own.keys()
+  if (first === undefined || first !== other.keys().next().value) return false
+  return [...other].every(([resource, actions]) => {
+    const given = own.get(resource)
+    return given !== undefined && actions.isSubsetOf(given)
+  })
+}
+
+function byResource(scopes: readonly string[]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const scope of scopes) {
+    const colon = scope.lastIndexOf(':')
+    const resource = colon === -1 ? scope : scope.slice(0, colon)
+    const actions = found.get(resource) ?? new Set<string>()
+    if (colon !== -1) for (const action of scope.slice(colon + 1).split(',')) actions.add(action)
+    found.set(resource, actions)
+  }
+  return found
 }

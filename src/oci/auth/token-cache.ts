@@ -5,7 +5,7 @@ import { isAppError } from '../../lib/errors.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
 import type { Reach } from '../request/outbound.ts'
-import { scopeKey } from './scope.ts'
+import { covers, scopeKey } from './scope.ts'
 
 /** A token as the token service gave it. */
 export interface IssuedToken {
@@ -17,6 +17,8 @@ export interface IssuedToken {
 
 export interface CachedToken {
   readonly value: string
+  /** What it was asked for; the service may have given less. */
+  readonly key: TokenKey
   /** Milliseconds since the epoch, as is the next. */
   readonly issuedAt: number
   /** From here on a new one is fetched. */
@@ -25,6 +27,8 @@ export interface CachedToken {
   readonly renewal: boolean
   /** The registry let a request with it through. */
   accepted: boolean
+  /** Something was written with it, so the service gave what was asked: it serves for less too. */
+  proven: boolean
 }
 
 export interface TokenKey {
@@ -37,7 +41,10 @@ export interface TokenKey {
   readonly reach: Reach
 }
 
-/** The tokens of a process: one for each registry, token service, credential and set of scopes; fetched once at a time. */
+/**
+ * The tokens of a process: one for each registry, token service, credential and set of scopes; fetched once at a time. A proven
+ * one for more (`pull,push`) takes the place of one for less (`pull`).
+ */
 export interface TokenCache {
   /** A token that is not about to expire, and not `refused`. */
   get(key: TokenKey, options: { refused: string | undefined; signal: AbortSignal }): Promise<CachedToken>
@@ -57,10 +64,14 @@ export function createTokenCache(clock: Clock, fetch: (key: TokenKey) => Promise
     // A quarter of its life or a minute before it expires: a request that begins with it must also arrive with it.
     const issuedAt = clock.now()
     const staleAt = issuedAt + issued.lifetimeMs - Math.min(issued.lifetimeMs / 4, 60_000)
-    const token: CachedToken = { value: issued.value, issuedAt, staleAt, renewal, accepted: false }
+    const { value } = issued
+    const token: CachedToken = { value, key, issuedAt, staleAt, renewal, accepted: false, proven: false }
+    keep(id, token)
+    return token
+  }
+  const keep = (id: string, token: CachedToken) => {
     if (tokens.size >= MAX_TOKENS) makeRoom()
     tokens.set(id, token)
-    return token
   }
   const makeRoom = () => {
     for (const [id, token] of tokens) if (token.staleAt <= clock.now()) tokens.delete(id)
@@ -70,11 +81,28 @@ export function createTokenCache(clock: Clock, fetch: (key: TokenKey) => Promise
     }
   }
 
+  const wider = (key: TokenKey): CachedToken | undefined => {
+    const party = partyId(key)
+    return tokens
+      .values()
+      .find(
+        (token) =>
+          token.proven && isFresh(token) && covers(token.key.scopes, key.scopes) && partyId(token.key) === party,
+      )
+  }
+  const isFresh = (token: CachedToken) => token.staleAt > clock.now()
+
   return {
     async get(key, { refused, signal }) {
       const id = keyId(key)
       const known = tokens.get(id)
-      if (known && known.staleAt > clock.now() && known.value !== refused) return known
+      if (known && isFresh(known) && known.value !== refused) return known
+      // Once one is refused the wider one may lack just this, so the next is asked for as it is needed.
+      const other = refused === undefined ? wider(key) : undefined
+      if (other) {
+        keep(id, other)
+        return other
+      }
       return untilAborted(
         flights.run(id, () => renew(id, key, refused !== undefined)),
         signal,
@@ -115,5 +143,10 @@ export function credentialId(credential: RegistryCredential | undefined): string
 }
 
 function keyId(key: TokenKey): string {
-  return JSON.stringify([key.registry, key.realm, key.service, credentialId(key.credential), scopeKey(key.scopes)])
+  return `${partyId(key)} ${scopeKey(key.scopes)}`
+}
+
+/** Who asks whom. */
+function partyId({ registry, realm, service, credential }: TokenKey): string {
+  return JSON.stringify([registry, realm, service, credentialId(credential)])
 }

@@ -1,5 +1,6 @@
 import type { Authorization } from '../../auth/authorizer.ts'
 import { refusalVerdict, staleTokenError } from '../../auth/refusal.ts'
+import type { CachedToken } from '../../auth/token-cache.ts'
 import { upstreamOf } from '../../errors/errors.ts'
 import { sameOrigin } from '../../request/redirect.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
@@ -23,7 +24,7 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
     sender.context.reached.add(sender.registry)
     if (response.status !== 401 || !isRegistry(sender, response.url)) {
       sender.answered = true
-      if (used?.token) used.token.accepted = true
+      if (used?.token) learnFrom(used.token, request, response)
       return response
     }
     const facts = callFacts(passage, response.url)
@@ -37,6 +38,12 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
     if (typeof request.body === 'function') throw staleTokenError(request.op, upstreamOf(facts))
     used = better
   }
+}
+
+function learnFrom(token: CachedToken, { method }: RegistryRequest, { status }: RegistryResponse): void {
+  token.accepted = true
+  // What is read may be open to all.
+  if (status < 400 && method !== 'GET' && method !== 'HEAD') token.proven = true
 }
 
 /** The 401 as its caller wants it: the answer itself, or an error that says what to do. */
