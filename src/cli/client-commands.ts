@@ -8,7 +8,16 @@ import type { LookOptions } from './commands/remote-package.ts'
 import { remove } from './commands/remove.ts'
 import { uploads } from './commands/uploads.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
-import { collect, examples, wholeNumber, withJob, withLogin, withOutput, withRegistry } from './shapes.ts'
+import {
+  collect,
+  examples,
+  manifestOption,
+  wholeNumber,
+  withJob,
+  withLogin,
+  withOutput,
+  withRegistry,
+} from './shapes.ts'
 import type { ExitCode } from './client/terminal.ts'
 
 /** Runs a command with the options all of them have. */
@@ -37,6 +46,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('-t, --tag <tag>', "in place of the package's version")
     .option('--name <name>', "the package's name, where the file's name does not tell it")
     .option('--scan', 'read the archive once before sending, so that all sizes are known')
+    .addOption(manifestOption())
     .addHelpText('after', PUBLISH_EXAMPLES)
   withOutput(withJob(sending)).action((path: string, destination: string, options: OutputOptions & PublishOptions) =>
     run(options, (context) => publish(context, path, destination, options)),

@@ -1,4 +1,4 @@
-import { Argument, type Command, InvalidArgumentError } from 'commander'
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
 
 /** Under each help. */
 export const EXIT_CODES = '\nExit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted (Ctrl-C).'
@@ -34,6 +34,13 @@ export function withJob(command: Command): Command {
     .option('--label <key=value>', 'to find the job by; repeatable', collect)
     .option('--concurrency <n>', 'layers at once, 1 to 32 (default: 6)', wholeNumber(1, 32))
     .option('-d, --detach', 'print the job and do not wait for it')
+}
+
+/** What `publish` may write. */
+export function manifestOption(): Option {
+  const description =
+    "image as zarf does (default), artifact as zarf v0.25 did (today's cannot read it), auto: artifact where the registry takes it"
+  return new Option('--manifest <kind>', description).choices(['image', 'artifact', 'auto'])
 }
 
 /** For options that may come several times. */

@@ -12,6 +12,10 @@ export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 /** 20,000 layers, as many as 4 MiB can name, are 120,000 values. */
 const BOUNDS = { values: 150_000, keys: 10_000, depth: 32 }
 
+/** What a package is published as: `auto` means an artifact manifest where the registry takes one, else an image manifest. */
+export const MANIFEST_KINDS = ['image', 'artifact', 'auto'] as const
+export type ManifestKind = (typeof MANIFEST_KINDS)[number]
+
 /** A manifest or index as its exact bytes: the digest is over these and they are never re-serialised. */
 export interface RawManifest {
   readonly mediaType: string

@@ -3,10 +3,12 @@ export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 export const DOCKER_MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
-/** Withdrawn from image-spec; read, never written (oci-client.md G5). */
+/** Withdrawn from image-spec; read, and written where a job asks for it (oci-client.md G5). */
 export const OCI_ARTIFACT_MANIFEST = 'application/vnd.oci.artifact.manifest.v1+json'
 export const ZARF_LAYER = 'application/vnd.zarf.layer.v1.blob'
 export const ZARF_CONFIG = 'application/vnd.zarf.config.v1+json'
+/** The artifact type that zarf-dev/zarf#5205 proposes; image manifests go without one, as zarf's do. */
+export const ZARF_PACKAGE = 'application/vnd.zarf.package.v1+json'
 export const OCTET_STREAM = 'application/octet-stream'
 
 /** What a manifest request must accept (oci-client.md M1). */

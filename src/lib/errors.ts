@@ -122,6 +122,7 @@ export const ERROR_CODES = {
   BLOB_NOT_FOUND: { status: 502, retry: 'permanent', title: 'The registry does not have the blob' },
   MANIFEST_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The registry does not have the manifest' },
   MANIFEST_INVALID: { status: 422, retry: 'permanent', title: 'The manifest is not valid' },
+  MANIFEST_UNSUPPORTED: { status: 422, retry: 'permanent', title: 'The registry takes no manifests of this kind' },
   MANIFEST_TOO_LARGE: { status: 422, retry: 'permanent', title: 'The manifest is larger than 4 MiB' },
   DIGEST_MISMATCH: { status: 502, retry: 'permanent', title: 'The bytes do not have the promised digest' },
   SIZE_MISMATCH: { status: 502, retry: 'permanent', title: 'The bytes do not have the promised size' },

@@ -19,6 +19,7 @@ import { openBlob } from './pull/blob-stream.ts'
 import { blobExists, statBlob } from './pull/blobs.ts'
 import { createLookUps } from './credentials/look-ups.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
+import { putArtifactOrImage } from './manifests/artifact-or-image.ts'
 import { getManifest, headManifest, putManifest, type RepositoryManifests } from './manifests/manifests.ts'
 import { createKeptFacts, type KeptFacts } from './facts/kept-facts.ts'
 import { createLearnedFacts, type LearnedFacts } from './facts/learned-facts.ts'
@@ -125,6 +126,7 @@ export function createRepository(options: ConnectedOptions): Repository {
     getManifest: (reference, call) => gained(getManifest(context, reference, call)),
     headManifest: (reference, call) => gained(headManifest(context, reference, call)),
     putManifest: (reference, manifest, call) => gained(putManifest(context, reference, manifest, call)),
+    putArtifactOrImage: (forms, call) => gained(putArtifactOrImage(context, forms, call)),
     tags: (call) => gained(listTags(context, call)),
   }
 }

@@ -1,11 +1,15 @@
-import { formatReference, type Reference } from '../content/reference.ts'
+import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
+import type { ManifestKind, RawManifest } from '../content/manifest.ts'
+import { OCI_ARTIFACT_MANIFEST, ZARF_PACKAGE } from '../content/media-types.ts'
+import { formatReference, type Reference } from '../content/reference.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { type IndexEntry, indexHolds, type UpdatedIndex, updateIndex } from '../oci/manifests/index-manifest.ts'
 import type { Repository } from '../oci/registry.ts'
-import type { PackageContents } from '../zarf/package.ts'
+import { buildArtifactManifest, type PackageContents } from '../zarf/package.ts'
 import type { OnEvent } from './events.ts'
+import { checkManifestSize } from './plan.ts'
 
 /** What a committer needs from the job layer. */
 export interface Ownership {
@@ -23,6 +27,8 @@ const MAX_REPEATS = 5
 export interface CommitTarget {
   repository: Repository
   tag: string
+  /** Default image. */
+  kind?: ManifestKind
 }
 
 export interface CommitOptions extends Ownership {
@@ -35,24 +41,57 @@ export interface CommitOptions extends Ownership {
 /**
  * Makes a package visible: its manifest by digest, then the index under the tag, the only moment others see. All blobs
  * are there before (OCI distribution-spec v1.1.1 "Pushing Manifests"). Throws TAG_CONTENDED when a foreign client keeps
- * dropping the entry.
+ * dropping the entry; MANIFEST_UNSUPPORTED where an artifact manifest alone was asked for and the registry takes none.
  */
 export async function commit(
   contents: PackageContents,
   target: CommitTarget,
   options: CommitOptions,
-): Promise<{ reference: Reference; indexDigest: Digest }> {
+): Promise<{ reference: Reference; manifest: RawManifest; indexDigest: Digest }> {
   const { repository, tag } = target
-  const { signal, onEvent } = options
-  onEvent({ type: 'phase', phase: 'committing' })
-  const { manifest } = contents
-  await repository.putManifest(manifest.digest, manifest, { signal, guard: () => options.checkOwnership() })
+  options.onEvent({ type: 'phase', phase: 'committing' })
+  const manifest = await putManifest(contents, target, options)
+  const { mediaType, digest, bytes } = manifest
   const entry: IndexEntry = {
-    descriptor: { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length },
+    descriptor: { mediaType, digest, size: bytes.length, ...artifactTypeOf(mediaType) },
     architecture: contents.identity.architecture,
   }
   const reference = { registry: repository.registry, repository: repository.repository, tag }
-  return { reference, indexDigest: await putEntry(entry, target, options) }
+  return { reference, manifest, indexDigest: await putEntry(entry, target, options) }
+}
+
+function artifactTypeOf(mediaType: string): Pick<Descriptor, 'artifactType'> {
+  return mediaType === OCI_ARTIFACT_MANIFEST ? { artifactType: ZARF_PACKAGE } : {}
+}
+
+async function putManifest(
+  contents: PackageContents,
+  { repository, kind = 'image' }: CommitTarget,
+  options: CommitOptions,
+): Promise<RawManifest> {
+  const { signal, onEvent } = options
+  const call = { signal, guard: () => options.checkOwnership() }
+  const image = contents.manifest
+  if (kind === 'image') {
+    await repository.putManifest(image.digest, image, call)
+    return image
+  }
+  const artifact = await buildArtifactManifest(contents)
+  checkManifestSize(artifact.bytes.length, contents.layers.length)
+  if (kind === 'artifact') {
+    await repository.putManifest(artifact.digest, artifact, call)
+    return artifact
+  }
+  return await repository.putArtifactOrImage(
+    { artifact, image },
+    {
+      ...call,
+      onImage(refusal) {
+        const why = refusal?.message ?? `${repository.registry} is known to take no artifact manifests`
+        onEvent({ type: 'log', level: 'info', message: `${why}; publishing an image manifest` })
+      },
+    },
+  )
 }
 
 /**

@@ -1,14 +1,21 @@
 import { distinct } from '../content/copy-graph.ts'
 import { type Descriptor, descriptorTitle } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
-import { MAX_MANIFEST_BYTES } from '../content/manifest.ts'
+import { type ManifestKind, MAX_MANIFEST_BYTES } from '../content/manifest.ts'
 import { AppError } from '../lib/errors.ts'
 import type { PackageContents } from '../zarf/package.ts'
 import type { OnEvent } from './events.ts'
 
-/** Every blob a package needs at its destination, once each: its layers, then its config. */
-export function packageBlobs(contents: PackageContents): Descriptor[] {
-  return distinct([...contents.layers, contents.config.descriptor])
+/**
+ * Every blob a package needs at its destination, once each: its layers, then its config. An artifact manifest has none;
+ * `auto` brings it whatever manifest the registry takes in the end, so that the plan holds either way.
+ */
+export function packageBlobs(contents: PackageContents, kind: ManifestKind): Descriptor[] {
+  return distinct(hasConfig(kind) ? [...contents.layers, contents.config.descriptor] : contents.layers)
+}
+
+export function hasConfig(kind: ManifestKind): boolean {
+  return kind !== 'artifact'
 }
 
 export function totalBytes(blobs: readonly Descriptor[]): number {
@@ -26,12 +33,7 @@ export function announce(descriptor: Descriptor, onEvent: OnEvent): void {
   })
 }
 
-/** Tells the whole plan: all rows, then the sum. */
-export function announcePlan(contents: PackageContents, onEvent: OnEvent): void {
-  announceBlobs(packageBlobs(contents), onEvent)
-}
-
-/** The same for blobs of any origin, each once. */
+/** Tells the whole plan: all rows, each once, then the sum. */
 export function announceBlobs(blobs: readonly Descriptor[], onEvent: OnEvent): void {
   for (const blob of blobs) announce(blob, onEvent)
   onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })

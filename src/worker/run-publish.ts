@@ -24,7 +24,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
     // By its path again, and checked again: since the API accepted the job it may lead elsewhere.
     const source = await openLocalSource(job.source, options.sources)
     await using opened = await options.openPackage(source, { signal })
-    const { tag, name, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+    const { tag, name, manifest, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     return await publish(
       {
         package: opened,
@@ -33,6 +33,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
         concurrency,
         ...(tag === undefined ? {} : { tag }),
         ...(name === undefined ? {} : { name }),
+        ...(manifest === undefined ? {} : { manifest }),
       },
       {
         ...transferDependencies(options, job, context),

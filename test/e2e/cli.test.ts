@@ -169,6 +169,17 @@ test('a package goes to a private registry and comes back by commands alone', as
   })
 })
 
+test('publish --manifest says which kind it became, and what a registry does not take', async (t) => {
+  const registry = await startDockerRegistry(t)
+  const to = ['publish', FIXTURES.nemoAmd64, `oci://${registry.host}/team`, '--manifest']
+  const auto = await shared.run([...to, 'auto'])
+  assert.equal(auto.code, 0)
+  assert.match(auto.stderr, new RegExp(`\\n {2}${NEMO}\\n.*\\n {2}published as an image manifest\\n`))
+  const artifact = await shared.run([...to, 'artifact'])
+  assert.equal(artifact.code, 1)
+  assert.match(artifact.stderr, /\(MANIFEST_UNSUPPORTED\)[^]*"options\.manifest": "auto"/)
+})
+
 test('tags, uploads, retry and rm do what they say, by the beginning of an id', async (t) => {
   const registry = await startDockerRegistry(t)
   const { run, root } = shared

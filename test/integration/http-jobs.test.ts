@@ -78,6 +78,7 @@ test('what can be known wrong beforehand is refused by name of the field, and ma
     [{ priority: 1 }, 400, 'BODY_INVALID', '/priority'],
     [{ dryRun: true }, 400, 'BODY_INVALID', '/dryRun'],
     [{ options: { architecture: 'amd64' } }, 400, 'BODY_INVALID', '/options/architecture'],
+    [{ options: { manifest: 'list' } }, 400, 'BODY_INVALID', '/options/manifest'],
     [{ options: { tag: 'a+b' } }, 422, 'TAG_INVALID', '/options/tag'],
     [{ destination: undefined }, 400, 'BODY_INVALID', '/destination'],
     [{ destination: 'oci://registry.example/UPPER' }, 400, 'REFERENCE_INVALID', '/destination'],

@@ -540,6 +540,11 @@ export interface components {
                 scan?: boolean;
                 /** @description Layers at once; 6 unless given. */
                 concurrency?: number;
+                /**
+                 * @description publish: image, zarf's own form, is the default. artifact writes the OCI artifact manifest of zarf v0.25, which zarf of today cannot read; auto writes it where the registry takes it, else an image manifest.
+                 * @enum {string}
+                 */
+                manifest?: "image" | "artifact" | "auto";
                 /** @description Speak plain HTTP to the registry. */
                 plainHttp?: boolean;
                 /** @description pull: which of the tag's packages. */
@@ -597,6 +602,11 @@ export interface components {
                 layers: number;
                 /** @description Layers and config. */
                 bytes: number;
+                /**
+                 * @description publish with options.manifest: which of the two was published.
+                 * @enum {string}
+                 */
+                manifest?: "image" | "artifact";
                 durationMs: number;
             } | null;
             error: components["schemas"]["Problem"] | null;
@@ -905,6 +915,11 @@ export interface components {
             name?: string;
             /** @description publish: read the archive once before sending, so that the plan is known. */
             scan?: boolean;
+            /**
+             * @description publish: image, zarf's own form, is the default. artifact writes the OCI artifact manifest of zarf v0.25, which zarf of today cannot read; auto writes it where the registry takes it, else an image manifest.
+             * @enum {string}
+             */
+            manifest?: "image" | "artifact" | "auto";
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */

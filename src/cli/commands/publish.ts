@@ -14,6 +14,7 @@ export interface PublishOptions extends SubmitOptions {
   tag?: string
   name?: string
   scan?: boolean
+  manifest?: 'image' | 'artifact' | 'auto'
 }
 
 /** `layerd publish PACKAGE REFERENCE`: by path where the daemon can read it, else by upload. */
@@ -24,7 +25,7 @@ export async function publish(
   options: PublishOptions,
 ): Promise<ExitCode> {
   const path = resolve(context.terminal.cwd, packagePath)
-  const { tag, name, scan } = options
+  const { tag, name, scan, manifest } = options
   const body = {
     kind: 'publish' as const,
     destination,
@@ -32,6 +33,7 @@ export async function publish(
       ...(tag === undefined ? {} : { tag }),
       ...(name === undefined ? {} : { name }),
       ...(scan ? { scan: true } : {}),
+      ...(manifest === undefined ? {} : { manifest }),
       ...jobOptions(options),
     },
     ...labels(options),

@@ -7,8 +7,9 @@ export function endText(job: Job): string {
   if (job.result && job.state === 'succeeded') {
     const { result, progress } = job
     const saved = progress.bytesSkipped + progress.bytesMounted
+    const form = result.manifest === undefined ? '' : `\n  published as an ${result.manifest} manifest`
     const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
-    return `${job.kind} succeeded: ${result.reference}\n  ${result.digest}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}`
+    return `${job.kind} succeeded: ${result.reference}\n  ${result.digest}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}`
   }
   if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
   return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`

@@ -12,7 +12,7 @@ type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries
 
 /** The kinds that this API can check and so accept, with the options of each. */
 export const JOB_REQUEST_OPTIONS = {
-  publish: ['tag', 'name', 'scan', 'concurrency', 'plainHttp'],
+  publish: ['tag', 'name', 'scan', 'manifest', 'concurrency', 'plainHttp'],
   pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 

@@ -162,6 +162,9 @@ export const JobResult = Type.Object({
   path: Type.Optional(Type.String({ description: 'pull into a folder: the file written.' })),
   layers: Type.Integer({ minimum: 0 }),
   bytes: Bytes('Layers and config.'),
+  manifest: Type.Optional(
+    Type.Enum(['image', 'artifact'], { description: 'publish with options.manifest: which of the two was published.' }),
+  ),
   durationMs: Type.Integer({ minimum: 0 }),
 })
 export type JobResult = Static<typeof JobResult>

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { MANIFEST_KINDS } from '../../content/manifest.ts'
 
 /** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */
 export const JobOptions = Type.Object(
@@ -16,6 +17,12 @@ export const JobOptions = Type.Object(
     ),
     concurrency: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 32, description: 'Layers at once; 6 unless given.' }),
+    ),
+    manifest: Type.Optional(
+      Type.Enum([...MANIFEST_KINDS], {
+        description:
+          "publish: image, zarf's own form, is the default. artifact writes the OCI artifact manifest of zarf v0.25, which zarf of today cannot read; auto writes it where the registry takes it, else an image manifest.",
+      }),
     ),
     plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
     architecture: Type.Optional(

@@ -19,11 +19,13 @@ const oneOf =
   (value) =>
     values.includes(value)
 
-const WAYS: Readonly<Record<'singlePost' | 'anonymousMount' | 'selfMount' | 'severalRanges', Check>> = {
+type Ways = 'singlePost' | 'anonymousMount' | 'selfMount' | 'severalRanges' | 'artifactManifests'
+const WAYS: Readonly<Record<Ways, Check>> = {
   singlePost: yesOrNo,
   anonymousMount: yesOrNo,
   selfMount: yesOrNo,
   severalRanges: yesOrNo,
+  artifactManifests: yesOrNo,
 }
 /** Not the age of the last cut: two at one age are a deadline, and cuts that two processes saw are not two in a row. */
 const UPLOADS: Readonly<Record<Exclude<keyof LearnedFacts['uploads'], 'cutAfterMs'>, Check>> = {

@@ -11,6 +11,8 @@ export interface LearnedFacts {
   selfMount: boolean | 'asking' | undefined
   /** False once it gave something else than a range with an end, or refused those of several blobs in a row. */
   severalRanges: boolean | undefined
+  /** False once it refused an artifact manifest and then took the image manifest of the same package (oci-client.md G6). */
+  artifactManifests: boolean | undefined
   /** Blobs in a row of which it refused such a range. */
   rangeRefusals: number
   readonly uploads: LearnedUploads
@@ -42,8 +44,15 @@ export interface LearnedUploads {
 }
 
 export function createLearnedFacts(): LearnedFacts {
-  const unknown = { singlePost: undefined, anonymousMount: undefined, selfMount: undefined, severalRanges: undefined }
-  return { ...unknown, rangeRefusals: 0, uploads: {} }
+  return {
+    singlePost: undefined,
+    anonymousMount: undefined,
+    selfMount: undefined,
+    severalRanges: undefined,
+    artifactManifests: undefined,
+    rangeRefusals: 0,
+    uploads: {},
+  }
 }
 
 const MIB = 1024 * 1024

@@ -18,7 +18,7 @@ import type { RepositoryManifests } from './manifests.ts'
 const MAX_WRITES = 5
 
 export interface IndexEntry {
-  readonly descriptor: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>
+  readonly descriptor: Pick<Descriptor, 'mediaType' | 'digest' | 'size' | 'artifactType'>
   /** As Zarf names it, "skeleton" included; it is the entry's identity. */
   readonly architecture: string
 }
@@ -123,26 +123,38 @@ export async function updateIndex(options: UpdateIndexOptions): Promise<UpdatedI
   })
 }
 
-type RawEntry = Record<string, unknown> & { platform?: { architecture?: unknown } | null }
+type RawEntry = Record<string, unknown> & { mediaType?: unknown; platform?: { architecture?: unknown } | null }
 
 /** The bytes of the new index. Fields that are not known here stay as they are, in their order. */
 export function mergedIndex(current: TagContent, entry: IndexEntry, where: string): RawManifest {
-  const { mediaType, digest, size } = entry.descriptor
-  const platform = { architecture: entry.architecture, os: 'multi' }
+  const fresh = freshEntry(entry)
   if (current.kind === 'absent') {
-    const manifests = [{ mediaType, digest, size, platform }]
+    const manifests = [fresh]
     return rawManifest(OCI_INDEX, goJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }))
   }
   const body = JSON.parse(current.raw.bytes.toString('utf8')) as Record<string, unknown> & { manifests?: RawEntry[] }
   const entries = [...(body.manifests ?? [])]
   const at = entries.findIndex((known) => known.platform?.architecture === entry.architecture)
-  if (at === -1) entries.push({ mediaType, digest, size, platform })
-  else entries[at] = { ...entries[at], digest, size, platform }
+  const known = entries[at]
+  if (known) entries[at] = replacedEntry(known, fresh)
+  else entries.push(fresh)
   const bytes = goJson({ ...body, manifests: entries })
   if (bytes.length > MAX_MANIFEST_BYTES) {
     throw new AppError('MANIFEST_TOO_LARGE', `the index ${where} would have ${bytes.length} bytes`)
   }
   return rawManifest(isIndexMediaType(current.index.mediaType) ? current.index.mediaType : OCI_INDEX, bytes)
+}
+
+function freshEntry({ descriptor, architecture }: IndexEntry): RawEntry {
+  const { mediaType, digest, size, artifactType } = descriptor
+  const platform = { architecture, os: 'multi' }
+  return { mediaType, digest, size, platform, ...(artifactType === undefined ? {} : { artifactType }) }
+}
+
+/** An artifact type is one of a kind of manifest; zarf leaves what it finds, so an entry of the same kind keeps its own. */
+function replacedEntry(known: RawEntry, fresh: RawEntry): RawEntry {
+  const { artifactType: _, ...rest } = known
+  return { ...(known.mediaType === fresh.mediaType ? known : rest), ...fresh }
 }
 
 /** An entry whose manifest is gone makes registries refuse the index and clients fail; it is named and kept. */

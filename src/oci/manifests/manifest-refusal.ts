@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from '../../content/digest.ts'
-import { AppError, withContext } from '../../lib/errors.ts'
+import { AppError, type ErrorCode, withContext } from '../../lib/errors.ts'
 import type { RepositoryContext } from '../request/repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
 
@@ -40,6 +40,40 @@ export function manifestRefusal(
     return immutable(error, target.reference)
   }
   return error
+}
+
+/** Why a PUT is refused whatever kind of manifest it brings, with whichever status. */
+const OTHER_REASONS: ReadonlySet<string> = new Set([
+  'BLOB_UNKNOWN',
+  'DENIED',
+  'MANIFEST_BLOB_UNKNOWN',
+  'NAME_INVALID',
+  'NAME_UNKNOWN',
+  'TOOMANYREQUESTS',
+  'UNAUTHORIZED',
+])
+const OTHER_ERRORS: ReadonlySet<ErrorCode> = new Set(['TAG_IMMUTABLE', 'REGISTRY_UNAUTHORIZED', 'REGISTRY_TLS'])
+/** The ways in which registries say that they take no artifact manifests. Source: registries.md 22. */
+const UNSUPPORTED_STATUSES: ReadonlySet<number> = new Set([404, 405, 415, 501])
+
+/**
+ * The error of an artifact manifest that the registry refuses for what it is; undefined where it has something else
+ * against it. 400 says so with MANIFEST_INVALID, UNSUPPORTED, or no code at all. Source: oci-client.md G6.
+ */
+export function artifactRefusal(context: RepositoryContext, refusal: Refusal, status: number): AppError | undefined {
+  const { error, missing } = refusal
+  const { upstream = {}, op } = error
+  const code = upstream.ociCode
+  const isOther = missing.length > 0 || OTHER_ERRORS.has(error.code) || (code !== undefined && OTHER_REASONS.has(code))
+  const invalid = status === 400 && (code === undefined || code === 'MANIFEST_INVALID' || code === 'UNSUPPORTED')
+  if (isOther || (!invalid && !UNSUPPORTED_STATUSES.has(status))) return undefined
+  const { registry } = context.transport
+  return new AppError('MANIFEST_UNSUPPORTED', `${registry} takes no artifact manifests: ${error.message}`, {
+    hint: 'Publish with "options.manifest": "auto", which falls back to an image manifest, or "image".',
+    ...(op === undefined ? {} : { op }),
+    upstream,
+    cause: error,
+  })
 }
 
 function immutable(error: AppError, tag: string): AppError {

@@ -1,10 +1,10 @@
 import { type Digest, digestHex, isDigest } from '../../content/digest.ts'
 import { hasherFor } from '../../content/hashing/hasher.ts'
 import { MAX_MANIFEST_BYTES, type RawManifest, rawManifest } from '../../content/manifest.ts'
-import { MANIFEST_ACCEPT } from '../../content/media-types.ts'
+import { MANIFEST_ACCEPT, OCI_ARTIFACT_MANIFEST } from '../../content/media-types.ts'
 import { AppError } from '../../lib/errors.ts'
 import { refuseWebPage, sameDigest, sizeOf } from '../pull/blobs.ts'
-import { manifestRefusal, readRefusal } from './manifest-refusal.ts'
+import { artifactRefusal, manifestRefusal, readRefusal } from './manifest-refusal.ts'
 import { placeName, pullScope, pushScope, type RepositoryContext } from '../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../request/transport.ts'
 
@@ -30,11 +30,27 @@ export interface RepositoryManifests {
    * awaited right before each try goes out. Duties M5 to M7.
    */
   putManifest(reference: string, manifest: RawManifest, options: CallOptions & Guard): Promise<void>
+  /**
+   * PUT of a package's artifact manifest by its digest or, where the registry refuses that or is known to (learnt), of its
+   * image manifest; resolves with the one that is there. `onImage` is told before the image manifest goes out.
+   */
+  putArtifactOrImage(forms: PackageForms, options: CallOptions & Guard & OnImage): Promise<RawManifest>
   /** All tags. Duties L1, L2. */
   tags(options: CallOptions): Promise<readonly string[]>
 }
 
-type Guard = Pick<RegistryRequest, 'guard'>
+/** One package, written in both ways. */
+export interface PackageForms {
+  readonly artifact: RawManifest
+  readonly image: RawManifest
+}
+
+export interface OnImage {
+  /** `refusal`: what the registry has just said; undefined where it is known from before. */
+  onImage: (refusal: AppError | undefined) => void
+}
+
+export type Guard = Pick<RegistryRequest, 'guard'>
 
 /**
  * A manifest's exact bytes by tag or digest, at most 4 MiB; undefined when it is absent. By digest the bytes are checked
@@ -83,7 +99,8 @@ export async function headManifest(
 
 /**
  * PUT of exactly these bytes. A registry whose tags are immutable refuses even what is there already; that is then no
- * failure. Throws TAG_IMMUTABLE; REGISTRY_REJECTED with `details.missing` when it lacks what the manifest names.
+ * failure. Throws TAG_IMMUTABLE; MANIFEST_UNSUPPORTED for an artifact manifest where the registry takes none;
+ * REGISTRY_REJECTED with `details.missing` when it lacks what the manifest names.
  * Source: OCI distribution-spec v1.1.1 "Pushing Manifests".
  */
 export async function putManifest(
@@ -92,6 +109,7 @@ export async function putManifest(
   manifest: RawManifest,
   { guard, ...options }: CallOptions & Guard,
 ): Promise<void> {
+  const isArtifact = manifest.mediaType === OCI_ARTIFACT_MANIFEST
   const request: RegistryRequest = {
     method: 'PUT',
     target: manifestPath(context, reference),
@@ -103,9 +121,13 @@ export async function putManifest(
     ...options,
     ...(guard ? { guard } : {}),
   }
-  const response = await context.transport.send(request, { allow: [400, 403, 409, 412] })
+  const response = await context.transport.send(request, { allow: [400, 403, 409, 412, 415, 501] })
   if (response.status >= 400) {
     const refusal = await readRefusal(context, request, response)
+    if (isArtifact) {
+      const unsupported = artifactRefusal(context, refusal, response.status)
+      if (unsupported) throw unsupported
+    }
     const there = await headManifest(context, reference, options).catch(() => undefined)
     const error = manifestRefusal(context, refusal, { reference, tagExists: there !== undefined })
     if ((error.code === 'TAG_IMMUTABLE' || response.status === 409) && there?.digest === manifest.digest) return
@@ -121,6 +143,14 @@ export async function putManifest(
       { op: 'push manifest', details: { found: found !== undefined && isDigest(found) ? found : null } },
     )
   }
+  if (isArtifact) learnArtifactManifests(context, true)
+}
+
+/** Whether the registry takes artifact manifests, for all who publish there. */
+export function learnArtifactManifests({ learned, shareLearned }: RepositoryContext, taken: boolean): void {
+  if (learned.artifactManifests === taken) return
+  learned.artifactManifests = taken
+  shareLearned()
 }
 
 export function manifestPath(context: RepositoryContext, reference: string): string {

@@ -1,6 +1,6 @@
 import type { Repository } from '../../oci/registry.ts'
 import type { PackageContents } from '../../zarf/package.ts'
-import { announce, packageBlobs, totalBytes } from '../plan.ts'
+import { announce, hasConfig, packageBlobs, totalBytes } from '../plan.ts'
 import type { PreparedPublish } from './prepare.ts'
 import type { PublishDependencies } from './request.ts'
 
@@ -32,8 +32,9 @@ export async function move(
     }),
   )
   if (!announced && contents.identity.name === publish.identity.name) {
-    announce(contents.config.descriptor, onEvent)
-    const blobs = packageBlobs(contents)
+    const { manifest = 'image' } = request
+    if (hasConfig(manifest)) announce(contents.config.descriptor, onEvent)
+    const blobs = packageBlobs(contents, manifest)
     onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })
   }
   return { ...publish, contents }

@@ -4,7 +4,7 @@ import type { Repository } from '../../oci/registry.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
 import type { PackageIdentity } from '../../zarf/package.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
-import { announcePlan } from '../plan.ts'
+import { announceBlobs, hasConfig, packageBlobs } from '../plan.ts'
 import { sharedRepository } from '../shared-push.ts'
 import type { PublishDependencies, PublishRequest } from './request.ts'
 import type { KnownPackage, PublishSource } from './source.ts'
@@ -36,15 +36,17 @@ export async function prepare(
   const identity = known.contents?.identity ?? guessed(source.guess, request)
   const openedAs = { identity, sure: known.contents !== undefined }
   const repository = await openRepository(openedAs, request, dependencies)
-  if (known.contents) announcePlan(known.contents, onEvent)
-  else onEvent({ type: 'outline', layers: new Set(known.digests).size + UNDECLARED })
+  const { manifest = 'image' } = request
+  const undeclared = hasConfig(manifest) ? UNDECLARED + 1 : UNDECLARED
+  if (known.contents) announceBlobs(packageBlobs(known.contents, manifest), onEvent)
+  else onEvent({ type: 'outline', layers: new Set(known.digests).size + undeclared })
   const mounts = createMounts({ repository, places, sure: sure?.repository })
   mounts.lookUp(known.digests)
   return { source, request, repository, identity, known, mounts }
 }
 
-/** Beside what checksums.txt declares: zarf.yaml, checksums.txt itself and the config. */
-const UNDECLARED = 3
+/** Beside what checksums.txt declares, and the config: zarf.yaml and checksums.txt itself. */
+const UNDECLARED = 2
 
 async function openRepository(
   { identity, sure }: { identity: PackageIdentity; sure: boolean },

@@ -7,9 +7,9 @@ import { publishSource } from './source.ts'
 export type { PublishDependencies, PublishOutcome, PublishRequest } from './request.ts'
 
 /**
- * Publishes a package: checks the destination, moves what it lacks, then makes it visible. Layers and manifest are byte
- * for byte those of `zarf package publish`. Rejects with the first error after everything has stopped; nothing is tagged
- * then. Throws PACKAGE_*, REGISTRY_*, TAG_*, MANIFEST_TOO_LARGE, JOB_FENCED, JOB_CANCELED.
+ * Publishes a package: checks the destination, moves what it lacks, then makes it visible. Layers and image manifest are
+ * byte for byte those of `zarf package publish`. Rejects with the first error after everything has stopped; nothing is
+ * tagged then. Throws PACKAGE_*, REGISTRY_*, TAG_*, MANIFEST_TOO_LARGE, MANIFEST_UNSUPPORTED, JOB_FENCED, JOB_CANCELED.
  */
 export async function publish(request: PublishRequest, dependencies: PublishDependencies): Promise<PublishOutcome> {
   const { onEvent } = dependencies

@@ -1,6 +1,7 @@
 import type { BlobPlaces } from '../../content/blob-places.ts'
 import type { TransferClaims } from '../../content/claims.ts'
 import type { Digest } from '../../content/digest.ts'
+import type { ManifestKind } from '../../content/manifest.ts'
 import type { Destination } from '../../content/reference.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { OpenedPackage } from '../../zarf/package.ts'
@@ -18,6 +19,8 @@ export interface PublishRequest {
   scan: boolean
   /** Blobs at once. */
   concurrency: number
+  /** Default image: zarf's own form. */
+  manifest?: ManifestKind
 }
 
 export interface PublishDependencies extends Ownership {
@@ -39,6 +42,8 @@ export interface PublishOutcome {
   indexDigest: Digest
   architecture: string
   layers: number
-  /** Layers and config. */
+  /** Layers and, but for an artifact manifest that was asked for by name, config. */
   bytes: number
+  /** Which of the two was published, where the request said what it may be. */
+  manifest?: Exclude<ManifestKind, 'auto'>
 }

@@ -1,7 +1,13 @@
 import { type Descriptor, TITLE_ANNOTATION } from '../../content/descriptor.ts'
 import { digestOf } from '../../content/digest.ts'
-import { rawManifest } from '../../content/manifest.ts'
-import { OCI_MANIFEST, ZARF_CONFIG, ZARF_LAYER } from '../../content/media-types.ts'
+import { type RawManifest, rawManifest } from '../../content/manifest.ts'
+import {
+  OCI_ARTIFACT_MANIFEST,
+  OCI_MANIFEST,
+  ZARF_CONFIG,
+  ZARF_LAYER,
+  ZARF_PACKAGE,
+} from '../../content/media-types.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import { compareBytes, encodeMap, encodeText } from '../definition/go-json.ts'
 import type { DefinitionOutline } from '../definition/outline.ts'
@@ -23,6 +29,25 @@ export async function buildManifest(
   const encoded = Buffer.from(encodeManifest(outline, config.descriptor, layers))
   await nextTurn()
   return { manifest: rawManifest(OCI_MANIFEST, encoded), config, layers }
+}
+
+/**
+ * The same package as an artifact manifest, in the form of zarf v0.25: its layers are the blobs, and there is no config.
+ * Source: OCI image-spec v1.1.0-rc2 artifact.md; zarf v0.25 packager/publish.go with oras-go v2.0 pack.go.
+ */
+export async function buildArtifactManifest({
+  definition,
+  layers,
+}: Pick<PackageContents, 'definition' | 'layers'>): Promise<RawManifest> {
+  const annotations = annotationsOf(definition)
+  annotations.set(ARTIFACT_CREATED, annotations.get(CREATED) ?? ZERO_TIME)
+  await nextTurn()
+  const encoded = Buffer.from(
+    `{"mediaType":${encodeText(OCI_ARTIFACT_MANIFEST)},"artifactType":${encodeText(ZARF_PACKAGE)},` +
+      `"blobs":[${layers.map(encodeDescriptor).join(',')}],"annotations":${encodeMap(annotations)}}`,
+  )
+  await nextTurn()
+  return rawManifest(OCI_ARTIFACT_MANIFEST, encoded)
 }
 
 function layerOf(file: PackageFile): Descriptor {
@@ -54,6 +79,8 @@ function encodeDescriptor({ mediaType, digest, size, annotations }: Descriptor):
 }
 
 const OCI = 'org.opencontainers.image.'
+const CREATED = `${OCI}created`
+const ARTIFACT_CREATED = 'org.opencontainers.artifact.created'
 
 /** The package's own annotations win over the fields, and the build time over all. */
 function annotationsOf({ metadata = {}, build = {} }: DefinitionOutline): Map<string, string> {
@@ -67,7 +94,7 @@ function annotationsOf({ metadata = {}, build = {} }: DefinitionOutline): Map<st
     if (value) annotations.set(OCI + field, value)
   }
   for (const [key, value] of metadata.annotations ?? []) annotations.set(key, value)
-  return annotations.set(`${OCI}created`, createdAt(build.timestamp ?? ''))
+  return annotations.set(CREATED, createdAt(build.timestamp ?? ''))
 }
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']

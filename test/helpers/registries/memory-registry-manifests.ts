@@ -13,6 +13,7 @@ export interface ManifestStoreOptions {
   paging: boolean
   /** Takes an index whose manifests are not there. */
   danglingIndexes: boolean
+  artifactManifests: boolean
 }
 
 export interface ManifestStore {
@@ -28,6 +29,7 @@ const MANIFEST = /^\/v2\/(.+)\/manifests\/([^/]+)$/
 const TAGS = /^\/v2\/(.+)\/tags\/list$/
 const MAX_BYTES = 4 * 1024 * 1024
 const INDEXES = ['application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json']
+const ARTIFACT = 'application/vnd.oci.artifact.manifest.v1+json'
 const MANIFESTS = ['application/vnd.oci.image.manifest.v1+json', 'application/vnd.docker.distribution.manifest.v2+json']
 
 export function createManifestStore(options: ManifestStoreOptions): ManifestStore {
@@ -53,7 +55,7 @@ export function createManifestStore(options: ManifestStoreOptions): ManifestStor
     const bytes = await readAll(body)
     const mediaType = request.headers['content-type'] ?? ''
     const refused =
-      checkBody(mediaType, bytes) ??
+      checkBody(mediaType, bytes, options.artifactManifests) ??
       checkChildren(mediaType, bytes, (digest, isManifest) =>
         isManifest
           ? options.danglingIndexes || manifests.has(key(repository, digest))
@@ -125,10 +127,10 @@ export function createManifestStore(options: ManifestStoreOptions): ManifestStor
   }
 }
 
-function checkBody(mediaType: string, bytes: Buffer): Answer | undefined {
+function checkBody(mediaType: string, bytes: Buffer, artifacts: boolean): Answer | undefined {
   if (bytes.length > MAX_BYTES)
     return errorAnswer(400, 'MANIFEST_INVALID', 'manifest invalid', 'http: request body too large')
-  if (!INDEXES.includes(mediaType) && !MANIFESTS.includes(mediaType)) {
+  if (!INDEXES.includes(mediaType) && !MANIFESTS.includes(mediaType) && !(artifacts && mediaType === ARTIFACT)) {
     return errorAnswer(400, 'MANIFEST_INVALID', 'manifest invalid', `unsupported manifest media type ${mediaType}`)
   }
   try {
@@ -153,9 +155,10 @@ function checkChildren(
   interface Child {
     digest: string
   }
-  const body = JSON.parse(bytes.toString()) as { config?: Child; layers?: Child[]; manifests?: Child[] }
+  type Lists = Partial<Record<'layers' | 'blobs' | 'manifests', Child[]>>
+  const { config, layers = [], blobs = [], manifests = [] } = JSON.parse(bytes.toString()) as Lists & { config?: Child }
   const isIndex = INDEXES.includes(mediaType)
-  const children = isIndex ? (body.manifests ?? []) : [...(body.config ? [body.config] : []), ...(body.layers ?? [])]
+  const children = isIndex ? manifests : [...(config ? [config] : []), ...layers, ...blobs]
   const missing = children.filter((child) => !has(child.digest, isIndex))
   if (missing.length === 0) return undefined
   const errors = missing.map(({ digest }) => ({

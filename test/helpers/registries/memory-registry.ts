@@ -28,6 +28,8 @@ export interface MemoryRegistryOptions {
   mount?: boolean | 'anywhere'
   /** Takes an index whose manifests are not there, which distribution refuses. Default false. */
   danglingIndexes?: boolean
+  /** Takes artifact manifests, which distribution refuses, and checks their blobs. Default false. */
+  artifactManifests?: boolean
   /** A front end takes each body before the registry sees it, and answers 413 to larger ones. */
   maxBodyBytes?: number
   /** What Location looks like. Default 'absolute', as distribution does. */
@@ -70,6 +72,7 @@ export async function startMemoryRegistry(options: MemoryRegistryOptions = {}): 
     hasBlob: (repository, digest) => uploads.blob(repository, digest) !== undefined,
     paging: options.sessions !== 'dist2.8',
     danglingIndexes: options.danglingIndexes ?? false,
+    artifactManifests: options.artifactManifests ?? false,
   })
   const sockets = new Set<Socket>()
 

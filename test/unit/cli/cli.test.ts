@@ -66,6 +66,7 @@ test('wrong use is told in one line with exit code 2, with what was most likely 
     [['publish', '/nowhere.tar.zst', 'oci://r.io', '--concurrency', 'many'], /whole number/],
     [['publish', '/nowhere.tar.zst', 'oci://r.io', '--username', 'me'], /--password-stdin/],
     [['publish', '/nowhere.tar.zst', 'oci://r.io', '--label', 'plain'], /key=value/],
+    [['publish', '/nowhere.tar.zst', 'oci://r.io', '--manifest', 'list'], /choices are image, artifact, auto/],
     [['completion', 'csh'], /bash, zsh, fish/],
   ] as const) {
     const io = terminal()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Digest } from '../../../../src/content/digest.ts'
 import { digestOf } from '../../../../src/content/digest.ts'
 import { type ImageIndex, parseManifest, rawManifest } from '../../../../src/content/manifest.ts'
-import { OCI_INDEX, OCI_MANIFEST } from '../../../../src/content/media-types.ts'
+import { OCI_ARTIFACT_MANIFEST, OCI_INDEX, OCI_MANIFEST, ZARF_PACKAGE } from '../../../../src/content/media-types.ts'
 import { goJson } from '../../../../src/oci/manifests/go-json.ts'
 import { mergedIndex, type TagContent } from '../../../../src/oci/manifests/index-manifest.ts'
 import { PUBLISHED, publishedIndex, type PublishedName } from '../../../helpers/packages/fixtures.ts'
@@ -65,6 +65,46 @@ test('the first entry of the architecture is replaced in its place and keeps wha
   })
   assert.equal(after.bytes.toString(), goJson(expected).toString())
   assert.deepEqual(JSON.parse(after.bytes.toString()), expected)
+})
+
+const artifact = (digest: Digest, architecture: string) => ({
+  descriptor: { mediaType: OCI_ARTIFACT_MANIFEST, digest, size: 9, artifactType: ZARF_PACKAGE },
+  architecture,
+})
+const entriesOf = (bytes: Buffer): unknown[] => (JSON.parse(bytes.toString()) as { manifests: unknown[] }).manifests
+
+test('an artifact manifest stands in the index as what it is, beside image manifests', () => {
+  const first = mergedIndex({ kind: 'absent' }, artifact(digestOf('one'), 'amd64'), 'test')
+  assert.equal(
+    first.bytes.toString(),
+    `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":[{"mediaType":"${OCI_ARTIFACT_MANIFEST}",` +
+      `"digest":"${digestOf('one')}","size":9,"platform":{"architecture":"amd64","os":"multi"},` +
+      `"artifactType":"${ZARF_PACKAGE}"}]}`,
+  )
+  const both = mergedIndex(under(first.bytes), entry(digestOf('two'), 'arm64'), 'test')
+  const arm64 = { mediaType: OCI_MANIFEST, digest: digestOf('two'), size: 7 }
+  assert.deepEqual(entriesOf(both.bytes), [
+    ...entriesOf(first.bytes),
+    { ...arm64, platform: { architecture: 'arm64', os: 'multi' } },
+  ])
+})
+
+test('a kind of manifest takes the place of the other in its architecture, and leaves nothing of what that was', () => {
+  const fresh = mergedIndex({ kind: 'absent' }, entry(digestOf('image'), 'amd64'), 'test')
+  const replaced = mergedIndex(under(fresh.bytes), artifact(digestOf('artifact'), 'amd64'), 'test')
+  assert.deepEqual(entriesOf(replaced.bytes), [
+    {
+      mediaType: OCI_ARTIFACT_MANIFEST,
+      digest: digestOf('artifact'),
+      size: 9,
+      platform: { architecture: 'amd64', os: 'multi' },
+      artifactType: ZARF_PACKAGE,
+    },
+  ])
+  const again = mergedIndex(under(replaced.bytes), artifact(digestOf('other'), 'amd64'), 'test')
+  assert.equal(again.bytes.toString(), replaced.bytes.toString().replace(digestOf('artifact'), digestOf('other')))
+  const back = mergedIndex(under(again.bytes), entry(digestOf('image'), 'amd64'), 'test')
+  assert.equal(back.bytes.toString(), fresh.bytes.toString())
 })
 
 test('an index with null in place of its list takes the entry', () => {
