@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import { AppError } from '../lib/errors.ts'
 import { type Digest, parseDigest } from './digest.ts'
 
@@ -94,7 +95,8 @@ function splitRegistry(text: string): { registry: string; path: string } {
   const slash = rest.indexOf('/')
   const registry = slash === -1 ? rest : rest.slice(0, slash)
   if (registry === '') throw invalid(text, 'the registry host is missing')
-  if (!DOMAIN.test(registry)) throw invalid(text, `"${registry.slice(0, 160)}" is not a registry host`)
+  if (!DOMAIN.test(registry))
+    throw invalid(text, `"${registry.slice(0, 160)}" is not a registry host`, inAscii(registry))
   const port = /:(\d+)$/.exec(registry)?.[1]
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
     throw invalid(text, `${port} is not a port`, { hint: 'A port is a number from 1 to 65535.' })
@@ -105,6 +107,14 @@ function splitRegistry(text: string): { registry: string; path: string } {
     })
   }
   return { registry: registry.toLowerCase(), path: slash === -1 ? '' : rest.slice(slash + 1) }
+}
+
+/** References are ASCII; an internationalised name has another form for that. Source: RFC 5890, what the DNS is asked. */
+function inAscii(registry: string): { hint?: string } {
+  const [, name = '', port = ''] = /^([^:]{1,253})(:\d{1,5})?$/.exec(registry) ?? []
+  const ascii = domainToASCII(name)
+  if (ascii === name || !DOMAIN.test(ascii)) return {}
+  return { hint: `Write the host as the DNS knows it: ${ascii}${port}.` }
 }
 
 /** oci-client.md R2: machine input names the host; no default registry is guessed. After oci:// it is one whatever it looks like. */

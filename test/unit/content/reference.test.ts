@@ -61,6 +61,13 @@ for (const text of bad) {
   })
 }
 
+test('an internationalised host is refused with the form that works', () => {
+  const refusal = { code: 'REFERENCE_INVALID', hint: 'Write the host as the DNS knows it: xn--bcher-kva.example:5000.' }
+  assert.throws(() => parseReference('oci://bücher.example:5000/a:1'), refusal)
+  assert.equal(parseReference('oci://xn--bcher-kva.example:5000/a:1').registry, 'xn--bcher-kva.example:5000')
+  assert.throws(() => parseReference('oci://a b/c:1'), { hint: /looks like/ })
+})
+
 test('a destination is a registry and an optional namespace', () => {
   assert.deepEqual(parseDestination('oci://r.io'), { registry: 'r.io', namespace: '' })
   assert.deepEqual(parseDestination('oci://r.io/'), { registry: 'r.io', namespace: '' })
