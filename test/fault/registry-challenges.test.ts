@@ -28,3 +28,27 @@ test('what one repository answers wrongly keeps nobody from another, nor from th
   isRight = true
   assert.equal(await send(tags, 'some/package'), 200)
 })
+
+for (const realm of [
+  'file:///etc/passwd',
+  'ftp://127.0.0.1/token',
+  'javascript:alert(1)',
+  'data:application/json,{"token":"t"}',
+  'http://169.254.169.254/latest/token',
+  'http://[64:ff9b::a9fe:a9fe]/token',
+]) {
+  test(`a token service at ${realm} is not asked, and the refusal says that it may not be`, async (t) => {
+    const registry = await startScriptedServer(t, (_incoming, response) =>
+      response
+        .writeHead(401, { 'www-authenticate': `Bearer realm="${realm.replaceAll('"', '\\"')}",service="s"` })
+        .end(),
+    )
+    const transport = connect(t).transport(registry.host, { credential: ann, plainHttp: false })
+    await assert.rejects(transport.send(request('/v2/some/package/tags/list')), {
+      code: 'REGISTRY_NOT_ALLOWED',
+      retry: 'permanent',
+      message: /refers to an address that may not be contacted/,
+    })
+    assert.equal(registry.requests.filter(({ authorization }) => authorization !== undefined).length, 0)
+  })
+}

@@ -39,7 +39,7 @@ export function redirectTarget(
  * learnt by probing.
  */
 export function checkTarget(facts: CallFacts, target: URL, base: URL, reach: Reach): void {
-  if (target.protocol !== 'https:' && target.protocol !== 'http:') throw notAllowed(facts)
+  if (target.protocol !== 'https:' && target.protocol !== 'http:') throw notAllowed(facts, target)
   if (base.protocol === 'https:' && target.protocol === 'http:') throw inClear(facts, target)
   if (closeness(target.hostname) > reach) throw notAllowed(facts, target)
 }
