@@ -29,7 +29,14 @@ import { asksByMount } from './push/self-mount.ts'
 import { createSessionPool } from './push/sessions/session-pool.ts'
 import { listTags } from './manifests/tags.ts'
 import { cancelSession } from './push/sessions/upload-requests.ts'
-import type { CallOptions, OnBody, OnWait, RegistryConnections, RegistryTransport } from './request/transport.ts'
+import type {
+  CallOptions,
+  OnBody,
+  OnWait,
+  OnWarning,
+  RegistryConnections,
+  RegistryTransport,
+} from './request/transport.ts'
 
 /** One repository of one registry, with the caller's credentials. Control calls retry what is transient by themselves. */
 export interface Repository extends ContentSource, ContentSink, RepositoryManifests {
@@ -161,6 +168,7 @@ export interface RegistryClientOptions extends RepositoryOptions {
   mayUse?: () => void
   onWait?: OnWait
   onBody?: OnBody
+  onWarning?: OnWarning
   signal: AbortSignal
 }
 
@@ -171,7 +179,7 @@ export interface RegistryClient {
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { connections, credentials, plainHttp, mayUse, onWait, onBody, signal, ...rest } = options
+  const { connections, credentials, plainHttp, mayUse, onWait, onBody, onWarning, signal, ...rest } = options
   /** By repository: those of one registry may have different credentials. */
   const transports = new Map<string, Promise<RegistryTransport>>()
   const lookUps = createLookUps(credentials, signal)
@@ -186,6 +194,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       ...(mayUse ? { mayUse } : {}),
       ...(onWait ? { onWait } : {}),
       ...(onBody ? { onBody } : {}),
+      ...(onWarning ? { onWarning } : {}),
     })
   }
   const sameCredential = async (registry: string, one: string, other: string): Promise<boolean> => {

@@ -15,7 +15,8 @@ import { chainProviders, type CredentialProvider, withheld } from '../oci/creden
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
 
-interface ClientAccess extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody'> {
+interface ClientAccess
+  extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody' | 'onWarning'> {
   credentials: JobCredentials | undefined
   plainHttp: boolean
 }

@@ -3,6 +3,7 @@ import type { Job } from '../jobs/model/definitions.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { EngineEvent } from '../transfer/events.ts'
 import type { PublishDependencies } from '../transfer/publish/publish.ts'
+import { tellWarnings } from './registry-warnings.ts'
 import type { RunContext } from './run-job.ts'
 
 /** How a run reaches its registries: its own credentials before Docker's, its own upload checkpoints. */
@@ -18,6 +19,8 @@ export interface RegistryAccess {
   onWait(request: object, wait: Extract<EngineEvent, { type: 'waiting' }>['wait']): void
   /** Told of what comes in answers' bodies; undefined: nobody reads that one any more. */
   onBody(answer: object, bytes: number | undefined): void
+  /** Told of what a registry says beside its answers. */
+  onWarning(registry: string, text: string): void
 }
 
 /** Opens repositories as one run may. */
@@ -49,6 +52,7 @@ export function transferDependencies(
       mayUse: () => context.checkLease(),
       onWait: (request, wait) => onEvent({ type: 'waiting', request, wait }),
       onBody: (answer, bytes) => context.onBody(answer, bytes),
+      onWarning: tellWarnings(onEvent),
     }),
     ...(places ? { places } : {}),
     checkOwnership: () => context.checkOwnership(),

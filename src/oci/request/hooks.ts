@@ -20,10 +20,13 @@ export interface Hooks {
   /** Before each part of a body that is sent as it comes. */
   beforePart?(facts: CallFacts): void
   /** The head of the answer has come. */
-  onAnswer?(facts: CallFacts, status: number): void
+  onAnswer?(facts: CallFacts, status: number, header: Header): void
   /** Somebody reads the answer's body, and so many bytes more of it have come; undefined: nobody reads it any more. */
   onBody?(facts: CallFacts, bytes: number | undefined): void
 }
+
+/** RegistryResponse.header. */
+export type Header = (name: string) => string | undefined
 
 /** In the order in which they are asked. */
 export type HookList = readonly Hooks[]
@@ -38,8 +41,8 @@ export function beforePart(hooks: HookList, facts: CallFacts): void {
   for (const hook of hooks) hook.beforePart?.(facts)
 }
 
-export function onAnswer(hooks: HookList, facts: CallFacts, status: number): void {
-  for (const hook of hooks) hook.onAnswer?.(facts, status)
+export function onAnswer(hooks: HookList, facts: CallFacts, status: number, header: Header): void {
+  for (const hook of hooks) hook.onAnswer?.(facts, status, header)
 }
 
 /** The body of an answer, which tells who asked for it as it is read. */

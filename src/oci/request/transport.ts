@@ -97,6 +97,9 @@ export type OnWait = (request: object, wait: RequestWait | undefined) => void
 /** Hooks.onBody, of this caller's requests. `answer` names it. */
 export type OnBody = (answer: object, bytes: number | undefined) => void
 
+/** Told of what a registry says beside its answers (Warning), each time it does. */
+export type OnWarning = (registry: string, text: string) => void
+
 /** Who talks to a registry, and how. */
 export interface TransportCaller {
   /** Undefined is anonymous; a function is called once the registry wants a log-in, and again where it fails. */
@@ -110,6 +113,7 @@ export interface TransportCaller {
   budget?: RetryBudget
   onWait?: OnWait
   onBody?: OnBody
+  onWarning?: OnWarning
 }
 
 /** Connections and learnt facts shared by all callers of a process. */

@@ -135,16 +135,16 @@ export interface ReceivedAnswer {
 export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
   const { close } = answer
   const body = toldBody(hooks, facts, answer.body)
-  try {
-    onAnswer(hooks, facts, answer.statusCode)
-  } catch (error) {
-    close()
-    throw error
-  }
   const header = (name: string): string | undefined => {
     const value = answer.headers[name.toLowerCase()]
     // The same said twice is said once.
     return Array.isArray(value) ? [...new Set(value)].join(', ') : value
+  }
+  try {
+    onAnswer(hooks, facts, answer.statusCode, header)
+  } catch (error) {
+    close()
+    throw error
   }
   const bodyError = (error: unknown) => (signal.aborted ? abortReason(signal) : networkError(facts, error))
   return {

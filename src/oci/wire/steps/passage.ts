@@ -99,7 +99,7 @@ export function callFacts({ sender, request }: Pick<Passage, 'sender' | 'request
 }
 
 /** Whether an address is the registry's own; what storage answers to a presigned URL says nothing about the log-in. */
-export function isRegistry(sender: Sender, url: URL): boolean {
+export function isRegistry(sender: Pick<Sender, 'registry'>, url: URL): boolean {
   const host = apiHost(sender.registry)
   // Only a name that is written in another way needs to be read as an address.
   return host === url.host || new URL(`${url.protocol}//${host}`).host === url.host

@@ -1,12 +1,22 @@
 import { createAuthorizer } from '../../auth/authorizer.ts'
 import { createCallerCredential } from '../../auth/caller-credential.ts'
 import { maskCredential } from '../../auth/token.ts'
+import { toldText } from '../../errors/errors.ts'
 import { createMask } from '../../errors/mask.ts'
-import type { RegistryTransport, TransportCaller } from '../../request/transport.ts'
+import { warningTexts } from '../../errors/warnings.ts'
+import type { Hooks } from '../../request/hooks.ts'
+import type { OnWarning, RegistryTransport, TransportCaller } from '../../request/transport.ts'
 import { answerFailure, failure, judgement } from './judgement.ts'
 import { locate } from './location.ts'
 import { logIn } from './log-in.ts'
-import { inOrder, type LocatedPassage, type Passage, type Sender, type TransportContext } from './passage.ts'
+import {
+  inOrder,
+  isRegistry,
+  type LocatedPassage,
+  type Passage,
+  type Sender,
+  type TransportContext,
+} from './passage.ts'
 import { logInAhead, preparation } from './preparation.ts'
 import { redirects } from './redirects.ts'
 import { renewal } from './credential-renewal.ts'
@@ -24,7 +34,7 @@ export function createRegistryTransport(
   registry: string,
   caller: TransportCaller,
 ): RegistryTransport {
-  const { plainHttp, mayUse, budget, onWait, onBody } = caller
+  const { plainHttp, mayUse, budget, onWait, onBody, onWarning } = caller
   const mask = createMask(registry)
   const credential = createCallerCredential({
     credential: caller.credential,
@@ -45,6 +55,7 @@ export function createRegistryTransport(
       ...context.hooks,
       ...(mayUse ? [{ beforeSend: mayUse, beforePart: mayUse }] : []),
       ...(onBody ? [{ onBody }] : []),
+      ...(onWarning ? [warningsFor(registry, onWarning)] : []),
     ],
     answered: false,
   }
@@ -55,5 +66,16 @@ export function createRegistryTransport(
     refreshAuth: (scopes, signal) => logInAhead(sender, { scopes, signal }, once),
     error: (request, response, message) =>
       failure({ sender, request }, response, message === undefined ? undefined : { complaint: message }),
+  }
+}
+
+/** Of the registry alone: a storage that it sends us to is no word of its. */
+function warningsFor(registry: string, onWarning: OnWarning): Hooks {
+  return {
+    onAnswer(facts, _status, header) {
+      const said = header('warning')
+      if (said === undefined || !isRegistry({ registry }, facts.url)) return
+      for (const text of warningTexts(said)) onWarning(registry, toldText(facts, text))
+    },
   }
 }

@@ -28,6 +28,8 @@ local EVENTS_KEPT = 1000
 -- Bytes of a job's log, and of one message in it.
 local LOG_KEPT = 1048576
 local MESSAGE_KEPT = 4096
+-- Bytes of what registries say beside their answers, over all runs of a job.
+local WARNINGS_KEPT = 4096
 -- Events and transfers of an ended job, in seconds.
 local TRACE_TTL = 86400
 -- How long a worker has to give up the upload sessions of an ended job, with its credentials, in seconds.
@@ -118,8 +120,22 @@ local function render()
     .. ',"result":' .. f[14] .. ',"error":' .. f[15] .. '}'
 end
 
+-- Whether a registry's warning is none that the job was told: registries repeat them with each answer, to each run.
+local function is_news(body)
+  local told = field('warnings') or ''
+  local bytes = count('warningBytes') + #cjson.decode('{' .. body .. '}').message
+  if string.find(told, body, 1, true) or bytes > WARNINGS_KEPT then
+    return false
+  end
+  redis.call('HSET', JOB, 'warnings', told .. body .. '\n', 'warningBytes', bytes)
+  return true
+end
+
 -- `body`: the event's own members as JSON, without braces.
 local function emit(kind, body)
+  if kind == 'warning' and string.find(body, '"code":"REGISTRY_WARNING"', 1, true) and not is_news(body) then
+    return
+  end
   local seq = redis.call('HINCRBY', JOB, 'seq', 1)
   local event = '{"type":"' .. kind .. '","jobId":"' .. ID .. '","seq":' .. seq .. ',"time":"' .. NOW
     .. '","attempt":' .. field('attempt') .. ',' .. body .. '}'
