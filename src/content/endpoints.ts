@@ -49,7 +49,7 @@ export type PushEvent =
   | { type: 'retrying'; error: AppError; attempt: number; retryAt: number }
   /** The registry linked it from another repository, which is undefined when it found that by itself. */
   | { type: 'mounted'; from: string | undefined }
-  /** The far end lost what it had: the blob begins again from its first byte. `message` says where and why. */
+  /** The far end lost what it had, or what came was wrong: the blob begins again from its first byte. `message` says where and why. */
   | { type: 'restarted'; message: string }
   /** Somebody else brings the same blob to the same place and stands at `offset`; this push waits for it. */
   | { type: 'followed'; offset: number }

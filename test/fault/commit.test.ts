@@ -173,6 +173,8 @@ for (const losses of [1, 9]) {
     const publishing = publishTo(t, FIXTURES.nemoAmd64, destination, { onEvent: (event) => void events.push(event) })
     if (losses === 1) await publishing
     else await assert.rejects(publishing, { code: 'REGISTRY_REJECTED', details: { missing: [descriptor.digest] } })
+    const told = events.flatMap((event) => (event.type === 'log' ? [event.message] : []))
+    assert.match(told.join('\n'), /so all of them are looked at again: .* answered 400 MANIFEST_BLOB_UNKNOWN\b/)
     const sent = events.filter((event) => event.type === 'complete' && event.digest === descriptor.digest)
     assert.equal(sent.length, 2, 'only what is missing is sent again, and once')
     assert.equal(events.filter(({ type }) => type === 'complete').length, new Set(completed(events)).size + 1)

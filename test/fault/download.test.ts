@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { pino } from 'pino'
 import { RangeIgnored } from '../../src/content/ranges.ts'
 import { readAll } from '../../src/content/streams.ts'
 import { AppError } from '../../src/lib/errors.ts'
@@ -99,6 +100,22 @@ test('download.416: the whole blob is asked for once', async (t) => {
   const rest = await readAll(await repository.open(blob.descriptor, { offset: MIB, signal }))
   assert.deepEqual(rest, blob.bytes.subarray(MIB))
   registry.check()
+})
+
+test('a download whose beginning comes once more says so in the log, with the status', async (t) => {
+  const lines: Array<Record<string, unknown>> = []
+  const logger = pino({}, { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) })
+  const registry = await startScriptedRegistry(t, [
+    tail(MIB, { status: 416, body: '' }),
+    whole,
+    tail(MIB, { status: 200, body: blob.bytes }),
+  ])
+  const repository = await openRepository(t, registry.host, { logger })
+  for (const _ of ['416', '200']) await readAll(await repository.open(blob.descriptor, { offset: MIB, signal }))
+  assert.deepEqual(
+    lines.filter(({ msg }) => msg === 'download starts again').map(({ status, reason }) => [status, reason]),
+    [416, 200].map((status) => [status, `it answered ${status} to a request for what is behind byte ${MIB}`]),
+  )
 })
 
 const part = { start: MIB, end: 2 * MIB }

@@ -106,14 +106,20 @@ describe('a large layer', { concurrency: 2 }, () => {
     const mended = await bed(t, 8 * MIB)
     mended.registry.putBlob(PLACE.repository, spoiled(mended.big), digestOf(mended.big))
     let starts = 0
+    const restarts: string[] = []
     await pullFrom(t, mended.reference, {
       store: mended.store,
       onEvent(event) {
+        if (event.type === 'restarted') restarts.push(event.message)
         if (event.type !== 'started' || event.digest !== digestOf(mended.big) || ++starts < 2) return
         mended.registry.putBlob(PLACE.repository, mended.big)
       },
     })
     assert.equal(asked(mended.registry, mended.big).at(-1), undefined)
+    assert.match(
+      restarts.join('\n'),
+      /^the download of components\/one\.tar starts again: .*components\/one\.tar.* \(DIGEST_MISMATCH\)$/,
+    )
     assert.ok(asked(mended.registry, mended.big).length > 2)
 
     const { registry, big, folder, store, reference } = await bed(t, 8 * MIB)

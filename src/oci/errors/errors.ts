@@ -41,6 +41,18 @@ export interface Verdict {
   hint?: string
 }
 
+/** `404 BLOB_UPLOAD_UNKNOWN`, or `404: Not Found` where the registry has no code, of an answer's error. */
+export function saidBy({ upstream }: AppError): string {
+  const { status, ociCode, message } = upstream ?? {}
+  return `${status ?? 'nothing'}${ociCode === undefined ? (message === undefined ? '' : `: ${message}`) : ` ${ociCode}`}`
+}
+
+/** What broke a request, with the network's own word for it. */
+export function brokenBy({ message, details }: AppError): string {
+  const code = details?.['networkCode']
+  return typeof code === 'string' && !message.includes(code) ? `${message} (${code})` : message
+}
+
 export function upstreamOf(facts: CallFacts): Upstream {
   return {
     registry: facts.registry,

@@ -92,6 +92,7 @@ async function request(fetch: Fetch, offset: number): Promise<Opened> {
   const ranged = await getOrRefused(fetch, offset)
   if (ranged.response.status === 416) {
     await ranged.response.discard()
+    tellStart(fetch, offset, 416)
     // The registry does not know the offset that its own size allows: the whole blob decides, once.
     return accept(fetch, await get(fetch, 0), offset)
   }
@@ -196,6 +197,7 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   if (response.status === 200) {
     const length = lengthOf(response.header('content-length'))
     if (length !== null && length !== descriptor.size) throw wrongSize(fetch, response, length)
+    if (offset > 0 && request.headers?.['range'] !== undefined) tellStart(fetch, offset, 200)
     return { response, skip: offset }
   }
   const { total } = rangeOf(response)
@@ -224,6 +226,12 @@ function coded(fetch: Fetch, response: RegistryResponse): AppError {
       details: { digest: descriptor.digest },
     },
   )
+}
+
+/** What is there already comes once more. */
+function tellStart({ context, descriptor: { digest } }: Fetch, offset: number, status: number): void {
+  const reason = `it answered ${status} to a request for what is behind byte ${offset}`
+  context.logger.info({ digest, repository: placeName(context), status, reason }, 'download starts again')
 }
 
 function wrongSize(fetch: Fetch, response: RegistryResponse, found: number): AppError {

@@ -1,4 +1,5 @@
 import { AppError, toAppError } from '../../lib/errors.ts'
+import { saidBy } from '../errors/errors.ts'
 import { statBlob } from '../pull/blobs.ts'
 import { advance, type BlobPush, giveUp, storedOrLost } from './push-state.ts'
 import { pushScope } from '../request/repository-context.ts'
@@ -26,17 +27,21 @@ export async function commitBlob(push: BlobPush, session: Committing): Promise<v
   } catch (thrown) {
     throw await failed(push, toAppError(thrown))
   }
-  await response.discard()
+  if (response.status < 400) await response.discard()
   if (response.status === 201) return advance(push, { type: 'committed' })
-  return storedOrLost(push, `the commit was answered with ${response.status}`)
+  const said =
+    response.status < 400 ? response.status : saidBy(toAppError(await context.transport.error(request, response)))
+  return storedOrLost(push, `the commit was answered with ${said}`)
 }
 
 /** What a failed request means for the session; returns the error to throw. */
 export async function failed(push: BlobPush, error: AppError): Promise<AppError> {
   push.flowing = false
+  push.brokenBy = error
   if (isDigestRefusal(error)) {
     if (push.session.at === 'committing') await giveUp(push, push.session.location)
-    await advance(push, { type: 'gone', reason: 'the registry found the digest wrong' })
+    push.brokenBy = undefined
+    await advance(push, { type: 'gone', reason: `the registry found the digest wrong (${saidBy(error)})` })
     return digestRefusal(push, error)
   }
   if (error.retry === 'permanent') return error

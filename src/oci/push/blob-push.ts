@@ -6,6 +6,7 @@ import { withRetry } from '../../lib/retry.ts'
 import { statBlob } from '../pull/blobs.ts'
 import { commitBlob } from './blob-commit.ts'
 import { sendBytes } from './blob-send.ts'
+import { brokenBy } from '../errors/errors.ts'
 import { learnKept } from '../facts/learned-facts.ts'
 import { mountFromAny } from './mount.ts'
 import { createPushBody } from './parts/push-body.ts'
@@ -95,6 +96,7 @@ function createPush(
     acknowledged: 0,
     ownCount: false,
     startedAt: 0,
+    brokenBy: undefined,
     commitFailure: undefined,
     unauthorizedAt: undefined,
     digestRefused: false,
@@ -187,9 +189,11 @@ async function askWhereItStands(push: BlobPush, session: OpenSession): Promise<v
 }
 
 /** The session may be gone because the blob was committed and the answer got lost. */
-async function startAgain(push: BlobPush, reason: string): Promise<void> {
+async function startAgain(push: BlobPush, lost: string): Promise<void> {
   if (await statBlob(push.context, push.descriptor.digest, push.call)) return advance(push, { type: 'committed' })
   const { digest } = push.descriptor
+  const reason = push.brokenBy ? `${lost}, after ${brokenBy(push.brokenBy)}` : lost
+  push.brokenBy = undefined
   push.context.logger.info({ digest, repository: placeName(push.context), reason }, 'upload starts again')
   push.emit({
     type: 'restarted',

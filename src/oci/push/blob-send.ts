@@ -1,5 +1,6 @@
 import { type AppError, toAppError } from '../../lib/errors.ts'
 import { failed, isGatewayTimeout } from './blob-commit.ts'
+import { saidBy } from '../errors/errors.ts'
 import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from '../facts/learned-facts.ts'
 import { isRedirect, moved } from './moved.ts'
 import { advance, type BlobPush, cutInto, storedOrLost, tellStart } from './push-state.ts'
@@ -126,6 +127,7 @@ async function refused(
     const bytes = request.contentLength ?? Math.max(body.sent - session.offset, STREAMED_BYTES)
     if (!context.profile.parts || !learnTooLarge(uploads, bytes)) throw await failed(push, error)
     push.flowing = false
+    push.brokenBy = error
     // The session may be none the worse for it, and the next body is half as large.
     return advance(push, { type: 'cut', sent: Math.max(body.sent, session.offset + 1) })
   }
@@ -133,7 +135,7 @@ async function refused(
   // A 404 is the session's end, which says little of a registry that is known to take parts.
   const telling = uploads.parts === undefined || (uploads.parts === 'equal' && status !== 404)
   if (step.send === 'part' && telling && session.offset > 0) uploads.parts = 'refused'
-  return storedOrLost(push, `it answered ${status} to the bytes from ${session.offset} of ${descriptor.size} on`)
+  return storedOrLost(push, `it answered ${saidBy(error)} to the bytes from ${session.offset} of ${descriptor.size} on`)
 }
 
 /** GHCR says so with a 416, which elsewhere is about the offset. */

@@ -49,6 +49,8 @@ export interface BlobPush {
   ownCount: boolean
   /** When the session was opened, ms since the epoch; 0 before the first one. */
   startedAt: number
+  /** What broke the last request that the registry did not take; undefined once it has taken one. */
+  brokenBy: AppError | undefined
   /** Why the last commit got no usable answer. */
   commitFailure: AppError | undefined
   /** Where the registry wanted a newer token in place of the bytes, with nothing else from it since. */
@@ -80,6 +82,7 @@ export async function advance(push: BlobPush, event: UploadEvent): Promise<void>
   if (event.type === 'restored' || event.type === 'accepted') push.acknowledged = event.offset
   if (event.type === 'accepted') {
     push.unauthorizedAt = undefined
+    push.brokenBy = undefined
     push.moves = 0
   }
   // What we can't use may still lie open there. Not so while it is committed: that may be going on.

@@ -1,4 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
+import { saidBy } from '../errors/errors.ts'
 import { advance, type BlobPush } from './push-state.ts'
 import { placeName } from '../request/repository-context.ts'
 import { type SessionStatus, uploadLost } from './sessions/upload-requests.ts'
@@ -29,9 +30,8 @@ export async function outOfRange(
   push.rangeRefusal = { offset, times, ...refusal }
   const last = times >= MOST_REFUSALS
   if (last && push.ownCount) return goAnotherWay(push)
-  const { status, ociCode } = refusal.answer.upstream ?? {}
-  const said = [status, ociCode].filter((part) => part !== undefined).join(' ')
-  const reason = `it answered ${said} to the bytes from ${offset} on`
+  const reason = `it answered ${saidBy(refusal.answer)} to the bytes from ${offset} on`
+  if (!push.ownCount) push.brokenBy = refusal.answer
   // How far they went is not known.
   await advance(push, push.ownCount ? { type: 'gone', reason } : { type: 'cut', sent: descriptor.size })
   if (!last) throw uploadLost(context, descriptor.digest, reason, refusal.answer)

@@ -1,10 +1,10 @@
 import { rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { blobName, type Descriptor } from '../../content/descriptor.ts'
+import { blobName, type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
 import type { BlobOpener, PushOptions } from '../../content/endpoints.ts'
 import { throwIfAborted } from '../../lib/abort.ts'
 import { syncFolder } from '../../lib/atomic-file.ts'
-import { isAppError } from '../../lib/errors.ts'
+import { type AppError, isAppError } from '../../lib/errors.ts'
 import { fileError } from '../files/file-errors.ts'
 import type { StoreLocks } from '../locks/locks.ts'
 import { fileSize } from '../files/file-size.ts'
@@ -77,7 +77,7 @@ async function bring(blob: IngestedBlob): Promise<void> {
     options.onEvent?.({ type: 'exists' })
     return
   }
-  await onceMore(() => prove(descriptor, blob.open, options))
+  await onceMore(blob, () => prove(descriptor, blob.open, options))
   await rights.show(descriptor, 'repository')
   // Of a transfer that began when the blob was not there.
   await removePartial(place.partial)
@@ -114,12 +114,14 @@ async function receiveOrRemove(blob: IngestedBlob): Promise<boolean> {
   }
 }
 
-async function receiveAll({ place, descriptor, open, options }: IngestedBlob): Promise<boolean> {
-  await using partial = await openPartial(place.partial, descriptor, options)
+async function receiveAll(blob: IngestedBlob): Promise<boolean> {
+  const { place, descriptor, open, options } = blob
+  await using partial = await openPartial(blob)
   const missing = descriptor.size - rangeBytes(partial.there)
   const { tuning, checkDisk } = place
   const reception = { open, size: descriptor.size, tuning, checkDisk, options }
   await onceMore(
+    blob,
     () => receive(partial, reception),
     async () => {
       await partial.restart()
@@ -131,27 +133,35 @@ async function receiveAll({ place, descriptor, open, options }: IngestedBlob): P
 }
 
 /** Wrong bytes may be a cut's doing, an old partial file's or those of a range: once, everything is asked for again. */
-async function onceMore(task: () => Promise<void>, again = task): Promise<void> {
+async function onceMore(blob: IngestedBlob, task: () => Promise<void>, again = task): Promise<void> {
   try {
     await task()
   } catch (error) {
     if (!isWrongContent(error)) throw error
+    tellStart(blob, error)
     await again()
   }
 }
 
 /** A partial file whose bytes are wrong is of no use, and not this source's fault. */
-async function openPartial(path: string, descriptor: Descriptor, options: PushOptions): Promise<PartialFile> {
+async function openPartial(blob: IngestedBlob): Promise<PartialFile> {
+  const { place, descriptor, options } = blob
   try {
-    return await PartialFile.open(path, descriptor, options.verify)
+    return await PartialFile.open(place.partial, descriptor, options.verify)
   } catch (error) {
     if (!isWrongContent(error)) throw error
-    await removePartial(path)
-    return PartialFile.open(path, descriptor, options.verify)
+    tellStart(blob, error)
+    await removePartial(place.partial)
+    return PartialFile.open(place.partial, descriptor, options.verify)
   }
 }
 
-function isWrongContent(error: unknown): boolean {
+function tellStart({ descriptor, options }: IngestedBlob, { message, code }: AppError): void {
+  const name = options.verify?.name ?? titleOrDigest(descriptor)
+  options.onEvent?.({ type: 'restarted', message: `the download of ${name} starts again: ${message} (${code})` })
+}
+
+function isWrongContent(error: unknown): error is AppError {
   if (!isAppError(error)) return false
   return ['DIGEST_MISMATCH', 'SIZE_MISMATCH', 'PACKAGE_CHECKSUM_MISMATCH'].includes(error.code)
 }

@@ -3,7 +3,7 @@ import type { RawManifest } from '../../content/manifest.ts'
 import { OCI_ARTIFACT_MANIFEST } from '../../content/media-types.ts'
 import { formatReference } from '../../content/reference.ts'
 import { bufferOpener } from '../../content/streams.ts'
-import { isAppError } from '../../lib/errors.ts'
+import { type AppError, isAppError } from '../../lib/errors.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
 import { commit } from '../commit.ts'
 import { hasConfig, packageBlobs, totalBytes } from '../plan.ts'
@@ -18,7 +18,7 @@ export async function complete(publish: MovedPublish, dependencies: PublishDepen
   const { contents, mounts, request } = publish
   const committed = await sendAndCommit(publish, dependencies).catch(async (error: unknown) => {
     if (!isMissingBlob(error)) throw error
-    const message = 'the registry misses blobs that it had: looking at all of them again'
+    const message = `the registry misses blobs that it had, so all of them are looked at again: ${error.message}`
     dependencies.onEvent({ type: 'log', level: 'warn', message })
     return await sendAndCommit(await move(publish, dependencies, true), dependencies)
   })
@@ -54,7 +54,7 @@ function kindOf({ mediaType }: RawManifest): 'image' | 'artifact' {
 }
 
 /** oci-client.md M8: eventual consistency, or a HEAD that answered for another repository. */
-function isMissingBlob(error: unknown): boolean {
+function isMissingBlob(error: unknown): error is AppError {
   if (!isAppError(error)) return false
   const code = error.upstream?.ociCode
   return code === 'MANIFEST_BLOB_UNKNOWN' || code === 'BLOB_UNKNOWN'

@@ -1,5 +1,6 @@
 import type { Digest } from '../../../content/digest.ts'
-import { AppError, isAppError } from '../../../lib/errors.ts'
+import { AppError, isAppError, toAppError } from '../../../lib/errors.ts'
+import { saidBy } from '../../errors/errors.ts'
 import { learnBounds } from '../../facts/learned-facts.ts'
 import { placeName, pushScope, type RepositoryContext, uploadsPath } from '../../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
@@ -72,22 +73,21 @@ export async function sessionStatus(
 ): Promise<SessionStatus> {
   const { profile, learned } = context
   if (!profile.tellsStatus) return { alive: false, reason: 'the registry keeps no count of it', silent: true }
-  const response = await context.transport.send(
-    {
-      method: 'GET',
-      target: location,
-      scopes: pushScope(context),
-      lane: 'control',
-      op: 'ask where the upload stands',
-      ...options,
-    },
-    { allow: [400, 403, 501] },
-  )
-  await response.discard()
+  const request: RegistryRequest = {
+    method: 'GET',
+    target: location,
+    scopes: pushScope(context),
+    lane: 'control',
+    op: 'ask where the upload stands',
+    ...options,
+  }
+  const response = await context.transport.send(request, { allow: [400, 403, 501] })
   if (response.status >= 400) {
-    const reason = `its status was answered with ${response.status}`
+    const said = saidBy(toAppError(await context.transport.error(request, response)))
+    const reason = `its status was answered with ${said}`
     return { alive: false, reason, silent: SILENT.has(response.status) }
   }
+  await response.discard()
   const bytes = bytesFromRange(response.header('range'))
   if (bytes === undefined) return { alive: false, reason: 'the registry does not say where it stands', silent: true }
   const bias = learned.uploads.rangeBias ?? profile.rangeBias

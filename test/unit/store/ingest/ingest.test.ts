@@ -72,8 +72,11 @@ test('download.crash.rehash: a partial file whose bytes are wrong costs one tran
   const blob = testBlob(someBytes(MIB))
   const partial = join(folder, 'ingest', blob.descriptor.digest.replace(':', '-'))
   await writeFile(partial, Buffer.alloc(1000, 7))
-  await store.push(blob.descriptor, blob.open, { signal })
+  const seen = recorder()
+  await store.push(blob.descriptor, blob.open, { signal, onEvent: seen.onEvent })
   assert.deepEqual(blob.opened, [1000, 0])
+  const told = seen.events.flatMap((event) => (event.type === 'restarted' ? [event.message] : []))
+  assert.match(told.join('\n'), /^the download of sha256:\w{64} starts again: .+ \(DIGEST_MISMATCH\)$/)
   assert.ok(await store.exists(blob.descriptor, { signal }))
 })
 
