@@ -191,9 +191,7 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   const { context, descriptor } = fetch
   const { request, response } = got
   await refuseWebPage(context, request, response)
-  // A wrong label on bytes that are as long as they should be hurts nobody; the digest decides.
-  const expected = response.status === 200 ? descriptor.size : fetch.end - offset
-  if (isCoded(response) && lengthOf(response.header('content-length')) !== expected) throw coded(fetch, response)
+  refuseCoding(fetch, response, response.status === 200 ? descriptor.size : fetch.end - offset)
   if (response.status === 200) {
     const length = lengthOf(response.header('content-length'))
     if (length !== null && length !== descriptor.size) throw wrongSize(fetch, response, length)
@@ -213,11 +211,13 @@ async function accept(fetch: Fetch, got: Got, offset: number): Promise<Opened> {
   )
 }
 
-function coded(fetch: Fetch, response: RegistryResponse): AppError {
+/** A wrong label on bytes that are as long as they should be hurts nobody; the digest decides. */
+function refuseCoding(fetch: Fetch, response: RegistryResponse, expected: number): void {
+  if (!isCoded(response) || lengthOf(response.header('content-length')) === expected) return
   const { context, descriptor } = fetch
   response.abandon()
   const coding = /^[\w-]{1,20}$/.exec(response.header('content-encoding') ?? '')?.[0] ?? 'another coding'
-  return new AppError(
+  throw new AppError(
     'REGISTRY_PROTOCOL_VIOLATION',
     `${placeName(context)} answered with Content-Encoding: ${coding} for ${blobName(descriptor)}, which was not asked for: those are not its bytes`,
     {
