@@ -128,3 +128,28 @@ test('the token service and the question of the scheme are asked about too', asy
     ['connect registry 200', 'get a token tokens 200', `${scoped.op} registry 200`, `${scoped.op} registry 401`],
   )
 })
+
+for (const [what, kind] of [
+  ['a small one', request('/v2/a/tags/list')],
+  ['one by undici', request('/v2/a/blobs/x', { lane: 'bulk' })],
+] as const) {
+  test(`onBody is told of a body while it comes, and once when nobody reads it any more: ${what}`, async (t) => {
+    const told: Array<number | undefined> = []
+    const half = Promise.withResolvers<void>()
+    const registry = await startScriptedServer(t, (_incoming, response) => {
+      response.writeHead(200, { 'content-length': 10 }).write('hello')
+      void half.promise.then(() => response.end('world'))
+    })
+    const onBody = (_facts: unknown, bytes: number | undefined): void => {
+      told.push(bytes)
+      if (bytes === 5) half.resolve()
+    }
+    const transport = connect(t).transport(registry.host, { credential: undefined, plainHttp: true, onBody })
+    const response = await transport.send({ ...kind, signal })
+    assert.equal((await response.bytes(100)).toString(), 'helloworld')
+    assert.deepEqual(
+      told.filter((bytes) => bytes !== 0),
+      [5, 5, undefined],
+    )
+  })
+}

@@ -45,6 +45,10 @@ export function onAnswer(hooks: HookList, facts: CallFacts, status: number, head
   for (const hook of hooks) hook.onAnswer?.(facts, status, header)
 }
 
+export function onBody(hooks: HookList, facts: CallFacts, bytes: number | undefined): void {
+  for (const hook of hooks) hook.onBody?.(facts, bytes)
+}
+
 /** The body of an answer, which tells who asked for it as it is read. */
 export function toldBody(hooks: HookList, facts: CallFacts, body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   const told = hooks.filter((hook) => hook.onBody !== undefined)

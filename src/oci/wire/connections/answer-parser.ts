@@ -47,6 +47,11 @@ export class AnswerParser {
     return this.#method === 'GET' && this.statusCode < 300 ? MAX_GOTTEN_BYTES : MAX_ANSWER_BYTES
   }
 
+  /** What has come of the body. */
+  get bodyBytes(): number {
+    return this.#keptBytes
+  }
+
   get headRead(): boolean {
     return this.#reading !== 'head'
   }

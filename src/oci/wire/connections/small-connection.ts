@@ -21,6 +21,8 @@ export interface SmallRequest {
   body?: Buffer
   headersTimeoutMs: number
   bodyTimeoutMs: number
+  /** So many bytes of the answer's body have come in all; told with its head, and as it grows. */
+  onBody?: (bytes: number) => void
 }
 
 export interface SmallAnswer {
@@ -34,6 +36,7 @@ export interface SmallAnswer {
 interface Flight {
   parser: AnswerParser
   bodyTimeoutMs: number
+  onBody: SmallRequest['onBody']
   timer: NodeJS.Timeout
   resolve: (answer: SmallAnswer) => void
   reject: (error: unknown) => void
@@ -86,8 +89,8 @@ export class SmallConnection {
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.close(new errors.HeadersTimeoutError()), request.headersTimeoutMs)
-      const { bodyTimeoutMs, head, body } = request
-      this.#flight = { parser: new AnswerParser(request.method), bodyTimeoutMs, timer, resolve, reject }
+      const { bodyTimeoutMs, onBody, head, body } = request
+      this.#flight = { parser: new AnswerParser(request.method), bodyTimeoutMs, onBody, timer, resolve, reject }
       if (body === undefined || body.length === 0) this.#socket?.write(head, 'latin1')
       else this.#socket?.write(joined(head, body))
     })
@@ -119,7 +122,9 @@ export class SmallConnection {
     const { parser } = flight
     try {
       const inBody = parser.headRead
-      if (parser.take(this.#buffer.subarray(0, bytes))) this.#answered(flight)
+      const isWhole = parser.take(this.#buffer.subarray(0, bytes))
+      if (parser.headRead) flight.onBody?.(parser.bodyBytes)
+      if (isWhole) this.#answered(flight)
       else if (inBody) flight.timer.refresh()
       else if (parser.headRead) this.#watchBody(flight)
       return true

@@ -1,14 +1,14 @@
 import { errors } from 'undici'
 import { untilAborted } from '../../../lib/abort.ts'
 import type { CallFacts } from '../../errors/errors.ts'
-import { beforeSend, type HookList } from '../../request/hooks.ts'
+import { beforeSend, type HookList, onBody } from '../../request/hooks.ts'
 import { IdleConnections } from './idle-connections.ts'
 import { requestHead, type RequestLine } from './request-head.ts'
 import { type ConnectionOptions, type SmallAnswer, SmallConnection, type SmallRequest } from './small-connection.ts'
 
 export type { SmallAnswer }
 
-export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head'> {
+export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head' | 'onBody'> {
   /** Whether it may be sent twice, should its connection turn out to have been closed (oci-client.md Y). */
   repeatable: boolean
   facts: CallFacts
@@ -84,16 +84,33 @@ export function createSmallConnections(options: ConnectionOptions): SmallConnect
   }
 }
 
+/** Tells of the body while it comes: who waits for it sees nothing of it before it is whole. */
+function bodyTeller({ hooks, facts }: SmallCall): { onBody: (bytes: number) => void; end: () => void } {
+  let told: number | undefined
+  return {
+    onBody(bytes) {
+      onBody(hooks, facts, bytes - (told ?? 0))
+      told = bytes
+    },
+    end() {
+      if (told !== undefined) onBody(hooks, facts, undefined)
+    },
+  }
+}
+
 async function sendOn(connection: SmallConnection, call: SmallCall): Promise<SmallAnswer> {
   const { method, body, headersTimeoutMs, bodyTimeoutMs, signal } = call
   const head = requestHead(call, body)
   signal.throwIfAborted()
   beforeSend(call.hooks, call.facts)
+  const telling = bodyTeller(call)
   const abort = (): void => connection.close(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   try {
-    return await connection.send({ method, head, headersTimeoutMs, bodyTimeoutMs, ...(body ? { body } : {}) })
+    const told = { method, head, headersTimeoutMs, bodyTimeoutMs, onBody: telling.onBody }
+    return await connection.send(body ? { ...told, body } : told)
   } finally {
+    telling.end()
     signal.removeEventListener('abort', abort)
   }
 }

@@ -126,6 +126,8 @@ export interface ReceivedAnswer {
   statusCode: number
   headers: Dispatcher.ResponseData['headers']
   body: AsyncIterable<Buffer>
+  /** The hooks were told of the body as it came. */
+  told?: boolean
   /** Closes the connection, and with it a body that nobody wants. Never throws. */
   close: () => void
   /** Throws the body away, so that the connection can be used again where that is worth it. Never rejects. */
@@ -134,7 +136,7 @@ export interface ReceivedAnswer {
 
 export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
   const { close } = answer
-  const body = toldBody(hooks, facts, answer.body)
+  const body = answer.told ? answer.body : toldBody(hooks, facts, answer.body)
   const header = (name: string): string | undefined => {
     const value = answer.headers[name.toLowerCase()]
     // The same said twice is said once.

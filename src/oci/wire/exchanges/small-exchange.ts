@@ -41,7 +41,7 @@ export async function smallExchange(call: Exchange, connections: SmallConnection
       headersTimeoutMs,
       bodyTimeoutMs,
     })
-    return toResponse(call, { ...answer, body: whole(answer), close() {}, discard() {} })
+    return toResponse(call, { ...answer, body: whole(answer), told: true, close() {}, discard() {} })
   } catch (error) {
     if (signal.aborted) throw abortReason(signal)
     if (source.failure) throw source.failure.error
