@@ -29,7 +29,7 @@ export interface ConnectionTimeouts {
   sendIdleMs: number
   /** Silence within an answer, not its whole time. Default 90 s. */
   bodyIdleMs: number
-  /** Each question whether a port speaks TLS. Default 3 s: a plain HTTP server may wait forever for the end of a line. */
+  /** The connection, with TLS, of each question whether a port speaks TLS. Default 3 s: a plain HTTP server may wait forever for the end of a line. */
   probeMs: number
   /** A token service's whole answer. Default 30 s. */
   tokenMs: number
@@ -80,9 +80,10 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   }
   const calls: SharedCalls = { ways, userAgent, hooks, clock, lane: lanes.control }
   const context: TransportContext = {
-    schemes: createSchemes((url, registry) => {
-      return probe(calls, { url, registry, reach: outbound.own(registry) }, timeouts.probeMs)
-    }),
+    schemes: createSchemes((url, registry, onConnected) => {
+      const asked = { url, registry, reach: outbound.own(registry), onConnected }
+      return probe(calls, asked, timeouts.probeMs)
+    }, timeouts.probeMs),
     tokens: createTokenCache(clock, (key) => issueToken(calls, key, timeouts.tokenMs)),
     plans: new Map(),
     reached: new Set(),
@@ -99,18 +100,23 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   }
 }
 
+/** The limit is for the connection: what answers late is there all the same (oci-client.md P1). */
 async function probe(
   calls: SharedCalls,
-  { url, registry, reach }: { url: URL; registry: string; reach: Reach },
+  { url, registry, reach, onConnected }: { url: URL; registry: string; reach: Reach; onConnected: () => void },
   limitMs: number,
 ): Promise<number> {
   const facts: CallFacts = { op: 'connect', registry, method: 'GET', url, mask: NO_SECRETS }
-  return await limited(facts, limitMs, async (signal) => {
+  return await limited(facts, limitMs, async (signal, unlimited) => {
+    const beforeSend = (): void => {
+      unlimited()
+      onConnected()
+    }
     const response = await exchange({
       dispatcher: calls.ways.of(reach).pick('control', url),
       facts,
       headers: { 'user-agent': calls.userAgent, 'accept-encoding': 'identity' },
-      hooks: calls.hooks,
+      hooks: [...calls.hooks, { beforeSend }],
       signal,
       ...calls.lane,
     })

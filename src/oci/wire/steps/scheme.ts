@@ -13,16 +13,20 @@ export interface Schemes {
   forget(registry: string): void
 }
 
-/** The status of an answer of any kind from the URL of a registry; rejects with the network's error. */
-type Probe = (url: URL, registry: string) => Promise<number>
+/**
+ * The status of an answer of any kind from the URL of a registry, however late it comes; rejects with the network's error, and
+ * soon where there is no connection. `onConnected`: it is there, TLS and all, and nothing was sent.
+ */
+type Probe = (url: URL, registry: string, onConnected: () => void) => Promise<number>
 
-export function createSchemes(probe: Probe): Schemes {
+/** `silenceMs`: how long a port that is known to speak no TLS is listened to, whether it speaks HTTP. */
+export function createSchemes(probe: Probe, silenceMs: number): Schemes {
   const learnt = new Map<string, URL>()
   const secured = new Map<string, URL>()
   const flights = createSingleFlight<URL>()
 
   const learn = async (host: string): Promise<URL> => {
-    const base = (await speaksTls(probe, host)) ? new URL(`https://${host}`) : new URL(`http://${host}`)
+    const base = (await speaksTls({ probe, silenceMs }, host)) ? new URL(`https://${host}`) : new URL(`http://${host}`)
     learnt.set(host, base)
     return base
   }
@@ -47,34 +51,60 @@ export function createSchemes(probe: Probe): Schemes {
   }
 }
 
+interface Asking {
+  probe: Probe
+  silenceMs: number
+}
+
 /**
- * zarf's rule: any answer over https wins, else plain HTTP when that answers. A certificate that does not hold or a TLS
- * alert is an answer too: such a port speaks TLS, and credentials must not go there in clear.
+ * zarf's rule: TLS wins, else plain HTTP when that answers. The handshake is what counts, not the answer, for which a
+ * registry may take its time. A certificate that does not hold or a TLS alert says so too: such a port speaks TLS, and
+ * credentials must not go there in clear.
  */
-async function speaksTls(probe: Probe, host: string): Promise<boolean> {
+async function speaksTls(asking: Asking, host: string): Promise<boolean> {
   try {
-    await probe(new URL(`https://${host}/v2/`), host)
+    const { promise: connected, resolve } = Promise.withResolvers<void>()
+    await Promise.race([connected, asking.probe(new URL(`https://${host}/v2/`), host, resolve)])
     return true
   } catch (error) {
-    const code = errorCode(error)
+    const code = errorCode(error) ?? ''
     // A handshake that did not end is no SocketError: it was TLS that this connection broke off under.
     if (isTlsRefusal(code) || code === 'UND_ERR_SOCKET') return true
-    if (NOBODY_THERE.has(code ?? '')) throw error
-    const status = await statusInClear(probe, host)
+    if (NOBODY_THERE.has(code)) throw error
+    const status = await statusInClear(asking, host, NOT_TLS.has(code))
     // 400 is what Go's and nginx's TLS ports answer to plain HTTP.
     if (status === undefined || status === 400) throw error
     return false
   }
 }
 
-/** Undefined when the port says no more; a connection that breaks says nothing, and the question is put again. */
-async function statusInClear(probe: Probe, host: string): Promise<number | undefined> {
+/** What answered the handshake with something else than TLS. */
+const NOT_TLS = new Set(['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'])
+
+/**
+ * Undefined when the port says no more; a connection that breaks says nothing, and the question is put again. One that was
+ * silent to TLS, as a server is that waits for the end of a line, has to answer; one that has `spoken` in clear may think.
+ */
+async function statusInClear(
+  { probe, silenceMs }: Asking,
+  host: string,
+  spoken: boolean,
+): Promise<number | 'silent' | undefined> {
+  const listening = new AbortController()
+  const silence = Promise.withResolvers<'silent'>()
+  const onConnected = (): void => {
+    if (!spoken) return
+    const timer = setTimeout(() => silence.resolve('silent'), silenceMs)
+    listening.signal.addEventListener('abort', () => clearTimeout(timer))
+  }
   try {
-    return await probe(new URL(`http://${host}/v2/`), host)
+    return await Promise.race([silence.promise, probe(new URL(`http://${host}/v2/`), host, onConnected)])
   } catch (error) {
     // What is neither TLS nor HTTP is another program's port.
     if (isAppError(error) && (error.retry === 'transient' || error.code === 'REGISTRY_PROTOCOL_VIOLATION')) throw error
     return undefined
+  } finally {
+    listening.abort()
   }
 }
 

@@ -1,3 +1,4 @@
+import { untilAborted } from '../../../lib/abort.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, toldHost } from '../../errors/errors.ts'
@@ -13,11 +14,11 @@ export interface SharedCalls {
   lane: { headersTimeoutMs: number; bodyTimeoutMs: number }
 }
 
-/** Ends what takes longer than its limit, ms. Throws REGISTRY_TIMEOUT. */
+/** Ends what takes longer than its limit, ms, unless `unlimited` was called before. Throws REGISTRY_TIMEOUT. */
 export async function limited<T>(
   facts: CallFacts,
   limitMs: number,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, unlimited: () => void) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController()
   const stop = () =>
@@ -28,7 +29,11 @@ export async function limited<T>(
     )
   const timer = setTimeout(stop, limitMs)
   try {
-    return await work(controller.signal)
+    // undici lets go of a request only when its connection was made, or was not.
+    return await untilAborted(
+      work(controller.signal, () => clearTimeout(timer)),
+      controller.signal,
+    )
   } finally {
     clearTimeout(timer)
   }
