@@ -10,6 +10,8 @@ const BUDGET_MS = 600_000
 export interface RetryBudget {
   /** Whether a wait of `ms` from now on still is within it. */
   allows(ms: number): boolean
+  /** So many ms until now were waited for another reason than a failure. */
+  excuse(ms: number): void
   /** Something got done: new bytes moved, or an answer that the job needed came. */
   progressed(): void
 }
@@ -21,6 +23,9 @@ export function createRetryBudget(clock: Clock, budgetMs = BUDGET_MS): RetryBudg
     allows(ms) {
       since ??= clock.now()
       return clock.now() + ms - since <= budgetMs
+    },
+    excuse(ms) {
+      if (since !== undefined) since = Math.min(clock.now(), since + ms)
     },
     progressed() {
       since = undefined

@@ -100,7 +100,8 @@ function watchRun({ kind, progress: begun }: Job, registry: string, metrics: Run
           transfers.observe(place, (performance.now() - start) / 1000)
       }
       if (event.type === 'retrying') retries.inc({ registry, what: 'transfer', code: event.error.code })
-      if (event.type === 'waiting' && event.wait) {
+      // The first is no retry: it waits until its registry takes more requests.
+      if (event.type === 'waiting' && event.wait && event.wait.attempt > 1) {
         retries.inc({ registry, what: 'request', code: event.wait.error.code })
       }
     },

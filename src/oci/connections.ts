@@ -5,6 +5,7 @@ import type { CallFacts } from './errors/errors.ts'
 import { NO_SECRETS } from './errors/mask.ts'
 import { exchange } from './wire/exchanges/exchange.ts'
 import type { Proxies } from './wire/exchanges/proxy-choice.ts'
+import { createHostPaces, type PaceOptions } from './wire/pace/host-pace.ts'
 import { createWays } from './wire/exchanges/ways.ts'
 import { type HookList, NO_HOOKS, type RemoteAddress } from './request/hooks.ts'
 import { createRegistryTransport } from './wire/steps/registry-transport.ts'
@@ -49,6 +50,8 @@ export interface ConnectionsOptions {
   timeouts?: Partial<ConnectionTimeouts>
   /** Asked of every request of the process, tokens and the question of its scheme included. Default none. */
   hooks?: HookList
+  /** Waits after an answer that requests are limited. */
+  pace?: Omit<PaceOptions, 'clock'>
   clock?: Clock
 }
 
@@ -78,7 +81,8 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     control: { headersTimeoutMs: timeouts.controlHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
     bulk: { headersTimeoutMs: timeouts.bulkHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
   }
-  const calls: SharedCalls = { ways, userAgent, hooks, clock, lane: lanes.control }
+  const paces = createHostPaces({ ...options.pace, clock })
+  const calls: SharedCalls = { ways, userAgent, hooks, paces, clock, lane: lanes.control }
   const context: TransportContext = {
     schemes: createSchemes((url, registry, onConnected) => {
       const asked = { url, registry, reach: outbound.own(registry), onConnected }
@@ -87,6 +91,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     tokens: createTokenCache(clock, (key) => issueToken(calls, key, timeouts.tokenMs)),
     plans: new Map(),
     reached: new Set(),
+    paces,
     clock,
     userAgent,
     hooks,
@@ -96,7 +101,10 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   }
   return {
     transport: (registry, caller) => createRegistryTransport(context, registry, caller),
-    [Symbol.asyncDispose]: () => ways.destroy(),
+    async [Symbol.asyncDispose]() {
+      paces[Symbol.dispose]()
+      await ways.destroy()
+    },
   }
 }
 
@@ -107,11 +115,14 @@ async function probe(
   limitMs: number,
 ): Promise<number> {
   const facts: CallFacts = { op: 'connect', registry, method: 'GET', url, mask: NO_SECRETS }
+  const pace = calls.paces.of(url.host)
+  if (!pace.open) await pace.turn({})
   return await limited(facts, limitMs, async (signal, unlimited) => {
     const beforeSend = (): void => {
       unlimited()
       onConnected()
     }
+    const sent = pace.sent()
     const response = await exchange({
       dispatcher: calls.ways.of(reach).pick('control', url),
       facts,
@@ -120,6 +131,7 @@ async function probe(
       signal,
       ...calls.lane,
     })
+    pace.answered(sent, response)
     await response.discard()
     return response.status
   })

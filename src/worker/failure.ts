@@ -54,13 +54,20 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
     return { state: 'retrying', retryAt, error: problem, reason }
   }
   const retries = context.progressed ? 0 : context.retries
-  if (error.retry !== 'transient' || retries >= RUN_RETRIES) return { state: 'failed', error: problem }
-  const backoff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** retries) * jitter
-  return {
-    state: 'retrying',
-    retryAt: new Date(context.now + Math.min(LONGEST_WAIT_MS, Math.max(error.retryAfterMs ?? 0, Math.round(backoff)))),
-    error: problem,
+  // It has not failed at anything: others were served, or nobody was.
+  const spared = error.code === 'REGISTRY_THROTTLED' && error.retry === 'transient'
+  if (spared) {
+    const retryAt = retryTime(error, Math.min(retries, RUN_RETRIES), context, jitter)
+    const reason = `${error.message}; it comes again at ${timeOfDay(retryAt.toISOString())}`
+    return { state: 'retrying', retryAt, error: problem, reason, spared }
   }
+  if (error.retry !== 'transient' || retries >= RUN_RETRIES) return { state: 'failed', error: problem }
+  return { state: 'retrying', retryAt: retryTime(error, retries, context, jitter), error: problem }
+}
+
+function retryTime({ retryAfterMs = 0 }: AppError, retries: number, { now }: FailureContext, jitter: number): Date {
+  const backoff = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** retries) * jitter
+  return new Date(now + Math.min(LONGEST_WAIT_MS, Math.max(retryAfterMs, Math.round(backoff))))
 }
 
 function reasonOf(error: AppError): string | null {

@@ -43,7 +43,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   const told = new Map(options.transfers.map((row) => [row.digest, row.state]))
   let planned = options.before.bytesTotal !== null
   let pending: RunEvent[] = []
-  const waiting = new Set<object>()
+  const beginOfWaiting = createWaitLog()
 
   const take = (): RunReport => {
     const progress = ledger.progress(clock.now())
@@ -74,7 +74,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     onEvent(event) {
       ledger.apply(event)
       if (event.type === 'log') pending.push({ type: 'log', level: event.level, message: event.message })
-      if (event.type === 'waiting') pending.push(...beginOfWaiting(waiting, event))
+      if (event.type === 'waiting') pending.push(...beginOfWaiting(event))
       if (event.type === 'restarted') pending.push({ type: 'log', level: 'warn', message: event.message })
       if (event.type === 'warning') pending.push({ type: 'warning', code: event.code, message: event.message })
       reports.request(event.type === 'phase')
@@ -88,15 +88,25 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 }
 
-/** Said once, not by each request of a registry that is down: how long it lasts is in the progress. */
-function beginOfWaiting(
-  waiting: Set<object>,
-  { request, wait }: Extract<EngineEvent, { type: 'waiting' }>,
-): RunEvent[] {
-  const first = wait !== undefined && waiting.size === 0
-  if (wait) waiting.add(request)
-  else waiting.delete(request)
-  return first ? [{ type: 'log', level: 'warn', message: `${wait.error.message}; it is tried again` }] : []
+/**
+ * Said once, not by each request of a registry that is down, nor of one that lets them in one by one: how long it lasts is in
+ * the progress.
+ */
+function createWaitLog(): (event: Extract<EngineEvent, { type: 'waiting' }>) => RunEvent[] {
+  const failed = new Set<object>()
+  let limited = false
+  const say = (message: string): RunEvent[] => [{ type: 'log', level: 'warn', message }]
+  return ({ request, wait }) => {
+    if (wait?.error.code === 'REGISTRY_THROTTLED') {
+      const first = !limited
+      limited = true
+      return first ? say(`${wait.error.message}; they go out as it lets them`) : []
+    }
+    const first = wait !== undefined && failed.size === 0
+    if (wait) failed.add(request)
+    else failed.delete(request)
+    return first ? say(`${wait.error.message}; it is tried again`) : []
+  }
 }
 
 /**

@@ -16,7 +16,8 @@ export function waitFor(error: AppError, attempt: number, at: number): Wait {
   const retryAt = new Date(at).toISOString()
   // Free of what would be escaped in JSON: moves.lua takes it out again by its quotes.
   const said = error.message.slice(0, REASON_CHARACTERS).replaceAll(/["\\\p{Cc}]/gu, "'")
-  return { retryAt, reason: `${said}; try ${attempt} at ${timeOfDay(retryAt)}` }
+  const next = error.code === 'REGISTRY_THROTTLED' ? 'next' : `try ${attempt}`
+  return { retryAt, reason: `${said}; ${next} at ${timeOfDay(retryAt)}` }
 }
 
 /** What is tried next. */

@@ -249,7 +249,8 @@ test('a token service that fails for a moment is asked again', async (t) => {
   tokens.answerNext(429, 'slow', { 'retry-after': '3' })
   const transport = connect(t, { clock }).transport(registry.host, { credential: ann, plainHttp: false })
   assert.equal((await transport.send(request(tags))).status, 200)
-  assert.equal(clock.slept[1], 3000)
+  const [, asked = 0] = clock.slept
+  assert.ok(asked >= 3000 && asked <= 3600, `${asked} ms`)
 })
 
 for (const [name, body] of [

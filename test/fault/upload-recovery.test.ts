@@ -133,7 +133,7 @@ test('retry.budget: a job gives its place up rather than wait for more than ten 
   const blob = testBlob(someBytes(9 * MIB))
   const push = repository.push(blob.descriptor, blob.open, { signal })
   await assert.rejects(push, { code: 'REGISTRY_SERVER_FAILED', retry: 'transient', retryAfterMs: 400_000 })
-  assert.deepEqual(clock.slept, [400_000])
+  assert.equal(sent(registry, 'PATCH').length, 2)
 })
 
 test('a try that moved bytes gives the whole budget back', async (t) => {

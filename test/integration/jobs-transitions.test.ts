@@ -207,3 +207,17 @@ test('runs that give their place up spend no attempt, and a retry only where not
   run = await begin(jobs, job)
   assert.deepEqual([run.job.attempt, run.retries], [3, 1])
 })
+
+test('runs that their registry let nowhere spend neither an attempt nor a retry', async (t) => {
+  const jobs = await startJobs(t)
+  const { job } = await jobs.queue.create(newJob())
+  const retryAt = new Date(jobs.clock.now() + 60_000)
+  const first = await begin(jobs, job)
+  await jobs.runs.finish(job.id, first.epoch, { state: 'retrying', retryAt, error: PROBLEM })
+  for (let time = 1; time <= 8; time += 1) {
+    const run = await begin(jobs, job)
+    assert.deepEqual([run.job.attempt, run.retries], [2, 1])
+    const reason = 'it limits requests'
+    await jobs.runs.finish(job.id, run.epoch, { state: 'retrying', retryAt, error: PROBLEM, reason, spared: true })
+  }
+})

@@ -141,5 +141,7 @@ function outcomeArguments(outcome: RunOutcome): string[] {
   ]
   const looked = outcome.state === 'queued' && outcome.until !== undefined
   const gaveUp = outcome.state === 'retrying' && outcome.reason !== undefined
-  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), looked || gaveUp ? '1' : '']
+  const spared = outcome.state === 'retrying' && outcome.spared === true
+  const attempt = spared ? 'spared' : looked || gaveUp ? '1' : ''
+  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), attempt]
 }

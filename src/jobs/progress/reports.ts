@@ -42,9 +42,10 @@ export type RunOutcome =
   | { state: 'paused'; reason: string | null }
   /**
    * The worker moves the BullMQ job to delayed itself, right after. With a `reason` of its own the run gave its place up: it
-   * is no failed try, and the next one counts as the same attempt.
+   * is no failed try, and the next one counts as the same attempt. A `spared` one does not count among those that brought
+   * nothing either: the registry let nobody in.
    */
-  | { state: 'retrying'; retryAt: Date; error: Problem; reason?: string }
+  | { state: 'retrying'; retryAt: Date; error: Problem; reason?: string; spared?: boolean }
   /**
    * Drain: the worker moves the BullMQ job to wait itself, right after. No room yet, with `until`: to delayed; such a run
    * only looked, and the next one counts as the same attempt.

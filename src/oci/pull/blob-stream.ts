@@ -178,7 +178,10 @@ async function get(fetch: Fetch, offset: number): Promise<Got> {
     op: 'fetch blob',
     signal: options.signal,
   }
-  return { request, response: await context.transport.send(request) }
+  // It may be the range that is refused, so it is not waited for without end.
+  const response = await context.transport.send(request, isBounded(fetch) ? { allow: [TOO_MANY_REQUESTS] } : {})
+  if (response.status === TOO_MANY_REQUESTS) throw await context.transport.error(request, response)
+  return { request, response }
 }
 
 /** Whether less than the blob's end is asked for. */

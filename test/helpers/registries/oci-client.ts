@@ -15,11 +15,13 @@ import { type Cleanup, defer } from '../cleanup.ts'
 
 export interface TestRepositoryOptions
   extends RepositoryOptions,
-    Pick<ConnectionsOptions, 'timeouts' | 'proxy'>,
+    Pick<ConnectionsOptions, 'timeouts' | 'proxy' | 'pace'>,
     Partial<Pick<RegistryClientOptions, 'plainHttp' | 'mayUse' | 'facts'>> {
   repository?: string
   credential?: RegistryCredential
 }
+
+const BRIEF = { baseMs: 10, maxMs: 20 }
 
 /**
  * A repository of a registry on loopback over plain HTTP, or of one behind a proxy over TLS, with retries that don't make a
@@ -30,10 +32,12 @@ export async function openRepository(
   host: string,
   options: TestRepositoryOptions = {},
 ): Promise<Repository> {
-  const { repository = 'test/blobs', credential, timeouts = {}, proxy, ...rest } = options
+  const { repository = 'test/blobs', credential, timeouts = {}, proxy, pace = BRIEF, ...rest } = options
+  const { clock } = rest
   const entry = credential && { id: 'test', given: credential, credential: async () => credential }
   const credentials = { find: async () => entry }
-  const connections = createRegistryConnections({ version: '0.0.0', timeouts, ...(proxy ? { proxy } : {}) })
+  const own = { ...(proxy ? { proxy } : {}), ...(clock ? { clock } : {}) }
+  const connections = createRegistryConnections({ version: '0.0.0', timeouts, pace, ...own })
   defer(t, async () => connections[Symbol.asyncDispose]())
   const client = createRegistryClient({
     connections,

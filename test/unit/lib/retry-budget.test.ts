@@ -23,6 +23,21 @@ test('ten minutes without anything done are all that the calls of one job wait, 
   assert.equal(clock.slept.length, 4)
 })
 
+test('what was waited for another reason than a failure is not counted', () => {
+  const clock = createStepClock()
+  const budget = createRetryBudget(clock)
+  assert.equal(budget.allows(4 * MINUTE), true)
+  clock.advance(9 * MINUTE)
+  assert.equal(budget.allows(4 * MINUTE), false)
+  budget.excuse(5 * MINUTE)
+  assert.equal(budget.allows(4 * MINUTE), true)
+  assert.equal(budget.allows(7 * MINUTE), false)
+  // Calls that waited side by side.
+  for (const _ of [1, 2, 3]) budget.excuse(5 * MINUTE)
+  assert.equal(budget.allows(10 * MINUTE), true)
+  assert.equal(budget.allows(11 * MINUTE), false)
+})
+
 test('a try that moved something gives the budget back', async () => {
   const clock = createStepClock()
   let moved = 0

@@ -20,6 +20,18 @@ for (const [asked, waited] of [
   })
 }
 
+test('a registry that lets nobody in spends no run, however often', () => {
+  const limited = new AppError('REGISTRY_THROTTLED', 'r.io answered 429; so it did for 10 minutes', {
+    retryAfterMs: HOUR,
+  })
+  for (const retries of [0, 5, 50]) {
+    const outcome = outcomeOf(limited, { ...context, retries })
+    assert.ok(outcome !== 'fenced' && outcome.state === 'retrying')
+    assert.deepEqual([outcome.spared, outcome.retryAt.getTime()], [true, NOW + HOUR])
+    assert.match(outcome.reason ?? '', /^r\.io answered 429; so it did for 10 minutes; it comes again at /)
+  }
+})
+
 test('five runs in a row without a new byte are enough; one that moved some gives them back', () => {
   const lost = new AppError('REGISTRY_CONNECTION_LOST', 'cut')
   const state = (more: Partial<typeof context>) => {

@@ -52,6 +52,12 @@ test('a request that waits for its next try is told with its reason until it end
   assert.deepEqual([ledger.progress(1).reason, ledger.progress(1).retryAt], [null, null])
 })
 
+test('a request that waits for a limit says when the next one goes out', () => {
+  const error = new AppError('REGISTRY_THROTTLED', 'r.io limits requests')
+  const told = job().run([{ type: 'waiting', request: {}, wait: { error, attempt: 1, retryAt: 3000 } }])
+  assert.match(told.reason ?? '', /^r\.io limits requests; next at [\d:]+/)
+})
+
 test('a layer that is tried again gives the job its reason until it moves on', () => {
   const [{ digest }] = BLOBS as [(typeof BLOBS)[0]]
   const error = new AppError('REGISTRY_SERVER_FAILED', 'look for blob: r.io answered 500')

@@ -10,6 +10,7 @@ import type { HookList } from '../../request/hooks.ts'
 import type { Outbound, Reach } from '../../request/outbound.ts'
 import type { OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 import type { Ways } from '../exchanges/ways.ts'
+import type { HostPaces } from '../pace/host-pace.ts'
 import type { Schemes } from './scheme.ts'
 
 type Lane = RegistryRequest['lane']
@@ -22,6 +23,8 @@ export interface TransportContext {
   readonly plans: Map<string, Plan>
   /** Registries that have answered this process. */
   readonly reached: Set<string>
+  /** When requests may go out. */
+  readonly paces: HostPaces
   readonly clock: Clock
   readonly userAgent: string
   /** Of every request of the process. */

@@ -17,6 +17,7 @@ import {
   type Sender,
   type TransportContext,
 } from './passage.ts'
+import { pacing, pausing } from './pacing.ts'
 import { logInAhead, preparation } from './preparation.ts'
 import { redirects } from './redirects.ts'
 import { renewal } from './credential-renewal.ts'
@@ -24,7 +25,7 @@ import { retries } from './retries.ts'
 import { sending } from './sending.ts'
 
 /** The way of a request, from the call to the wire. */
-const arrive = inOrder<LocatedPassage>([judgement, logIn, redirects], sending)
+const arrive = inOrder<LocatedPassage>([judgement, pausing, logIn, redirects, pacing], sending)
 const once = (passage: Passage) => locate(passage, arrive)
 const send = inOrder<Passage>([retries, renewal, preparation], once)
 

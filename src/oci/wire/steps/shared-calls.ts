@@ -4,12 +4,14 @@ import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, toldHost } from '../../errors/errors.ts'
 import type { HookList } from '../../request/hooks.ts'
 import type { WaysByReach } from '../exchanges/ways.ts'
+import type { HostPaces } from '../pace/host-pace.ts'
 
 /** For calls that belong to no caller: they are shared, and end by their own time limits. */
 export interface SharedCalls {
   ways: WaysByReach
   userAgent: string
   hooks: HookList
+  paces: HostPaces
   clock: Clock
   lane: { headersTimeoutMs: number; bodyTimeoutMs: number }
 }

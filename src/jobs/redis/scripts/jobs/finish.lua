@@ -10,7 +10,8 @@
   ARGV[10]  error, 'null' without one
   ARGV[11]  reason, 'null' without one
   ARGV[12]  retryAt, 'null' without one
-  ARGV[13]  '1' when the run only looked whether it may begin, or gave its place up, which is no attempt, else ''
+  ARGV[13]  '1' when the run only looked whether it may begin, or gave its place up, which is no attempt, 'spared' when it
+            does not count among the tries either, else ''
   ARGV[14]  and on: the report, as apply_report wants it
 
   Output: {'fenced'} | {'ok', state entered}
@@ -39,12 +40,13 @@ elseif to == 'canceled' then
   reason = cancel_reason()
 elseif to == 'retrying' then
   -- Giving its place up is no failed try, unless nothing came of the run.
-  local first = ARGV[13] == '1' and 0 or 1
-  redis.call('HSET', JOB, 'retries', count('bytes') > count('mark') and first or count('retries') + 1)
+  local first = ARGV[13] == '' and 1 or 0
+  local again = ARGV[13] == 'spared' and 0 or 1
+  redis.call('HSET', JOB, 'retries', count('bytes') > count('mark') and first or count('retries') + again)
 end
 redis.call('HSET', JOB, 'result', result, 'error', problem, 'reason', reason, 'lostRuns', 0)
 redis.call('HDEL', JOB, 'worker')
-if ARGV[13] == '1' and not TERMINAL[to] then
+if ARGV[13] ~= '' and not TERMINAL[to] then
   redis.call('HSET', JOB, 'looked', 1)
 end
 set_retry_at(retry_at)

@@ -1,0 +1,78 @@
+import { AppError } from '../../../lib/errors.ts'
+import { toldHost } from '../../errors/errors.ts'
+import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
+import { LONGEST_PAUSE_MS } from '../pace/host-pace.ts'
+import { paced, PATIENCE_MS } from '../pace/paced.ts'
+import type { Waiting } from '../pace/waiting-line.ts'
+import { failure } from './judgement.ts'
+import { callFacts, type LocatedPassage, type Send } from './passage.ts'
+
+/** Waits out the pause of a host before it is looked who asks: a token would run out meanwhile. */
+export async function pausing(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
+  const pace = passage.sender.context.paces.of(passage.target.host)
+  if (!pace.open) await pace.pause(waitOf(passage, 0))
+  return await next(passage)
+}
+
+/**
+ * A request goes out when its host lets it (HostPace), and again at the same address when it was refused for now. Throws
+ * REGISTRY_THROTTLED where that goes on for ten minutes, or where it was to wait longer than that.
+ */
+export async function pacing(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
+  const { sender, request, target, allow } = passage
+  const { clock, paces } = sender.context
+  const repeatable = isRepeatable(request) && !allow.includes(429)
+  const response = await paced(paces.of(target.host), {
+    clock,
+    subject: passage,
+    send: next,
+    repeatable,
+    patienceMs: PATIENCE_MS,
+    waiting: waitOf,
+    discard,
+  })
+  if (response.status !== 429 || !repeatable) return response
+  throw endOfPatience(await failure(passage, response))
+}
+
+function discard(refused: RegistryResponse): Promise<void> {
+  return refused.discard()
+}
+
+/** What a PATCH had brought when it was refused is asked first: some registries append whatever comes (oci-client.md U19). */
+function isRepeatable({ method }: RegistryRequest): boolean {
+  return method !== 'PATCH'
+}
+
+/** Tells who watches the job until when it waits, and counts as no time in which nothing got done. */
+function waitOf(passage: LocatedPassage, refusals: number): Waiting {
+  const { sender, request } = passage
+  const { clock } = sender.context
+  let since = 0
+  const onWait = (until: number | undefined): void => {
+    if (until === undefined) {
+      sender.budget?.excuse(clock.now() - since)
+      sender.onWait?.(passage, undefined)
+    } else {
+      since = clock.now()
+      sender.onWait?.(passage, { error: limited(passage), attempt: refusals + 1, retryAt: until })
+    }
+  }
+  return { signal: request.signal, onWait }
+}
+
+function limited(passage: LocatedPassage): AppError {
+  const facts = callFacts(passage, passage.target)
+  return new AppError('REGISTRY_THROTTLED', `${toldHost(facts)} limits requests`, { op: facts.op })
+}
+
+/** Whoever gets it waits no longer here: to them it is a Retry-After past the cap. */
+function endOfPatience(error: AppError): AppError {
+  if ((error.retryAfterMs ?? 0) > LONGEST_PAUSE_MS) return error
+  return new AppError('REGISTRY_THROTTLED', `${error.message}; so it did for ${PATIENCE_MS / 60_000} minutes`, {
+    retryAfterMs: LONGEST_PAUSE_MS + 1,
+    ...(error.op === undefined ? {} : { op: error.op }),
+    ...(error.upstream ? { upstream: error.upstream } : {}),
+    cause: error,
+  })
+}
