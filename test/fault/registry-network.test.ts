@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { type AddressInfo, connect as connectTo, createServer, type Socket } from 'node:net'
+import { lookup as systemLookup } from 'node:dns'
+import { type AddressInfo, connect as connectTo, createServer, type LookupFunction, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { isAppError } from '../../src/lib/errors.ts'
+import { AppError, isAppError } from '../../src/lib/errors.ts'
 import { createCertificate } from '../helpers/network/certificate.ts'
 import { type Cleanup, defer } from '../helpers/cleanup.ts'
 import { freePort } from '../helpers/network/ports.ts'
@@ -14,6 +15,29 @@ import { waitFor } from '../helpers/wait-for.ts'
 const tags = '/v2/some/package/tags/list'
 
 const anonymous = { credential: undefined, plainHttp: false }
+
+test('a cancel does not wait for a connection that is being made', async (t) => {
+  const sockets: Socket[] = []
+  // It takes the connection and says nothing to TLS.
+  const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined)))
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  defer(t, () => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  const lookup: LookupFunction = (hostname, options, callback) =>
+    systemLookup(hostname === 'far.test' ? '127.0.0.1' : hostname, options, callback)
+  const host = `far.test:${(silent.address() as AddressInfo).port}`
+  for (const lane of ['control', 'bulk'] as const) {
+    const controller = new AbortController()
+    const transport = connect(t, { lookup, timeouts: { connectMs: 3_600_000 } }).transport(host, anonymous)
+    const before = sockets.length
+    const sent = transport.send(request('/v2/a/blobs/x', { lane, signal: controller.signal }))
+    await waitFor('it to be connected', () => sockets.length > before)
+    controller.abort(new AppError('JOB_CANCELED', 'canceled'))
+    await assert.rejects(sent, { code: 'JOB_CANCELED' })
+  }
+})
 
 test('a port where nobody listens fails after four tries, not after a minute', async (t) => {
   const clock = createStepClock()

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
+import { abortReason, throwIfAborted, untilAborted } from '../../../lib/abort.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, toldHost, upstreamOf } from '../../errors/errors.ts'
 import { decoded, decodedStart } from './content-coding.ts'
@@ -42,7 +42,8 @@ export async function exchange(call: Exchange): Promise<RegistryResponse> {
       // would be as many connections. Here such a body breaks one request, which is tried again.
       reset: false,
     }
-    const answer = await call.dispatcher.request(options)
+    // undici lets go of a request only when its connection was made, or was not.
+    const answer = await untilAborted(call.dispatcher.request(options), signal)
     const { body } = answer
     return toResponse(call, {
       ...answer,
