@@ -38,10 +38,12 @@ import { type ApiObserver, metricsRoutes } from './routes/metrics.ts'
 
 import { packageFiles } from './routes/package-files.ts'
 import { packageRoutes } from './routes/packages.ts'
+import { type RegistryPinger, registryRoutes } from './routes/registries.ts'
 import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { RemotePackage, RemoteRepository, StoredPackage } from './schemas/package.ts'
+import { RegistryPing } from './schemas/registry.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type { RequestTracer } from './plugins/request-tracing.ts'
@@ -62,6 +64,8 @@ export interface AppOptions {
   store: ContentStore
   /** Looks at packages in registries, for GET /v1/remote-packages. */
   remote: RegistryReader
+  /** Finds out what is wrong with a registry. */
+  ping: RegistryPinger
   logger: Logger
   /** layerd's own version. */
   version: string
@@ -106,6 +110,7 @@ const SCHEMAS = [
   StoredPackage,
   RemotePackage,
   RemoteRepository,
+  RegistryPing,
 ]
 
 const JSON_BODY_BYTES = 1024 * 1024
@@ -175,6 +180,7 @@ export function createApp(options: AppOptions): App {
   void app.register(uploadRoutes, shared)
   void app.register(packageRoutes, shared)
   void app.register(remotePackageRoutes, shared)
+  void app.register(registryRoutes, shared)
   void app.register(packageFiles, shared)
   return app
 }

@@ -21,6 +21,7 @@ export async function renderOpenapi(): Promise<string> {
     uploads: {} as UploadFolder,
     store: {} as ContentStore,
     remote: {} as RegistryReader,
+    ping: async () => Promise.reject(new Error('nobody asks')),
     logger: silentLogger,
     version,
     listenHost: 'localhost',

@@ -59,6 +59,7 @@ export const ERROR_CODES = {
   BODY_TOO_SLOW: { status: 408, retry: 'transient', title: 'The request body came too slowly' },
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'permanent', title: 'The range lies outside the content' },
   UNAUTHENTICATED: { status: 401, retry: 'permanent', title: 'A valid bearer token is needed' },
+  SCOPE_MISSING: { status: 403, retry: 'permanent', title: 'The token lacks the scope for this' },
   ORIGIN_NOT_ALLOWED: { status: 403, retry: 'permanent', title: 'Requests from this origin are refused' },
   HOST_NOT_ALLOWED: { status: 421, retry: 'permanent', title: 'This Host is not served here' },
   IDEMPOTENCY_CONFLICT: { status: 409, retry: 'permanent', title: 'The first request with this key is still running' },

@@ -22,7 +22,7 @@ import { inspectPackage } from '../transfer/inspect.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { openStore, queueOptions } from './parts.ts'
-import { outboundPolicy, type RegistryClients, registryClients } from './registry-clients.ts'
+import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
 const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull'])
@@ -71,7 +71,7 @@ export async function startApi(
   const events = createJobEventReader(shared)
   const { tracing } = context
   const policy = outboundPolicy(context, 'api')
-  const clientFor = registryClients(context, { policy, ...(tracing ? { hooks: [tracing.hooks] } : {}) })
+  const { clientFor, ping } = processRegistries(context, { policy, ...(tracing ? { hooks: [tracing.hooks] } : {}) })
   let joined = false
   joining.then(
     (isJoined) => (joined = isJoined),
@@ -87,6 +87,7 @@ export async function startApi(
     uploads,
     store,
     remote: registryReader(clientFor),
+    ping,
     mayName: policy.check,
     logger,
     version,

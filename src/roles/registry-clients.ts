@@ -12,6 +12,7 @@ import {
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
 import { chainProviders, type CredentialProvider, withheld } from '../oci/credentials/provider.ts'
+import { pingRegistry, type PingReport, type PingRequest } from '../oci/ping/ping.ts'
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
 
@@ -23,11 +24,19 @@ interface ClientAccess
 
 export type RegistryClients = (access: ClientAccess) => RegistryClient
 
+type PingAccess = Pick<ClientAccess, 'credentials' | 'plainHttp' | 'signal'>
+
 /** Registries over this process's connections, each caller with its own credentials before Docker's. */
-export function registryClients(
+export interface ProcessRegistries {
+  readonly clientFor: RegistryClients
+  /** What pingRegistry says, as this caller would be served. */
+  readonly ping: (request: PingRequest, access: PingAccess) => Promise<PingReport>
+}
+
+export function processRegistries(
   { config, env, version, logger }: RoleContext,
   { policy, facts, hooks }: { policy: OutboundPolicy; facts?: RegistryFactStore; hooks?: HookList },
-): RegistryClients {
+): ProcessRegistries {
   const proxy = readProxies(env)
   const onRefused = (found: object) => logger.warn(found, 'an address that may not be contacted was refused')
   const connections = createRegistryConnections({ version, proxy, policy, onRefused, ...(hooks ? { hooks } : {}) })
@@ -39,17 +48,35 @@ export function registryClients(
     docker,
     (registry) => !named(registry) && !isLoopback(new URL(`http://${registry}`).hostname),
   )
-  return ({ credentials: given, plainHttp, ...access }: ClientAccess) => {
+  const credentialsOf = ({ credentials: given, plainHttp }: PingAccess): CredentialProvider => {
     const own: CredentialProvider = plainHttp ? inClear : docker
-    return createRegistryClient({
-      ...access,
-      ...(facts ? { facts } : {}),
-      connections,
-      credentials: given ? chainProviders(fixedCredentials(given.registry, given), own) : own,
-      plainHttp: (registry) => plainHttp || named(registry),
-      logger,
-    })
+    return given ? chainProviders(fixedCredentials(given.registry, given), own) : own
   }
+  return {
+    clientFor: ({ credentials, plainHttp, ...access }) =>
+      createRegistryClient({
+        ...access,
+        ...(facts ? { facts } : {}),
+        connections,
+        credentials: credentialsOf({ credentials, plainHttp, ...access }),
+        plainHttp: (registry) => plainHttp || named(registry),
+        logger,
+      }),
+    ping: (request, access) =>
+      pingRegistry(request, {
+        connections,
+        credentials: credentialsOf(access),
+        plainHttp: access.plainHttp || named(request.registry),
+        policy,
+        proxy,
+        signal: access.signal,
+      }),
+  }
+}
+
+/** processRegistries where nobody pings. */
+export function registryClients(...options: Parameters<typeof processRegistries>): RegistryClients {
+  return processRegistries(...options).clientFor
 }
 
 /**

@@ -20,7 +20,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   files: { imports: ['content', 'lib'] },
 
   oci: {
-    faces: ['registry.ts', 'connections.ts', 'manifests/index-manifest.ts', 'credentials'],
+    faces: ['registry.ts', 'connections.ts', 'manifests/index-manifest.ts', 'credentials', 'ping/ping.ts'],
     top: [
       'oci/manifests',
       'oci/push',
@@ -36,6 +36,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     imports: ['content', 'lib', 'oci/facts', 'oci/errors'],
     packages: ['undici', 'typebox', 'ipaddr.js'],
+  },
+  'oci/ping': {
+    imports: ['oci/auth', 'oci/credentials', 'oci/push/sessions', 'oci/wire/exchanges', 'oci/request'],
   },
   'oci/manifests': { imports: ['oci/pull', 'oci/request'] },
   'oci/push': { imports: ['oci/push/parts', 'oci/push/sessions', 'oci/pull', 'oci/request'] },

@@ -347,6 +347,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/registries/{host}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find out what is wrong with a registry, from its name to the right to push
+         * @description Needs the scope registries:admin. Answers 200 whatever was found, within 30 s. Credentials as a job of this caller would have them.
+         */
+        post: operations["pingRegistry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/definition": {
         parameters: {
             query?: never;
@@ -706,6 +726,28 @@ export interface components {
             reference: string;
             /** @description In the registry's order; none where it knows no such repository. */
             tags: string[];
+        };
+        /** @description What was found out about a registry. */
+        RegistryPing: {
+            /** @description host[:port] */
+            host: string;
+            /** @description No check failed. */
+            ok: boolean;
+            /** @description What was spoken; null where it did not come to that. */
+            scheme: ("https" | "http") | null;
+            /** @description What layerd takes it for by its name; unknown: it goes by what it does. */
+            profile: string;
+            /** @description In the order in which they were made. */
+            checks: {
+                /** @description name, outbound, proxy, route, tls, api, kind, clock, limits, login; with a repository pull and push. More may come. */
+                name: string;
+                /** @enum {string} */
+                state: "ok" | "warning" | "failed" | "skipped";
+                /** @description What was found, for people. */
+                detail: string;
+                /** @description What to do about it. */
+                hint?: string;
+            }[];
         };
         SnapshotEvent: {
             /** @description Opaque; SSE carries it as the event's id. */
@@ -2446,6 +2488,66 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["RemotePackage"] | components["schemas"]["RemoteRepository"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pingRegistry: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path: {
+                /**
+                 * @description host[:port], percent-encoded.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @description Whose rights to pull and to push are looked at. For push an upload session is opened and given up; some registries make the repository by that. */
+                    repository?: string;
+                    /** @description Speak plain HTTP where the registry speaks no TLS. */
+                    plainHttp?: boolean;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description What was found out about a registry. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "host": "registry.example",
+                     *       "ok": false,
+                     *       "scheme": "https",
+                     *       "profile": "unknown",
+                     *       "checks": [
+                     *         {
+                     *           "name": "name",
+                     *           "state": "ok",
+                     *           "detail": "registry.example is at 192.0.2.10"
+                     *         },
+                     *         {
+                     *           "name": "login",
+                     *           "state": "failed",
+                     *           "detail": "log in: registry.example answered 401 UNAUTHORIZED: authentication required",
+                     *           "hint": "It did not take the user \"ann\": check what the job's X-Registry-Auth header says."
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RegistryPing"];
                 };
             };
             default: components["responses"]["Problem"];

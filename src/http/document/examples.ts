@@ -126,6 +126,21 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   getPackageDefinition: REMOTE.definition,
   getPackageChecksums: `${LAYER.slice('sha256:'.length)} components/baseline.tar\n`,
   getPackageImages: { images: ['registry.example/team/app:1'] },
+  pingRegistry: {
+    host: 'registry.example',
+    ok: false,
+    scheme: 'https',
+    profile: 'unknown',
+    checks: [
+      { name: 'name', state: 'ok', detail: 'registry.example is at 192.0.2.10' },
+      {
+        name: 'login',
+        state: 'failed',
+        detail: 'log in: registry.example answered 401 UNAUTHORIZED: authentication required',
+        hint: 'It did not take the user "ann": check what the job\'s X-Registry-Auth header says.',
+      },
+    ],
+  },
   getLiveness: { live: true },
   getReadiness: { ready: true, reasons: [], disk: 'ok' },
   getMetrics: '# TYPE layerd_fleet_workers gauge\nlayerd_fleet_workers 2\n',
@@ -145,4 +160,5 @@ export const PARAMETER_EXAMPLES: Readonly<Record<string, unknown>> = {
   upload: UPLOAD_ID,
   'putUpload.upload': FILE,
   ref: REFERENCE,
+  host: 'registry.example',
 }

@@ -3,12 +3,17 @@ import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { isOpen } from '../requests/open-paths.ts'
+import { requireScope, type Scope } from '../requests/scopes.ts'
 import { openTokenFile } from '../requests/token-file.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Name of the caller's token; "anonymous" where none is required. */
     principal: string
+  }
+  interface FastifyContextConfig {
+    /** What the caller's token has to have beside being known. Default: nothing. */
+    scope?: Scope
   }
 }
 
@@ -18,7 +23,10 @@ export interface AuthOptions {
   logger: Logger
 }
 
-/** RFC 6750 bearer tokens from a file of hashes. Throws UNAUTHENTICATED, which answers with WWW-Authenticate. */
+/**
+ * RFC 6750 bearer tokens from a file of hashes. Throws UNAUTHENTICATED, which answers with WWW-Authenticate, and SCOPE_MISSING
+ * where a route wants a scope (`config.scope`) that the token has not.
+ */
 export const authPlugin = fastifyPlugin(
   async (app: FastifyInstance, options: AuthOptions) => {
     app.decorateRequest('principal', 'anonymous')
@@ -30,6 +38,7 @@ export const authPlugin = fastifyPlugin(
       const principal = token === undefined ? undefined : await tokens.authenticate(token)
       if (principal === undefined) throw refusal(token === undefined)
       request.principal = principal.name
+      requireScope(principal, request.routeOptions.config.scope)
     })
   },
   { name: 'auth', fastify: '5.x' },

@@ -30,6 +30,7 @@ export const openapiPlugin = fastifyPlugin(
         tags: [
           { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
           { name: 'packages', description: 'The content store, and packages in registries.' },
+          { name: 'registries', description: 'What layerd knows of a registry, and what is wrong with it.' },
           { name: 'uploads', description: 'Packages sent by the caller.' },
           { name: 'service', description: 'The daemon itself.' },
         ],

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 
-/** Who asks. `scopes` holds "*" or single ones, which are not enforced yet. */
+/** Who asks. `scopes` holds "*" or single ones: scopes.ts says which of them routes ask for. */
 export interface Principal {
   name: string
   scopes: ReadonlySet<string>

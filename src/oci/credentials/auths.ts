@@ -19,6 +19,7 @@ export function entryOfAuths({ auths, where }: DockerConfig, place: CredentialPl
   const entry = auths[key]
   return {
     id: createHash('sha256').update(JSON.stringify(entry)).digest('hex'),
+    source: `the entry "${key}" of auths in ${where}`,
     credential: async () => read(entry, { where, key }),
   }
 }

@@ -34,6 +34,7 @@ export function dockerCredentials({ env, helperTimeoutMs }: DockerCredentialsOpt
       const asked = { helper, namedIn: config.where, serverUrl: dockerConfigKey(place.registry) }
       const entry: CredentialEntry = {
         id: JSON.stringify(asked),
+        source: `docker-credential-${helper}, which ${config.where} names`,
         credential: (signal) => runCredentialHelper(asked, { env, signal, timeoutMs: helperTimeoutMs }),
       }
       return firstOf(kept ? [entry, kept] : [entry])

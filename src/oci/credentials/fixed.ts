@@ -6,6 +6,6 @@ import { type RegistrySecret, toCredential } from './secret.ts'
 export function fixedCredentials(registry: string, secret: RegistrySecret): CredentialProvider {
   const key = registryKey(registry)
   const given = toCredential(secret)
-  const entry = given && { id: 'given', given, credential: async () => given }
+  const entry = given && { id: 'given', source: 'X-Registry-Auth', given, credential: async () => given }
   return { find: async (place) => (registryKey(place.registry) === key ? entry : undefined) }
 }

@@ -17,6 +17,8 @@ export type CredentialLookUp = (signal: AbortSignal) => Promise<RegistryCredenti
 export interface CredentialEntry {
   /** Equal for repositories of one registry that have the same credential; no secret can be read from it. */
   readonly id: string
+  /** For people: where it is kept; of several places, where the one that was found last is. */
+  readonly source: string
   /** What the caller named for this very registry: nothing has to be asked for it. */
   readonly given?: RegistryCredential
   /** May run a program, so it is called once the registry wants a log-in. */
@@ -55,12 +57,17 @@ export function chainProviders(...providers: readonly CredentialProvider[]): Cre
 export function firstOf(entries: readonly CredentialEntry[]): CredentialEntry | undefined {
   const [first, ...rest] = entries
   if (first === undefined || rest.length === 0) return first
+  let last = first
   return {
     id: JSON.stringify(entries.map(({ id }) => id)),
+    get source() {
+      return last.source
+    },
     ...(first.given ? { given: first.given } : {}),
     async credential(signal) {
       for (const entry of entries) {
         const found = await entry.credential(signal)
+        last = entry
         if (found !== undefined) return found
       }
       return undefined

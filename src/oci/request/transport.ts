@@ -30,6 +30,8 @@ export interface RegistryRequest {
   lane: 'control' | 'bulk'
   /** Follow redirects by hand, at most 5 hops, no credentials across origins (B2, B3, A16). Default true; never with a body that streams. */
   followRedirects?: boolean
+  /** Shows nothing of the caller, and a 401 is the answer. Default false. */
+  anonymous?: boolean
   /** For errors: what is being done, "push blob". */
   op: string
   signal: AbortSignal

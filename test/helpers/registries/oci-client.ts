@@ -34,7 +34,7 @@ export async function openRepository(
 ): Promise<Repository> {
   const { repository = 'test/blobs', credential, timeouts = {}, proxy, pace = BRIEF, ...rest } = options
   const { clock } = rest
-  const entry = credential && { id: 'test', given: credential, credential: async () => credential }
+  const entry = credential && { id: 'test', source: 'the test', given: credential, credential: async () => credential }
   const credentials = { find: async () => entry }
   const own = { ...(proxy ? { proxy } : {}), ...(clock ? { clock } : {}) }
   const connections = createRegistryConnections({ version: '0.0.0', timeouts, pace, ...own })

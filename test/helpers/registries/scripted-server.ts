@@ -23,17 +23,18 @@ export type Script = (request: IncomingMessage, response: ServerResponse) => voi
 
 /**
  * A real HTTP (or HTTPS) server on a free loopback port that answers what the test says; a GET of /v2/ without
- * Authorization, by which clients find scheme and challenge, is answered with 200 (or that challenge), not recorded.
+ * Authorization, by which clients find scheme and challenge, is answered with 200 (or that challenge), not recorded; with
+ * `records` the test answers that too.
  */
 export async function startScriptedServer(
   t: Cleanup,
   script: Script,
-  options: { tls?: TestCertificate; port?: number; pingChallenge?: string } = {},
+  options: { tls?: TestCertificate; port?: number; pingChallenge?: string; records?: boolean } = {},
 ): Promise<ScriptedServer> {
   const requests: ScriptedRequest[] = []
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     const { method = '', url = '/', headers } = request
-    if (method === 'GET' && url === '/v2/' && headers.authorization === undefined) {
+    if (!options.records && method === 'GET' && url === '/v2/' && headers.authorization === undefined) {
       if (options.pingChallenge === undefined) response.end('{}')
       else response.writeHead(401, { 'www-authenticate': options.pingChallenge }).end()
       return

@@ -7,11 +7,14 @@ import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
+import { pingRegistry } from '../../../src/oci/ping/ping.ts'
+import { ANYWHERE } from '../../../src/oci/request/outbound.ts'
 import { inspectPackage } from '../../../src/transfer/inspect.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { startJobs, type TestJobs } from '../redis/jobs.ts'
 import { registryClient } from '../packages/publishing.ts'
+import { connect } from '../registries/transport.ts'
 import { tempDir } from '../temp-dir.ts'
 
 export interface TestApp {
@@ -52,6 +55,7 @@ export async function startApp(
     uploads,
     store,
     remote: readerOf(t),
+    ping: pingerOf(t),
     logger: silentLogger,
     version: '1.2.3',
     listenHost: '127.0.0.1',
@@ -91,4 +95,16 @@ function readerOf(t: Cleanup): AppOptions['remote'] {
       return (await open(reference, credentials)).tags({ signal })
     },
   }
+}
+
+/** As src/roles does it, without Docker's credentials. */
+function pingerOf(t: Cleanup): AppOptions['ping'] {
+  return (request, { credentials, plainHttp, signal }) =>
+    pingRegistry(request, {
+      connections: connect(t),
+      credentials: credentials ? fixedCredentials(credentials.registry, credentials) : { find: async () => undefined },
+      plainHttp,
+      policy: ANYWHERE,
+      signal,
+    })
 }

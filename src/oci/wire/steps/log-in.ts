@@ -16,7 +16,7 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
   const { authorizer } = sender
   const { scopes, signal } = request
   // Authorization goes to the registry's own origin and nowhere else, also where a Location points elsewhere.
-  if (!sameOrigin(target, base)) return await next(passage)
+  if (request.anonymous || !sameOrigin(target, base)) return await next(passage)
   let used = await authorizer.authorize(scopes, base, signal)
   for (let round = 1; ; round += 1) {
     if (used?.token) sender.mask.add(used.token.value)

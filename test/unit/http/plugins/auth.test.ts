@@ -65,6 +65,7 @@ test('a token file that cannot be read keeps the app from getting ready', async 
       inspect: () => assert.fail('nothing is asked of a registry'),
       tags: () => assert.fail('nothing is asked of a registry'),
     },
+    ping: () => assert.fail('nothing is asked of a registry'),
     logger: silentLogger,
     version: '1.2.3',
     listenHost: '127.0.0.1',
