@@ -1,9 +1,10 @@
 import type { LookupFunction } from 'node:net'
+import type { WireTrace } from '../content/wire-request.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { createTokenCache } from './auth/token-cache.ts'
 import type { CallFacts } from './errors/errors.ts'
 import { NO_SECRETS } from './errors/mask.ts'
-import { exchange } from './wire/exchanges/exchange.ts'
+import { carryByUndici } from './wire/exchanges/choose.ts'
 import type { Proxies } from './wire/exchanges/proxy-choice.ts'
 import { createHostPaces, type PaceOptions } from './wire/pace/host-pace.ts'
 import { createWays } from './wire/exchanges/ways.ts'
@@ -13,6 +14,7 @@ import { createSchemes } from './wire/steps/scheme.ts'
 import { limited, type SharedCalls } from './wire/steps/shared-calls.ts'
 import { issueToken } from './wire/steps/token-calls.ts'
 import type { TransportContext } from './wire/steps/passage.ts'
+import { recorder } from './trace/recorder.ts'
 import { ANYWHERE, Outbound, type OutboundPolicy, type Reach } from './request/outbound.ts'
 import type { RegistryConnections } from './request/transport.ts'
 
@@ -52,6 +54,8 @@ export interface ConnectionsOptions {
   hooks?: HookList
   /** Waits after an answer that requests are limited. */
   pace?: Omit<PaceOptions, 'clock'>
+  /** Told of requests that callers share: for tokens, and the question of a registry's scheme. Default: nobody. */
+  sharedTrace?: WireTrace
   clock?: Clock
 }
 
@@ -82,7 +86,9 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     bulk: { headersTimeoutMs: timeouts.bulkHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
   }
   const paces = createHostPaces({ ...options.pace, clock })
-  const calls: SharedCalls = { ways, userAgent, hooks, paces, clock, lane: lanes.control }
+  const { sharedTrace: trace } = options
+  const sharedHooks = trace ? [...hooks, recorder({ trace, clock, shared: true })] : hooks
+  const calls: SharedCalls = { ways, userAgent, hooks: sharedHooks, paces, clock, lane: lanes.control }
   const context: TransportContext = {
     schemes: createSchemes((url, registry, onConnected) => {
       const asked = { url, registry, reach: outbound.own(registry), onConnected }
@@ -123,7 +129,8 @@ async function probe(
       onConnected()
     }
     const sent = pace.sent()
-    const response = await exchange({
+    const response = await carryByUndici({
+      call: facts,
       dispatcher: calls.ways.of(reach).pick('control', url),
       facts,
       headers: { 'user-agent': calls.userAgent, 'accept-encoding': 'identity' },

@@ -10,6 +10,7 @@ import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { UploadSessionStore } from '../content/checkpoint.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
+import type { WireTrace } from '../content/wire-request.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/logger.ts'
 import type { RetryPolicy } from '../lib/retry.ts'
@@ -169,6 +170,7 @@ export interface RegistryClientOptions extends RepositoryOptions {
   onWait?: OnWait
   onBody?: OnBody
   onWarning?: OnWarning
+  trace?: WireTrace
   signal: AbortSignal
 }
 
@@ -179,7 +181,7 @@ export interface RegistryClient {
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { connections, credentials, plainHttp, mayUse, onWait, onBody, onWarning, signal, ...rest } = options
+  const { connections, credentials, plainHttp, mayUse, onWait, onBody, onWarning, trace, signal, ...rest } = options
   /** By repository: those of one registry may have different credentials. */
   const transports = new Map<string, Promise<RegistryTransport>>()
   const lookUps = createLookUps(credentials, signal)
@@ -195,6 +197,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       ...(onWait ? { onWait } : {}),
       ...(onBody ? { onBody } : {}),
       ...(onWarning ? { onWarning } : {}),
+      ...(trace ? { trace } : {}),
     })
   }
   const sameCredential = async (registry: string, one: string, other: string): Promise<boolean> => {

@@ -47,7 +47,7 @@ async function setUp(t: TestContext, options: TlsOptions = {}) {
     (await small.send({ method: 'HEAD', url, repeatable: true, facts: factsOf('HEAD'), ...rest })).statusCode
   const get = async (): Promise<number> => {
     const connections = { connectorFor, open: new Set<Agent>() }
-    const response = await directExchange({ dispatcher, facts: factsOf('GET'), ...rest }, connections)
+    const response = await directExchange({ call: {}, dispatcher, facts: factsOf('GET'), ...rest }, connections)
     return (await response.bytes(DIRECT_MIN_BYTES)).length
   }
   return { server, resumed, head, get }

@@ -62,18 +62,18 @@ export function upstreamOf(facts: CallFacts): Upstream {
   }
 }
 
-/** A text that the far end chose, as it may be told. */
-export function toldText(facts: CallFacts, text: string): string {
+/** A text that the far end chose, as it may be told. `shown`: secrets of this one request. */
+export function toldText(facts: CallFacts, text: string, shown: readonly string[] = []): string {
   const seen = `${facts.registry}/${facts.repository ?? ''} ${OWN_WORDS}`
-  return facts.mask.hide(text, { seen, more: signatures(facts) })
+  return facts.mask.hide(text, { seen, more: [...signatures(facts), ...shown] })
 }
 
 /** Of the paths that we ask for. */
 const OWN_WORDS = '/v2/blobs/uploads /v2/manifests /v2/tags/list'
 
 /** The address of a request, or one that an answer names, as it may be told. */
-export function toldUrl(facts: CallFacts, url = facts.url): string {
-  return isOurs(facts, url) ? redactUrl(url) : toldText(facts, redactUrl(url))
+export function toldUrl(facts: CallFacts, url = facts.url, shown: readonly string[] = []): string {
+  return isOurs(facts, url) ? redactUrl(url) : toldText(facts, redactUrl(url), shown)
 }
 
 export function toldPath(facts: CallFacts): string {

@@ -1,3 +1,4 @@
+import type { WireTrace } from '../../content/wire-request.ts'
 import type { AppError } from '../../lib/errors.ts'
 import type { RetryBudget } from '../../lib/retry-budget.ts'
 import type { CredentialLookUp, RegistryCredential } from '../credentials/provider.ts'
@@ -116,6 +117,8 @@ export interface TransportCaller {
   onWait?: OnWait
   onBody?: OnBody
   onWarning?: OnWarning
+  /** Told of each request of this caller; those that it shares with others are the connections' own. */
+  trace?: WireTrace
 }
 
 /** Connections and learnt facts shared by all callers of a process. */

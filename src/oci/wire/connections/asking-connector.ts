@@ -2,6 +2,7 @@ import { lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { buildConnector } from 'undici'
 import type { HookList } from '../../request/hooks.ts'
+import { timed } from './connection-times.ts'
 import { withExpiry } from './expired-certificate.ts'
 
 /** `lookup` is handed on to net.connect and tls.connect, as all that undici does not know. Default: the system's. */
@@ -13,7 +14,7 @@ export type ConnectOptions = buildConnector.BuildOptions & { lookup?: LookupFunc
  * of a certificate that has expired holds it.
  */
 export function askingConnector(options: ConnectOptions, hooks: HookList): buildConnector.connector {
-  return withExpiry(asking(options, hooks), () => asking({ ...options, rejectUnauthorized: false }, hooks))
+  return withExpiry(timed(asking(options, hooks)), () => asking({ ...options, rejectUnauthorized: false }, hooks))
 }
 
 function asking(options: ConnectOptions, hooks: HookList): buildConnector.connector {

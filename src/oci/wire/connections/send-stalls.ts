@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
 import type { HookList } from '../../request/hooks.ts'
 import { askingConnector } from './asking-connector.ts'
+import { timed } from './connection-times.ts'
 import { SEND_STALLED } from '../../errors/network-errors.ts'
 
 /** Looks at a socket within the idle limit: so much of it a stall may last longer. */
@@ -14,7 +15,7 @@ const LOOKS = 4
 export function watchedPools(idleMs: number, hooks: HookList): (origin: string | URL, options: object) => Dispatcher {
   return (origin, options: Pool.Options) => {
     const connect =
-      typeof options.connect === 'function' ? options.connect : askingConnector(options.connect ?? {}, hooks)
+      typeof options.connect === 'function' ? timed(options.connect) : askingConnector(options.connect ?? {}, hooks)
     return new Pool(origin, {
       ...options,
       connect: (to, callback) =>

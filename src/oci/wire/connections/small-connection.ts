@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import { errors } from 'undici'
+import type { ConnectionUse } from '../../request/hooks.ts'
 import { AnswerParser } from './answer-parser.ts'
+import { connectionUse } from './connection-times.ts'
 import type { ConnectorFor } from './connectors.ts'
 import { watchSending } from './send-stalls.ts'
 
@@ -29,6 +31,8 @@ export interface SmallAnswer {
   statusCode: number
   headers: Record<string, string>
   body: Buffer
+  /** When its head came, performance.now(), where the rest of it came later. */
+  headAt?: number
   /** Why the body is not whole. */
   broken?: Error
 }
@@ -38,6 +42,7 @@ interface Flight {
   bodyTimeoutMs: number
   onBody: SmallRequest['onBody']
   timer: NodeJS.Timeout
+  headAt?: number
   resolve: (answer: SmallAnswer) => void
   reject: (error: unknown) => void
 }
@@ -80,6 +85,11 @@ export class SmallConnection {
   /** Whether it can carry a request. */
   get ready(): boolean {
     return this.#socket?.writable === true && !this.#flight
+  }
+
+  /** For a request that it is about to carry. */
+  use(): ConnectionUse | undefined {
+    return connectionUse(this.#socket)
   }
 
   send(request: SmallRequest): Promise<SmallAnswer> {
@@ -137,12 +147,14 @@ export class SmallConnection {
   }
 
   #watchBody(flight: Flight): void {
+    flight.headAt = performance.now()
     clearTimeout(flight.timer)
     flight.timer = setTimeout(() => this.close(new errors.BodyTimeoutError()), flight.bodyTimeoutMs)
   }
 
   #answered(flight: Flight, failure?: Error): void {
-    const { statusCode, headers, body, reusable, cut } = flight.parser
+    const { headAt, parser } = flight
+    const { statusCode, headers, body, reusable, cut } = parser
     const broken = cut ? new errors.ResponseExceededMaxSizeError() : failure
     clearTimeout(flight.timer)
     this.#flight = undefined
@@ -151,7 +163,13 @@ export class SmallConnection {
     if (seconds !== undefined) this.keepMs = Number(seconds) * 1000
     // An answer that came before the request was out: the rest of it would be in the way of the next.
     if (!reusable || broken || this.#socket?.writableLength !== 0) this.#socket?.destroy()
-    flight.resolve({ statusCode, headers, body, ...(broken ? { broken } : {}) })
+    flight.resolve({
+      statusCode,
+      headers,
+      body,
+      ...(headAt === undefined ? {} : { headAt }),
+      ...(broken ? { broken } : {}),
+    })
   }
 
   /** The connection is gone. */

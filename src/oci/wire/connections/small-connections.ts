@@ -1,7 +1,7 @@
 import { errors } from 'undici'
 import { untilAborted } from '../../../lib/abort.ts'
 import type { CallFacts } from '../../errors/errors.ts'
-import { beforeSend, type HookList, onBody } from '../../request/hooks.ts'
+import { beforeSend, type HookList, onBody, onConnection } from '../../request/hooks.ts'
 import { IdleConnections } from './idle-connections.ts'
 import { requestHead, type RequestLine } from './request-head.ts'
 import { type ConnectionOptions, type SmallAnswer, SmallConnection, type SmallRequest } from './small-connection.ts'
@@ -103,6 +103,7 @@ async function sendOn(connection: SmallConnection, call: SmallCall): Promise<Sma
   const head = requestHead(call, body)
   signal.throwIfAborted()
   beforeSend(call.hooks, call.facts)
+  onConnection(call.hooks, call.facts, connection.use())
   const telling = bodyTeller(call)
   const abort = (): void => connection.close(signal.reason)
   signal.addEventListener('abort', abort, { once: true })

@@ -4,11 +4,12 @@ import { Readable } from 'node:stream'
 import { type buildConnector, Client, type Dispatcher, errors } from 'undici'
 import { ReadRing } from '../../../content/read-ring.ts'
 import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
+import { connectionUse } from '../connections/connection-times.ts'
 import type { ConnectorFor } from '../connections/connectors.ts'
 import { type Exchange, type ReceivedAnswer, toResponse } from './exchange.ts'
 import { checkFraming, framingError } from './framing.ts'
 import { networkError } from '../../errors/network-errors.ts'
-import { beforeSend } from '../../request/hooks.ts'
+import { beforeSend, onConnection } from '../../request/hooks.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 
 /** From here on a connection of its own costs less than what it saves. */
@@ -77,7 +78,9 @@ class DirectFetch implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(): void {
-    beforeSend(this.#call.hooks, this.#call.facts)
+    const { hooks, facts } = this.#call
+    beforeSend(hooks, facts)
+    onConnection(hooks, facts, connectionUse(this.#socket))
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {

@@ -6,10 +6,23 @@ import { type CallFacts, toldHost, upstreamOf } from '../../errors/errors.ts'
 import { decoded, decodedStart } from './content-coding.ts'
 import { checkFraming, framingError } from './framing.ts'
 import { networkError } from '../../errors/network-errors.ts'
-import { beforePart, beforeSend, type HookList, onAnswer, toldBody } from '../../request/hooks.ts'
+import {
+  beforePart,
+  beforeSend,
+  type HookList,
+  onAnswer,
+  onConnection,
+  onEnd,
+  onSent,
+  toldBody,
+} from '../../request/hooks.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
+import { connectionUse } from '../connections/connection-times.ts'
+import { onceWritten } from '../connections/written-socket.ts'
 
 export interface Exchange {
+  /** What it is sent for: sent again, it is the same object. */
+  call: object
   dispatcher: Dispatcher
   facts: CallFacts
   headers: Record<string, string>
@@ -74,6 +87,7 @@ export function askingDispatcher(dispatcher: Dispatcher): Dispatcher {
     const start = handler.onRequestStart?.bind(handler)
     handler.onRequestStart = (...started) => {
       beforeSend(call.hooks, call.facts)
+      onceWritten((socket) => onConnection(call.hooks, call.facts, connectionUse(socket)))
       start?.(...started)
     }
     const answer = handler.onResponseStart?.bind(handler)
@@ -111,9 +125,10 @@ export function watchSource({ body, hooks, facts }: Pick<Exchange, 'body' | 'hoo
   watched.body = (async function* () {
     try {
       for await (const chunk of body()) {
-        beforePart(hooks, facts)
+        beforePart(hooks, facts, chunk.length)
         yield chunk
       }
+      onSent(hooks, facts)
     } catch (error) {
       watched.failure = { error }
       throw error
@@ -127,36 +142,52 @@ export interface ReceivedAnswer {
   statusCode: number
   headers: Dispatcher.ResponseData['headers']
   body: AsyncIterable<Buffer>
-  /** The hooks were told of the body as it came. */
-  told?: boolean
   /** Closes the connection, and with it a body that nobody wants. Never throws. */
   close: () => void
   /** Throws the body away, so that the connection can be used again where that is worth it. Never rejects. */
   discard: () => Promise<unknown> | void
+  /** Its body is here already, or what came of it. */
+  whole?: {
+    bytes: number
+    /** When its head came, performance.now(), where that was before now. */
+    headAt?: number | undefined
+    broken?: Error | undefined
+  }
 }
 
 export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
-  const { close } = answer
-  const body = answer.told ? answer.body : toldBody(hooks, facts, answer.body)
+  const { close, whole } = answer
+  const bodyError = (error: unknown) => (signal.aborted ? abortReason(signal) : networkError(facts, error))
+  let ended = false
+  const end = (error?: unknown): void => {
+    if (ended) return
+    ended = true
+    onEnd(hooks, facts, error === undefined ? undefined : bodyError(error))
+  }
+  // Of one that was here at once the hooks were told as it came.
+  const body = whole ? answer.body : toldBody(hooks, { facts, body: answer.body, end })
   const header = (name: string): string | undefined => {
     const value = answer.headers[name.toLowerCase()]
     // The same said twice is said once.
     return Array.isArray(value) ? [...new Set(value)].join(', ') : value
   }
   try {
-    onAnswer(hooks, facts, answer.statusCode, header)
+    onAnswer(hooks, facts, { status: answer.statusCode, header, at: whole?.headAt, bytes: whole?.bytes })
   } catch (error) {
     close()
     throw error
   }
-  const bodyError = (error: unknown) => (signal.aborted ? abortReason(signal) : networkError(facts, error))
+  if (whole) end(whole.broken)
   return {
     status: answer.statusCode,
     header,
     url: facts.url,
     body,
     bodyError,
-    abandon: close,
+    abandon() {
+      close()
+      end()
+    },
     async bytes(limit, tooLong = () => tooLongAnswer(facts, answer.statusCode, limit)) {
       const declared = facts.method === 'HEAD' ? 0 : Number(header('content-length') ?? 0)
       try {
@@ -166,11 +197,13 @@ export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedA
         return plain
       } catch (error) {
         close()
+        end(error)
         throw bodyError(error)
       }
     },
     async discard() {
       await answer.discard()
+      end()
     },
   }
 }

@@ -41,7 +41,9 @@ export async function smallExchange(call: Exchange, connections: SmallConnection
       headersTimeoutMs,
       bodyTimeoutMs,
     })
-    return toResponse(call, { ...answer, body: whole(answer), told: true, close() {}, discard() {} })
+    const { headAt, broken } = answer
+    const whole = { bytes: answer.body.length, headAt, broken }
+    return toResponse(call, { ...answer, body: bodyOf(answer), close() {}, discard() {}, whole })
   } catch (error) {
     if (signal.aborted) throw abortReason(signal)
     if (source.failure) throw source.failure.error
@@ -57,7 +59,7 @@ async function gather(body: unknown): Promise<Buffer> {
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
 }
 
-async function* whole({ body, broken }: SmallAnswer): AsyncGenerator<Buffer> {
+async function* bodyOf({ body, broken }: SmallAnswer): AsyncGenerator<Buffer> {
   if (body.length > 0) yield body
   if (broken) throw broken
 }

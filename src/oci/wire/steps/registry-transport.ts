@@ -6,6 +6,7 @@ import { createMask } from '../../errors/mask.ts'
 import { warningTexts } from '../../errors/warnings.ts'
 import type { Hooks } from '../../request/hooks.ts'
 import type { OnWarning, RegistryTransport, TransportCaller } from '../../request/transport.ts'
+import { recorder } from '../../trace/recorder.ts'
 import { answerFailure, failure, judgement } from './judgement.ts'
 import { locate } from './location.ts'
 import { logIn } from './log-in.ts'
@@ -35,7 +36,7 @@ export function createRegistryTransport(
   registry: string,
   caller: TransportCaller,
 ): RegistryTransport {
-  const { plainHttp, mayUse, budget, onWait, onBody, onWarning } = caller
+  const { plainHttp, mayUse, budget, onWait, onBody, onWarning, trace } = caller
   const mask = createMask(registry)
   const credential = createCallerCredential({
     credential: caller.credential,
@@ -57,6 +58,7 @@ export function createRegistryTransport(
       ...(mayUse ? [{ beforeSend: mayUse, beforePart: mayUse }] : []),
       ...(onBody ? [{ onBody }] : []),
       ...(onWarning ? [warningsFor(registry, onWarning)] : []),
+      ...(trace ? [recorder({ trace, clock: context.clock })] : []),
     ],
     answered: false,
   }
@@ -73,7 +75,7 @@ export function createRegistryTransport(
 /** Of the registry alone: a storage that it sends us to is no word of its. */
 function warningsFor(registry: string, onWarning: OnWarning): Hooks {
   return {
-    onAnswer(facts, _status, header) {
+    onAnswer(facts, _status, { header }) {
       const said = header('warning')
       if (said === undefined || !isRegistry({ registry }, facts.url)) return
       for (const text of warningTexts(said)) onWarning(registry, toldText(facts, text))

@@ -20,6 +20,7 @@ export async function sending(passage: LocatedPassage): Promise<RegistryResponse
   }
   const ways = context.ways(reach)
   const call: Exchange = {
+    call: request,
     dispatcher: ways.pick(lane, target),
     facts: callFacts(passage, target),
     headers,

@@ -18,7 +18,7 @@ export function issueToken(calls: SharedCalls, key: TokenKey, limitMs: number): 
   const mask = maskFor(key.registry, key.credential)
   const call: TokenCall = async (request) => {
     const facts = { op: 'get a token', registry: key.registry, method: request.method, url: request.url, mask }
-    const { url, ...answer } = await followed(calls, { facts, request, reach: key.reach }, limitMs)
+    const { url, ...answer } = await followed(calls, { key, facts, request, reach: key.reach }, limitMs)
     const found: CallFacts = { ...facts, url }
     return {
       ...answer,
@@ -31,6 +31,7 @@ export function issueToken(calls: SharedCalls, key: TokenKey, limitMs: number): 
 }
 
 interface Hop {
+  key: TokenKey
   facts: CallFacts
   request: TokenRequest
   reach: TokenKey['reach']
@@ -83,10 +84,11 @@ function answered(calls: SharedCalls, hop: Hop, limitMs: number): Promise<HopAns
 
 function sent(
   calls: SharedCalls,
-  { facts, request, reach, signal }: Hop & { signal: AbortSignal },
+  { key, facts, request, reach, signal }: Hop & { signal: AbortSignal },
 ): Promise<RegistryResponse> {
   const ways = calls.ways.of(reach)
   const call = {
+    call: key,
     dispatcher: ways.pick('control', facts.url),
     facts,
     headers: {
