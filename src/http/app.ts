@@ -33,6 +33,7 @@ import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.ts'
 import { jobLogRoutes } from './routes/job-log.ts'
 import { jobQueries } from './routes/job-queries.ts'
+import { jobTraceRoutes } from './routes/job-trace.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { type ApiObserver, metricsRoutes } from './routes/metrics.ts'
 
@@ -42,6 +43,7 @@ import { type RegistryPinger, registryRoutes } from './routes/registries.ts'
 import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
+import { Har } from './schemas/har.ts'
 import { RemotePackage, RemoteRepository, StoredPackage } from './schemas/package.ts'
 import { RegistryPing } from './schemas/registry.ts'
 import { Upload } from './schemas/upload.ts'
@@ -106,6 +108,7 @@ const SCHEMAS = [
   Job,
   JobEventSchema,
   JobLogLine,
+  Har,
   Upload,
   StoredPackage,
   RemotePackage,
@@ -176,6 +179,7 @@ export function createApp(options: AppOptions): App {
   void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
   void app.register(jobQueries, shared)
   void app.register(jobLogRoutes, shared)
+  void app.register(jobTraceRoutes, shared)
   void app.register(jobEventRoutes, shared)
   void app.register(uploadRoutes, shared)
   void app.register(packageRoutes, shared)

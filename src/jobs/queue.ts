@@ -29,6 +29,7 @@ import { type JobFigures, readFigures } from './commands/figures.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
 import { withWaits } from './commands/waits.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
+import { type JobTrace, readTrace } from './progress/trace.ts'
 import { listTransfers } from './progress/transfers.ts'
 
 /** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
@@ -45,6 +46,8 @@ export interface JobQueue {
   transfers(id: string, page: Page, filter?: TransferFilter): Promise<TransferPage>
   /** Lines of the job's log after the place `after` (exclusive; default all), oldest first. Throws JOB_NOT_FOUND. */
   log(id: string, range: LogRange): Promise<PlacedLine[]>
+  /** The job's requests to registries, those that are kept. Throws JOB_NOT_FOUND. */
+  trace(id: string): Promise<JobTrace>
   /** queued -> canceled; running -> canceling and the owner is woken; canceled or canceling: the same answer again. Throws JOB_FINISHED (details.job), JOB_NOT_FOUND. */
   cancel(id: string, options?: CommandOptions & { reason?: string }): Promise<Job>
   /**
@@ -100,6 +103,11 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
       guarded(async () => {
         await requireJob(context, id)
         return readJobLog(redis, keys, id, range)
+      }),
+    trace: (id) =>
+      guarded(async () => {
+        await requireJob(context, id)
+        return readTrace(redis, keys, id)
       }),
     cancel: (id, command = {}) => guarded(async () => told(await cancelJob(context, id, command))),
     pause: (id, command = {}) => guarded(async () => told(await pauseJob(context, id, command))),

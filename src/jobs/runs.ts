@@ -67,7 +67,7 @@ export interface JobRuns {
   requeueOrphans(): Promise<number>
   /** Every 10 minutes: sets right how many open jobs hosts and principals have; returns of how many that was wrong. */
   recountOpen(): Promise<number>
-  /** Every 5 s: forgets events and logs of ended jobs, oldest first, while Redis is short of memory; returns of how many. */
+  /** Every 5 s: forgets events, logs and requests of ended jobs, oldest first, while Redis is short of memory; returns of how many. */
   shedTraces(): Promise<number>
   /** Every hour: removes ended jobs past 30 days or past the newest 10,000; returns how many. */
   removeExpired(): Promise<number>

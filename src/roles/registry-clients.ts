@@ -1,5 +1,6 @@
 import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
+import type { WireTrace } from '../content/wire-request.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import { isLoopback as listensLocally } from '../config/listen.ts'
 import { isLoopback } from '../lib/loopback.ts'
@@ -17,9 +18,16 @@ import { createRegistryClient, type RegistryClient, type RegistryClientOptions }
 import type { RoleContext } from './context.ts'
 
 interface ClientAccess
-  extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody' | 'onWarning'> {
+  extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody' | 'onWarning' | 'trace'> {
   credentials: JobCredentials | undefined
   plainHttp: boolean
+}
+
+interface ClientsOptions {
+  policy: OutboundPolicy
+  facts?: RegistryFactStore
+  hooks?: HookList
+  sharedTrace?: WireTrace
 }
 
 export type RegistryClients = (access: ClientAccess) => RegistryClient
@@ -35,11 +43,18 @@ export interface ProcessRegistries {
 
 export function processRegistries(
   { config, env, version, logger }: RoleContext,
-  { policy, facts, hooks }: { policy: OutboundPolicy; facts?: RegistryFactStore; hooks?: HookList },
+  { policy, facts, hooks, sharedTrace }: ClientsOptions,
 ): ProcessRegistries {
   const proxy = readProxies(env)
   const onRefused = (found: object) => logger.warn(found, 'an address that may not be contacted was refused')
-  const connections = createRegistryConnections({ version, proxy, policy, onRefused, ...(hooks ? { hooks } : {}) })
+  const connections = createRegistryConnections({
+    version,
+    proxy,
+    policy,
+    onRefused,
+    ...(hooks ? { hooks } : {}),
+    ...(sharedTrace ? { sharedTrace } : {}),
+  })
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
   // A caller's word alone does not send the daemon's own password in clear over a network.

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { WireTrace } from '../content/wire-request.ts'
 import { type DataDirectory, openDataDirectory } from '../daemon/data-directory.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
 import { createBlobPlaces } from '../jobs/hints/blob-places.ts'
@@ -19,6 +20,7 @@ import type { ContentStore } from '../store/content-store.ts'
 import type { Registries } from '../worker/registry-access.ts'
 import { publishWork } from '../worker/run-publish.ts'
 import { pullWork } from '../worker/run-pull.ts'
+import { createSharedTraces } from '../worker/run-traces.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
 import { openPackage } from '../zarf/package.ts'
@@ -43,6 +45,7 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   const metrics = createProcessMetrics()
   const { observer, hooks, countSessions } = createWorkerMetrics(metrics)
   const { tracing } = context
+  const sharedTraces = createSharedTraces()
   const traced = tracing ? { around: runTracer(tracing) } : {}
   if (context.channel) answerFigures(context.channel, async () => [await metrics.json()])
   const worker = await startWorker({
@@ -50,9 +53,16 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
     runs: createJobRuns(shared),
     name,
     observer: { ...observer, ...traced },
+    sharedTraces,
     ...(await workOf(
       { ...context, logger },
-      { directory, store, hooks: tracing ? [hooks, tracing.hooks] : [hooks], countSessions },
+      {
+        directory,
+        store,
+        hooks: tracing ? [hooks, tracing.hooks] : [hooks],
+        countSessions,
+        sharedTrace: sharedTraces.trace,
+      },
     )),
     jobs: config.jobsPerWorker,
   })
@@ -75,17 +85,23 @@ interface WorkParts {
   store: ContentStore
   hooks: HookList
   countSessions: SessionCounter
+  sharedTrace: WireTrace
 }
 
 /** What jobs of each kind do, over connections that all of them share. */
 async function workOf(
   context: RoleContext,
-  { directory, store, hooks, countSessions }: WorkParts,
+  { directory, store, hooks, countSessions, sharedTrace }: WorkParts,
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
   const policy = outboundPolicy(context, 'worker')
-  const clientFor = registryClients(context, { policy, facts: createRegistryFacts({ ...shared, logger }), hooks })
+  const clientFor = registryClients(context, {
+    policy,
+    facts: createRegistryFacts({ ...shared, logger }),
+    hooks,
+    sharedTrace,
+  })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
     const client = clientFor({

@@ -1,4 +1,5 @@
 import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
+import type { WireTrace } from '../content/wire-request.ts'
 import type { Job } from '../jobs/model/definitions.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { EngineEvent } from '../transfer/events.ts'
@@ -21,6 +22,8 @@ export interface RegistryAccess {
   onBody(answer: object, bytes: number | undefined): void
   /** Told of what a registry says beside its answers. */
   onWarning(registry: string, text: string): void
+  /** Told of the run's requests. */
+  trace: WireTrace
 }
 
 /** Opens repositories as one run may. */
@@ -53,6 +56,7 @@ export function transferDependencies(
       onWait: (request, wait) => onEvent({ type: 'waiting', request, wait }),
       onBody: (answer, bytes) => context.onBody(answer, bytes),
       onWarning: tellWarnings(onEvent),
+      trace: context.trace,
     }),
     ...(places ? { places } : {}),
     checkOwnership: () => context.checkOwnership(),

@@ -1,12 +1,13 @@
 import type { Progress, Transfer } from '../jobs/model/definitions.ts'
 import type { JobRuns } from '../jobs/runs.ts'
-import type { RunEvent, RunReport } from '../jobs/progress/reports.ts'
+import type { RunEvent, RunReport, TracePart } from '../jobs/progress/reports.ts'
 import { jobCanceled, jobPaused } from '../jobs/model/stops.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createCoalescer } from '../lib/coalescer.ts'
 import { AppError, toAppError } from '../lib/errors.ts'
 import type { EngineEvent } from '../transfer/events.ts'
 import type { Ledger } from './ledger.ts'
+import type { RunTrace } from './run-traces.ts'
 
 /** At most four reports a second for a job (api.md "Rate"). */
 const INTERVAL_MS = 250
@@ -19,6 +20,8 @@ export interface ReporterOptions {
   /** Progress before this run. */
   before: Progress
   transfers: readonly Transfer[]
+  /** What its requests did. Default: nobody keeps it. */
+  trace?: RunTrace
   clock: Clock
   /** Ends the run: it was fenced, canceled or paused, or its reports cannot be written. */
   abort: (reason: AppError) => void
@@ -32,8 +35,10 @@ export interface ReporterOptions {
  */
 export interface Reporter {
   onEvent(event: EngineEvent): void
+  /** There are requests to tell of. */
+  onRequests(): void
   /** Stops reporting and hands back what was not told yet, with the state of what was under way; it goes with the run's end. */
-  close(rest: 'waiting' | 'canceled'): Promise<RunReport>
+  close(rest: 'waiting' | 'canceled', ending?: { failed: boolean }): Promise<RunReport>
   /** Whether this run moved a byte that no run before had moved. */
   progressed(): boolean
 }
@@ -45,7 +50,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   let pending: RunEvent[] = []
   const beginOfWaiting = createWaitLog()
 
-  const take = (): RunReport => {
+  const take = (trace: TracePart | undefined): RunReport => {
     const progress = ledger.progress(clock.now())
     options.onProgress?.(progress)
     const rows = ledger.takeChanged()
@@ -55,12 +60,12 @@ export function createReporter(options: ReporterOptions): Reporter {
       planned = true
       events.push({ type: 'plan', progress })
     }
-    return { progress, transfers: rows, events: [...events, ...rowEvents(rows, told, progress)] }
+    return { progress, transfers: rows, events: [...events, ...rowEvents(rows, told, progress)], trace }
   }
 
   const send = async (): Promise<void> => {
     try {
-      const answer = await options.runs.report(options.jobId, options.epoch, take())
+      const answer = await options.runs.report(options.jobId, options.epoch, take(await options.trace?.take()))
       if (answer === 'fenced') options.abort(new AppError('JOB_FENCED', 'another run of this job has taken over'))
       if (answer === 'canceled') options.abort(jobCanceled(options.jobId, ''))
       if (answer === 'paused') options.abort(jobPaused(options.jobId, ''))
@@ -79,10 +84,12 @@ export function createReporter(options: ReporterOptions): Reporter {
       if (event.type === 'warning') pending.push({ type: 'warning', code: event.code, message: event.message })
       reports.request(event.type === 'phase')
     },
-    async close(rest) {
+    onRequests: () => reports.request(false),
+    async close(rest, { failed } = { failed: false }) {
       await reports.close()
       ledger.rest(rest)
-      return take()
+      const requests = await options.trace?.rest(failed)
+      return take(requests)
     },
     progressed: () => ledger.progress(clock.now()).bytesDone > options.before.bytesDone,
   }

@@ -3,6 +3,7 @@ import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import type { JobRuns } from '../jobs/runs.ts'
 import type { BegunRun, FinishedRun, RunOutcome } from '../jobs/progress/reports.ts'
+import type { WireTrace } from '../content/wire-request.ts'
 import { abortReason, childController } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type AppError, toAppError } from '../lib/errors.ts'
@@ -11,9 +12,10 @@ import type { OnEvent } from '../transfer/events.ts'
 import { jobProblem, outcomeOf } from './failure.ts'
 import type { Lease } from './run-lease.ts'
 import { createLedger } from './ledger.ts'
-import { createReporter } from './reporter.ts'
-import { NOBODY, registryOf, type RunObserver } from './run-observer.ts'
-import { SLOW_LIMIT, type SlowLimit, watchSlowness } from './slow-transfer.ts'
+import { createReporter, type Reporter } from './reporter.ts'
+import { NOBODY, registryOf, type RunObserver, type RunWatch } from './run-observer.ts'
+import { createRunTrace, type SharedTraces } from './run-traces.ts'
+import { SLOW_LIMIT, type SlowLimit, type SlowWatch, watchSlowness } from './slow-transfer.ts'
 
 /** What the work of one run gets. */
 export interface RunContext {
@@ -21,6 +23,8 @@ export interface RunContext {
   onEvent: OnEvent
   /** Told of what comes in answers' bodies, be it of blobs or not. */
   onBody(answer: object, bytes: number | undefined): void
+  /** Told of the run's requests to registries. */
+  trace: WireTrace
   epoch: number
   credentials: JobCredentials | undefined
   logger: Logger
@@ -43,6 +47,8 @@ export interface RunOptions {
   slow?: SlowLimit | undefined
   /** Looks on. Default: nobody. */
   observer?: RunObserver | undefined
+  /** Of the requests that runs share. Default: nobody tells of them. */
+  sharedTraces?: SharedTraces | undefined
 }
 
 /** What BullMQ has to do with the dispatch once its run has ended. */
@@ -64,6 +70,12 @@ export async function runJob(
   const describe = (error: AppError) => jobProblem(error, job.id)
   const now = options.clock.now()
   const watch = (options.observer ?? NOBODY).began(job, registryOf(job))
+  const trace = createRunTrace({
+    all: job.options.trace === true,
+    attempt: job.attempt,
+    onNews: () => reporter.onRequests(),
+  })
+  using _shared = options.sharedTraces?.join(registryOf(job), trace)
   const reporter = createReporter({
     runs: options.runs,
     jobId: job.id,
@@ -71,6 +83,7 @@ export async function runJob(
     ledger: createLedger({ progress: job.progress, transfers: begun.transfers, describe, now }),
     before: job.progress,
     transfers: begun.transfers,
+    trace,
     clock: options.clock,
     abort: (reason) => controller.abort(reason),
     onProgress: (progress) => watch.progress(progress),
@@ -78,24 +91,11 @@ export async function runJob(
   using pace = watchSlowness(options.slow ?? SLOW_LIMIT, (error) => controller.abort(error))
   logBegin(logger, job)
   const around = options.observer?.around ?? ((_job: Job, work: () => Promise<RunOutcome | AppError>) => work())
-  const context: RunContext = {
-    signal: controller.signal,
-    onEvent: (event) => {
-      reporter.onEvent(event)
-      watch.event(event)
-      pace.event(event)
-    },
-    onBody: (answer, bytes) => pace.body(answer, bytes),
-    epoch,
-    credentials: begun.credentials,
-    logger,
-    checkLease: () => lease.check(),
-    checkOwnership: () => checkOwnership(() => options.runs.check(job.id, epoch), lease),
-  }
+  const context = contextOf(begun, options, { signal: controller.signal, lease, reporter, watch, pace, trace, logger })
   const ended = await around(job, () => attempt(begun, options, context))
   const outcome = 'code' in ended ? decide(ended, begun, options, reporter.progressed()) : ended
   const over = outcome !== 'fenced' && TERMINAL_STATES.has(outcome.state)
-  const report = await reporter.close(over ? 'canceled' : 'waiting')
+  const report = await reporter.close(over ? 'canceled' : 'waiting', { failed: over && outcome.state === 'failed' })
   const code = 'code' in ended ? ended.code : undefined
   if (outcome === 'fenced') {
     watch.ended('fenced', code)
@@ -105,6 +105,33 @@ export async function runJob(
   logEnd(logger, outcome, 'code' in ended ? ended : undefined)
   watch.ended(outcome.state, code)
   return nextAfter(await options.runs.finish(job.id, epoch, outcome, report), outcome)
+}
+
+interface RunParts extends Pick<RunContext, 'signal' | 'trace' | 'logger'> {
+  lease: Pick<Lease, 'check'>
+  reporter: Reporter
+  watch: RunWatch
+  pace: Omit<SlowWatch, 'look'>
+}
+
+function contextOf(
+  { job, epoch, credentials }: BegunRun,
+  { runs }: RunOptions,
+  { lease, reporter, watch, pace, ...parts }: RunParts,
+): RunContext {
+  return {
+    ...parts,
+    onEvent: (event) => {
+      reporter.onEvent(event)
+      watch.event(event)
+      pace.event(event)
+    },
+    onBody: (answer, bytes) => pace.body(answer, bytes),
+    epoch,
+    credentials,
+    checkLease: () => lease.check(),
+    checkOwnership: () => checkOwnership(() => runs.check(job.id, epoch), lease),
+  }
 }
 
 function nextAfter(finished: FinishedRun, outcome: RunOutcome): RunEnd {

@@ -37,6 +37,7 @@ export interface WorkerOptions {
   turn?: ConsumerOptions['turn']
   /** RunOptions. */
   observer?: RunOptions['observer']
+  sharedTraces?: RunOptions['sharedTraces']
   slow?: RunOptions['slow']
   clock?: Clock
 }
@@ -58,9 +59,9 @@ const READY_WITHIN_MS = 2000
 /** Takes jobs and runs them until it is stopped. Resolves once the first consumers are open and the worker is counted. */
 export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const { logger, runs, clock = systemClock, name } = options
-  const { work, observer, slow, lockMs, turn } = options
+  const { work, observer, slow, sharedTraces, lockMs, turn } = options
   const places = countPlaces(runs, name, options.jobs)
-  const running = createRunningJobs({ runs, workerName: name, work, clock, logger, observer, slow })
+  const running = createRunningJobs({ runs, workerName: name, work, clock, logger, observer, slow, sharedTraces })
   const warn = (message: string) => (error: unknown) => logger.warn({ err: error }, message)
   const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-consumers', logger })
   const consumers = createConsumers({

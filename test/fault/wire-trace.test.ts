@@ -324,7 +324,7 @@ test('what callers share is told apart, a call that is sent again counts, and no
   assert.equal(headers(first?.headers)['authorization'], undefined)
   assert.match(
     headers(first?.answer?.headers)['www-authenticate'] ?? '',
-    /^bearer realm="http:\/\/[^"]+\?…",service="[^"]+"$/,
+    /^Bearer realm="http:\/\/[^"]+\?…",service="[^"]+"$/,
   )
   assert.equal(headers(second?.headers)['authorization'], 'Bearer ***')
   assert.equal(headers(second?.answer?.headers)['server'], 'told Bearer ***')

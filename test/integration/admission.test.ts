@@ -101,7 +101,9 @@ test('events and logs of ended jobs make room, the oldest first', async (t) => {
     ids.push(job.id)
     const { epoch } = await begin(jobs, job)
     for (let at = 0; at < 20; at += 1) await jobs.runs.report(job.id, epoch, { events: [log('x'.repeat(100_000))] })
-    await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT })
+    const trace = { requests: [], dropped: 3, most: 1 }
+    await jobs.runs.finish(job.id, epoch, { state: 'succeeded', result: RESULT }, { trace })
+    await jobs.raw.rpush(`{layerd}:job:${job.id}:trace`, '{}')
     jobs.clock.advance(1000)
   }
   const { job: open } = await jobs.queue.create(newJob())
@@ -116,6 +118,7 @@ test('events and logs of ended jobs make room, the oldest first', async (t) => {
   assert.deepEqual(await kept(), [false, false, false, true])
   for (const id of ids) assert.equal((await jobs.queue.get(id))?.state, 'succeeded')
   assert.deepEqual(await jobs.queue.log(ids[0] ?? '', { limit: 10 }), [])
+  assert.deepEqual(await jobs.queue.trace(ids[0] ?? ''), { requests: [], dropped: 0 })
   await jobs.raw.del(await jobs.raw.keys('ballast:*'))
   await jobs.queue.retry(ids[0] ?? '').catch(() => undefined)
   assert.equal(

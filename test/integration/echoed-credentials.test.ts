@@ -51,6 +51,18 @@ const REGISTRIES: Readonly<Record<string, Answer>> = {
     refuse(response, 403, `<html><p>${shown}</p><p>${SECRETS['in HTML']}</p></html>`, { 'content-type': 'text/html' }),
   passing: ({ response, shown }) => refuse(response, 503, oci('UNAVAILABLE', `${shown} ${SECRETS['in a URL']}`)),
   id: ({ response, shown }) => refuse(response, 403, oci('DENIED', 'no'), { 'x-request-id': `for ${shown}` }),
+  headers: ({ response, shown, url }) =>
+    refuse(response, 403, oci('DENIED', 'no'), {
+      ...Object.fromEntries(
+        ['server', 'via', 'etag', 'docker-upload-uuid', 'docker-content-digest', 'warning', 'x-cache', 'range'].map(
+          (name) => [name, `"${shown}"`],
+        ),
+      ),
+      'content-type': BASIC,
+      location: `${url}/${BASIC}/${encodeURIComponent(PASSWORD)}?digest=${SIGNATURE}&scope=${BASIC}&${TOKEN}#${TOKEN}`,
+      'www-authenticate': `${TOKEN} realm="x", Bearer realm="${url}/${BASIC}?sig=${SIGNATURE}",service="${BASIC}",error="${TOKEN}"`,
+      'set-cookie': TOKEN,
+    }),
   challenge: ({ response, shown }) =>
     refuse(response, 401, oci('UNAUTHORIZED', shown), {
       'www-authenticate': `Basic realm="${BASIC}", error="${TOKEN}", ${BASIC}`,
@@ -102,7 +114,7 @@ function startEcho(t: Cleanup, answer: Answer): Promise<ScriptedServer> {
   })
 }
 
-test('what a registry repeats of a password, a token or a signature reaches no error, event, log line or Redis', async (t) => {
+test('what a registry repeats of a password, a token or a signature reaches no error, event, log line, trace or Redis', async (t) => {
   const redis = await startRedis(t, { tcp: true })
   const layerd = await startLayerd(t, {
     dataDir: await tempDir(t),
@@ -126,14 +138,20 @@ test('what a registry repeats of a password, a token or a signature reaches no e
   }
   const read = async (path: string) => (await fetch(`${api}${path}`)).text()
   const all = async (id: string) =>
-    (await Promise.all(['', '/events', '/logs', '/transfers'].map((part) => read(`/v1/jobs/${id}${part}`)))).join('\n')
+    (
+      await Promise.all(
+        ['', '/events', '/logs', '/transfers', '/trace.har'].map((part) => read(`/v1/jobs/${id}${part}`)),
+      )
+    ).join('\n')
 
   const jobs = new Map<string, Job>()
   for (const [name, answer] of Object.entries(REGISTRIES)) {
     const { host } = await startEcho(t, answer)
     const place = `oci://${host}/team`
-    const publish = { kind: 'publish', source: `file:${FIXTURES.nemoAmd64}`, destination: place }
-    const pull = { kind: 'pull', source: `${place}/nemo:1.2.0`, destination: 'store:' }
+    // Of one that fails the last requests are kept though nobody asked.
+    const options = name === 'json' || name === 'location' ? {} : { trace: true }
+    const publish = { kind: 'publish', source: `file:${FIXTURES.nemoAmd64}`, destination: place, options }
+    const pull = { kind: 'pull', source: `${place}/nemo:1.2.0`, destination: 'store:', options }
     const { id } = await submit(host, name === 'redirect' || name === 'type' ? pull : publish)
     // This one would be tried for minutes: it is told while it waits.
     const told = name === 'passing' ? await waiting(api, id) : await endedOver(api, id)
@@ -145,7 +163,9 @@ test('what a registry repeats of a password, a token or a signature reaches no e
   for (const [name, job] of jobs) {
     await t.test(`a registry that repeats it by way of: ${name}`, async () => {
       assert.equal(job.state, name === 'passing' ? 'running' : 'failed', JSON.stringify(job))
-      assertClean(`${JSON.stringify(job)}\n${await all(job.id)}`)
+      const told = await all(job.id)
+      assertClean(`${JSON.stringify(job)}\n${told}`)
+      assert.match(told, /"_op":/, 'its requests are among that')
     })
   }
   await t.test('the errors still say what they may', () => {

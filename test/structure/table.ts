@@ -112,6 +112,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'model',
       'progress/events.ts',
       'progress/reports.ts',
+      'progress/trace.ts',
       'redis/keys.ts',
       'redis/tag-locks.ts',
       'redis/redis.ts',
@@ -150,8 +151,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   worker: {
-    faces: ['worker.ts', 'registry-access.ts', 'run-publish.ts', 'run-pull.ts'],
-    imports: ['jobs', 'transfer', 'files', 'content/reference.ts', 'content/opened.ts', 'lib'],
+    faces: ['worker.ts', 'registry-access.ts', 'run-publish.ts', 'run-pull.ts', 'run-traces.ts'],
+    imports: [
+      'jobs',
+      'transfer',
+      'files',
+      'content/reference.ts',
+      'content/opened.ts',
+      'content/wire-request.ts',
+      'lib',
+    ],
     packages: ['bullmq'],
   },
 
@@ -159,7 +168,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     faces: ['app.ts', 'schemas'],
     top: ['http/plugins', 'http/routes', 'http/schemas'],
     imports: ['jobs', 'files', 'transfer', 'content/reference.ts', 'content/digest.ts', 'lib'],
-    types: ['store'],
+    types: ['store', 'content/wire-request.ts'],
     packages: [
       'fastify',
       'fastify-plugin',

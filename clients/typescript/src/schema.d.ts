@@ -230,6 +230,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{id}/trace.har": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A job's requests to its registry, as HAR 1.2
+         * @description Of a job with options.trace, and the last 50 of one that failed; for a day after its end. Browsers' developer tools open it.
+         */
+        get: operations["readJobTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{id}/events": {
         parameters: {
             query?: never;
@@ -567,6 +587,8 @@ export interface components {
                 manifest?: "image" | "artifact" | "auto";
                 /** @description Speak plain HTTP to the registry. */
                 plainHttp?: boolean;
+                /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+                trace?: boolean;
                 /** @description pull: which of the tag's packages. */
                 architecture?: string;
                 /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
@@ -645,6 +667,106 @@ export interface components {
             /** @enum {string} */
             level: "debug" | "info" | "warn" | "error";
             message: string;
+        };
+        /** @description Requests of a job to its registry, as HTTP Archive 1.2 has it; members in _ are layerd's own. */
+        Har: {
+            log: {
+                version: string;
+                creator: {
+                    name: string;
+                    version: string;
+                };
+                /** @description How many requests there are, and how many are not kept. */
+                comment: string;
+                entries: {
+                    /** Format: date-time */
+                    startedDateTime: string;
+                    /** @description ms; the sum of the timings, ssl being part of connect. */
+                    time: number;
+                    request: {
+                        method: string;
+                        /** @description Without what is secret: of addresses that a registry gave, without their query. */
+                        url: string;
+                        httpVersion: string;
+                        /** @description None are sent or kept. */
+                        cookies: Record<string, never>[];
+                        headers: {
+                            name: string;
+                            value: string;
+                        }[];
+                        queryString: {
+                            name: string;
+                            value: string;
+                        }[];
+                        /** @description Bytes; -1 where not known. */
+                        headersSize: number;
+                        /** @description Bytes; -1 where not known. So many went out. */
+                        bodySize: number;
+                    };
+                    response: {
+                        /** @description 0: there was no answer. */
+                        status: number;
+                        statusText: string;
+                        httpVersion: string;
+                        /** @description None are sent or kept. */
+                        cookies: Record<string, never>[];
+                        headers: {
+                            name: string;
+                            value: string;
+                        }[];
+                        content: {
+                            size: number;
+                            mimeType: string;
+                        };
+                        redirectURL: string;
+                        /** @description Bytes; -1 where not known. */
+                        headersSize: number;
+                        /** @description Bytes; -1 where not known. So many were read. */
+                        bodySize: number;
+                        /** @description Why there is no answer, or not all of it. */
+                        _error?: string;
+                    };
+                    cache: Record<string, never>;
+                    timings: {
+                        /** @description ms; -1 where there was none. Until there was a connection, or one could be made. */
+                        blocked: number;
+                        /** @description ms; -1 where there was none. */
+                        dns: number;
+                        /** @description ms; -1 where there was none. TCP and TLS. */
+                        connect: number;
+                        /** @description ms; -1 where there was none. */
+                        ssl: number;
+                        /** @description ms; -1 where there was none. Head and body. */
+                        send: number;
+                        /** @description ms; -1 where there was none. Until the head of the answer. */
+                        wait: number;
+                        /** @description ms; -1 where there was none. Its body. */
+                        receive: number;
+                    };
+                    /** @description A number of the worker: equal for what went over the same one. */
+                    connection?: string;
+                    comment?: string;
+                    /** @description What was being done. */
+                    _op: string;
+                    /** @description Of the job. */
+                    _attempt: number;
+                    /** @description Sends of the same call: again after a 401, a redirect, a fault. */
+                    _try: number;
+                    /**
+                     * @description What carried it: kept connections for small requests, one of its own for a large download, or undici.
+                     * @enum {string}
+                     */
+                    _exchange: "small" | "direct" | "undici";
+                    /** @description Sent for all jobs of the worker at this registry: for a token, or to learn its scheme. */
+                    _shared?: boolean;
+                    /** @description It was under way when it was written. */
+                    _open?: boolean;
+                    _error?: {
+                        code: string;
+                        message: string;
+                    };
+                }[];
+            };
         };
         /** @description A package sent from the caller; kept 24 h after its last use. */
         Upload: {
@@ -966,6 +1088,8 @@ export interface components {
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
             plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
         };
         PullOptions: {
             /** @description pull: which of the tag's packages. */
@@ -980,6 +1104,8 @@ export interface components {
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
             plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
         };
         JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["PullRequest"];
     };
@@ -2007,6 +2133,105 @@ export interface operations {
                     /** @example 2026-03-01T12:00:00.000Z INFO  accepted: publish file:/packages/zarf-package-nemo-amd64-1.2.0.tar.zst to oci://registry.example/team by ann */
                     "text/plain": string;
                     "application/x-ndjson": components["schemas"]["JobLogLine"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    readJobTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 01a22857-3e6a-7196-8431-4336bc16b6e8 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The requests, oldest first. */
+            200: {
+                headers: {
+                    /** @description A file name, layerd-{id}.har. */
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "log": {
+                     *         "version": "1.2",
+                     *         "creator": {
+                     *           "name": "layerd",
+                     *           "version": "0.1.0"
+                     *         },
+                     *         "comment": "job 01a22857-3e6a-7196-8431-4336bc16b6e8: the last 1 of 812 requests",
+                     *         "entries": [
+                     *           {
+                     *             "startedDateTime": "2026-03-01T12:00:00.000Z",
+                     *             "time": 61.5,
+                     *             "request": {
+                     *               "method": "PUT",
+                     *               "url": "https://registry.example/v2/team/nemo/blobs/uploads/7b0c?…&digest=sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *               "httpVersion": "HTTP/1.1",
+                     *               "cookies": [],
+                     *               "headers": [
+                     *                 {
+                     *                   "name": "authorization",
+                     *                   "value": "Bearer ***"
+                     *                 }
+                     *               ],
+                     *               "queryString": [
+                     *                 {
+                     *                   "name": "digest",
+                     *                   "value": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796"
+                     *                 }
+                     *               ],
+                     *               "headersSize": -1,
+                     *               "bodySize": 48213
+                     *             },
+                     *             "response": {
+                     *               "status": 201,
+                     *               "statusText": "Created",
+                     *               "httpVersion": "HTTP/1.1",
+                     *               "cookies": [],
+                     *               "headers": [
+                     *                 {
+                     *                   "name": "docker-content-digest",
+                     *                   "value": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796"
+                     *                 }
+                     *               ],
+                     *               "content": {
+                     *                 "size": 0,
+                     *                 "mimeType": "x-unknown"
+                     *               },
+                     *               "redirectURL": "",
+                     *               "headersSize": -1,
+                     *               "bodySize": 0
+                     *             },
+                     *             "cache": {},
+                     *             "timings": {
+                     *               "blocked": 0.5,
+                     *               "dns": 3,
+                     *               "connect": 28,
+                     *               "ssl": 16,
+                     *               "send": 1,
+                     *               "wait": 29,
+                     *               "receive": 0
+                     *             },
+                     *             "connection": "7",
+                     *             "comment": "push blob, run 1, try 1",
+                     *             "_op": "push blob",
+                     *             "_attempt": 1,
+                     *             "_try": 1,
+                     *             "_exchange": "small"
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Har"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -50,6 +50,49 @@ const JOB = {
   error: null,
 }
 
+const HAR = {
+  log: {
+    version: '1.2',
+    creator: { name: 'layerd', version: '0.1.0' },
+    comment: `job ${ID}: the last 1 of 812 requests`,
+    entries: [
+      {
+        startedDateTime: TIME,
+        time: 61.5,
+        request: {
+          method: 'PUT',
+          url: `https://registry.example/v2/team/nemo/blobs/uploads/7b0c?…&digest=${LAYER}`,
+          httpVersion: 'HTTP/1.1',
+          cookies: [],
+          headers: [{ name: 'authorization', value: 'Bearer ***' }],
+          queryString: [{ name: 'digest', value: LAYER }],
+          headersSize: -1,
+          bodySize: 48_213,
+        },
+        response: {
+          status: 201,
+          statusText: 'Created',
+          httpVersion: 'HTTP/1.1',
+          cookies: [],
+          headers: [{ name: 'docker-content-digest', value: LAYER }],
+          content: { size: 0, mimeType: 'x-unknown' },
+          redirectURL: '',
+          headersSize: -1,
+          bodySize: 0,
+        },
+        cache: {},
+        timings: { blocked: 0.5, dns: 3, connect: 28, ssl: 16, send: 1, wait: 29, receive: 0 },
+        connection: '7',
+        comment: 'push blob, run 1, try 1',
+        _op: 'push blob',
+        _attempt: 1,
+        _try: 1,
+        _exchange: 'small',
+      },
+    ],
+  },
+}
+
 const QUEUED = {
   ...JOB,
   state: 'queued',
@@ -116,6 +159,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   retryJob: QUEUED,
   listTransfers: { items: [TRANSFER], counts: { active: 1, waiting: 18 } },
   readJobLog: `${TIME} INFO  accepted: publish file:/packages/${FILE} to oci://registry.example/team by ann\n`,
+  readJobTrace: HAR,
   followJobEvents: { items: [EVENT], lastEventId: EVENT.id },
   putUpload: UPLOAD,
   getUpload: UPLOAD,

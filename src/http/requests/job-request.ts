@@ -12,8 +12,8 @@ type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries
 
 /** The kinds that this API can check and so accept, with the options of each. */
 export const JOB_REQUEST_OPTIONS = {
-  publish: ['tag', 'name', 'scan', 'manifest', 'concurrency', 'plainHttp'],
-  pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp'],
+  publish: ['tag', 'name', 'scan', 'manifest', 'concurrency', 'plainHttp', 'trace'],
+  pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
 /** The file name alone decides the format. zarf-packages.md 1.1. */

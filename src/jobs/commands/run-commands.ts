@@ -112,12 +112,16 @@ function target({ keys, clock }: RunContext, id: string) {
 }
 
 /** As apply_report in scripts/jobs/moves.lua wants it. */
-function reportArguments({ progress, transfers = [], events = [] }: RunReport): Array<string | number> {
+function reportArguments({ progress, transfers = [], events = [], trace }: RunReport): Array<string | number> {
   return [
     progress === undefined ? '' : JSON.stringify(progress),
     progress === undefined ? '' : progress.bytesDone,
     transfers.length,
     ...transfers.flatMap((row) => [row.digest, JSON.stringify(row)]),
+    trace?.requests.length ?? 0,
+    trace?.dropped ?? 0,
+    trace?.most ?? 0,
+    ...(trace?.requests ?? []).map((request) => JSON.stringify(request)),
     ...events.flatMap(({ type, ...members }) => [type, JSON.stringify(members).slice(1, -1)]),
   ]
 }

@@ -133,7 +133,7 @@ export async function removeExpired({ redis, keys, clock, scripts }: UpkeepConte
 const SHED_ABOVE = 0.6
 
 /**
- * Forgets events, layers' rows and logs of ended jobs, oldest first, for as long as Redis uses more than 60 % of the memory
+ * Forgets events, layers' rows, logs and requests of ended jobs, oldest first, for as long as Redis uses more than 60 % of the memory
  * that it may: those of large packages take megabytes each, for a day and longer. Their records stay. Returns of how many.
  * Whom it went past it does not look at again before there was room.
  */

@@ -25,6 +25,12 @@ export const JobOptions = Type.Object(
       }),
     ),
     plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
+    trace: Type.Optional(
+      Type.Boolean({
+        description:
+          'Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it.',
+      }),
+    ),
     architecture: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
     ),

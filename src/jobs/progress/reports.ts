@@ -1,5 +1,6 @@
 import type { Job, JobResult, Problem, Progress, Transfer } from '../model/definitions.ts'
 import type { JobCredentials } from '../model/requests.ts'
+import type { TracedRequest } from './trace.ts'
 
 export interface BegunRun {
   ended: false
@@ -33,6 +34,16 @@ export interface RunReport {
   /** Rows that changed or are new. */
   transfers?: readonly Transfer[]
   events?: readonly RunEvent[]
+  trace?: TracePart | undefined
+}
+
+/** Requests of a run that are new. */
+export interface TracePart {
+  readonly requests: readonly TracedRequest[]
+  /** How many there were beside these, which nobody kept. */
+  readonly dropped: number
+  /** How many are to be kept of the job in all; the oldest go. */
+  readonly most: number
 }
 
 export type RunOutcome =

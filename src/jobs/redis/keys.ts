@@ -32,6 +32,8 @@ export interface Keys {
   events(id: string): string
   /** Stream: `line` -> JobLogLine as JSON. */
   log(id: string): string
+  /** List of requests to registries as JSON, as they ended. */
+  trace(id: string): string
   credentials(id: string): string
   jobsInState(state: string): string
   jobsOfRegistry(registry: string): string
@@ -74,6 +76,7 @@ export function createKeys(name = 'layerd'): Keys {
     openSessions: (id) => `${job(id)}:sessions`,
     events: (id) => `${job(id)}:events`,
     log: (id) => `${job(id)}:log`,
+    trace: (id) => `${job(id)}:trace`,
     credentials: (id) => `${prefix}cred:${id}`,
     jobsInState: (state) => `${prefix}jobs:state:${state}`,
     jobsOfRegistry: (registry) => `${prefix}jobs:host:${registry}`,

@@ -72,8 +72,8 @@ export function toldText(facts: CallFacts, text: string, shown: readonly string[
 const OWN_WORDS = '/v2/blobs/uploads /v2/manifests /v2/tags/list'
 
 /** The address of a request, or one that an answer names, as it may be told. */
-export function toldUrl(facts: CallFacts, url = facts.url, shown: readonly string[] = []): string {
-  return isOurs(facts, url) ? redactUrl(url) : toldText(facts, redactUrl(url), shown)
+export function toldUrl(facts: CallFacts, url = facts.url): string {
+  return isOurs(facts, url) ? redactUrl(url) : toldText(facts, redactUrl(url))
 }
 
 export function toldPath(facts: CallFacts): string {
@@ -81,7 +81,8 @@ export function toldPath(facts: CallFacts): string {
   return isOurs(facts, facts.url) ? pathname : toldText(facts, pathname)
 }
 
-function isOurs({ registry, asked }: CallFacts, url: URL): boolean {
+/** Whether we chose the address ourselves, but for its query. */
+export function isOurs({ registry, asked }: CallFacts, url: URL): boolean {
   return url.host === apiHost(registry) && url.pathname === asked?.split('?', 1)[0]
 }
 

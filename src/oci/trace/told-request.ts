@@ -1,16 +1,11 @@
-import type {
-  RecordedRequest,
-  WireExchange,
-  WireHeaders,
-  WireRequest,
-  WireTimings,
-} from '../../content/wire-request.ts'
+import type { RecordedRequest, WireExchange, WireRequest, WireTimings } from '../../content/wire-request.ts'
 import { problemFields } from '../../lib/problem.ts'
 import { toAppError } from '../../lib/errors.ts'
-import type { CallFacts } from '../errors/errors.ts'
+import { type CallFacts, toldText } from '../errors/errors.ts'
+import { HIDDEN } from '../errors/mask.ts'
 import type { ConnectionUse } from '../request/hooks.ts'
-import { toldAnswerHeaders, toldRequestHeaders, shownIn } from './told-headers.ts'
-import { toldAddress } from './told-address.ts'
+import { cutAddress, ownAddress } from './told-address.ts'
+import { answerHeaders, MAX_HEADER, toldRequestHeaders } from './told-headers.ts'
 
 /** What is kept of a request until somebody wants it told. Moments are performance.now(). */
 export interface Draft extends RecordedRequest {
@@ -43,12 +38,12 @@ export interface Draft extends RecordedRequest {
 /** `now`: performance.now(); how far one has come that is under way. */
 export function toldRequest(draft: Draft, now: number): WireRequest {
   const { facts, headers, connection, endedAt, error } = draft
-  const shown = shownIn(headers)
+  const { url, answer } = toldTexts(draft)
   return {
     startedAt: draft.begun,
     op: facts.op,
     method: facts.method,
-    url: toldAddress(facts, facts.url, shown),
+    url,
     try: draft.try,
     exchange: draft.exchange,
     ...(draft.shared ? { shared: true } : {}),
@@ -56,18 +51,46 @@ export function toldRequest(draft: Draft, now: number): WireRequest {
     bytes: draft.bytes,
     ...(connection ? { connection: connection.id } : {}),
     timings: timingsOf(draft, endedAt ?? now),
-    ...answerOf(draft, shown),
+    ...(answer ? { answer } : {}),
     ...(error === undefined ? {} : { error: errorOf(error) }),
     ...(endedAt === undefined ? { open: true } : {}),
   }
 }
 
-function answerOf(draft: Draft, shown: readonly string[]): Pick<WireRequest, 'answer'> {
+/** What the far end chose: address and headers. To look for secrets costs less once for all of them than in each. */
+function toldTexts(draft: Draft): Pick<WireRequest, 'url' | 'answer'> {
   const { facts, status, header } = draft
-  if (status === undefined || header === undefined) return {}
-  const headers: WireHeaders = toldAnswerHeaders(facts, header, shown)
-  const none = facts.method === 'HEAD' || header('content-length') === '0'
-  return { answer: { status, headers, bytes: draft.read ?? (none ? 0 : null) } }
+  const own = ownAddress(facts)
+  const found = header ? answerHeaders(facts, header) : []
+  const values = found.map(([, value]) => value)
+  const told = withoutSecrets(draft, own === undefined ? [...values, cutAddress(facts.url)] : values)
+  const headers = found.map(([name], at) => [name, (told[at] ?? HIDDEN).slice(0, MAX_HEADER)] as const)
+  const url = own ?? told[values.length] ?? HIDDEN
+  return {
+    // Readers of archives want addresses that can be parsed.
+    url: URL.canParse(url) ? url.slice(0, MAX_ADDRESS) : `${facts.url.protocol}//${HIDDEN}/`,
+    ...(status === undefined ? {} : { answer: { status, headers, bytes: bytesOf(draft) } }),
+  }
+}
+
+/** Of one that holds the whole state of an upload in its path, say. */
+const MAX_ADDRESS = 2000
+
+function bytesOf({ facts, header, read }: Draft): number | null {
+  const none = facts.method === 'HEAD' || header?.('content-length') === '0'
+  return read ?? (none ? 0 : null)
+}
+
+/** Headers and addresses are lines: none has a line end in it. */
+function withoutSecrets({ facts, headers }: Draft, texts: readonly string[]): readonly string[] {
+  if (texts.length === 0) return []
+  const authorization = headers['authorization'] ?? ''
+  const value = authorization.slice(authorization.indexOf(' ') + 1)
+  // The mask knows the newest tokens; this one may have been forgotten.
+  const shown = value === '' || facts.mask.holds(value) ? [] : [value]
+  const lines = toldText(facts, texts.join('\n'), shown).split('\n')
+  // Where it has to hide a whole text, the others may still be told.
+  return lines.length === texts.length ? lines : texts.map((text) => toldText(facts, text, shown))
 }
 
 /** The texts of our own errors have no secrets; what is no error of ours may have anything. */

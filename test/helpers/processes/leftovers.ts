@@ -70,7 +70,7 @@ const KEPT = [
   /:(?:node:id|schema|workers(?::places)?|hosts:counted|jobs|jobs:done|jobs:(?:host|state):[^{}]*|idem:[^:]*)$/,
   /:(?:places|facts|known):/,
   /:job:[^:]+$/,
-  /:job:[^:]+:(?:events|log|transfers|transfers:order)$/,
+  /:job:[^:]+:(?:events|log|trace|transfers|transfers:order)$/,
   /:bull:[^:]+:(?:meta|id|events|marker|stalled-check)$/,
 ]
 const OPEN_STATES = /:jobs:state:(?:queued|scheduled|running|retrying|canceling)$/

@@ -19,6 +19,7 @@ import type { RangeTuning } from '../../../src/store/ingest/range-growth.ts'
 import type { Registries } from '../../../src/worker/registry-access.ts'
 import { publishWork } from '../../../src/worker/run-publish.ts'
 import { pullWork } from '../../../src/worker/run-pull.ts'
+import { createSharedTraces } from '../../../src/worker/run-traces.ts'
 import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
 import { openPackage } from '../../../src/zarf/package.ts'
@@ -65,7 +66,11 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const facts = createRegistryFacts(target)
   const claims = createTransferClaims(target)
   const places = createBlobPlaces(target)
-  const connections = createRegistryConnections({ version: options.version ?? 'test' })
+  const sharedTraces = createSharedTraces()
+  const connections = createRegistryConnections({
+    version: options.version ?? 'test',
+    sharedTrace: sharedTraces.trace,
+  })
   const docker = dockerCredentials({ env: { DOCKER_AUTH_CONFIG: options.dockerAuthConfig } })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
     const client = clientFor({
@@ -97,6 +102,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
       return (await client.repository(place.registry, place.repository)).cancelUpload(new URL(location))
     },
     jobs,
+    sharedTraces,
     ...(options.slow ? { slow: options.slow } : {}),
     ...(lockMs === undefined ? {} : { lockMs }),
     logger: options.logger ?? (process.env['DEBUG_LOG'] ? createLogger({ level: 'debug', name }) : silentLogger),
@@ -109,7 +115,8 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   return worker
 }
 
-interface ClientAccess extends Pick<RegistryClientOptions, 'connections' | 'facts' | 'sessions' | 'signal' | 'mayUse'> {
+interface ClientAccess
+  extends Pick<RegistryClientOptions, 'connections' | 'facts' | 'sessions' | 'signal' | 'mayUse' | 'trace'> {
   credentials: JobCredentials | undefined
   docker: CredentialProvider
   plainHttp: boolean

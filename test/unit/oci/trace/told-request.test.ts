@@ -124,7 +124,7 @@ test('headers and addresses that the far end chose have no secrets of the reques
     ['server', 'we saw *** and ***'],
     ['content-type', '***'],
     ['location', 'https://other.example/***/x?…'],
-    ['www-authenticate', 'bearer realm="https://auth.example/token?…",service="***", basic'],
+    ['www-authenticate', 'Bearer realm="https://auth.example/token?…",service="***", Basic'],
     ['x-request-id', 'r'.repeat(500)],
   ])
 })

@@ -63,7 +63,7 @@ local function close_job(to)
   else
     redis.call('DEL', CREDENTIALS)
   end
-  for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
+  for _, key in ipairs({ EVENTS, TRANSFERS, ORDER, TRACE }) do
     redis.call('EXPIRE', key, TRACE_TTL)
   end
 end
@@ -147,8 +147,35 @@ local function remember(caller, number)
   redis.call('HSET', JOB, 'caller', caller, 'calls', number)
 end
 
+-- Requests of a run, the oldest of which go when there are too many. ARGV from `at`: how many, how many nobody kept, how many
+-- are to be kept in all, then each. Returns where the next argument is.
+local function keep_trace(at)
+  local requests, dropped, most = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local cursor = at + 3
+  if requests == 0 and dropped == 0 then
+    return cursor
+  end
+  -- That of an earlier life of the job may be gone, and its figures not.
+  local kept = redis.call('LLEN', TRACE)
+  local bytes = kept > 0 and count('traceBytes') or 0
+  dropped = dropped + (kept > 0 and count('traceDropped') or 0)
+  for _ = 1, requests do
+    redis.call('RPUSH', TRACE, ARGV[cursor])
+    bytes = bytes + #ARGV[cursor]
+    cursor = cursor + 1
+  end
+  kept = kept + requests
+  while kept > 0 and (kept > most or bytes > TRACE_KEPT) do
+    bytes = bytes - #redis.call('LPOP', TRACE)
+    kept = kept - 1
+    dropped = dropped + 1
+  end
+  redis.call('HSET', JOB, 'traceBytes', bytes, 'traceDropped', dropped)
+  return cursor
+end
+
 -- Snapshot and events of a run. ARGV from `at`: progress or '', its bytesDone or '', number of rows, digest and row each,
--- then type and body of each event.
+-- requests as keep_trace wants them, then type and body of each event.
 local function apply_report(at)
   local changed = false
   if ARGV[at] ~= '' then
@@ -167,6 +194,7 @@ local function apply_report(at)
   if changed then
     redis.call('HINCRBY', JOB, 'revision', 1)
   end
+  cursor = keep_trace(cursor)
   while ARGV[cursor] do
     emit(ARGV[cursor], ARGV[cursor + 1])
     cursor = cursor + 2

@@ -18,6 +18,7 @@ local ORDER = JOB .. ':transfers:order'
 local UPLOADS = JOB .. ':uploads'
 local NOTES = JOB .. ':sessions'
 local LOG = JOB .. ':log'
+local TRACE = JOB .. ':trace'
 local CREDENTIALS = PREFIX .. 'cred:' .. ID
 local OUTBOX = PREFIX .. 'outbox'
 local HOSTS = PREFIX .. 'hosts'
@@ -30,7 +31,9 @@ local LOG_KEPT = 1048576
 local MESSAGE_KEPT = 4096
 -- Bytes of what registries say beside their answers, over all runs of a job.
 local WARNINGS_KEPT = 4096
--- Events and transfers of an ended job, in seconds.
+-- Bytes of the requests that are kept of a job.
+local TRACE_KEPT = 2097152
+-- Events, transfers and requests of an ended job, in seconds.
 local TRACE_TTL = 86400
 -- How long a worker has to give up the upload sessions of an ended job, with its credentials, in seconds.
 local TIDY_TTL = 3600

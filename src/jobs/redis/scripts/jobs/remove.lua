@@ -23,5 +23,5 @@ redis.call('ZREM', PREFIX .. 'jobs:state:' .. state, ID)
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
 redis.call('ZREM', PREFIX .. 'jobs', ID)
 redis.call('ZREM', PREFIX .. 'tidy', ID)
-redis.call('DEL', JOB, EVENTS, TRANSFERS, ORDER, UPLOADS, NOTES, CREDENTIALS, LOG)
+redis.call('DEL', JOB, EVENTS, TRANSFERS, ORDER, UPLOADS, NOTES, CREDENTIALS, LOG, TRACE)
 return { 'ok' }

@@ -28,7 +28,7 @@ redis.call('HSET', JOB, 'result', 'null', 'error', 'null', 'reason', 'null', 'en
 redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker', 'looked')
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
 redis.call('ZREM', PREFIX .. 'tidy', ID)
-for _, key in ipairs({ EVENTS, TRANSFERS, ORDER }) do
+for _, key in ipairs({ EVENTS, TRANSFERS, ORDER, TRACE }) do
   redis.call('PERSIST', key)
 end
 if ARGV[5] ~= '' then
