@@ -7,6 +7,7 @@ import { publish, type PublishOptions } from './commands/publish.ts'
 import { pull, type PullOptions } from './commands/pull.ts'
 import type { LookOptions } from './commands/remote-package.ts'
 import { remove } from './commands/remove.ts'
+import { trace, type TraceOptions } from './commands/trace.ts'
 import { uploads } from './commands/uploads.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
 import {
@@ -109,8 +110,19 @@ function addJobViews(program: Command, run: RunClient): void {
   withOutput(telling).action((id: string, options: OutputOptions & LogsOptions) =>
     run(options, (context) => logs(context, id, options)),
   )
+  const wire = program
+    .command('trace')
+    .description('the requests that a job made to its registry')
+    .argument('<job>', `${JOB_ID}; one made with --trace, or one that failed`)
+    .option('--har', "print them as HAR 1.2, for a browser's network view")
+    .option('-o, --output <file>', 'save them as HAR 1.2')
+    .addHelpText('after', TRACE_EXAMPLES)
+  withOutput(wire).action((id: string, options: OutputOptions & TraceOptions) =>
+    run(options, (context) => trace(context, id, options)),
+  )
 }
 
+const TRACE_EXAMPLES = examples('layerd trace 01a22857', 'layerd trace 01a22857 -o failed.har')
 const JOBS_EXAMPLES = examples(
   'layerd jobs --state failed --since 24h',
   'layerd jobs --registry ghcr.io --json | jq .id',

@@ -33,6 +33,7 @@ export function withJob(command: Command): Command {
   return withRegistry(command)
     .option('--label <key=value>', 'to find the job by; repeatable', collect)
     .option('--concurrency <n>', 'layers at once, 1 to 32 (default: 6)', wholeNumber(1, 32))
+    .option('--trace', 'keep what each request to the registry did, for layerd trace')
     .option('-d, --detach', 'print the job and do not wait for it')
 }
 

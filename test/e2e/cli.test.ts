@@ -3,9 +3,11 @@ import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
+import type { HarEntry } from '../../src/http/schemas/har.ts'
 import type { Problem } from '../../src/http/schemas/types.ts'
 import type { Job, JobEvent, JobLogLine } from '../../src/jobs/model/definitions.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
+import { assertHar } from '../helpers/har.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { MAIN } from '../helpers/processes/layerd.ts'
@@ -178,6 +180,41 @@ test('publish --manifest says which kind it became, and what a registry does not
   const artifact = await shared.run([...to, 'artifact'])
   assert.equal(artifact.code, 1)
   assert.match(artifact.stderr, /\(MANIFEST_UNSUPPORTED\)[^]*"options\.manifest": "auto"/)
+})
+
+test('trace shows what a job said to its registry, and saves it for other tools', async (t) => {
+  const registry = await startDockerRegistry(t)
+  const { run, root } = shared
+  const path = join(root, basename(FIXTURES.logbook))
+  await copyFile(FIXTURES.logbook, path)
+  const destination = `oci://${registry.host}/team`
+  const id = (await run(['publish', path, destination, '-d', '--trace'])).stdout.trim()
+  assert.equal((await run(['watch', id, '-q'])).code, 0)
+  const shown = await run(['trace', id.slice(0, 18)])
+  assert.equal(shown.code, 0)
+  assert.match(shown.stdout, /^AT +METHOD +STATUS +TIME +SENT +READ +WHAT\n\+0\.00 /)
+  assert.match(
+    shown.stdout,
+    /\n\+\d+\.\d\d +PUT +201 +\d+ ms +\S+ \S+ +push manifest \S+\/team\/logbook\/manifests\/0\.1\.0\n/,
+  )
+  assert.match(shown.stderr, new RegExp(`^\\(job ${id}: all \\d+ requests\\)\n$`))
+  const entries = lines<HarEntry>((await run(['trace', id, '--json'])).stdout)
+  assert.equal(entries.length, shown.stdout.trimEnd().split('\n').length - 1)
+  const printed = await run(['trace', id, '--har'])
+  assertHar(JSON.parse(printed.stdout))
+  const folder = await tempDir(t)
+  const saved = await run(['trace', id, '-o', 'wire.har'], { cwd: folder })
+  assert.deepEqual([saved.code, saved.stdout], [0, `${join(folder, 'wire.har')}\n`])
+  assert.equal(await readFile(join(folder, 'wire.har'), 'utf8'), printed.stdout)
+  const nowhere = await run(['trace', id, '-o', 'no/where.har'], { cwd: folder })
+  assert.equal(nowhere.code, 1)
+  assert.match(nowhere.stderr, /^cannot write \S+no\/where\.har: ENOENT/)
+
+  const plain = (await run(['publish', path, destination, '-d'])).stdout.trim()
+  assert.equal((await run(['watch', plain, '-q'])).code, 0)
+  const none = await run(['trace', plain])
+  assert.equal(none.code, 1)
+  assert.match(none.stderr, /has no requests that were kept[^]*options\.trace/)
 })
 
 test('tags, uploads, retry and rm do what they say, by the beginning of an id', async (t) => {

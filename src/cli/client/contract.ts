@@ -5,6 +5,8 @@ export type Contract = paths
 
 type Schemas = components['schemas']
 
+export type Har = Schemas['Har']
+export type HarEntry = Har['log']['entries'][number]
 export type Job = Schemas['Job']
 export type JobEvent = Schemas['JobEvent']
 export type JobRequest = Schemas['JobRequest']

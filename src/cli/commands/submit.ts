@@ -9,6 +9,7 @@ import { watchJob } from './watch.ts'
 export interface SubmitOptions extends RegistryOptions {
   label?: string[]
   concurrency?: number
+  trace?: boolean
   detach?: boolean
 }
 
@@ -37,8 +38,16 @@ export async function settle(
 }
 
 /** Of the body, what these commands share. */
-export function jobOptions({ concurrency, plainHttp }: SubmitOptions): { concurrency?: number; plainHttp?: true } {
-  return { ...(concurrency === undefined ? {} : { concurrency }), ...(plainHttp ? { plainHttp: true } : {}) }
+export function jobOptions({
+  concurrency,
+  plainHttp,
+  trace,
+}: SubmitOptions): Pick<NonNullable<JobRequest['options']>, 'concurrency' | 'plainHttp' | 'trace'> {
+  return {
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(plainHttp ? { plainHttp: true } : {}),
+    ...(trace ? { trace: true } : {}),
+  }
 }
 
 export function labels({ label = [] }: SubmitOptions): { labels?: Record<string, string> } {
