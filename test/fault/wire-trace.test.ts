@@ -5,12 +5,14 @@ import tls from 'node:tls'
 import type { RecordedRequest, WireRequest, WireTimings, WireTrace } from '../../src/content/wire-request.ts'
 import type { RegistryRequest, RegistryTransport } from '../../src/oci/request/transport.ts'
 import { createCertificate } from '../helpers/network/certificate.ts'
+import { startConnectProxy } from '../helpers/network/connect-proxy.ts'
 import { freePort } from '../helpers/network/ports.ts'
 import { type Script, startScriptedServer } from '../helpers/registries/scripted-server.ts'
 import { startTokenServer } from '../helpers/registries/token-server.ts'
 import { connect, request } from '../helpers/registries/transport.ts'
 
-const certificate = createCertificate()
+const behindProxy = 'outside.invalid'
+const certificate = createCertificate(['localhost', '127.0.0.1', behindProxy])
 tls.setDefaultCACertificates([...tls.getCACertificates(), certificate.certPem])
 
 const MIB = 1024 * 1024
@@ -214,6 +216,23 @@ test('each request of several connections at once is told with its own', async (
   assert.ok(portOf.size > 1)
   // Each of them was made for one request.
   assert.equal(seen.filter(({ timings }) => timings.connect >= 0).length, portOf.size)
+})
+
+test('through a tunnel the way there is one time, and its connection is told too', async (t) => {
+  const server = await startScriptedServer(t, answer, { tls: certificate })
+  const proxy = await startConnectProxy(t, server.host)
+  const trace = createTrace()
+  const connections = connect(t, { proxy: { https: `http://${proxy.host}` } })
+  const transport = connections.transport(behindProxy, { credential: undefined, plainHttp: false, trace })
+  const start = performance.now()
+  for (let times = 0; times < 5; times += 1) await readAll(transport, request('/v2/a/tags/list'))
+  const elapsed = performance.now() - start
+  const told = trace.told()
+  assert.deepEqual(new Set(told.map(({ exchange }) => exchange)), new Set(['undici']))
+  assertConnections(told, ['connect'])
+  assert.equal(new Set(told.map(({ connection }) => connection)).size, proxy.tunnels.length)
+  assert.ok(proxy.tunnels.length < 5)
+  for (const one of told) assertFits(one, elapsed)
 })
 
 test('a request that nobody takes is told with the reason, and no connection', async (t) => {
