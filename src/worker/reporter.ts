@@ -7,7 +7,7 @@ import { createCoalescer } from '../lib/coalescer.ts'
 import { AppError, toAppError } from '../lib/errors.ts'
 import type { EngineEvent } from '../transfer/events.ts'
 import type { Ledger } from './ledger.ts'
-import type { RunTrace } from './run-traces.ts'
+import type { RunTrace } from './traces/run-trace.ts'
 
 /** At most four reports a second for a job (api.md "Rate"). */
 const INTERVAL_MS = 250

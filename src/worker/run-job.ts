@@ -14,7 +14,8 @@ import type { Lease } from './run-lease.ts'
 import { createLedger } from './ledger.ts'
 import { createReporter, type Reporter } from './reporter.ts'
 import { NOBODY, registryOf, type RunObserver, type RunWatch } from './run-observer.ts'
-import { createRunTrace, type SharedTraces } from './run-traces.ts'
+import { createRunTrace } from './traces/run-trace.ts'
+import type { SharedTraces } from './traces/shared-traces.ts'
 import { SLOW_LIMIT, type SlowLimit, type SlowWatch, watchSlowness } from './slow-transfer.ts'
 
 /** What the work of one run gets. */

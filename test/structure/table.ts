@@ -151,7 +151,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   worker: {
-    faces: ['worker.ts', 'registry-access.ts', 'run-publish.ts', 'run-pull.ts', 'run-traces.ts'],
+    faces: ['worker.ts', 'registry-access.ts', 'run-publish.ts', 'run-pull.ts', 'traces/shared-traces.ts'],
+    top: ['worker/traces'],
     imports: [
       'jobs',
       'transfer',
@@ -163,6 +164,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     packages: ['bullmq'],
   },
+
+  'worker/traces': {},
 
   http: {
     faces: ['app.ts', 'schemas'],

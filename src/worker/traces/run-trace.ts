@@ -1,7 +1,7 @@
-import type { RecordedRequest, WireTrace } from '../content/wire-request.ts'
-import type { TracePart } from '../jobs/progress/reports.ts'
-import type { TracedRequest } from '../jobs/progress/trace.ts'
-import { createBreathing } from '../lib/loop/breathe.ts'
+import type { RecordedRequest, WireTrace } from '../../content/wire-request.ts'
+import type { TracePart } from '../../jobs/progress/reports.ts'
+import type { TracedRequest } from '../../jobs/progress/trace.ts'
+import { createBreathing } from '../../lib/loop/breathe.ts'
 
 /** Of a job that was asked to tell of all. Redis keeps so many, or 2 MiB of them (scripts/jobs/moves.lua). */
 export const TRACED_REQUESTS = 5000
@@ -92,33 +92,4 @@ async function toldAll(requests: readonly RecordedRequest[], attempt: number): P
     await breathe()
   }
   return all
-}
-
-/** What callers of a registry share goes into the traces of all runs at that registry. */
-export interface SharedTraces {
-  /** For the registry connections of the process. */
-  readonly trace: WireTrace
-  /** `registry` as the job names it. Until it is disposed. */
-  join(registry: string, trace: WireTrace): Disposable
-}
-
-export function createSharedTraces(): SharedTraces {
-  const runs = new Map<string, Set<WireTrace>>()
-  const each = (registry: string, tell: (trace: WireTrace) => void): void => runs.get(registry)?.forEach(tell)
-  return {
-    trace: {
-      began: (request) => each(request.registry, (trace) => trace.began(request)),
-      ended: (request) => each(request.registry, (trace) => trace.ended(request)),
-    },
-    join(registry, trace) {
-      const all = runs.get(registry) ?? new Set()
-      runs.set(registry, all.add(trace))
-      return {
-        [Symbol.dispose]() {
-          all.delete(trace)
-          if (all.size === 0) runs.delete(registry)
-        },
-      }
-    },
-  }
 }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RecordedRequest, WireRequest } from '../../../src/content/wire-request.ts'
-import type { TracePart } from '../../../src/jobs/progress/reports.ts'
+import type { RecordedRequest, WireRequest } from '../../../../src/content/wire-request.ts'
+import type { TracePart } from '../../../../src/jobs/progress/reports.ts'
 import {
   createRunTrace,
-  createSharedTraces,
   LAST_REQUESTS,
   type RunTrace,
   TRACED_REQUESTS,
-} from '../../../src/worker/run-traces.ts'
+} from '../../../../src/worker/traces/run-trace.ts'
+import { createSharedTraces } from '../../../../src/worker/traces/shared-traces.ts'
 
 let told = 0
 
