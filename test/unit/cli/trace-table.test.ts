@@ -74,6 +74,14 @@ test('a terminal of 80 columns gets no line that is longer, and what went wrong 
   assert.match(lines[3] ?? '', /REGISTRY_TIMEOUT.*…$/)
 })
 
+test('a terminal shows the host of those alone that went elsewhere', () => {
+  const [first = head] = ENTRIES
+  const elsewhere = { ...head, request: { ...head.request, url: 'https://storage.example/bucket/x' } }
+  const [, own, other] = traceTable([first, elsewhere, first], { columns: 120, heads: true }).split('\n')
+  assert.match(own ?? '', / push blob \/v2\/team\/nemo\/blobs\/sha256:0123456789ab$/)
+  assert.match(other ?? '', / push blob storage\.example\/bucket\/x$/)
+})
+
 test('a quiet table has no heads, and an empty one nothing', () => {
   assert.equal(traceTable([], { columns: 80, heads: false }), '')
   assert.equal(traceTable(ENTRIES, { columns: undefined, heads: false }).split('\n').length, ENTRIES.length + 1)
