@@ -26,6 +26,15 @@ const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/
 /** Registries and clients cap the path at 255 (oci-client.md R3). */
 const MAX_REPOSITORY = 255
 
+/** Docker Hub's names; all mean docker.io. */
+const HUB_NAMES = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'])
+
+/** One name for what may be named in several ways: lower case, and docker.io for all of Docker Hub's. */
+export function registryId(host: string): string {
+  const name = host.toLowerCase()
+  return HUB_NAMES.has(name) ? 'docker.io' : name
+}
+
 export function isTag(text: string): boolean {
   return TAG.test(text)
 }

@@ -12,6 +12,7 @@ import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Transfer } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
+import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
@@ -39,13 +40,13 @@ import { type ApiObserver, metricsRoutes } from './routes/metrics.ts'
 
 import { packageFiles } from './routes/package-files.ts'
 import { packageRoutes } from './routes/packages.ts'
-import { type RegistryPinger, registryRoutes } from './routes/registries.ts'
+import { type MayName, type RegistryPinger, registryRoutes } from './routes/registries.ts'
 import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
 import { RemotePackage, RemoteRepository, StoredPackage } from './schemas/package.ts'
-import { RegistryPing } from './schemas/registry.ts'
+import { Registry, RegistryPing } from './schemas/registry.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type { RequestTracer } from './plugins/request-tracing.ts'
@@ -80,7 +81,11 @@ export interface AppOptions {
   /** LAYERD_FILE_ROOTS, absolute paths. */
   fileRoots: readonly string[]
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. Default: they may name all. */
-  mayName?: (registry: string) => void
+  mayName?: MayName
+  /** The same for registries that are to be kept. */
+  mayKeep?: (registry: string) => void
+  /** What is kept of registries. */
+  registries: RegistryRecords
   /** The kinds of jobs that the workers can run; others are refused with JOB_KIND_UNSUPPORTED. */
   kinds: ReadonlySet<JobKind>
   /** Whether workers belong to this process's role: then /readyz waits for one. */
@@ -113,6 +118,7 @@ const SCHEMAS = [
   StoredPackage,
   RemotePackage,
   RemoteRepository,
+  Registry,
   RegistryPing,
 ]
 
@@ -130,7 +136,7 @@ const HEADERS_MS = 60_000
  */
 export function createApp(options: AppOptions): App {
   const closing = new AbortController()
-  const { joined = () => true, mayName = () => undefined } = options
+  const { joined = () => true, mayName = () => undefined, mayKeep = () => undefined } = options
   const loggerInstance: FastifyBaseLogger = options.logger
   const app = fastify({
     loggerInstance,
@@ -173,7 +179,7 @@ export function createApp(options: AppOptions): App {
   void app.register(continuePlugin)
   void app.register(bodyPacePlugin, { bodyPace: options.bodyPace })
   void app.register(openapiPlugin, { version: options.version })
-  const shared = { ...options, mayName, joined, closing: closing.signal }
+  const shared = { ...options, mayName, mayKeep, joined, closing: closing.signal }
   void app.register(healthRoutes, shared)
   void app.register(metricsRoutes, { observer: options.observer })
   void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { JobEventReader } from '../jobs/progress/events.ts'
+import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
@@ -21,6 +22,7 @@ export async function renderOpenapi(): Promise<string> {
     uploads: {} as UploadFolder,
     store: {} as ContentStore,
     remote: {} as RegistryReader,
+    registries: {} as RegistryRecords,
     ping: async () => Promise.reject(new Error('nobody asks')),
     logger: silentLogger,
     version,

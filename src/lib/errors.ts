@@ -57,6 +57,8 @@ export const ERROR_CODES = {
   BODY_DIGEST_MISMATCH: { status: 400, retry: 'permanent', title: 'The body has another digest than was promised' },
   PAYLOAD_TOO_LARGE: { status: 413, retry: 'permanent', title: 'The request body is too large' },
   BODY_TOO_SLOW: { status: 408, retry: 'transient', title: 'The request body came too slowly' },
+  PRECONDITION_FAILED: { status: 412, retry: 'permanent', title: 'It is another by now' },
+  PRECONDITION_REQUIRED: { status: 428, retry: 'permanent', title: 'The request has to say what it changes' },
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'permanent', title: 'The range lies outside the content' },
   UNAUTHENTICATED: { status: 401, retry: 'permanent', title: 'A valid bearer token is needed' },
   SCOPE_MISSING: { status: 403, retry: 'permanent', title: 'The token lacks the scope for this' },

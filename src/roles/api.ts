@@ -7,6 +7,7 @@ import type { DataDirectory } from '../daemon/data-directory.ts'
 import { type ApiObserver, type App, type AppOptions, createApp } from '../http/app.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
+import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createJobQueue } from '../jobs/queue.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
@@ -70,8 +71,7 @@ export async function startApi(
   const queue = createJobQueue(shared)
   const events = createJobEventReader(shared)
   const { tracing } = context
-  const policy = outboundPolicy(context, 'api')
-  const { clientFor, ping } = processRegistries(context, { policy, ...(tracing ? { hooks: [tracing.hooks] } : {}) })
+  const registries = registryParts(context, shared)
   let joined = false
   joining.then(
     (isJoined) => (joined = isJoined),
@@ -86,9 +86,7 @@ export async function startApi(
     events,
     uploads,
     store,
-    remote: registryReader(clientFor),
-    ping,
-    mayName: policy.check,
+    ...registries,
     logger,
     version,
     listenHost: config.listen.host,
@@ -109,6 +107,7 @@ export async function startApi(
     async close() {
       clearInterval(collecting)
       stopWatching()
+      registries.registries.close()
       await Promise.all([queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }
@@ -140,6 +139,28 @@ function redisTroubles(
   if (redisUrl !== undefined) return undefined
   const hint = `Try again in a few seconds; if it lasts, look whether layerd runs, and into ${join(dataDir, 'redis', 'redis.log')}.`
   return async () => (await whyAway()) ?? { hint }
+}
+
+/** What the API has to do with registries. */
+function registryParts(
+  context: RoleContext,
+  shared: ReturnType<typeof queueOptions>,
+): Pick<AppOptions, 'remote' | 'ping' | 'registries' | 'mayName' | 'mayKeep'> {
+  const { tracing } = context
+  const records = createRegistryRecords({ ...shared, role: 'starting' })
+  const policy = outboundPolicy(context, 'api', records)
+  const hooks = tracing ? { hooks: [tracing.hooks] } : {}
+  const { clientFor, ping } = processRegistries(context, { policy, records, ...hooks })
+  return {
+    remote: registryReader(clientFor),
+    ping,
+    registries: records,
+    async mayName(registry) {
+      await records.refresh()
+      policy.check(registry)
+    },
+    mayKeep: (registry) => void policy.reach(registry),
+  }
 }
 
 /** Looks at packages in registries. */

@@ -2,6 +2,7 @@ import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
+import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import { isLoopback as listensLocally } from '../config/listen.ts'
 import { isLoopback } from '../lib/loopback.ts'
 import {
@@ -16,18 +17,12 @@ import { chainProviders, type CredentialProvider, withheld } from '../oci/creden
 import { pingRegistry, type PingReport, type PingRequest } from '../oci/ping/ping.ts'
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
+import { keptCredentials } from './kept-credentials.ts'
 
 interface ClientAccess
   extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody' | 'onWarning' | 'trace'> {
   credentials: JobCredentials | undefined
   plainHttp: boolean
-}
-
-interface ClientsOptions {
-  policy: OutboundPolicy
-  facts?: RegistryFactStore
-  hooks?: HookList
-  sharedTrace?: WireTrace
 }
 
 export type RegistryClients = (access: ClientAccess) => RegistryClient
@@ -41,9 +36,18 @@ export interface ProcessRegistries {
   readonly ping: (request: PingRequest, access: PingAccess) => Promise<PingReport>
 }
 
+export interface ProcessRegistriesOptions {
+  policy: OutboundPolicy
+  /** What is kept of registries. Default: nothing is. */
+  records?: RegistryRecords
+  facts?: RegistryFactStore
+  hooks?: HookList
+  sharedTrace?: WireTrace
+}
+
 export function processRegistries(
   { config, env, version, logger }: RoleContext,
-  { policy, facts, hooks, sharedTrace }: ClientsOptions,
+  { policy, records, facts, hooks, sharedTrace }: ProcessRegistriesOptions,
 ): ProcessRegistries {
   const proxy = readProxies(env)
   const onRefused = (found: object) => logger.warn(found, 'an address that may not be contacted was refused')
@@ -57,15 +61,35 @@ export function processRegistries(
   })
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
-  // A caller's word alone does not send the daemon's own password in clear over a network.
   const named = (registry: string) => plain.has(registry.toLowerCase())
-  const inClear = withheld(
-    docker,
-    (registry) => !named(registry) && !isLoopback(new URL(`http://${registry}`).hostname),
-  )
-  const credentialsOf = ({ credentials: given, plainHttp }: PingAccess): CredentialProvider => {
-    const own: CredentialProvider = plainHttp ? inClear : docker
-    return given ? chainProviders(fixedCredentials(given.registry, given), own) : own
+  const keptPlain = (registry: string) => records?.known(registry)?.plainHttp === true
+  const mayBeShown = (registry: string) => named(registry) || isLoopback(new URL(`http://${registry}`).hostname)
+  const kept = records && keptCredentials(records)
+  /**
+   * A caller's word alone does not send the daemon's own passwords in clear over a network; that of who keeps a registry sends
+   * those that were given with it. A client goes one way for as long as it lives, and what was given for another is not shown.
+   */
+  const accessOf = ({ credentials: given, plainHttp }: PingAccess) => {
+    const ways = new Map<string, boolean>()
+    const plainBy = (registry: string): boolean => {
+      const way = ways.get(registry) ?? keptPlain(registry)
+      ways.set(registry, way)
+      return way
+    }
+    const isOtherWay = (registry: string) =>
+      plainBy(registry) !== keptPlain(registry) || (plainHttp && !plainBy(registry) && !mayBeShown(registry))
+    const chain = chainProviders(
+      ...(given ? [fixedCredentials(given.registry, given)] : []),
+      ...(kept ? [withheld(kept, isOtherWay)] : []),
+      withheld(docker, (registry) => (plainHttp || plainBy(registry)) && !mayBeShown(registry)),
+    )
+    const credentials: CredentialProvider = {
+      async find(place) {
+        await records?.refresh()
+        return chain.find(place)
+      },
+    }
+    return { credentials, plainHttp: (registry: string) => plainHttp || named(registry) || plainBy(registry) }
   }
   return {
     clientFor: ({ credentials, plainHttp, ...access }) =>
@@ -73,19 +97,21 @@ export function processRegistries(
         ...access,
         ...(facts ? { facts } : {}),
         connections,
-        credentials: credentialsOf({ credentials, plainHttp, ...access }),
-        plainHttp: (registry) => plainHttp || named(registry),
+        ...accessOf({ credentials, plainHttp, ...access }),
         logger,
       }),
-    ping: (request, access) =>
-      pingRegistry(request, {
+    async ping(request, access) {
+      await records?.refresh()
+      const { credentials, plainHttp } = accessOf(access)
+      return pingRegistry(request, {
         connections,
-        credentials: credentialsOf(access),
-        plainHttp: access.plainHttp || named(request.registry),
+        credentials,
+        plainHttp: plainHttp(request.registry),
         policy,
         proxy,
         signal: access.signal,
-      }),
+      })
+    },
   }
 }
 
@@ -101,8 +127,11 @@ export function registryClients(...options: Parameters<typeof processRegistries>
 export function outboundPolicy(
   { config, env, channel }: Pick<RoleContext, 'config' | 'env' | 'channel'>,
   role: 'api' | 'worker',
+  records?: RegistryRecords,
 ) {
   const { allowed, named, callersChoose } = config.outbound
   const knows = role === 'api' || channel !== undefined || Boolean(env['LAYERD_LISTEN'])
-  return createOutboundPolicy({ allowed, named, anywhere: callersChoose ?? (knows && listensLocally(config.listen)) })
+  const isNamed = (registry: string) => records?.known(registry) !== undefined
+  const anywhere = callersChoose ?? (knows && listensLocally(config.listen))
+  return createOutboundPolicy({ allowed, named, isNamed, anywhere })
 }

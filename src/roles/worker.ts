@@ -7,6 +7,7 @@ import { createKnownPackages } from '../jobs/hints/known-packages.ts'
 import { createUploadCheckpoints } from '../jobs/uploads/checkpoints.ts'
 import { createTagLocks } from '../jobs/redis/tag-locks.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
+import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
@@ -95,13 +96,10 @@ async function workOf(
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
-  const policy = outboundPolicy(context, 'worker')
-  const clientFor = registryClients(context, {
-    policy,
-    facts: createRegistryFacts({ ...shared, logger }),
-    hooks,
-    sharedTrace,
-  })
+  const records = createRegistryRecords({ ...shared, role: 'worker', logger })
+  const policy = outboundPolicy(context, 'worker', records)
+  const facts = createRegistryFacts({ ...shared, logger })
+  const clientFor = registryClients(context, { policy, records, facts, hooks, sharedTrace })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, ...access }) => {
     const client = clientFor({

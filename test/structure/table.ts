@@ -113,6 +113,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'progress/events.ts',
       'progress/reports.ts',
       'progress/trace.ts',
+      'registries/registry-records.ts',
       'redis/keys.ts',
       'redis/tag-locks.ts',
       'redis/redis.ts',
@@ -129,6 +130,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'jobs/progress': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/uploads': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/hints': { imports: ['jobs/redis'] },
+  'jobs/registries': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/dispatch': { imports: ['jobs/redis'] },
   'jobs/record': { imports: ['jobs/redis'] },
   'jobs/redis': {},
@@ -170,7 +172,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   http: {
     faces: ['app.ts', 'schemas'],
     top: ['http/plugins', 'http/routes', 'http/schemas'],
-    imports: ['jobs', 'files', 'transfer', 'content/reference.ts', 'content/digest.ts', 'lib'],
+    imports: [
+      'jobs',
+      'files',
+      'transfer',
+      'content/reference.ts',
+      'content/repository-pattern.ts',
+      'content/digest.ts',
+      'lib',
+    ],
     types: ['store', 'content/wire-request.ts'],
     packages: [
       'fastify',

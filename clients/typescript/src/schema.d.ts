@@ -367,6 +367,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/registries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The registries that something is kept of, by name
+         * @description Needs the scope registries:read.
+         */
+        get: operations["listRegistries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/registries/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is kept of a registry
+         * @description Needs the scope registries:read.
+         */
+        get: operations["getRegistry"];
+        /**
+         * Keep credentials of a registry, and how it is spoken to
+         * @description Needs the scope registries:admin. Holds for every job that is started from then on. A registry that is kept may be in a private network or on this machine.
+         */
+        put: operations["putRegistry"];
+        post?: never;
+        /**
+         * Forget what is kept of a registry, its credentials too
+         * @description Needs the scope registries:admin.
+         */
+        delete: operations["deleteRegistry"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/registries/{host}/ping": {
         parameters: {
             query?: never;
@@ -848,6 +896,23 @@ export interface components {
             reference: string;
             /** @description In the registry's order; none where it knows no such repository. */
             tags: string[];
+        };
+        /** @description What is kept of a registry, for all jobs. */
+        Registry: {
+            /** @description host[:port]; docker.io for all names of Docker Hub. */
+            host: string;
+            /** @description It may be spoken to over plain HTTP, where it speaks no TLS. */
+            plainHttp: boolean;
+            /** @description Which repositories the credentials are for; null: all. */
+            repositories: string[] | null;
+            /** @description What may be told of them: passwords and tokens are written and never read. */
+            credentials: {
+                /** @enum {string} */
+                kind: "basic" | "identity" | "registry";
+                username: string | null;
+            } | null;
+            /** Format: date-time */
+            updatedAt: string;
         };
         /** @description What was found out about a registry. */
         RegistryPing: {
@@ -2714,6 +2779,226 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["RemotePackage"] | components["schemas"]["RemoteRepository"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listRegistries: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The registries that something is kept of, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "host": "registry.example",
+                     *           "plainHttp": false,
+                     *           "repositories": [
+                     *             "team/**"
+                     *           ],
+                     *           "credentials": {
+                     *             "kind": "basic",
+                     *             "username": "ann"
+                     *           },
+                     *           "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Registry"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRegistry: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
+            path: {
+                /**
+                 * @description host[:port], percent-encoded.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is kept. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "host": "registry.example",
+                     *       "plainHttp": false,
+                     *       "repositories": [
+                     *         "team/**"
+                     *       ],
+                     *       "credentials": {
+                     *         "kind": "basic",
+                     *         "username": "ann"
+                     *       },
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Registry"];
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putRegistry: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Its ETag. Needed where it is kept already. */
+                "if-match"?: string;
+                /** @description *: only where nothing is kept yet. */
+                "if-none-match"?: string;
+            };
+            path: {
+                /**
+                 * @description host[:port], percent-encoded.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description One kind of them; null: none. Left out: those that are kept stay, unless plainHttp changes. */
+                    credentials?: {
+                        username?: string;
+                        /** @description With a username. */
+                        password?: string;
+                        /** @description A refresh token, for token services. */
+                        identityToken?: string;
+                        /** @description Shown as it is. */
+                        registryToken?: string;
+                    } | null;
+                    /** @default false */
+                    plainHttp?: boolean;
+                    /** @description Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all. */
+                    repositories?: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description It took the place of what was kept. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "host": "registry.example",
+                     *       "plainHttp": false,
+                     *       "repositories": [
+                     *         "team/**"
+                     *       ],
+                     *       "credentials": {
+                     *         "kind": "basic",
+                     *         "username": "ann"
+                     *       },
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Registry"];
+                };
+            };
+            /** @description Kept for the first time. */
+            201: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "host": "registry.example",
+                     *       "plainHttp": false,
+                     *       "repositories": [
+                     *         "team/**"
+                     *       ],
+                     *       "credentials": {
+                     *         "kind": "basic",
+                     *         "username": "ann"
+                     *       },
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Registry"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteRegistry: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Its ETag. Needed where it is kept already. */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description host[:port], percent-encoded.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -147,6 +147,14 @@ const REMOTE = {
   definition: { kind: 'ZarfPackageConfig', metadata: { name: 'nemo', version: '1.2.0' } },
 }
 
+const REGISTRY = {
+  host: 'registry.example',
+  plainHttp: false,
+  repositories: ['team/**'],
+  credentials: { kind: 'basic', username: 'ann' },
+  updatedAt: TIME,
+}
+
 const EVENT = { id: '1772366400000-0', type: 'state', jobId: ID, seq: 1, time: TIME, attempt: 1, job: JOB }
 
 export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
@@ -170,6 +178,9 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   getPackageDefinition: REMOTE.definition,
   getPackageChecksums: `${LAYER.slice('sha256:'.length)} components/baseline.tar\n`,
   getPackageImages: { images: ['registry.example/team/app:1'] },
+  listRegistries: { items: [REGISTRY] },
+  getRegistry: REGISTRY,
+  putRegistry: REGISTRY,
   pingRegistry: {
     host: 'registry.example',
     ok: false,

@@ -5,7 +5,7 @@ import type { NewJob } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { checkLocalSource, type LocalSources } from '../../files/local-source.ts'
-import { at, parsePackageReference } from './package-reference.ts'
+import { at, later, type MayName, parsePackageReference } from './package-reference.ts'
 import type { JobBody } from '../schemas/job.ts'
 
 type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries'>
@@ -23,7 +23,7 @@ export interface JobRequestOptions {
   kinds: ReadonlySet<JobKind>
   sources: LocalSources
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
-  mayName: (registry: string) => void
+  mayName: MayName
 }
 
 /**
@@ -63,7 +63,7 @@ async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptio
     })
   }
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
-  at('/destination', mayName, registry)
+  await later('/destination', mayName, registry)
   if (body.options?.tag !== undefined) at('/options/tag', parseTag, body.options.tag)
   const source = await checkLocalSource(body.source, sources)
   if (!source.isDirectory && !ARCHIVE.test(source.fileName)) {
@@ -79,7 +79,7 @@ async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptio
 async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequestOptions): Promise<Checked> {
   const { destination = null } = body
   const reference = parsePackageReference(body.source, '/source')
-  at('/source', mayName, reference.registry)
+  await later('/source', mayName, reference.registry)
   if (destination?.startsWith('file:') && body.options?.transient === true) throw notTransient()
   if (destination?.startsWith('file:')) await locateFolder(destination, roots)
   else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)

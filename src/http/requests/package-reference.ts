@@ -15,3 +15,15 @@ export function at<T, I>(pointer: string, parse: (input: I) => T, input: I): T {
     throw withContext(error, { details: { pointer } })
   }
 }
+
+/** As `at`, for a check that has to look something up. */
+export async function later<I>(pointer: string, check: (input: I) => void | Promise<void>, input: I): Promise<void> {
+  try {
+    await check(input)
+  } catch (error) {
+    throw withContext(error, { details: { pointer } })
+  }
+}
+
+/** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
+export type MayName = (registry: string) => void | Promise<void>

@@ -1,8 +1,6 @@
+import { registryId } from '../../content/reference.ts'
 import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
-
-/** Names under which Docker Hub's credentials are written; all mean docker.io. */
-const DOCKER_HUB = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
 
 const FIELDS = {
   username: 'username',
@@ -51,12 +49,7 @@ function decode(header: string): Record<string, unknown> {
 
 /** docker login keeps whole URLs for some registries: https://index.docker.io/v1/. */
 function hostOf(address: string): string {
-  const host =
-    address
-      .replace(/^https?:\/\//i, '')
-      .split('/', 1)[0]
-      ?.toLowerCase() ?? ''
-  return DOCKER_HUB.has(host) ? 'docker.io' : host
+  return registryId(address.replace(/^https?:\/\//i, '').split('/', 1)[0] ?? '')
 }
 
 function invalid(why: string): AppError {

@@ -8,6 +8,7 @@ import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { checkJobRequest, registryOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
+import type { MayName } from '../requests/package-reference.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
 import {
   cancelJobSchema,
@@ -24,7 +25,7 @@ export interface JobRoutesOptions {
   sources: LocalSources
   kinds: ReadonlySet<JobKind>
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
-  mayName: (registry: string) => void
+  mayName: MayName
   closing: AbortSignal
 }
 

@@ -6,7 +6,7 @@ import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { InspectedPackage } from '../../transfer/inspect.ts'
 import { sendJson, sendJsonWith } from '../answers/made-json.ts'
-import { at } from '../requests/package-reference.ts'
+import { at, later, type MayName } from '../requests/package-reference.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
 import {
   getRemotePackageSchema,
@@ -32,7 +32,7 @@ export interface RegistryReader {
 export interface RemotePackageRoutesOptions {
   remote: RegistryReader
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
-  mayName: (registry: string) => void
+  mayName: MayName
   closing: AbortSignal
 }
 
@@ -46,7 +46,7 @@ export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesO
   app.get('/v1/remote-packages', { schema: getRemotePackageSchema }, async (request, reply) => {
     const { ref, architecture } = request.query
     const reference = at('/ref', parseReference, ref)
-    at('/ref', mayName, reference.registry)
+    await later('/ref', mayName, reference.registry)
     void reply.header('cache-control', 'no-cache')
     if (reference.tag === undefined && reference.digest === undefined) {
       const tags = await looking(request, reference, options, (access) => remote.tags(reference, access))

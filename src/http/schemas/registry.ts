@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { credentialsHeader } from './job.ts'
+import { pageOf, pageQuery } from './page.ts'
 
 export const RegistryCheck = Type.Object({
   name: Type.String({
@@ -28,6 +29,121 @@ export type RegistryPing = Static<typeof RegistryPing>
 const RegistryParams = Type.Object({
   host: Type.String({ minLength: 1, maxLength: 300, description: 'host[:port], percent-encoded.' }),
 })
+
+export const Registry = Type.Object(
+  {
+    host: Type.String({ description: 'host[:port]; docker.io for all names of Docker Hub.' }),
+    plainHttp: Type.Boolean({ description: 'It may be spoken to over plain HTTP, where it speaks no TLS.' }),
+    repositories: Type.Union([Type.Array(Type.String()), Type.Null()], {
+      description: 'Which repositories the credentials are for; null: all.',
+    }),
+    credentials: Type.Union(
+      [
+        Type.Object({
+          kind: Type.Enum(['basic', 'identity', 'registry']),
+          username: Type.Union([Type.String(), Type.Null()]),
+        }),
+        Type.Null(),
+      ],
+      { description: 'What may be told of them: passwords and tokens are written and never read.' },
+    ),
+    updatedAt: Type.String({ format: 'date-time' }),
+  },
+  { $id: 'Registry', description: 'What is kept of a registry, for all jobs.' },
+)
+export type Registry = Static<typeof Registry>
+
+const Secret = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 16_384, description }))
+
+const Credentials = Type.Object(
+  {
+    username: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+    password: Secret('With a username.'),
+    identityToken: Secret('A refresh token, for token services.'),
+    registryToken: Secret('Shown as it is.'),
+  },
+  { additionalProperties: false },
+)
+
+const RegistryBody = Type.Object(
+  {
+    credentials: Type.Optional(
+      Type.Unsafe<Static<typeof Credentials> | null>({
+        ...Credentials,
+        type: ['object', 'null'],
+        description: 'One kind of them; null: none. Left out: those that are kept stay, unless plainHttp changes.',
+      }),
+    ),
+    plainHttp: Type.Optional(Type.Boolean({ default: false })),
+    repositories: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 255 }), {
+        minItems: 1,
+        maxItems: 100,
+        description:
+          'Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type RegistryBody = Static<typeof RegistryBody>
+
+const etagHeader = { ETag: { type: 'string', description: 'For If-Match.' } }
+const conditions = {
+  'if-match': Type.Optional(Type.String({ description: 'Its ETag. Needed where it is kept already.' })),
+  'if-none-match': Type.Optional(Type.String({ description: '*: only where nothing is kept yet.' })),
+}
+
+export const listRegistriesSchema = {
+  tags: ['registries'],
+  operationId: 'listRegistries',
+  summary: 'The registries that something is kept of, by name',
+  description: 'Needs the scope registries:read.',
+  querystring: Type.Object(pageQuery, { additionalProperties: false }),
+  response: { 200: pageOf('Registry') },
+}
+
+export const getRegistrySchema = {
+  tags: ['registries'],
+  operationId: 'getRegistry',
+  summary: 'What is kept of a registry',
+  description: 'Needs the scope registries:read.',
+  params: RegistryParams,
+  headers: Type.Object({ 'if-none-match': Type.Optional(Type.String()) }),
+  response: {
+    200: { description: 'What is kept.', headers: etagHeader, content: jsonOf('Registry') },
+    304: Type.Null({ description: 'It still has this ETag.' }),
+  },
+}
+
+export const putRegistrySchema = {
+  tags: ['registries'],
+  operationId: 'putRegistry',
+  summary: 'Keep credentials of a registry, and how it is spoken to',
+  description:
+    'Needs the scope registries:admin. Holds for every job that is started from then on. A registry that is kept may be in a private network or on this machine.',
+  params: RegistryParams,
+  body: RegistryBody,
+  headers: Type.Object(conditions),
+  response: {
+    200: { description: 'It took the place of what was kept.', headers: etagHeader, content: jsonOf('Registry') },
+    201: { description: 'Kept for the first time.', headers: etagHeader, content: jsonOf('Registry') },
+  },
+}
+
+export const deleteRegistrySchema = {
+  tags: ['registries'],
+  operationId: 'deleteRegistry',
+  summary: 'Forget what is kept of a registry, its credentials too',
+  description: 'Needs the scope registries:admin.',
+  params: RegistryParams,
+  headers: Type.Object({ 'if-match': conditions['if-match'] }),
+  response: { 204: Type.Null({ description: 'Gone.' }) },
+}
+
+function jsonOf(schema: string) {
+  return { 'application/json': { schema: Type.Ref(schema) } }
+}
 
 interface PingOptions {
   repository?: string

@@ -19,6 +19,8 @@ export interface Keys {
   readonly workerPlaces: string
   /** Jobs whose left upload sessions somebody has to give up, by time. */
   readonly tidy: string
+  /** Hash: registry -> what is kept of it, its credentials sealed. Field '': another one with each write. */
+  readonly registries: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
   readonly stop: string
   job(id: string): string
@@ -68,6 +70,7 @@ export function createKeys(name = 'layerd'): Keys {
     workers: `${prefix}workers`,
     workerPlaces: `${prefix}workers:places`,
     tidy: `${prefix}tidy`,
+    registries: `${prefix}registries`,
     stop: `${prefix}stop`,
     job,
     transfers: (id) => `${job(id)}:transfers`,

@@ -33,6 +33,7 @@ const OTHER_SCRIPTS = [
   'forget-place',
   'recount-open',
   'shed-trace',
+  'replace-registry',
 ] as const
 const LIST_SCRIPTS = ['look-queues'] as const
 

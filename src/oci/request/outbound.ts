@@ -24,17 +24,19 @@ export interface OutboundRules {
   readonly allowed: readonly string[] | undefined
   /** Those that may be anywhere. */
   readonly named: readonly string[]
+  /** Of others that may be, asked each time. Default: none. */
+  readonly isNamed?: (registry: string) => boolean
   /** Whether all others may be anywhere too. */
   readonly anywhere: boolean
 }
 
-export function createOutboundPolicy({ allowed, named, anywhere }: OutboundRules): OutboundPolicy {
+export function createOutboundPolicy({ allowed, named, isNamed, anywhere }: OutboundRules): OutboundPolicy {
   const free = new Set(named.map(registryKey))
   const names = allowed && new Set(allowed.map((name) => (name.startsWith('*.') ? name : registryKey(name))))
   const reach = (registry: string): Reach => {
     const key = registryKey(registry)
     if (names && !isAmong(names, key)) throw notListed(registry)
-    return anywhere || free.has(key) ? 2 : 0
+    return anywhere || free.has(key) || isNamed?.(key) === true ? 2 : 0
   }
   return {
     reach,

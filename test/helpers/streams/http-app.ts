@@ -5,6 +5,7 @@ import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
 import type { Reference } from '../../../src/content/reference.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { createRegistryRecords, type RegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
 import { pingRegistry } from '../../../src/oci/ping/ping.ts'
@@ -22,6 +23,7 @@ export interface TestApp {
   jobs: TestJobs
   uploads: UploadFolder
   store: ContentStore
+  registries: RegistryRecords
   /** The one folder that `file:` sources may lie in. */
   root: string
   uploadFolder: string
@@ -49,12 +51,15 @@ export async function startApp(
   await mkdir(root)
   const store = await createContentStore({ folder: join(folder, 'store'), keepFree: () => diskReserve })
   const uploads = await openUploadFolder({ folder: uploadFolder, room: store.room, ...uploadLimits })
+  const registries = createRegistryRecords({ ...jobs.options, role: 'starting' })
+  defer(t, () => registries.close())
   const app = createApp({
     queue: jobs.queue,
     events: jobs.events,
     uploads,
     store,
     remote: readerOf(t),
+    registries,
     ping: pingerOf(t),
     logger: silentLogger,
     version: '1.2.3',
@@ -71,6 +76,7 @@ export async function startApp(
     jobs,
     uploads,
     store,
+    registries,
     root,
     uploadFolder,
     listen: async () => {

@@ -55,7 +55,7 @@ test('a token is refused before its upload is read', async (t) => {
 })
 
 test('a token file that cannot be read keeps the app from getting ready', async (t) => {
-  const { jobs, uploads, store } = await startApp(t)
+  const { jobs, uploads, store, registries } = await startApp(t)
   const app = createApp({
     queue: jobs.queue,
     events: jobs.events,
@@ -65,6 +65,7 @@ test('a token file that cannot be read keeps the app from getting ready', async 
       inspect: () => assert.fail('nothing is asked of a registry'),
       tags: () => assert.fail('nothing is asked of a registry'),
     },
+    registries,
     ping: () => assert.fail('nothing is asked of a registry'),
     logger: silentLogger,
     version: '1.2.3',

@@ -1,0 +1,51 @@
+import { isRepositoryPattern } from '../../content/repository-pattern.ts'
+import type { RegistrySecret, RegistrySettings } from '../../jobs/model/registry-record.ts'
+import { AppError } from '../../lib/errors.ts'
+import type { RegistryBody } from '../schemas/registry.ts'
+
+/** Throws BODY_INVALID, with nothing of a secret in it. */
+export function registrySettings({ plainHttp = false, repositories, credentials }: RegistryBody): RegistrySettings {
+  repositories?.forEach((pattern, at) => {
+    if (!isRepositoryPattern(pattern)) throw noPattern(pattern, at)
+  })
+  return {
+    plainHttp,
+    repositories: repositories ?? null,
+    secret: credentials ? secretOf(credentials) : credentials,
+  }
+}
+
+type Given = NonNullable<RegistryBody['credentials']>
+
+function secretOf({ username, password, identityToken, registryToken }: Given): RegistrySecret {
+  const kinds = [password, identityToken, registryToken].filter((secret) => secret !== undefined).length
+  if (kinds !== 1) throw unusable('they hold none or several of password, identityToken and registryToken')
+  if (username !== undefined && !USER.test(username))
+    throw unusable('the username holds a colon or a control character')
+  if (registryToken !== undefined) {
+    if (username !== undefined) throw unusable('a registryToken has no username')
+    if (!TOKEN.test(registryToken)) throw unusable('the registryToken holds what a header cannot carry')
+    return { kind: 'registry', registryToken }
+  }
+  if (identityToken !== undefined) return { kind: 'identity', username: username ?? '', identityToken }
+  if (username === undefined) throw unusable('a password needs a username')
+  return { kind: 'basic', username, password: password ?? '' }
+}
+
+/** Source: RFC 7617 2. */
+const USER = /^[^:\p{Cc}]+$/u
+const TOKEN = /^[\x21-\x7e]+$/
+
+function unusable(why: string): AppError {
+  return new AppError('BODY_INVALID', `the credentials cannot be used: ${why}`, {
+    hint: 'They are username and password, or identityToken (with or without a username), or registryToken.',
+    details: { pointer: '/credentials' },
+  })
+}
+
+function noPattern(pattern: string, at: number): AppError {
+  return new AppError('BODY_INVALID', `"${pattern.slice(0, 160)}" stands for no repository`, {
+    hint: 'team/nemo is itself, * one component (team/*), ** at the end all that follows (team/**).',
+    details: { pointer: `/repositories/${at}` },
+  })
+}

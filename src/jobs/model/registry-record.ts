@@ -1,0 +1,34 @@
+/** What a registry is shown, in one of its kinds. */
+export type RegistrySecret =
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  | { readonly kind: 'identity'; readonly username: string; readonly identityToken: string }
+  | { readonly kind: 'registry'; readonly registryToken: string }
+
+/** As much of a secret as may be told. */
+export interface ToldSecret {
+  readonly kind: RegistrySecret['kind']
+  /** Null where the kind has none. */
+  readonly username: string | null
+}
+
+/** What is kept of a registry for all jobs. */
+export interface RegistryRecord {
+  /** registryId of its host[:port]. */
+  readonly host: string
+  /** It may be spoken to over plain HTTP, with these credentials. */
+  readonly plainHttp: boolean
+  /** Patterns of repositories that the credentials are for (content/repository-pattern.ts); null: all. */
+  readonly repositories: readonly string[] | null
+  readonly credentials: ToldSecret | null
+  /** RFC 3339. */
+  readonly updatedAt: string
+  /** Another one with each write. */
+  readonly revision: string
+}
+
+export interface RegistrySettings {
+  readonly plainHttp: boolean
+  readonly repositories: readonly string[] | null
+  /** Undefined: those that are kept stay; null: none. */
+  readonly secret: RegistrySecret | null | undefined
+}

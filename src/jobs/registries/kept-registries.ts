@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import type { Logger } from '../../lib/logger.ts'
+import type { RegistryRecord } from '../model/registry-record.ts'
+import { createKeys } from '../redis/keys.ts'
+import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
+import { createScripts } from '../redis/scripts.ts'
+
+export interface Kept extends RegistryRecord {
+  readonly sealed: string | null
+  /** As it lies in Redis. */
+  readonly text: string
+}
+
+/** All that is kept of registries, as it was when last looked at. */
+export interface KeptRegistries {
+  /** Throws QUEUE_UNAVAILABLE. */
+  refresh(): Promise<void>
+  known(host: string): Kept | undefined
+  /** By host. */
+  all(): Kept[]
+  /** Writes (undefined: removes) where what lies in Redis still is `before`. Throws QUEUE_UNAVAILABLE. */
+  replace(host: string, before: Kept | undefined, next: Kept | undefined): Promise<'done' | 'changed' | 'full'>
+  close(): void
+}
+
+export interface KeptRegistriesOptions {
+  redis: RedisTarget
+  role: ConnectionRole
+  /** LAYERD_REDIS_PREFIX, default `layerd`. */
+  prefix?: string
+  logger?: Logger
+}
+
+/** Who looks whether anything has changed reads all of them where it has. */
+export const MAX_REGISTRIES = 500
+
+export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegistries {
+  const { role, logger } = options
+  const redis = connectRedis(options.redis, { role, name: 'layerd-registries', ...(logger ? { logger } : {}) })
+  const scripts = createScripts(redis)
+  const key = createKeys(options.prefix).registries
+  let version: string | null = null
+  let kept: ReadonlyMap<string, Kept> = new Map()
+  const refresh = () =>
+    guarded(async () => {
+      const found = await redis.hget(key, '')
+      if (found === version) return
+      const { '': newest = null, ...fields } = await redis.hgetall(key)
+      version = newest
+      kept = new Map(Object.entries(fields).map(([host, text]) => [host, parsed(text)]))
+    })
+  return {
+    refresh,
+    known: (host) => kept.get(host),
+    all: () => [...kept.values()].toSorted((a, b) => (a.host < b.host ? -1 : 1)),
+    async replace(host, before, next) {
+      const args = [host, before?.text ?? '', next?.text ?? '', MAX_REGISTRIES, randomUUID()]
+      const done = await guarded(() => scripts.other('replace-registry', key, args))
+      await refresh()
+      if (done === 1) return 'done'
+      return done === 0 ? 'changed' : 'full'
+    },
+    close: () => redis.disconnect(),
+  }
+}
+
+/** `text`: as it lies in Redis. */
+export function parsed(text: string): Kept {
+  return { ...(JSON.parse(text) as Omit<Kept, 'text'>), text }
+}

@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto'
+import { registryId } from '../../content/reference.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import { AppError } from '../../lib/errors.ts'
+import type { RegistryRecord, RegistrySecret, RegistrySettings } from '../model/registry-record.ts'
+import { createVault, type Vault } from '../record/credentials.ts'
+import {
+  createKeptRegistries,
+  type Kept,
+  type KeptRegistriesOptions,
+  MAX_REGISTRIES,
+  parsed,
+} from './kept-registries.ts'
+
+/**
+ * What is kept of registries, in Redis. What is there is looked at by `refresh`, and told without waiting by `known`: a
+ * change that was made before a refresh began is known after it. Calls throw QUEUE_UNAVAILABLE while Redis is gone, but on a
+ * worker's connection, where they wait.
+ */
+export interface RegistryRecords {
+  refresh(): Promise<void>
+  /** As of the last refresh. `registry` in any of its names. */
+  known(registry: string): RegistryRecord | undefined
+  /** Throws CREDENTIALS_INVALID where it cannot be opened: another key, or somebody changed what lies in Redis. */
+  secretOf(record: RegistryRecord): RegistrySecret | undefined
+  /** By host. */
+  list(): Promise<RegistryRecord[]>
+  get(registry: string): Promise<RegistryRecord | undefined>
+  /**
+   * Writes it where `seen` (undefined: none) still is what is kept, else throws PRECONDITION_FAILED. Throws BODY_INVALID where kept
+   * credentials would go another way than they were given for.
+   */
+  put(registry: string, settings: RegistrySettings, seen: RegistryRecord | undefined): Promise<RegistryRecord>
+  /** Throws PRECONDITION_FAILED. */
+  remove(registry: string, seen: RegistryRecord): Promise<void>
+  close(): void
+}
+
+export interface RegistryRecordsOptions extends KeptRegistriesOptions {
+  /** 32 bytes. */
+  secretKey: Uint8Array
+  clock?: Clock
+}
+
+/** Opens a connection of its own. */
+export function createRegistryRecords(options: RegistryRecordsOptions): RegistryRecords {
+  const { clock = systemClock } = options
+  const vault = createVault(options.secretKey)
+  const kept = createKeptRegistries(options)
+  /** Each record goes with what was sealed for it, whatever is kept by now. */
+  const keptOf = new WeakMap<RegistryRecord, Kept>()
+  const told = (one: Kept): RegistryRecord => {
+    const { host, plainHttp, repositories, credentials, updatedAt, revision } = one
+    const record = { host, plainHttp, repositories, credentials, updatedAt, revision }
+    keptOf.set(record, one)
+    return record
+  }
+  const known = (registry: string): RegistryRecord | undefined => {
+    const one = kept.known(registryId(registry))
+    return one && told(one)
+  }
+  const seenAgain = async (registry: string, seen: RegistryRecord | undefined): Promise<Kept | undefined> => {
+    await kept.refresh()
+    const before = kept.known(registryId(registry))
+    if (before?.revision !== seen?.revision) throw changed(registry)
+    return before
+  }
+  const replace = async (host: string, before: Kept | undefined, next: Kept | undefined): Promise<void> => {
+    const done = await kept.replace(host, before, next)
+    if (done === 'changed') throw changed(host)
+    if (done === 'full') throw tooMany()
+  }
+  return {
+    refresh: () => kept.refresh(),
+    known,
+    secretOf(record) {
+      const one = keptOf.get(record)
+      return one && opened(vault, one)
+    },
+    async list() {
+      await kept.refresh()
+      return kept.all().map(told)
+    },
+    async get(registry) {
+      await kept.refresh()
+      return known(registry)
+    },
+    async put(registry, settings, seen) {
+      const host = registryId(registry)
+      const before = await seenAgain(host, seen)
+      const next = recordOf(vault, { host, settings, before }, new Date(clock.now()).toISOString())
+      await replace(host, before, next)
+      return told(next)
+    },
+    async remove(registry, seen) {
+      const host = registryId(registry)
+      await replace(host, await seenAgain(host, seen), undefined)
+    },
+    close: () => kept.close(),
+  }
+}
+
+function recordOf(
+  vault: Vault,
+  { host, settings, before }: { host: string; settings: RegistrySettings; before: Kept | undefined },
+  updatedAt: string,
+): Kept {
+  const { plainHttp, repositories } = settings
+  const way = { host, plainHttp }
+  const moves = before !== undefined && before.sealed !== null && before.plainHttp !== plainHttp
+  if (settings.secret === undefined && moves) throw wantsCredentials(host)
+  const secret = settings.secret === undefined ? before && opened(vault, before) : settings.secret
+  const record = {
+    ...way,
+    repositories,
+    credentials: secret ? { kind: secret.kind, username: 'username' in secret ? secret.username : null } : null,
+    updatedAt,
+    revision: randomUUID(),
+    sealed: secret ? vault.seal(nameOf(way), secret) : null,
+  }
+  return parsed(JSON.stringify(record))
+}
+
+/** Of the registry and the way to it: who can write to Redis can neither move a password elsewhere nor have it sent in clear. */
+function nameOf({ host, plainHttp }: Pick<RegistryRecord, 'host' | 'plainHttp'>): string {
+  return `registry ${plainHttp ? 'http' : 'https'}://${host}`
+}
+
+function opened(vault: Vault, kept: Kept): RegistrySecret | undefined {
+  return kept.sealed === null ? undefined : (vault.open(nameOf(kept), kept.sealed) as RegistrySecret)
+}
+
+function changed(registry: string): AppError {
+  return new AppError('PRECONDITION_FAILED', `what is kept of ${registry} is not what the request takes it for`, {
+    hint: 'Read it again (GET), and send its ETag in If-Match.',
+  })
+}
+
+function wantsCredentials(registry: string): AppError {
+  return new AppError(
+    'BODY_INVALID',
+    `plainHttp of ${registry} changes, and its credentials were given for the other way`,
+    {
+      hint: 'Give the credentials again with it, or null for none.',
+      details: { pointer: '/credentials' },
+    },
+  )
+}
+
+function tooMany(): AppError {
+  return new AppError('REQUEST_INVALID', `more than ${MAX_REGISTRIES} registries are not kept`, {
+    hint: 'Remove some that nobody uses (DELETE).',
+  })
+}
