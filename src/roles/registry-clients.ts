@@ -59,38 +59,7 @@ export function processRegistries(
     ...(hooks ? { hooks } : {}),
     ...(sharedTrace ? { sharedTrace } : {}),
   })
-  const docker = dockerCredentials({ env })
-  const plain = new Set(config.plainHttpRegistries)
-  const named = (registry: string) => plain.has(registry.toLowerCase())
-  const keptPlain = (registry: string) => records?.known(registry)?.plainHttp === true
-  const mayBeShown = (registry: string) => named(registry) || isLoopback(new URL(`http://${registry}`).hostname)
-  const kept = records && keptCredentials(records)
-  /**
-   * A caller's word alone does not send the daemon's own passwords in clear over a network; that of who keeps a registry sends
-   * those that were given with it. A client goes one way for as long as it lives, and what was given for another is not shown.
-   */
-  const accessOf = ({ credentials: given, plainHttp }: PingAccess) => {
-    const ways = new Map<string, boolean>()
-    const plainBy = (registry: string): boolean => {
-      const way = ways.get(registry) ?? keptPlain(registry)
-      ways.set(registry, way)
-      return way
-    }
-    const isOtherWay = (registry: string) =>
-      plainBy(registry) !== keptPlain(registry) || (plainHttp && !plainBy(registry) && !mayBeShown(registry))
-    const chain = chainProviders(
-      ...(given ? [fixedCredentials(given.registry, given)] : []),
-      ...(kept ? [withheld(kept, isOtherWay)] : []),
-      withheld(docker, (registry) => (plainHttp || plainBy(registry)) && !mayBeShown(registry)),
-    )
-    const credentials: CredentialProvider = {
-      async find(place) {
-        await records?.refresh()
-        return chain.find(place)
-      },
-    }
-    return { credentials, plainHttp: (registry: string) => plainHttp || named(registry) || plainBy(registry) }
-  }
+  const accessOf = createAccess({ config, env, records })
   return {
     clientFor: ({ credentials, plainHttp, ...access }) =>
       createRegistryClient({
@@ -112,6 +81,51 @@ export function processRegistries(
         signal: access.signal,
       })
     },
+  }
+}
+
+interface Access {
+  readonly credentials: CredentialProvider
+  readonly plainHttp: (registry: string) => boolean
+}
+
+/** What a caller is shown to a registry as, and how that is spoken to. */
+function createAccess({
+  config,
+  env,
+  records,
+}: Pick<RoleContext, 'config' | 'env'> & { records: RegistryRecords | undefined }): (caller: PingAccess) => Access {
+  const docker = dockerCredentials({ env })
+  const plain = new Set(config.plainHttpRegistries)
+  const named = (registry: string) => plain.has(registry.toLowerCase())
+  const keptPlain = (registry: string) => records?.known(registry)?.plainHttp === true
+  const mayBeShown = (registry: string) => named(registry) || isLoopback(new URL(`http://${registry}`).hostname)
+  const kept = records && keptCredentials(records)
+  /**
+   * A caller's word alone does not send the daemon's own passwords in clear over a network; that of who keeps a registry sends
+   * those that were given with it. A client goes one way for as long as it lives, and what was given for another is not shown.
+   */
+  return ({ credentials: given, plainHttp }) => {
+    const ways = new Map<string, boolean>()
+    const plainBy = (registry: string): boolean => {
+      const way = ways.get(registry) ?? keptPlain(registry)
+      ways.set(registry, way)
+      return way
+    }
+    const isOtherWay = (registry: string) =>
+      plainBy(registry) !== keptPlain(registry) || (plainHttp && !plainBy(registry) && !mayBeShown(registry))
+    const chain = chainProviders(
+      ...(given ? [fixedCredentials(given.registry, given)] : []),
+      ...(kept ? [withheld(kept, isOtherWay)] : []),
+      withheld(docker, (registry) => (plainHttp || plainBy(registry)) && !mayBeShown(registry)),
+    )
+    const credentials: CredentialProvider = {
+      async find(place) {
+        await records?.refresh()
+        return chain.find(place)
+      },
+    }
+    return { credentials, plainHttp: (registry) => plainHttp || named(registry) || plainBy(registry) }
   }
 }
 
