@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import { command, logs, type LogsOptions, queueAgain, show, watch } from './commands/job.ts'
 import { jobs, type JobsOptions } from './commands/jobs.ts'
 import { inspect, packages, tags } from './commands/packages.ts'
-import { ping } from './commands/ping.ts'
 import { publish, type PublishOptions } from './commands/publish.ts'
 import { pull, type PullOptions } from './commands/pull.ts'
 import type { LookOptions } from './commands/remote-package.ts'
@@ -10,6 +9,7 @@ import { remove } from './commands/remove.ts'
 import { trace, type TraceOptions } from './commands/trace.ts'
 import { uploads } from './commands/uploads.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
+import { addRegistryCommands } from './registry-commands.ts'
 import {
   collect,
   examples,
@@ -37,8 +37,8 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addJobWords(program, run)
   program.commandsGroup('Look at packages:')
   addPackageViews(program, run)
-  program.commandsGroup('Look at registries:')
-  addRegistryViews(program, run)
+  program.commandsGroup('Registries:')
+  addRegistryCommands(program, run)
 }
 
 function addTransfers(program: Command, run: RunClient): void {
@@ -175,16 +175,3 @@ function addPackageViews(program: Command, run: RunClient): void {
     program.command('uploads').description('list the packages sent to the daemon that wait to be used'),
   ).action((options: OutputOptions) => run(options, uploads))
 }
-
-function addRegistryViews(program: Command, run: RunClient): void {
-  const pinging = program
-    .command('ping')
-    .description('find out what is wrong with a registry')
-    .argument('<registry>', 'HOST[:PORT][/REPOSITORY]; with a repository, its rights to pull and push too')
-    .addHelpText('after', PING_EXAMPLES)
-  withOutput(withRegistry(pinging)).action((place: string, options: OutputOptions & RegistryOptions) =>
-    run(options, (context) => ping(context, place, options)),
-  )
-}
-
-const PING_EXAMPLES = examples('layerd ping ghcr.io/team/nemo', 'layerd ping 127.0.0.1:5000 --json | jq .checks')

@@ -172,7 +172,7 @@ test('a registry that cannot or will not take it is named, with what it said', a
       `oci://${registry.host}/team`,
       {},
       'REGISTRY_UNAUTHORIZED',
-      /X-Registry-Auth header of the job, or by docker login/,
+      /X-Registry-Auth header of the job, by layerd login, or by docker login/,
     ],
     [`oci://${registry.host}/team`, auth('wrong'), 'REGISTRY_UNAUTHORIZED', /did not take the user "myuser"/],
     ['oci://no-such-host.invalid/team', {}, 'REGISTRY_UNKNOWN_HOST', /spelling/],

@@ -32,7 +32,7 @@ test('a wrong password is told as such, with what the registry said', async (t) 
     code: 'REGISTRY_UNAUTHORIZED',
     retry: 'permanent',
     op: 'list tags',
-    hint: 'It did not take the user "ann": check what the job\'s X-Registry-Auth header says, or without one, docker login of the user layerd runs as.',
+    hint: 'It did not take the user "ann": check what the job\'s X-Registry-Auth header says, or without one, what is kept for the registry (layerd registries), else docker login of the user layerd runs as.',
     upstream: {
       registry: registry.host,
       repository: 'some/package',

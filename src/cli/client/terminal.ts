@@ -21,7 +21,7 @@ export interface Terminal extends Omit<Surroundings, 'stdout' | 'stderr'> {
 export interface Surroundings {
   readonly stdout: Writable & Output
   readonly stderr: Writable & Output
-  readonly stdin: AsyncIterable<Buffer | string>
+  readonly stdin: AsyncIterable<Buffer | string> & { readonly isTTY?: boolean }
   readonly cwd: string
   readonly env: {
     readonly url: string

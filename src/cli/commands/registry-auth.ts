@@ -11,12 +11,17 @@ export async function registryAuth(
     return {}
   }
   if (!passwordStdin) throw new UsageError('--username needs --password-stdin')
-  const chunks: Buffer[] = []
-  for await (const chunk of terminal.stdin) chunks.push(Buffer.from(chunk))
-  const password = Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '')
+  const password = await secretFrom(terminal)
   const serveraddress = reference.replace(/^oci:\/\//, '').split('/')[0]
   const json = JSON.stringify({ username, password, serveraddress })
   return { 'x-registry-auth': Buffer.from(json).toString('base64url') }
+}
+
+/** All of standard input, without the line end that `echo` leaves. */
+export async function secretFrom({ stdin }: CommandContext['terminal']): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stdin) chunks.push(Buffer.from(chunk))
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
 }

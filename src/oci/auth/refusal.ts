@@ -41,9 +41,9 @@ export function refusalVerdict(refusal: FinalRefusal): Verdict {
 }
 
 const CHECK_CREDENTIALS =
-  "check what the job's X-Registry-Auth header says, or without one, docker login of the user layerd runs as."
+  "check what the job's X-Registry-Auth header says, or without one, what is kept for the registry (layerd registries), else docker login of the user layerd runs as."
 const NO_CREDENTIALS =
-  'No credentials are known for this registry: give them in the X-Registry-Auth header of the job, or by docker login for the user layerd runs as.'
+  'No credentials are known for this registry: give them in the X-Registry-Auth header of the job, by layerd login, or by docker login for the user layerd runs as.'
 const WITHHELD =
   'That login goes over plain HTTP only to loopback and to registries that LAYERD_PLAIN_HTTP_REGISTRIES names.'
 const NO_CHALLENGE =

@@ -229,7 +229,7 @@ function fromStatus(status: number, body: ErrorBody): Verdict {
 }
 
 const LOG_IN =
-  'Give credentials for this registry: the X-Registry-Auth header of the job, or docker login for the user layerd runs as.'
+  'Give credentials for this registry: the X-Registry-Auth header of the job, layerd login, or docker login for the user layerd runs as.'
 
 function deniedHint(body: ErrorBody): string {
   return /quota|exceed/i.test(body.message ?? '')

@@ -13,7 +13,7 @@ export interface Login {
 }
 
 const NOBODY =
-  'Give credentials in the X-Registry-Auth header (layerd ping --username), or by docker login for the user layerd runs as.'
+  'Give credentials in the X-Registry-Auth header (layerd ping --username), by layerd login, or by docker login for the user layerd runs as.'
 
 /**
  * Whether the registry takes the credentials, for nothing but entry. The value says that it is of use to go on: a password that
