@@ -133,7 +133,7 @@ describe('a layer that another registry brought', () => {
     mirror.fail({ method: 'GET', path, nth: 2 }, { kind: 'cut-response', afterBytes: MIB })
     const { events } = await pullFrom(t, reference(mirror, TEAM), { store })
     const { types } = way(events, digest)
-    assert.deepEqual(types.toSorted(), ['bytes', 'complete', 'retrying', 'started', 'verifying'])
+    assert.deepEqual(types.toSorted(), ['bytes', 'complete', 'restarted', 'retrying', 'started', 'verifying'])
     assert.equal(asked(mirror, 'GET', digest), 3)
     const last = mirror.requests.findLast((request) => request.path.endsWith(digest))
     assert.match(last?.headers.range ?? '', /^bytes=\d+-$/)

@@ -87,6 +87,7 @@ export async function pingRegistry(request: PingRequest, options: PingOptions): 
     credential: 'error' in asked ? undefined : asked.credential,
     plainHttp,
     budget: NO_WAITS,
+    paced: false,
   })
   const entry = await lookAtEntry(list, transport, { ...options, told, repositoryNamed: repository !== undefined })
   if (entry === undefined) {

@@ -112,6 +112,8 @@ export interface TransportCaller {
   renew?: CredentialLookUp
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
   mayUse?: () => void
+  /** Whether it waits when its registry limits requests. Default true; false where somebody wants to see that it does. */
+  paced?: boolean
   /** What this caller may wait for next tries in all. */
   budget?: RetryBudget
   onWait?: OnWait

@@ -9,8 +9,9 @@ import { callFacts, type LocatedPassage, type Send } from './passage.ts'
 
 /** Waits out the pause of a host before it is looked who asks: a token would run out meanwhile. */
 export async function pausing(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
-  const pace = passage.sender.context.paces.of(passage.target.host)
-  if (!pace.open) await pace.pause(waitOf(passage, 0))
+  const { sender } = passage
+  const pace = sender.context.paces.of(passage.target.host)
+  if (sender.paced && !pace.open) await pace.pause(waitOf(passage, 0))
   return await next(passage)
 }
 
@@ -21,6 +22,7 @@ export async function pausing(passage: LocatedPassage, next: Send<LocatedPassage
 export async function pacing(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
   const { sender, request, target, allow } = passage
   const { clock, paces } = sender.context
+  if (!sender.paced) return unpaced(passage, next)
   const repeatable = isRepeatable(request) && !allow.includes(429)
   const response = await paced(paces.of(target.host), {
     clock,
@@ -33,6 +35,15 @@ export async function pacing(passage: LocatedPassage, next: Send<LocatedPassage>
   })
   if (response.status !== 429 || !repeatable) return response
   throw endOfPatience(await failure(passage, response))
+}
+
+/** Goes out at once; others wait for what it was answered. */
+async function unpaced(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
+  const pace = passage.sender.context.paces.of(passage.target.host)
+  const sent = pace.sent()
+  const response = await next(passage)
+  pace.answered(sent, response)
+  return response
 }
 
 function discard(refused: RegistryResponse): Promise<void> {

@@ -40,6 +40,8 @@ export interface Sender {
   readonly context: TransportContext
   readonly registry: string
   readonly plainHttp: boolean
+  /** TransportCaller's. */
+  readonly paced: boolean
   readonly credential: CallerCredential
   readonly authorizer: Authorizer
   /** What it shows of itself. */

@@ -47,6 +47,7 @@ export function createRegistryTransport(
     context,
     registry,
     plainHttp,
+    paced: caller.paced ?? true,
     credential,
     authorizer: createAuthorizer({ ...context, registry, credential }),
     mask,
