@@ -34,6 +34,8 @@ const ANSWERS: Readonly<Record<string, (response: ServerResponse, path: string) 
     response.setHeader('link', fillHeader('<a>; b="c", '))
     json(response, tags(1024, 0))
   },
+  'manifest-in-chunks-of-a-byte': (response) =>
+    response.socket?.end(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${'1\r\n{\r\n'.repeat(2 * MIB)}`),
   'manifest-deep': (response) => manifest(response, `${'['.repeat(2 * MIB)}${']'.repeat(2 * MIB)}`),
   'manifest-numbers': (response) => manifest(response, `{"layers":[${'1,'.repeat(2 * MIB - 20)}1]}`),
   'manifest-annotations': (response) =>

@@ -1,6 +1,7 @@
 import { errors } from 'undici'
 
-const MAX_HEAD_BYTES = 64 * 1024
+/** Of a head, and of what stands around the content of a body in chunks beside as much as that. */
+export const MAX_HEAD_BYTES = 64 * 1024
 const MAX_INTERIM = 8
 const MAX_CHUNK_LINE = 1024
 /** What answers to small requests bring; who sends more is not read to the end. */
@@ -36,8 +37,10 @@ export class AnswerParser {
   #unread: Buffer = NOTHING
   #left = 0
   #interim = 0
-  readonly #kept: Buffer[] = []
+  readonly #kept = new KeptBytes()
   #keptBytes = 0
+  /** What chunks took beside their content. */
+  #framingBytes = 0
 
   constructor(method: string) {
     this.#method = method
@@ -57,7 +60,7 @@ export class AnswerParser {
   }
 
   get body(): Buffer {
-    return this.#kept.length === 1 ? (this.#kept[0] as Buffer) : Buffer.concat(this.#kept)
+    return this.#kept.whole()
   }
 
   /** Takes what came, which may be overwritten afterwards. True when the answer is whole. Throws for what is not HTTP. */
@@ -94,6 +97,7 @@ export class AnswerParser {
       case 'chunk end':
         return this.#readLine(2, (line) => {
           if (line !== '') throw wrong('CHUNK', 'a chunk is longer than it says')
+          this.#countFraming(CRLF.length)
           this.#reading = 'chunk line'
         })
       case 'trailers':
@@ -168,7 +172,7 @@ export class AnswerParser {
     const part = this.#unread.subarray(0, Math.min(this.#left, this.#unread.length))
     this.#unread = this.#unread.subarray(part.length)
     this.#left -= part.length
-    this.#kept.push(Buffer.from(part))
+    this.#kept.add(part, this.#left)
     this.#keptBytes += part.length
     if (this.#left === 0) this.#reading = next
     if (this.#keptBytes > this.#maxBytes && this.#reading !== 'done') {
@@ -183,9 +187,17 @@ export class AnswerParser {
     return this.#readLine(MAX_CHUNK_LINE, (line) => {
       const size = CHUNK_LINE.exec(line)?.[1]
       if (size === undefined) throw wrong('CHUNK_SIZE', 'the size of a chunk is malformed')
+      this.#countFraming(line.length + CRLF.length)
       this.#left = Number.parseInt(size, 16)
       this.#reading = this.#left === 0 ? 'trailers' : 'chunk'
     })
+  }
+
+  /** Chunks of a byte each cost far more than what they bring. */
+  #countFraming(bytes: number): void {
+    this.#framingBytes += bytes
+    if (this.#framingBytes > MAX_HEAD_BYTES + this.#keptBytes)
+      throw wrong('CHUNK', 'the chunks are smaller than what is said of them')
   }
 
   #readLine(limit: number, take: (line: string) => void): boolean {
@@ -196,6 +208,42 @@ export class AnswerParser {
     this.#unread = this.#unread.subarray(end + 2)
     take(line)
     return true
+  }
+}
+
+const LEAST_BLOCK = 1024
+const LARGEST_BLOCK = 256 * 1024
+
+/** Bytes that come in parts of any size, in few buffers: an object for each part of a byte is a hundred times the part. */
+class KeptBytes {
+  readonly #full: Buffer[] = []
+  #block: Buffer = NOTHING
+  #filled = 0
+
+  /** `more`: how many are known to follow. */
+  add(part: Buffer, more: number): void {
+    for (let at = 0; at < part.length; ) {
+      if (this.#filled === this.#block.length) this.#begin(part.length - at + more)
+      const copied = part.copy(this.#block, this.#filled, at)
+      this.#filled += copied
+      at += copied
+    }
+  }
+
+  whole(): Buffer {
+    const last = this.#block.subarray(0, this.#filled)
+    return this.#full.length === 0 ? last : Buffer.concat([...this.#full, last])
+  }
+
+  #begin(known: number): void {
+    if (this.#filled > 0) this.#full.push(this.#block)
+    // Twice the last one, but no more than is known to come where that is less.
+    const size = Math.min(
+      LARGEST_BLOCK,
+      Math.max(LEAST_BLOCK, 2 * this.#block.length, Number.isFinite(known) ? known : 0),
+    )
+    this.#block = Buffer.allocUnsafe(size)
+    this.#filled = 0
   }
 }
 

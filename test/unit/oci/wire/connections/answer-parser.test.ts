@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import {
   AnswerParser,
   MAX_ANSWER_BYTES,
   MAX_GOTTEN_BYTES,
+  MAX_HEAD_BYTES,
 } from '../../../../../src/oci/wire/connections/answer-parser.ts'
 
 interface Seen {
@@ -30,6 +33,14 @@ function read(pieces: readonly Buffer[], { method = 'POST', ends = false } = {})
   if (ends && !whole) whole = parser.end()
   const { statusCode: status, headers, body, reusable, cut } = parser
   return { whole, status, headers: { ...headers }, body: body.toString('latin1'), reusable, cut }
+}
+
+/** Bytes on the heap and in buffers, of what can still be reached. */
+function memoryInUse(): number {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 const bytesOf = (text: string) => Buffer.from(text, 'latin1')
@@ -88,6 +99,29 @@ describe('an answer', () => {
   test('in chunks beside a length is read by its chunks, and the connection not used again', () => {
     const seen = all(`${OK}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`)
     assert.deepEqual([seen.whole, seen.body, seen.reusable], [true, 'hello', false])
+  })
+
+  test('in chunks may spend as many bytes on them as they bring, and 64 KiB', () => {
+    const chunks = (count: number) => `${CHUNKED}${'1\r\nx\r\n'.repeat(count)}0\r\n\r\n`
+    // Five bytes for each of one.
+    const most = Math.floor(MAX_HEAD_BYTES / 4)
+    const seen = all(chunks(most - 1), { method: 'GET' })
+    assert.deepEqual([seen.whole, seen.body], [true, 'x'.repeat(most - 1)])
+    assert.throws(() => all(chunks(most + 1), { method: 'GET' }), { message: /chunks are smaller/ })
+    const extended = `${CHUNKED}${`1;${'a'.repeat(900)}\r\nx\r\n`.repeat(80)}0\r\n\r\n`
+    assert.throws(() => all(extended, { method: 'GET' }), { message: /chunks are smaller/ })
+  })
+
+  test('in parts of any size takes no more memory than it is long', () => {
+    const body = Buffer.alloc(2 * MAX_ANSWER_BYTES, 'layer')
+    const parser = new AnswerParser('GET')
+    parser.take(bytesOf(`${OK}content-length: ${body.length}\r\n\r\n`))
+    const before = memoryInUse()
+    for (let at = 0; at < body.length; at++) parser.take(body.subarray(at, at + 1))
+    const grown = memoryInUse() - before
+    // A buffer for each byte would be some hundred times as much.
+    assert.ok(grown < 8 * body.length, `${grown} bytes for ${body.length}`)
+    assert.deepEqual(parser.body, body)
   })
 
   test('to a GET may be as long as a manifest', () => {
