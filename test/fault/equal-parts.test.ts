@@ -278,25 +278,6 @@ test('so does one that is known for it, whatever a request left there that broke
   assert.equal(learned.uploads.parts, 'refused')
 })
 
-for (const mib of [4, 20]) {
-  test(`a registry that refuses ${mib} MiB in whatever way they come gets them three times, and is quoted`, async (t) => {
-    const found = await scene(t, { noBytes: true })
-    const { registry, repository } = found
-    const blob = testBlob(LARGE.subarray(0, mib * MIB))
-    await assert.rejects(repository.push(blob.descriptor, blob.open, { signal }), (error: AppError) => {
-      assert.deepEqual([error.code, error.retry, error.upstream?.status], ['REGISTRY_REJECTED', 'permanent', 416])
-      assert.match(
-        error.message,
-        /refuses the bytes of sha256:\w+ in whatever way .*416 RANGE_INVALID: invalid content/,
-      )
-      return true
-    })
-    assert.equal(registry.requests.filter(({ method }) => method === 'PATCH' || method === 'PUT').length, 3)
-    await repository.releasePush()
-    assert.equal(registry.openSessions, 0)
-  })
-}
-
 test('that a registry takes parts of one size, and how large they may be, others know too', async () => {
   const saved: Record<string, RegistryFact | undefined> = {}
   const store: RegistryFactStore = {

@@ -40,6 +40,8 @@ export async function outOfRange(
 /** Whether the registry has refused bytes that begin where it stands as often as it may. */
 export function isRefusedThere({ refused, rangeRefusal }: BlobPush, status: SessionStatus): boolean {
   if (!refused || !rangeRefusal || rangeRefusal.times < MOST_REFUSALS) return false
+  // It has told another place, and from there it came to the same end: so it would for ever.
+  if (rangeRefusal.times > MOST_REFUSALS) return true
   // It tells no place, or none any more: it has not told another one.
   if (!status.alive || status.offset === undefined) return true
   return status.offset === rangeRefusal.offset
@@ -75,7 +77,7 @@ function refusedForGood({ context, descriptor, rangeRefusal }: BlobPush): AppErr
     `${placeName(context)} refuses the bytes of ${digest} in whatever way they are sent${answer ? `: ${answer.message}` : ''}`,
     {
       op: 'push blob',
-      hint: "It says that it stands where they begin. Look at the registry's log, or at a proxy before it, for what it wants of an upload.",
+      hint: "It refuses them although they begin where it says that it stands. Look at the registry's log, or at a proxy before it, for what it wants of an upload.",
       upstream: { ...answer?.upstream, registry: context.transport.registry, repository: context.repository, digest },
       ...(answer ? { cause: answer } : {}),
     },

@@ -31,8 +31,10 @@ export interface UploadQuirks {
   equalParts?: boolean
   /** OCI-Chunk-Min-Length and OCI-Chunk-Max-Length of a session that is opened. */
   chunkBytes?: readonly [string | number, string | number]
-  /** Bytes are answered with 416, wherever they begin and however they come. */
-  noBytes?: boolean
+  /** Bytes that would begin there or later are answered with 416, however they come. */
+  refusesFrom?: number
+  /** What a status says that the session has, whatever it has. What is beyond is forgotten. */
+  tells?: number
   /** Parts (but the last) outside of these bounds are found out at the end. */
   partBytes?: readonly [number, number]
   /** An empty PUT after parts is refused. */
@@ -189,7 +191,10 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
   const status = (session: Session): Answer => {
     if (typeof quirks.status === 'number') return { status: quirks.status }
     if (quirks.status === 'plus-one') return { status: 204, headers: { range: `bytes=0-${session.size}` } }
-    return { status: 204, headers: { location: locationOf(session), range: `0-${Math.max(0, session.size - 1)}` } }
+    const { tells = session.size } = quirks
+    session.content = [Buffer.concat(session.content).subarray(0, tells)]
+    session.size = Math.min(session.size, tells)
+    return { status: 204, headers: { location: locationOf(session), range: `0-${Math.max(0, tells - 1)}` } }
   }
 
   const answer = async (request: IncomingMessage, record: UploadRequest): Promise<Answer> => {
@@ -210,7 +215,8 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     if (method === 'DELETE') return { status: sessions.delete(session.id) ? 204 : 404 }
     if (method === 'GET') return status(session)
     if ((record.length ?? 0) > (quirks.bodyMaxBytes ?? Infinity)) return { status: 413, body: '<html>413</html>' }
-    if (quirks.noBytes && record.length !== 0) return errorAnswer(416, 'RANGE_INVALID', 'invalid content range')
+    if (session.size >= (quirks.refusesFrom ?? Infinity) && record.length !== 0)
+      return errorAnswer(416, 'RANGE_INVALID', 'invalid content range')
     if (method === 'PATCH') return patch(request, record, session)
     return commit(request, record, session, url.searchParams.get('digest') ?? '')
   }
