@@ -75,6 +75,47 @@ test('where several have jobs one may have a tenth of all', async (t) => {
   assert.equal((await queue.cancel(first.job.id)).state, 'canceled')
 })
 
+test('who is alone leaves a share of all for the next, who comes in', async (t) => {
+  const jobs = await startJobs(t)
+  const queue = await limitedQueue(t, jobs, 20)
+  const first = await queue.create(of('ann'))
+  for (let count = 2; count <= 18; count += 1) await queue.create(of('ann'))
+  const alone = {
+    code: 'TOO_MANY_JOBS',
+    message:
+      '18 of your jobs have not ended; one may have 18 of the 20 of LAYERD_MAX_JOBS, the others are kept for who comes next',
+    hint: 'Try again when some of yours have ended, cancel what is not needed, or set LAYERD_MAX_JOBS higher.',
+    details: { open: 18, limit: 18 },
+    retryAfterMs: 30_000,
+  }
+  await assert.rejects(queue.create(of('ann')), alone)
+  await queue.cancel(first.job.id)
+  await queue.create(of('ann'))
+  await assert.rejects(queue.retry(first.job.id), alone)
+  await queue.create(of('bob'))
+  await queue.create(of('bob'))
+  await assert.rejects(queue.create(of('cem')), { message: '20 jobs have not ended; 20 may be open at once' })
+})
+
+for (const [most, allowed] of [
+  [1, 1],
+  [2, 1],
+  [3, 2],
+  [10, 9],
+  [20, 18],
+] as const) {
+  test(`of ${most} jobs who is alone may have ${allowed}, and without tokens everybody together all`, async (t) => {
+    const jobs = await startJobs(t)
+    const queue = await limitedQueue(t, jobs, most)
+    const ids: string[] = []
+    for (let count = 1; count <= allowed; count += 1) ids.push((await queue.create(of('ann'))).job.id)
+    await assert.rejects(queue.create(of('ann')), { code: 'TOO_MANY_JOBS' })
+    for (const id of ids) await queue.cancel(id)
+    for (let count = 1; count <= most; count += 1) await queue.create(newJob())
+    await assert.rejects(queue.create(newJob()), { message: /may be open at once$/ })
+  })
+}
+
 test('past 70 % of the memory that Redis may use no job is taken, and those under way end', async (t) => {
   const jobs = await startJobs(t, { args: ['--maxmemory', String(32 * MIB)] })
   const { job } = await jobs.queue.create(newJob())

@@ -181,6 +181,55 @@ test('where several have jobs one may have a tenth of all hosts; hosts that have
   assert.deepEqual(await holders(jobs), { ann: 2, bob: 2 })
 })
 
+test('who is alone leaves a share of all hosts for the next, who comes in', async (t) => {
+  const jobs = await startJobs(t)
+  const queue = createJobQueue({ ...jobs.options, maxHosts: 20 })
+  t.after(() => queue.close())
+  await waitFor('the queue to answer', () => queue.ping(1000))
+  const add = async (principal: string, queueHost: string) =>
+    (await queue.create(newJob({ principal, queueHost }))).job.id
+  const alone = {
+    code: 'TOO_MANY_HOSTS',
+    message:
+      /^18 registries have jobs of yours .*; one may have 18 of the 20 of LAYERD_MAX_HOSTS, the others are kept for/,
+    hint: /Try again when .* ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher/,
+    details: { hosts: 18, limit: 18 },
+    retryAfterMs: 30_000,
+  }
+  const paused = await add('ann', 'paused')
+  await queue.pause(paused)
+  const [first = ''] = await Promise.all(hosts(18).map((host) => add('ann', host)))
+  await assert.rejects(add('ann', 'a'), alone)
+  await assert.rejects(queue.resume(paused), alone)
+  await add('ann', hosts(1)[0] ?? '')
+  await add('bob', 'b')
+  await add('bob', 'c')
+  await assert.rejects(add('bob', 'd'), { code: 'TOO_MANY_HOSTS', message: /^20 registries/ })
+  assert.deepEqual(await holders(jobs), { ann: 18, bob: 2 })
+  assert.equal((await queue.get(first))?.state, 'queued')
+})
+
+for (const [most, allowed] of [
+  [1, 1],
+  [2, 1],
+  [3, 2],
+  [10, 9],
+] as const) {
+  test(`of ${most} hosts who is alone may have ${allowed}, and without tokens everybody together all`, async (t) => {
+    const jobs = await startJobs(t)
+    const queue = createJobQueue({ ...jobs.options, maxHosts: most })
+    t.after(() => queue.close())
+    await waitFor('the queue to answer', () => queue.ping(1000))
+    const add = async (principal: string, queueHost: string) =>
+      (await queue.create(newJob({ principal, queueHost }))).job.id
+    const ids = await Promise.all(hosts(allowed).map((host) => add('ann', host)))
+    await assert.rejects(add('ann', 'a'), { code: 'TOO_MANY_HOSTS' })
+    for (const id of ids) await queue.cancel(id)
+    for (const host of hosts(most)) await add('anonymous', host)
+    await assert.rejects(add('anonymous', 'a'), { code: 'TOO_MANY_HOSTS' })
+  })
+}
+
 async function holders({ raw }: TestJobs): Promise<Record<string, number>> {
   const flat = await raw.zrange('{layerd}:hosts:holders', '0', '-1', 'WITHSCORES')
   return Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, Number(flat[at + 1])]] : [])))

@@ -9,11 +9,20 @@ const RETRY_MS = 30_000
  * and when to ask again, where a script's answer says that it was not.
  */
 export function throwIfRefused(status: string, what: string, figures: readonly string[]): void {
-  const [figure = 0, limit = 0] = figures.map(Number)
-  if (status === 'crowded') throw what === 'own' ? tooManyHostsOfOne(figure, limit) : tooManyHosts(figure)
+  const [figure = 0, limit = 0, most = 0] = figures.map(Number)
+  if (status === 'crowded') {
+    if (what === 'alone') throw tooManyHostsAlone(figure, limit, most)
+    throw what === 'own' ? tooManyHostsOfOne(figure, limit) : tooManyHosts(figure)
+  }
   if (status !== 'full') return
   if (what === 'memory') throw queueFull(figure, limit)
+  if (what === 'alone') throw tooManyAlone(figure, limit, most)
   throw what === 'own' ? tooManyOfOne(figure, limit) : tooManyJobs(figure, limit)
+}
+
+/** Told to who has all that one may have while nobody else has jobs. */
+function keptForOthers(limit: number, most: number, setting: string): string {
+  return `one may have ${limit} of the ${most} of ${setting}, the others are kept for who comes next`
 }
 
 function tooManyHosts(hosts: number): AppError {
@@ -37,6 +46,20 @@ function tooManyHostsOfOne(hosts: number, limit: number): AppError {
   )
 }
 
+function tooManyHostsAlone(hosts: number, limit: number, most: number): AppError {
+  const registries = hosts === 1 ? 'registry has' : 'registries have'
+  const kept = keptForOthers(limit, most, 'LAYERD_MAX_HOSTS')
+  return new AppError(
+    'TOO_MANY_HOSTS',
+    `${hosts} ${registries} jobs of yours that are queued, running or retrying; ${kept}`,
+    {
+      retryAfterMs: RETRY_MS,
+      hint: 'Try again when jobs of yours at some of them have ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher.',
+      details: { hosts, limit },
+    },
+  )
+}
+
 function tooManyJobs(open: number, limit: number): AppError {
   return new AppError('TOO_MANY_JOBS', `${open} jobs have not ended; ${limit} may be open at once`, {
     retryAfterMs: RETRY_MS,
@@ -55,6 +78,16 @@ function tooManyOfOne(open: number, limit: number): AppError {
       details: { open, limit },
     },
   )
+}
+
+function tooManyAlone(open: number, limit: number, most: number): AppError {
+  const jobs = open === 1 ? '1 of your jobs has' : `${open} of your jobs have`
+  const kept = keptForOthers(limit, most, 'LAYERD_MAX_JOBS')
+  return new AppError('TOO_MANY_JOBS', `${jobs} not ended; ${kept}`, {
+    retryAfterMs: RETRY_MS,
+    hint: 'Try again when some of yours have ended, cancel what is not needed, or set LAYERD_MAX_JOBS higher.',
+    details: { open, limit },
+  })
 }
 
 function queueFull(used: number, limit: number): AppError {

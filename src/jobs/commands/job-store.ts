@@ -17,7 +17,7 @@ export interface JobStoreOptions {
   registryJobs?: number
   /** Registry hosts whose jobs may be open at once. LAYERD_MAX_HOSTS, default 1000. */
   maxHosts?: number
-  /** Jobs that may be open at once; a tenth for one principal where several have some. LAYERD_MAX_JOBS, default 20,000. */
+  /** Jobs that may be open at once; a tenth for one principal where several have some, nine where one has. LAYERD_MAX_JOBS, default 20,000. */
   maxJobs?: number
   clock?: Clock
   logger?: Logger

@@ -12,15 +12,34 @@ local HOLDERS = PREFIX .. 'hosts:holders'
 local ADMITTED = 0.7
 -- Where several have jobs, one has this part of all that may be open at most: of the jobs, and of the hosts.
 local SHARE = 10
+-- Who asks where no token is required. Nobody else can come there, so nothing is kept for others.
+local EVERYBODY = 'anonymous'
 
 local function share_of(most)
   return math.max(1, math.floor(most / SHARE))
+end
+
+-- Who is the first to come would else take all for as long as jobs last, and keep out whoever comes next.
+local function alone_of(most)
+  return math.max(1, most - share_of(most))
 end
 
 -- How many of a set of counted names are others than this one, and the count of this one.
 local function beside(counts, name)
   local own = tonumber(redis.call('ZSCORE', counts, name) or 0)
   return redis.call('ZCARD', counts) - (own > 0 and 1 or 0), own
+end
+
+-- Whose limit was reached, and which, as the end of a refusal; nil where one more may be counted for this principal.
+local function beyond(counts, principal, most)
+  local others, own = beside(counts, principal)
+  if others > 0 then
+    return own >= share_of(most) and { 'own', tostring(own), tostring(share_of(most)) } or nil
+  end
+  if principal ~= EVERYBODY and own >= alone_of(most) then
+    return { 'alone', tostring(own), tostring(alone_of(most)), tostring(most) }
+  end
+  return nil
 end
 
 -- The refusal of a job that would be one host too many, for all or for this one; nil when it is not.
@@ -33,11 +52,8 @@ local function crowded(principal, host, most)
   if hosts >= most then
     return { 'crowded', 'all', tostring(hosts) }
   end
-  local others, own = beside(HOLDERS, principal)
-  if others > 0 and own >= share_of(most) then
-    return { 'crowded', 'own', tostring(own), tostring(share_of(most)) }
-  end
-  return nil
+  local limit = beyond(HOLDERS, principal, most)
+  return limit and { 'crowded', unpack(limit) }
 end
 
 -- Why no further job is taken, as the answer to it; nil where one is. `most`: jobs that may be open at once.
@@ -57,11 +73,8 @@ local function full(principal, most)
   if open >= most then
     return { 'full', 'jobs', tostring(open), tostring(most) }
   end
-  local others, own = beside(PRINCIPALS, principal)
-  if others > 0 and own >= share_of(most) then
-    return { 'full', 'own', tostring(own), tostring(share_of(most)) }
-  end
-  return nil
+  local limit = beyond(PRINCIPALS, principal, most)
+  return limit and { 'full', unpack(limit) }
 end
 
 -- Counts the open jobs of who asked for them.

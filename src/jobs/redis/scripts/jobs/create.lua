@@ -13,8 +13,8 @@
   ARGV[13]  who asks
   ARGV[14]  and on: names and values of the record
 
-  Output: {'created', job} | {'replayed', id} | {'mismatch'} | {'crowded', 'all' | 'own', hosts with open jobs, limit} |
-          {'full', 'memory' | 'jobs' | 'own', figure, limit}
+  Output: {'created', job} | {'replayed', id} | {'mismatch'} | {'crowded', 'all' | 'own' | 'alone', hosts, limit, limit of all} |
+          {'full', 'memory' | 'jobs' | 'own' | 'alone', figure, limit, limit of all}
 ]]
 local key = ARGV[5]
 if key ~= '' then

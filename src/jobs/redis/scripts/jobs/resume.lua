@@ -8,7 +8,7 @@
   ARGV[7]  how many hosts may have open jobs
 
   Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round} |
-          {'crowded', 'all' | 'own', hosts with open jobs, limit}
+          {'crowded', 'all' | 'own' | 'alone', hosts, limit, limit of all}
 ]]
 local state = field('state')
 local to, refusal = requested(state, 'resume')

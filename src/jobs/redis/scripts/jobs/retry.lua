@@ -8,7 +8,8 @@
   ARGV[8]  how many jobs may be open
 
   Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round} |
-          {'crowded', 'all' | 'own', hosts with open jobs, limit} | {'full', 'memory' | 'jobs' | 'own', figure, limit}
+          {'crowded', 'all' | 'own' | 'alone', hosts, limit, limit of all} |
+          {'full', 'memory' | 'jobs' | 'own' | 'alone', figure, limit, limit of all}
 ]]
 local state = field('state')
 if not state then
