@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
+import { isHeaderWord } from '../lib/text.ts'
 import { isLoopback, parseListen } from './listen.ts'
 import { unescapable } from './escapes.ts'
 import { type OutboundSettings, parseSwitch, registryEntry } from './outbound.ts'
@@ -263,9 +264,8 @@ function optionalBytes(name: Name, text: string | undefined, least: number): num
   throw invalid(name, text, `must be ${least / 1024 ** 2}MiB or more`)
 }
 
-/** What can stand in a header as one word. */
 function headerText(name: Name, text: string | undefined): string | undefined {
-  if (text === undefined || /^[\x21-\x7e]+$/.test(text)) return text
+  if (text === undefined || isHeaderWord(text)) return text
   throw invalid(name, text, 'must be one line of visible ASCII characters, without spaces')
 }
 

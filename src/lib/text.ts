@@ -5,6 +5,11 @@ export function trimEndOf(text: string, unwanted: string): string {
   return text.slice(0, end)
 }
 
+/** Whether it can stand in a header as one word: visible ASCII, without spaces. */
+export function isHeaderWord(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text)
+}
+
 /** `14:03:20 UTC` of an ISO time, as people are told when something is tried again. */
 export function timeOfDay(iso: string): string {
   return `${iso.slice(11, 19)} UTC`

@@ -1,6 +1,7 @@
 import { registryId } from '../../content/reference.ts'
 import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
+import { isHeaderWord } from '../../lib/text.ts'
 
 const FIELDS = {
   username: 'username',
@@ -21,8 +22,10 @@ export function readRegistryAuth(header: string | undefined, registry: string): 
   const given = Object.entries(FIELDS).flatMap(([field, name]) => {
     const value = auth[field]
     if (value === undefined || value === null || value === '') return []
-    if (typeof value === 'string') return [[name, value] as const]
-    throw invalid(`its field "${field}" is not a string`)
+    if (typeof value !== 'string') throw invalid(`its field "${field}" is not a string`)
+    if (field === 'registrytoken' && !isHeaderWord(value))
+      throw invalid('its field "registrytoken" holds what a header cannot carry')
+    return [[name, value] as const]
   })
   if (given.length === 0) return undefined
   const address = auth['serveraddress'] ?? undefined

@@ -1,6 +1,7 @@
 import { isRepositoryPattern } from '../../content/repository-pattern.ts'
 import type { RegistrySecret, RegistrySettings } from '../../jobs/model/registry-record.ts'
 import { AppError } from '../../lib/errors.ts'
+import { isHeaderWord } from '../../lib/text.ts'
 import type { RegistryBody } from '../schemas/registry.ts'
 
 /** Throws BODY_INVALID, with nothing of a secret in it. */
@@ -24,7 +25,7 @@ function secretOf({ username, password, identityToken, registryToken }: Given): 
     throw unusable('the username holds a colon or a control character')
   if (registryToken !== undefined) {
     if (username !== undefined) throw unusable('a registryToken has no username')
-    if (!TOKEN.test(registryToken)) throw unusable('the registryToken holds what a header cannot carry')
+    if (!isHeaderWord(registryToken)) throw unusable('the registryToken holds what a header cannot carry')
     return { kind: 'registry', registryToken }
   }
   if (identityToken !== undefined) return { kind: 'identity', username: username ?? '', identityToken }
@@ -34,7 +35,6 @@ function secretOf({ username, password, identityToken, registryToken }: Given): 
 
 /** Source: RFC 7617 2. */
 const USER = /^[^:\p{Cc}]+$/u
-const TOKEN = /^[\x21-\x7e]+$/
 
 function unusable(why: string): AppError {
   return new AppError('BODY_INVALID', `the credentials cannot be used: ${why}`, {

@@ -1,4 +1,5 @@
 import type { AppError } from '../../lib/errors.ts'
+import { isHeaderWord } from '../../lib/text.ts'
 import { createMask, type Mask } from '../errors/mask.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
 import type { Answer, Verdict } from '../errors/errors.ts'
@@ -83,7 +84,7 @@ function readToken(answer: TokenAnswer, now: number, refusal: Verdict | undefine
   if (json === undefined || typeof value !== 'string')
     throw answer.error({ text: '', complaint: 'the answer holds no token' })
   // A token that cannot stand in a header would fail later in a way nobody understands.
-  if (!/^[\x21-\x7e]+$/.test(value)) {
+  if (!isHeaderWord(value)) {
     throw answer.error({ text: '', complaint: 'the answer holds a token that cannot be sent' })
   }
   const refreshToken = json.refresh_token

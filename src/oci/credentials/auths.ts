@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { trimEndOf } from '../../lib/text.ts'
+import { isHeaderWord, trimEndOf } from '../../lib/text.ts'
 import { dockerConfigKey, registryKey } from '../facts/registry-name.ts'
 import { type DockerConfig, isObject, unusable } from './config-file.ts'
 import type { CredentialEntry, CredentialPlace, RegistryCredential } from './provider.ts'
@@ -67,12 +67,15 @@ function read(entry: unknown, from: { where: string; key: string }): RegistryCre
     if (typeof value === 'string') return value
     throw unusable(from.where, `"${name}" in the entry "${from.key}" of auths is not a text`)
   }
+  const token = text('registrytoken')
+  if (token !== '' && !isHeaderWord(token))
+    throw unusable(from.where, `"registrytoken" in the entry "${from.key}" of auths holds what a header cannot carry`)
   const pair = text('auth') === '' ? undefined : decodePair(text('auth'), from)
   return toCredential({
     username: pair?.username ?? text('username'),
     password: pair?.password ?? text('password'),
     identityToken: text('identitytoken'),
-    registryToken: text('registrytoken'),
+    registryToken: token,
   })
 }
 

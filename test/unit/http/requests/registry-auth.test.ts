@@ -55,6 +55,7 @@ test('what cannot be credentials of this registry is refused without quoting it'
     [encode([secret]), /not a JSON object/],
     [encode(secret), /not a JSON object/],
     [encode({ username: 'me', password: { secret } }), /"password" is not a string/],
+    [encode({ registrytoken: `${secret}\n` }), /"registrytoken" holds what a header cannot carry/],
     [encode({ username: 'me', password: secret, serveraddress: 'other.example' }), /another registry/],
     [encode({ username: 'me', password: secret, serveraddress: 'registry.example' }), /another registry/],
   ]

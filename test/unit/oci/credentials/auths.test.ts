@@ -84,13 +84,20 @@ test('an identity token counts beside an empty auth', async (t) => {
 })
 
 test('an entry is read once the registry asks, and another one hurts nobody', async (t) => {
-  const auths = { 'q.io': { auth: 'secret' }, 'r.io': { auth: 7 }, 's.io': 'secret', ...entries('good.io') }
+  const auths = {
+    'q.io': { auth: 'secret' },
+    'r.io': { auth: 7 },
+    's.io': 'secret',
+    ...entries('good.io'),
+    't.io': { registrytoken: 'sec\nret' },
+  }
   const provider = dockerCredentials({ env: { DOCKER_CONFIG: await dockerConfig(t, { auths }) } })
   assert.ok(await ask(provider, 'good.io'))
   for (const [registry, why] of [
     ['q.io', /entry "q\.io" of auths is not base64 of user:password/],
     ['r.io', /"auth" in the entry "r\.io" of auths is not a text/],
     ['s.io', /entry "s\.io" of auths is not an object/],
+    ['t.io', /"registrytoken" in the entry "t\.io" of auths holds what a header cannot carry/],
   ] as const) {
     const entry = await provider.find({ registry, repository: 'a/b' })
     await assert.rejects(async () => entry?.credential(new AbortController().signal), {
