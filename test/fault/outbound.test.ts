@@ -98,11 +98,12 @@ for (const [what, refer] of Object.entries(REFERRALS)) {
     let where = ''
     const { inner, at, host } = await referring(t, (_incoming, response) => refer(where, response))
     const proxy = await startForwardProxy(t, { 'public.test': '127.0.0.1' })
-    const lookup = namesAt({ 'inner.test': '127.0.0.1' })
-    // Names are judged where they are connected to, literals at once.
-    for (const name of ['inner.test', '127.0.0.1', '10.1.2.3', 'localhost']) {
+    const lookup = namesAt({ 'inner.test': '127.0.0.1', 'public.test': '127.0.0.1' })
+    const no = `inner.test,public.test${at}`
+    // Names are judged where they are connected to, its own at another port too; literals at once.
+    for (const name of ['inner.test', 'public.test', '127.0.0.1', '10.1.2.3', 'localhost']) {
       where = `http://${name}${at}`
-      const connections = connect(t, { lookup, policy: named(host), proxy: { ...proxy.settings, no: 'inner.test' } })
+      const connections = connect(t, { lookup, policy: named(host), proxy: { ...proxy.settings, no } })
       const transport = connections.transport(host, { credential: undefined, plainHttp: true })
       await assert.rejects(
         transport.send(request('/v2/a/blobs/x')),
@@ -110,7 +111,7 @@ for (const [what, refer] of Object.entries(REFERRALS)) {
         name,
       )
     }
-    assert.ok(proxy.targets.length >= 4)
+    assert.ok(proxy.targets.length >= 5)
     assert.deepEqual(inner.requests, [])
   })
 }

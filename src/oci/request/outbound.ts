@@ -74,7 +74,8 @@ const HOSTS_KEPT = 2000
 
 /**
  * Keeps requests from leading closer to this machine than they may: a caller's registry where the policy lets it be, and
- * what that registry names (redirects, upload locations, token services) no closer than where it was itself found. Names are
+ * what that registry names (redirects, upload locations, token services) no closer than where it was itself found, the port
+ * that the caller named aside: a name whose DNS answers otherwise later is not let into what else listens there. Names are
  * judged by the addresses that are connected to; behind a proxy, which looks them up for itself, by what they say.
  */
 export class Outbound {
@@ -96,7 +97,7 @@ export class Outbound {
   /** Of an address that a registry at `base` names. */
   named(registry: string, base: URL, target: URL): Reach {
     const own = this.own(registry)
-    if (target.hostname === base.hostname) return own
+    if (target.origin === base.origin) return own
     return Math.min(own, this.#found.get(base.hostname) ?? closeness(base.hostname)) as Reach
   }
 
@@ -114,9 +115,11 @@ export class Outbound {
     }
   }
 
+  /** The least close: who answers for a name may say a private address now and then, and would be led there by it. */
   #keep(hostname: string, close: Closeness): void {
+    const least = Math.min(close, this.#found.get(hostname) ?? close) as Closeness
     this.#found.delete(hostname)
-    this.#found.set(hostname, close)
+    this.#found.set(hostname, least)
     const [oldest] = this.#found.keys()
     if (this.#found.size > HOSTS_KEPT && oldest !== undefined) this.#found.delete(oldest)
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createOutboundPolicy, type OutboundRules } from '../../../../src/oci/request/outbound.ts'
+import { ANYWHERE, createOutboundPolicy, Outbound, type OutboundRules } from '../../../../src/oci/request/outbound.ts'
 
 const policy = (rules: Partial<OutboundRules>) =>
   createOutboundPolicy({ allowed: undefined, named: [], anywhere: false, ...rules })
@@ -52,4 +52,47 @@ test('where registries are listed no other is spoken to', () => {
   }
   assert.equal(reach('a.corp.example'), 0, 'a list says nothing of where they are')
   assert.throws(() => policy({ allowed: [] }).check('ghcr.io'), { code: 'REGISTRY_NOT_ALLOWED' })
+})
+
+const REGISTRY = new URL('https://reg.example')
+
+/** Found at these, one after the other. */
+function foundAt(...addresses: readonly string[]) {
+  const outbound = new Outbound(ANYWHERE)
+  const guard = outbound.guard(2)
+  for (const address of addresses) guard.onConnect?.({ hostname: REGISTRY.hostname, address })
+  return (target: string) => outbound.named('reg.example', REGISTRY, new URL(target))
+}
+
+const PLACES: ReadonlyArray<[addresses: readonly string[], reach: 0 | 1 | 2]> = [
+  [[], 0],
+  [['8.8.8.8'], 0],
+  [['10.0.0.1'], 1],
+  [['127.0.0.1', '::1'], 2],
+  [['127.0.0.1', '10.0.0.1'], 1],
+  [['8.8.8.8', '10.0.0.9'], 0],
+  [['127.0.0.1', '8.8.8.8', '127.0.0.1', '10.0.0.1'], 0],
+]
+
+for (const [addresses, reach] of PLACES) {
+  test(`a registry found at ${addresses.join(', ') || 'no address yet'} leads no closer than ${reach}`, () => {
+    const named = foundAt(...addresses)
+    for (const target of ['https://other.example/x', 'https://reg.example:6443/x', 'http://reg.example/x']) {
+      assert.equal(named(target), reach, target)
+    }
+    assert.equal(named('https://reg.example:443/x'), 2, 'what the caller named is where the policy lets it be')
+  })
+}
+
+test('a registry that is named as a number is as close as that, on any port', () => {
+  const outbound = new Outbound(ANYWHERE)
+  for (const [host, reach] of [
+    ['127.0.0.1', 2],
+    ['[::1]', 2],
+    ['10.0.0.1', 1],
+    ['8.8.8.8', 0],
+  ] as const) {
+    const base = new URL(`http://${host}:5000`)
+    assert.equal(outbound.named(base.host, base, new URL(`http://${host}:5001/x`)), reach, host)
+  }
 })
