@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { startScriptedServer } from '../helpers/registries/scripted-server.ts'
 import { bearer, refuse, startTokenServer } from '../helpers/registries/token-server.ts'
+import { createStepClock } from '../helpers/step-clock.ts'
 import { connect, request } from '../helpers/registries/transport.ts'
 
 const ann = { kind: 'basic', username: 'ann', password: 'secret of ann' } as const
@@ -28,6 +30,67 @@ test('what one repository answers wrongly keeps nobody from another, nor from th
   isRight = true
   assert.equal(await send(tags, 'some/package'), 200)
 })
+
+for (const [how, gone] of [
+  ['answers 404', (response: ServerResponse) => response.writeHead(404).end()],
+  ['breaks connections', (response: ServerResponse) => response.destroy()],
+] as const) {
+  test(`a registry that wants passwords itself by now is shown them, when its token service of before ${how}`, async (t) => {
+    let isBearer = true
+    const service = await startScriptedServer(t, (_incoming, response) =>
+      isBearer ? response.end('{"token":"t","expires_in":61}') : gone(response),
+    )
+    const basic = `Basic ${Buffer.from('ann:secret of ann').toString('base64')}`
+    const registry = await startScriptedServer(t, ({ headers: { authorization } }, response) => {
+      if (authorization === (isBearer ? 'Bearer t' : basic)) response.end('{}')
+      else refuse(response, isBearer ? `Bearer realm="${service.url}/token"` : 'Basic realm="r"')
+    })
+    const clock = createStepClock()
+    const transport = connect(t, { clock }).transport(registry.host, { plainHttp: true, credential: ann })
+    const send = async () => (await transport.send(request(tags))).status
+    assert.equal(await send(), 200)
+    isBearer = false
+    clock.advance(61_000)
+    assert.equal(await send(), 200)
+    const asked = service.requests.length
+    assert.equal(await send(), 200)
+    assert.equal(service.requests.length, asked, 'it is not asked again')
+  })
+
+  test(`a body that streams waits until it is known how to ask, when the token service ${how}`, async (t) => {
+    let isGone = false
+    const service = await startScriptedServer(t, (_incoming, response) =>
+      isGone ? gone(response) : response.end('{"token":"t","expires_in":61}'),
+    )
+    const registry = await startScriptedServer(
+      t,
+      (incoming, response) => {
+        incoming.resume().on('end', () => {
+          if (incoming.headers.authorization === 'Bearer t') response.end('{}')
+          else refuse(response, `Bearer realm="${service.url}/token"`)
+        })
+      },
+      { records: true },
+    )
+    const clock = createStepClock()
+    const transport = connect(t, { clock }).transport(registry.host, { plainHttp: true, credential: ann })
+    const body = async function* () {
+      yield Buffer.alloc(10)
+    }
+    const send = () => transport.send({ ...request('/v2/a/x'), method: 'PATCH', lane: 'bulk', body })
+    assert.equal((await send()).status, 200)
+    isGone = true
+    clock.advance(61_000)
+    for (let attempt = 0; attempt < 2; attempt += 1) await assert.rejects(send())
+    isGone = false
+    assert.equal((await send()).status, 200)
+    const bodies = registry.requests.filter(({ method }) => method === 'PATCH')
+    assert.deepEqual(
+      bodies.map(({ authorization }) => authorization),
+      ['Bearer t', 'Bearer t'],
+    )
+  })
+}
 
 for (const realm of [
   'file:///etc/passwd',

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
-import { isAppError, withContext } from '../../lib/errors.ts'
+import { type AppError, isAppError, withContext } from '../../lib/errors.ts'
 import { type CallFacts, upstreamOf } from '../errors/errors.ts'
 import { checkTarget } from '../request/redirect.ts'
 import type { Outbound } from '../request/outbound.ts'
@@ -93,9 +93,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       try {
         return await apply(plan, learnt.scopes(scopes), { base, shown, refused: undefined, signal })
       } catch (error) {
-        // What one repository said once may be wrong, or of another: the registry is asked anew.
-        if (!isForGood(error)) throw error
-        if (learnt.forget(scopes, base) === 'own') throw error
+        // What the registry or one repository of it said once may be wrong by now: it is asked anew, after a passing fault
+        // by the next try.
+        if (!isAppError(error) || !speaksAgainstPlan(error)) throw error
+        learnt.forget(scopes, base)
+        if (error.retry === 'transient') throw error
         return undefined
       }
     },
@@ -144,10 +146,9 @@ function createLearnt({ plans }: Pick<AuthorizerOptions, 'plans'>) {
   const placeOf = (scopes: readonly Scope[], base: URL) => `${base.origin}/${scopes[0]?.repository ?? ''}`
   return {
     plan: (scopes: readonly Scope[], base: URL) => byRepository.get(placeOf(scopes, base)) ?? plans.get(base.origin),
-    /** Whose it was: this caller's own, or what others had learnt. */
-    forget(scopes: readonly Scope[], base: URL): 'own' | 'shared' {
+    forget(scopes: readonly Scope[], base: URL): void {
       plans.delete(base.origin)
-      return byRepository.delete(placeOf(scopes, base)) ? 'own' : 'shared'
+      byRepository.delete(placeOf(scopes, base))
     },
     scopes(scopes: readonly Scope[]): string[] {
       const own = formatScopes(scopes)
@@ -177,9 +178,9 @@ function choosePlan(challenges: readonly Challenge[], known: Plan | undefined, u
   return challenges.some(({ scheme }) => scheme === 'basic') ? { scheme: 'basic' } : known
 }
 
-/** A wrong password is the caller's, and no reason to ask the registry anew. */
-function isForGood(error: unknown): boolean {
-  return isAppError(error) && error.retry === 'permanent' && error.code !== 'REGISTRY_UNAUTHORIZED'
+/** A wrong password is the caller's, and no reason to ask the registry anew; nor is a job that ends. */
+function speaksAgainstPlan({ code, retry }: AppError): boolean {
+  return retry !== 'canceled' && code !== 'REGISTRY_UNAUTHORIZED'
 }
 
 function samePlan(a: Plan, b: Plan | undefined): boolean {

@@ -22,9 +22,15 @@ export async function logInAhead(
 ): Promise<void> {
   sender.mayUse()
   const base = await sender.context.schemes.base(sender.registry, sender.plainHttp, signal)
-  if (sender.authorizer.knows(scopes, base) || sender.answered) {
-    await sender.authorizer.authorize(scopes, base, signal)
-    return
+  const knew = sender.authorizer.knows(scopes, base)
+  if (knew || sender.answered) {
+    try {
+      await sender.authorizer.authorize(scopes, base, signal)
+    } finally {
+      // What it knew was wrong, so its being let in before means nothing now.
+      if (knew && !sender.authorizer.knows(scopes, base)) sender.answered = false
+    }
+    if (!knew || sender.authorizer.knows(scopes, base)) return
   }
   const request: RegistryRequest = { method: 'GET', target: '/v2/', scopes, lane: 'control', op: 'log in', signal }
   const response = await retrying({ sender, request, allow: ANY_REFUSAL }, next)
