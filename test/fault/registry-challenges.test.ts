@@ -92,6 +92,29 @@ for (const [how, gone] of [
   })
 }
 
+test('a token service that takes no more requests for now is no reason to ask the registry', async (t) => {
+  let isFull = false
+  const service = await startScriptedServer(t, (_incoming, response) => {
+    if (isFull) response.writeHead(429, { 'retry-after': '86400' }).end()
+    else response.end('{"token":"t","expires_in":61}')
+  })
+  const registry = await startScriptedServer(t, ({ headers: { authorization } }, response) => {
+    if (authorization === 'Bearer t') response.end('{}')
+    else refuse(response, `Bearer realm="${service.url}/token"`)
+  })
+  const clock = createStepClock()
+  const transport = connect(t, { clock }).transport(registry.host, { plainHttp: true, credential: ann })
+  assert.equal((await transport.send(request(tags))).status, 200)
+  const asked = registry.requests.length
+  isFull = true
+  clock.advance(61_000)
+  await assert.rejects(transport.send(request(tags)), { retry: 'transient' })
+  isFull = false
+  clock.advance(86_400_000)
+  assert.equal((await transport.send(request(tags))).status, 200)
+  assert.equal(registry.requests.length, asked + 1)
+})
+
 for (const realm of [
   'file:///etc/passwd',
   'ftp://127.0.0.1/token',

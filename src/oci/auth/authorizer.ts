@@ -178,9 +178,9 @@ function choosePlan(challenges: readonly Challenge[], known: Plan | undefined, u
   return challenges.some(({ scheme }) => scheme === 'basic') ? { scheme: 'basic' } : known
 }
 
-/** A wrong password is the caller's, and no reason to ask the registry anew; nor is a job that ends. */
-function speaksAgainstPlan({ code, retry }: AppError): boolean {
-  return retry !== 'canceled' && code !== 'REGISTRY_UNAUTHORIZED'
+/** A wrong password is the caller's, and no reason to ask the registry anew; nor is a job that ends, or a limit. */
+function speaksAgainstPlan({ code, retry, upstream }: AppError): boolean {
+  return retry !== 'canceled' && code !== 'REGISTRY_UNAUTHORIZED' && upstream?.status !== 429
 }
 
 function samePlan(a: Plan, b: Plan | undefined): boolean {
