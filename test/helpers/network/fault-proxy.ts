@@ -12,7 +12,8 @@ export type Direction = 'up' | 'down'
  * call: the k-th question begins; nothing of it passes, or so many bytes. A question is what a client sends first, or
  * after an answer has begun: an HTTP request, or Redis commands that go out together.
  * answer: the k-th question has passed; nothing of its answer does, or so many bytes.
- * answerAfter: so many bytes or more of one connection have gone up; the next answer there (or the nth) does not pass.
+ * answerAfter: so many bytes or more of one connection have gone up; the next answer there does not pass.
+ * answerTo: a question whose first bytes match has passed; nothing of its answer does.
  */
 export type FaultPoint =
   | { connection: number }
@@ -20,7 +21,8 @@ export type FaultPoint =
   | { down: number }
   | { call: number; after?: number }
   | { answer: number; after?: number }
-  | { answerAfter: number; nth?: number }
+  | { answerAfter: number }
+  | { answerTo: RegExp }
 
 /**
  * reset: RST to both ends; what they have not read yet may be lost, as on any wire. close: an end in good order, after
@@ -76,6 +78,8 @@ interface Connection {
   /** The number of its newest question, and whether its answer has not begun. */
   call: number
   asking: boolean
+  /** What it began with. */
+  question: string
   /** Of its newest question. */
   exchange: Record<Direction, number>
   silent: boolean
@@ -100,18 +104,19 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
     const fault = faults.find((planned) => !planned.over && planned.begins(moment, number, connection))
     if (fault) meet(connection, fault)
   }
-  const turn = (connection: Connection, direction: Direction): void => {
+  const turn = (connection: Connection, direction: Direction, chunk: Buffer): void => {
     if (connection.silent || connection.asking === (direction === 'up')) return
     connection.asking = direction === 'up'
     if (connection.asking) {
       connection.call = ++counts.calls
+      connection.question = chunk.toString('latin1', 0, 4096)
       connection.exchange = { up: 0, down: 0 }
       exchanges.push(connection.exchange)
     }
     begin(connection, connection.asking ? 'call' : 'answer', connection.call)
   }
   const carry = async (connection: Connection, direction: Direction, chunk: Buffer): Promise<void> => {
-    turn(connection, direction)
+    turn(connection, direction, chunk)
     // Held back for good: the sender's window fills, as it does when a cable is pulled.
     if (connection.silent) return new Promise(() => {})
     const limits = faults
@@ -133,6 +138,7 @@ export async function startFaultProxy(t: Cleanup, target: string, link: LinkOpti
       passed: { up: 0, down: 0 },
       call: 0,
       asking: false,
+      question: '',
       exchange: { up: 0, down: 0 },
       silent: false,
     }
@@ -194,9 +200,9 @@ function planFault(
   kind: FaultKind,
   before: { connections: number; calls: number; open: Iterable<Connection> },
 ): Fault {
-  const wanted = new Map<string, number>(Object.entries(at))
+  const answerTo = 'answerTo' in at ? at.answerTo : undefined
+  const wanted = new Map<string, number>('answerTo' in at ? [] : Object.entries(at))
   const after = wanted.get('after')
-  let answers = 0
   const earlier = new Map(Array.from(before.open, (connection) => [connection, { ...connection.passed }]))
   const passed = (connection: Connection, direction: Direction): number =>
     connection.passed[direction] - (earlier.get(connection)?.[direction] ?? 0)
@@ -205,11 +211,9 @@ function planFault(
     over: false,
     met: false,
     begins(moment, number, connection) {
+      if (moment === 'answer' && answerTo?.test(connection.question)) return true
       const enough = wanted.get('answerAfter')
-      if (enough !== undefined) {
-        if (moment === 'answer' && passed(connection, 'up') >= enough) answers += 1
-        return answers === (wanted.get('nth') ?? 1)
-      }
+      if (enough !== undefined) return moment === 'answer' && passed(connection, 'up') >= enough
       const nth = wanted.get(moment)
       return (
         after === undefined &&

@@ -105,7 +105,7 @@ export async function killAt(scene: SweepScene, options: KillOptions): Promise<K
   })
   const start = { ...proxy.taken }
   const sessions = scene.sessions()
-  const point = pointOf(at, layerBytes)
+  const point = pointOf(at, layerBytes, built)
   const fault = proxy.fail(point, 'silence')
   // One blob at a time: an upload that another blob had only just opened would be one that nobody can know of.
   const job = await publishOver(api, built.path, `${proxy.host}/swept`, { concurrency: 1 })
@@ -161,8 +161,13 @@ export function assertStartedAgain({ job, events, wire, before }: KillOutcome, r
   )
 }
 
-function pointOf(at: KillPoint, layerBytes: number): FaultPoint {
-  if (at === 'commit') return { answerAfter: layerBytes, nth: 2 }
+function pointOf(at: KillPoint, layerBytes: number, { files }: BuiltPackage): FaultPoint {
+  if (at === 'commit') {
+    const layer = files.find(({ size }) => size >= layerBytes)
+    assert.ok(layer, 'there is no such layer')
+    // Whichever connection it takes.
+    return { answerTo: new RegExp(`^PUT .*${layer.digest.slice('sha256:'.length)}`) }
+  }
   // No other connection brings so much: every other file of the package is smaller.
   if (at === 0) return { up: 32 * 1024 }
   // All bytes are there and acknowledged, and only the worker does not know it.

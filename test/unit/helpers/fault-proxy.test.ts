@@ -188,10 +188,21 @@ test('the answer to a large question alone can be lost', async (t) => {
   await waitFor('the question to arrive', () => echo.facts().received === 70_000)
   await small.ask(10_000)
   assert.equal(large.received(), 30_000)
-  proxy.fail({ answerAfter: 10, nth: 2 })
-  await small.ask(10)
-  small.socket.write('x')
-  await waitFor('the second answer to be lost', () => small.ended() === 'ECONNRESET')
+})
+
+test('the answer to a question that begins in some way can be lost, wherever it is asked', async (t) => {
+  const echo = await startEcho(t)
+  const proxy = await startFaultProxy(t, echo.target)
+  const [first, second] = [await connectTo(t, proxy.host), await connectTo(t, proxy.host)]
+  const fault = proxy.fail({ answerTo: /^PUT .*digest/ })
+  await first.ask(10)
+  second.socket.write('HEAD /digest')
+  await waitFor('the answer to another question', () => second.received() === 12)
+  assert.equal(fault.met, false)
+  second.socket.write('PUT /?digest')
+  await waitFor('the answer to be lost', () => second.ended() === 'ECONNRESET')
+  assert.deepEqual([fault.met, second.received(), echo.facts().received], [true, 12, 34])
+  await first.ask(10)
 })
 
 test('a fault that was called off does not happen', async (t) => {
