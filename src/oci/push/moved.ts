@@ -4,11 +4,6 @@ import { advance, type BlobPush } from './push-state.ts'
 import { newestLocation } from './sessions/upload-requests.ts'
 import type { OpenSession } from './sessions/upload-session.ts'
 
-/** Whether an answer to a body sends it elsewhere, by the same method. */
-export function isRedirect(status: number): boolean {
-  return [301, 302, 307, 308].includes(status)
-}
-
 /** The upload goes on at another address: nothing of the body counts as taken, and it is opened again for there. */
 export async function moved(
   push: BlobPush,

@@ -5,8 +5,12 @@ import { closeness } from './network-address.ts'
 import type { Reach } from './outbound.ts'
 
 export const MAX_HOPS = 5
-const FOLLOWED = new Set([301, 302, 303, 307, 308])
 const SEE_OTHER = 303
+
+/** Whether an answer sends a request elsewhere as it is, whatever its method; 303 asks for a GET. */
+export function isRedirect(status: number): boolean {
+  return [301, 302, 307, 308].includes(status)
+}
 
 /**
  * Where a request is sent on to, or undefined when the answer is no redirect; checkTarget's to judge. Every method stays what it is:
@@ -17,8 +21,8 @@ export function redirectTarget(
   facts: CallFacts,
   answer: { status: number; location: string | undefined },
 ): URL | undefined {
-  if (!FOLLOWED.has(answer.status)) return undefined
-  if (answer.status === SEE_OTHER && facts.method !== 'GET' && facts.method !== 'HEAD') return undefined
+  const reads = facts.method === 'GET' || facts.method === 'HEAD'
+  if (!isRedirect(answer.status) && !(answer.status === SEE_OTHER && reads)) return undefined
   const target = answer.location === undefined ? null : URL.parse(answer.location, facts.url.href)
   if (target === null) {
     throw new AppError(

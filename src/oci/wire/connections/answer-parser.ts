@@ -237,11 +237,9 @@ class KeptBytes {
 
   #begin(known: number): void {
     if (this.#filled > 0) this.#full.push(this.#block)
-    // Twice the last one, but no more than is known to come where that is less.
-    const size = Math.min(
-      LARGEST_BLOCK,
-      Math.max(LEAST_BLOCK, 2 * this.#block.length, Number.isFinite(known) ? known : 0),
-    )
+    // Of a body that ends with its connection nothing is known (Infinity).
+    const coming = Number.isFinite(known) ? known : 0
+    const size = Math.min(LARGEST_BLOCK, Math.max(LEAST_BLOCK, 2 * this.#block.length, coming))
     this.#block = Buffer.allocUnsafe(size)
     this.#filled = 0
   }

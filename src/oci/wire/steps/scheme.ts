@@ -90,12 +90,10 @@ async function statusInClear(
   host: string,
   spoken: boolean,
 ): Promise<number | 'silent' | undefined> {
-  const listening = new AbortController()
+  let timer: NodeJS.Timeout | undefined
   const silence = Promise.withResolvers<'silent'>()
   const onConnected = (): void => {
-    if (!spoken) return
-    const timer = setTimeout(() => silence.resolve('silent'), silenceMs)
-    listening.signal.addEventListener('abort', () => clearTimeout(timer))
+    if (spoken) timer = setTimeout(() => silence.resolve('silent'), silenceMs)
   }
   try {
     return await Promise.race([silence.promise, probe(new URL(`http://${host}/v2/`), host, onConnected)])
@@ -104,7 +102,7 @@ async function statusInClear(
     if (isAppError(error) && (error.retry === 'transient' || error.code === 'REGISTRY_PROTOCOL_VIOLATION')) throw error
     return undefined
   } finally {
-    listening.abort()
+    clearTimeout(timer)
   }
 }
 
