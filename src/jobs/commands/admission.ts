@@ -25,9 +25,12 @@ function keptForOthers(limit: number, most: number, setting: string): string {
   return `one may have ${limit} of the ${most} of ${setting}, the others are kept for who comes next`
 }
 
+function registriesHave(hosts: number): string {
+  return hosts === 1 ? '1 registry has' : `${hosts} registries have`
+}
+
 function tooManyHosts(hosts: number): AppError {
-  const registries = hosts === 1 ? 'registry has' : 'registries have'
-  return new AppError('TOO_MANY_HOSTS', `${hosts} ${registries} jobs that are queued, running or retrying`, {
+  return new AppError('TOO_MANY_HOSTS', `${registriesHave(hosts)} jobs that are queued, running or retrying`, {
     retryAfterMs: RETRY_MS,
     hint: 'Try again when jobs of some have ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher.',
     details: { hosts },
@@ -37,7 +40,7 @@ function tooManyHosts(hosts: number): AppError {
 function tooManyHostsOfOne(hosts: number, limit: number): AppError {
   return new AppError(
     'TOO_MANY_HOSTS',
-    `${hosts} registries have jobs of yours that are queued, running or retrying; while others have jobs, one may have ${limit}`,
+    `${registriesHave(hosts)} jobs of yours that are queued, running or retrying; while others have jobs, one may have ${limit}`,
     {
       retryAfterMs: RETRY_MS,
       hint: 'Try again when jobs of yours at some of them have ended, or cancel what hangs.',
@@ -47,11 +50,10 @@ function tooManyHostsOfOne(hosts: number, limit: number): AppError {
 }
 
 function tooManyHostsAlone(hosts: number, limit: number, most: number): AppError {
-  const registries = hosts === 1 ? 'registry has' : 'registries have'
   const kept = keptForOthers(limit, most, 'LAYERD_MAX_HOSTS')
   return new AppError(
     'TOO_MANY_HOSTS',
-    `${hosts} ${registries} jobs of yours that are queued, running or retrying; ${kept}`,
+    `${registriesHave(hosts)} jobs of yours that are queued, running or retrying; ${kept}`,
     {
       retryAfterMs: RETRY_MS,
       hint: 'Try again when jobs of yours at some of them have ended, cancel what hangs, or set LAYERD_MAX_HOSTS higher.',
