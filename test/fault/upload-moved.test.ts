@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { openRepository, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
-import { type ScriptEntry, startScriptedRegistry } from '../helpers/registries/scripted-registry.ts'
+import { openRepository, someBytes, type TestBlob, testBlob } from '../helpers/registries/oci-client.ts'
+import {
+  type ScriptedRegistry,
+  type ScriptEntry,
+  startScriptedRegistry,
+} from '../helpers/registries/scripted-registry.ts'
 
 const MIB = 1024 * 1024
 const signal = new AbortController().signal
@@ -10,6 +14,12 @@ const UPLOADS = '/v2/test/blobs/blobs/uploads/'
 /** A registry that opens sessions at `location` and answers as the lines say. */
 const scripted = (t: TestContext, lines: ScriptEntry[], location = '/u/1?s=0') =>
   startScriptedRegistry(t, [{ method: 'POST', path: UPLOADS, status: 202, answerHeaders: { location } }, ...lines])
+/** Pushes it, with all requests that the lines want. */
+async function pushedTo(t: TestContext, registry: ScriptedRegistry, blob: TestBlob): Promise<void> {
+  const repository = await openRepository(t, registry.host)
+  await repository.push(blob.descriptor, blob.open, { signal })
+  registry.check()
+}
 const putPath = (location: string, digest: string) => `${location}&digest=${encodeURIComponent(digest)}`
 
 for (const status of [301, 302, 307, 308]) {
@@ -27,9 +37,7 @@ for (const status of [301, 302, 307, 308]) {
       },
       { method: 'PUT', path: putPath('/moved/2?s=9', digest), status: 201 },
     ])
-    const repository = await openRepository(t, registry.host)
-    await repository.push(blob.descriptor, blob.open, { signal })
-    registry.check()
+    await pushedTo(t, registry, blob)
     assert.deepEqual(registry.requests.filter(({ method }) => method === 'PATCH')[1]?.body, blob.bytes)
   })
 
@@ -45,9 +53,7 @@ for (const status of [301, 302, 307, 308]) {
       },
       { method: 'PUT', path: putPath('/moved/1?s=0', digest), status: 201 },
     ])
-    const repository = await openRepository(t, registry.host)
-    await repository.push(blob.descriptor, blob.open, { signal })
-    registry.check()
+    await pushedTo(t, registry, blob)
     assert.deepEqual(registry.requests.at(-1)?.body, blob.bytes)
   })
 }

@@ -1,19 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createJobQueue } from '../../src/jobs/queue.ts'
-import { type Cleanup, defer } from '../helpers/cleanup.ts'
-import { begin, newJob, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
-import { waitFor } from '../helpers/wait-for.ts'
+import { begin, limitedQueue, newJob, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 import { log } from '../helpers/streams/http-events.ts'
 
 const MIB = 1024 ** 2
-
-async function limitedQueue(t: Cleanup, jobs: TestJobs, maxJobs: number) {
-  const queue = createJobQueue({ ...jobs.options, maxJobs })
-  defer(t, () => queue.close())
-  await waitFor('the queue to answer', () => queue.ping(1000))
-  return queue
-}
 
 const of = (principal: string) => newJob({ principal })
 
@@ -28,7 +18,7 @@ async function fill(jobs: TestJobs, bytes: number): Promise<void> {
 
 test('past LAYERD_MAX_JOBS open jobs no other is taken until one has ended', async (t) => {
   const jobs = await startJobs(t)
-  const queue = await limitedQueue(t, jobs, 3)
+  const queue = await limitedQueue(t, jobs, { maxJobs: 3 })
   const idempotency = { scope: 'one', fingerprint: 'same' }
   const { job } = await queue.create(newJob(), { idempotency })
   await queue.create(newJob())
@@ -50,7 +40,7 @@ test('past LAYERD_MAX_JOBS open jobs no other is taken until one has ended', asy
 
 test('where several have jobs one may have a tenth of all', async (t) => {
   const jobs = await startJobs(t)
-  const queue = await limitedQueue(t, jobs, 20)
+  const queue = await limitedQueue(t, jobs, { maxJobs: 20 })
   const first = await queue.create(of('ann'))
   for (let count = 2; count <= 5; count += 1) await queue.create(of('ann'))
   const other = await queue.create(of('bob'))
@@ -77,7 +67,7 @@ test('where several have jobs one may have a tenth of all', async (t) => {
 
 test('who is alone leaves a share of all for the next, who comes in', async (t) => {
   const jobs = await startJobs(t)
-  const queue = await limitedQueue(t, jobs, 20)
+  const queue = await limitedQueue(t, jobs, { maxJobs: 20 })
   const first = await queue.create(of('ann'))
   for (let count = 2; count <= 18; count += 1) await queue.create(of('ann'))
   const alone = {
@@ -106,7 +96,7 @@ for (const [most, allowed] of [
 ] as const) {
   test(`of ${most} jobs who is alone may have ${allowed}, and without tokens everybody together all`, async (t) => {
     const jobs = await startJobs(t)
-    const queue = await limitedQueue(t, jobs, most)
+    const queue = await limitedQueue(t, jobs, { maxJobs: most })
     const ids: string[] = []
     for (let count = 1; count <= allowed; count += 1) ids.push((await queue.create(of('ann'))).job.id)
     await assert.rejects(queue.create(of('ann')), { code: 'TOO_MANY_JOBS' })

@@ -12,6 +12,7 @@ import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { startTokenServer } from '../helpers/registries/token-server.ts'
 import { startApp, type TestApp } from '../helpers/streams/http-app.ts'
 import { NO_JOB } from '../helpers/streams/http-jobs.ts'
+import { wireRequest } from '../helpers/wire-request.ts'
 
 const roots = [dirname(FIXTURES.nemoAmd64)]
 const KINDS = new Set(['publish', 'pull'] as const)
@@ -117,20 +118,7 @@ test('a job that waits has an empty archive, and no job none', async (t) => {
   assert.equal(none.json<{ code: string }>().code, 'JOB_NOT_FOUND')
 })
 
-function requestOf(startedAt: number, op = 'look'): TracedRequest {
-  return {
-    startedAt,
-    attempt: 1,
-    op,
-    method: 'GET',
-    url: 'http://registry.example/v2/',
-    try: 1,
-    exchange: 'small',
-    headers: [],
-    bytes: 0,
-    timings: { blocked: 0, dns: -1, connect: -1, ssl: -1, send: 0, wait: 0, receive: 0 },
-  }
-}
+const requestOf = (startedAt: number, op?: string): TracedRequest => ({ ...wireRequest(startedAt, op), attempt: 1 })
 
 test('what is kept of a job is bounded by number and bytes, and the rest is counted', async (t) => {
   const jobs = await startJobs(t)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createJobQueue } from '../../src/jobs/queue.ts'
+import type { JobQueue } from '../../src/jobs/queue.ts'
 import type { AppError } from '../../src/lib/errors.ts'
 import { addJob, hostOf, startInstantWorker } from '../helpers/redis/instant-worker.ts'
-import { newJob, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
+import { limitedQueue, newJob, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 /** What a process has at most: src/worker/consumers.ts, docs/operations.md "Redis". */
@@ -16,6 +16,10 @@ async function consumerConnections({ raw }: TestJobs, worker: string): Promise<n
   const list = String(await raw.client('LIST'))
   return list.split('\n').filter((line) => line.includes(`:w:${worker} `)).length
 }
+
+/** Makes a job of this principal for this host, and says its id. */
+const adding = (queue: JobQueue) => async (principal: string, queueHost: string) =>
+  (await queue.create(newJob({ principal, queueHost }))).job.id
 
 async function succeeded({ queue }: TestJobs, id: string): Promise<boolean> {
   return (await queue.get(id))?.state === 'succeeded'
@@ -115,9 +119,7 @@ test('a job of a lost worker is queued again also where this process has no cons
 
 test('a job for one host too many is refused with the figure, and taken when another host has none left', async (t) => {
   const jobs = await startJobs(t)
-  const queue = createJobQueue({ ...jobs.options, maxHosts: 3 })
-  t.after(() => queue.close())
-  await waitFor('the queue to answer', () => queue.ping(1000))
+  const queue = await limitedQueue(t, jobs, { maxHosts: 3 })
   const add = (host: string) => addJob({ ...jobs, queue }, host)
   const refused = (call: Promise<unknown>) =>
     assert.rejects(call, (error: AppError) => {
@@ -147,11 +149,8 @@ test('a job for one host too many is refused with the figure, and taken when ano
 
 test('where several have jobs one may have a tenth of all hosts; hosts that have jobs take more of anyone', async (t) => {
   const jobs = await startJobs(t)
-  const queue = createJobQueue({ ...jobs.options, maxHosts: 20 })
-  t.after(() => queue.close())
-  await waitFor('the queue to answer', () => queue.ping(1000))
-  const add = async (principal: string, queueHost: string) =>
-    (await queue.create(newJob({ principal, queueHost }))).job.id
+  const queue = await limitedQueue(t, jobs, { maxHosts: 20 })
+  const add = adding(queue)
   const full = {
     code: 'TOO_MANY_HOSTS',
     message: /^2 registries have jobs of yours .*; while others have jobs, one may have 2$/,
@@ -183,11 +182,8 @@ test('where several have jobs one may have a tenth of all hosts; hosts that have
 
 test('who is alone leaves a share of all hosts for the next, who comes in', async (t) => {
   const jobs = await startJobs(t)
-  const queue = createJobQueue({ ...jobs.options, maxHosts: 20 })
-  t.after(() => queue.close())
-  await waitFor('the queue to answer', () => queue.ping(1000))
-  const add = async (principal: string, queueHost: string) =>
-    (await queue.create(newJob({ principal, queueHost }))).job.id
+  const queue = await limitedQueue(t, jobs, { maxHosts: 20 })
+  const add = adding(queue)
   const alone = {
     code: 'TOO_MANY_HOSTS',
     message:
@@ -217,11 +213,8 @@ for (const [most, allowed] of [
 ] as const) {
   test(`of ${most} hosts who is alone may have ${allowed}, and without tokens everybody together all`, async (t) => {
     const jobs = await startJobs(t)
-    const queue = createJobQueue({ ...jobs.options, maxHosts: most })
-    t.after(() => queue.close())
-    await waitFor('the queue to answer', () => queue.ping(1000))
-    const add = async (principal: string, queueHost: string) =>
-      (await queue.create(newJob({ principal, queueHost }))).job.id
+    const queue = await limitedQueue(t, jobs, { maxHosts: most })
+    const add = adding(queue)
     const ids = await Promise.all(hosts(allowed).map((host) => add('ann', host)))
     await assert.rejects(add('ann', 'a'), { code: 'TOO_MANY_HOSTS' })
     for (const id of ids) await queue.cancel(id)
@@ -256,9 +249,7 @@ test('what BullMQ keeps of a host goes a day after its last job, and its limit i
 
 test('what is said twice is answered, also when there are too many hosts', async (t) => {
   const jobs = await startJobs(t)
-  const queue = createJobQueue({ ...jobs.options, maxHosts: 1 })
-  t.after(() => queue.close())
-  await waitFor('the queue to answer', () => queue.ping(1000))
+  const queue = await limitedQueue(t, jobs, { maxHosts: 1 })
   const idempotency = { scope: 'key', fingerprint: 'body' }
   const { job } = await queue.create(newJob({ queueHost: 'a' }), { idempotency })
   await queue.cancel(job.id)

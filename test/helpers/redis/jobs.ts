@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import type { Clock } from '../../../src/lib/clock.ts'
+import type { JobStoreOptions } from '../../../src/jobs/commands/job-store.ts'
 import type { Job, JobResult, Problem } from '../../../src/jobs/model/definitions.ts'
 import { createJobEventReader, type JobEventReader } from '../../../src/jobs/progress/events.ts'
 import { createJobQueue, type JobQueue } from '../../../src/jobs/queue.ts'
@@ -96,4 +97,16 @@ export async function begin(jobs: TestJobs, job: Pick<Job, 'id'>, round = 1, wor
   const run = await jobs.runs.begin({ id: job.id, round }, worker)
   assert.ok(!run.ended, 'there is a run to begin')
   return run
+}
+
+/** A second queue on the same jobs, which has limits of its own. */
+export async function limitedQueue(
+  t: Cleanup,
+  { options }: TestJobs,
+  limits: Pick<JobStoreOptions, 'maxHosts' | 'maxJobs'>,
+): Promise<JobQueue> {
+  const queue = createJobQueue({ ...options, ...limits })
+  defer(t, () => queue.close())
+  await waitFor('the queue to answer', () => queue.ping(1000))
+  return queue
 }

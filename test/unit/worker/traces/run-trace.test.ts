@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RecordedRequest, WireRequest } from '../../../../src/content/wire-request.ts'
+import type { RecordedRequest } from '../../../../src/content/wire-request.ts'
 import type { TracePart } from '../../../../src/jobs/progress/reports.ts'
 import {
   createRunTrace,
@@ -9,21 +9,12 @@ import {
   TRACED_REQUESTS,
 } from '../../../../src/worker/traces/run-trace.ts'
 import { createSharedTraces } from '../../../../src/worker/traces/shared-traces.ts'
+import { wireRequest } from '../../../helpers/wire-request.ts'
 
 let told = 0
 
 function requestOf(at: number): RecordedRequest {
-  const wire: WireRequest = {
-    startedAt: at,
-    op: 'look',
-    method: 'GET',
-    url: 'http://registry.example/v2/',
-    try: 1,
-    exchange: 'small',
-    headers: [],
-    bytes: 0,
-    timings: { blocked: 0, dns: -1, connect: -1, ssl: -1, send: 0, wait: 0, receive: 0 },
-  }
+  const wire = wireRequest(at)
   return {
     registry: 'registry.example',
     told() {
