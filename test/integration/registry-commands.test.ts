@@ -59,6 +59,18 @@ test('layerd login keeps what the registry takes, and tells no secret', async (t
   assert.deepEqual(await registries.list(), [])
 })
 
+test('a registry may be named as a reference names it, with oci:// in whatever case', async (t) => {
+  const { run, registries } = await bed(t)
+  for (const place of ['OCI://a.example', 'oci://a.example/']) {
+    assert.equal((await run(['login', place, '--no-check', '--username', 'ann'], 'secret\n')).exit, 0)
+    assert.deepEqual(
+      (await registries.list()).map(({ host }) => host),
+      ['a.example'],
+    )
+    assert.equal((await run(['logout', place])).exit, 0)
+  }
+})
+
 test('tokens are kept by their kind, without the registry where that is wanted', async (t) => {
   const { run, registries } = await bed(t)
   const keep = (...words: string[]) => run(['login', 'a.example', '--no-check', ...words], 'the-token\n')

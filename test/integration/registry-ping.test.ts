@@ -120,6 +120,9 @@ test('layerd ping prints a line for each check, and its exit code tells', async 
   )
   assert.equal(lines.at(-1), `${registry.host}: usable, with 1 warning`)
 
+  const named = await run([`OCI://${registry.host}/team/nemo`], ANN.password)
+  assert.equal(named.exit, 0, named.err)
+
   const bad = await run([registry.host], 'wrong-password')
   assert.equal(bad.exit, 1)
   assert.match(bad.out, /^failed {3}login {5}.*\n {19}It did not take the user "ann"/m)

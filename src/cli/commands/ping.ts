@@ -2,12 +2,12 @@ import { answer } from '../client/calls.ts'
 import type { CommandContext, RegistryOptions } from '../client/context.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { pingText } from '../view/ping-text.ts'
-import { registryAuth } from './registry-auth.ts'
+import { registryAuth, withoutScheme } from './registry-auth.ts'
 
 /** `layerd ping HOST[/REPOSITORY]`: what is wrong with a registry; 1 where anything is. Throws ApiProblem. */
 export async function ping(context: CommandContext, place: string, options: RegistryOptions): Promise<ExitCode> {
   const { terminal, json, quiet, client } = context
-  const [host = '', ...path] = place.replace(/^oci:\/\//, '').split('/')
+  const [host = '', ...path] = withoutScheme(place).split('/')
   const repository = path.join('/')
   const login = await registryAuth(context, place, options)
   const found = await answer(

@@ -5,7 +5,7 @@ import { refusal } from '../client/problems.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { pingText } from '../view/ping-text.ts'
 import { printRows, rowsOf } from './list.ts'
-import { secretFrom } from './registry-auth.ts'
+import { secretFrom, withoutScheme } from './registry-auth.ts'
 
 export interface LoginOptions {
   username?: string
@@ -119,5 +119,5 @@ function scopeOf({ repositories }: Registry): string {
 }
 
 function hostOf(place: string): string {
-  return place.replace(/^oci:\/\//, '').replace(/\/$/, '')
+  return withoutScheme(place).replace(/\/$/, '')
 }

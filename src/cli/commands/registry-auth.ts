@@ -12,9 +12,14 @@ export async function registryAuth(
   }
   if (!passwordStdin) throw new UsageError('--username needs --password-stdin')
   const password = await secretFrom(terminal)
-  const serveraddress = reference.replace(/^oci:\/\//, '').split('/')[0]
+  const [serveraddress] = withoutScheme(reference).split('/')
   const json = JSON.stringify({ username, password, serveraddress })
   return { 'x-registry-auth': Buffer.from(json).toString('base64url') }
+}
+
+/** `host[:port]/...` of what a caller may name with oci:// before it, in whatever case. */
+export function withoutScheme(reference: string): string {
+  return reference.replace(/^oci:\/\//i, '')
 }
 
 /** All of standard input, without the line end that `echo` leaves. */
