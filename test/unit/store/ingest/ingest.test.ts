@@ -206,6 +206,7 @@ test('a waiting push stops when its signal aborts', async (t) => {
   const bytes = someBytes(2 * MIB)
   const gate = Promise.withResolvers<void>()
   const first = store.push(descriptorOf(bytes), async () => gated(bytes, MIB, gate.promise), { signal })
+  await waitFor('the first to begin', async () => (await readdir(join(store.folder, 'ingest'))).length === 2)
   const controller = new AbortController()
   const seen = recorder()
   const second = store.push(descriptorOf(bytes), bufferOpener(bytes), {
