@@ -20,7 +20,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   files: { imports: ['content', 'lib'] },
 
   oci: {
-    faces: ['registry.ts', 'connections.ts', 'manifests/index-manifest.ts', 'credentials', 'ping/ping.ts'],
+    faces: ['registry.ts', 'connections.ts', 'manifests', 'credentials', 'ping/ping.ts'],
     top: [
       'oci/manifests',
       'oci/push',

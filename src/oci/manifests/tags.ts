@@ -1,14 +1,13 @@
 import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import { beyondBounds } from '../../lib/loop/json-bounds.ts'
-import { placeName, pullScope, type RepositoryContext } from '../request/repository-context.ts'
+import { placeName, type RepositoryContext } from '../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../request/transport.ts'
 import { refuseWebPage } from '../pull/blobs.ts'
-import { nextLink } from './link-header.ts'
+import { listPages } from './pages.ts'
 
 /** ECR refuses more. */
 const PAGE_SIZE = 1000
-const MAX_PAGES = 1000
 const MAX_BYTES = 32 * 1024 * 1024
 /** distribution 2.8 sends all tags at once, whatever was asked for. */
 const MAX_PAGE_BYTES = 4 * 1024 * 1024
@@ -21,32 +20,22 @@ const BOUNDS = { values: MAX_TAGS, keys: 1000, depth: 32 }
  */
 export async function listTags(context: RepositoryContext, options: CallOptions): Promise<readonly string[]> {
   const tags = new Set<string>()
-  const asked = new Set<string>()
   let left = MAX_BYTES
-  let target: string | undefined = `/v2/${context.repository}/tags/list?n=${PAGE_SIZE}`
-  for (let page = 0; target !== undefined && page < MAX_PAGES; page += 1) {
-    asked.add(target)
-    const request: RegistryRequest = {
-      method: 'GET',
-      target,
-      named: page > 0,
-      headers: { accept: 'application/json' },
-      scopes: pullScope(context),
-      lane: 'control',
-      op: 'list tags',
-      ...options,
-    }
-    const response = await context.transport.send(request)
-    if (response.status === 404 && page === 0) return noTags(context, request, response)
+  const list = {
+    first: `/v2/${context.repository}/tags/list?n=${PAGE_SIZE}`,
+    accept: 'application/json',
+    op: 'list tags',
+    of: 'tags',
+  }
+  for await (const { request, response, isFirst } of listPages(context, list, options)) {
+    if (response.status === 404 && isFirst) return noTags(context, request, response)
     const { names, bytes } = await readPage(context, request, response, Math.min(left, MAX_PAGE_BYTES))
     left -= bytes
     await nextTurn()
     const before = tags.size
     for (const name of names) tags.add(name)
     if (tags.size > MAX_TAGS) throw noList(context, `lists more than ${MAX_TAGS} tags`)
-    // ACR, Artifactory and Gitea send a Link on the last page too: a page that brings nothing new is the end.
-    const next = tags.size === before ? undefined : nextPage(context, response)
-    target = next !== undefined && !asked.has(next) ? next : undefined
+    if (tags.size === before) break
   }
   await nextTurn()
   return [...tags]
@@ -95,19 +84,4 @@ function refuse(context: RepositoryContext): never {
 
 function noList(context: RepositoryContext, why: string): AppError {
   return new AppError('REGISTRY_PROTOCOL_VIOLATION', `${placeName(context)} ${why}`, { op: 'list tags' })
-}
-
-/** Path and query of the next page, opaque; it must lie in the same registry. */
-function nextPage(context: RepositoryContext, response: RegistryResponse): string | undefined {
-  const link = nextLink(response.header('link') ?? '')
-  if (link === undefined) return undefined
-  const next = URL.parse(link, response.url.href)
-  if (next?.host === response.url.host) return `${next.pathname}${next.search}`
-  throw new AppError(
-    'REGISTRY_PROTOCOL_VIOLATION',
-    `${placeName(context)} continues its list of tags at another host`,
-    {
-      op: 'list tags',
-    },
-  )
 }

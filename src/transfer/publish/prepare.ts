@@ -1,5 +1,5 @@
 import { formatReference, parseTag, repositoryFor } from '../../content/reference.ts'
-import { inspectTag } from '../../oci/manifests/index-manifest.ts'
+import { inspectTag } from '../../oci/manifests/tag-index.ts'
 import type { Repository } from '../../oci/registry.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
 import type { PackageIdentity } from '../../zarf/package.ts'

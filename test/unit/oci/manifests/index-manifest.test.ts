@@ -5,7 +5,8 @@ import { digestOf } from '../../../../src/content/digest.ts'
 import { type ImageIndex, parseManifest, rawManifest } from '../../../../src/content/manifest.ts'
 import { OCI_ARTIFACT_MANIFEST, OCI_INDEX, OCI_MANIFEST, ZARF_PACKAGE } from '../../../../src/content/media-types.ts'
 import { goJson } from '../../../../src/oci/manifests/go-json.ts'
-import { mergedIndex, type TagContent } from '../../../../src/oci/manifests/index-manifest.ts'
+import { mergedIndex } from '../../../../src/oci/manifests/index-manifest.ts'
+import type { TagContent } from '../../../../src/oci/manifests/tag-index.ts'
 import { PUBLISHED, publishedIndex, type PublishedName } from '../../../helpers/packages/fixtures.ts'
 
 const under = (bytes: Buffer): TagContent => {
