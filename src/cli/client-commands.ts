@@ -4,6 +4,7 @@ import { jobs, type JobsOptions } from './commands/jobs.ts'
 import { inspect, packages, tags } from './commands/packages.ts'
 import { publish, type PublishOptions } from './commands/publish.ts'
 import { pull, type PullOptions } from './commands/pull.ts'
+import { referrers, type ReferrersOptions } from './commands/referrers.ts'
 import type { LookOptions } from './commands/remote-package.ts'
 import { remove } from './commands/remove.ts'
 import { trace, type TraceOptions } from './commands/trace.ts'
@@ -51,6 +52,8 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--name <name>', "the package's name, where the file's name does not tell it")
     .option('--scan', 'read the archive once before sending, so that all sizes are known')
     .addOption(manifestOption())
+    .option('--artifact-type <type>', 'what kind of artifact the manifest calls itself, a media type')
+    .option('--subject <tag|digest>', 'what it is to refer to, in the repository that it goes to')
     .addHelpText('after', PUBLISH_EXAMPLES)
   withOutput(withJob(sending)).action((path: string, destination: string, options: OutputOptions & PublishOptions) =>
     run(options, (context) => publish(context, path, destination, options)),
@@ -168,6 +171,15 @@ function addPackageViews(program: Command, run: RunClient): void {
     .action((reference: string, options: OutputOptions & RegistryOptions) =>
       run(options, (context) => tags(context, reference, options)),
     )
+  const relating = program
+    .command('referrers')
+    .description('list what refers to a manifest: signatures, attestations')
+    .argument('<reference>', 'oci://REGISTRY/REPOSITORY:TAG or @DIGEST')
+    .option('-a, --architecture <arch>', "to the tag's package for it (default: to what lies under the tag)")
+    .option('--artifact-type <type>', 'those of this type alone')
+  withOutput(withRegistry(relating)).action((reference: string, options: ReferrersOptions & OutputOptions) =>
+    run(options, (context) => referrers(context, reference, options)),
+  )
   withOutput(program.command('packages').description('list the packages in the content store')).action(
     (options: OutputOptions) => run(options, packages),
   )

@@ -31,6 +31,8 @@ export interface ImageManifest {
   readonly layers: readonly Descriptor[]
   readonly annotations: Readonly<Record<string, string>>
   readonly artifactType: string | undefined
+  /** The manifest that this one refers to. */
+  readonly subject: Descriptor | undefined
 }
 
 export interface ImageIndex {
@@ -49,6 +51,7 @@ const DescriptorShape = Type.Object({
   digest: Type.String(),
   size: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   annotations: Nothing(Texts),
+  artifactType: Nothing(Type.String()),
   platform: Nothing(Type.Object({ architecture: Nothing(Type.String()), os: Nothing(Type.String()) })),
 })
 
@@ -60,6 +63,7 @@ const ManifestShape = Type.Object({
   layers: Nothing(Type.Array(DescriptorShape)),
   blobs: Nothing(Type.Array(DescriptorShape)),
   manifests: Nothing(Type.Array(DescriptorShape)),
+  subject: Nothing(DescriptorShape),
   annotations: Nothing(Texts),
 })
 
@@ -87,6 +91,7 @@ export function parseManifest(raw: RawManifest, where: string): ImageManifest | 
     layers: descriptors(mediaType === OCI_ARTIFACT_MANIFEST ? body.blobs : body.layers),
     annotations: annotations ?? {},
     artifactType: body.artifactType || undefined,
+    subject: body.subject ? descriptor(body.subject, where) : undefined,
   }
 }
 
@@ -167,6 +172,7 @@ function descriptor(entry: Entry, where: string): Descriptor {
     digest,
     size: entry.size,
     ...(entry.annotations ? { annotations: entry.annotations } : {}),
+    ...(entry.artifactType ? { artifactType: entry.artifactType } : {}),
     ...platformOf(entry.platform),
   }
 }

@@ -45,7 +45,8 @@ import { type RegistryReader, remotePackageRoutes } from './routes/remote-packag
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
-import { RemotePackage, RemoteRepository, StoredPackage } from './schemas/package.ts'
+import { StoredPackage } from './schemas/package.ts'
+import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { Upload } from './schemas/upload.ts'
 
@@ -117,6 +118,7 @@ const SCHEMAS = [
   Upload,
   StoredPackage,
   RemotePackage,
+  RemoteReferrers,
   RemoteRepository,
   Registry,
   RegistryPing,

@@ -22,6 +22,7 @@ import { createLookUps } from './credentials/look-ups.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { putArtifactOrImage } from './manifests/artifact-or-image.ts'
 import { getManifest, headManifest, putManifest, type RepositoryManifests } from './manifests/manifests.ts'
+import { listReferrers } from './manifests/referrers.ts'
 import { createKeptFacts, type KeptFacts } from './facts/kept-facts.ts'
 import { createLearnedFacts, type LearnedFacts } from './facts/learned-facts.ts'
 import { type RegistryProfile, registryProfile } from './facts/registry-profile.ts'
@@ -135,6 +136,7 @@ export function createRepository(options: ConnectedOptions): Repository {
     headManifest: (reference, call) => gained(headManifest(context, reference, call)),
     putManifest: (reference, manifest, call) => gained(putManifest(context, reference, manifest, call)),
     putArtifactOrImage: (forms, call) => gained(putArtifactOrImage(context, forms, call)),
+    referrers: (subject, call) => gained(listReferrers(context, subject, call)),
     tags: (call) => gained(listTags(context, call)),
   }
 }

@@ -20,6 +20,7 @@ import { createProcessMetrics, type MetricJson } from '../metrics/process-metric
 import type { ContentStore } from '../store/content-store.ts'
 import { requestTracer } from '../tracing/layerd-spans.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
+import { findReferrers } from '../transfer/referrers.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { openStore, queueOptions } from './parts.ts'
@@ -170,6 +171,11 @@ function registryReader(clientFor: RegistryClients): AppOptions['remote'] {
       const { registry, repository } = request.reference
       const opened = await clientFor(access).repository(registry, repository)
       return inspectPackage(request, { repository: opened, signal: access.signal })
+    },
+    async referrers(request, access) {
+      const { registry, repository } = request.reference
+      const opened = await clientFor(access).repository(registry, repository)
+      return findReferrers(request, { repository: opened, signal: access.signal })
     },
     async tags({ registry, repository }, access) {
       return (await clientFor(access).repository(registry, repository)).tags({ signal: access.signal })

@@ -8,9 +8,15 @@ import { AppError } from '../lib/errors.ts'
 import { type IndexEntry, indexHolds, updateIndex } from '../oci/manifests/index-manifest.ts'
 import type { UpdatedIndex } from '../oci/manifests/tag-index.ts'
 import type { Repository } from '../oci/registry.ts'
-import { buildArtifactManifest, type PackageContents } from '../zarf/package.ts'
+import {
+  buildArtifactManifest,
+  buildRelatedManifest,
+  type ManifestRelations,
+  type PackageContents,
+} from '../zarf/package.ts'
 import type { OnEvent } from './events.ts'
 import { checkManifestSize } from './plan.ts'
+import { tellReferrer } from './refer.ts'
 
 /** What a committer needs from the job layer. */
 export interface Ownership {
@@ -30,6 +36,8 @@ export interface CommitTarget {
   tag: string
   /** Default image. */
   kind?: ManifestKind
+  /** What the manifest says beside what zarf's says. Default: nothing. */
+  relations?: ManifestRelations
 }
 
 export interface CommitOptions extends Ownership {
@@ -53,31 +61,35 @@ export async function commit(
   options.onEvent({ type: 'phase', phase: 'committing' })
   const manifest = await putManifest(contents, target, options)
   const { mediaType, digest, bytes } = manifest
+  const { artifactType, subject } = target.relations ?? {}
+  if (subject) await tellReferrer(manifest, { repository, subject }, options)
   const entry: IndexEntry = {
-    descriptor: { mediaType, digest, size: bytes.length, ...artifactTypeOf(mediaType) },
+    descriptor: { mediaType, digest, size: bytes.length, ...artifactTypeOf(mediaType, artifactType) },
     architecture: contents.identity.architecture,
   }
   const reference = { registry: repository.registry, repository: repository.repository, tag }
   return { reference, manifest, indexDigest: await putEntry(entry, target, options) }
 }
 
-function artifactTypeOf(mediaType: string): Pick<Descriptor, 'artifactType'> {
-  return mediaType === OCI_ARTIFACT_MANIFEST ? { artifactType: ZARF_PACKAGE } : {}
+function artifactTypeOf(mediaType: string, given: string | undefined): Pick<Descriptor, 'artifactType'> {
+  const artifactType = given ?? (mediaType === OCI_ARTIFACT_MANIFEST ? ZARF_PACKAGE : undefined)
+  return artifactType === undefined ? {} : { artifactType }
 }
 
 async function putManifest(
   contents: PackageContents,
-  { repository, kind = 'image' }: CommitTarget,
+  { repository, kind = 'image', relations }: CommitTarget,
   options: CommitOptions,
 ): Promise<RawManifest> {
   const { signal, onEvent } = options
   const call = { signal, guard: () => options.checkOwnership() }
-  const image = contents.manifest
+  const image = relations ? await buildRelatedManifest(contents, relations) : contents.manifest
+  checkManifestSize(image.bytes.length, contents.layers.length)
   if (kind === 'image') {
     await repository.putManifest(image.digest, image, call)
     return image
   }
-  const artifact = await buildArtifactManifest(contents)
+  const artifact = await buildArtifactManifest(contents, relations)
   checkManifestSize(artifact.bytes.length, contents.layers.length)
   if (kind === 'artifact') {
     await repository.putManifest(artifact.digest, artifact, call)

@@ -115,7 +115,7 @@ function architectureOf(entry: Descriptor): string {
   return entry.platform?.architecture ?? ''
 }
 
-function notFound(where: string, reference: Reference): AppError {
+export function notFound(where: string, reference: Reference): AppError {
   return new AppError('MANIFEST_NOT_FOUND', `there is no ${where}`, {
     upstream: {
       registry: reference.registry,

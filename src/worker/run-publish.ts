@@ -24,7 +24,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
     // By its path again, and checked again: since the API accepted the job it may lead elsewhere.
     const source = await openLocalSource(job.source, options.sources)
     await using opened = await options.openPackage(source, { signal })
-    const { tag, name, manifest, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+    const { tag, name, manifest, artifactType, subject, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     return await publish(
       {
         package: opened,
@@ -34,6 +34,8 @@ export function publishWork(options: PublishWorkOptions): JobWork {
         ...(tag === undefined ? {} : { tag }),
         ...(name === undefined ? {} : { name }),
         ...(manifest === undefined ? {} : { manifest }),
+        ...(artifactType === undefined ? {} : { artifactType }),
+        ...(subject === undefined ? {} : { subject }),
       },
       {
         ...transferDependencies(options, job, context),

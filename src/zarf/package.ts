@@ -7,7 +7,7 @@ import { openTarPackage } from './sources/tar-package.ts'
 import type { OpenedPackage, PackageMemory } from './contents/types.ts'
 
 export { checksumMismatch } from './layout/checksums.ts'
-export { buildArtifactManifest } from './contents/manifest.ts'
+export { buildArtifactManifest, buildRelatedManifest, type ManifestRelations } from './contents/manifest.ts'
 export { guessFromFileName, packageFileName } from './contents/file-name.ts'
 export type {
   DefinitionOutline,

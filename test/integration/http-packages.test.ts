@@ -3,6 +3,7 @@ import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { digestHex, digestOf, parseDigest } from '../../src/content/digest.ts'
+import { OCI_INDEX, OCI_MANIFEST } from '../../src/content/media-types.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { FIXTURES, publishedConfig, publishedIndex, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
@@ -199,4 +200,36 @@ test('remote-packages looks at a package in its registry, with the caller’s cr
   assert.deepEqual((await tags(repository)).json(), { reference: repository, tags: ['1.2.0'] })
   assert.deepEqual((await tags(`${repository}-not`)).json(), { reference: `${repository}-not`, tags: [] })
   assert.equal((await tags('oci://')).statusCode, 400)
+})
+
+test('what refers to a manifest is listed, and only of a reference that names one', async (t) => {
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  await fillRegistry(registry, { repository: 'team/nemo', tag: '1.2.0' }, [NEMO])
+  const referrer = { mediaType: OCI_MANIFEST, digest: DIGEST, size: 7, artifactType: 'text/x', annotations: { a: 'b' } }
+  const index = digestOf(registry.manifests.get('team/nemo', '1.2.0')?.bytes ?? Buffer.alloc(0))
+  const list = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [referrer] }))
+  registry.manifests.put('team/nemo', index.replace(':', '-'), OCI_INDEX, list)
+  const { app } = await startApp(t)
+  const ask = (reference: string, rest = '') =>
+    app.inject(`/v1/remote-packages/referrers?ref=${encodeURIComponent(`oci://${registry.host}/${reference}`)}${rest}`)
+  assert.deepEqual((await ask('team/nemo:1.2.0')).json(), {
+    reference: `oci://${registry.host}/team/nemo:1.2.0`,
+    digest: index,
+    from: 'tag',
+    referrers: [referrer],
+  })
+  assert.deepEqual((await ask('team/nemo:1.2.0', '&artifactType=text/y')).json<{ referrers: [] }>().referrers, [])
+  const ofPackage = (await ask('team/nemo:1.2.0', '&architecture=amd64')).json<Record<string, unknown>>()
+  assert.deepEqual([ofPackage['digest'], ofPackage['referrers']], [DIGEST, []])
+  const wrong: ReadonlyArray<readonly [string, string, number, string]> = [
+    ['team/nemo', '', 400, 'REFERENCE_INVALID'],
+    ['team/nemo:9', '', 422, 'MANIFEST_NOT_FOUND'],
+    ['team/nemo:1.2.0', '&architecture=s390x', 422, 'ARCHITECTURE_NOT_FOUND'],
+    ['team/nemo:1.2.0', '&artifacttype=x', 400, 'REQUEST_INVALID'],
+  ]
+  for (const [reference, rest, status, code] of wrong) {
+    const answer = await ask(reference, rest)
+    assert.deepEqual([answer.statusCode, answer.json<Problem>().code], [status, code])
+  }
 })

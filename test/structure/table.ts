@@ -95,7 +95,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'store/files': {},
 
   transfer: {
-    faces: ['publish/publish.ts', 'pull/pull.ts', 'inspect.ts', 'stored-package.ts', 'events.ts'],
+    faces: ['publish/publish.ts', 'pull/pull.ts', 'inspect.ts', 'referrers.ts', 'stored-package.ts', 'events.ts'],
     imports: ['content', 'lib', 'oci', 'zarf', 'store'],
   },
   'transfer/publish': { imports: ['transfer'] },

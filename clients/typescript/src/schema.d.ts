@@ -367,6 +367,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/remote-packages/referrers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What refers to a manifest in its registry, such as signatures
+         * @description At most 10,000 of them.
+         */
+        get: operations["listReferrers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/registries": {
         parameters: {
             query?: never;
@@ -633,6 +653,10 @@ export interface components {
                  * @enum {string}
                  */
                 manifest?: "image" | "artifact" | "auto";
+                /** @description publish: what kind of artifact the manifest calls itself; its digest is then not that of zarf's. */
+                artifactType?: string;
+                /** @description publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's. */
+                subject?: string;
                 /** @description Speak plain HTTP to the registry. */
                 plainHttp?: boolean;
                 /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
@@ -889,6 +913,27 @@ export interface components {
             fileName: string | null;
             /** @description zarf.yaml, as JSON. */
             definition: unknown;
+        };
+        /** @description What refers to a manifest in its registry, by its subject. */
+        RemoteReferrers: {
+            /** @description oci://HOST/NS/NAME:TAG */
+            reference: string;
+            /** @description What is referred to: the index under the tag, or the manifest that was asked for. */
+            digest: string;
+            /**
+             * @description Who keeps the list: the registry, or its clients under a tag, as it keeps none.
+             * @enum {string}
+             */
+            from: "api" | "tag";
+            referrers: {
+                digest: string;
+                mediaType: string;
+                artifactType: string | null;
+                size: number;
+                annotations: {
+                    [key: string]: string;
+                };
+            }[];
         };
         /** @description What a repository of a registry holds. */
         RemoteRepository: {
@@ -1149,6 +1194,10 @@ export interface components {
              * @enum {string}
              */
             manifest?: "image" | "artifact" | "auto";
+            /** @description publish: what kind of artifact the manifest calls itself; its digest is then not that of zarf's. */
+            artifactType?: string;
+            /** @description publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's. */
+            subject?: string;
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
@@ -2778,6 +2827,60 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["RemotePackage"] | components["schemas"]["RemoteRepository"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listReferrers: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description What refers to the tag's package for it. Default: to what lies under the tag, an index. */
+                architecture?: string;
+                /** @description Those of this type alone. */
+                artifactType?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What refers to a manifest in its registry, by its subject. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "reference": "oci://registry.example/team/nemo:1.2.0",
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "from": "api",
+                     *       "referrers": [
+                     *         {
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                     *           "artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+                     *           "size": 842,
+                     *           "annotations": {
+                     *             "org.opencontainers.image.created": "2026-03-01T12:00:00.000Z"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RemoteReferrers"];
                 };
             };
             default: components["responses"]["Problem"];

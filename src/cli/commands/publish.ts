@@ -15,6 +15,8 @@ export interface PublishOptions extends SubmitOptions {
   name?: string
   scan?: boolean
   manifest?: 'image' | 'artifact' | 'auto'
+  artifactType?: string
+  subject?: string
 }
 
 /** `layerd publish PACKAGE REFERENCE`: by path where the daemon can read it, else by upload. */
@@ -25,7 +27,7 @@ export async function publish(
   options: PublishOptions,
 ): Promise<ExitCode> {
   const path = resolve(context.terminal.cwd, packagePath)
-  const { tag, name, scan, manifest } = options
+  const { tag, name, scan, manifest, artifactType, subject } = options
   const body = {
     kind: 'publish' as const,
     destination,
@@ -34,6 +36,8 @@ export async function publish(
       ...(name === undefined ? {} : { name }),
       ...(scan ? { scan: true } : {}),
       ...(manifest === undefined ? {} : { manifest }),
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(subject === undefined ? {} : { subject }),
       ...jobOptions(options),
     },
     ...labels(options),

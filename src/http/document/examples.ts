@@ -175,6 +175,20 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   listPackages: { items: [STORED] },
   getPackage: STORED,
   getRemotePackage: REMOTE,
+  listReferrers: {
+    reference: REFERENCE,
+    digest: DIGEST,
+    from: 'api',
+    referrers: [
+      {
+        digest: LAYER,
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
+        size: 842,
+        annotations: { 'org.opencontainers.image.created': TIME },
+      },
+    ],
+  },
   getPackageDefinition: REMOTE.definition,
   getPackageChecksums: `${LAYER.slice('sha256:'.length)} components/baseline.tar\n`,
   getPackageImages: { images: ['registry.example/team/app:1'] },

@@ -1,3 +1,4 @@
+import { isDigest } from '../../content/digest.ts'
 import { formatReference, parseDestination, parseTag } from '../../content/reference.ts'
 import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobOptions } from '../../jobs/model/job-options.ts'
@@ -12,7 +13,7 @@ type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries
 
 /** The kinds that this API can check and so accept, with the options of each. */
 export const JOB_REQUEST_OPTIONS = {
-  publish: ['tag', 'name', 'scan', 'manifest', 'concurrency', 'plainHttp', 'trace'],
+  publish: ['tag', 'name', 'scan', 'manifest', 'artifactType', 'subject', 'concurrency', 'plainHttp', 'trace'],
   pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
@@ -64,7 +65,9 @@ async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptio
   }
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
   await later('/destination', mayName, registry)
-  if (body.options?.tag !== undefined) at('/options/tag', parseTag, body.options.tag)
+  const { tag, subject } = body.options ?? {}
+  if (tag !== undefined) at('/options/tag', parseTag, tag)
+  if (subject !== undefined) checkSubject(subject)
   const source = await checkLocalSource(body.source, sources)
   if (!source.isDirectory && !ARCHIVE.test(source.fileName)) {
     throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${source.fileName}" ends in neither .tar.zst nor .tar`, {
@@ -85,6 +88,18 @@ async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequ
   else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)
   const { registry } = reference
   return { source: formatReference(reference), destination, queueHost: registry, registries: [registry] }
+}
+
+function checkSubject(subject: string): void {
+  if (isDigest(subject)) return
+  try {
+    parseTag(subject)
+  } catch {
+    throw new AppError('BODY_INVALID', `"${subject.slice(0, 160)}" is neither a tag nor a digest`, {
+      hint: 'The subject is what the package refers to, in the repository that it is published to.',
+      details: { pointer: '/options/subject' },
+    })
+  }
 }
 
 function notTransient(): AppError {

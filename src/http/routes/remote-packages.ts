@@ -5,15 +5,17 @@ import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { InspectedPackage } from '../../transfer/inspect.ts'
+import type { FoundReferrers, ReferrersRequest } from '../../transfer/referrers.ts'
 import { sendJson, sendJsonWith } from '../answers/made-json.ts'
-import { at, later, type MayName } from '../requests/package-reference.ts'
+import { at, later, type MayName, parsePackageReference } from '../requests/package-reference.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
 import {
   getRemotePackageSchema,
+  listReferrersSchema,
   type RemotePackage,
-  type RemotePackageQuery,
+  type RemoteReferrers,
   type RemoteRepository,
-} from '../schemas/package.ts'
+} from '../schemas/remote-package.ts'
 
 export interface RegistryAccess {
   /** The caller's own, for the reference's registry; without them the daemon's. */
@@ -25,6 +27,8 @@ export interface RegistryAccess {
 /** What is in registries; throws what transfer/inspect.ts and the registry client throw. */
 export interface RegistryReader {
   inspect(request: { reference: Reference; architecture?: string }, access: RegistryAccess): Promise<InspectedPackage>
+  /** What refers to a manifest. */
+  referrers(request: ReferrersRequest, access: RegistryAccess): Promise<FoundReferrers>
   /** All tags of the repository; empty where the registry knows no such repository. */
   tags(reference: Reference, access: RegistryAccess): Promise<readonly string[]>
 }
@@ -57,10 +61,24 @@ export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesO
     const { definition, ...rest } = found
     return sendJsonWith<RemotePackage>(reply, rest, ['definition', definition])
   })
+
+  app.get('/v1/remote-packages/referrers', { schema: listReferrersSchema }, async (request, reply) => {
+    const { ref, architecture, artifactType } = request.query
+    const reference = parsePackageReference(ref, '/ref')
+    await later('/ref', mayName, reference.registry)
+    void reply.header('cache-control', 'no-cache')
+    const wanted = {
+      reference,
+      ...(architecture === undefined ? {} : { architecture }),
+      ...(artifactType === undefined ? {} : { artifactType }),
+    }
+    const found = await looking(request, reference, options, (access) => remote.referrers(wanted, access))
+    return sendJson<RemoteReferrers>(reply, found)
+  })
 }
 
 async function looking<T>(
-  request: FastifyRequest<{ Querystring: RemotePackageQuery }>,
+  request: FastifyRequest<{ Querystring: { plainHttp?: boolean } }>,
   reference: Reference,
   { closing }: RemotePackageRoutesOptions,
   look: (access: RegistryAccess) => Promise<T>,

@@ -1,11 +1,12 @@
 import { type Static, Type } from 'typebox'
-import { credentialsHeader } from './job.ts'
 import { pageOf, pageQuery } from './page.ts'
 
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
-const Digest = (description: string) => Type.String({ description })
+export const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
+export const Digest = (description: string) => Type.String({ description })
 
-const identity = {
+/** Who a package is. */
+export const identity = {
   digest: Digest("Of the package's manifest; `zarf package inspect digest` prints the same."),
   name: Type.String(),
   version: Nullable(Type.String()),
@@ -33,49 +34,6 @@ export const StoredPackage = Type.Object(
 )
 export type StoredPackage = Static<typeof StoredPackage>
 
-export const RemotePackage = Type.Object(
-  {
-    reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
-    indexDigest: Nullable(Digest('The index under the tag; null for a manifest that lies there directly.')),
-    ...identity,
-    architectures: Type.Array(Type.String(), { description: 'Of the tag.' }),
-    tags: Nullable(
-      Type.Array(Type.String(), { description: 'Of the repository; null where the registry does not list them.' }),
-    ),
-    components: Type.Array(
-      Type.Object({
-        name: Type.String(),
-        description: Nullable(Type.String()),
-        required: Type.Boolean(),
-        default: Type.Boolean(),
-        group: Nullable(Type.String()),
-        images: Type.Array(Type.String()),
-      }),
-    ),
-    images: Type.Array(Type.String()),
-    layers: Type.Array(
-      Type.Object({ title: Type.String(), digest: Type.String(), size: Type.Integer({ minimum: 0 }) }),
-    ),
-    size: Type.Integer({ minimum: 0, description: 'Bytes of layers and config, each digest once.' }),
-    signed: Type.Boolean({ description: 'Whether it says so; signatures are not checked here.' }),
-    fileName: Nullable(Type.String({ description: 'What zarf calls its archive, and a pull that saves it.' })),
-    definition: Type.Unknown({ description: 'zarf.yaml, as JSON.' }),
-  },
-  { $id: 'RemotePackage', description: 'A package in a registry, as its metadata layers tell it.' },
-)
-export type RemotePackage = Static<typeof RemotePackage>
-
-export const RemoteRepository = Type.Object(
-  {
-    reference: Type.String({ description: 'oci://HOST/NS/NAME' }),
-    tags: Type.Array(Type.String(), {
-      description: "In the registry's order; none where it knows no such repository.",
-    }),
-  },
-  { $id: 'RemoteRepository', description: 'What a repository of a registry holds.' },
-)
-export type RemoteRepository = Static<typeof RemoteRepository>
-
 const PackageQuery = Type.Object(
   {
     ...pageQuery,
@@ -87,22 +45,6 @@ const PackageQuery = Type.Object(
   },
   { additionalProperties: false },
 )
-
-const RemotePackageQuery = Type.Object(
-  {
-    ref: Type.String({
-      minLength: 1,
-      maxLength: 1024,
-      description: 'oci://host[:port]/repository:tag or @digest; without either, what the repository holds.',
-    }),
-    architecture: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: "Which of the tag's packages." }),
-    ),
-    plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
-  },
-  { additionalProperties: false },
-)
-export type RemotePackageQuery = Static<typeof RemotePackageQuery>
 
 const PackageParams = Type.Object({
   digest: Type.String({ pattern: '^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$', description: "The manifest's." }),
@@ -138,23 +80,6 @@ export const listPackagesSchema = {
       description: 'With ref: a look at a registry has moved.',
       headers: { Location: { type: 'string' } },
       content: { 'application/json': { schema: Type.Null() } },
-    },
-  },
-}
-
-export const getRemotePackageSchema = {
-  tags,
-  operationId: 'getRemotePackage',
-  summary: 'A package in its registry; without tag and digest, the tags of the repository',
-  description: 'What is answered comes from manifest and zarf.yaml alone: no other layer is fetched.',
-  querystring: RemotePackageQuery,
-  headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
-  response: {
-    200: {
-      description: 'The package, or what the repository holds.',
-      content: {
-        'application/json': { schema: Type.Union([Type.Ref('RemotePackage'), Type.Ref('RemoteRepository')]) },
-      },
     },
   },
 }

@@ -1,6 +1,9 @@
 import { type Static, Type } from 'typebox'
 import { MANIFEST_KINDS } from '../../content/manifest.ts'
 
+/** Source: RFC 6838 4.2; parameters are refused by registries (oci-client.md G4). */
+const MEDIA_TYPE = '^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$'
+
 /** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */
 export const JobOptions = Type.Object(
   {
@@ -22,6 +25,21 @@ export const JobOptions = Type.Object(
       Type.Enum([...MANIFEST_KINDS], {
         description:
           "publish: image, zarf's own form, is the default. artifact writes the OCI artifact manifest of zarf v0.25, which zarf of today cannot read; auto writes it where the registry takes it, else an image manifest.",
+      }),
+    ),
+    artifactType: Type.Optional(
+      Type.String({
+        pattern: MEDIA_TYPE,
+        maxLength: 255,
+        description: "publish: what kind of artifact the manifest calls itself; its digest is then not that of zarf's.",
+      }),
+    ),
+    subject: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description:
+          "publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's.",
       }),
     ),
     plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),

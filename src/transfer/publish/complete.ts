@@ -36,7 +36,7 @@ export async function complete(publish: MovedPublish, dependencies: PublishDepen
 }
 
 async function sendAndCommit(
-  { contents, repository, request }: MovedPublish,
+  { contents, repository, relations, request }: MovedPublish,
   dependencies: PublishDependencies,
 ): Promise<Awaited<ReturnType<typeof commit>>> {
   const { signal, onEvent } = dependencies
@@ -46,7 +46,7 @@ async function sendAndCommit(
     const { descriptor, bytes } = contents.config
     if (hasConfig(kind)) await copyBlob(descriptor, bufferOpener(bytes), repository, { signal, onEvent })
   })
-  return await commit(contents, { repository, tag, kind }, dependencies)
+  return await commit(contents, { repository, tag, kind, ...(relations ? { relations } : {}) }, dependencies)
 }
 
 function kindOf({ mediaType }: RawManifest): 'image' | 'artifact' {

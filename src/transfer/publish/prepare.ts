@@ -1,8 +1,11 @@
+import type { Descriptor } from '../../content/descriptor.ts'
+import { isDigest } from '../../content/digest.ts'
 import { formatReference, parseTag, repositoryFor } from '../../content/reference.ts'
 import { inspectTag } from '../../oci/manifests/tag-index.ts'
 import type { Repository } from '../../oci/registry.ts'
+import { AppError } from '../../lib/errors.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
-import type { PackageIdentity } from '../../zarf/package.ts'
+import type { ManifestRelations, PackageIdentity } from '../../zarf/package.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
 import { announceBlobs, hasConfig, packageBlobs } from '../plan.ts'
 import { sharedRepository } from '../shared-push.ts'
@@ -14,6 +17,8 @@ export interface PreparedPublish {
   readonly source: PublishSource
   readonly request: PublishRequest
   readonly repository: Repository
+  /** What the manifest is to say beside what zarf's says; undefined: nothing. */
+  readonly relations: ManifestRelations | undefined
   /** Who the package says it is; its name is the repository's. */
   readonly identity: PackageIdentity
   readonly known: KnownPackage
@@ -35,14 +40,14 @@ export async function prepare(
   const known = await source.learn({ scan: !mayBegin(source.guess, request), signal, onEvent })
   const identity = known.contents?.identity ?? guessed(source.guess, request)
   const openedAs = { identity, sure: known.contents !== undefined }
-  const repository = await openRepository(openedAs, request, dependencies)
+  const { repository, relations } = await openRepository(openedAs, request, dependencies)
   const { manifest = 'image' } = request
   const undeclared = hasConfig(manifest) ? UNDECLARED + 1 : UNDECLARED
   if (known.contents) announceBlobs(packageBlobs(known.contents, manifest), onEvent)
   else onEvent({ type: 'outline', layers: new Set(known.digests).size + undeclared })
   const mounts = createMounts({ repository, places, sure: sure?.repository })
   mounts.lookUp(known.digests)
-  return { source, request, repository, identity, known, mounts }
+  return { source, request, repository, relations, identity, known, mounts }
 }
 
 /** Beside what checksums.txt declares, and the config: zarf.yaml and checksums.txt itself. */
@@ -52,7 +57,7 @@ async function openRepository(
   { identity, sure }: { identity: PackageIdentity; sure: boolean },
   request: PublishRequest,
   dependencies: PublishDependencies,
-): Promise<Repository> {
+): Promise<Pick<PreparedPublish, 'repository' | 'relations'>> {
   const { signal, onEvent } = dependencies
   // Name and tag may both be given while no version is known yet: whether there is one is seen at the end (complete.ts).
   const given = !sure && request.name !== undefined && identity.version === undefined ? request.tag : undefined
@@ -63,12 +68,35 @@ async function openRepository(
   await repository.preparePush({ signal })
   try {
     await inspectTag({ repository, tag, signal })
+    const relations = await findRelations(repository, request, signal)
+    onEvent({ type: 'log', level: 'info', message: `publishing to ${formatReference({ ...repository, tag })}` })
+    return { repository, relations }
   } catch (error) {
     await repository.releasePush()
     throw error
   }
-  onEvent({ type: 'log', level: 'info', message: `publishing to ${formatReference({ ...repository, tag })}` })
-  return repository
+}
+
+async function findRelations(
+  repository: Repository,
+  { artifactType, subject }: PublishRequest,
+  signal: AbortSignal,
+): Promise<ManifestRelations | undefined> {
+  if (artifactType === undefined && subject === undefined) return undefined
+  const type = artifactType === undefined ? {} : { artifactType }
+  return subject === undefined ? type : { ...type, subject: await findSubject(repository, subject, signal) }
+}
+
+/** A registry takes a manifest that refers to nothing, and nobody would ever find it. */
+async function findSubject(repository: Repository, name: string, signal: AbortSignal): Promise<Descriptor> {
+  const found = await repository.getManifest(name, { signal })
+  if (found) return { mediaType: found.mediaType, digest: found.digest, size: found.bytes.length }
+  const place = { registry: repository.registry, repository: repository.repository }
+  const where = formatReference({ ...place, ...(isDigest(name) ? { digest: name } : { tag: name }) })
+  throw new AppError('MANIFEST_NOT_FOUND', `there is no ${where}, which the package was to refer to`, {
+    hint: '"options.subject" is a tag or digest in the repository that the package is published to.',
+    upstream: { ...place, reference: name },
+  })
 }
 
 /** A file name is good enough to begin with when it gives a repository and a tag; zarf.yaml decides at the end. */

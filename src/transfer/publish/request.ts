@@ -21,6 +21,10 @@ export interface PublishRequest {
   concurrency: number
   /** Default image: zarf's own form. */
   manifest?: ManifestKind
+  /** What kind of artifact it is to be called, as a media type; the manifest is then not the one that zarf writes. */
+  artifactType?: string
+  /** A tag or digest of the package's repository, which the manifest is to refer to; the same holds. */
+  subject?: string
 }
 
 export interface PublishDependencies extends Ownership {

@@ -31,20 +31,38 @@ export async function buildManifest(
   return { manifest: rawManifest(OCI_MANIFEST, encoded), config, layers }
 }
 
+/** What a package's manifest may say beside what zarf's says. */
+export interface ManifestRelations {
+  /** What kind of artifact it is, as a media type. */
+  artifactType?: string
+  /** The manifest that it refers to. */
+  subject?: Descriptor
+}
+
+/** The manifest of buildManifest with relations, and so with another digest. Source: OCI image-spec v1.1.1 manifest.md. */
+export async function buildRelatedManifest(
+  { definition, config, layers }: Pick<PackageContents, 'definition' | 'config' | 'layers'>,
+  relations: ManifestRelations,
+): Promise<RawManifest> {
+  const encoded = Buffer.from(encodeManifest(definition, config.descriptor, layers, relations))
+  await nextTurn()
+  return rawManifest(OCI_MANIFEST, encoded)
+}
+
 /**
  * The same package as an artifact manifest, in the form of zarf v0.25: its layers are the blobs, and there is no config.
  * Source: OCI image-spec v1.1.0-rc2 artifact.md; zarf v0.25 packager/publish.go with oras-go v2.0 pack.go.
  */
-export async function buildArtifactManifest({
-  definition,
-  layers,
-}: Pick<PackageContents, 'definition' | 'layers'>): Promise<RawManifest> {
+export async function buildArtifactManifest(
+  { definition, layers }: Pick<PackageContents, 'definition' | 'layers'>,
+  { artifactType = ZARF_PACKAGE, subject }: ManifestRelations = {},
+): Promise<RawManifest> {
   const annotations = annotationsOf(definition)
   annotations.set(ARTIFACT_CREATED, annotations.get(CREATED) ?? ZERO_TIME)
   await nextTurn()
   const encoded = Buffer.from(
-    `{"mediaType":${encodeText(OCI_ARTIFACT_MANIFEST)},"artifactType":${encodeText(ZARF_PACKAGE)},` +
-      `"blobs":[${layers.map(encodeDescriptor).join(',')}],"annotations":${encodeMap(annotations)}}`,
+    `{"mediaType":${encodeText(OCI_ARTIFACT_MANIFEST)},"artifactType":${encodeText(artifactType)},` +
+      `"blobs":[${layers.map(encodeDescriptor).join(',')}],${encodeSubject(subject)}"annotations":${encodeMap(annotations)}}`,
   )
   await nextTurn()
   return rawManifest(OCI_ARTIFACT_MANIFEST, encoded)
@@ -66,11 +84,23 @@ function compareLayers(a: Descriptor, b: Descriptor): number {
   return compareBytes(title(a), title(b))
 }
 
-function encodeManifest(definition: DefinitionOutline, config: Descriptor, layers: readonly Descriptor[]): string {
+/** In the order of image-spec's Go type. */
+function encodeManifest(
+  definition: DefinitionOutline,
+  config: Descriptor,
+  layers: readonly Descriptor[],
+  { artifactType, subject }: ManifestRelations = {},
+): string {
+  const type = artifactType === undefined ? '' : `"artifactType":${encodeText(artifactType)},`
   return (
-    `{"schemaVersion":2,"mediaType":${encodeText(OCI_MANIFEST)},"config":${encodeDescriptor(config)},` +
-    `"layers":[${layers.map(encodeDescriptor).join(',')}],"annotations":${encodeMap(annotationsOf(definition))}}`
+    `{"schemaVersion":2,"mediaType":${encodeText(OCI_MANIFEST)},${type}"config":${encodeDescriptor(config)},` +
+    `"layers":[${layers.map(encodeDescriptor).join(',')}],${encodeSubject(subject)}` +
+    `"annotations":${encodeMap(annotationsOf(definition))}}`
   )
+}
+
+function encodeSubject(subject: Descriptor | undefined): string {
+  return subject === undefined ? '' : `"subject":${encodeDescriptor(subject)},`
 }
 
 function encodeDescriptor({ mediaType, digest, size, annotations }: Descriptor): string {

@@ -11,6 +11,7 @@ import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
 import { pingRegistry } from '../../../src/oci/ping/ping.ts'
 import { ANYWHERE } from '../../../src/oci/request/outbound.ts'
 import { inspectPackage } from '../../../src/transfer/inspect.ts'
+import { findReferrers } from '../../../src/transfer/referrers.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { startJobs, type TestJobs } from '../redis/jobs.ts'
@@ -96,6 +97,9 @@ function readerOf(t: Cleanup): AppOptions['remote'] {
   return {
     async inspect(request, { credentials, signal }) {
       return inspectPackage(request, { repository: await open(request.reference, credentials), signal })
+    },
+    async referrers(request, { credentials, signal }) {
+      return findReferrers(request, { repository: await open(request.reference, credentials), signal })
     },
     async tags(reference, { credentials, signal }) {
       return (await open(reference, credentials)).tags({ signal })

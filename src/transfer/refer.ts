@@ -1,0 +1,69 @@
+import type { Descriptor } from '../content/descriptor.ts'
+import { type ImageManifest, parseManifest, type RawManifest } from '../content/manifest.ts'
+import { formatReference } from '../content/reference.ts'
+import { type ErrorCode, isAppError } from '../lib/errors.ts'
+import { addReferrer } from '../oci/manifests/referrers-tag.ts'
+import { referrersTag } from '../oci/manifests/referrers.ts'
+import type { Repository } from '../oci/registry.ts'
+import type { CommitOptions } from './commit.ts'
+
+/** What keeps a list from being written, and the package from nothing. Source: oci-client.md F4. */
+const LIST_ALONE: ReadonlySet<ErrorCode> = new Set([
+  'TAG_IMMUTABLE',
+  'TAG_NOT_INDEX',
+  'TAG_CONTENDED',
+  'MANIFEST_TOO_LARGE',
+  'REGISTRY_DENIED',
+  'REGISTRY_REJECTED',
+])
+
+/**
+ * Sees to it that a manifest which refers to another is found from that one: the registry lists it, or it is added to the
+ * list that clients keep there. Where that list cannot be written, a warning says so, and the manifest stays.
+ */
+export async function tellReferrer(
+  manifest: RawManifest,
+  { repository, subject }: { repository: Repository; subject: Descriptor },
+  options: CommitOptions,
+): Promise<void> {
+  const { onEvent, signal } = options
+  const { from, referrers } = await repository.referrers(subject.digest, { signal })
+  if (referrers.some(({ digest }) => digest === manifest.digest)) return
+  const where = { registry: repository.registry, repository: repository.repository }
+  const say = (message: string): void => onEvent({ type: 'log', level: 'info', message })
+  if (from === 'api') {
+    say(`${where.registry} does not list ${manifest.digest} among what refers to ${subject.digest} yet`)
+    return
+  }
+  const list = formatReference({ ...where, tag: referrersTag(subject.digest) })
+  const entry = entryOf(manifest, list)
+  try {
+    await options.lockTag(list, (locked) =>
+      addReferrer({
+        repository,
+        subject: subject.digest,
+        entry,
+        guard: () => options.checkOwnership(),
+        signal: locked,
+      }),
+    )
+    say(`${where.registry} keeps no lists of what refers to a manifest, so it was added to ${list}`)
+  } catch (error) {
+    if (!isAppError(error) || !LIST_ALONE.has(error.code)) throw error
+    const message = `the package refers to ${subject.digest}, and cannot be found from there: ${error.message}`
+    onEvent({ type: 'warning', code: 'REFERRERS_NOT_LISTED', message })
+  }
+}
+
+/** Source: OCI distribution-spec v1.1.1 "Pushing Manifests with Subject". */
+function entryOf(manifest: RawManifest, where: string): Descriptor {
+  const { artifactType, config, annotations } = parseManifest(manifest, where) as ImageManifest
+  const type = artifactType ?? config?.mediaType
+  return {
+    mediaType: manifest.mediaType,
+    digest: manifest.digest,
+    size: manifest.bytes.length,
+    annotations,
+    ...(type === undefined ? {} : { artifactType: type }),
+  }
+}
