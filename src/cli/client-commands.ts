@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { command, logs, type LogsOptions, queueAgain, show, watch } from './commands/job.ts'
 import { jobs, type JobsOptions } from './commands/jobs.ts'
 import { inspect, packages, tags } from './commands/packages.ts'
+import { copy, type CopyOptions } from './commands/copy.ts'
 import { publish, type PublishOptions } from './commands/publish.ts'
 import { pull, type PullOptions } from './commands/pull.ts'
 import { referrers, type ReferrersOptions } from './commands/referrers.ts'
@@ -58,6 +59,17 @@ function addTransfers(program: Command, run: RunClient): void {
   withOutput(withJob(sending)).action((path: string, destination: string, options: OutputOptions & PublishOptions) =>
     run(options, (context) => publish(context, path, destination, options)),
   )
+  const copying = program
+    .command('copy')
+    .description('copy a package, bundle or image from one registry to another')
+    .argument('<reference>', 'oci://REGISTRY/REPOSITORY:TAG or @DIGEST')
+    .argument('<destination>', "oci://REGISTRY[/NAMESPACE]; the last part of the source's repository follows")
+    .option('-t, --tag <tag>', "in place of the source's")
+    .option('-a, --architecture <arch>', 'of an index, only this one; repeatable (default: all)', collect)
+    .addHelpText('after', COPY_EXAMPLES)
+  withOutput(withJob(copying)).action((source: string, destination: string, options: OutputOptions & CopyOptions) =>
+    run(options, (context) => copy(context, source, destination, options)),
+  )
   const fetching = program
     .command('pull')
     .description('pull a package and save its archive')
@@ -77,6 +89,10 @@ const PUBLISH_EXAMPLES = examples(
   'layerd publish zarf-package-nemo-amd64-1.2.0.tar.zst oci://ghcr.io/team',
   'layerd publish -d --label env=dev package.tar oci://127.0.0.1:5000',
 )
+const COPY_EXAMPLES = examples(
+  'layerd copy oci://ghcr.io/team/nemo:1.2.0 oci://registry.example/mirror',
+  'layerd copy oci://r.example/a/nemo:1.2.0 oci://r.example/b -a amd64 -t stable',
+)
 const PULL_EXAMPLES = examples(
   'layerd pull oci://ghcr.io/team/nemo:1.2.0 -o packages',
   'layerd pull oci://ghcr.io/team/nemo:1.2.0 -a arm64 --store',
@@ -88,7 +104,7 @@ function addJobViews(program: Command, run: RunClient): void {
     .description('list jobs, newest first')
     .option('-n, --limit <n>', 'how many, at most 200', wholeNumber(1, 200), 20)
     .option('--state <state>', `${STATES.join(', ')}; repeatable`, collect)
-    .option('--kind <kind>', 'publish, pull; repeatable', collect)
+    .option('--kind <kind>', 'publish, pull, copy; repeatable', collect)
     .option('--registry <host>', 'that the job talks to')
     .option('--label <key=value>', 'repeatable, all of them', collect)
     .option('--since <time>', 'made after it: 30m, 2h, 7d, or a time')

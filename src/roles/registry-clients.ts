@@ -115,7 +115,7 @@ function createAccess({
     const isOtherWay = (registry: string) =>
       plainBy(registry) !== keptPlain(registry) || (plainHttp && !plainBy(registry) && !mayBeShown(registry))
     const chain = chainProviders(
-      ...(given ? [fixedCredentials(given.registry, given)] : []),
+      ...[given, given?.also].flatMap((login) => (login ? [fixedCredentials(login.registry, login)] : [])),
       ...(kept ? [withheld(kept, isOtherWay)] : []),
       withheld(docker, (registry) => (plainHttp || plainBy(registry)) && !mayBeShown(registry)),
     )

@@ -19,8 +19,9 @@ import { createWorkerMetrics } from '../metrics/worker-metrics.ts'
 import type { HookList } from '../oci/connections.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Registries } from '../worker/registry-access.ts'
-import { publishWork } from '../worker/run-publish.ts'
-import { pullWork } from '../worker/run-pull.ts'
+import { publishWork } from '../worker/kinds/run-publish.ts'
+import { copyWork } from '../worker/kinds/run-copy.ts'
+import { pullWork } from '../worker/kinds/run-pull.ts'
 import { createSharedTraces } from '../worker/traces/shared-traces.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
@@ -111,16 +112,19 @@ async function workOf(
   const uploads = await openUploadFolder({ folder: directory.uploads })
   const places = createBlobPlaces({ ...shared, logger })
   const memory = createKnownPackages({ ...shared, logger })
+  const locks = createTagLocks({ ...shared, logger })
+  const claims = createTransferClaims({ ...shared, logger })
   const work = {
     publish: publishWork({
       sources: { roots: config.fileRoots, uploads },
-      locks: createTagLocks({ ...shared, logger }),
-      claims: createTransferClaims({ ...shared, logger }),
+      locks,
+      claims,
       openPackage: (source, options) =>
         openPackage(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes }),
       registries,
       places,
     }),
+    copy: copyWork({ locks, claims, registries, places }),
     pull: pullWork({ store, roots: config.fileRoots, registries, places }),
   }
   return { work, giveUp: (left) => giveUp(left, clientFor) }

@@ -5,7 +5,7 @@ import { OCI_ARTIFACT_MANIFEST, ZARF_PACKAGE } from '../content/media-types.ts'
 import { formatReference, type Reference } from '../content/reference.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
-import { type IndexEntry, indexHolds, updateIndex } from '../oci/manifests/index-manifest.ts'
+import { type IndexEntry, indexHolds, updateIndex, type UpdateIndexOptions } from '../oci/manifests/index-manifest.ts'
 import type { UpdatedIndex } from '../oci/manifests/tag-index.ts'
 import type { Repository } from '../oci/registry.ts'
 import {
@@ -62,13 +62,13 @@ export async function commit(
   const manifest = await putManifest(contents, target, options)
   const { mediaType, digest, bytes } = manifest
   const { artifactType, subject } = target.relations ?? {}
-  if (subject) await tellReferrer(manifest, { repository, subject }, options)
+  if (subject) await tellReferrer(manifest, { repository, subject: subject.digest }, options)
   const entry: IndexEntry = {
     descriptor: { mediaType, digest, size: bytes.length, ...artifactTypeOf(mediaType, artifactType) },
     architecture: contents.identity.architecture,
   }
   const reference = { registry: repository.registry, repository: repository.repository, tag }
-  return { reference, manifest, indexDigest: await putEntry(entry, target, options) }
+  return { reference, manifest, indexDigest: await putEntries([entry], target, options) }
 }
 
 function artifactTypeOf(mediaType: string, given: string | undefined): Pick<Descriptor, 'artifactType'> {
@@ -109,9 +109,13 @@ async function putManifest(
 
 /**
  * The index is written under our own lock. Who else wrote it meanwhile may have read it before and write once more: the
- * entry is looked for again a little later, without the lock, and put back where it is gone.
+ * entries are looked for again a little later, without the lock, and put back where they are gone.
  */
-async function putEntry(entry: IndexEntry, target: CommitTarget, options: CommitOptions): Promise<Digest> {
+export async function putEntries(
+  entries: readonly IndexEntry[],
+  target: Pick<UpdateIndexOptions, 'repository' | 'tag' | 'fresh'>,
+  options: CommitOptions,
+): Promise<Digest> {
   const { clock = systemClock, signal, onEvent } = options
   const { registry, repository } = target.repository
   const where = formatReference({ registry, repository, tag: target.tag })
@@ -120,7 +124,7 @@ async function putEntry(entry: IndexEntry, target: CommitTarget, options: Commit
     options.lockTag(where, (locked) =>
       updateIndex({
         ...target,
-        entry,
+        entries,
         guard: () => options.checkOwnership(),
         signal: locked,
         onWarning(code, message) {
@@ -132,7 +136,7 @@ async function putEntry(entry: IndexEntry, target: CommitTarget, options: Commit
   let written = await write()
   for (let repeats = 0; written.contended; repeats += 1) {
     await clock.sleep(LOOK_AGAIN_MS, signal)
-    const held = await indexHolds({ ...target, entry, signal })
+    const held = await indexHolds({ ...target, entries, signal })
     if (held) return held
     if (repeats === MAX_REPEATS) {
       throw new AppError('TAG_CONTENDED', `another client keeps dropping this package from ${where}`, {

@@ -1,4 +1,5 @@
 import type { Descriptor } from '../content/descriptor.ts'
+import type { Digest } from '../content/digest.ts'
 import { type ImageManifest, parseManifest, type RawManifest } from '../content/manifest.ts'
 import { formatReference } from '../content/reference.ts'
 import { type ErrorCode, isAppError } from '../lib/errors.ts'
@@ -23,25 +24,25 @@ const LIST_ALONE: ReadonlySet<ErrorCode> = new Set([
  */
 export async function tellReferrer(
   manifest: RawManifest,
-  { repository, subject }: { repository: Repository; subject: Descriptor },
+  { repository, subject }: { repository: Repository; subject: Digest },
   options: CommitOptions,
 ): Promise<void> {
   const { onEvent, signal } = options
-  const { from, referrers } = await repository.referrers(subject.digest, { signal })
+  const { from, referrers } = await repository.referrers(subject, { signal })
   if (referrers.some(({ digest }) => digest === manifest.digest)) return
   const where = { registry: repository.registry, repository: repository.repository }
   const say = (message: string): void => onEvent({ type: 'log', level: 'info', message })
   if (from === 'api') {
-    say(`${where.registry} does not list ${manifest.digest} among what refers to ${subject.digest} yet`)
+    say(`${where.registry} does not list ${manifest.digest} among what refers to ${subject} yet`)
     return
   }
-  const list = formatReference({ ...where, tag: referrersTag(subject.digest) })
+  const list = formatReference({ ...where, tag: referrersTag(subject) })
   const entry = entryOf(manifest, list)
   try {
     await options.lockTag(list, (locked) =>
       addReferrer({
         repository,
-        subject: subject.digest,
+        subject: subject,
         entry,
         guard: () => options.checkOwnership(),
         signal: locked,
@@ -50,7 +51,7 @@ export async function tellReferrer(
     say(`${where.registry} keeps no lists of what refers to a manifest, so it was added to ${list}`)
   } catch (error) {
     if (!isAppError(error) || !LIST_ALONE.has(error.code)) throw error
-    const message = `the package refers to ${subject.digest}, and cannot be found from there: ${error.message}`
+    const message = `the package refers to ${subject}, and cannot be found from there: ${error.message}`
     onEvent({ type: 'warning', code: 'REFERRERS_NOT_LISTED', message })
   }
 }

@@ -28,7 +28,7 @@ function store(registry: MemoryRegistry, ...manifests: (typeof amd64)[]): void {
 function update(repository: Repository, manifest: typeof amd64, architecture: string, guard = async () => {}) {
   const warnings: string[] = []
   const onWarning = (code: string) => void warnings.push(code)
-  const options = { repository, tag: '1.2.0', entry: entry(manifest, architecture), guard, signal, onWarning }
+  const options = { repository, tag: '1.2.0', entries: [entry(manifest, architecture)], guard, signal, onWarning }
   return { warnings, done: updateIndex(options) }
 }
 
@@ -124,7 +124,7 @@ test('a foreign write between reading and writing is seen, and both entries stay
   assert.equal((await done).contended, true)
   assert.deepEqual(warnings, ['INDEX_CONTENDED'])
   for (const each of [entry(amd64, 'amd64'), entry(arm64, 'arm64')]) {
-    assert.ok(await indexHolds({ repository, tag: '1.2.0', entry: each, signal }))
+    assert.ok(await indexHolds({ repository, tag: '1.2.0', entries: [each], signal }))
   }
 })
 
@@ -145,7 +145,7 @@ test('a foreign write that drops our entry right after ours is seen by reading b
   assert.equal((await done).contended, true)
   assert.equal(puts, 2)
   assert.deepEqual(warnings, ['INDEX_CONTENDED'])
-  assert.ok(await indexHolds({ repository, tag: '1.2.0', entry: entry(amd64, 'amd64'), signal }))
+  assert.ok(await indexHolds({ repository, tag: '1.2.0', entries: [entry(amd64, 'amd64')], signal }))
 })
 
 test('a tag that never rests ends the attempts with a passing error', async (t) => {

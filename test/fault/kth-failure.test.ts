@@ -16,6 +16,14 @@ const SAMPLES: ReadonlyArray<{ scene: Scene; points: ReadonlyArray<[SweepPoint['
       ],
     },
     {
+      scene: 'copy to',
+      points: [
+        ['registry', 'answer', 0.5],
+        ['redis', 'answer', 0.8],
+      ],
+    },
+    { scene: 'copy from', points: [['registry', 'answer', 0.6]] },
+    {
       scene: 'pull to a folder',
       points: [
         ['registry', 'answer', 0.8],

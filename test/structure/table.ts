@@ -80,6 +80,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'zarf/archive': {},
   'zarf/layout': {},
 
+  uds: { faces: ['bundle-manifest.ts'], imports: ['content', 'lib'] },
+
   store: {
     faces: ['content-store.ts'],
     top: ['store/upkeep', 'store/index', 'store/ingest', 'store/origins', 'store/blobs', 'store/locks'],
@@ -95,9 +97,18 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'store/files': {},
 
   transfer: {
-    faces: ['publish/publish.ts', 'pull/pull.ts', 'inspect.ts', 'referrers.ts', 'stored-package.ts', 'events.ts'],
-    imports: ['content', 'lib', 'oci', 'zarf', 'store'],
+    faces: [
+      'publish/publish.ts',
+      'pull/pull.ts',
+      'copy/copy.ts',
+      'inspect.ts',
+      'referrers.ts',
+      'stored-package.ts',
+      'events.ts',
+    ],
+    imports: ['content', 'lib', 'oci', 'zarf', 'uds', 'store'],
   },
+  'transfer/copy': { imports: ['transfer'] },
   'transfer/publish': { imports: ['transfer'] },
   'transfer/pull': { imports: ['transfer'] },
 
@@ -153,7 +164,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   worker: {
-    faces: ['worker.ts', 'registry-access.ts', 'run-publish.ts', 'run-pull.ts', 'traces/shared-traces.ts'],
+    faces: ['worker.ts', 'registry-access.ts', 'kinds', 'traces/shared-traces.ts'],
     top: ['worker/traces'],
     imports: [
       'jobs',
@@ -167,6 +178,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['bullmq'],
   },
 
+  'worker/kinds': { imports: ['worker'] },
   'worker/traces': {},
 
   http: {

@@ -640,7 +640,7 @@ export interface components {
             source: string;
             destination: string | null;
             options: {
-                /** @description publish: replaces the whole tag. */
+                /** @description publish, copy: replaces the whole tag. */
                 tag?: string;
                 /** @description publish: the package's name, where the file name does not tell it. */
                 name?: string;
@@ -663,6 +663,8 @@ export interface components {
                 trace?: boolean;
                 /** @description pull: which of the tag's packages. */
                 architecture?: string;
+                /** @description copy: which of an index's entries; all unless given, and the index as it is. */
+                architectures?: string[] | "all";
                 /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
                 components?: string[];
                 /** @description pull: replace a file that exists. */
@@ -701,11 +703,16 @@ export interface components {
             result: {
                 /** @description oci://HOST/NS/NAME:TAG */
                 reference: string;
-                /** @description The package's manifest. */
+                /** @description The package's manifest; of a copy of several architectures the index. */
                 digest: string;
                 /** @description publish and copy: the index under the tag. */
                 indexDigest?: string;
+                /** @description copy: multi where there are several, empty where it says none. */
                 architecture: string;
+                /** @description copy: those that were copied. */
+                architectures?: string[];
+                /** @description copy: signatures and whatever else refers to it that went along. */
+                referrers?: number;
                 name?: string;
                 version?: string | null;
                 flavor?: string | null;
@@ -1156,9 +1163,9 @@ export interface components {
              * @enum {string}
              */
             kind: "publish";
-            /** @description publish: file:/absolute/path or upload:{id}. pull: oci://host[:port]/repository:tag or @digest. */
+            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. */
             source: string;
-            /** @description publish: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -1166,15 +1173,31 @@ export interface components {
             };
             options?: components["schemas"]["PublishOptions"];
         };
+        CopyRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "copy";
+            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. */
+            source: string;
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            destination: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["CopyOptions"];
+        };
         PullRequest: {
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kind: "pull";
-            /** @description publish: file:/absolute/path or upload:{id}. pull: oci://host[:port]/repository:tag or @digest. */
+            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. */
             source: string;
-            /** @description publish: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination?: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -1183,7 +1206,7 @@ export interface components {
             options?: components["schemas"]["PullOptions"];
         };
         PublishOptions: {
-            /** @description publish: replaces the whole tag. */
+            /** @description publish, copy: replaces the whole tag. */
             tag?: string;
             /** @description publish: the package's name, where the file name does not tell it. */
             name?: string;
@@ -1198,6 +1221,18 @@ export interface components {
             artifactType?: string;
             /** @description publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's. */
             subject?: string;
+            /** @description Layers at once; 6 unless given. */
+            concurrency?: number;
+            /** @description Speak plain HTTP to the registry. */
+            plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        CopyOptions: {
+            /** @description publish, copy: replaces the whole tag. */
+            tag?: string;
+            /** @description copy: which of an index's entries; all unless given, and the index as it is. */
+            architectures?: string[] | "all";
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
@@ -1221,7 +1256,7 @@ export interface components {
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
             trace?: boolean;
         };
-        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["PullRequest"];
+        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"];
     };
     responses: {
         /** @description Not done; the document says why. */

@@ -62,7 +62,7 @@ export async function queueAgain(
   const { kind, source, destination } = await answer(
     context.client.calls.GET('/v1/jobs/{id}', { params: { path: { id } } }),
   )
-  const headers = await registryAuth(context, kind === 'publish' ? (destination ?? '') : source, options)
+  const headers = await registryAuth(context, kind === 'pull' ? source : (destination ?? source), options)
   return command(context, id, { verb, headers })
 }
 

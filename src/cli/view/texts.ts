@@ -67,7 +67,7 @@ function waitOf({ id, state, reason, error, progress }: Job): string | undefined
   return undefined
 }
 
-const VERBS: Readonly<Record<string, string>> = { publish: 'sending', pull: 'receiving' }
+const VERBS: Readonly<Record<string, string>> = { publish: 'sending', pull: 'receiving', copy: 'copying' }
 
 /** What a job is at, in one line; `kind` as far as it is known. */
 export function progressText(progress: Progress, kind: string | undefined): string {

@@ -75,7 +75,7 @@ export function jobRequestVariants(
       {
         type: 'object',
         additionalProperties: false,
-        required: ['kind', 'source', ...(kind === 'publish' ? ['destination'] : [])],
+        required: ['kind', 'source', ...(kind === 'pull' ? [] : ['destination'])],
         properties: {
           kind: { type: 'string', const: kind },
           ...shared,

@@ -14,6 +14,7 @@ type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries
 /** The kinds that this API can check and so accept, with the options of each. */
 export const JOB_REQUEST_OPTIONS = {
   publish: ['tag', 'name', 'scan', 'manifest', 'artifactType', 'subject', 'concurrency', 'plainHttp', 'trace'],
+  copy: ['tag', 'architectures', 'concurrency', 'plainHttp', 'trace'],
   pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
@@ -37,31 +38,38 @@ export async function checkJobRequest(
   options: JobRequestOptions,
 ): Promise<Omit<NewJob, 'principal' | 'requestId'>> {
   const { kind } = body
-  if ((kind !== 'publish' && kind !== 'pull') || !options.kinds.has(kind)) {
+  const check = checkOf(kind)
+  if (!check || !options.kinds.has(kind)) {
     throw new AppError('JOB_KIND_UNSUPPORTED', `jobs of the kind "${kind}" are not run here`, {
       hint: `Kinds that are: ${[...options.kinds].join(', ')}.`,
       details: { pointer: '/kind' },
     })
   }
-  refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
-  const check = kind === 'publish' ? checkPublish : checkPull
-  const checked = await check(body, options)
+  refuseOtherOptions(body, check.options)
+  const checked = await check.check(body, options)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
 }
 
-/** The registry whose credentials a job may be given: a pull's source, else the destination. */
-export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string {
-  return kind === 'pull'
-    ? parsePackageReference(source, '/source').registry
-    : parseDestination(destination ?? '').registry
+interface KindCheck {
+  readonly options: ReadonlyArray<keyof JobOptions>
+  readonly check: (body: JobBody, options: JobRequestOptions) => Promise<Checked>
+}
+
+function checkOf(kind: JobKind): KindCheck | undefined {
+  if (kind === 'publish') return { options: JOB_REQUEST_OPTIONS.publish, check: checkPublish }
+  if (kind === 'pull') return { options: JOB_REQUEST_OPTIONS.pull, check: checkPull }
+  return kind === 'copy' ? { options: JOB_REQUEST_OPTIONS.copy, check: checkCopy } : undefined
+}
+
+/** The registries whose credentials a job may be given: a pull's source; else the destination, then a copy's source. */
+export function registriesOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string[] {
+  const from = kind === 'publish' ? [] : [parsePackageReference(source, '/source').registry]
+  return kind === 'pull' ? from : [parseDestination(destination ?? '').registry, ...from]
 }
 
 async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptions): Promise<Checked> {
   if (body.destination === undefined) {
-    throw new AppError('BODY_INVALID', 'the field "destination" is missing: a publish goes to a registry', {
-      hint: 'For example "destination": "oci://registry.example/team".',
-      details: { pointer: '/destination' },
-    })
+    throw noDestination('a publish')
   }
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
   await later('/destination', mayName, registry)
@@ -79,6 +87,19 @@ async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptio
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
 }
 
+async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise<Checked> {
+  const reference = parsePackageReference(body.source, '/source')
+  await later('/source', mayName, reference.registry)
+  if (body.destination === undefined) throw noDestination('a copy')
+  const { registry, namespace } = at('/destination', parseDestination, body.destination)
+  await later('/destination', mayName, registry)
+  const tag = body.options?.tag
+  if (tag !== undefined) at('/options/tag', parseTag, tag)
+  const destination = `oci://${registry}${namespace === '' ? '' : `/${namespace}`}`
+  const registries = [...new Set([registry, reference.registry])]
+  return { source: formatReference(reference), destination, queueHost: registry, registries }
+}
+
 async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequestOptions): Promise<Checked> {
   const { destination = null } = body
   const reference = parsePackageReference(body.source, '/source')
@@ -88,6 +109,13 @@ async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequ
   else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)
   const { registry } = reference
   return { source: formatReference(reference), destination, queueHost: registry, registries: [registry] }
+}
+
+function noDestination(what: string): AppError {
+  return new AppError('BODY_INVALID', `the field "destination" is missing: ${what} goes to a registry`, {
+    hint: 'For example "destination": "oci://registry.example/team".',
+    details: { pointer: '/destination' },
+  })
 }
 
 function checkSubject(subject: string): void {

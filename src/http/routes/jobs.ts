@@ -6,10 +6,10 @@ import type { JobQueue } from '../../jobs/queue.ts'
 import type { LocalSources } from '../../files/local-source.ts'
 import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
-import { checkJobRequest, registryOf } from '../requests/job-request.ts'
+import { checkJobRequest, registriesOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
 import type { MayName } from '../requests/package-reference.ts'
-import { readRegistryAuth } from '../requests/registry-auth.ts'
+import { readJobAuth } from '../requests/registry-auth.ts'
 import {
   cancelJobSchema,
   createJobSchema,
@@ -35,7 +35,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   const credentialsFor = async (id: string, header: string | undefined) => {
     const known = await queue.get(id)
     if (!known) throw noSuchJob(id)
-    return readRegistryAuth(header, registryOf(known))
+    return readJobAuth(header, registriesOf(known))
   }
 
   app.post('/v1/jobs', { schema: createJobSchema }, async (request, reply) => {
@@ -47,7 +47,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
       route: 'POST /v1/jobs',
       body: request.body,
     })
-    const credentials = readRegistryAuth(headers['x-registry-auth'], checked.queueHost)
+    const credentials = readJobAuth(headers['x-registry-auth'], registriesOf(checked))
     const { job, replayed } = await queue.create(
       { ...checked, principal, requestId, ...(traceparent === undefined ? {} : { traceparent }) },
       { ...(idempotency ? { idempotency } : {}), ...(credentials ? { credentials } : {}) },

@@ -11,13 +11,15 @@ export const JobBody = Type.Object(
     source: Type.String({
       minLength: 1,
       maxLength: 4096,
-      description: 'publish: file:/absolute/path or upload:{id}. pull: oci://host[:port]/repository:tag or @digest.',
+      description:
+        'publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest.',
     }),
     destination: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 4096,
-        description: 'publish: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/.',
+        description:
+          'publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/.',
       }),
     ),
     options: Type.Optional(JobOptions),
@@ -39,6 +41,7 @@ export const JobBody = Type.Object(
         labels: { env: 'dev' },
       },
       { kind: 'pull', source: 'oci://registry.example/team/nemo:1.2.0', options: { architecture: 'amd64' } },
+      { kind: 'copy', source: 'oci://registry.example/team/nemo:1.2.0', destination: 'oci://other.example/team' },
     ],
   },
 )

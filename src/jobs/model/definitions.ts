@@ -152,9 +152,13 @@ export type Transfer = Omit<Static<typeof Transfer>, 'error'> & { error: Problem
 
 export const JobResult = Type.Object({
   reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
-  digest: Type.String({ description: "The package's manifest." }),
+  digest: Type.String({ description: "The package's manifest; of a copy of several architectures the index." }),
   indexDigest: Type.Optional(Type.String({ description: 'publish and copy: the index under the tag.' })),
-  architecture: Type.String(),
+  architecture: Type.String({ description: 'copy: multi where there are several, empty where it says none.' }),
+  architectures: Type.Optional(Type.Array(Type.String(), { description: 'copy: those that were copied.' })),
+  referrers: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'copy: signatures and whatever else refers to it that went along.' }),
+  ),
   name: Type.Optional(Type.String()),
   version: Type.Optional(Nullable(Type.String())),
   flavor: Type.Optional(Nullable(Type.String())),

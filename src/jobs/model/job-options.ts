@@ -7,7 +7,9 @@ const MEDIA_TYPE = '^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-
 /** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */
 export const JobOptions = Type.Object(
   {
-    tag: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'publish: replaces the whole tag.' })),
+    tag: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'publish, copy: replaces the whole tag.' }),
+    ),
     name: Type.Optional(
       Type.String({
         pattern: '^[a-z0-9][a-z0-9-]*$',
@@ -51,6 +53,12 @@ export const JobOptions = Type.Object(
     ),
     architecture: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
+    ),
+    architectures: Type.Optional(
+      Type.Union(
+        [Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { minItems: 1, maxItems: 100 }), Type.Literal('all')],
+        { description: "copy: which of an index's entries; all unless given, and the index as it is." },
+      ),
     ),
     components: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {

@@ -26,6 +26,8 @@ export interface JobCredentials {
   password?: string
   identityToken?: string
   registryToken?: string
+  /** Of the other registry of a job that has two. */
+  also?: Omit<JobCredentials, 'also'>
 }
 
 export interface Idempotency {

@@ -39,7 +39,9 @@ export type RawEntry = Record<string, unknown> & {
 
 export interface WriteIndexOptions extends IndexTarget {
   /** The entries that the index is to have, of those that it has. */
-  merge: (entries: readonly RawEntry[]) => RawEntry[]
+  merge: (entries: readonly RawEntry[]) => readonly RawEntry[]
+  /** What to write where nothing is there. Default: an index of what `merge` makes of nothing. */
+  fresh?: RawManifest | undefined
   /** Whether what was to be written is in it. */
   holds: (index: ImageIndex) => boolean
   /** Told of what is about to be written. */
@@ -92,7 +94,8 @@ export async function writeIndex(options: WriteIndexOptions): Promise<UpdatedInd
   for (let write = 0; write < MAX_WRITES; write += 1) {
     throwIfAborted(signal)
     const current = await inspectTag(options)
-    const index = changedIndex(current, options.merge, place(options))
+    const { fresh, merge } = options
+    const index = current.kind === 'absent' && fresh ? fresh : changedIndex(current, merge, place(options))
     await options.beforeWrite?.(index)
     await options.guard()
     const before = await repository.headManifest(tag, { signal })

@@ -3,9 +3,9 @@ import type { RawManifest } from '../../content/manifest.ts'
 import { OCI_ARTIFACT_MANIFEST } from '../../content/media-types.ts'
 import { formatReference } from '../../content/reference.ts'
 import { bufferOpener } from '../../content/streams.ts'
-import { type AppError, isAppError } from '../../lib/errors.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
 import { commit } from '../commit.ts'
+import { isMissingBlob } from '../missing-blob.ts'
 import { hasConfig, packageBlobs, totalBytes } from '../plan.ts'
 import { move, type MovedPublish, releasing } from './move.ts'
 import type { PublishDependencies, PublishOutcome } from './request.ts'
@@ -51,11 +51,4 @@ async function sendAndCommit(
 
 function kindOf({ mediaType }: RawManifest): 'image' | 'artifact' {
   return mediaType === OCI_ARTIFACT_MANIFEST ? 'artifact' : 'image'
-}
-
-/** oci-client.md M8: eventual consistency, or a HEAD that answered for another repository. */
-function isMissingBlob(error: unknown): error is AppError {
-  if (!isAppError(error)) return false
-  const code = error.upstream?.ociCode
-  return code === 'MANIFEST_BLOB_UNKNOWN' || code === 'BLOB_UNKNOWN'
 }

@@ -1,8 +1,5 @@
 import { copyBlobs } from '../../content/copy-graph.ts'
-import { type Descriptor, descriptorTitle } from '../../content/descriptor.ts'
-import type { VerifyOptions } from '../../content/endpoints.ts'
-import { AppError } from '../../lib/errors.ts'
-import type { Repository } from '../../oci/registry.ts'
+import { wrongBytes } from '../wrong-bytes.ts'
 import type { PreparedPull } from './prepare.ts'
 import type { PullDependencies } from './request.ts'
 
@@ -21,18 +18,4 @@ export async function move(pull: PreparedPull, dependencies: PullDependencies): 
   })
   onEvent({ type: 'phase', phase: 'committing' })
   await dependencies.checkOwnership()
-}
-
-function wrongBytes(blob: Descriptor, { registry, repository }: Repository): VerifyOptions {
-  const name = descriptorTitle(blob) ?? 'the config'
-  return {
-    name,
-    mismatch: (found) =>
-      new AppError('DIGEST_MISMATCH', `${registry} served other bytes for ${name}: they have the digest ${found}`, {
-        side: 'source',
-        upstream: { registry, repository, digest: blob.digest },
-        details: { title: name, expected: blob.digest, found },
-        hint: "The registry's storage is damaged, or something in between changes answers: publish the package again.",
-      }),
-  }
 }

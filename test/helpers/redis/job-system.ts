@@ -36,6 +36,7 @@ export interface JobSystem {
   publish(path: string, destination: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
   /** Into the store. */
   pull(reference: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
+  copy(reference: string, destination: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
   /** Waits until the job has ended. */
   ended(id: string): Promise<Job>
   /** Every event the job's stream holds. */
@@ -103,6 +104,8 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
       create({ kind: 'publish', source: `file:${path}`, destination, ...hostOf(destination) }, more),
     pull: (reference, more) =>
       create({ kind: 'pull', source: reference, destination: 'store:', ...hostOf(reference) }, more),
+    copy: (reference, destination, more) =>
+      create({ kind: 'copy', source: reference, destination, ...hostOf(destination) }, more),
     ended: (id) =>
       waitFor(`job ${id} to end`, async () => {
         const job = await queue.get(id)

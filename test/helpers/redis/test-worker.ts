@@ -12,13 +12,14 @@ import { openUploadFolder } from '../../../src/files/upload-folder.ts'
 import { createRegistryConnections } from '../../../src/oci/connections.ts'
 import { dockerCredentials } from '../../../src/oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
-import type { CredentialProvider } from '../../../src/oci/credentials/provider.ts'
+import { chainProviders, type CredentialProvider } from '../../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../../src/oci/registry.ts'
 import { createContentStore } from '../../../src/store/content-store.ts'
 import type { RangeTuning } from '../../../src/store/ingest/range-growth.ts'
 import type { Registries } from '../../../src/worker/registry-access.ts'
-import { publishWork } from '../../../src/worker/run-publish.ts'
-import { pullWork } from '../../../src/worker/run-pull.ts'
+import { publishWork } from '../../../src/worker/kinds/run-publish.ts'
+import { copyWork } from '../../../src/worker/kinds/run-copy.ts'
+import { pullWork } from '../../../src/worker/kinds/run-pull.ts'
 import { createSharedTraces } from '../../../src/worker/traces/shared-traces.ts'
 import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
@@ -95,6 +96,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     name,
     work: {
       publish: publishWork({ sources: { roots, uploads }, locks, claims, places, openPackage, registries }),
+      copy: copyWork({ locks, claims, places, registries }),
       pull: pullWork({ store, roots, registries, places }),
     },
     async giveUp({ place, location, ...access }) {
@@ -123,6 +125,8 @@ interface ClientAccess
 }
 
 function clientFor({ credentials, docker, plainHttp, ...access }: ClientAccess): RegistryClient {
-  const known = credentials ? fixedCredentials(credentials.registry, credentials) : docker
+  const logins = [credentials, credentials?.also].flatMap((login) => login ?? [])
+  const given = logins.map((login) => fixedCredentials(login.registry, login))
+  const known = credentials ? chainProviders(...given) : docker
   return createRegistryClient({ ...access, credentials: known, plainHttp: () => plainHttp })
 }

@@ -154,12 +154,14 @@ function checkChildren(
 ): Answer | undefined {
   interface Child {
     digest: string
+    urls?: string[]
   }
   type Lists = Partial<Record<'layers' | 'blobs' | 'manifests', Child[]>>
   const { config, layers = [], blobs = [], manifests = [] } = JSON.parse(bytes.toString()) as Lists & { config?: Child }
   const isIndex = INDEXES.includes(mediaType)
   const children = isIndex ? manifests : [...(config ? [config] : []), ...layers, ...blobs]
-  const missing = children.filter((child) => !has(child.digest, isIndex))
+  // As distribution has it: what says where else it can be had need not be there.
+  const missing = children.filter((child) => !child.urls?.length && !has(child.digest, isIndex))
   if (missing.length === 0) return undefined
   const errors = missing.map(({ digest }) => ({
     code: 'MANIFEST_BLOB_UNKNOWN',

@@ -20,7 +20,15 @@ import { tempDir } from '../temp-dir.ts'
 const MIB = 1024 * 1024
 
 /** What is done while one call fails: a whole job, from its creation to its end. */
-export type Scene = 'publish tar' | 'publish tar.zst' | 'publish by mounts' | 'pull to the store' | 'pull to a folder'
+export type Scene =
+  | 'publish tar'
+  | 'publish tar.zst'
+  | 'publish by mounts'
+  | 'pull to the store'
+  | 'pull to a folder'
+  /** Between two registries: with the destination failing, or the source. */
+  | 'copy to'
+  | 'copy from'
 export type Side = 'registry' | 'redis'
 
 export interface SweepPoint {
@@ -47,7 +55,10 @@ interface Run {
   t: Cleanup
   name: string
   system: JobSystem
+  /** Behind the proxy. */
   registry: DockerRegistry
+  /** The other end of a copy. */
+  other: DockerRegistry | undefined
   proxies: Record<Side, FaultProxy>
   /** For pulls into a folder. */
   folder: string
@@ -56,6 +67,7 @@ interface Run {
 /** A registry, a package with a layer for each way to send one, and the package in the registry where it is to be pulled. */
 export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProgram): Promise<Sweep> {
   const registry = await startDockerRegistry(t, { program })
+  const other = scene.startsWith('copy') ? await startDockerRegistry(t, { program }) : undefined
   const folder = await tempDir(t)
   const built = await buildPackage(folder, {
     layers: 1,
@@ -64,7 +76,8 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
     files: { 'components/middle.tar': { bytes: 2 * MIB, seed: 5 }, 'images/index.json': '{"manifests":[]}' },
   })
   if (scene !== 'publish tar' && scene !== 'publish tar.zst') {
-    await publishTo(t, built.path, parseDestination(`${registry.host}/source`))
+    const source = scene === 'copy to' && other ? other : registry
+    await publishTo(t, built.path, parseDestination(`${source.host}/source`))
   }
   let count = 0
   return {
@@ -79,7 +92,7 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
       }
       if (scene === 'publish by mounts') await learn(system, proxies.registry.host, built)
       await system.worker('one', { redis: { url: `redis://${proxies.redis.host}` } })
-      const run: Run = { t, name, system, registry, proxies, folder: own }
+      const run: Run = { t, name, system, registry, other, proxies, folder: own }
       const descriptors = [{ pid: process.pid, before: await openDescriptors('self') }]
       const before = { registry: proxies.registry.calls, redis: proxies.redis.calls }
       const fault = point && proxies[point.side].fail(point.at)
@@ -87,7 +100,7 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
       assertStreamInvariants(await system.log(job.id))
       if (job.state === 'failed') assertClear(job)
       else assert.equal(job.state, 'succeeded')
-      await (scene.startsWith('publish') ? checkPublished(run, job) : checkPulled(run, job, scene))
+      await (scene.startsWith('pull') ? checkPulled(run, job, scene) : checkPublished(run, job, scene))
       await checkNothingLeft(run, { descriptors, ...(job.state === 'succeeded' ? { store: system.store.folder } : {}) })
       return {
         job,
@@ -96,7 +109,7 @@ export async function startSweep(t: Cleanup, scene: Scene, program: RegistryProg
           registry: proxies.registry.exchanges.slice(before.registry),
           redis: proxies.redis.exchanges.slice(before.redis),
         },
-        sessionsLeft: await sessionsOf(run),
+        sessionsLeft: await sessionsOf(run, scene),
       }
     },
   }
@@ -115,8 +128,10 @@ function isMet(fault: PlannedFault | undefined): boolean {
   return fault?.met ?? false
 }
 
-function start({ system, proxies, name, folder }: Run, scene: Scene, { path }: BuiltPackage): Promise<Job> {
+function start({ system, proxies, name, folder, other }: Run, scene: Scene, { path }: BuiltPackage): Promise<Job> {
   const { host } = proxies.registry
+  if (scene === 'copy to') return system.copy(`oci://${other?.host}/source/sample:1.0.0`, `oci://${host}/${name}`)
+  if (scene === 'copy from') return system.copy(`oci://${host}/source/sample:1.0.0`, `oci://${other?.host}/${name}`)
   if (scene.startsWith('publish')) return system.publish(path, `${host}/${name}`)
   const destination = scene === 'pull to a folder' ? `file:${folder}/` : 'store:'
   return system.pull(`oci://${host}/source/sample:1.0.0`, { destination })
@@ -130,7 +145,9 @@ function assertClear({ error }: Job): void {
 }
 
 /** The tag is there exactly if the job succeeded, and all that it names is there, byte for byte. */
-async function checkPublished({ registry, name }: Run, job: Job): Promise<void> {
+async function checkPublished(run: Run, job: Job, scene: Scene): Promise<void> {
+  const { name } = run
+  const registry = destinationOf(run, scene)
   const repository = `${registry.url}/v2/${name}/sample`
   const accept = 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json'
   const get = async (path: string): Promise<Buffer> => {
@@ -198,7 +215,13 @@ async function checkNothingLeft({ system }: Run, places: Places): Promise<void> 
   }
 }
 
-async function sessionsOf({ registry, name }: Run): Promise<number> {
+function destinationOf({ registry, other }: Run, scene: Scene): DockerRegistry {
+  return scene === 'copy from' && other ? other : registry
+}
+
+async function sessionsOf(run: Run, scene: Scene): Promise<number> {
+  const { name } = run
+  const registry = destinationOf(run, scene)
   const sessions = glob(`docker/registry/v2/repositories/${name}/*/_uploads/*`, { cwd: registry.storage })
   return (await Array.fromAsync(sessions)).length
 }

@@ -1,10 +1,10 @@
-import { parseReference } from '../content/reference.ts'
-import type { JobResult } from '../jobs/model/definitions.ts'
-import { locateFolder } from '../files/local-folder.ts'
-import { openTarget } from '../files/opened-target.ts'
-import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../transfer/pull/pull.ts'
-import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from './registry-access.ts'
-import type { JobWork } from './run-job.ts'
+import { parseReference } from '../../content/reference.ts'
+import type { JobResult } from '../../jobs/model/definitions.ts'
+import { locateFolder } from '../../files/local-folder.ts'
+import { openTarget } from '../../files/opened-target.ts'
+import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../../transfer/pull/pull.ts'
+import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from '../registry-access.ts'
+import type { JobWork } from '../run-job.ts'
 
 export interface PullWorkOptions extends TransferOptions {
   store: PullDependencies['store']

@@ -1,12 +1,12 @@
-import type { TagLocks } from '../jobs/redis/tag-locks.ts'
-import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
-import type { OpenedSource } from '../content/opened.ts'
-import { parseDestination } from '../content/reference.ts'
-import { AppError } from '../lib/errors.ts'
-import { type LocalSources, openLocalSource } from '../files/local-source.ts'
-import { publish, type PublishRequest } from '../transfer/publish/publish.ts'
-import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from './registry-access.ts'
-import type { JobWork } from './run-job.ts'
+import type { TagLocks } from '../../jobs/redis/tag-locks.ts'
+import type { JobTransferClaims } from '../../jobs/uploads/transfer-claims.ts'
+import type { OpenedSource } from '../../content/opened.ts'
+import { parseDestination } from '../../content/reference.ts'
+import { AppError } from '../../lib/errors.ts'
+import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
+import { publish, type PublishRequest } from '../../transfer/publish/publish.ts'
+import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from '../registry-access.ts'
+import type { JobWork } from '../run-job.ts'
 
 export interface PublishWorkOptions extends TransferOptions {
   sources: LocalSources

@@ -1,0 +1,36 @@
+import type { CommandContext } from '../client/context.ts'
+import type { ExitCode } from '../client/terminal.ts'
+import { registryAuth } from './registry-auth.ts'
+import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+
+export interface CopyOptions extends SubmitOptions {
+  tag?: string
+  architecture?: string[]
+}
+
+/** `layerd copy REFERENCE DESTINATION`: the daemon moves it; nothing goes through this machine. */
+export async function copy(
+  context: CommandContext,
+  source: string,
+  destination: string,
+  options: CopyOptions,
+): Promise<ExitCode> {
+  const { tag, architecture } = options
+  const request = {
+    kind: 'copy' as const,
+    source,
+    destination,
+    options: {
+      ...(tag === undefined ? {} : { tag }),
+      ...(architecture === undefined ? {} : { architectures: architecture }),
+      ...jobOptions(options),
+    },
+    ...labels(options),
+  }
+  const headers = await registryAuth(context, destination, options)
+  const { exit } = await settle(context, await submit(context, request, headers), {
+    detach: options.detach === true,
+    quietResult: true,
+  })
+  return exit
+}

@@ -1,0 +1,48 @@
+import type { BlobPlaces } from '../../content/blob-places.ts'
+import type { TransferClaims } from '../../content/claims.ts'
+import type { Digest } from '../../content/digest.ts'
+import type { Destination, Reference } from '../../content/reference.ts'
+import type { Repository } from '../../oci/registry.ts'
+import type { Ownership } from '../commit.ts'
+import type { OnEvent } from '../events.ts'
+
+export interface CopyRequest {
+  /** With a tag or a digest. */
+  source: Reference
+  /** The last part of the source's repository is appended, as `zarf package publish` does. */
+  destination: Destination
+  /** Default: the source's, else the version that a package says it is. */
+  tag?: string
+  /** Of an index, which entries. Default: all, and the index as it is. */
+  architectures?: readonly string[]
+  /** Blobs at once. */
+  concurrency: number
+}
+
+export interface CopyDependencies extends Ownership {
+  repository(registry: string, repository: string): Promise<Repository>
+  /** Shares the transfers of large blobs with other runs. Default: each run sends for itself. */
+  claims?: TransferClaims
+  /** Where other repositories hold what the destination lacks. Default: only the source is asked, in the same registry. */
+  places?: BlobPlaces
+  onEvent: OnEvent
+  signal: AbortSignal
+}
+
+export interface CopyOutcome {
+  /** oci://HOST/NS/NAME:TAG */
+  reference: string
+  /** The manifest, where it is one; of several the index. */
+  digest: Digest
+  /** What lies under the tag; left out where that is the manifest itself. */
+  indexDigest?: Digest
+  /** Of the one manifest; `multi` for several. */
+  architecture: string
+  /** Those of the index that were copied. */
+  architectures: readonly string[]
+  /** Blobs, each once. */
+  layers: number
+  bytes: number
+  /** Signatures and whatever else refers to what was copied. */
+  referrers: number
+}

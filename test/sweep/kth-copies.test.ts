@@ -1,0 +1,4 @@
+import { failEachCall } from '../helpers/sweeps/sweep-tests.ts'
+
+failEachCall('copy to')
+failEachCall('copy from')
