@@ -82,6 +82,23 @@ export function repositoryFor(destination: Destination, name: string): string {
   return repository
 }
 
+/** Where a copy of a repository goes: its last part after the namespace. Throws REFERENCE_INVALID. */
+export function copiedRepository(destination: Destination, { repository }: Reference): string {
+  return repositoryFor(destination, repository.slice(repository.lastIndexOf('/') + 1))
+}
+
+/** Throws BODY_INVALID for a copy that would end where it begins. */
+export function checkNotItself(source: Reference, destination: Destination, tag: string | undefined): void {
+  const there = tag ?? source.tag
+  const same = registryId(destination.registry) === registryId(source.registry)
+  if (!same || there === undefined || there !== source.tag) return
+  if (copiedRepository(destination, source) !== source.repository) return
+  throw new AppError('BODY_INVALID', `${formatReference(source)} would be copied onto itself`, {
+    hint: 'Name another namespace, or another tag with "options.tag".',
+    details: { pointer: '/destination' },
+  })
+}
+
 export function formatReference(reference: Reference): string {
   const tag = reference.tag === undefined ? '' : `:${reference.tag}`
   const digest = reference.digest === undefined ? '' : `@${reference.digest}`

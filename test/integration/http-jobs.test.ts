@@ -110,6 +110,59 @@ test('what can be known wrong beforehand is refused by name of the field, and ma
   assert.deepEqual((await server.app.inject('/v1/jobs')).json(), { items: [] })
 })
 
+test('a copy is checked by both its ends, and may bring a login for each', async (t) => {
+  const server = await withPackage(t, { kinds: new Set(['copy'] as const) })
+  const body = {
+    kind: 'copy',
+    source: 'oci://r.example/team/nemo:1.2.0',
+    destination: 'oci://other.example/team',
+    options: { architectures: ['amd64'] },
+  }
+  const cases: Array<[changes: object, code: string, pointer: string]> = [
+    [{ destination: undefined }, 'BODY_INVALID', '/destination'],
+    [{ destination: 'oci://r.example/team' }, 'BODY_INVALID', '/destination'],
+    [{ destination: 'oci://other.example/team:1' }, 'REFERENCE_INVALID', '/destination'],
+    [{ source: 'oci://r.example/team/nemo' }, 'REFERENCE_INVALID', '/source'],
+    [{ source: `upload:${NO_JOB}` }, 'REFERENCE_INVALID', '/source'],
+    [{ options: { components: ['x'] } }, 'BODY_INVALID', '/options/components'],
+    [{ options: { architectures: [] } }, 'BODY_INVALID', '/options/architectures'],
+    [{ options: { architectures: 'some' } }, 'BODY_INVALID', '/options/architectures'],
+  ]
+  for (const [changes, code, pointer] of cases) {
+    const response = await post(server, { ...body, ...changes })
+    const { code: found, errors } = response.json<Problem>()
+    assert.deepEqual([response.statusCode, found, errors?.[0]?.pointer], [400, code, pointer], JSON.stringify(changes))
+  }
+  const login = (serveraddress: string) => ({ username: serveraddress, password: 'p', serveraddress })
+  const header = (auth: unknown) => ({ 'x-registry-auth': Buffer.from(JSON.stringify(auth)).toString('base64url') })
+  const given: Array<[auth: unknown, registries: (string | undefined)[]]> = [
+    [{ username: 'me', password: 'p' }, ['other.example', undefined]],
+    [login('r.example'), ['r.example', undefined]],
+    [
+      [login('r.example'), login('other.example')],
+      ['r.example', 'other.example'],
+    ],
+    [
+      [login('other.example'), {}],
+      ['other.example', undefined],
+    ],
+  ]
+  for (const [auth, registries] of given) {
+    const response = await post(server, body, header(auth))
+    assert.equal(response.statusCode, 202, response.body)
+    const job = response.json<Job>()
+    const { credentials } = await begin(server.jobs, job)
+    assert.deepEqual([credentials?.registry, credentials?.also?.registry], registries)
+  }
+  const third = [login('r.example'), login('other.example'), login('r.example')]
+  for (const auth of [login('third.example'), third, [login('r.example'), login('r.example')], [1], 'x']) {
+    const response = await post(server, body, header(auth))
+    assert.deepEqual([response.statusCode, response.json<Problem>().code], [400, 'CREDENTIALS_INVALID'])
+  }
+  const retagged = await post(server, { ...body, destination: 'oci://r.example/team', options: { tag: 'stable' } })
+  assert.equal(retagged.statusCode, 202)
+})
+
 test('uploads and directories are sources, and oci:// may be left out', async (t) => {
   const server = await withPackage(t)
   await mkdir(join(server.root, 'unpacked'))

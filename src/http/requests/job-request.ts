@@ -1,5 +1,11 @@
 import { isDigest } from '../../content/digest.ts'
-import { formatReference, parseDestination, parseTag } from '../../content/reference.ts'
+import {
+  checkNotItself,
+  copiedRepository,
+  formatReference,
+  parseDestination,
+  parseTag,
+} from '../../content/reference.ts'
 import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobOptions } from '../../jobs/model/job-options.ts'
 import type { NewJob } from '../../jobs/model/requests.ts'
@@ -95,6 +101,8 @@ async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise
   await later('/destination', mayName, registry)
   const tag = body.options?.tag
   if (tag !== undefined) at('/options/tag', parseTag, tag)
+  at('/destination', () => copiedRepository({ registry, namespace }, reference), undefined)
+  checkNotItself(reference, { registry, namespace }, tag)
   const destination = `oci://${registry}${namespace === '' ? '' : `/${namespace}`}`
   const registries = [...new Set([registry, reference.registry])]
   return { source: formatReference(reference), destination, queueHost: registry, registries }

@@ -3,16 +3,20 @@ import { type Descriptor, descriptorTitle, TITLE_ANNOTATION } from '../../conten
 import { rawManifest, parseManifest } from '../../content/manifest.ts'
 import { OCI_MANIFEST } from '../../content/media-types.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
+import { AppError } from '../../lib/errors.ts'
+import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
 import { isBundle, packageManifests } from '../../uds/bundle-manifest.ts'
 import type { OnEvent } from '../events.ts'
 import type { PackageSource } from '../package-source.ts'
+import { totalBytes } from '../plan.ts'
 import { isManifest, type ManifestTree } from './tree.ts'
 
 /** Layers that may not be handed on; who pulls an image gets them from elsewhere. Source: OCI image-spec v1.1.1 layer.md. */
 const NOT_DISTRIBUTED = /nondistributable|rootfs\.foreign/
 
 const LOOKED_FOR_AT_ONCE = 8
+const MAX_PACKAGE_MANIFESTS_BYTES = 64 * 1024 * 1024
 
 /** All blobs that these manifests need, each once, with titles to show them by. */
 export async function blobsOf(
@@ -48,7 +52,9 @@ async function bundleBlobs(
   { source, reader, onEvent, signal }: Parameters<typeof blobsOf>[1],
 ): Promise<Descriptor[]> {
   const named: Descriptor[] = []
+  checkTogether(packages)
   for (const descriptor of packages) {
+    await nextTurn()
     const raw = rawManifest(OCI_MANIFEST, await reader.read(descriptor))
     const parsed = parseManifest(raw, `of a package in the bundle (${raw.digest})`)
     if (parsed.kind === 'index') continue
@@ -65,6 +71,17 @@ async function bundleBlobs(
     onEvent({ type: 'log', level: 'info', message })
   }
   return there
+}
+
+/** They are read whole, and held until they are written. */
+function checkTogether(packages: readonly Descriptor[]): void {
+  const bytes = totalBytes(packages)
+  if (bytes <= MAX_PACKAGE_MANIFESTS_BYTES) return
+  throw new AppError(
+    'MANIFEST_TOO_LARGE',
+    `the manifests of the bundle's ${packages.length} packages have ${bytes} bytes, more than ${MAX_PACKAGE_MANIFESTS_BYTES}`,
+    { side: 'source' },
+  )
 }
 
 function titled(blob: Descriptor, name: string): Descriptor {

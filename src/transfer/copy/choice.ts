@@ -38,10 +38,9 @@ export function chooseEntries(
   return { entries, raw: rawManifest(index.mediaType, subset), whole: false }
 }
 
-/** As it stands in the index's own bytes, with whatever its writer added. */
-export function rawEntryOf(raw: RawManifest, { digest, platform }: Descriptor): RawEntry | undefined {
-  const { manifests } = JSON.parse(raw.bytes.toString('utf8')) as { manifests: RawEntry[] }
-  return manifests.find((entry) => entry.digest === digest && entry.platform?.architecture === platform?.architecture)
+/** Entries as they stand in the index's own bytes, with whatever their writers added; in its order. */
+export function rawEntries(raw: RawManifest): readonly RawEntry[] {
+  return (JSON.parse(raw.bytes.toString('utf8')) as { manifests: RawEntry[] }).manifests
 }
 
 export function architectureOf(entry: Descriptor): string {

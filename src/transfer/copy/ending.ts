@@ -6,7 +6,7 @@ import { metadataLayer, packageLayers, readMetadata } from '../../zarf/pulled-pa
 import type { PackageIdentity } from '../../zarf/package.ts'
 import type { PackageSource } from '../package-source.ts'
 import { isBundle } from '../../uds/bundle-manifest.ts'
-import { architectureOf, checkArchitectures, chooseEntries, isPackageIndex, rawEntryOf } from './choice.ts'
+import { architectureOf, checkArchitectures, chooseEntries, isPackageIndex, rawEntries } from './choice.ts'
 import type { CopyRequest } from './request.ts'
 import { isManifest, type ManifestTree, type ReadManifest } from './tree.ts'
 
@@ -52,10 +52,11 @@ export async function chooseEnding(raw: RawManifest, options: EndingOptions): Pr
   const architectures = [...new Set(choice.entries.map(architectureOf).filter((name) => name !== ''))]
   const common = { raw: choice.raw, subset, architectures, version }
   if (!isPackageIndex(index)) return { kind: 'put', ...common }
-  const entries = choice.entries.map((descriptor) => ({
+  const asWritten = rawEntries(choice.raw)
+  const entries = choice.entries.map((descriptor, at) => ({
     descriptor,
     architecture: architectureOf(descriptor),
-    raw: rawEntryOf(raw, descriptor),
+    raw: asWritten[at],
   }))
   return { kind: 'merge', ...common, entries, fresh: choice.raw }
 }

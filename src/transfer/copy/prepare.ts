@@ -1,6 +1,6 @@
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { RawManifest } from '../../content/manifest.ts'
-import { formatReference, manifestName, parseTag, repositoryFor } from '../../content/reference.ts'
+import { checkNotItself, copiedRepository, formatReference, manifestName, parseTag } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
 import { inspectTag } from '../../oci/manifests/tag-index.ts'
 import type { Repository } from '../../oci/registry.ts'
@@ -73,13 +73,8 @@ async function openDestination(
   dependencies: CopyDependencies,
 ): Promise<Repository> {
   const { source, destination } = request
-  const name = repositoryFor(destination, source.repository.slice(source.repository.lastIndexOf('/') + 1))
-  if (destination.registry === source.registry && name === source.repository && tag === source.tag) {
-    throw new AppError('BODY_INVALID', `${formatReference(source)} would be copied onto itself`, {
-      hint: 'Name another namespace, or another tag with "options.tag".',
-      details: { pointer: '/destination' },
-    })
-  }
+  checkNotItself(source, destination, tag)
+  const name = copiedRepository(destination, source)
   const opened = await dependencies.repository(destination.registry, name)
   const repository = dependencies.claims ? sharedRepository(opened, dependencies.claims) : opened
   await repository.preparePush({ signal: dependencies.signal })
