@@ -66,6 +66,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .argument('<destination>', "oci://REGISTRY[/NAMESPACE]; the last part of the source's repository follows")
     .option('-t, --tag <tag>', "in place of the source's")
     .option('-a, --architecture <arch>', 'of an index, only this one; repeatable (default: all)', collect)
+    .option('--tags <pattern>', 'of a repository, all tags that match and are not there yet; repeatable', collect)
     .addHelpText('after', COPY_EXAMPLES)
   withOutput(withJob(copying)).action((source: string, destination: string, options: OutputOptions & CopyOptions) =>
     run(options, (context) => copy(context, source, destination, options)),
@@ -92,6 +93,7 @@ const PUBLISH_EXAMPLES = examples(
 const COPY_EXAMPLES = examples(
   'layerd copy oci://ghcr.io/team/nemo:1.2.0 oci://registry.example/mirror',
   'layerd copy oci://r.example/a/nemo:1.2.0 oci://r.example/b -a amd64 -t stable',
+  "layerd copy oci://r.example/a/nemo oci://other.example/b --tags '1.*'",
 )
 const PULL_EXAMPLES = examples(
   'layerd pull oci://ghcr.io/team/nemo:1.2.0 -o packages',

@@ -89,10 +89,22 @@ describe('packages are merged by architecture', () => {
     const { manifests } = JSON.parse(publishedIndex('nemo').toString()) as { manifests: unknown[] }
     const stored = JSON.parse(there.manifests.get('copies/nemo', '1.2.0')?.bytes.toString() ?? '') as typeof manifests
     assert.deepEqual((stored as unknown as { manifests: unknown[] }).manifests, manifests.toReversed())
-    // All of both is there by now: the entries are replaced where they stand.
+    // Nothing else is there: then it is the index itself.
     const whole = await copyTo(t, reference, `${there.host}/copies`)
-    assert.notEqual(whole.outcome.indexDigest, INDEX)
-    assert.deepEqual(whole.outcome.architectures, ['amd64', 'arm64'])
+    assert.deepEqual([whole.outcome.indexDigest, whole.outcome.architectures], [INDEX, ['amd64', 'arm64']])
+    const other = { ...(manifests[0] as object), platform: { architecture: 's390x', os: 'multi' } }
+    const more = Buffer.from(
+      JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [other], annotations: { kept: 'yes' } }),
+    )
+    there.manifests.put('copies/nemo', '1.2.0', OCI_INDEX, more)
+    await copyTo(t, reference, `${there.host}/copies`)
+    const merged = JSON.parse(there.manifests.get('copies/nemo', '1.2.0')?.bytes.toString() ?? '') as object
+    assert.deepEqual(merged, {
+      schemaVersion: 2,
+      mediaType: OCI_INDEX,
+      manifests: [other, ...manifests],
+      annotations: { kept: 'yes' },
+    })
   })
 
   test('a package named by its digest is an entry for what its zarf.yaml says, under its version', async (t) => {
@@ -138,6 +150,59 @@ describe('packages are merged by architecture', () => {
     }
     assert.equal(there.openSessions, 0)
     assert.equal(there.requests.filter(({ method }) => method === 'PUT' || method === 'PATCH').length, 0)
+  })
+})
+
+describe('a repository by patterns of tags', () => {
+  const several = async (t: { after(work: () => Promise<void>): void }) => {
+    const { registry } = await filled(t)
+    const whole = registry.manifests.get('team/nemo', '1.2.0')
+    assert.ok(whole)
+    const put = (tag: string, bytes: Buffer) => registry.manifests.put('team/nemo', tag, OCI_INDEX, bytes)
+    const entries = JSON.parse(whole.bytes.toString()) as { manifests: unknown[] }
+    const one = Buffer.from(JSON.stringify({ ...entries, manifests: entries.manifests.slice(0, 1) }))
+    for (const [tag, bytes] of [
+      ['1.3.0', one],
+      ['2.0.0', whole.bytes],
+      ['latest', one],
+    ] as const)
+      put(tag, bytes)
+    put(`${referrersTag(AMD64)}.sig`, one)
+    return { registry, put, one }
+  }
+
+  test('all that match are copied, what is there already costs two looks, and what has changed goes again', async (t) => {
+    const { registry, put, one } = await several(t)
+    const there = await memory(t)
+    const sync = () => copyTo(t, `oci://${registry.host}/team/nemo`, `${there.host}/copies`, { tags: ['1.*', '2.0.0'] })
+    const first = await sync()
+    assert.deepEqual(
+      [first.outcome.reference, first.outcome.tags, first.outcome.tagsThere],
+      [`oci://${there.host}/copies/nemo`, ['1.2.0', '1.3.0', '2.0.0'], 0],
+    )
+    for (const tag of ['1.2.0', '1.3.0', '2.0.0']) {
+      const [from, to] = [registry.manifests.get('team/nemo', tag), there.manifests.get('copies/nemo', tag)]
+      assert.equal(to?.digest, from?.digest, tag)
+    }
+    assert.equal(there.manifests.get('copies/nemo', 'latest'), undefined)
+    const before = there.requests.length
+    const again = await sync()
+    assert.deepEqual([again.outcome.tags, again.outcome.tagsThere, again.outcome.layers], [[], 3, 0])
+    const writes = there.requests.slice(before).filter(({ method }) => method === 'PUT' || method === 'PATCH')
+    assert.equal(writes.length, 0)
+    assert.equal(there.openSessions, 0)
+    put('1.3.0', Buffer.from(JSON.stringify({ ...JSON.parse(one.toString()), annotations: { changed: 'yes' } })))
+    assert.deepEqual((await sync()).outcome.tags, ['1.3.0'])
+    assert.deepEqual((await sync()).outcome.tags, [])
+  })
+
+  test('no tag that matches, and a pattern that is none, are errors that say so', async (t) => {
+    const { registry } = await several(t)
+    const there = await memory(t)
+    const sync = (...tags: string[]) => copyTo(t, `oci://${registry.host}/team/nemo`, `${there.host}/copies`, { tags })
+    await assert.rejects(sync('9.*', 'sha256-*'), { code: 'MANIFEST_NOT_FOUND', message: /no tag of .* matches 9/ })
+    await assert.rejects(sync('[1'), { code: 'BODY_INVALID' })
+    assert.equal(there.openSessions, 0)
   })
 })
 

@@ -126,6 +126,9 @@ test('a copy is checked by both its ends, and may bring a login for each', async
     [{ source: `upload:${NO_JOB}` }, 'REFERENCE_INVALID', '/source'],
     [{ options: { components: ['x'] } }, 'BODY_INVALID', '/options/components'],
     [{ options: { architectures: [] } }, 'BODY_INVALID', '/options/architectures'],
+    [{ options: { tags: ['1.*'] } }, 'BODY_INVALID', '/source'],
+    [{ source: 'oci://r.example/a/b', options: { tags: ['1.*'], tag: 'x' } }, 'BODY_INVALID', '/options/tag'],
+    [{ source: 'oci://r.example/a/b', options: { tags: ['1.*', '[a'] } }, 'BODY_INVALID', '/options/tags/1'],
     [{ options: { architectures: 'some' } }, 'BODY_INVALID', '/options/architectures'],
   ]
   for (const [changes, code, pointer] of cases) {

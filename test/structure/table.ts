@@ -68,7 +68,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'oci/facts': {},
 
   zarf: {
-    faces: ['package.ts', 'pulled-package.ts', 'computed-archive.ts', 'select.ts', 'package-reference.ts'],
+    faces: [
+      'package.ts',
+      'pulled-package.ts',
+      'computed-archive.ts',
+      'select.ts',
+      'selection/path-match.ts',
+      'package-reference.ts',
+    ],
     top: ['zarf/sources', 'zarf/contents', 'zarf/selection', 'zarf/definition', 'zarf/archive'],
     imports: ['content', 'lib', 'zarf/layout'],
     packages: ['js-yaml', 'tar-stream'],
@@ -101,6 +108,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'publish/publish.ts',
       'pull/pull.ts',
       'copy/copy.ts',
+      'copy/tags.ts',
       'inspect.ts',
       'referrers.ts',
       'stored-package.ts',

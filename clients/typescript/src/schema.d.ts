@@ -665,6 +665,8 @@ export interface components {
                 architecture?: string;
                 /** @description copy: which of an index's entries; all unless given, and the index as it is. */
                 architectures?: string[] | "all";
+                /** @description copy of a repository: patterns of tags, * ? [0-9] as in Go. All that match are copied, but those that are there. */
+                tags?: string[];
                 /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
                 components?: string[];
                 /** @description pull: replace a file that exists. */
@@ -703,7 +705,7 @@ export interface components {
             result: {
                 /** @description oci://HOST/NS/NAME:TAG */
                 reference: string;
-                /** @description The package's manifest; of a copy of several architectures the index. */
+                /** @description The package's manifest; of a copy of several architectures the index, by patterns of tags empty. */
                 digest: string;
                 /** @description publish and copy: the index under the tag. */
                 indexDigest?: string;
@@ -713,6 +715,10 @@ export interface components {
                 architectures?: string[];
                 /** @description copy: signatures and whatever else refers to it that went along. */
                 referrers?: number;
+                /** @description copy by patterns of tags: those that were copied. */
+                tags?: string[];
+                /** @description The same: how many were there. */
+                tagsThere?: number;
                 name?: string;
                 version?: string | null;
                 flavor?: string | null;
@@ -1231,6 +1237,8 @@ export interface components {
         CopyOptions: {
             /** @description publish, copy: replaces the whole tag. */
             tag?: string;
+            /** @description copy of a repository: patterns of tags, * ? [0-9] as in Go. All that match are copied, but those that are there. */
+            tags?: string[];
             /** @description copy: which of an index's entries; all unless given, and the index as it is. */
             architectures?: string[] | "all";
             /** @description Layers at once; 6 unless given. */

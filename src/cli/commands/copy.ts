@@ -6,6 +6,7 @@ import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit
 export interface CopyOptions extends SubmitOptions {
   tag?: string
   architecture?: string[]
+  tags?: string[]
 }
 
 /** `layerd copy REFERENCE DESTINATION`: the daemon moves it; nothing goes through this machine. */
@@ -15,13 +16,14 @@ export async function copy(
   destination: string,
   options: CopyOptions,
 ): Promise<ExitCode> {
-  const { tag, architecture } = options
+  const { tag, tags, architecture } = options
   const request = {
     kind: 'copy' as const,
     source,
     destination,
     options: {
       ...(tag === undefined ? {} : { tag }),
+      ...(tags === undefined ? {} : { tags }),
       ...(architecture === undefined ? {} : { architectures: architecture }),
       ...jobOptions(options),
     },

@@ -32,7 +32,7 @@ export async function settle(
   const watched = await watchJob(job.id, client, terminal, { json, quiet, ending })
   if (quiet && watched.job) {
     if (watched.exit !== 0) terminal.stderr.write(`${endText(watched.job)}\n`)
-    else if (quietResult) terminal.stdout.write(`${watched.job.result?.digest ?? ''}\n`)
+    else if (quietResult) terminal.stdout.write(`${resultText(watched.job)}\n`)
   }
   return watched
 }
@@ -57,4 +57,9 @@ export function labels({ label = [] }: SubmitOptions): { labels?: Record<string,
     return [text.slice(0, at), text.slice(at + 1)] as const
   })
   return pairs.length === 0 ? {} : { labels: Object.fromEntries(pairs) }
+}
+
+/** What a script goes on with: the digest, or of several tags those that were copied. */
+function resultText({ result }: Job): string {
+  return result?.tags ? result.tags.join('\n') : (result?.digest ?? '')
 }

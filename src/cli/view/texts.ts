@@ -9,7 +9,8 @@ export function endText(job: Job): string {
     const saved = progress.bytesSkipped + progress.bytesMounted
     const form = result.manifest === undefined ? '' : `\n  published as an ${result.manifest} manifest`
     const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
-    return `${job.kind} succeeded: ${result.reference}\n  ${result.digest}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}`
+    const tags = result.tags ? `${result.tags.length} tags copied, ${result.tagsThere ?? 0} were there` : result.digest
+    return `${job.kind} succeeded: ${result.reference}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}`
   }
   if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
   return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`

@@ -3,6 +3,8 @@ import {
   checkNotItself,
   copiedRepository,
   formatReference,
+  parseReference,
+  type Reference,
   parseDestination,
   parseTag,
 } from '../../content/reference.ts'
@@ -12,6 +14,7 @@ import type { NewJob } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { checkLocalSource, type LocalSources } from '../../files/local-source.ts'
+import { tagPattern } from '../../transfer/copy/tags.ts'
 import { at, later, type MayName, parsePackageReference } from './package-reference.ts'
 import type { JobBody } from '../schemas/job.ts'
 
@@ -20,7 +23,7 @@ type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries
 /** The kinds that this API can check and so accept, with the options of each. */
 export const JOB_REQUEST_OPTIONS = {
   publish: ['tag', 'name', 'scan', 'manifest', 'artifactType', 'subject', 'concurrency', 'plainHttp', 'trace'],
-  copy: ['tag', 'architectures', 'concurrency', 'plainHttp', 'trace'],
+  copy: ['tag', 'tags', 'architectures', 'concurrency', 'plainHttp', 'trace'],
   pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
@@ -69,7 +72,7 @@ function checkOf(kind: JobKind): KindCheck | undefined {
 
 /** The registries whose credentials a job may be given: a pull's source; else the destination, then a copy's source. */
 export function registriesOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string[] {
-  const from = kind === 'publish' ? [] : [parsePackageReference(source, '/source').registry]
+  const from = kind === 'publish' ? [] : [at('/source', parseReference, source).registry]
   return kind === 'pull' ? from : [parseDestination(destination ?? '').registry, ...from]
 }
 
@@ -94,7 +97,7 @@ async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptio
 }
 
 async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise<Checked> {
-  const reference = parsePackageReference(body.source, '/source')
+  const reference = copySource(body)
   await later('/source', mayName, reference.registry)
   if (body.destination === undefined) throw noDestination('a copy')
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
@@ -106,6 +109,20 @@ async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise
   const destination = `oci://${registry}${namespace === '' ? '' : `/${namespace}`}`
   const registries = [...new Set([registry, reference.registry])]
   return { source: formatReference(reference), destination, queueHost: registry, registries }
+}
+
+/** One thing by tag or digest; or a repository, and patterns of its tags. */
+function copySource({ source, options = {} }: JobBody): Reference {
+  const { tags, tag } = options
+  if (tags === undefined) return parsePackageReference(source, '/source')
+  tags.forEach((pattern, place) => at(`/options/tags/${place}`, tagPattern, pattern))
+  const reference = at('/source', parseReference, source)
+  const pointer = tag !== undefined ? '/options/tag' : '/source'
+  if (tag === undefined && reference.tag === undefined && reference.digest === undefined) return reference
+  throw new AppError('BODY_INVALID', 'with "options.tags" the source is a repository, and its tags keep their names', {
+    hint: 'Leave the tag out: "source": "oci://registry.example/team/nemo".',
+    details: { pointer },
+  })
 }
 
 async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequestOptions): Promise<Checked> {

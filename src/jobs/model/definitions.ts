@@ -152,13 +152,17 @@ export type Transfer = Omit<Static<typeof Transfer>, 'error'> & { error: Problem
 
 export const JobResult = Type.Object({
   reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
-  digest: Type.String({ description: "The package's manifest; of a copy of several architectures the index." }),
+  digest: Type.String({
+    description: "The package's manifest; of a copy of several architectures the index, by patterns of tags empty.",
+  }),
   indexDigest: Type.Optional(Type.String({ description: 'publish and copy: the index under the tag.' })),
   architecture: Type.String({ description: 'copy: multi where there are several, empty where it says none.' }),
   architectures: Type.Optional(Type.Array(Type.String(), { description: 'copy: those that were copied.' })),
   referrers: Type.Optional(
     Type.Integer({ minimum: 0, description: 'copy: signatures and whatever else refers to it that went along.' }),
   ),
+  tags: Type.Optional(Type.Array(Type.String(), { description: 'copy by patterns of tags: those that were copied.' })),
+  tagsThere: Type.Optional(Type.Integer({ minimum: 0, description: 'The same: how many were there.' })),
   name: Type.Optional(Type.String()),
   version: Type.Optional(Nullable(Type.String())),
   flavor: Type.Optional(Nullable(Type.String())),

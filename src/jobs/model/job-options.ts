@@ -60,6 +60,14 @@ export const JobOptions = Type.Object(
         { description: "copy: which of an index's entries; all unless given, and the index as it is." },
       ),
     ),
+    tags: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+        minItems: 1,
+        maxItems: 10,
+        description:
+          'copy of a repository: patterns of tags, * ? [0-9] as in Go. All that match are copied, but those that are there.',
+      }),
+    ),
     components: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
         maxItems: 100,

@@ -49,6 +49,7 @@ export async function updateIndex({ entries, onWarning, ...target }: UpdateIndex
     ...target,
     merge: (known) => entries.reduce(mergedEntries, known),
     holds: (index) => holdsAll(index, entries),
+    keeps: (index) => keepsOthers(index, entries),
     beforeWrite: (index) => warnOfDangling(index, kept, { ...target, entries, onWarning }),
     onContended: (message) => onWarning('INDEX_CONTENDED', message),
   })
@@ -91,6 +92,11 @@ async function warnOfDangling(index: RawManifest, kept: Set<Digest>, options: Up
     const name = platform ? ` for ${platform.architecture}` : ''
     options.onWarning('INDEX_DANGLING', `the index ${place(options)} names a manifest${name} that is gone: ${digest}`)
   }
+}
+
+/** Whether an index has entries for other architectures than these. */
+export function keepsOthers({ manifests }: ImageIndex, entries: readonly IndexEntry[]): boolean {
+  return manifests.some((known) => !entries.some(({ architecture }) => architecture === known.platform?.architecture))
 }
 
 function holdsAll(index: ImageIndex, entries: readonly IndexEntry[]): boolean {

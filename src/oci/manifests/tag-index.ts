@@ -40,8 +40,10 @@ export type RawEntry = Record<string, unknown> & {
 export interface WriteIndexOptions extends IndexTarget {
   /** The entries that the index is to have, of those that it has. */
   merge: (entries: readonly RawEntry[]) => readonly RawEntry[]
-  /** What to write where nothing is there. Default: an index of what `merge` makes of nothing. */
+  /** What to write in place of what `merge` makes, where nothing is there that has to stay. */
   fresh?: RawManifest | undefined
+  /** Whether something has to. Default: all of an index. */
+  keeps?: (index: ImageIndex) => boolean
   /** Whether what was to be written is in it. */
   holds: (index: ImageIndex) => boolean
   /** Told of what is about to be written. */
@@ -94,8 +96,9 @@ export async function writeIndex(options: WriteIndexOptions): Promise<UpdatedInd
   for (let write = 0; write < MAX_WRITES; write += 1) {
     throwIfAborted(signal)
     const current = await inspectTag(options)
-    const { fresh, merge } = options
-    const index = current.kind === 'absent' && fresh ? fresh : changedIndex(current, merge, place(options))
+    const { fresh, merge, keeps = () => true } = options
+    const whole = current.kind === 'absent' || !keeps(current.index)
+    const index = whole && fresh ? fresh : changedIndex(current, merge, place(options))
     await options.beforeWrite?.(index)
     await options.guard()
     const before = await repository.headManifest(tag, { signal })

@@ -1,12 +1,13 @@
 import { formatReference } from '../../content/reference.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { RawManifest } from '../../content/manifest.ts'
+import type { Repository } from '../../oci/registry.ts'
 import { putEntries } from '../commit.ts'
 import { isMissingBlob } from '../missing-blob.ts'
 import { totalBytes } from '../plan.ts'
 import { tellReferrer } from '../refer.ts'
 import { move } from './move.ts'
-import type { PreparedCopy } from './prepare.ts'
+import type { PreparedCopy, TaggedEnding } from './prepare.ts'
 import type { CopyDependencies, CopyOutcome } from './request.ts'
 
 /**
@@ -14,8 +15,8 @@ import type { CopyDependencies, CopyOutcome } from './request.ts'
  * lost blobs after it claimed to have them.
  */
 export async function complete(copy: PreparedCopy, dependencies: CopyDependencies): Promise<CopyOutcome> {
-  const { destination, tag, blobs, ending, related, mounts } = copy
-  const indexDigest = await commit(copy, dependencies).catch(async (error: unknown) => {
+  const { blobs, mounts } = copy
+  const indexDigests = await commit(copy, dependencies).catch(async (error: unknown) => {
     if (!isMissingBlob(error)) throw error
     const message = `the registry misses blobs that it had, so all of them are looked at again: ${error.message}`
     dependencies.onEvent({ type: 'log', level: 'warn', message })
@@ -23,26 +24,43 @@ export async function complete(copy: PreparedCopy, dependencies: CopyDependencie
     return await commit(copy, dependencies)
   })
   await mounts.learn(blobs)
-  const { architectures } = ending
-  const isOne = ending.kind === 'merge' && ending.entries.length === 1
-  const [entry] = ending.kind === 'merge' ? ending.entries : []
+  return outcome(copy, indexDigests)
+}
+
+function outcome(
+  { request, destination, tagged, ...copy }: PreparedCopy,
+  indexDigests: readonly Digest[],
+): CopyOutcome {
+  const { registry, repository } = destination
+  const [first] = tagged
+  const isOne = request.tags === undefined && first !== undefined
+  const architectures = [...new Set(tagged.flatMap(({ ending }) => ending.architectures))]
+  const { referrers, tags } = copy.related
   return {
-    reference: formatReference({ registry: destination.registry, repository: destination.repository, tag }),
-    digest: isOne && entry ? entry.descriptor.digest : ending.raw.digest,
-    ...(ending.kind === 'merge' ? { indexDigest } : {}),
-    architecture: architectures.length === 1 ? (architectures[0] ?? '') : architectures.length === 0 ? '' : SEVERAL,
+    reference: formatReference({ registry, repository, ...(isOne ? { tag: first.tag } : {}) }),
+    digest: isOne ? digestOf(first) : '',
+    ...(isOne && first.ending.kind === 'merge' && indexDigests[0] ? { indexDigest: indexDigests[0] } : {}),
+    ...(isOne ? {} : { tags: tagged.map(({ tag }) => tag), tagsThere: copy.tagsThere }),
+    architecture: architectures.length > 1 ? SEVERAL : (architectures[0] ?? ''),
     architectures,
-    layers: blobs.length,
-    bytes: totalBytes(blobs),
-    referrers: new Set([...related.referrers, ...related.tags].map(({ raw }) => raw.digest)).size,
+    layers: copy.blobs.length,
+    bytes: totalBytes(copy.blobs),
+    referrers: new Set([...referrers, ...tags].map(({ raw }) => raw.digest)).size,
   }
+}
+
+/** The one package's, where it is one. */
+function digestOf({ ending }: TaggedEnding): Digest {
+  const [entry, ...more] = ending.kind === 'merge' ? ending.entries : []
+  return entry && more.length === 0 ? entry.descriptor.digest : ending.raw.digest
 }
 
 /** As zarf marks its indexes. */
 const SEVERAL = 'multi'
 
-async function commit(copy: PreparedCopy, dependencies: CopyDependencies): Promise<Digest> {
-  const { destination, tree, related, tag } = copy
+/** What lies under each tag then. */
+async function commit(copy: PreparedCopy, dependencies: CopyDependencies): Promise<readonly Digest[]> {
+  const { destination, tree, related } = copy
   const { signal, onEvent } = dependencies
   onEvent({ type: 'phase', phase: 'committing' })
   const put = (name: string, raw: RawManifest): Promise<void> =>
@@ -52,12 +70,23 @@ async function commit(copy: PreparedCopy, dependencies: CopyDependencies): Promi
     await tellReferrer(raw, { repository: destination, subject }, dependencies)
   }
   for (const { raw, tag: name } of related.tags) await put(name, raw)
-  const { ending } = copy
+  const digests: Digest[] = []
+  for (const { tag, ending } of copy.tagged) digests.push(await putEnding({ tag, ending }, destination, dependencies))
+  return digests
+}
+
+async function putEnding(
+  { tag, ending }: TaggedEnding,
+  destination: Repository,
+  dependencies: CopyDependencies,
+): Promise<Digest> {
   if (ending.kind === 'merge') {
     const { entries, fresh } = ending
     return await putEntries(entries, { repository: destination, tag, fresh }, dependencies)
   }
   const where = formatReference({ registry: destination.registry, repository: destination.repository, tag })
-  await dependencies.lockTag(where, () => put(tag, ending.raw))
+  await dependencies.lockTag(where, (locked) =>
+    destination.putManifest(tag, ending.raw, { signal: locked, guard: () => dependencies.checkOwnership() }),
+  )
   return ending.raw.digest
 }

@@ -21,7 +21,7 @@ export type Ending = {
   readonly version: string | undefined
 } & (
   | { readonly kind: 'put' }
-  /** Entries by architecture, into the index that is there; `fresh`: the index itself where none is. */
+  /** Entries by architecture, into the index that is there; `fresh`: the index itself where that has no others. */
   | { readonly kind: 'merge'; readonly entries: readonly IndexEntry[]; readonly fresh: RawManifest | undefined }
 )
 

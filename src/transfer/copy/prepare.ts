@@ -1,11 +1,20 @@
 import type { Descriptor } from '../../content/descriptor.ts'
-import type { RawManifest } from '../../content/manifest.ts'
-import { checkNotItself, copiedRepository, formatReference, manifestName, parseTag } from '../../content/reference.ts'
+import type { Digest } from '../../content/digest.ts'
+import {
+  checkNotItself,
+  copiedRepository,
+  formatReference,
+  manifestName,
+  parseTag,
+  type Reference,
+} from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
+import { keepsOthers } from '../../oci/manifests/index-manifest.ts'
 import { inspectTag } from '../../oci/manifests/tag-index.ts'
 import type { Repository } from '../../oci/registry.ts'
+import type { OnEvent } from '../events.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
-import { packageSource } from '../package-source.ts'
+import { type PackageSource, packageSource } from '../package-source.ts'
 import { announceBlobs } from '../plan.ts'
 import { notFound } from '../resolve.ts'
 import { sharedRepository } from '../shared-push.ts'
@@ -13,6 +22,7 @@ import { blobsOf } from './blobs.ts'
 import { chooseEnding, type Ending } from './ending.ts'
 import { findRelated, type Related } from './related.ts'
 import type { CopyDependencies, CopyRequest } from './request.ts'
+import { tagsToCopy } from './tags.ts'
 import { createManifestTree, type ManifestTree } from './tree.ts'
 
 /** What is copied, once it is known; the destination has been proved. */
@@ -20,86 +30,116 @@ export interface PreparedCopy {
   readonly request: CopyRequest
   readonly source: Repository
   readonly destination: Repository
-  readonly tag: string
   readonly tree: ManifestTree
   readonly related: Related
-  readonly ending: Ending
+  readonly tagged: readonly TaggedEnding[]
+  /** Of several: tags that need nothing. */
+  readonly tagsThere: number
   readonly blobs: readonly Descriptor[]
   readonly mounts: Mounts
 }
 
+export interface TaggedEnding {
+  /** At the destination. */
+  readonly tag: string
+  readonly ending: Ending
+}
+
+interface Ends {
+  request: CopyRequest
+  source: Repository
+  destination: Repository
+}
+
 /** Everything that can be known to fail without moving a blob fails here; then the plan is told. */
 export async function prepare(request: CopyRequest, dependencies: CopyDependencies): Promise<PreparedCopy> {
-  const { signal, onEvent, places } = dependencies
-  const { registry, repository: name } = request.source
-  const source = await dependencies.repository(registry, name)
-  const where = formatReference(request.source)
-  const raw = await source.getManifest(manifestName(request.source), { signal })
-  if (!raw) throw notFound(where, request.source)
-  const tree = createManifestTree({ source, where, signal })
-  const reader = packageSource(source, signal)
-  const ending = await chooseEnding(raw, { request, tree, reader, where, signal })
-  const tag = tagOf(request, ending)
-  const destination = await openDestination({ request, tag }, dependencies)
+  const { registry, repository } = request.source
+  const source = await dependencies.repository(registry, repository)
+  const { destination: place } = request
+  const opened = await dependencies.repository(place.registry, copiedRepository(place, request.source))
+  const destination = dependencies.claims ? sharedRepository(opened, dependencies.claims) : opened
+  await destination.preparePush({ signal: dependencies.signal })
   try {
-    const added = await wholeEnding({ ending, destination, tag }, dependencies)
-    const subjects = [...tree.all.map((read) => read.raw.digest), ...added]
-    const related = await findRelated(subjects, { source, tree, onEvent, signal })
-    const blobs = await blobsOf(tree, { source, reader, onEvent, signal })
-    const sure = destination.registry === source.registry ? source.repository : undefined
-    const mounts = createMounts({ repository: destination, places, sure })
-    announceBlobs(blobs, onEvent)
-    mounts.lookUp(blobs.map(({ digest }) => digest))
-    const to = formatReference({ registry: destination.registry, repository: destination.repository, tag })
-    onEvent({ type: 'log', level: 'info', message: `copying ${where} (${ending.raw.digest}) to ${to}` })
-    return { request, source, destination, tag, tree, related, ending, blobs, mounts }
+    return await plan({ request, source, destination }, dependencies)
   } catch (error) {
     await destination.releasePush()
     throw error
   }
 }
 
-function tagOf({ tag, source }: CopyRequest, { version }: Ending): string {
-  const found = tag ?? source.tag ?? version
+async function plan(ends: Ends, dependencies: CopyDependencies): Promise<PreparedCopy> {
+  const { request, source, destination } = ends
+  const { signal, onEvent, places } = dependencies
+  const tree = createManifestTree({ source, where: formatReference(request.source), signal })
+  const reader = packageSource(source, signal)
+  const named = request.tags && (await tagsToCopy(ends, request.tags, signal))
+  const references = named ? named.missing.map((tag) => ({ ...request.source, tag })) : [request.source]
+  const tagged: TaggedEnding[] = []
+  const wholes: Digest[] = []
+  for (const reference of references) {
+    const one = await read(ends, { reference, tree, reader, signal })
+    wholes.push(...(await wholeIndex(one, destination, { signal, onEvent })))
+    tagged.push(one)
+    tell(one, { reference, destination, onEvent })
+  }
+  const subjects = [...tree.all.map(({ raw }) => raw.digest), ...wholes]
+  const related = await findRelated(subjects, { source, tree, onEvent, signal })
+  const blobs = await blobsOf(tree, { source, reader, onEvent, signal })
+  const sure = destination.registry === source.registry ? source.repository : undefined
+  const mounts = createMounts({ repository: destination, places, sure })
+  announceBlobs(blobs, onEvent)
+  mounts.lookUp(blobs.map(({ digest }) => digest))
+  return { ...ends, tree, related, tagged, tagsThere: named?.there ?? 0, blobs, mounts }
+}
+
+async function read(
+  { request, source }: Ends,
+  { reference, ...options }: { reference: Reference; tree: ManifestTree; reader: PackageSource; signal: AbortSignal },
+): Promise<TaggedEnding> {
+  const where = formatReference(reference)
+  const raw = await source.getManifest(manifestName(reference), { signal: options.signal })
+  if (!raw) throw notFound(where, reference)
+  const ending = await chooseEnding(raw, { ...options, request: { ...request, source: reference }, where })
+  const tag = tagOf(request.tag ?? reference.tag ?? ending.version, where)
+  checkNotItself(reference, request.destination, tag)
+  return { tag, ending }
+}
+
+function tagOf(found: string | undefined, where: string): string {
   if (found !== undefined) return parseTag(found)
-  throw new AppError('TAG_INVALID', `${formatReference(source)} has no tag, and what it is says no version`, {
+  throw new AppError('TAG_INVALID', `${where} has no tag, and what it is says no version`, {
     hint: 'Choose one with "options.tag".',
     details: { pointer: '/options/tag' },
   })
 }
 
-async function openDestination(
-  { request, tag }: { request: CopyRequest; tag: string },
-  dependencies: CopyDependencies,
-): Promise<Repository> {
-  const { source, destination } = request
-  checkNotItself(source, destination, tag)
-  const name = copiedRepository(destination, source)
-  const opened = await dependencies.repository(destination.registry, name)
-  const repository = dependencies.claims ? sharedRepository(opened, dependencies.claims) : opened
-  await repository.preparePush({ signal: dependencies.signal })
-  return repository
+function tell(
+  { tag, ending }: TaggedEnding,
+  { reference, destination, onEvent }: { reference: Reference; destination: Repository; onEvent: OnEvent },
+): void {
+  const { registry, repository } = destination
+  const to = formatReference({ registry, repository, tag })
+  const message = `copying ${formatReference(reference)} (${ending.raw.digest}) to ${to}`
+  onEvent({ type: 'log', level: 'info', message })
 }
 
 /**
- * Digests of indexes that the copy will have as they are, beside the manifests: what refers to one holds only there. Throws
+ * The digest of an index that the copy will have as it is, beside its manifests: what refers to it holds only there. Throws
  * TAG_NOT_INDEX.
  */
-async function wholeEnding(
-  { ending, destination, tag }: { ending: Ending; destination: Repository; tag: string },
-  { signal, onEvent }: CopyDependencies,
-): Promise<readonly RawManifest['digest'][]> {
-  if (ending.kind === 'put') {
-    if (ending.subset) tellSubset(ending.raw, onEvent)
-    return ending.subset ? [] : [ending.raw.digest]
+async function wholeIndex(
+  { tag, ending }: TaggedEnding,
+  destination: Repository,
+  { signal, onEvent }: Pick<CopyDependencies, 'signal' | 'onEvent'>,
+): Promise<readonly Digest[]> {
+  const { kind, subset, raw } = ending
+  const there = kind === 'merge' ? await inspectTag({ repository: destination, tag, signal }) : undefined
+  if (subset) {
+    const message = `some architectures of the index alone are copied: it becomes another (${raw.digest}), and signatures of the whole one do not hold for it`
+    onEvent({ type: 'warning', code: 'INDEX_SUBSET', message })
+    return []
   }
-  const there = await inspectTag({ repository: destination, tag, signal })
-  if (ending.subset) tellSubset(ending.raw, onEvent)
-  const stays = !ending.subset && (there.kind === 'absent' || there.raw.digest === ending.raw.digest)
-  return stays && ending.fresh ? [ending.raw.digest] : []
-}
-
-function tellSubset({ digest }: RawManifest, onEvent: CopyDependencies['onEvent']): void {
-  const message = `some architectures of the index alone are copied: it becomes another (${digest}), and signatures of the whole one do not hold for it`
-  onEvent({ type: 'warning', code: 'INDEX_SUBSET', message })
+  if (kind === 'put') return [raw.digest]
+  const isWhole = there?.kind !== 'index' || !keepsOthers(there.index, ending.entries)
+  return isWhole && ending.fresh ? [raw.digest] : []
 }

@@ -7,8 +7,10 @@ import type { Ownership } from '../commit.ts'
 import type { OnEvent } from '../events.ts'
 
 export interface CopyRequest {
-  /** With a tag or a digest. */
+  /** With a tag or a digest, but with `tags`. */
   source: Reference
+  /** Patterns of tags, as Go's path.Match has them: all that match are copied, but those that are there. */
+  tags?: readonly string[]
   /** The last part of the source's repository is appended, as `zarf package publish` does. */
   destination: Destination
   /** Default: the source's, else the version that a package says it is. */
@@ -30,10 +32,14 @@ export interface CopyDependencies extends Ownership {
 }
 
 export interface CopyOutcome {
-  /** oci://HOST/NS/NAME:TAG */
+  /** oci://HOST/NS/NAME:TAG, without the tag where several were asked for. */
   reference: string
-  /** The manifest, where it is one; of several the index. */
-  digest: Digest
+  /** The manifest, where it is one; of several the index; empty where several tags were asked for. */
+  digest: Digest | ''
+  /** Those that were copied, where several were asked for. */
+  tags?: readonly string[]
+  /** And how many were there. */
+  tagsThere?: number
   /** What lies under the tag; left out where that is the manifest itself. */
   indexDigest?: Digest
   /** Of the one manifest; `multi` for several. */

@@ -17,13 +17,18 @@ export function copyWork(options: CopyWorkOptions): JobWork {
   return async (job, context) => {
     const { signal } = context
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a copy job needs a destination')
-    const { tag, architectures, concurrency = DEFAULT_CONCURRENCY } = job.options
-    const { architectures: copied, ...outcome } = await copy(
+    const { tag, tags, architectures, concurrency = DEFAULT_CONCURRENCY } = job.options
+    const {
+      architectures: copied,
+      tags: copiedTags,
+      ...outcome
+    } = await copy(
       {
         source: parseReference(job.source),
         destination: parseDestination(job.destination),
         concurrency,
         ...(tag === undefined ? {} : { tag }),
+        ...(tags === undefined ? {} : { tags }),
         ...(architectures === undefined || architectures === 'all' ? {} : { architectures }),
       },
       {
@@ -32,6 +37,6 @@ export function copyWork(options: CopyWorkOptions): JobWork {
         lockTag: (reference, task) => options.locks.withTagLock(reference, signal, task),
       },
     )
-    return { ...outcome, architectures: [...copied] }
+    return { ...outcome, architectures: [...copied], ...(copiedTags ? { tags: [...copiedTags] } : {}) }
   }
 }
