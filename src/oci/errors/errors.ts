@@ -168,12 +168,17 @@ function homeless({ method, url, repository }: CallFacts, { status }: Answer, bo
 const NOT_A_REGISTRY =
   'Check that the host and port are those of an OCI registry; a proxy, a login page or a web site answers otherwise.'
 const NEW_PASSWORD =
-  'The password of this registry is short-lived and has run out: get a new one (for ECR: aws ecr get-login-password) and retry the job.'
+  'The password of this registry is short-lived and has run out: get a new one (for ECR: aws ecr get-login-password) and retry the job, or keep keys by which layerd gets them itself (PUT /v1/registries/{host}).'
+
+/** What ECR says of a password that ran out, with 403 DENIED. */
+export function saysSpent(text: string): boolean {
+  return /authorization token has expired/i.test(text)
+}
 
 /** Codes that mean the same whatever the status; DENIED comes with 401, 403 and 405, an upload's codes with 404 and 416. */
 function fromCode(status: number, body: ErrorBody): Verdict | undefined {
   const message = body.message ?? ''
-  if (/authorization token has expired/i.test(message)) return { code: 'REGISTRY_UNAUTHORIZED', hint: NEW_PASSWORD }
+  if (saysSpent(message)) return { code: 'REGISTRY_UNAUTHORIZED', hint: NEW_PASSWORD }
   if (body.code === 'TAG_IMMUTABLE' || ([400, 403, 409, 412].includes(status) && IMMUTABLE.test(message))) {
     return { code: 'TAG_IMMUTABLE', hint: 'Choose another tag ("options.tag"), or let the registry overwrite tags.' }
   }
