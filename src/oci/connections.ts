@@ -10,6 +10,7 @@ import { createHostPaces, type PaceOptions } from './wire/pace/host-pace.ts'
 import { createWays } from './wire/exchanges/ways.ts'
 import { type HookList, NO_HOOKS, type RemoteAddress } from './request/hooks.ts'
 import { createRegistryTransport } from './wire/steps/registry-transport.ts'
+import { callCloud } from './wire/steps/cloud-calls.ts'
 import { createSchemes } from './wire/steps/scheme.ts'
 import { limited, type SharedCalls } from './wire/steps/shared-calls.ts'
 import { issueToken } from './wire/steps/token-calls.ts'
@@ -34,7 +35,7 @@ export interface ConnectionTimeouts {
   bodyIdleMs: number
   /** The connection, with TLS, of each question whether a port speaks TLS. Default 3 s: a plain HTTP server may wait forever for the end of a line. */
   probeMs: number
-  /** A token service's whole answer. Default 30 s. */
+  /** A whole answer of a token service, or of a cloud. Default 30 s. */
   tokenMs: number
 }
 
@@ -107,6 +108,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   }
   return {
     transport: (registry, caller) => createRegistryTransport(context, registry, caller),
+    cloud: (request) => callCloud(calls, request, { schemes: context.schemes, outbound, limitMs: timeouts.tokenMs }),
     async [Symbol.asyncDispose]() {
       paces[Symbol.dispose]()
       await ways.destroy()

@@ -1,26 +1,41 @@
+import type { CloudSecret } from '../content/clouds.ts'
 import { matchesRepository } from '../content/repository-pattern.ts'
 import type { RegistrySecret } from '../jobs/model/registry-record.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
+import type { Clouds } from '../oci/credentials/clouds/clouds.ts'
 import type { CredentialProvider, RegistryCredential } from '../oci/credentials/provider.ts'
 
-/** Those that are kept for a registry, for the repositories that they are kept for. Known as of the last refresh. */
-export function keptCredentials(records: RegistryRecords): CredentialProvider {
+/**
+ * Those that are kept for a registry, for the repositories that they are kept for, or what its cloud gives for them. Known as of the
+ * last refresh.
+ */
+export function keptCredentials(records: RegistryRecords, clouds: Clouds): CredentialProvider {
   return {
     async find({ registry, repository }) {
       const record = records.known(registry)
       if (!record?.credentials) return undefined
-      const { host, repositories, revision } = record
+      const { host, repositories, revision, plainHttp } = record
+      const id = `kept ${revision}`
       if (repositories && !repositories.some((pattern) => matchesRepository(pattern, repository))) return undefined
       return {
-        id: `kept ${revision}`,
+        id,
         source: `/v1/registries/${encodeURIComponent(host)}`,
-        credential: async () => credentialOf(records.secretOf(record)),
+        async credential(signal, refused) {
+          const secret = records.secretOf(record)
+          return isOfCloud(secret)
+            ? clouds.credential({ id, registry: host, plainHttp }, secret, { refused, signal })
+            : credentialOf(secret)
+        },
       }
     },
   }
 }
 
-function credentialOf(secret: RegistrySecret | undefined): RegistryCredential | undefined {
+function isOfCloud(secret: RegistrySecret | undefined): secret is CloudSecret {
+  return secret?.kind === 'aws' || secret?.kind === 'google' || secret?.kind === 'azure'
+}
+
+function credentialOf(secret: Exclude<RegistrySecret, CloudSecret> | undefined): RegistryCredential | undefined {
   if (secret === undefined || secret.kind === 'basic') return secret
   if (secret.kind === 'registry') return { kind: 'bearer', token: secret.registryToken }
   return { kind: 'identity', username: secret.username, token: secret.identityToken }

@@ -11,6 +11,7 @@ import {
   type HookList,
   type OutboundPolicy,
 } from '../oci/connections.ts'
+import { type Clouds, createClouds } from '../oci/credentials/clouds/clouds.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
 import { chainProviders, type CredentialProvider, withheld } from '../oci/credentials/provider.ts'
@@ -59,7 +60,8 @@ export function processRegistries(
     ...(hooks ? { hooks } : {}),
     ...(sharedTrace ? { sharedTrace } : {}),
   })
-  const accessOf = createAccess({ config, env, records })
+  const clouds = createClouds({ call: connections.cloud, env })
+  const accessOf = createAccess({ config, env, records, clouds })
   return {
     clientFor: ({ credentials, plainHttp, ...access }) =>
       createRegistryClient({
@@ -94,13 +96,16 @@ function createAccess({
   config,
   env,
   records,
-}: Pick<RoleContext, 'config' | 'env'> & { records: RegistryRecords | undefined }): (caller: PingAccess) => Access {
+  clouds,
+}: Pick<RoleContext, 'config' | 'env'> & { records: RegistryRecords | undefined; clouds: Clouds }): (
+  caller: PingAccess,
+) => Access {
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
   const named = (registry: string) => plain.has(registry.toLowerCase())
   const keptPlain = (registry: string) => records?.known(registry)?.plainHttp === true
   const mayBeShown = (registry: string) => named(registry) || isLoopback(new URL(`http://${registry}`).hostname)
-  const kept = records && keptCredentials(records)
+  const kept = records && keptCredentials(records, clouds)
   /**
    * A caller's word alone does not send the daemon's own passwords in clear over a network; that of who keeps a registry sends
    * those that were given with it. A client goes one way for as long as it lives, and what was given for another is not shown.

@@ -20,7 +20,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   files: { imports: ['content', 'lib'] },
 
   oci: {
-    faces: ['registry.ts', 'connections.ts', 'manifests', 'credentials', 'ping/ping.ts'],
+    faces: [
+      'registry.ts',
+      'connections.ts',
+      'manifests',
+      'credentials',
+      'credentials/clouds/clouds.ts',
+      'ping/ping.ts',
+    ],
     top: [
       'oci/manifests',
       'oci/push',
@@ -33,6 +40,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'oci/trace',
       'oci/auth',
       'oci/credentials',
+      'oci/credentials/clouds',
       'oci/request',
     ],
     imports: ['content', 'lib', 'oci/facts', 'oci/errors'],
@@ -63,6 +71,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'oci/wire/connections': { imports: ['oci/request'] },
   'oci/wire/pace': {},
   'oci/request': { types: ['oci/credentials'] },
+  // The SDK is loaded where keys of AWS are first needed (aws.ts), never by a process that has none.
+  'oci/credentials/clouds': {
+    imports: ['oci/credentials'],
+    types: ['oci/request'],
+    packages: ['@aws-sdk/client-ecr', '@aws-sdk/client-ecr-public', '@aws-sdk/credential-providers'],
+  },
   'oci/credentials': {},
   'oci/errors': {},
   'oci/facts': {},
@@ -196,6 +210,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'jobs',
       'files',
       'transfer',
+      'content/clouds.ts',
       'content/reference.ts',
       'content/repository-pattern.ts',
       'content/digest.ts',

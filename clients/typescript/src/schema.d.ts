@@ -966,8 +966,13 @@ export interface components {
             /** @description What may be told of them: passwords and tokens are written and never read. */
             credentials: {
                 /** @enum {string} */
-                kind: "basic" | "identity" | "registry";
+                kind: "basic" | "identity" | "registry" | "aws" | "google" | "azure";
+                /** @description Of a cloud the id of its key, account or application; null where there is none. */
                 username: string | null;
+                /** @description The role of AWS that is assumed. */
+                roleArn?: string;
+                /** @description Metadata addresses of AWS are asked for its keys. */
+                metadata?: boolean;
             } | null;
             /** Format: date-time */
             updatedAt: string;
@@ -3059,6 +3064,46 @@ export interface operations {
                         identityToken?: string;
                         /** @description Shown as it is. */
                         registryToken?: string;
+                        /** @description Passwords of Amazon ECR are got and renewed by them. */
+                        aws?: {
+                            /** @description With secretAccessKey. */
+                            accessKeyId?: string;
+                            /** @description With accessKeyId. */
+                            secretAccessKey?: string;
+                            /** @description Of keys that run out. */
+                            sessionToken?: string;
+                            /** @description In place of keys: those that layerd's machine has (environment, shared files, web identity). For names of ECR alone. */
+                            chain?: boolean;
+                            /**
+                             * @description With chain: the metadata addresses of EC2, ECS and EKS are asked too.
+                             * @default false
+                             */
+                            metadata?: boolean;
+                            /** @description Where the registry's name does not tell it. */
+                            region?: string;
+                            /** @description A role to assume first. */
+                            roleArn?: string;
+                            /** @description With roleArn. */
+                            externalId?: string;
+                        };
+                        /** @description Access tokens for Artifact Registry and gcr.io are got and renewed by it. */
+                        google?: {
+                            /** @description A service account's key, as its file holds it: as text or as an object. */
+                            serviceAccountKey: string | {
+                                [key: string]: unknown;
+                            };
+                        };
+                        /** @description A refresh token, or a service principal by which the registry's own are got and renewed. */
+                        azure?: {
+                            /** @description Of the registry itself: az acr login --expose-token. Without the others. */
+                            refreshToken?: string;
+                            /** @description Of the service principal. */
+                            tenantId?: string;
+                            /** @description Of the service principal. */
+                            clientId?: string;
+                            /** @description Of the service principal. */
+                            clientSecret?: string;
+                        };
                     } | null;
                     /** @default false */
                     plainHttp?: boolean;

@@ -3,24 +3,35 @@ import type { RegistrySecret, RegistrySettings } from '../../jobs/model/registry
 import { AppError } from '../../lib/errors.ts'
 import { isHeaderWord } from '../../lib/text.ts'
 import type { RegistryBody } from '../schemas/registry.ts'
+import { awsSecret, azureSecret, googleSecret } from './cloud-settings.ts'
 
-/** Throws BODY_INVALID, with nothing of a secret in it. */
-export function registrySettings({ plainHttp = false, repositories, credentials }: RegistryBody): RegistrySettings {
+/** `registry`: host[:port]. Throws BODY_INVALID, with nothing of a secret in it. */
+export function registrySettings(
+  { plainHttp = false, repositories, credentials }: RegistryBody,
+  registry: string,
+): RegistrySettings {
   repositories?.forEach((pattern, at) => {
     if (!isRepositoryPattern(pattern)) throw noPattern(pattern, at)
   })
-  return {
-    plainHttp,
-    repositories: repositories ?? null,
-    secret: credentials ? secretOf(credentials) : credentials,
+  const secret = credentials ? secretOf(credentials, registry) : credentials
+  // Whoever may keep a registry does not get the machine's own password of it that way.
+  if (secret?.kind === 'aws' && secret.keys === null && plainHttp) {
+    throw unusable('chain goes with TLS alone, and plainHttp is set')
   }
+  return { plainHttp, repositories: repositories ?? null, secret }
 }
 
 type Given = NonNullable<RegistryBody['credentials']>
 
-function secretOf({ username, password, identityToken, registryToken }: Given): RegistrySecret {
-  const kinds = [password, identityToken, registryToken].filter((secret) => secret !== undefined).length
-  if (kinds !== 1) throw unusable('they hold none or several of password, identityToken and registryToken')
+function secretOf({ username, ...secrets }: Given, registry: string): RegistrySecret {
+  const kinds = Object.values(secrets).filter((secret) => secret !== undefined).length
+  if (kinds !== 1) {
+    throw unusable('they hold none or several of password, identityToken, registryToken, aws, google and azure')
+  }
+  const { password, identityToken, registryToken, ...clouds } = secrets
+  const cloud = cloudSecret(clouds, registry)
+  if (cloud && username !== undefined) throw unusable('those of a cloud have no username')
+  if (cloud) return cloud
   if (username !== undefined && !USER.test(username))
     throw unusable('the username holds a colon or a control character')
   if (registryToken !== undefined) {
@@ -33,12 +44,18 @@ function secretOf({ username, password, identityToken, registryToken }: Given): 
   return { kind: 'basic', username, password: password ?? '' }
 }
 
+function cloudSecret({ aws, google, azure }: Given, registry: string): RegistrySecret | undefined {
+  if (aws) return awsSecret(aws, registry)
+  if (google) return googleSecret(google, registry)
+  return azure && azureSecret(azure)
+}
+
 /** Source: RFC 7617 2. */
 const USER = /^[^:\p{Cc}]+$/u
 
 function unusable(why: string): AppError {
   return new AppError('BODY_INVALID', `the credentials cannot be used: ${why}`, {
-    hint: 'They are username and password, or identityToken (with or without a username), or registryToken.',
+    hint: 'They are username and password, or identityToken (with or without a username), or registryToken, or aws, google or azure.',
     details: { pointer: '/credentials' },
   })
 }

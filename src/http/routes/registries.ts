@@ -60,7 +60,7 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   app.put('/v1/registries/:host', { schema: putRegistrySchema, config: ADMIN }, async (request, reply) => {
     const host = at('/host', registryNamed, request.params.host)
     at('/host', mayKeep, host)
-    const settings = registrySettings(request.body)
+    const settings = registrySettings(request.body, host)
     const seen = await registries.get(host)
     checkPreconditions(request.headers, seen && etagOf(seen), `the registry ${host}`)
     const record = await registries.put(host, settings, seen)

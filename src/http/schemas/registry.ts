@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { AwsCredentials, AzureCredentials, GoogleCredentials } from './cloud-credentials.ts'
 import { credentialsHeader } from './job.ts'
 import { pageOf, pageQuery } from './page.ts'
 
@@ -40,8 +41,12 @@ export const Registry = Type.Object(
     credentials: Type.Union(
       [
         Type.Object({
-          kind: Type.Enum(['basic', 'identity', 'registry']),
-          username: Type.Union([Type.String(), Type.Null()]),
+          kind: Type.Enum(['basic', 'identity', 'registry', 'aws', 'google', 'azure']),
+          username: Type.Union([Type.String(), Type.Null()], {
+            description: 'Of a cloud the id of its key, account or application; null where there is none.',
+          }),
+          roleArn: Type.Optional(Type.String({ description: 'The role of AWS that is assumed.' })),
+          metadata: Type.Optional(Type.Boolean({ description: 'Metadata addresses of AWS are asked for its keys.' })),
         }),
         Type.Null(),
       ],
@@ -61,6 +66,9 @@ const Credentials = Type.Object(
     password: Secret('With a username.'),
     identityToken: Secret('A refresh token, for token services.'),
     registryToken: Secret('Shown as it is.'),
+    aws: Type.Optional(AwsCredentials),
+    google: Type.Optional(GoogleCredentials),
+    azure: Type.Optional(AzureCredentials),
   },
   { additionalProperties: false },
 )

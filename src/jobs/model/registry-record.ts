@@ -1,14 +1,21 @@
-/** What a registry is shown, in one of its kinds. */
+import type { CloudSecret } from '../../content/clouds.ts'
+
+/** What a registry is shown, in one of its kinds, or what its cloud is shown for that. */
 export type RegistrySecret =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
   | { readonly kind: 'identity'; readonly username: string; readonly identityToken: string }
   | { readonly kind: 'registry'; readonly registryToken: string }
+  | CloudSecret
 
 /** As much of a secret as may be told. */
 export interface ToldSecret {
   readonly kind: RegistrySecret['kind']
-  /** Null where the kind has none. */
+  /** Of a cloud the id of its key, account or application. Null where the kind has none. */
   readonly username: string | null
+  /** AWS's role that is assumed. */
+  readonly roleArn?: string
+  /** AWS's metadata addresses may be asked for the machine's own keys. */
+  readonly metadata?: true
 }
 
 /** What is kept of a registry for all jobs. */

@@ -11,6 +11,7 @@ import {
   MAX_REGISTRIES,
   parsed,
 } from './kept-registries.ts'
+import { toldSecret } from './told-secret.ts'
 
 /**
  * What is kept of registries, in Redis. What is there is looked at by `refresh`, and told without waiting by `known`: a
@@ -113,7 +114,7 @@ function recordOf(
   const record = {
     ...way,
     repositories,
-    credentials: secret ? { kind: secret.kind, username: 'username' in secret ? secret.username : null } : null,
+    credentials: secret ? toldSecret(secret) : null,
     updatedAt,
     revision: randomUUID(),
     sealed: secret ? vault.seal(nameOf(way), secret) : null,

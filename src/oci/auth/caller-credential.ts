@@ -1,4 +1,5 @@
 import { untilAborted } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { isAppError } from '../../lib/errors.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import type { CredentialLookUp, RegistryCredential } from '../credentials/provider.ts'
@@ -26,55 +27,47 @@ export interface CallerCredential {
 export interface CallerCredentialOptions {
   credential: RegistryCredential | CredentialLookUp | undefined
   renew: CredentialLookUp | undefined
+  clock: Clock
   /** Told before a credential is used for the first time. */
   onFound: (credential: RegistryCredential | undefined) => void
 }
 
-export function createCallerCredential({ credential, renew, onFound }: CallerCredentialOptions): CallerCredential {
-  let found: { credential: RegistryCredential | undefined } | undefined
+export function createCallerCredential({
+  credential,
+  renew,
+  clock,
+  onFound,
+}: CallerCredentialOptions): CallerCredential {
+  const held = createHeld({ renew, onFound })
   let hasFailed = false
-  let age = 0
-  const renewals = createSingleFlight<boolean>()
-  const set = (next: RegistryCredential | undefined): { credential: RegistryCredential | undefined } => {
-    onFound(next)
-    return (found = { credential: next })
-  }
-  if (typeof credential !== 'function') set(credential)
+  if (typeof credential !== 'function') held.set(credential)
 
-  const lookUp = async (signal: AbortSignal) => {
-    if (found || typeof credential !== 'function') return found ?? set(undefined)
+  const lookUp = async (signal: AbortSignal): Promise<Found> => {
+    if (renew && isStale(held.found?.credential, clock.now())) await held.replace(undefined, signal)
+    if (held.found || typeof credential !== 'function') return held.found ?? held.set(undefined)
     try {
       const next = await credential(signal)
       hasFailed = false
       // Somebody else may have been quicker, and its credential renewed by now.
-      return found ?? set(next)
+      return held.found ?? held.set(next)
     } catch (error) {
       hasFailed ||= isBroken(error)
       throw error
     }
   }
-  // Shared by requests that may end one by one; what runs for it ends with its caller.
-  const unending = new AbortController().signal
-  const replace = async (): Promise<boolean> => {
-    const next = await renew?.(unending)
-    if (credentialId(next) === credentialId(found?.credential)) return false
-    set(next)
-    age += 1
-    return true
-  }
   return {
     get current() {
-      return found?.credential
+      return held.found?.credential
     },
     get age() {
-      return age
+      return held.age
     },
     get mayBeFound() {
-      return found !== undefined || !hasFailed
+      return held.found !== undefined || !hasFailed
     },
     find: async (signal) => (await lookUp(signal)).credential,
     async findAhead(signal) {
-      if (!found && hasFailed) return undefined
+      if (!held.found && hasFailed) return undefined
       try {
         return await lookUp(signal)
       } catch (error) {
@@ -83,10 +76,53 @@ export function createCallerCredential({ credential, renew, onFound }: CallerCre
       }
     },
     async renew(refusedAge, signal) {
-      if (refusedAge !== age) return true
-      return renew !== undefined && (await untilAborted(renewals.run('', replace), signal))
+      if (refusedAge !== held.age) return true
+      return renew !== undefined && (await held.replace(held.found?.credential, signal))
     },
   }
+}
+
+interface Found {
+  readonly credential: RegistryCredential | undefined
+}
+
+/** What was found, until another takes its place. */
+function createHeld({ renew, onFound }: Pick<CallerCredentialOptions, 'renew' | 'onFound'>) {
+  let found: Found | undefined
+  let age = 0
+  const renewals = createSingleFlight<boolean>()
+  const set = (next: RegistryCredential | undefined): Found => {
+    onFound(next)
+    return (found = { credential: next })
+  }
+  // Shared by requests that may end one by one; what runs for it ends with its caller.
+  const unending = new AbortController().signal
+  const another = async (refused: RegistryCredential | undefined): Promise<boolean> => {
+    const next = await renew?.(unending, refused)
+    if (credentialId(next) === credentialId(found?.credential)) return false
+    set(next)
+    age += 1
+    return true
+  }
+  return {
+    get found() {
+      return found
+    },
+    get age() {
+      return age
+    },
+    set,
+    /** `refused`: undefined where it only is stale. True where there is another one by now. */
+    replace: (refused: RegistryCredential | undefined, signal: AbortSignal): Promise<boolean> =>
+      untilAborted(
+        renewals.run(refused ? 'refused' : 'stale', () => another(refused)),
+        signal,
+      ),
+  }
+}
+
+function isStale(credential: RegistryCredential | undefined, now: number): boolean {
+  return credential !== undefined && credential.kind !== 'bearer' && (credential.staleAt ?? Infinity) <= now
 }
 
 /** Not a cancel. */

@@ -29,8 +29,12 @@ export function createLookUps(provider: CredentialProvider, signal: AbortSignal)
   const places = new Map<string, Promise<PlacedCredential>>()
   const found = new Map<string, Promise<RegistryCredential | undefined>>()
 
-  const ask = (name: string, entry: CredentialEntry): Promise<RegistryCredential | undefined> => {
-    const asked = entry.credential(signal)
+  const ask = (
+    name: string,
+    entry: CredentialEntry,
+    refused?: RegistryCredential,
+  ): Promise<RegistryCredential | undefined> => {
+    const asked = entry.credential(signal, refused)
     found.set(name, asked)
     asked.catch((error: unknown) => {
       const stays = isAppError(error) && error.retry === 'permanent'
@@ -46,9 +50,9 @@ export function createLookUps(provider: CredentialProvider, signal: AbortSignal)
     return {
       id: entry?.id ?? '',
       credential: entry?.given ?? lookUp,
-      async renew(waiting) {
+      async renew(waiting, refused) {
         const now = await provider.find(place)
-        return now && untilAborted(ask(nameOf(now), now), waiting)
+        return now && untilAborted(ask(nameOf(now), now, refused), waiting)
       },
     }
   }

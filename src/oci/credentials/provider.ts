@@ -1,8 +1,13 @@
 /** What a registry lets in. `identity` is a refresh token, `bearer` a ready-made registry token. oci-client.md A7, A20. */
 export type RegistryCredential =
-  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
-  | { readonly kind: 'identity'; readonly username: string; readonly token: string }
+  | ({ readonly kind: 'basic'; readonly username: string; readonly password: string } & Lasting)
+  | ({ readonly kind: 'identity'; readonly username: string; readonly token: string } & Lasting)
   | { readonly kind: 'bearer'; readonly token: string }
+
+interface Lasting {
+  /** From here on another one is looked up, ms since the epoch. Undefined: once it is refused. */
+  readonly staleAt?: number
+}
 
 /** Whom a credential is for. `registry`: host[:port] as the reference names it. */
 export interface CredentialPlace {
@@ -10,8 +15,14 @@ export interface CredentialPlace {
   readonly repository: string
 }
 
-/** Undefined is anonymous. Throws CREDENTIALS_INVALID: transient where another try may find it. */
-export type CredentialLookUp = (signal: AbortSignal) => Promise<RegistryCredential | undefined>
+/**
+ * Undefined is anonymous. `refused`: what was found before, and the registry did not take: who keeps what it derived gets another
+ * one. Throws CREDENTIALS_INVALID: transient where another try may find it.
+ */
+export type CredentialLookUp = (
+  signal: AbortSignal,
+  refused?: RegistryCredential,
+) => Promise<RegistryCredential | undefined>
 
 /** Where the credential of a repository is kept. */
 export interface CredentialEntry {
@@ -64,9 +75,9 @@ export function firstOf(entries: readonly CredentialEntry[]): CredentialEntry | 
       return last.source
     },
     ...(first.given ? { given: first.given } : {}),
-    async credential(signal) {
+    async credential(signal, refused) {
       for (const entry of entries) {
-        const found = await entry.credential(signal)
+        const found = await entry.credential(signal, refused)
         last = entry
         if (found !== undefined) return found
       }

@@ -1,7 +1,8 @@
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { type Clock, systemClock } from '../../lib/clock.ts'
-import { type AppError, isAppError } from '../../lib/errors.ts'
+import { childController } from '../../lib/abort.ts'
+import { AppError, isAppError } from '../../lib/errors.ts'
 import { maskFor } from '../auth/token.ts'
 import type { CredentialProvider, RegistryCredential } from '../credentials/provider.ts'
 import { registryProfile } from '../facts/registry-profile.ts'
@@ -106,14 +107,25 @@ type Asked = Login | { readonly error: AppError }
 
 /** Looked up first, so that no text of the registry is told before it is known what has to be hidden. */
 async function whoAsks({ registry, repository = '' }: PingRequest, options: PingOptions): Promise<Asked> {
+  using looking = childController(options.signal)
+  const timer = setTimeout(() => looking.abort(lateCredentials()), LIMITS_MS.access)
   try {
     const entry = await options.credentials.find({ registry, repository })
-    const credential: RegistryCredential | undefined = entry?.given ?? (await entry?.credential(options.signal))
+    const credential: RegistryCredential | undefined = entry?.given ?? (await entry?.credential(looking.signal))
     return { credential, source: entry?.source ?? '' }
   } catch (error) {
     if (options.signal.aborted || !isAppError(error)) throw error
     return { error }
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+function lateCredentials(): AppError {
+  return new AppError('CREDENTIALS_INVALID', `the credentials were not found within ${LIMITS_MS.access / 1000} s`, {
+    retry: 'transient',
+    hint: 'A cloud or a credential helper takes too long to give them: see whether it can be reached from here.',
+  })
 }
 
 /** From the name to what is spoken at the port. */

@@ -2,6 +2,7 @@ import type { WireTrace } from '../../content/wire-request.ts'
 import type { AppError } from '../../lib/errors.ts'
 import type { RetryBudget } from '../../lib/retry-budget.ts'
 import type { CredentialLookUp, RegistryCredential } from '../credentials/provider.ts'
+import type { CloudCall } from './cloud-call.ts'
 
 /** `repository:<name>:<actions>`. Source: distribution token scope documentation. */
 export interface Scope {
@@ -126,4 +127,6 @@ export interface TransportCaller {
 /** Connections and learnt facts shared by all callers of a process. */
 export interface RegistryConnections extends AsyncDisposable {
   transport(registry: string, caller: TransportCaller): RegistryTransport
+  /** What registries' clouds are asked by. */
+  readonly cloud: CloudCall
 }

@@ -11,14 +11,18 @@ export interface ConnectProxy {
   readonly tunnels: readonly string[]
 }
 
-/** An HTTP proxy on a free loopback port; whatever host a client asks for, its tunnel ends at `target`. */
-export async function startConnectProxy(t: Cleanup, target: string): Promise<ConnectProxy> {
+/** An HTTP proxy on a free loopback port; whatever host a client asks for, its tunnel ends at `target`, or at what it says of `host:port`. */
+export async function startConnectProxy(
+  t: Cleanup,
+  target: string | ((asked: string) => string),
+): Promise<ConnectProxy> {
   const tunnels: string[] = []
   const joined = new JoinedSockets()
-  const [farHost = '', port] = target.split(':')
   const server = createServer((_request, response) => response.writeHead(501).end())
   server.on('connect', (request: IncomingMessage, client: Socket, head: Buffer) => {
-    tunnels.push(request.url ?? '')
+    const asked = request.url ?? ''
+    tunnels.push(asked)
+    const [farHost = '', port] = (typeof target === 'string' ? target : target(asked)).split(':')
     const far = connect({ host: farHost, port: Number(port) }, () => {
       client.write('HTTP/1.1 200 Connection established\r\n\r\n')
       far.write(head)

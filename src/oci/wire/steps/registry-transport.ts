@@ -41,6 +41,7 @@ export function createRegistryTransport(
   const credential = createCallerCredential({
     credential: caller.credential,
     renew: caller.renew,
+    clock: context.clock,
     onFound: (found) => maskCredential(mask, found),
   })
   const sender: Sender = {

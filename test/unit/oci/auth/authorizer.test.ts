@@ -22,6 +22,7 @@ test('what was learnt over plain HTTP leads nobody who speaks TLS, nor the calle
       credential: createCallerCredential({
         credential: password === undefined ? undefined : { kind: 'basic', username: 'ann', password },
         renew: undefined,
+        clock: systemClock,
         onFound: () => undefined,
       }),
       tokens,

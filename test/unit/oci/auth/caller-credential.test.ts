@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AppError } from '../../../../src/lib/errors.ts'
 import { createCallerCredential } from '../../../../src/oci/auth/caller-credential.ts'
+import { createStepClock } from '../../../helpers/step-clock.ts'
 import type { CredentialLookUp, RegistryCredential } from '../../../../src/oci/credentials/provider.ts'
 
 const { signal } = new AbortController()
@@ -9,7 +10,9 @@ const login = (password: string): RegistryCredential => ({ kind: 'basic', userna
 
 function create(credential: RegistryCredential | CredentialLookUp | undefined, renew?: CredentialLookUp) {
   const shown: Array<RegistryCredential | undefined> = []
-  return { shown, own: createCallerCredential({ credential, renew, onFound: (found) => void shown.push(found) }) }
+  const clock = createStepClock()
+  const onFound = (found: RegistryCredential | undefined) => void shown.push(found)
+  return { shown, clock, own: createCallerCredential({ credential, renew, clock, onFound }) }
 }
 
 test('requests that were refused at once share one renewal, and one that comes late takes what it found', async () => {
@@ -47,4 +50,37 @@ test('a cancel is no failure of the look-up that could be passed over', async ()
     throw new AppError('JOB_CANCELED', 'canceled')
   })
   await assert.rejects(own.findAhead(signal), { code: 'JOB_CANCELED' })
+})
+
+test('one that is stale is looked up again ahead of its end, once for all, and goes on where that gives none', async () => {
+  let turns = 0
+  const lasting = (turn: number) => ({ ...login(`${turn}`), staleAt: clock.now() + 1000 }) as RegistryCredential
+  const { own, clock, shown } = create(
+    async () => lasting(0),
+    async (_signal, refused) => {
+      assert.equal(refused, undefined)
+      turns += 1
+      return turns === 1 ? own.current : lasting(turns)
+    },
+  )
+  const first = await own.find(signal)
+  clock.advance(999)
+  assert.equal(await own.find(signal), first)
+  clock.advance(1)
+  assert.equal(await own.find(signal), first)
+  const [one, other] = await Promise.all([own.find(signal), own.findAhead(signal)])
+  assert.equal(turns, 2)
+  assert.equal(one, other?.credential)
+  assert.deepEqual(one, lasting(2))
+  assert.equal(shown.length, 2)
+})
+
+test('who keeps what it derived is told what was refused', async () => {
+  const told: Array<RegistryCredential | undefined> = []
+  const { own } = create(login('old'), async (_signal, refused) => {
+    told.push(refused)
+    return login('new')
+  })
+  assert.equal(await own.renew(own.age, signal), true)
+  assert.deepEqual(told, [login('old')])
 })

@@ -1,0 +1,137 @@
+import { ecrName, type EcrName } from '../../../content/clouds.ts'
+import type { AwsSecret } from '../../../content/clouds.ts'
+import { AppError } from '../../../lib/errors.ts'
+import { createMask, type Mask } from '../../errors/mask.ts'
+import { type AwsProvider, machineKeys } from './aws-chain.ts'
+import { type AwsCalled, type AwsHandler, awsHandler } from './aws-handler.ts'
+import { awsRefusal } from './aws-refusal.ts'
+import type { CloudAsking } from './asking.ts'
+import { senseless, unanswered, type Wanted } from './failure.ts'
+import type { Derived } from './shelf.ts'
+
+/** What AWS promises where it says nothing. Source: ECR's GetAuthorizationToken. */
+const LIFETIME_MS = 12 * 60 * 60_000
+const LEAST_MS = 60_000
+/** One more for a clock that is wrong, which the SDK sets right by the answer's. */
+const TRIES = 2
+const MAX_PASSWORD = 16 * 1024
+
+/**
+ * Keys of AWS, or a role that they may assume, for a password of ECR. The SDK is loaded at the first need. Throws CREDENTIALS_INVALID.
+ * Source: ECR's GetAuthorizationToken, ECR Public's, STS' AssumeRole.
+ */
+export async function awsPassword(secret: AwsSecret, asking: CloudAsking): Promise<Derived> {
+  const { registry, clock } = asking
+  const { keys, roleArn } = secret
+  const mask = createMask(`${registry} ${keys?.accessKeyId ?? ''} ${roleArn ?? ''}`)
+  if (keys) mask.keep(keys.secretAccessKey, keys.sessionToken ?? '')
+  const wanted: Wanted = { what: 'a password of ECR', registry, mask }
+  const name = ecrName(registry) ?? unnamed(registry, secret.region)
+  let called: AwsCalled | undefined
+  const onCall = (now: AwsCalled): void => {
+    called = now
+  }
+  const requestHandler = awsHandler({ asking, mask, onCall })
+  try {
+    const credentials = hidden(mask, await keysOf(secret, { asking, region: name.region, requestHandler, mask }))
+    const given = await (name.open ? openToken : privateToken)(name, { credentials, requestHandler })
+    return passwordOf(given, { wanted, host: called?.host ?? 'AWS', now: clock.now() })
+  } catch (error) {
+    throw awsRefusal(wanted, error, { called, chain: keys === null, roleArn }) ?? unanswered(wanted, error)
+  }
+}
+
+/** A registry before ECR, or one that stands in for it. */
+function unnamed(registry: string, region: string | undefined): EcrName {
+  if (region !== undefined) return { open: false, region, fips: false, dualStack: false }
+  throw new AppError('CREDENTIALS_INVALID', `the name ${registry} does not tell a region of AWS`, {
+    hint: 'Keep the credentials with "region".',
+  })
+}
+
+interface KeysOptions {
+  asking: CloudAsking
+  region: string
+  requestHandler: AwsHandler
+  mask: Mask
+}
+
+async function keysOf(secret: AwsSecret, { asking, region, requestHandler, mask }: KeysOptions): Promise<AwsProvider> {
+  const { keys, roleArn, externalId, metadata } = secret
+  const { env, registry } = asking
+  if (keys && roleArn === undefined) return async () => ({ ...keys })
+  const providers = await import('@aws-sdk/credential-providers')
+  const own = keys
+    ? async () => ({ ...keys })
+    : await machineKeys(providers, { requestHandler, region, metadata, env, registry })
+  if (roleArn === undefined) return own
+  return providers.fromTemporaryCredentials({
+    masterCredentials: hidden(mask, own),
+    params: {
+      RoleArn: roleArn,
+      RoleSessionName: 'layerd',
+      ...(externalId === undefined ? {} : { ExternalId: externalId }),
+    },
+    clientConfig: { region, requestHandler, maxAttempts: TRIES },
+  })
+}
+
+/** What they are is known before anything is shown of them. */
+function hidden(mask: Mask, keys: AwsProvider): AwsProvider {
+  return async (...args) => {
+    const found = await keys(...args)
+    mask.keep(found.secretAccessKey, found.sessionToken ?? '')
+    mask.show(found.accessKeyId)
+    return found
+  }
+}
+
+interface Token {
+  authorizationToken?: string | undefined
+  expiresAt?: Date | undefined
+}
+
+interface ClientOptions {
+  credentials: AwsProvider
+  requestHandler: AwsHandler
+}
+
+async function privateToken(
+  { region, fips, dualStack }: EcrName,
+  { credentials, requestHandler }: ClientOptions,
+): Promise<Token | undefined> {
+  const { ECRClient, GetAuthorizationTokenCommand } = await import('@aws-sdk/client-ecr')
+  const client = new ECRClient({
+    region,
+    credentials,
+    requestHandler,
+    maxAttempts: TRIES,
+    ...(fips ? { useFipsEndpoint: true } : {}),
+    ...(dualStack ? { useDualstackEndpoint: true } : {}),
+  })
+  return (await client.send(new GetAuthorizationTokenCommand({}))).authorizationData?.[0]
+}
+
+async function openToken(
+  { region }: EcrName,
+  { credentials, requestHandler }: ClientOptions,
+): Promise<Token | undefined> {
+  const { ECRPUBLICClient, GetAuthorizationTokenCommand } = await import('@aws-sdk/client-ecr-public')
+  const client = new ECRPUBLICClient({ region, credentials, requestHandler, maxAttempts: TRIES })
+  return (await client.send(new GetAuthorizationTokenCommand({}))).authorizationData
+}
+
+/** `AWS:password` in base64. */
+function passwordOf(
+  given: Token | undefined,
+  { wanted, host, now }: { wanted: Wanted; host: string; now: number },
+): Derived {
+  const pair = Buffer.from(given?.authorizationToken ?? '', 'base64').toString('utf8')
+  const colon = pair.indexOf(':')
+  const [username, password] = [pair.slice(0, colon), pair.slice(colon + 1)]
+  if (colon < 1 || password === '' || password.length > MAX_PASSWORD || /\p{Cc}/u.test(pair)) {
+    throw senseless(wanted, host, 'answered without a user and a password')
+  }
+  const lifetimeMs = Math.min(given?.expiresAt ? given.expiresAt.getTime() - now : LIFETIME_MS, LIFETIME_MS)
+  return { credential: { kind: 'basic', username, password }, lifetimeMs: Math.max(lifetimeMs, LEAST_MS) }
+}
