@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import type { OutputOptions, RegistryOptions } from './client/context.ts'
 import type { RunClient } from './client-commands.ts'
 import { ping } from './commands/ping.ts'
+import { LOGIN_KINDS } from './commands/login-credentials.ts'
 import { login, type LoginOptions, logout, registries } from './commands/registries.ts'
 import { collect, examples, withOutput, withRegistry } from './shapes.ts'
 
@@ -35,14 +36,14 @@ export function addRegistryCommands(program: Command, run: RunClient): void {
 }
 
 function kindOption(): Option {
-  return new Option('--kind <kind>', 'of what comes on standard input')
-    .choices(['password', 'identity-token', 'registry-token'])
-    .default('password')
+  return new Option('--kind <kind>', 'of what comes on standard input').choices(LOGIN_KINDS).default('password')
 }
 
 const LOGIN_EXAMPLES = examples(
   'layerd login ghcr.io -u ann --password-stdin < token.txt',
   "pass show x | layerd login registry.example -u ann --repository 'team/**'",
+  'layerd login europe-docker.pkg.dev --kind google < key.json',
+  `echo '{"chain": true}' | layerd login public.ecr.aws --kind aws`,
 )
 
 function addPing(program: Command, run: RunClient): void {

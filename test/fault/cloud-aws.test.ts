@@ -14,6 +14,7 @@ const ID = 'AKIAEXAMPLEEXAMPLE01'
 const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
 const KEYS = { accessKeyId: ID, secretAccessKey: SECRET }
 const HOST = '123456789012.dkr.ecr.eu-central-1.amazonaws.com'
+const OTHER = '123456789013.dkr.ecr.eu-central-1.amazonaws.com'
 const ROLE = 'arn:aws:iam::123456789012:role/publisher'
 const aws = (more: Partial<AwsSecret> = {}): AwsSecret => ({ kind: 'aws', keys: KEYS, metadata: false, ...more })
 
@@ -77,18 +78,41 @@ test("the machine's own keys are found in environment and profiles, with a sessi
   await ask(HOST, aws({ keys: null }))
   assert.deepEqual([fake.calls[0]?.accessKeyId, fake.calls[0]?.sessionToken], [ID, 'from-file'])
   setEnv(t, { AWS_ACCESS_KEY_ID: ID, AWS_SECRET_ACCESS_KEY: SECRET, AWS_SESSION_TOKEN: 'from-env' })
-  await ask('123456789013.dkr.ecr.eu-central-1.amazonaws.com', aws({ keys: null }))
+  await ask(OTHER, aws({ keys: null }))
   assert.equal(fake.calls[1]?.sessionToken, 'from-env')
 })
 
-test('web identity and roles of profiles go by layerd’s own connections', async (t) => {
+test('what a credential_process of a profile gives is used, and what it complains about is not told', async (t) => {
+  const { fake, ask, home } = await bed(t)
+  const answer = JSON.stringify({ Version: 1, AccessKeyId: ID, SecretAccessKey: SECRET, SessionToken: 'of-a-process' })
+  await writeFile(join(home, 'keys.json'), answer)
+  await writeFile(join(home, 'config'), `[default]\ncredential_process = cat ${join(home, 'keys.json')}\n`)
+  await ask(HOST, aws({ keys: null }))
+  assert.equal(fake.calls[0]?.sessionToken, 'of-a-process')
+  await writeFile(join(home, 'config'), '[default]\ncredential_process = sh -c "echo my-own-secret >&2; exit 3"\n')
+  await assert.rejects(ask(OTHER, aws({ keys: null })), (error: Error) => {
+    assert.match(error.message, /credential chain: .*; the credential_process of the profile failed; /)
+    assert.ok(!toldBy(error).includes('my-own-secret'), toldBy(error))
+    return true
+  })
+})
+
+test('web identity goes by layerd’s own connections, and its token is not told', async (t) => {
   const { fake, ask, home } = await bed(t)
   const token = join(await mkdtemp(join(home, 'token-')), 'token')
-  await writeFile(token, 'web-identity-token')
-  fake.answerNext(stsError(400, 'ExpiredTokenException', 'Token expired: current date/time 1 must be before 0'))
-  setEnv(t, { AWS_WEB_IDENTITY_TOKEN_FILE: token, AWS_ROLE_ARN: ROLE })
-  await assert.rejects(ask(HOST, aws({ keys: null })), { code: 'CREDENTIALS_INVALID', message: /ExpiredToken/ })
-  assert.equal(fake.calls[0]?.form.get('WebIdentityToken'), 'web-identity-token')
+  await writeFile(token, 'web-identity-token-0123456789')
+  fake.answerNext(stsError(400, 'ExpiredTokenException', 'Token expired: web-identity-token-0123456789'))
+  setEnv(t, { AWS_WEB_IDENTITY_TOKEN_FILE: join(home, 'none'), AWS_ROLE_ARN: ROLE })
+  await assert.rejects(ask(HOST, aws({ keys: null })), {
+    code: 'CREDENTIALS_INVALID',
+    message: /chain answered ENOENT/,
+  })
+  setEnv(t, { AWS_WEB_IDENTITY_TOKEN_FILE: token })
+  await assert.rejects(ask(HOST, aws({ keys: null })), {
+    code: 'CREDENTIALS_INVALID',
+    message: /ExpiredTokenException: Token expired: \*\*\*$/,
+  })
+  assert.equal(fake.calls[0]?.form.get('WebIdentityToken'), 'web-identity-token-0123456789')
 })
 
 test('metadata addresses are asked only where that is allowed', async (t) => {
@@ -199,7 +223,7 @@ test('a clock that is an hour wrong is set right by the answer’s', async (t) =
   assert.equal(fake.calls.length, 2)
   for (let turn = 0; turn < 2; turn += 1)
     fake.answerNext(jsonError(403, 'InvalidSignatureException', 'Signature expired: 1 is now earlier than 2'))
-  await assert.rejects(ask('123456789013.dkr.ecr.eu-central-1.amazonaws.com', aws()), {
+  await assert.rejects(ask(OTHER, aws()), {
     retry: 'permanent',
     hint: /clock/,
   })
@@ -245,11 +269,10 @@ test('what AWS repeats of the secrets is not told', async (t) => {
   const refused = await ask(HOST, aws({ roleArn: ROLE }))
   fake.keys.delete(ROLE_KEYS.accessKeyId)
   assert.ok(refused)
-  const other = '123456789013.dkr.ecr.eu-central-1.amazonaws.com'
   const sessions = { ...KEYS, sessionToken: 'own-session-token//0123456789' }
   for (let turn = 0; turn < 2; turn += 1)
     fake.answerNext(jsonError(403, 'InvalidSignatureException', `${canonical} ${sessions.sessionToken}`))
-  await assert.rejects(ask(other, aws({ keys: sessions })), (error: Error) => {
+  await assert.rejects(ask(OTHER, aws({ keys: sessions })), (error: Error) => {
     const told = toldBy(error)
     for (const secret of [SECRET, sessions.sessionToken]) assert.ok(!told.includes(secret), told)
     return true

@@ -11,6 +11,7 @@ import { createCertificate } from '../helpers/network/certificate.ts'
 import { startConnectProxy } from '../helpers/network/connect-proxy.ts'
 import { startTlsFront } from '../helpers/network/tls-front.ts'
 import { FIXTURES } from '../helpers/packages/fixtures.ts'
+import { pipeTerminal, runCommand } from '../helpers/processes/cli-program.ts'
 import { endedOver, readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
 import { startRedis } from '../helpers/redis/redis.ts'
 import type { FaultMatch } from '../helpers/registries/memory-registry-faults.ts'
@@ -103,6 +104,16 @@ async function startDaemon(t: TestContext, env: Record<string, string>) {
         told.push(text)
         assert.equal(made.status, 201, text)
       }
+    },
+    async cli(argv: readonly string[], input: string) {
+      const { terminal, out, err } = pipeTerminal(api)
+      const stdin = (async function* () {
+        yield input
+      })()
+      const exit = await runCommand(argv, { ...terminal, stdin })
+      const said = { out: out(), err: err() }
+      told.push(said.out, said.err)
+      return { exit, ...said }
     },
     submit: async (host: string): Promise<Job> => {
       const body = {
@@ -291,6 +302,15 @@ test('no secret of a cloud stands in an answer, event, log, trace or Redis, what
     if (says) assert.match(ping.text, says, name)
     else assert.match(ping.text, /"ok":true/, name)
   }
+  const key = JSON.stringify(google.key)
+  const login = ['login', gar.host, '--kind', 'google']
+  google.answerNext(400, JSON.stringify({ error: 'invalid_grant', error_description: echo(key) }))
+  const wrong = await daemon.cli(login, key)
+  assert.equal(wrong.exit, 1)
+  assert.match(wrong.err, /invalid_grant/)
+  assert.match(wrong.err, /they are kept all the same/)
+  const right = await daemon.cli(login, key)
+  assert.deepEqual([right.exit, right.err], [0, ''])
   const pem = google.secret.privateKey
   const secrets = [
     SECRET,

@@ -5,6 +5,9 @@ export type Contract = paths
 
 type Schemas = components['schemas']
 
+type RegistryBody = NonNullable<Contract['/v1/registries/{host}']['put']['requestBody']>['content']['application/json']
+export type KeptCredentials = NonNullable<RegistryBody['credentials']>
+
 export type Har = Schemas['Har']
 export type HarEntry = Har['log']['entries'][number]
 export type Job = Schemas['Job']

@@ -1,4 +1,4 @@
-import { untilAborted } from '../../lib/abort.ts'
+import { throwIfAborted, untilAborted } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isAppError } from '../../lib/errors.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
@@ -43,7 +43,10 @@ export function createCallerCredential({
   if (typeof credential !== 'function') held.set(credential)
 
   const lookUp = async (signal: AbortSignal): Promise<Found> => {
-    if (renew && isStale(held.found?.credential, clock.now())) await held.replace(undefined, signal)
+    // What still holds serves where no other can be had now.
+    if (renew && isStale(held.found?.credential, clock.now())) {
+      await held.replace(undefined, signal).catch(() => throwIfAborted(signal))
+    }
     if (held.found || typeof credential !== 'function') return held.found ?? held.set(undefined)
     try {
       const next = await credential(signal)

@@ -46,7 +46,8 @@ const PROFILES: readonly (RegistryProfile & { readonly hosts: RegExp })[] = [
   {
     ...UNKNOWN,
     name: 'ecr',
-    hosts: /^(?:\d+\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?|public\.ecr\.aws)$/,
+    hosts:
+      /^(?:\d+\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.(?:com|com\.cn|eu)|on\.(?:aws|amazonwebservices\.com\.cn|amazonwebservices\.eu))|public\.ecr\.aws)$/,
     // Smaller and larger ones are refused when the layer is complete; its Range sticks at the first part.
     parts: { minBytes: 5 * MIB, maxBytes: 10 * MIB },
     lastInPut: true,

@@ -26,16 +26,36 @@ export interface ChainOptions {
 export async function machineKeys(providers: Providers, options: ChainOptions): Promise<AwsProvider> {
   const { requestHandler, region, metadata, env } = options
   if (!metadata) await refuseMetadataProfiles(options)
-  const { fromEnv, fromIni, fromTokenFile, createCredentialChain } = providers
+  const { fromEnv, fromIni, fromTokenFile } = providers
   const clientConfig = { requestHandler, region, maxAttempts: 2 }
   const chain: AwsProvider[] = [
     ...(env['AWS_PROFILE'] ? [] : [fromEnv()]),
-    fromIni({ clientConfig, parentClientConfig: clientConfig }),
+    // Files that are changed count at once.
+    fromIni({ clientConfig, parentClientConfig: clientConfig, ignoreCache: true }),
     fromTokenFile({ clientConfig }),
     ...(metadata ? metadataKeys(providers, options) : []),
   ]
-  return createCredentialChain(...chain)
+  return (...args) => firstOf(chain, args)
 }
+
+/** The SDK's own chain tells the last fault alone, which is rarely the one that matters. */
+async function firstOf(chain: readonly AwsProvider[], args: Parameters<AwsProvider>): ReturnType<AwsProvider> {
+  const faults: string[] = []
+  for (const provider of chain) {
+    try {
+      return await provider(...args)
+    } catch (error) {
+      if (!(error instanceof Error) || (error as { tryNextLink?: boolean }).tryNextLink !== true) throw error
+      // With a command's line comes what it wrote.
+      const isCommand = /command failed/i.test(error.message)
+      faults.push(isCommand ? 'the credential_process of the profile failed' : error.message)
+    }
+  }
+  throw Object.assign(new Error(faults.join('; ')), { name: NO_PROVIDER })
+}
+
+/** Of the SDK's error for it. */
+export const NO_PROVIDER = 'CredentialsProviderError'
 
 const LOCAL_SERVICE = new Set(['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'])
 

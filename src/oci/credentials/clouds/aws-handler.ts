@@ -45,9 +45,8 @@ export function awsHandler({ asking, mask, onCall }: AwsHandlerOptions): AwsHand
     async handle(request: AwsRequest) {
       const target = addressOf(request)
       onCall({ host: target.host, status: undefined })
-      const session = request.headers['x-amz-security-token']
-      if (session) mask.keep(session)
       const body = bytesOf(request.body)
+      mask.keep(...shownBy(request, body))
       const answer = await call({
         op: 'get a password of ECR',
         registry,
@@ -67,6 +66,14 @@ export function awsHandler({ asking, mask, onCall }: AwsHandlerOptions): AwsHand
     httpHandlerConfigs: () => ({}),
     destroy: () => undefined,
   }
+}
+
+/** Secrets beside the signature: of sessions, SSO and web identity. */
+function shownBy({ headers }: AwsRequest, body: Buffer | undefined): string[] {
+  const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded')
+  const identity = isForm && body ? new URLSearchParams(body.toString()).get('WebIdentityToken') : undefined
+  const found = [headers['x-amz-security-token'], headers['x-amz-sso_bearer_token'], identity]
+  return found.filter((secret) => typeof secret === 'string')
 }
 
 function addressOf({ protocol, hostname, port, path, query }: AwsRequest): URL {

@@ -1,4 +1,5 @@
 import { type AppError, isAppError } from '../../../lib/errors.ts'
+import { NO_PROVIDER } from './aws-chain.ts'
 import type { AwsCalled } from './aws-handler.ts'
 import { CLOCK, passes, refused, senseless, type Wanted } from './failure.ts'
 
@@ -13,24 +14,34 @@ export interface AwsFailure {
   readonly called: AwsCalled | undefined
   /** The keys of the machine are asked with. */
   readonly chain: boolean
+  /** The machine's metadata addresses may be asked, which rest for a moment now and then. */
+  readonly metadata: boolean
   readonly roleArn: string | undefined
 }
 
 /** What AWS's refusal means, or an answer that is none of its; undefined for other errors. */
-export function awsRefusal(
-  wanted: Wanted,
-  thrown: unknown,
-  { called, chain, roleArn }: AwsFailure,
-): AppError | undefined {
+export function awsRefusal(wanted: Wanted, thrown: unknown, failure: AwsFailure): AppError | undefined {
   if (!(thrown instanceof Error) || isAppError(thrown)) return undefined
-  const { name, message } = thrown
-  if (PROVIDERS.has(name)) {
-    const hint = chain ? NO_KEYS : KEYS
-    return refused(wanted, { host: "AWS's credential chain", status: undefined, code: name, said: message, hint })
-  }
-  if (called?.status === undefined) return undefined
-  const { host, status } = called
-  const { $metadata, $fault } = thrown as ServiceError
+  const { called } = failure
+  if (PROVIDERS.has(thrown.name) || (called === undefined && isOfFile(thrown))) return noKeys(wanted, thrown, failure)
+  return called?.status === undefined
+    ? undefined
+    : refusalOf(wanted, thrown, { ...failure, ...called, status: called.status })
+}
+
+function noKeys(wanted: Wanted, thrown: Error, { chain, metadata }: AwsFailure): AppError {
+  const said = thrown.message
+  const code = isOfFile(thrown) ? thrown.code : undefined
+  const transient = metadata && UNREACHED.test(said)
+  return refused(wanted, { host: CHAIN, status: undefined, code, said, hint: chain ? NO_KEYS : KEYS, transient })
+}
+
+function refusalOf(
+  wanted: Wanted,
+  thrown: ServiceError,
+  { host, status, chain, roleArn }: AwsFailure & { host: string; status: number },
+): AppError {
+  const { name, message, $metadata, $fault } = thrown
   // The SDK's message holds the beginning of what it cannot read.
   if ($fault === undefined) {
     return passes(status)
@@ -44,7 +55,15 @@ export function awsRefusal(
   return refused(wanted, { host, status, code, said: message, hint, transient, requestId: $metadata?.requestId })
 }
 
-const PROVIDERS = new Set(['CredentialsProviderError', 'TokenProviderError', 'ProviderError'])
+const UNREACHED = /timeout|timed out|ECONN|EHOST|ENET|hang up/i
+const CHAIN = "AWS's credential chain"
+
+/** A file that a variable or a profile names is not there, or not for layerd. */
+function isOfFile(error: Error): error is Error & { code: string } {
+  return 'syscall' in error && 'code' in error && typeof error.code === 'string'
+}
+
+const PROVIDERS = new Set([NO_PROVIDER, 'TokenProviderError', 'ProviderError'])
 
 /** Whatever their status. Source: AWS SDKs and Tools Reference, "Retry behavior"; ECR's and STS' common errors. */
 const PASSING = new Set([

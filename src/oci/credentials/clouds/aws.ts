@@ -37,7 +37,10 @@ export async function awsPassword(secret: AwsSecret, asking: CloudAsking): Promi
     const given = await (name.open ? openToken : privateToken)(name, { credentials, requestHandler })
     return passwordOf(given, { wanted, host: called?.host ?? 'AWS', now: clock.now() })
   } catch (error) {
-    throw awsRefusal(wanted, error, { called, chain: keys === null, roleArn }) ?? unanswered(wanted, error)
+    throw (
+      awsRefusal(wanted, error, { called, chain: keys === null, metadata: secret.metadata, roleArn }) ??
+      unanswered(wanted, error)
+    )
   }
 }
 

@@ -32,19 +32,16 @@ export function refused({ what, registry, mask }: Wanted, refusal: Refusal): App
   const { host, status, code, said, hint, transient, retryAfterMs, requestId } = refusal
   const told = (text: string) => mask.hide(text, { seen: registry }).slice(0, MAX_SAID)
   const word = code === undefined || code === '' ? undefined : told(code).slice(0, 80)
-  const words = [status === undefined ? undefined : String(status), word].filter((part) => part !== undefined).join(' ')
+  const words = [status === undefined ? undefined : String(status), word].filter((part) => part !== undefined)
+  const answered = words.length === 0 ? '' : ` answered ${words.join(' ')}`
   const why = said === undefined || said === '' ? '' : `: ${told(said)}`
-  return new AppError(
-    'CREDENTIALS_INVALID',
-    `${what} for ${registry} could not be had: ${host} answered ${words}${why}`,
-    {
-      retry: transient ? 'transient' : 'permanent',
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      hint,
-      details: { host, ...(status === undefined ? {} : { status }), ...(word === undefined ? {} : { code: word }) },
-      upstream: { registry, ...(requestId === undefined ? {} : { requestId: told(requestId).slice(0, 128) }) },
-    },
-  )
+  return new AppError('CREDENTIALS_INVALID', `${what} for ${registry} could not be had: ${host}${answered}${why}`, {
+    retry: transient ? 'transient' : 'permanent',
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    hint,
+    details: { host, ...(status === undefined ? {} : { status }), ...(word === undefined ? {} : { code: word }) },
+    upstream: { registry, ...(requestId === undefined ? {} : { requestId: told(requestId).slice(0, 128) }) },
+  })
 }
 
 /** There was no answer, or none that is one: as passing as what was in the way. */
