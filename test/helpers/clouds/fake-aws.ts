@@ -80,7 +80,7 @@ export async function startFakeAws(t: Cleanup, keys: Readonly<Record<string, str
       return sts
         ? stsError(403, 'SignatureDoesNotMatch', MISMATCH)
         : jsonError(403, 'InvalidSignatureException', MISMATCH)
-    if (sts) return assumed(form, now())
+    if (sts) return assumedRole(form.get('RoleArn') ?? '')
     const password = `ecr-password-${passwords.length + 1}-${'x'.repeat(40)}`
     passwords.push(password)
     const authorizationToken = Buffer.from(`AWS:${password}`).toString('base64')
@@ -153,9 +153,9 @@ function expired(sts: boolean, age: number): AwsAnswer {
   return sts ? stsError(403, 'SignatureDoesNotMatch', message) : jsonError(403, 'InvalidSignatureException', message)
 }
 
-function assumed(form: URLSearchParams, now: number): AwsAnswer {
+/** STS' answer with ROLE_KEYS. */
+export function assumedRole(arn: string): AwsAnswer {
   const { accessKeyId, secretAccessKey, sessionToken } = ROLE_KEYS
-  const arn = form.get('RoleArn') ?? ''
-  const body = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser><AssumedRoleId>AROA:layerd</AssumedRoleId><Arn>${arn.replace(':iam:', ':sts:')}/layerd</Arn></AssumedRoleUser><Credentials><AccessKeyId>${accessKeyId}</AccessKeyId><SecretAccessKey>${secretAccessKey}</SecretAccessKey><SessionToken>${sessionToken}</SessionToken><Expiration>${new Date(now + 3_600_000).toISOString()}</Expiration></Credentials></AssumeRoleResult><ResponseMetadata><RequestId>c3</RequestId></ResponseMetadata></AssumeRoleResponse>`
+  const body = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser><AssumedRoleId>AROA:layerd</AssumedRoleId><Arn>${arn.replace(':iam:', ':sts:')}/layerd</Arn></AssumedRoleUser><Credentials><AccessKeyId>${accessKeyId}</AccessKeyId><SecretAccessKey>${secretAccessKey}</SecretAccessKey><SessionToken>${sessionToken}</SessionToken><Expiration>${new Date(Date.now() + 3_600_000).toISOString()}</Expiration></Credentials></AssumeRoleResult><ResponseMetadata><RequestId>c3</RequestId></ResponseMetadata></AssumeRoleResponse>`
   return { status: 200, headers: { 'content-type': 'text/xml' }, body }
 }

@@ -24,7 +24,6 @@ export async function awsPassword(secret: AwsSecret, asking: CloudAsking): Promi
   const { registry, clock } = asking
   const { keys, roleArn } = secret
   const mask = createMask(`${registry} ${keys?.accessKeyId ?? ''} ${roleArn ?? ''}`)
-  if (keys) mask.keep(keys.secretAccessKey, keys.sessionToken ?? '')
   const wanted: Wanted = { what: 'a password of ECR', registry, mask }
   const name = ecrName(registry) ?? unnamed(registry, secret.region)
   let called: AwsCalled | undefined
