@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { test } from 'node:test'
+import { registrySettings } from '../../../../src/http/requests/registry-settings.ts'
+import { AppError } from '../../../../src/lib/errors.ts'
+
+const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
+const ECR = '123456789012.dkr.ecr.eu-central-1.amazonaws.com'
+const GAR = 'europe-docker.pkg.dev'
+const ACR = 'nemo.azurecr.io'
+const keys = { accessKeyId: 'AKIAEXAMPLEEXAMPLE01', secretAccessKey: SECRET }
+const PEM = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  .privateKey.export({ type: 'pkcs8', format: 'pem' })
+  .toString()
+const EMAIL = 'publisher@nemo.iam.gserviceaccount.com'
+const serviceAccountKey = {
+  type: 'service_account',
+  private_key_id: 'a1b2',
+  private_key: PEM,
+  client_email: EMAIL,
+  token_uri: 'https://oauth2.googleapis.com/token',
+}
+const principal = { tenantId: 'nemo.onmicrosoft.com', clientId: '1-2-3', clientSecret: SECRET }
+
+for (const [name, host, credentials, pointer, says] of [
+  ['half of a key', ECR, { aws: { accessKeyId: 'AKIA1' } }, '/credentials/aws', /secretAccessKey/],
+  ['keys and the machine’s own', ECR, { aws: { ...keys, chain: true } }, '/credentials/aws', /or chain: true/],
+  ['nothing of AWS', ECR, { aws: {} }, '/credentials/aws', /or chain: true/],
+  [
+    'the machine’s own keys for a name that is not AWS’s',
+    'evil.example',
+    { aws: { chain: true, region: 'us-east-1' } },
+    '/credentials/aws',
+    /names of ECR alone/,
+  ],
+  [
+    'the machine’s own keys for a name that ends otherwise',
+    `${ECR}.evil.example`,
+    { aws: { chain: true, region: 'us-east-1' } },
+    '/credentials/aws',
+    /names of ECR alone/,
+  ],
+  [
+    'the machine’s own keys for another port',
+    `${ECR}:5000`,
+    { aws: { chain: true, region: 'us-east-1' } },
+    '/credentials/aws',
+    /names of ECR alone/,
+  ],
+  ['metadata with keys', ECR, { aws: { ...keys, metadata: true } }, '/credentials/aws', /with chain alone/],
+  ['a name without a region', 'mirror.example', { aws: keys }, '/credentials/aws', /need region/],
+  [
+    'a region that leads elsewhere',
+    'mirror.example',
+    { aws: { ...keys, region: 'evil.example/x?' } },
+    '/credentials/aws',
+    /region is none/,
+  ],
+  [
+    'another region than the name’s',
+    ECR,
+    { aws: { ...keys, region: 'us-east-1' } },
+    '/credentials/aws',
+    /come from eu-central-1/,
+  ],
+  [
+    'a role that is none',
+    ECR,
+    { aws: { ...keys, roleArn: 'arn:aws:iam::1:user/x' } },
+    '/credentials/aws',
+    /no ARN of a role/,
+  ],
+  [
+    'an external id without a role',
+    ECR,
+    { aws: { ...keys, externalId: 'x' } },
+    '/credentials/aws',
+    /with roleArn alone/,
+  ],
+  [
+    'a session token with a line end',
+    ECR,
+    { aws: { ...keys, sessionToken: 'a\nb' } },
+    '/credentials/aws',
+    /sessionToken/,
+  ],
+  [
+    'a key that is no JSON',
+    GAR,
+    { google: { serviceAccountKey: '-----BEGIN' } },
+    '/credentials/google',
+    /no JSON of a service account/,
+  ],
+  [
+    'a key of another kind',
+    GAR,
+    { google: { serviceAccountKey: { ...serviceAccountKey, type: 'authorized_user' } } },
+    '/credentials/google',
+    /no JSON of a service account/,
+  ],
+  [
+    'a key without a private one',
+    GAR,
+    { google: { serviceAccountKey: { ...serviceAccountKey, private_key: 'x' } } },
+    '/credentials/google',
+    /no RSA key/,
+  ],
+  [
+    'a token service that is none of Google’s',
+    GAR,
+    { google: { serviceAccountKey: { ...serviceAccountKey, token_uri: 'https://evil.example/token' } } },
+    '/credentials/google',
+    /none of Google's/,
+  ],
+  [
+    'a token service of this machine',
+    GAR,
+    { google: { serviceAccountKey: { ...serviceAccountKey, token_uri: 'http://127.0.0.1:80/' } } },
+    '/credentials/google',
+    /none of Google's/,
+  ],
+  [
+    'half of a principal',
+    ACR,
+    { azure: { tenantId: 'x', clientId: 'y' } },
+    '/credentials/azure',
+    /tenantId, clientId and clientSecret/,
+  ],
+  [
+    'a tenant that leads elsewhere',
+    ACR,
+    { azure: { ...principal, tenantId: '../x' } },
+    '/credentials/azure',
+    /tenantId/,
+  ],
+  ['two kinds', ACR, { azure: principal, username: 'x', password: SECRET }, '/credentials', /none or several/],
+  ['a username beside a cloud', ACR, { azure: principal, username: 'x' }, '/credentials', /no username/],
+] as const) {
+  test(`${name} is refused`, () => {
+    assert.throws(
+      () => registrySettings({ credentials }, host),
+      (error: Error) => {
+        assert.ok(error instanceof AppError)
+        assert.equal(error.code, 'BODY_INVALID')
+        assert.match(error.message, says)
+        assert.equal(error.details?.['pointer'], pointer)
+        for (const secret of [SECRET, PEM.slice(60, 90)]) assert.ok(!error.message.includes(secret))
+        return true
+      },
+    )
+  })
+}
+
+test("the machine's own keys are not for plain HTTP", () => {
+  const credentials = { aws: { chain: true } }
+  assert.throws(() => registrySettings({ credentials, plainHttp: true }, ECR), {
+    code: 'BODY_INVALID',
+    message: /TLS alone/,
+  })
+  assert.equal(registrySettings({ credentials }, ECR).secret?.kind, 'aws')
+})
