@@ -109,7 +109,7 @@ export function azureSecret({ refreshToken, tenantId, clientId, clientSecret }: 
 
 function unusable(kind: 'aws' | 'google' | 'azure', why: string): AppError {
   return new AppError('BODY_INVALID', `the credentials of ${kind} cannot be used: ${why}`, {
-    hint: 'docs/operations.md shows them under "Registry passwords".',
+    hint: 'docs/operations.md shows them under "Keys of clouds".',
     details: { pointer: `/credentials/${kind}` },
   })
 }
