@@ -4,6 +4,7 @@ import type { RunClient } from './client-commands.ts'
 import { ping } from './commands/ping.ts'
 import { LOGIN_KINDS } from './commands/login-credentials.ts'
 import { login, type LoginOptions, logout, registries } from './commands/registries.ts'
+import { registryProfile } from './commands/registry-profile.ts'
 import { collect, examples, withOutput, withRegistry } from './shapes.ts'
 
 /** The commands about registries themselves. */
@@ -30,9 +31,11 @@ export function addRegistryCommands(program: Command, run: RunClient): void {
   withOutput(program.command('logout').description('forget what is kept of a registry'))
     .argument('<registry>', 'HOST[:PORT]')
     .action((place: string, options: OutputOptions) => run(options, (context) => logout(context, place)))
-  withOutput(program.command('registries').description('list the registries that something is kept of')).action(
-    (options: OutputOptions) => run(options, registries),
-  )
+  withOutput(program.command('registries').description('list the registries that something is kept of'))
+    .argument('[registry]', 'HOST[:PORT]: what is known of the ways of this one')
+    .action((place: string | undefined, options: OutputOptions) =>
+      run(options, (context) => (place === undefined ? registries(context) : registryProfile(context, place))),
+    )
 }
 
 function kindOption(): Option {

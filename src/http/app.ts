@@ -41,6 +41,7 @@ import { type ApiObserver, metricsRoutes } from './routes/metrics.ts'
 import { packageFiles } from './routes/package-files.ts'
 import { packageRoutes } from './routes/packages.ts'
 import { type MayName, type RegistryPinger, registryRoutes } from './routes/registries.ts'
+import { registryProfileRoutes, type RegistryProfiles } from './routes/registry-profiles.ts'
 import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
@@ -48,6 +49,7 @@ import { Har } from './schemas/har.ts'
 import { StoredPackage } from './schemas/package.ts'
 import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
 import { Registry, RegistryPing } from './schemas/registry.ts'
+import { RegistryProfile } from './schemas/registry-profile.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type { RequestTracer } from './plugins/request-tracing.ts'
@@ -87,6 +89,8 @@ export interface AppOptions {
   mayKeep?: (registry: string) => void
   /** What is kept of registries. */
   registries: RegistryRecords
+  /** What is known of their ways. */
+  profiles: RegistryProfiles
   /** The kinds of jobs that the workers can run; others are refused with JOB_KIND_UNSUPPORTED. */
   kinds: ReadonlySet<JobKind>
   /** Whether workers belong to this process's role: then /readyz waits for one. */
@@ -122,6 +126,7 @@ const SCHEMAS = [
   RemoteRepository,
   Registry,
   RegistryPing,
+  RegistryProfile,
 ]
 
 const JSON_BODY_BYTES = 1024 * 1024
@@ -193,6 +198,7 @@ export function createApp(options: AppOptions): App {
   void app.register(packageRoutes, shared)
   void app.register(remotePackageRoutes, shared)
   void app.register(registryRoutes, shared)
+  void app.register(registryProfileRoutes, shared)
   void app.register(packageFiles, shared)
   return app
 }

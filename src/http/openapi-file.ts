@@ -6,6 +6,7 @@ import { silentLogger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { createApp } from './app.ts'
+import type { RegistryProfiles } from './routes/registry-profiles.ts'
 import type { RegistryReader } from './routes/remote-packages.ts'
 
 /** openapi.yaml in the repository's root: what /openapi.yaml serves, for readers and for generators. `npm run openapi`. */
@@ -23,6 +24,7 @@ export async function renderOpenapi(): Promise<string> {
     store: {} as ContentStore,
     remote: {} as RegistryReader,
     registries: {} as RegistryRecords,
+    profiles: {} as RegistryProfiles,
     ping: async () => Promise.reject(new Error('nobody asks')),
     logger: silentLogger,
     version,

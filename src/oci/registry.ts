@@ -8,6 +8,7 @@ import type {
 } from '../content/endpoints.ts'
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
+import { registryId } from '../content/reference.ts'
 import type { UploadSessionStore } from '../content/checkpoint.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { WireTrace } from '../content/wire-request.ts'
@@ -25,7 +26,8 @@ import { getManifest, headManifest, putManifest, type RepositoryManifests } from
 import { listReferrers } from './manifests/referrers.ts'
 import { createKeptFacts, type KeptFacts } from './facts/kept-facts.ts'
 import { createLearnedFacts, type LearnedFacts } from './facts/learned-facts.ts'
-import { type RegistryProfile, registryProfile } from './facts/registry-profile.ts'
+import { learnShown } from './facts/registry-kind.ts'
+import { type RegistryProfile, profileOf } from './facts/registry-profile.ts'
 import { rememberSpent, type RepositoryContext, sessionsFor, uploadKey } from './request/repository-context.ts'
 import { asksByMount } from './push/self-mount.ts'
 import { createSessionPool } from './push/sessions/session-pool.ts'
@@ -75,7 +77,7 @@ export interface RepositoryOptions {
   retry?: RetryPolicy
   /** What all calls together may wait. Default: nothing but the tries of each call limits it. */
   budget?: RetryBudget
-  /** What is known of the registry beforehand. Default: by its host. */
+  /** What is gone by at the registry. Default: by its host, else by what it shows. */
   profile?: RegistryProfile
   /** How long a blob is looked for after a proxy gave up on its commit, ms. Default 2 minutes. */
   commitWaitMs?: number
@@ -142,12 +144,14 @@ export function createRepository(options: ConnectedOptions): Repository {
 }
 
 function contextOf(options: ConnectedOptions): RepositoryContext {
-  const { transport, repository } = options
+  const { transport, repository, profile, learned = createLearnedFacts() } = options
   return {
     ...rememberSpent(transport),
     repository,
-    profile: options.profile ?? registryProfile(transport.registry),
-    learned: options.learned ?? createLearnedFacts(),
+    get profile() {
+      return profile ?? profileOf(transport.registry, learned)
+    },
+    learned,
     shareLearned: options.shareLearned ?? (() => undefined),
     mayMountFrom: options.mayMountFrom ?? (async () => true),
     seen: { lacking: false, sent: 0, newest: undefined },
@@ -199,6 +203,10 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       ...(onWait ? { onWait } : {}),
       ...(onBody ? { onBody } : {}),
       ...(onWarning ? { onWarning } : {}),
+      onTraits(traits) {
+        const kept = factsOf(options, registry)
+        if (learnShown(kept.learned, traits)) kept.share()
+      },
       ...(trace ? { trace } : {}),
     })
   }
@@ -243,7 +251,8 @@ const learnt = new WeakMap<RegistryConnections, Map<string, KeptFacts>>()
 function factsOf({ connections, facts }: RegistryClientOptions, registry: string): KeptFacts {
   const known = learnt.get(connections) ?? new Map<string, KeptFacts>()
   learnt.set(connections, known)
-  const kept = known.get(registry) ?? createKeptFacts(registry, facts)
-  known.set(registry, kept)
+  const id = registryId(registry)
+  const kept = known.get(id) ?? createKeptFacts(id, facts)
+  known.set(id, kept)
   return kept
 }

@@ -6,6 +6,8 @@ import type { WhyNoRedis } from '../daemon/api-channel.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
 import { type ApiObserver, type App, type AppOptions, createApp } from '../http/app.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
+import { registryId } from '../content/reference.ts'
+import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createJobQueue } from '../jobs/queue.ts'
@@ -17,6 +19,7 @@ import { EXPOSITION_TYPE, exposition } from '../metrics/aggregate.ts'
 import { createApiMetrics } from '../metrics/api-metrics.ts'
 import { createFleetMetrics, type FleetMetricsOptions } from '../metrics/fleet-metrics.ts'
 import { createProcessMetrics, type MetricJson } from '../metrics/process-metrics.ts'
+import { reportProfile } from '../oci/facts/profile-report.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { requestTracer } from '../tracing/layerd-spans.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
@@ -72,7 +75,7 @@ export async function startApi(
   const queue = createJobQueue(shared)
   const events = createJobEventReader(shared)
   const { tracing } = context
-  const registries = registryParts(context, shared)
+  const { closeRegistries, ...registries } = registryParts(context, shared)
   let joined = false
   joining.then(
     (isJoined) => (joined = isJoined),
@@ -108,8 +111,7 @@ export async function startApi(
     async close() {
       clearInterval(collecting)
       stopWatching()
-      registries.registries.close()
-      await Promise.all([queue.close(), events.close(), store[Symbol.asyncDispose]()])
+      await Promise.all([closeRegistries(), queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }
 }
@@ -146,13 +148,24 @@ function redisTroubles(
 function registryParts(
   context: RoleContext,
   shared: ReturnType<typeof queueOptions>,
-): Pick<AppOptions, 'remote' | 'ping' | 'registries' | 'mayName' | 'mayKeep'> {
+): Pick<AppOptions, 'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep'> & {
+  closeRegistries: () => Promise<void>
+} {
   const { tracing } = context
   const records = createRegistryRecords({ ...shared, role: 'starting' })
   const policy = outboundPolicy(context, 'api', records)
   const hooks = tracing ? { hooks: [tracing.hooks] } : {}
-  const { clientFor, ping } = processRegistries(context, { policy, records, ...hooks })
+  const facts = createRegistryFacts(shared)
+  const { clientFor, ping } = processRegistries(context, { policy, records, facts, ...hooks })
   return {
+    async closeRegistries() {
+      records.close()
+      await facts.close()
+    },
+    profiles: {
+      of: (registry) => reportProfile(registry, facts),
+      forget: (registry) => facts.forget(registryId(registry)),
+    },
     remote: registryReader(clientFor),
     ping,
     registries: records,

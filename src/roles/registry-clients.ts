@@ -80,6 +80,7 @@ export function processRegistries(
         plainHttp: plainHttp(request.registry),
         policy,
         proxy,
+        ...(facts ? { facts } : {}),
         signal: access.signal,
       })
     },

@@ -174,7 +174,7 @@ test('limits, clock and kind are read from the headers', async (t) => {
   )
   assert.match(
     found(report, 'kind'),
-    /most likely Artifactory 7\.93\.2; Server: nginx\/1\.22\.1; no profile of its own/,
+    /most likely Artifactory 7\.93\.2; Server: nginx\/1\.22\.1; layerd's profile "artifactory"/,
   )
   const limits = found(await ping(t, (await scripted(t, limited, working)).host), 'limits')
   assert.match(limits, /^warning \| ratelimit-remaining: 0;w=21600, retry after 7 s/)

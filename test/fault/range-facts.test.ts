@@ -37,7 +37,7 @@ test('a registry that answers a range with the whole blob is asked for none any 
   assert.equal(repository.ranges, true)
   await ignored()
   assert.equal(repository.ranges, false)
-  assert.deepEqual(saved, { severalRanges: false })
+  assert.equal(saved['severalRanges'], false)
 })
 
 for (const status of [403, 416, 429]) {
@@ -51,7 +51,7 @@ for (const status of [403, 416, 429]) {
       await assert.rejects(range())
     }
     assert.equal(repository.ranges, false)
-    assert.deepEqual(saved, { severalRanges: false })
+    assert.equal(saved['severalRanges'], false)
     // What passes is tried four times, and counts once.
     const asked = registry.requests.filter(({ headers }) => headers.range !== undefined)
     assert.equal(asked.length, status === 429 ? 12 : 3)
@@ -65,7 +65,7 @@ test('a registry that is down for a while gives ranges all the same', async (t) 
   )
   for (const _ of [1, 2, 3, 4]) await assert.rejects(range())
   assert.equal(repository.ranges, true)
-  assert.deepEqual(saved, {})
+  assert.equal(saved['severalRanges'], undefined)
 })
 
 test('what is refused now and then is asked for again', async (t) => {
@@ -80,5 +80,5 @@ test('what is refused now and then is asked for again', async (t) => {
     assert.equal((await range()).length, 500)
   }
   assert.equal(repository.ranges, true)
-  assert.deepEqual(saved, {})
+  assert.equal(saved['severalRanges'], undefined)
 })

@@ -26,7 +26,10 @@ test('a registry is pinged with the credentials of the caller', async (t) => {
   assert.equal(right.statusCode, 200)
   assert.equal(right.headers['cache-control'], 'no-store')
   const report = right.json<RegistryPing>()
-  assert.deepEqual([report.host, report.ok, report.scheme, report.profile], [registry.host, true, 'http', 'unknown'])
+  assert.deepEqual(
+    [report.host, report.ok, report.scheme, report.profile],
+    [registry.host, true, 'http', 'distribution'],
+  )
   assert.equal(report.checks.at(-1)?.name, 'push')
   const wrong = await ask('wrong-password')
   assert.deepEqual([wrong.statusCode, wrong.json<RegistryPing>().ok], [200, false])

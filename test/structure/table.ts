@@ -27,6 +27,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'credentials',
       'credentials/clouds/clouds.ts',
       'ping/ping.ts',
+      'facts/profile-report.ts',
     ],
     top: [
       'oci/manifests',

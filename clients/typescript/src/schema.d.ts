@@ -426,7 +426,7 @@ export interface paths {
         put: operations["putRegistry"];
         post?: never;
         /**
-         * Forget what is kept of a registry, its credentials too
+         * Forget what is kept of a registry, its credentials and what was learnt of it
          * @description Needs the scope registries:admin.
          */
         delete: operations["deleteRegistry"];
@@ -450,6 +450,30 @@ export interface paths {
          */
         post: operations["pingRegistry"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/registries/{host}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is known of the ways of a registry, whether or not anything is kept of it
+         * @description Needs the scope registries:read. Nothing is asked of the registry.
+         */
+        get: operations["getRegistryProfile"];
+        put?: never;
+        post?: never;
+        /**
+         * Forget what was learnt of a registry, in all processes
+         * @description Needs the scope registries:admin. Jobs that run may tell again what they have learnt.
+         */
+        delete: operations["deleteRegistryProfile"];
         options?: never;
         head?: never;
         patch?: never;
@@ -976,6 +1000,7 @@ export interface components {
             } | null;
             /** Format: date-time */
             updatedAt: string;
+            profile: components["schemas"]["RegistryProfile"];
         };
         /** @description What was found out about a registry. */
         RegistryPing: {
@@ -985,7 +1010,7 @@ export interface components {
             ok: boolean;
             /** @description What was spoken; null where it did not come to that. */
             scheme: ("https" | "http") | null;
-            /** @description What layerd takes it for by its name; unknown: it goes by what it does. */
+            /** @description What layerd takes it for (RegistryProfile); unknown: it goes by what it does. */
             profile: string;
             /** @description In the order in which they were made. */
             checks: {
@@ -998,6 +1023,56 @@ export interface components {
                 /** @description What to do about it. */
                 hint?: string;
             }[];
+        };
+        /** @description What is known of the ways of a registry. */
+        RegistryProfile: {
+            /** @description The profile that is gone by. unknown: as docker does, and by what it was seen to do. */
+            name: string;
+            /** @description How that is known: by its name, by what its answers show, or by what it did. null: nothing is known. */
+            by: ("host name" | "answers" | "behaviour") | null;
+            /** @description What people call such a registry. */
+            kind: string | null;
+            /** @description As it says itself. */
+            version: string | null;
+            /** @description The profile that its answers show, where what it did speaks against that. */
+            refuted: string | null;
+            /** @description What it was seen to do. More may come; each is forgotten a week after it was seen. */
+            facts: {
+                /** @description It takes a small blob in one POST. */
+                singlePost?: boolean;
+                /** @description It knows a mount that names no repository to mount from. */
+                anonymousMount?: boolean;
+                /** @description A mount from the repository itself tells whether a blob is there. */
+                selfMount?: boolean;
+                /** @description false: it does not give a blob in several ranges. */
+                severalRanges?: boolean;
+                /** @description false: it refused an artifact manifest. */
+                artifactManifests?: boolean;
+                /**
+                 * @description What is left of an upload whose request breaks off: its bytes, the parts before it, or not even the session.
+                 * @enum {string}
+                 */
+                cutKeeps?: "bytes" | "parts" | "nothing";
+                /**
+                 * @description Whether an upload may come in several requests; equal: all of one size but the last.
+                 * @enum {string}
+                 */
+                parts?: "taken" | "equal" | "refused";
+                /** @description The last part has to come with the PUT that completes the upload. */
+                lastInPut?: boolean;
+                /** @description The least that a part may have, as it says. */
+                minPartBytes?: number;
+                /** @description The most that a body may have, as it says. */
+                maxPartBytes?: number;
+                /** @description Larger bodies were refused. */
+                maxBodyBytes?: number;
+                /** @description Requests break off at this age. */
+                deadlineMs?: number;
+                /** @description How much too high the bytes are that it says it has of an upload. */
+                rangeBias?: number;
+                /** @description What one request with a body was last seen to carry. */
+                bytesPerSecond?: number;
+            };
         };
         SnapshotEvent: {
             /** @description Opaque; SSE carries it as the event's id. */
@@ -2967,7 +3042,18 @@ export interface operations {
                      *             "kind": "basic",
                      *             "username": "ann"
                      *           },
-                     *           "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *           "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *           "profile": {
+                     *             "name": "harbor",
+                     *             "by": "answers",
+                     *             "kind": "Harbor",
+                     *             "version": null,
+                     *             "refuted": null,
+                     *             "facts": {
+                     *               "cutKeeps": "nothing",
+                     *               "parts": "taken"
+                     *             }
+                     *           }
                      *         }
                      *       ]
                      *     }
@@ -3002,7 +3088,7 @@ export interface operations {
             /** @description What is kept. */
             200: {
                 headers: {
-                    /** @description For If-Match. */
+                    /** @description For If-Match, which minds what is kept and not what was learnt since. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -3018,7 +3104,18 @@ export interface operations {
                      *         "kind": "basic",
                      *         "username": "ann"
                      *       },
-                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *       "profile": {
+                     *         "name": "harbor",
+                     *         "by": "answers",
+                     *         "kind": "Harbor",
+                     *         "version": null,
+                     *         "refuted": null,
+                     *         "facts": {
+                     *           "cutKeeps": "nothing",
+                     *           "parts": "taken"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Registry"];
@@ -3116,7 +3213,7 @@ export interface operations {
             /** @description It took the place of what was kept. */
             200: {
                 headers: {
-                    /** @description For If-Match. */
+                    /** @description For If-Match, which minds what is kept and not what was learnt since. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -3132,7 +3229,18 @@ export interface operations {
                      *         "kind": "basic",
                      *         "username": "ann"
                      *       },
-                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *       "profile": {
+                     *         "name": "harbor",
+                     *         "by": "answers",
+                     *         "kind": "Harbor",
+                     *         "version": null,
+                     *         "refuted": null,
+                     *         "facts": {
+                     *           "cutKeeps": "nothing",
+                     *           "parts": "taken"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Registry"];
@@ -3141,7 +3249,7 @@ export interface operations {
             /** @description Kept for the first time. */
             201: {
                 headers: {
-                    /** @description For If-Match. */
+                    /** @description For If-Match, which minds what is kept and not what was learnt since. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -3157,7 +3265,18 @@ export interface operations {
                      *         "kind": "basic",
                      *         "username": "ann"
                      *       },
-                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *       "profile": {
+                     *         "name": "harbor",
+                     *         "by": "answers",
+                     *         "kind": "Harbor",
+                     *         "version": null,
+                     *         "refuted": null,
+                     *         "facts": {
+                     *           "cutKeeps": "nothing",
+                     *           "parts": "taken"
+                     *         }
+                     *       }
                      *     }
                      */
                     "application/json": components["schemas"]["Registry"];
@@ -3250,6 +3369,71 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["RegistryPing"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRegistryProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description host[:port], percent-encoded.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known of the ways of a registry. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "harbor",
+                     *       "by": "answers",
+                     *       "kind": "Harbor",
+                     *       "version": null,
+                     *       "refuted": null,
+                     *       "facts": {
+                     *         "cutKeeps": "nothing",
+                     *         "parts": "taken"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RegistryProfile"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteRegistryProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description host[:port], percent-encoded.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forgotten. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

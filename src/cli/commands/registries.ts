@@ -101,13 +101,14 @@ export async function registries(context: CommandContext): Promise<ExitCode> {
   const { calls } = context.client
   const rows = await Array.fromAsync(rowsOf((query) => answer(calls.GET('/v1/registries', { params: { query } }))))
   return printRows(context, rows, {
-    heads: ['REGISTRY', 'CREDENTIALS', 'USER', 'REPOSITORIES', 'OVER'],
-    cells: ({ host, credentials, repositories, plainHttp }) => [
+    heads: ['REGISTRY', 'CREDENTIALS', 'USER', 'REPOSITORIES', 'OVER', 'PROFILE'],
+    cells: ({ host, credentials, repositories, plainHttp, profile }) => [
       host,
       credentials?.kind ?? 'none',
       credentials?.username ?? '',
       repositories?.join(' ') ?? 'all',
       plainHttp ? 'http' : 'https',
+      profile.by === null ? 'unknown' : `${profile.name} (${profile.by})`,
     ],
   })
 }

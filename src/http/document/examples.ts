@@ -153,6 +153,14 @@ const REGISTRY = {
   repositories: ['team/**'],
   credentials: { kind: 'basic', username: 'ann' },
   updatedAt: TIME,
+  profile: {
+    name: 'harbor',
+    by: 'answers',
+    kind: 'Harbor',
+    version: null,
+    refuted: null,
+    facts: { cutKeeps: 'nothing', parts: 'taken' },
+  },
 }
 
 const EVENT = { id: '1772366400000-0', type: 'state', jobId: ID, seq: 1, time: TIME, attempt: 1, job: JOB }
@@ -195,6 +203,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   listRegistries: { items: [REGISTRY] },
   getRegistry: REGISTRY,
   putRegistry: REGISTRY,
+  getRegistryProfile: REGISTRY.profile,
   pingRegistry: {
     host: 'registry.example',
     ok: false,

@@ -7,8 +7,9 @@ import { isKnownTag } from '../answers/conditional.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
 import { at, later, type MayName } from '../requests/package-reference.ts'
-import { checkPreconditions } from '../requests/preconditions.ts'
+import { checkPreconditions, type Preconditions } from '../requests/preconditions.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
+import { registryNamed } from '../requests/registry-named.ts'
 import { registrySettings } from '../requests/registry-settings.ts'
 import {
   deleteRegistrySchema,
@@ -19,6 +20,8 @@ import {
   type Registry,
   type RegistryPing,
 } from '../schemas/registry.ts'
+import type { RegistryProfile } from '../schemas/registry-profile.ts'
+import { etagWith, type RegistryProfiles, withoutProfile } from './registry-profiles.ts'
 import type { RegistryAccess } from './remote-packages.ts'
 
 export type { MayName } from '../requests/package-reference.ts'
@@ -36,25 +39,30 @@ export interface RegistryRoutesOptions {
   mayName: MayName
   /** The same for one that is to be kept, and so named. */
   mayKeep: (registry: string) => void
+  profiles: RegistryProfiles
   closing: AbortSignal
 }
 
 /** The registries themselves. */
 export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = async (app, options) => {
-  const { ping, registries, mayName, mayKeep, closing } = options
+  const { ping, registries, profiles, mayName, mayKeep, closing } = options
+  const shown = async (record: RegistryRecord) => toldRegistry(record, await profiles.of(record.host))
 
   app.get('/v1/registries', { schema: listRegistriesSchema, config: READ }, async (request, reply) => {
-    const all = (await registries.list()).map(shown)
-    return sendPage(reply, request.url, placedPage(all, pageFrom(request.query), BY_HOST))
+    const page = placedPage(await registries.list(), pageFrom(request.query), BY_HOST)
+    const items = await Promise.all(page.items.map(shown))
+    return sendPage(reply, request.url, { ...page, items })
   })
 
   app.get('/v1/registries/:host', { schema: getRegistrySchema, config: READ }, async (request, reply) => {
     const host = at('/host', registryNamed, request.params.host)
     const record = await registries.get(host)
     if (!record) throw notKept(host)
-    void reply.header('etag', etagOf(record)).header('cache-control', 'no-cache')
-    if (isKnownTag(request.headers['if-none-match'], etagOf(record))) return reply.code(304).send(null)
-    return reply.send(shown(record))
+    const found = await shown(record)
+    const etag = etagWith(record.revision, found.profile)
+    void reply.header('etag', etag).header('cache-control', 'no-cache')
+    if (isKnownTag(request.headers['if-none-match'], etag)) return reply.code(304).send(null)
+    return reply.send(found)
   })
 
   app.put('/v1/registries/:host', { schema: putRegistrySchema, config: ADMIN }, async (request, reply) => {
@@ -62,19 +70,22 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
     at('/host', mayKeep, host)
     const settings = registrySettings(request.body, host)
     const seen = await registries.get(host)
-    checkPreconditions(request.headers, seen && etagOf(seen), `the registry ${host}`)
+    checkPreconditions(conditionsOf(request.headers), seen && etagOf(seen), `the registry ${host}`)
     const record = await registries.put(host, settings, seen)
     request.log.info({ registry: host, principal: request.principal }, seen ? 'registry changed' : 'registry kept')
-    void reply.header('etag', etagOf(record)).header('cache-control', 'no-cache')
-    return reply.code(seen ? 200 : 201).send(shown(record))
+    const found = await shown(record)
+    void reply.header('etag', etagWith(record.revision, found.profile)).header('cache-control', 'no-cache')
+    return reply.code(seen ? 200 : 201).send(found)
   })
 
   app.delete('/v1/registries/:host', { schema: deleteRegistrySchema, config: ADMIN }, async (request, reply) => {
     const host = at('/host', registryNamed, request.params.host)
     const seen = await registries.get(host)
     if (!seen) throw notKept(host)
-    checkPreconditions({ 'if-match': request.headers['if-match'] }, etagOf(seen), `the registry ${host}`)
+    const { 'if-match': match } = conditionsOf(request.headers)
+    checkPreconditions({ 'if-match': match }, etagOf(seen), `the registry ${host}`)
     await registries.remove(host, seen)
+    await profiles.forget(host)
     request.log.info({ registry: host, principal: request.principal }, 'registry forgotten')
     return reply.code(204).send(null)
   })
@@ -92,12 +103,17 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   })
 }
 
-const BY_HOST = { place: ({ host }: Registry) => [host], isId: (text: string) => text !== '' }
+const BY_HOST = { place: ({ host }: RegistryRecord) => [host], isId: (text: string) => text !== '' }
 const READ = { scope: 'registries:read' } as const
 const ADMIN = { scope: 'registries:admin' } as const
 
-function shown({ host, plainHttp, repositories, credentials, updatedAt }: RegistryRecord): Registry {
-  return { host, plainHttp, repositories: repositories && [...repositories], credentials, updatedAt }
+function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registry {
+  const { host, plainHttp, repositories, credentials, updatedAt } = record
+  return { host, plainHttp, repositories: repositories && [...repositories], credentials, updatedAt, profile }
+}
+
+function conditionsOf(headers: Preconditions): Preconditions {
+  return { ...headers, 'if-match': withoutProfile(headers['if-match']) }
 }
 
 function etagOf({ revision }: RegistryRecord): string {
@@ -107,14 +123,5 @@ function etagOf({ revision }: RegistryRecord): string {
 function notKept(host: string): AppError {
   return new AppError('NOT_FOUND', `nothing is kept of the registry ${host}`, {
     hint: "PUT keeps credentials for it; without them jobs use those that they bring, or Docker's.",
-  })
-}
-
-/** Throws REFERENCE_INVALID. */
-function registryNamed(host: string): string {
-  const { registry, namespace } = parseDestination(`oci://${host}`)
-  if (namespace === '') return registry
-  throw new AppError('REFERENCE_INVALID', `"${host}" is more than the host of a registry`, {
-    hint: 'It is host[:port], percent-encoded; a repository goes into the body.',
   })
 }

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { AwsCredentials, AzureCredentials, GoogleCredentials } from './cloud-credentials.ts'
 import { credentialsHeader } from './job.ts'
+import type { RegistryProfile } from './registry-profile.ts'
 import { pageOf, pageQuery } from './page.ts'
 
 export const RegistryCheck = Type.Object({
@@ -20,7 +21,9 @@ export const RegistryPing = Type.Object(
     scheme: Type.Union([Type.Enum(['https', 'http']), Type.Null()], {
       description: 'What was spoken; null where it did not come to that.',
     }),
-    profile: Type.String({ description: 'What layerd takes it for by its name; unknown: it goes by what it does.' }),
+    profile: Type.String({
+      description: 'What layerd takes it for (RegistryProfile); unknown: it goes by what it does.',
+    }),
     checks: Type.Array(RegistryCheck, { description: 'In the order in which they were made.' }),
   },
   { $id: 'RegistryPing', description: 'What was found out about a registry.' },
@@ -53,6 +56,7 @@ export const Registry = Type.Object(
       { description: 'What may be told of them: passwords and tokens are written and never read.' },
     ),
     updatedAt: Type.String({ format: 'date-time' }),
+    profile: Type.Unsafe<RegistryProfile>(Type.Ref('RegistryProfile')),
   },
   { $id: 'Registry', description: 'What is kept of a registry, for all jobs.' },
 )
@@ -96,7 +100,9 @@ const RegistryBody = Type.Object(
 )
 export type RegistryBody = Static<typeof RegistryBody>
 
-const etagHeader = { ETag: { type: 'string', description: 'For If-Match.' } }
+const etagHeader = {
+  ETag: { type: 'string', description: 'For If-Match, which minds what is kept and not what was learnt since.' },
+}
 const conditions = {
   'if-match': Type.Optional(Type.String({ description: 'Its ETag. Needed where it is kept already.' })),
   'if-none-match': Type.Optional(Type.String({ description: '*: only where nothing is kept yet.' })),
@@ -142,7 +148,7 @@ export const putRegistrySchema = {
 export const deleteRegistrySchema = {
   tags: ['registries'],
   operationId: 'deleteRegistry',
-  summary: 'Forget what is kept of a registry, its credentials too',
+  summary: 'Forget what is kept of a registry, its credentials and what was learnt of it',
   description: 'Needs the scope registries:admin.',
   params: RegistryParams,
   headers: Type.Object({ 'if-match': conditions['if-match'] }),

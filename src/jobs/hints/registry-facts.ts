@@ -3,10 +3,12 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { type Logger, silentLogger } from '../../lib/logger.ts'
 import { createHints } from './hints.ts'
 import { createKeys } from '../redis/keys.ts'
-import { connectRedis, pipelineResults, type RedisTarget } from '../redis/redis.ts'
+import { connectRedis, guarded, pipelineResults, type RedisTarget } from '../redis/redis.ts'
 
 /** What registries were seen to do, as all processes have seen it. */
 export interface SharedRegistryFacts extends RegistryFactStore {
+  /** Forgets all of a registry, for all processes. Throws QUEUE_UNAVAILABLE, as who asks for it wants it done. */
+  forget(registry: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -44,6 +46,7 @@ export function createRegistryFacts(options: RegistryFactsOptions): SharedRegist
         pipelineResults(await write.expire(key, KEPT_SECONDS).exec())
         return true
       }, false),
+    forget: (registry) => guarded(async () => void (await redis.del(keys.registryFacts(registry)))),
     async close() {
       redis.disconnect()
     },

@@ -1,5 +1,6 @@
 import type { RegistryFact, RegistryFacts, RegistryFactStore } from '../../content/registry-facts.ts'
-import { createLearnedFacts, type LearnedFacts } from './learned-facts.ts'
+import { createLearnedFacts, type LearnedFacts, type ShownKind } from './learned-facts.ts'
+import { BY_NAME } from './profiles.ts'
 
 /** What one registry taught, and its way beyond this process. */
 export interface KeptFacts {
@@ -37,8 +38,15 @@ const UPLOADS: Readonly<Record<Exclude<keyof LearnedFacts['uploads'], 'cutAfterM
   minPartBytes: positive,
   maxPartBytes: positive,
   rangeBias: oneOf(0, 1),
+  lastInPut: oneOf(true),
 }
-const NAMES = [...Object.keys(WAYS), ...Object.keys(UPLOADS)]
+const SHOWN: Readonly<Record<keyof ShownKind, Check>> = {
+  profile: (value) => typeof value === 'string' && BY_NAME.has(value),
+  version: (value) => typeof value === 'string' && /^[\d.]{1,24}$/.test(value),
+  refuted: oneOf(true),
+}
+const CHECKS: Readonly<Record<string, Check>> = { ...WAYS, ...UPLOADS, ...SHOWN }
+const NAMES = Object.keys(CHECKS)
 /** A speed is news only when it differs by this factor: it moves with each request. */
 const TELLING_SPEED = 2
 
@@ -107,24 +115,34 @@ function isNews(name: string, value: RegistryFact | undefined, known: RegistryFa
 }
 
 function checked(facts: RegistryFacts, name: string): RegistryFact | undefined {
-  const check: Check | undefined = { ...WAYS, ...UPLOADS }[name]
-  return check?.(facts[name]) ? facts[name] : undefined
+  return CHECKS[name]?.(facts[name]) ? facts[name] : undefined
 }
 
 function isAsking(learned: LearnedFacts, name: string): boolean {
   return name in WAYS && learned[name as keyof typeof WAYS] === 'asking'
 }
 
+/** Where a fact that was not seen yet is left out. */
+function groupOf(learned: LearnedFacts, name: string): Record<string, RegistryFact | undefined> {
+  return (name in SHOWN ? learned.shown : learned.uploads) as Record<string, RegistryFact | undefined>
+}
+
 function valueOf(learned: LearnedFacts, name: string): RegistryFact | undefined {
-  if (!(name in WAYS)) return learned.uploads[name as keyof typeof UPLOADS]
+  if (!(name in WAYS)) return groupOf(learned, name)[name]
   const value = learned[name as keyof typeof WAYS]
   return value === 'asking' ? undefined : value
 }
 
 /** `value` was checked. */
 function put(learned: LearnedFacts, name: string, value: RegistryFact | undefined): void {
-  const target: object = name in WAYS ? learned : learned.uploads
-  if (value !== undefined) Object.assign(target, { [name]: value })
-  else if (name in WAYS) Object.assign(target, { [name]: undefined })
-  else Reflect.deleteProperty(target, name)
+  if (name in WAYS) Object.assign(learned, { [name]: value })
+  else if (value !== undefined) groupOf(learned, name)[name] = value
+  else Reflect.deleteProperty(groupOf(learned, name), name)
+}
+
+/** What was learnt, of names that are told; nothing where it is not known. */
+export function toldFacts(learned: LearnedFacts): RegistryFacts {
+  const names = NAMES.filter((name) => !(name in SHOWN))
+  const known = names.map((name) => [name, valueOf(learned, name)] as const)
+  return Object.fromEntries(known.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 }

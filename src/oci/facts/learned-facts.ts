@@ -16,6 +16,16 @@ export interface LearnedFacts {
   /** Blobs in a row of which it refused such a range. */
   rangeRefusals: number
   readonly uploads: LearnedUploads
+  readonly shown: ShownKind
+}
+
+/** What its answers show of its kind. Anybody can write that into an answer, so that what it does goes before it. */
+export interface ShownKind {
+  /** By the surest sign so far. */
+  profile?: string
+  version?: string
+  /** What that profile would do was refused: it is not gone by any more. */
+  refuted?: true
 }
 
 /** What uploads have shown; all of it undefined until it was seen, and each newer sight wins. */
@@ -41,6 +51,8 @@ export interface LearnedUploads {
   maxPartBytes?: number
   /** How much too high the bytes are that its Range tells. */
   rangeBias?: 0 | 1
+  /** It refused an empty PUT after parts: the last one goes with the PUT. */
+  lastInPut?: true
 }
 
 export function createLearnedFacts(): LearnedFacts {
@@ -52,6 +64,7 @@ export function createLearnedFacts(): LearnedFacts {
     artifactManifests: undefined,
     rangeRefusals: 0,
     uploads: {},
+    shown: {},
   }
 }
 

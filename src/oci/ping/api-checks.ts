@@ -1,6 +1,6 @@
 import { type Challenge, parseChallenges } from '../auth/challenge.ts'
+import { traitsOf } from '../auth/traits.ts'
 import { registryKind } from '../facts/registry-kind.ts'
-import type { RegistryProfile } from '../facts/registry-profile.ts'
 import { parseRetryAfter } from '../errors/retry-after.ts'
 import type { RegistryTransport } from '../request/transport.ts'
 import { readStart } from '../wire/exchanges/exchange.ts'
@@ -96,24 +96,14 @@ const NO_CHALLENGE = 'The registry may hide what it has from who shows nothing: 
 const ONLY_THESE = 'layerd knows Basic and Bearer: let the registry offer one of them.'
 
 /** Which registry it is, by what it shows. */
-export function kindFinding(answer: EntryAnswer, profile: RegistryProfile, told: (text: string) => string): Finding {
-  const { header, status, challenges } = answer
-  const param = (scheme: string, name: string) =>
-    challenges.find((challenge) => challenge.scheme === scheme)?.params.get(name)
-  const kind = registryKind({
-    status,
-    header,
-    realm: param('bearer', 'realm'),
-    service: param('bearer', 'service') ?? param('basic', 'service'),
-    basicRealm: param('basic', 'realm'),
-  })
+export function kindFinding(answer: EntryAnswer, profile: string, told: (text: string) => string): Finding {
+  const { header } = answer
+  const kind = registryKind(traitsOf(header))
   const spoken = header('docker-distribution-api-version') === undefined ? '' : ', speaks the registry API v2'
   const server = header('server')
   const from = server === undefined ? '' : `; Server: ${told(server)}`
   const profiled =
-    profile.name === 'unknown'
-      ? 'no profile of its own, as layerd goes by what it does'
-      : `layerd's profile "${profile.name}"`
+    profile === 'unknown' ? 'no profile of its own, as layerd goes by what it does' : `layerd's profile "${profile}"`
   const version = kind?.version === undefined ? '' : ` ${told(kind.version)}`
   const name = kind === undefined ? 'it shows no kind' : `most likely ${kind.name}${version}`
   return { state: 'ok', detail: `${name}${spoken}${from}; ${profiled}` }

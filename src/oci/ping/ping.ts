@@ -1,11 +1,15 @@
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
+import type { RegistryFactStore } from '../../content/registry-facts.ts'
+import { registryId } from '../../content/reference.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { childController } from '../../lib/abort.ts'
 import { AppError, isAppError } from '../../lib/errors.ts'
 import { maskFor } from '../auth/token.ts'
 import type { CredentialProvider, RegistryCredential } from '../credentials/provider.ts'
-import { registryProfile } from '../facts/registry-profile.ts'
+import { createKeptFacts } from '../facts/kept-facts.ts'
+import { learnShown } from '../facts/registry-kind.ts'
+import { knownProfile } from '../facts/registry-profile.ts'
 import type { OutboundPolicy } from '../request/outbound.ts'
 import type { RegistryConnections, RegistryTransport } from '../request/transport.ts'
 import { type Proxies, proxyChoice } from '../wire/exchanges/proxy-choice.ts'
@@ -30,7 +34,7 @@ export interface PingReport {
   readonly ok: boolean
   /** What was spoken with it; null where it did not come to that. */
   readonly scheme: 'https' | 'http' | null
-  /** What layerd takes it for, by its name. */
+  /** What layerd takes it for: by its name, by what it shows or by what it did. */
   readonly profile: string
   readonly checks: Check[]
 }
@@ -41,6 +45,8 @@ export interface PingOptions {
   readonly plainHttp: boolean
   readonly policy: OutboundPolicy
   readonly proxy?: Proxies
+  /** What was learnt of registries, to which this ping adds. Default: nothing is known, and nobody is told. */
+  readonly facts?: RegistryFactStore
   /** Default: the system's. */
   readonly lookup?: LookupFunction
   readonly clock?: Clock
@@ -67,11 +73,13 @@ export async function pingRegistry(request: PingRequest, options: PingOptions): 
   const reach = policy.reach(registry)
   const place = placeOf(registry, { plainHttp, reach, lookup: options.lookup ?? systemLookup })
   const list = createCheckList({ signal, withinMs })
+  const kept = createKeptFacts(registryId(registry), options.facts)
+  await kept.refresh()
   const report = (scheme: PingReport['scheme']): PingReport => ({
     host: registry,
     ok: list.checks.every(({ state }) => state !== 'failed'),
     scheme,
-    profile: registryProfile(registry).name,
+    profile: knownProfile(registry, kept.learned).name,
     checks: [...list.checks],
   })
   const asked = await whoAsks(request, options)
@@ -89,8 +97,16 @@ export async function pingRegistry(request: PingRequest, options: PingOptions): 
     plainHttp,
     budget: NO_WAITS,
     paced: false,
+    onTraits(traits) {
+      if (learnShown(kept.learned, traits)) kept.share()
+    },
   })
-  const entry = await lookAtEntry(list, transport, { ...options, told, repositoryNamed: repository !== undefined })
+  const entry = await lookAtEntry(list, transport, {
+    ...options,
+    told,
+    repositoryNamed: repository !== undefined,
+    profileName: () => knownProfile(registry, kept.learned).name,
+  })
   if (entry === undefined) {
     list.skip(['kind', 'clock', 'limits', 'login', ...accessNames(repository)], 'there was no answer to go by')
     return report(null)
@@ -165,14 +181,14 @@ async function lookAtEntry(
     clock = systemClock,
     told,
     repositoryNamed,
-  }: PingOptions & { told: (text: string) => string; repositoryNamed: boolean },
+    profileName,
+  }: PingOptions & { told: (text: string) => string; repositoryNamed: boolean; profileName: () => string },
 ): Promise<EntryAnswer | undefined> {
-  const profile = registryProfile(transport.registry)
   const entry = await list.run('api', LIMITS_MS.api, (signal) =>
     entryCheck({ transport, told, repositoryNamed, now: () => clock.now(), signal }),
   )
   if (entry === undefined) return undefined
-  list.add('kind', kindFinding(entry, profile, told))
+  list.add('kind', kindFinding(entry, profileName(), told))
   list.add('clock', clockFinding(entry))
   list.add('limits', limitsFinding(entry, told))
   return entry

@@ -1,6 +1,7 @@
 import { AppError, toAppError } from '../../lib/errors.ts'
 import { saidBy } from '../errors/errors.ts'
 import { statBlob } from '../pull/blobs.ts'
+import { completedOtherwise, doubtGuess } from './other-ways.ts'
 import { advance, type BlobPush, giveUp, storedOrLost } from './push-state.ts'
 import { pushScope } from '../request/repository-context.ts'
 import { commitRequest, sessionStatus } from './sessions/upload-requests.ts'
@@ -25,7 +26,8 @@ export async function commitBlob(push: BlobPush, session: Committing): Promise<v
   try {
     response = await context.transport.send(request)
   } catch (thrown) {
-    throw await failed(push, toAppError(thrown))
+    const error = toAppError(thrown)
+    throw (await completedOtherwise(push, error)) ?? (await failed(push, error))
   }
   if (response.status < 400) await response.discard()
   if (response.status === 201) return advance(push, { type: 'committed' })
@@ -39,6 +41,7 @@ export async function failed(push: BlobPush, error: AppError): Promise<AppError>
   push.flowing = false
   push.brokenBy = error
   if (isDigestRefusal(error)) {
+    doubtGuess(push)
     if (push.session.at === 'committing') await giveUp(push, push.session.location)
     push.brokenBy = undefined
     await advance(push, { type: 'gone', reason: `the registry found the digest wrong (${saidBy(error)})` })

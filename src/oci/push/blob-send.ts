@@ -3,6 +3,7 @@ import { failed, isGatewayTimeout } from './blob-commit.ts'
 import { saidBy } from '../errors/errors.ts'
 import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from '../facts/learned-facts.ts'
 import { moved } from './moved.ts'
+import { completedOtherwise, doubtGuess, isRiskyGuess } from './other-ways.ts'
 import { advance, type BlobPush, cutInto, storedOrLost, tellStart } from './push-state.ts'
 import { outOfRange } from './range-refusals.ts'
 import { pushScope } from '../request/repository-context.ts'
@@ -36,19 +37,13 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   await context.transport.refreshAuth(pushScope(context), push.call.signal)
   if (!push.flowing) tellStart(push, session.offset)
   const request = requestOf(push, session, step)
-  const probing = step.send === 'part' && session.offset > 0 && uploads.parts !== 'taken'
+  const probing = isProbing(push, session, step)
   push.refused = false
   let response
   try {
     response = await context.transport.send(request, { allow: probing ? [413, ...PART_REFUSALS] : [413] })
   } catch (thrown) {
-    const error = toAppError(thrown)
-    const age = ageOf(push, session)
-    if (age && brokeOff(error, age.ms)) {
-      learnCut(uploads, age)
-      push.cutParts += 1
-    }
-    throw await failed(push, error)
+    throw await unanswered(push, session, { step, error: toAppError(thrown) })
   }
   if (isRedirect(response.status)) return moved(push, session, { request, response })
   if (response.status >= 400) return refused(push, session, { step, request, response })
@@ -58,6 +53,29 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   if (age) learnRequest(uploads, age)
   learnPart(push, session, step)
   return taken(push, session, step, response)
+}
+
+/** A request that was cut, or refused with a status that is not handed back; returns the error to throw. */
+async function unanswered(
+  push: BlobPush,
+  session: OpenSession,
+  { step, error }: { step: UploadStep; error: AppError },
+): Promise<AppError> {
+  const { profile, learned } = push.context
+  const age = ageOf(push, session)
+  if (age && brokeOff(error, age.ms)) {
+    learnCut(learned.uploads, age)
+    push.cutParts += 1
+    if (step.send === 'whole' && profile.first === 'put') doubtGuess(push)
+  }
+  const completes = step.send === 'part' && step.commits
+  return (completes ? await completedOtherwise(push, error) : undefined) ?? (await failed(push, error))
+}
+
+/** Whether a refusal of the bytes says something of the way in which they are sent. */
+function isProbing(push: BlobPush, { offset }: OpenSession, { send }: UploadStep): boolean {
+  if (send !== 'stream' && isRiskyGuess(push)) return true
+  return send === 'part' && offset > 0 && push.context.learned.uploads.parts !== 'taken'
 }
 
 /**
@@ -124,6 +142,8 @@ async function refused(
   const { uploads } = context.learned
   const error = toAppError(await context.transport.error(request, response))
   push.refused = true
+  const { first, parts } = context.profile
+  if (isTooLarge(error) ? !parts : step.send === 'part' || first === 'put') doubtGuess(push)
   if (isTooLarge(error)) {
     const bytes = request.contentLength ?? Math.max(body.sent - session.offset, STREAMED_BYTES)
     if (!context.profile.parts || !learnTooLarge(uploads, bytes)) throw await failed(push, error)
@@ -191,7 +211,7 @@ async function checkShortfall(
   told: number | undefined,
 ): Promise<void> {
   const { offset, location } = acknowledged
-  if (told === undefined || told >= offset) return
+  if (told === undefined || told >= offset || !push.context.profile.tellsStatus) return
   const status = await sessionStatus(push.context, location, push.call)
   if (!status.alive || status.offset === undefined || status.offset >= offset) return
   push.flowing = false

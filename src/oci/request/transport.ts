@@ -1,6 +1,7 @@
 import type { WireTrace } from '../../content/wire-request.ts'
 import type { AppError } from '../../lib/errors.ts'
 import type { RetryBudget } from '../../lib/retry-budget.ts'
+import type { RegistryTraits } from '../facts/registry-kind.ts'
 import type { CredentialLookUp, RegistryCredential } from '../credentials/provider.ts'
 import type { CloudCall } from './cloud-call.ts'
 
@@ -104,6 +105,9 @@ export type OnBody = (answer: object, bytes: number | undefined) => void
 /** Told of what a registry says beside its answers (Warning), each time it does. */
 export type OnWarning = (registry: string, text: string) => void
 
+/** Told what answers of the registry itself show of it: neither its storage's nor its token service's. */
+export type OnTraits = (traits: RegistryTraits) => void
+
 /** Who talks to a registry, and how. */
 export interface TransportCaller {
   /** Undefined is anonymous; a function is called once the registry wants a log-in, and again where it fails. */
@@ -120,6 +124,7 @@ export interface TransportCaller {
   onWait?: OnWait
   onBody?: OnBody
   onWarning?: OnWarning
+  onTraits?: OnTraits
   /** Told of each request of this caller; those that it shares with others are the connections' own. */
   trace?: WireTrace
 }

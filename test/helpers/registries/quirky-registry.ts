@@ -41,6 +41,10 @@ export interface UploadQuirks {
   lastInPut?: boolean
   /** A request whose body takes longer is cut. */
   deadlineMs?: number
+  /** What it says of itself in every answer. */
+  shows?: Record<string, string>
+  /** It wants a log-in; HOST stands for its own. Its token service gives one to anybody. */
+  challenge?: string
 }
 
 export const ECR: UploadQuirks = {
@@ -200,6 +204,11 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
   const answer = async (request: IncomingMessage, record: UploadRequest): Promise<Answer> => {
     const url = new URL(request.url ?? '', 'http://registry')
     const { method } = request
+    if (url.pathname === '/token') return { status: 200, body: '{"token":"a-token"}' }
+    if (quirks.challenge !== undefined && request.headers.authorization === undefined) {
+      const challenge = quirks.challenge.replaceAll('HOST', request.headers.host ?? '')
+      return { ...errorAnswer(401, 'UNAUTHORIZED', 'who are you'), headers: { 'www-authenticate': challenge } }
+    }
     if (url.pathname === '/v2/') return { status: 200 }
     if (method === 'HEAD') return { status: blobs.has(url.pathname.split('/').at(-1) ?? '') ? 200 : 404 }
     if (method === 'POST') {
@@ -234,7 +243,7 @@ export async function startQuirkyRegistry(t: Cleanup, quirks: UploadQuirks = {})
     const exchange = async (): Promise<void> => {
       const found = await answer(request, record)
       record.status = found.status
-      send(response, found)
+      send(response, { ...found, headers: { ...quirks.shows, ...found.headers } })
     }
     // A request that was cut has nobody left to answer.
     exchange().catch(() => undefined)

@@ -2,12 +2,14 @@ import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
-import type { Reference } from '../../../src/content/reference.ts'
+import { type Reference, registryId } from '../../../src/content/reference.ts'
+import { createRegistryFacts, type SharedRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createRegistryRecords, type RegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
+import { reportProfile } from '../../../src/oci/facts/profile-report.ts'
 import { pingRegistry } from '../../../src/oci/ping/ping.ts'
 import { ANYWHERE } from '../../../src/oci/request/outbound.ts'
 import { inspectPackage } from '../../../src/transfer/inspect.ts'
@@ -25,6 +27,7 @@ export interface TestApp {
   uploads: UploadFolder
   store: ContentStore
   registries: RegistryRecords
+  facts: SharedRegistryFacts
   /** The one folder that `file:` sources may lie in. */
   root: string
   uploadFolder: string
@@ -54,6 +57,8 @@ export async function startApp(
   const uploads = await openUploadFolder({ folder: uploadFolder, room: store.room, ...uploadLimits })
   const registries = createRegistryRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => registries.close())
+  const facts = createRegistryFacts(jobs.options)
+  defer(t, () => facts.close())
   const app = createApp({
     queue: jobs.queue,
     events: jobs.events,
@@ -61,6 +66,10 @@ export async function startApp(
     store,
     remote: readerOf(t),
     registries,
+    profiles: {
+      of: (registry) => reportProfile(registry, facts),
+      forget: (registry) => facts.forget(registryId(registry)),
+    },
     ping: pingerOf(t),
     logger: silentLogger,
     version: '1.2.3',
@@ -74,6 +83,7 @@ export async function startApp(
   await app.ready()
   return {
     app,
+    facts,
     jobs,
     uploads,
     store,

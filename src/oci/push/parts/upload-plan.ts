@@ -62,7 +62,7 @@ export function nextStep(at: UploadAt, profile: RegistryProfile, learned: Learne
     size,
     grid ? partEnd(grid, offset, leastPart(profile, learned)) : offset + largestBody(profile, learned),
   )
-  return { send: 'part', end, commits: profile.lastInPut && end === size, grid }
+  return { send: 'part', end, commits: end === size && (profile.lastInPut || learned.lastInPut === true), grid }
 }
 
 /**
@@ -95,7 +95,7 @@ function partEnd({ from, bytes }: PartGrid, offset: number, least: number): numb
 
 function wantsParts(rest: number, profile: RegistryProfile, learned: LearnedUploads): boolean {
   const { maxBodyBytes = Infinity, maxPartBytes = Infinity } = learned
-  if (Math.min(maxBodyBytes, maxPartBytes) < rest) return true
+  if (Math.min(maxBodyBytes, maxPartBytes, profile.streamMaxBytes ?? Infinity) < rest) return true
   if (learned.cutKeeps === 'nothing' || learned.cutKeeps === 'parts') return true
   return outlives(rest, profile, learned)
 }

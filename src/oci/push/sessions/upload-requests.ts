@@ -72,7 +72,8 @@ export async function sessionStatus(
   options: CallOptions,
 ): Promise<SessionStatus> {
   const { profile, learned } = context
-  if (!profile.tellsStatus) return { alive: false, reason: 'the registry keeps no count of it', silent: true }
+  const { guessed, tellsStatus, rangeBias } = profile
+  if (!tellsStatus && !guessed) return { alive: false, reason: 'the registry keeps no count of it', silent: true }
   const request: RegistryRequest = {
     method: 'GET',
     target: location,
@@ -85,12 +86,14 @@ export async function sessionStatus(
   if (response.status >= 400) {
     const said = saidBy(toAppError(await context.transport.error(request, response)))
     const reason = `its status was answered with ${said}`
-    return { alive: false, reason, silent: SILENT.has(response.status) }
+    // What is taken for a registry that knows no such question is asked it all the same, and answers as that would.
+    return { alive: false, reason, silent: !tellsStatus || SILENT.has(response.status) }
   }
   await response.discard()
   const bytes = bytesFromRange(response.header('range'))
   if (bytes === undefined) return { alive: false, reason: 'the registry does not say where it stands', silent: true }
-  const bias = learned.uploads.rangeBias ?? profile.rangeBias
+  if (!tellsStatus) learned.shown.refuted = true
+  const bias = learned.uploads.rangeBias ?? rangeBias
   const ambiguous = bias === 0 && bytes <= 1
   const offset = ambiguous ? undefined : Math.max(0, bytes - bias)
   return { alive: true, location: newestLocation(context, response, location), offset }

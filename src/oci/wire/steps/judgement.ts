@@ -1,4 +1,5 @@
 import type { AppError } from '../../../lib/errors.ts'
+import { traitsOf } from '../../auth/traits.ts'
 import { type Answer, answerError } from '../../errors/errors.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import { readStart } from '../exchanges/exchange.ts'
@@ -34,6 +35,7 @@ export function answerFailure(
 ): AppError {
   const { sender } = passage
   const redirected = !isRegistry(sender, response.url)
+  if (!redirected) sender.onTraits?.(traitsOf((name) => response.header(name), more.text))
   const answer: Answer = { status: response.status, ...more, redirected, header: (name) => response.header(name) }
   return answerError(callFacts(passage, response.url), answer, sender.context.clock.now())
 }

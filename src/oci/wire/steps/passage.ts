@@ -8,7 +8,7 @@ import type { Mask } from '../../errors/mask.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 import type { HookList } from '../../request/hooks.ts'
 import type { Outbound, Reach } from '../../request/outbound.ts'
-import type { OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
+import type { OnTraits, OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 import type { Ways } from '../exchanges/ways.ts'
 import type { HostPaces } from '../pace/host-pace.ts'
 import type { Schemes } from './scheme.ts'
@@ -52,6 +52,8 @@ export interface Sender {
   readonly budget: RetryBudget | undefined
   /** TransportCaller's. */
   readonly onWait: OnWait | undefined
+  /** TransportCaller's. */
+  readonly onTraits: OnTraits | undefined
   /** The process's, and those of the caller. */
   readonly hooks: HookList
   /** The registry has let this caller in, be it without asking anything. */

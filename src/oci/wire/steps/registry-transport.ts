@@ -1,11 +1,12 @@
 import { createAuthorizer } from '../../auth/authorizer.ts'
+import { traitsOf } from '../../auth/traits.ts'
 import { createCallerCredential } from '../../auth/caller-credential.ts'
 import { maskCredential } from '../../auth/token.ts'
 import { toldText } from '../../errors/errors.ts'
 import { createMask } from '../../errors/mask.ts'
 import { warningTexts } from '../../errors/warnings.ts'
 import type { Hooks } from '../../request/hooks.ts'
-import type { OnWarning, RegistryTransport, TransportCaller } from '../../request/transport.ts'
+import type { OnTraits, OnWarning, RegistryTransport, TransportCaller } from '../../request/transport.ts'
 import { recorder } from '../../trace/recorder.ts'
 import { answerFailure, failure, judgement } from './judgement.ts'
 import { locate } from './location.ts'
@@ -36,7 +37,7 @@ export function createRegistryTransport(
   registry: string,
   caller: TransportCaller,
 ): RegistryTransport {
-  const { plainHttp, mayUse, budget, onWait, onBody, onWarning, trace } = caller
+  const { plainHttp, mayUse, budget, onWait, onBody, onWarning, onTraits, trace } = caller
   const mask = createMask(registry)
   const credential = createCallerCredential({
     credential: caller.credential,
@@ -55,11 +56,13 @@ export function createRegistryTransport(
     mayUse: mayUse ?? (() => undefined),
     budget,
     onWait,
+    onTraits,
     hooks: [
       ...context.hooks,
       ...(mayUse ? [{ beforeSend: mayUse, beforePart: mayUse }] : []),
       ...(onBody ? [{ onBody }] : []),
       ...(onWarning ? [warningsFor(registry, onWarning)] : []),
+      ...(onTraits ? [traitsFor(registry, onTraits)] : []),
       ...(trace ? [recorder({ trace, clock: context.clock })] : []),
     ],
     answered: false,
@@ -81,6 +84,21 @@ function warningsFor(registry: string, onWarning: OnWarning): Hooks {
       const said = header('warning')
       if (said === undefined || !isRegistry({ registry }, facts.url)) return
       for (const text of warningTexts(said)) onWarning(registry, toldText(facts, text))
+    },
+  }
+}
+
+/** What a registry shows it shows soon; later only in refusals, and where it opens a session. */
+const LOOKED_AT = 16
+
+/** Of the registry alone, as its warnings are. */
+function traitsFor(registry: string, onTraits: OnTraits): Hooks {
+  let answers = 0
+  return {
+    onAnswer({ method, url }, status, { header }) {
+      answers += 1
+      if (answers > LOOKED_AT && status !== 401 && method !== 'POST') return
+      if (isRegistry({ registry }, url)) onTraits(traitsOf(header))
     },
   }
 }

@@ -67,6 +67,7 @@ test('a token file that cannot be read keeps the app from getting ready', async 
       referrers: () => assert.fail('nothing is asked of a registry'),
     },
     registries,
+    profiles: { of: () => assert.fail('nobody asks'), forget: () => assert.fail('nobody asks') },
     ping: () => assert.fail('nothing is asked of a registry'),
     logger: silentLogger,
     version: '1.2.3',
