@@ -13,7 +13,7 @@ export function addRegistryCommands(program: Command, run: RunClient): void {
   const entering = program
     .command('login')
     .description('keep credentials of a registry in the daemon, for all jobs')
-    .argument('<registry>', 'HOST[:PORT]')
+    .argument('<registry>', 'HOST[:PORT], or HOST[:PORT]/PATH for the repositories that begin with the path')
     .option('-u, --username <name>', 'user at the registry')
     .option('--password-stdin', 'read the password from standard input, which is where it comes from anyway')
     .addOption(kindOption())
@@ -29,7 +29,7 @@ export function addRegistryCommands(program: Command, run: RunClient): void {
     run(options, (context) => login(context, place, options)),
   )
   withOutput(program.command('logout').description('forget what is kept of a registry'))
-    .argument('<registry>', 'HOST[:PORT]')
+    .argument('<registry>', 'HOST[:PORT][/PATH]')
     .action((place: string, options: OutputOptions) => run(options, (context) => logout(context, place)))
   withOutput(program.command('registries').description('list the registries that something is kept of'))
     .argument('[registry]', 'HOST[:PORT]: what is known of the ways of this one')

@@ -35,6 +35,40 @@ export function registryId(host: string): string {
   return HUB_NAMES.has(name) ? 'docker.io' : name
 }
 
+/** A registry, or the repositories of one that begin with a path. */
+export interface RegistryPlace {
+  /** registryId of its host[:port]. */
+  readonly registry: string
+  /** Without slashes at its ends; empty: all of it. */
+  readonly path: string
+}
+
+/**
+ * Reads `host[:port][/path]`, or the id of it. Throws REFERENCE_INVALID.
+ */
+export function parseRegistryPlace(text: string): RegistryPlace {
+  const { registry, namespace } = parseDestination(`oci://${fromPlaceId(text)}`)
+  return { registry: registryId(registry), path: namespace }
+}
+
+/** `host[:port][/path]`. */
+export function formatRegistryPlace({ registry, path }: RegistryPlace): string {
+  return path === '' ? registry : `${registry}/${path}`
+}
+
+/**
+ * A place as one part of a URL's path, with ~ for slashes and brackets: proxies decode %2F, and browsers and curl each have
+ * their own mind of brackets. `[::1]:5000/team` is `~::1~:5000~team`. ~ is nothing that a place can hold, and is encoded by nobody.
+ */
+export function registryPlaceId(place: string): string {
+  return place.replaceAll(/[/[\]]/g, '~')
+}
+
+function fromPlaceId(text: string): string {
+  const [, address, rest] = /^~([^~]{0,100})~(.*)$/.exec(text) ?? []
+  return (address === undefined ? text : `[${address}]${rest}`).replaceAll('~', '/')
+}
+
 export function isTag(text: string): boolean {
   return TAG.test(text)
 }

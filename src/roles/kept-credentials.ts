@@ -1,6 +1,7 @@
 import type { CloudSecret } from '../content/clouds.ts'
 import { matchesRepository } from '../content/repository-pattern.ts'
-import type { RegistrySecret } from '../jobs/model/registry-record.ts'
+import { parseRegistryPlace, registryPlaceId } from '../content/reference.ts'
+import type { RegistryRecord, RegistrySecret } from '../jobs/model/registry-record.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Clouds } from '../oci/credentials/clouds/clouds.ts'
 import type { CredentialProvider, RegistryCredential } from '../oci/credentials/provider.ts'
@@ -12,19 +13,18 @@ import type { CredentialProvider, RegistryCredential } from '../oci/credentials/
 export function keptCredentials(records: RegistryRecords, clouds: Clouds): CredentialProvider {
   return {
     async find({ registry, repository }) {
-      const record = records.known(registry)
-      if (!record?.credentials) return undefined
+      const record = records.nearest(registry, repository)
+      if (!record?.credentials || isStale(record, records.known(registry))) return undefined
       const { host, repositories, revision, plainHttp } = record
       const id = `kept ${revision}`
       if (repositories && !repositories.some((pattern) => matchesRepository(pattern, repository))) return undefined
       return {
         id,
-        source: `/v1/registries/${encodeURIComponent(host)}`,
+        source: `/v1/registries/${registryPlaceId(host)}`,
         async credential(signal, refused) {
           const secret = records.secretOf(record)
-          return isOfCloud(secret)
-            ? clouds.credential({ id, registry: host, plainHttp }, secret, { refused, signal })
-            : credentialOf(secret)
+          const place = { id, registry: parseRegistryPlace(host).registry, plainHttp }
+          return isOfCloud(secret) ? clouds.credential(place, secret, { refused, signal }) : credentialOf(secret)
         },
       }
     },
@@ -33,6 +33,11 @@ export function keptCredentials(records: RegistryRecords, clouds: Clouds): Crede
 
 function isOfCloud(secret: RegistrySecret | undefined): secret is CloudSecret {
   return secret?.kind === 'aws' || secret?.kind === 'google' || secret?.kind === 'azure'
+}
+
+/** Credentials of a path that were given for another way to the registry than the one that is kept by now. */
+function isStale(record: RegistryRecord, registry: RegistryRecord | undefined): boolean {
+  return record.host.includes('/') && record.plainHttp !== (registry?.plainHttp ?? false)
 }
 
 function credentialOf(secret: Exclude<RegistrySecret, CloudSecret> | undefined): RegistryCredential | undefined {

@@ -151,7 +151,7 @@ export function outboundPolicy(
 ) {
   const { allowed, named, callersChoose } = config.outbound
   const knows = role === 'api' || channel !== undefined || Boolean(env['LAYERD_LISTEN'])
-  const isNamed = (registry: string) => records?.known(registry) !== undefined
+  const isNamed = (registry: string) => records?.keeps(registry) === true
   const anywhere = callersChoose ?? (knows && listensLocally(config.listen))
   return createOutboundPolicy({ allowed, named, isNamed, anywhere })
 }

@@ -93,6 +93,45 @@ test('kept credentials are shown for the repositories that they are kept for alo
   }
 })
 
+test('the longest path that begins a repository wins, and the registry is behind them all', async (t) => {
+  const { tap, shows, writer } = await daemon(t)
+  await writer.put(`${tap}/team-a/deep`, kept('deep'), undefined)
+  await writer.put(`${tap}/team-a`, kept('team'), undefined)
+  for (const [repository, expected] of [
+    ['team-a/deep/nemo', 'kept:deep'],
+    ['team-a/deep', 'kept:deep'],
+    ['team-a/deeper/nemo', 'kept:team'],
+    ['team-a', 'kept:team'],
+    ['team-ab/nemo', 'docker:secret'],
+    ['nemo', 'docker:secret'],
+  ] as const) {
+    assert.deepEqual(await shows(repository), [basic(expected)], repository)
+  }
+  await writer.put(tap, kept('all'), undefined)
+  assert.deepEqual(await shows('nemo'), [basic('kept:all')])
+  assert.deepEqual(await shows('team-a/nemo'), [basic('kept:team')])
+  // Those of a path that are for some of it alone leave the rest to nobody else's.
+  const seen = await writer.get(`${tap}/team-a`)
+  await writer.put(`${tap}/team-a`, kept('team', { repositories: ['team-a/x'] }), seen)
+  assert.deepEqual(await shows('team-a/x'), [basic('kept:team')])
+  assert.deepEqual(await shows('team-a/nemo'), [basic('docker:secret')])
+})
+
+test('credentials of a path go the way that the registry had as they were given, or not at all', async (t) => {
+  const { shows, writer } = await daemon(t)
+  const there = { registry: OUTSIDE }
+  const none = { plainHttp: true, repositories: null, secret: null }
+  await writer.put(`${OUTSIDE}/team`, kept('for-tls'), undefined)
+  await writer.put(OUTSIDE, none, undefined)
+  assert.deepEqual(await shows('team/nemo', there), [])
+  await assert.rejects(
+    writer.put(`${OUTSIDE}/team`, { ...kept('x'), secret: undefined }, await writer.get(`${OUTSIDE}/team`)),
+    { code: 'BODY_INVALID' },
+  )
+  await writer.put(`${OUTSIDE}/team`, kept('in-clear'), await writer.get(`${OUTSIDE}/team`))
+  assert.deepEqual(await shows('team/nemo', there), [basic('kept:in-clear')])
+})
+
 test("they go in clear where they were kept for that, and Docker's and a caller's word change nothing of it", async (t) => {
   const { shows, writer } = await daemon(t)
   const there = { registry: OUTSIDE }
@@ -129,6 +168,10 @@ test('a registry that is kept may be in a private network, for as long as it is'
   await writer.remove(inner, seen)
   await records.refresh()
   assert.throws(() => policy.check(inner), { code: 'REGISTRY_NOT_ALLOWED' })
+  // Who keeps a path names its registry too.
+  await writer.put(`${inner}/team`, kept('secret'), undefined)
+  await records.refresh()
+  assert.equal(policy.reach(inner), 2)
 })
 
 test('a daemon publishes with kept credentials, which stand in no answer, log or Redis', async (t) => {

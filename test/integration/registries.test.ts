@@ -120,7 +120,10 @@ test('what is no registry, no credential or no pattern is refused, and repeated 
   const policy = createOutboundPolicy({ allowed: ['a.example', '10.0.0.1:5000'], named: [], anywhere: false })
   const bed = await startApp(t, { mayName: policy.check, mayKeep: (registry) => void policy.reach(registry) })
   for (const [host, body, code] of [
-    ['a.example/team', {}, 'REFERENCE_INVALID'],
+    ['a.example/Team', {}, 'REFERENCE_INVALID'],
+    ['a.example/team:1', {}, 'REFERENCE_INVALID'],
+    ['~::1', {}, 'REFERENCE_INVALID'],
+    ['b.example~team', {}, 'REGISTRY_NOT_ALLOWED'],
     ['b.example', {}, 'REGISTRY_NOT_ALLOWED'],
     ['a.example', { credentials: {} }, 'BODY_INVALID'],
     ['a.example', { credentials: { password: PASSWORD } }, 'BODY_INVALID'],

@@ -71,6 +71,25 @@ test('a registry may be named as a reference names it, with oci:// in whatever c
   }
 })
 
+test('credentials of a path are kept for it, listed with it and forgotten with it', async (t) => {
+  const { run, registries } = await bed(t)
+  const login = ['login', 'harbor.example/team-a', '--no-check', '--username', 'robot']
+  assert.equal(
+    (await run(login, 'secret\n')).out,
+    'credentials of harbor.example/team-a are kept, for all of its repositories\n',
+  )
+  const plain = await run([...login, '--plain-http'], 'secret\n')
+  assert.match(plain.err, /plainHttp" is of a registry/)
+  assert.equal((await run(['login', '[::1]:5000', '--no-check', '-u', 'ann'], 'secret\n')).exit, 0)
+  assert.match(
+    (await run(['registries', '--quiet'])).out,
+    /^\[::1\]:5000 .*\nharbor\.example\/team-a +basic +robot +all /,
+  )
+  assert.equal((await run(['logout', 'harbor.example/team-a'])).exit, 0)
+  assert.equal((await run(['logout', 'oci://[::1]:5000'])).exit, 0)
+  assert.deepEqual(await registries.list(), [])
+})
+
 test('tokens are kept by their kind, without the registry where that is wanted', async (t) => {
   const { run, registries } = await bed(t)
   const keep = (...words: string[]) => run(['login', 'a.example', '--no-check', ...words], 'the-token\n')

@@ -421,7 +421,7 @@ export interface paths {
         get: operations["getRegistry"];
         /**
          * Keep credentials of a registry, and how it is spoken to
-         * @description Needs the scope registries:admin. Holds for every job that is started from then on. A registry that is kept may be in a private network or on this machine.
+         * @description Needs the scope registries:admin. Holds for every job that is started from then on. Of host/path credentials and repositories alone: the longest path that begins a repository wins, then the host. A registry that is kept may be in a private network or on this machine.
          */
         put: operations["putRegistry"];
         post?: never;
@@ -981,6 +981,10 @@ export interface components {
         };
         /** @description What is kept of a registry, for all jobs. */
         Registry: {
+            /** @description Its place as one part of a path, with ~ for each of / [ ]: [::1]:5000 is ~::1~:5000. Goes through every proxy. */
+            id: string;
+            /** @description Whose repositories the credentials are for, which is all that is kept for a path; null: the registry. */
+            path: string | null;
             /** @description host[:port]; docker.io for all names of Docker Hub. */
             host: string;
             /** @description It may be spoken to over plain HTTP, where it speaks no TLS. */
@@ -3033,6 +3037,8 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
+                     *           "id": "registry.example",
+                     *           "path": null,
                      *           "host": "registry.example",
                      *           "plainHttp": false,
                      *           "repositories": [
@@ -3076,7 +3082,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description host[:port], percent-encoded.
+                 * @description host[:port] or, for credentials, host[:port]/path; as its id, or percent-encoded where nothing in between decodes that.
                  * @example registry.example
                  */
                 host: string;
@@ -3095,6 +3101,8 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "id": "registry.example",
+                     *       "path": null,
                      *       "host": "registry.example",
                      *       "plainHttp": false,
                      *       "repositories": [
@@ -3142,7 +3150,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description host[:port], percent-encoded.
+                 * @description host[:port] or, for credentials, host[:port]/path; as its id, or percent-encoded where nothing in between decodes that.
                  * @example registry.example
                  */
                 host: string;
@@ -3204,7 +3212,7 @@ export interface operations {
                     } | null;
                     /** @default false */
                     plainHttp?: boolean;
-                    /** @description Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all. */
+                    /** @description Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all, of a path those that begin with it. */
                     repositories?: string[];
                 };
             };
@@ -3220,6 +3228,8 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "id": "registry.example",
+                     *       "path": null,
                      *       "host": "registry.example",
                      *       "plainHttp": false,
                      *       "repositories": [
@@ -3256,6 +3266,8 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "id": "registry.example",
+                     *       "path": null,
                      *       "host": "registry.example",
                      *       "plainHttp": false,
                      *       "repositories": [
@@ -3294,7 +3306,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description host[:port], percent-encoded.
+                 * @description host[:port] or, for credentials, host[:port]/path; as its id, or percent-encoded where nothing in between decodes that.
                  * @example registry.example
                  */
                 host: string;
@@ -3322,7 +3334,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description host[:port], percent-encoded.
+                 * @description host[:port] or, for credentials, host[:port]/path; as its id, or percent-encoded where nothing in between decodes that.
                  * @example registry.example
                  */
                 host: string;
@@ -3379,7 +3391,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description host[:port], percent-encoded.
+                 * @description host[:port], percent-encoded, or its id.
                  * @example registry.example
                  */
                 host: string;
@@ -3419,7 +3431,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description host[:port], percent-encoded.
+                 * @description host[:port], percent-encoded, or its id.
                  * @example registry.example
                  */
                 host: string;

@@ -2,7 +2,7 @@ import { answer } from '../client/calls.ts'
 import type { CommandContext, RegistryOptions } from '../client/context.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { pingText } from '../view/ping-text.ts'
-import { registryAuth, withoutScheme } from './registry-auth.ts'
+import { idOf, registryAuth, withoutScheme } from './registry-auth.ts'
 
 /** `layerd ping HOST[/REPOSITORY]`: what is wrong with a registry; 1 where anything is. Throws ApiProblem. */
 export async function ping(context: CommandContext, place: string, options: RegistryOptions): Promise<ExitCode> {
@@ -12,7 +12,7 @@ export async function ping(context: CommandContext, place: string, options: Regi
   const login = await registryAuth(context, place, options)
   const found = await answer(
     client.calls.POST('/v1/registries/{host}/ping', {
-      params: { path: { host } },
+      params: { path: { host: idOf(host) } },
       body: { ...(repository === '' ? {} : { repository }), ...(options.plainHttp ? { plainHttp: true } : {}) },
       headers: login,
     }),

@@ -6,7 +6,7 @@ import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { pingText } from '../view/ping-text.ts'
 import { printRows, rowsOf } from './list.ts'
 import { type CredentialOptions, credentialsFrom } from './login-credentials.ts'
-import { withoutScheme } from './registry-auth.ts'
+import { idOf, withoutScheme } from './registry-auth.ts'
 
 export interface LoginOptions extends CredentialOptions {
   repository?: string[]
@@ -16,18 +16,20 @@ export interface LoginOptions extends CredentialOptions {
 }
 
 /**
- * `layerd login HOST`: keeps credentials in the daemon, once the registry has taken them; a cloud's key is looked at once it is
- * kept. Throws ApiProblem.
+ * `layerd login HOST[/PATH]`: keeps credentials in the daemon, once the registry has taken them; a cloud's key is looked at once
+ * it is kept. Throws ApiProblem.
  */
 export async function login(context: CommandContext, place: string, options: LoginOptions): Promise<ExitCode> {
   const { terminal, json, quiet } = context
-  const host = hostOf(place)
+  const named = placeOf(place)
+  const [host = ''] = named.split('/')
   const credentials = await credentialsFrom(context, options)
   const ofCloud = 'aws' in credentials || 'google' in credentials || 'azure' in credentials
   if (options.check && !ofCloud) await check(context, host, { shown: authOf(credentials, host), options })
-  const kept = await keep(context, host, { credentials, options })
+  const kept = await keep(context, named, { credentials, options })
+  const name = nameOf(kept)
   if (json) terminal.stdout.write(`${JSON.stringify(kept)}\n`)
-  else terminal.stdout.write(quiet ? `${kept.host}\n` : `credentials of ${kept.host} are kept, ${scopeOf(kept)}\n`)
+  else terminal.stdout.write(quiet ? `${name}\n` : `credentials of ${name} are kept, ${scopeOf(kept)}\n`)
   if (options.check && ofCloud) await check(context, host, { shown: undefined, options })
   return 0
 }
@@ -35,10 +37,10 @@ export async function login(context: CommandContext, place: string, options: Log
 /** What is not said of an earlier one stays. */
 async function keep(
   { client }: CommandContext,
-  host: string,
+  named: string,
   { credentials, options }: { credentials: KeptCredentials; options: LoginOptions },
 ): Promise<Registry> {
-  const params = { path: { host } }
+  const params = { path: { host: idOf(named) } }
   const seen = await client.calls.GET('/v1/registries/{host}', { params })
   if (!seen.response.ok && seen.response.status !== 404) throw refusal(seen.response.status, seen.error)
   const etag = seen.response.headers.get('etag')
@@ -49,11 +51,17 @@ async function keep(
       headers: seen.data && etag !== null ? { 'if-match': etag } : { 'if-none-match': '*' },
       body: {
         credentials,
-        plainHttp: options.plainHttp ?? seen.data?.plainHttp ?? false,
+        ...wayOf(named, options, seen.data),
         ...(repositories ? { repositories } : {}),
       },
     }),
   )
+}
+
+/** A path goes the way of its registry: to say so to the daemon gets its refusal, which tells what to do. */
+function wayOf(named: string, { plainHttp }: LoginOptions, seen: Registry | undefined): { plainHttp?: boolean } {
+  if (named.includes('/')) return plainHttp === undefined ? {} : { plainHttp }
+  return { plainHttp: plainHttp ?? seen?.plainHttp ?? false }
 }
 
 /** X-Registry-Auth. */
@@ -71,7 +79,7 @@ async function check(
 ): Promise<void> {
   const found = await answer(
     client.calls.POST('/v1/registries/{host}/ping', {
-      params: { path: { host } },
+      params: { path: { host: idOf(host) } },
       headers: shown === undefined ? {} : { 'x-registry-auth': shown },
       body: options.plainHttp ? { plainHttp: true } : {},
     }),
@@ -86,13 +94,14 @@ async function check(
   )
 }
 
-/** `layerd logout HOST`: forgets what is kept of a registry. Throws ApiProblem. */
+/** `layerd logout HOST[/PATH]`: forgets what is kept of a registry. Throws ApiProblem. */
 export async function logout({ client, terminal, json, quiet }: CommandContext, place: string): Promise<ExitCode> {
-  const host = hostOf(place)
+  const named = placeOf(place)
+  const params = { path: { host: idOf(named) } }
   const headers = { 'if-match': '*' }
-  await answer(client.calls.DELETE('/v1/registries/{host}', { params: { path: { host } }, headers }))
-  if (json) terminal.stdout.write(`${JSON.stringify({ host })}\n`)
-  else terminal.stdout.write(quiet ? `${host}\n` : `nothing is kept of ${host} any more\n`)
+  await answer(client.calls.DELETE('/v1/registries/{host}', { params, headers }))
+  if (json) terminal.stdout.write(`${JSON.stringify({ host: named })}\n`)
+  else terminal.stdout.write(quiet ? `${named}\n` : `nothing is kept of ${named} any more\n`)
   return 0
 }
 
@@ -102,21 +111,29 @@ export async function registries(context: CommandContext): Promise<ExitCode> {
   const rows = await Array.fromAsync(rowsOf((query) => answer(calls.GET('/v1/registries', { params: { query } }))))
   return printRows(context, rows, {
     heads: ['REGISTRY', 'CREDENTIALS', 'USER', 'REPOSITORIES', 'OVER', 'PROFILE'],
-    cells: ({ host, credentials, repositories, plainHttp, profile }) => [
-      host,
-      credentials?.kind ?? 'none',
-      credentials?.username ?? '',
-      repositories?.join(' ') ?? 'all',
-      plainHttp ? 'http' : 'https',
-      profile.by === null ? 'unknown' : `${profile.name} (${profile.by})`,
+    cells: (registry) => [
+      nameOf(registry),
+      registry.credentials?.kind ?? 'none',
+      registry.credentials?.username ?? '',
+      registry.repositories?.join(' ') ?? 'all',
+      registry.plainHttp ? 'http' : 'https',
+      profileText(registry),
     ],
   })
+}
+
+function profileText({ profile: { name, by } }: Registry): string {
+  return by === null ? 'unknown' : `${name} (${by})`
 }
 
 function scopeOf({ repositories }: Registry): string {
   return repositories === null ? 'for all of its repositories' : `for ${repositories.join(', ')}`
 }
 
-function hostOf(place: string): string {
+function nameOf({ host, path }: Registry): string {
+  return path === null ? host : `${host}/${path}`
+}
+
+function placeOf(place: string): string {
   return withoutScheme(place).replace(/\/$/, '')
 }

@@ -22,6 +22,11 @@ export function withoutScheme(reference: string): string {
   return reference.replace(/^oci:\/\//i, '')
 }
 
+/** A registry, or a path of it, as one part of the address of a call. Source: Registry.id of the API. */
+export function idOf(place: string): string {
+  return place.replaceAll(/[/[\]]/g, '~')
+}
+
 /** All of standard input, without the line end that `echo` leaves. */
 export async function secretFrom({ stdin }: CommandContext['terminal']): Promise<string> {
   const chunks: Buffer[] = []

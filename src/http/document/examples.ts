@@ -148,6 +148,8 @@ const REMOTE = {
 }
 
 const REGISTRY = {
+  id: 'registry.example',
+  path: null,
   host: 'registry.example',
   plainHttp: false,
   repositories: ['team/**'],

@@ -1,11 +1,11 @@
-import { parseDestination } from '../../content/reference.ts'
+import { parseRegistryPlace } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
 
-/** Throws REFERENCE_INVALID. */
-export function registryNamed(host: string): string {
-  const { registry, namespace } = parseDestination(`oci://${host}`)
-  if (namespace === '') return registry
-  throw new AppError('REFERENCE_INVALID', `"${host}" is more than the host of a registry`, {
-    hint: 'It is host[:port], percent-encoded; a repository goes into the body.',
+/** What is meant for a whole registry. Throws REFERENCE_INVALID. */
+export function registryNamed(text: string): string {
+  const { registry, path } = parseRegistryPlace(text)
+  if (path === '') return registry
+  throw new AppError('REFERENCE_INVALID', `"${text.slice(0, 300)}" is more than the host of a registry`, {
+    hint: 'It is host[:port]; a path is for credentials alone, and a repository goes into the body.',
   })
 }

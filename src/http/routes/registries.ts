@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { parseDestination } from '../../content/reference.ts'
+import { formatRegistryPlace, parseDestination, parseRegistryPlace, registryPlaceId } from '../../content/reference.ts'
 import type { RegistryRecord } from '../../jobs/model/registry-record.ts'
 import type { RegistryRecords } from '../../jobs/registries/registry-records.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -10,6 +10,7 @@ import { at, later, type MayName } from '../requests/package-reference.ts'
 import { checkPreconditions, type Preconditions } from '../requests/preconditions.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
 import { registryNamed } from '../requests/registry-named.ts'
+import { pathSettings } from '../requests/path-settings.ts'
 import { registrySettings } from '../requests/registry-settings.ts'
 import {
   deleteRegistrySchema,
@@ -46,7 +47,8 @@ export interface RegistryRoutesOptions {
 /** The registries themselves. */
 export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = async (app, options) => {
   const { ping, registries, profiles, mayName, mayKeep, closing } = options
-  const shown = async (record: RegistryRecord) => toldRegistry(record, await profiles.of(record.host))
+  const shown = async (record: RegistryRecord) =>
+    toldRegistry(record, await profiles.of(parseRegistryPlace(record.host).registry))
 
   app.get('/v1/registries', { schema: listRegistriesSchema, config: READ }, async (request, reply) => {
     const page = placedPage(await registries.list(), pageFrom(request.query), BY_HOST)
@@ -55,7 +57,7 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   })
 
   app.get('/v1/registries/:host', { schema: getRegistrySchema, config: READ }, async (request, reply) => {
-    const host = at('/host', registryNamed, request.params.host)
+    const host = at('/host', placeNamed, request.params.host)
     const record = await registries.get(host)
     if (!record) throw notKept(host)
     const found = await shown(record)
@@ -66,9 +68,11 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   })
 
   app.put('/v1/registries/:host', { schema: putRegistrySchema, config: ADMIN }, async (request, reply) => {
-    const host = at('/host', registryNamed, request.params.host)
-    at('/host', mayKeep, host)
-    const settings = registrySettings(request.body, host)
+    const host = at('/host', placeNamed, request.params.host)
+    const { registry, path } = parseRegistryPlace(host)
+    at('/host', mayKeep, registry)
+    const { body } = request
+    const settings = path === '' ? registrySettings(body, registry) : pathSettings(body, { registry, path })
     const seen = await registries.get(host)
     checkPreconditions(conditionsOf(request.headers), seen && etagOf(seen), `the registry ${host}`)
     const record = await registries.put(host, settings, seen)
@@ -79,13 +83,13 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   })
 
   app.delete('/v1/registries/:host', { schema: deleteRegistrySchema, config: ADMIN }, async (request, reply) => {
-    const host = at('/host', registryNamed, request.params.host)
+    const host = at('/host', placeNamed, request.params.host)
     const seen = await registries.get(host)
     if (!seen) throw notKept(host)
     const { 'if-match': match } = conditionsOf(request.headers)
     checkPreconditions({ 'if-match': match }, etagOf(seen), `the registry ${host}`)
     await registries.remove(host, seen)
-    await profiles.forget(host)
+    if (parseRegistryPlace(host).path === '') await profiles.forget(host)
     request.log.info({ registry: host, principal: request.principal }, 'registry forgotten')
     return reply.code(204).send(null)
   })
@@ -109,7 +113,14 @@ const ADMIN = { scope: 'registries:admin' } as const
 
 function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registry {
   const { host, plainHttp, repositories, credentials, updatedAt } = record
-  return { host, plainHttp, repositories: repositories && [...repositories], credentials, updatedAt, profile }
+  const { registry, path } = parseRegistryPlace(host)
+  const place = { id: registryPlaceId(host), host: registry, path: path === '' ? null : path }
+  return { ...place, plainHttp, repositories: repositories && [...repositories], credentials, updatedAt, profile }
+}
+
+/** host[:port], or host[:port]/path. Throws REFERENCE_INVALID. */
+function placeNamed(text: string): string {
+  return formatRegistryPlace(parseRegistryPlace(text))
 }
 
 function conditionsOf(headers: Preconditions): Preconditions {

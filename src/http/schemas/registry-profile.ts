@@ -53,7 +53,7 @@ export const RegistryProfile = Type.Object(
 export type RegistryProfile = Static<typeof RegistryProfile>
 
 const RegistryParams = Type.Object({
-  host: Type.String({ minLength: 1, maxLength: 300, description: 'host[:port], percent-encoded.' }),
+  host: Type.String({ minLength: 1, maxLength: 300, description: 'host[:port], percent-encoded, or its id.' }),
 })
 
 export const getRegistryProfileSchema = {

@@ -31,11 +31,24 @@ export const RegistryPing = Type.Object(
 export type RegistryPing = Static<typeof RegistryPing>
 
 const RegistryParams = Type.Object({
-  host: Type.String({ minLength: 1, maxLength: 300, description: 'host[:port], percent-encoded.' }),
+  host: Type.String({
+    minLength: 1,
+    maxLength: 600,
+    description:
+      'host[:port] or, for credentials, host[:port]/path; as its id, or percent-encoded where nothing in between decodes that.',
+  }),
 })
 
 export const Registry = Type.Object(
   {
+    id: Type.String({
+      description:
+        'Its place as one part of a path, with ~ for each of / [ ]: [::1]:5000 is ~::1~:5000. Goes through every proxy.',
+    }),
+    path: Type.Union([Type.String(), Type.Null()], {
+      description:
+        'Whose repositories the credentials are for, which is all that is kept for a path; null: the registry.',
+    }),
     host: Type.String({ description: 'host[:port]; docker.io for all names of Docker Hub.' }),
     plainHttp: Type.Boolean({ description: 'It may be spoken to over plain HTTP, where it speaks no TLS.' }),
     repositories: Type.Union([Type.Array(Type.String()), Type.Null()], {
@@ -92,7 +105,7 @@ const RegistryBody = Type.Object(
         minItems: 1,
         maxItems: 100,
         description:
-          'Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all.',
+          'Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all, of a path those that begin with it.',
       }),
     ),
   },
@@ -135,7 +148,7 @@ export const putRegistrySchema = {
   operationId: 'putRegistry',
   summary: 'Keep credentials of a registry, and how it is spoken to',
   description:
-    'Needs the scope registries:admin. Holds for every job that is started from then on. A registry that is kept may be in a private network or on this machine.',
+    'Needs the scope registries:admin. Holds for every job that is started from then on. Of host/path credentials and repositories alone: the longest path that begins a repository wins, then the host. A registry that is kept may be in a private network or on this machine.',
   params: RegistryParams,
   body: RegistryBody,
   headers: Type.Object(conditions),

@@ -20,9 +20,9 @@ export interface ToldSecret {
 
 /** What is kept of a registry for all jobs. */
 export interface RegistryRecord {
-  /** registryId of its host[:port]. */
+  /** registryId of its host[:port]; with a path, as `host/path`, for the repositories that begin with it, and for credentials alone. */
   readonly host: string
-  /** It may be spoken to over plain HTTP, with these credentials. */
+  /** It may be spoken to over plain HTTP, with these credentials. Of a path: so it was when they were given. */
   readonly plainHttp: boolean
   /** Patterns of repositories that the credentials are for (content/repository-pattern.ts); null: all. */
   readonly repositories: readonly string[] | null

@@ -16,6 +16,8 @@ export interface KeptRegistries {
   /** Throws QUEUE_UNAVAILABLE. */
   refresh(): Promise<void>
   known(host: string): Kept | undefined
+  /** Whether there is anything of the registry, or of a path of it. */
+  keeps(registry: string): boolean
   /** By host. */
   all(): Kept[]
   /** Writes (undefined: removes) where what lies in Redis still is `before`. Throws QUEUE_UNAVAILABLE. */
@@ -41,6 +43,7 @@ export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegist
   const key = createKeys(options.prefix).registries
   let version: string | null = null
   let kept: ReadonlyMap<string, Kept> = new Map()
+  let registries: ReadonlySet<string> = new Set()
   const refresh = () =>
     guarded(async () => {
       const found = await redis.hget(key, '')
@@ -48,10 +51,12 @@ export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegist
       const { '': newest = null, ...fields } = await redis.hgetall(key)
       version = newest
       kept = new Map(Object.entries(fields).map(([host, text]) => [host, parsed(text)]))
+      registries = new Set(Object.keys(fields).map((host) => host.split('/', 1)[0] ?? ''))
     })
   return {
     refresh,
     known: (host) => kept.get(host),
+    keeps: (registry) => registries.has(registry),
     all: () => [...kept.values()].toSorted((a, b) => (a.host < b.host ? -1 : 1)),
     async replace(host, before, next) {
       const args = [host, before?.text ?? '', next?.text ?? '', MAX_REGISTRIES, randomUUID()]

@@ -7,11 +7,13 @@ import { createVault, type Vault } from '../record/credentials.ts'
 import {
   createKeptRegistries,
   type Kept,
+  type KeptRegistries,
   type KeptRegistriesOptions,
   MAX_REGISTRIES,
   parsed,
 } from './kept-registries.ts'
 import { toldSecret } from './told-secret.ts'
+import { nearestTo, onItsWay, placeOf } from './registry-places.ts'
 
 /**
  * What is kept of registries, in Redis. What is there is looked at by `refresh`, and told without waiting by `known`: a
@@ -22,18 +24,22 @@ export interface RegistryRecords {
   refresh(): Promise<void>
   /** As of the last refresh. `registry` in any of its names. */
   known(registry: string): RegistryRecord | undefined
+  /** That with credentials whose path is the longest that begins the repository, be it for this repository or not. */
+  nearest(registry: string, repository: string): RegistryRecord | undefined
+  /** Whether anything is kept of it, or below a path of it. */
+  keeps(registry: string): boolean
   /** Throws CREDENTIALS_INVALID where it cannot be opened: another key, or somebody changed what lies in Redis. */
   secretOf(record: RegistryRecord): RegistrySecret | undefined
   /** By host. */
   list(): Promise<RegistryRecord[]>
-  get(registry: string): Promise<RegistryRecord | undefined>
+  get(place: string): Promise<RegistryRecord | undefined>
   /**
    * Writes it where `seen` (undefined: none) still is what is kept, else throws PRECONDITION_FAILED. Throws BODY_INVALID where kept
    * credentials would go another way than they were given for.
    */
-  put(registry: string, settings: RegistrySettings, seen: RegistryRecord | undefined): Promise<RegistryRecord>
+  put(place: string, settings: RegistrySettings, seen: RegistryRecord | undefined): Promise<RegistryRecord>
   /** Throws PRECONDITION_FAILED. */
-  remove(registry: string, seen: RegistryRecord): Promise<void>
+  remove(place: string, seen: RegistryRecord): Promise<void>
   close(): void
 }
 
@@ -56,24 +62,24 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
     keptOf.set(record, one)
     return record
   }
-  const known = (registry: string): RegistryRecord | undefined => {
-    const one = kept.known(registryId(registry))
+  const known = (place: string): RegistryRecord | undefined => {
+    const one = kept.known(placeOf(place))
     return one && told(one)
   }
-  const seenAgain = async (registry: string, seen: RegistryRecord | undefined): Promise<Kept | undefined> => {
+  const seenAgain = async (host: string, seen: RegistryRecord | undefined): Promise<Kept | undefined> => {
     await kept.refresh()
-    const before = kept.known(registryId(registry))
-    if (before?.revision !== seen?.revision) throw changed(registry)
+    const before = kept.known(host)
+    if (before?.revision !== seen?.revision) throw changed(host)
     return before
-  }
-  const replace = async (host: string, before: Kept | undefined, next: Kept | undefined): Promise<void> => {
-    const done = await kept.replace(host, before, next)
-    if (done === 'changed') throw changed(host)
-    if (done === 'full') throw tooMany()
   }
   return {
     refresh: () => kept.refresh(),
     known,
+    nearest(registry, repository) {
+      const one = nearestTo(kept, registry, repository)
+      return one && told(one)
+    },
+    keeps: (registry) => kept.keeps(registryId(registry)),
     secretOf(record) {
       const one = keptOf.get(record)
       return one && opened(vault, one)
@@ -82,23 +88,36 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
       await kept.refresh()
       return kept.all().map(told)
     },
-    async get(registry) {
+    async get(place) {
       await kept.refresh()
-      return known(registry)
+      return known(place)
     },
-    async put(registry, settings, seen) {
-      const host = registryId(registry)
+    async put(place, given, seen) {
+      const host = placeOf(place)
       const before = await seenAgain(host, seen)
+      const settings = onItsWay(kept, host, given)
       const next = recordOf(vault, { host, settings, before }, new Date(clock.now()).toISOString())
-      await replace(host, before, next)
+      await replace(kept, host, before, next)
       return told(next)
     },
-    async remove(registry, seen) {
-      const host = registryId(registry)
-      await replace(host, await seenAgain(host, seen), undefined)
+    async remove(place, seen) {
+      const host = placeOf(place)
+      await replace(kept, host, await seenAgain(host, seen), undefined)
     },
     close: () => kept.close(),
   }
+}
+
+/** Throws PRECONDITION_FAILED. */
+async function replace(
+  kept: KeptRegistries,
+  host: string,
+  before: Kept | undefined,
+  next: Kept | undefined,
+): Promise<void> {
+  const done = await kept.replace(host, before, next)
+  if (done === 'changed') throw changed(host)
+  if (done === 'full') throw tooMany()
 }
 
 function recordOf(

@@ -1,0 +1,21 @@
+import { formatRegistryPlace, parseRegistryPlace, registryId } from '../../content/reference.ts'
+import type { RegistrySettings } from '../model/registry-record.ts'
+import type { Kept, KeptRegistries } from './kept-registries.ts'
+
+/** A registry or a path of one, in the one form under which it is kept. */
+export function placeOf(place: string): string {
+  return formatRegistryPlace(parseRegistryPlace(place))
+}
+
+/** Of what is kept with credentials, that with the longest path that begins the repository, and the registry's own last. */
+export function nearestTo(kept: KeptRegistries, registry: string, repository: string): Kept | undefined {
+  const parts = [registryId(registry), ...repository.split('/')]
+  const places = parts.map((_, less) => parts.slice(0, parts.length - less).join('/'))
+  return places.map((place) => kept.known(place)).find((one) => one?.credentials)
+}
+
+/** Credentials of a path go the way of its registry, as that is when they are given. */
+export function onItsWay(kept: KeptRegistries, place: string, settings: RegistrySettings): RegistrySettings {
+  const { registry, path } = parseRegistryPlace(place)
+  return path === '' ? settings : { ...settings, plainHttp: kept.known(registry)?.plainHttp ?? false }
+}
