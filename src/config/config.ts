@@ -34,7 +34,9 @@ export const Environment = Type.Object({
   LAYERD_REDIS_MAXMEMORY: Type.Optional(
     Type.String({ description: 'What the own Redis may use of memory: bytes, or 512MiB, 2GiB.' }),
   ),
-  LAYERD_SECRET_KEY_FILE: Type.Optional(Type.String({ description: '32 bytes as base64; made when missing.' })),
+  LAYERD_SECRET_KEY_FILE: Type.Optional(
+    Type.String({ description: '32 bytes as base64, one key a line, the newest first; made when missing.' }),
+  ),
   LAYERD_STORE_MAX_BYTES: Type.Optional(
     Type.String({ description: 'What the store may take: bytes, or 10GB, 512MiB.' }),
   ),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createFileOnce } from '../lib/atomic-file.ts'
 import { AppError } from '../lib/errors.ts'
 import { makeFolders } from '../lib/make-folders.ts'
+import { parseSecretKeys } from './secret-keys.ts'
 
 /** What all processes of one layerd share beside Redis. */
 export interface DataDirectory {
@@ -11,8 +12,8 @@ export interface DataDirectory {
   readonly path: string
   /** Of this layerd; Redis holds the same one. */
   readonly id: string
-  /** 32 bytes, for the credentials that rest in Redis. */
-  readonly secretKey: Buffer
+  /** Of 32 bytes each, for the credentials that rest in Redis: the first one seals, all of them open. */
+  readonly secretKeys: readonly Buffer[]
   /** Packages that `file:` may name by default. */
   readonly packages: string
   readonly uploads: string
@@ -38,7 +39,7 @@ export async function openDataDirectory(options: { path: string; secretKeyFile: 
   const encoded = await named('LAYERD_SECRET_KEY_FILE', secretKeyFile, () =>
     existingOr(secretKeyFile, () => `${randomBytes(KEY_BYTES).toString('base64')}\n`),
   )
-  return { path, id: id.trim(), secretKey: parseKey(encoded, secretKeyFile), packages, uploads, store }
+  return { path, id: id.trim(), secretKeys: parseSecretKeys(encoded, secretKeyFile), packages, uploads, store }
 }
 
 /** The content store's folder in a directory that a daemon made before. Throws CONFIG_INVALID when it is not there. */
@@ -66,14 +67,6 @@ async function existingOr(path: string, content: () => string): Promise<string> 
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     return createFileOnce(path, content(), 0o600)
   }
-}
-
-function parseKey(encoded: string, file: string): Buffer {
-  const key = Buffer.from(encoded.trim(), 'base64')
-  if (key.byteLength === KEY_BYTES) return key
-  throw new AppError('CONFIG_INVALID', `LAYERD_SECRET_KEY_FILE: ${file} does not hold ${KEY_BYTES} bytes as base64`, {
-    hint: 'Make one with: head -c 32 /dev/urandom | base64',
-  })
 }
 
 async function named<T>(setting: string, path: string, task: () => Promise<T>): Promise<T> {

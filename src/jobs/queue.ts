@@ -26,6 +26,7 @@ import type {
   TransferPage,
 } from './model/requests.ts'
 import { type JobFigures, readFigures } from './commands/figures.ts'
+import { jobsUnderOlderKeys } from './commands/older-keys.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
 import { withWaits } from './commands/waits.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
@@ -67,6 +68,8 @@ export interface JobQueue {
   trouble(timeoutMs: number): Promise<string | undefined>
   /** How many worker processes have said within the last 15 s that they take jobs. */
   liveWorkers(): Promise<number>
+  /** How many jobs have credentials that are sealed under an older key. Looks at all of Redis. */
+  underOlderKeys(): Promise<number>
   /** What there is of jobs and workers, counted by Redis. */
   figures(): Promise<JobFigures>
   close(): Promise<void>
@@ -118,6 +121,7 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
     trouble: (timeoutMs) => troubleOf(redis, timeoutMs),
     liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),
     figures: () => guarded(() => readFigures(store)),
+    underOlderKeys: () => guarded(() => jobsUnderOlderKeys(context)),
     close: () => store.close(),
   }
 }

@@ -27,6 +27,7 @@ import { findReferrers } from '../transfer/referrers.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { openStore, queueOptions } from './parts.ts'
+import { startResealing } from './resealing.ts'
 import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
@@ -103,6 +104,8 @@ export async function startApi(
   })
   const { url, port } = await listen(app, config.listen, portPatienceMs)
   const collecting = collectHourly(store, logger)
+  const keys = directory.secretKeys.length
+  const stopResealing = startResealing({ registries: registries.registries, queue, keys, joining, logger })
   const stopWatching = watchDisk({ disk: () => store.disk(), logger, clock: systemClock })
   return {
     url,
@@ -111,6 +114,7 @@ export async function startApi(
     async close() {
       clearInterval(collecting)
       stopWatching()
+      stopResealing()
       await Promise.all([closeRegistries(), queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }

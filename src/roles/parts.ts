@@ -8,7 +8,7 @@ export function queueOptions(config: Config, directory: DataDirectory) {
   return {
     redis: redisTarget(config),
     prefix: config.redisPrefix,
-    secretKey: directory.secretKey,
+    secretKey: directory.secretKeys,
     registryJobs: config.registryJobs,
     maxHosts: config.maxHosts,
     maxJobs: config.maxJobs,

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { type Logger, silentLogger } from '../../lib/logger.ts'
 import { createDispatcher, type Dispatcher } from '../dispatch/dispatch.ts'
-import { createVault, type Vault } from '../record/credentials.ts'
+import { createVault, type SecretKeys, type Vault } from '../record/credentials.ts'
 import { createKeys, type Keys } from '../redis/keys.ts'
 import { connectRedis, type RedisTarget } from '../redis/redis.ts'
 import { createScripts, type Scripts } from '../redis/scripts.ts'
@@ -11,8 +11,8 @@ export interface JobStoreOptions {
   redis: RedisTarget
   /** LAYERD_REDIS_PREFIX, default `layerd`. */
   prefix?: string
-  /** 32 bytes; all processes of one layerd share it. */
-  secretKey: Uint8Array
+  /** All processes of one layerd share them. */
+  secretKey: SecretKeys
   /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
   registryJobs?: number
   /** Registry hosts whose jobs may be open at once. LAYERD_MAX_HOSTS, default 1000. */

@@ -3,7 +3,7 @@ import { registryId } from '../../content/reference.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { RegistryRecord, RegistrySecret, RegistrySettings } from '../model/registry-record.ts'
-import { createVault, type Vault } from '../record/credentials.ts'
+import { createVault, type SecretKeys, type Vault } from '../record/credentials.ts'
 import {
   createKeptRegistries,
   type Kept,
@@ -13,6 +13,7 @@ import {
   parsed,
 } from './kept-registries.ts'
 import { toldSecret } from './told-secret.ts'
+import { type Resealed, resealAll } from './reseal.ts'
 import { nearestTo, onItsWay, placeOf } from './registry-places.ts'
 
 /**
@@ -40,12 +41,14 @@ export interface RegistryRecords {
   put(place: string, settings: RegistrySettings, seen: RegistryRecord | undefined): Promise<RegistryRecord>
   /** Throws PRECONDITION_FAILED. */
   remove(place: string, seen: RegistryRecord): Promise<void>
+  /** Seals under the newest key what is kept under an older one; nobody sees another record by that. */
+  reseal(): Promise<Resealed>
   close(): void
 }
 
 export interface RegistryRecordsOptions extends KeptRegistriesOptions {
-  /** 32 bytes. */
-  secretKey: Uint8Array
+  /** All processes of one layerd share them. */
+  secretKey: SecretKeys
   clock?: Clock
 }
 
@@ -104,6 +107,7 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
       const host = placeOf(place)
       await replace(kept, host, await seenAgain(host, seen), undefined)
     },
+    reseal: () => resealAll(kept, vault, (one) => ({ sealed: vault.seal(nameOf(one), opened(vault, one)) })),
     close: () => kept.close(),
   }
 }

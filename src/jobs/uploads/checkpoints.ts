@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { SavedUpload, SessionNote, UploadKey, UploadSessionStore } from '../../content/checkpoint.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { type Logger, silentLogger } from '../../lib/logger.ts'
-import { createVault, type Vault } from '../record/credentials.ts'
+import { createVault, type SecretKeys, type Vault } from '../record/credentials.ts'
 import { createKeys, type Keys } from '../redis/keys.ts'
 import { connectRedis, type RedisTarget } from '../redis/redis.ts'
 import type { JobCredentials } from '../model/requests.ts'
@@ -25,8 +25,8 @@ export interface UploadCheckpointOptions {
   redis: RedisTarget
   /** LAYERD_REDIS_PREFIX, default `layerd`. */
   prefix?: string
-  /** 32 bytes; all processes of one layerd share it. */
-  secretKey: Uint8Array
+  /** All processes of one layerd share them. */
+  secretKey: SecretKeys
   clock?: Clock
   logger?: Logger
 }

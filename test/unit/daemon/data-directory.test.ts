@@ -15,19 +15,22 @@ test('the first start makes the directory, its id and its key, for the owner alo
   const path = join(await tempDir(t), 'a', 'b')
   const directory = await open(path)
   assert.match(directory.id, /^[0-9a-f-]{36}$/)
-  assert.equal(directory.secretKey.byteLength, 32)
+  assert.equal(directory.secretKeys[0]?.byteLength, 32)
   assert.equal(await mode(path), 0o700)
   assert.equal(await mode(directory.packages), 0o700)
   assert.equal(await mode(join(path, 'id')), 0o600)
   assert.equal(await mode(join(path, 'secret.key')), 0o600)
-  assert.equal((await readFile(join(path, 'secret.key'), 'utf8')).trim(), directory.secretKey.toString('base64'))
+  assert.equal((await readFile(join(path, 'secret.key'), 'utf8')).trim(), directory.secretKeys[0]?.toString('base64'))
 })
 
 test('processes that start at once agree on id and key', async (t) => {
   const path = join(await tempDir(t), 'data')
   const directories = await Promise.all(Array.from({ length: 20 }, () => open(path)))
   assert.equal(new Set(directories.map(({ id }) => id)).size, 1)
-  assert.equal(new Set(directories.map(({ secretKey }) => secretKey.toString('hex'))).size, 1)
+  assert.equal(
+    new Set(directories.map(({ secretKeys }) => secretKeys.map((key) => key.toString('hex')).join())).size,
+    1,
+  )
   assert.deepEqual(await open(path), directories[0])
 })
 
@@ -37,7 +40,7 @@ test('a key of another length is refused with the file and how to make one', asy
   await writeFile(file, 'c2hvcnQ=\n')
   await assert.rejects(open(path, file), (error: Error & { code: string; hint: string }) => {
     assert.equal(error.code, 'CONFIG_INVALID')
-    assert.match(error.message, /^LAYERD_SECRET_KEY_FILE: .*short\.key does not hold 32 bytes/)
+    assert.match(error.message, /^LAYERD_SECRET_KEY_FILE: .*short\.key, line 1, does not hold 32 bytes/)
     assert.match(error.hint, /urandom/)
     return true
   })

@@ -1,0 +1,46 @@
+import type { JobQueue } from '../jobs/queue.ts'
+import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
+import type { Logger } from '../lib/logger.ts'
+
+const EVERY_MS = 3_600_000
+
+export interface ResealingOptions {
+  readonly registries: RegistryRecords
+  readonly queue: Pick<JobQueue, 'underOlderKeys'>
+  /** How many LAYERD_SECRET_KEY_FILE holds. */
+  readonly keys: number
+  /** Resolves once Redis is there and this layerd's. */
+  readonly joining: Promise<boolean>
+  readonly logger: Logger
+}
+
+/**
+ * Seals what is kept of registries under the newest key, at the start and then hourly, as processes that still write under an
+ * older one may do so meanwhile; and says what an older key is still needed for. Returns how to stop.
+ */
+export function startResealing({ registries, queue, keys, joining, logger }: ResealingOptions): () => void {
+  const round = async (): Promise<void> => {
+    const { resealed, older, lost } = await registries.reseal()
+    if (lost.length > 0)
+      logger.warn(
+        { registries: lost },
+        'credentials of these registries open under no key that is there: give them again',
+      )
+    if (keys === 1 && resealed === 0 && older === 0) return
+    const jobs = await queue.underOlderKeys()
+    logger.info(
+      { resealed, older, jobs },
+      `registries sealed under an older key: ${older}; jobs that wait with credentials under one: ${jobs}`,
+    )
+  }
+  const run = (): void =>
+    void round().catch((error: unknown) =>
+      logger.warn({ err: error }, 'what is kept of registries was not sealed anew'),
+    )
+  joining.then(
+    (joined) => joined && run(),
+    () => undefined,
+  )
+  const timer = setInterval(run, EVERY_MS)
+  return () => clearInterval(timer)
+}
