@@ -163,17 +163,19 @@ test('registries are read with one scope and written with another', async (t) =>
     return statusCode
   }
   for (const [token, expected] of [
-    ['all', [200, 404, 412, 404]],
-    ['admin', [200, 404, 412, 404]],
-    ['reader', [200, 404, 403, 403]],
-    ['other', [403, 403, 403, 403]],
-    ['nobody', [401, 401, 401, 401]],
+    ['all', [200, 404, 412, 404, 200, 204]],
+    ['admin', [200, 404, 412, 404, 200, 204]],
+    ['reader', [200, 404, 403, 403, 200, 403]],
+    ['other', [403, 403, 403, 403, 403, 403]],
+    ['nobody', [401, 401, 401, 401, 401, 401]],
   ] as const) {
     const found = [
       await ask(token, 'GET', '/v1/registries'),
       await ask(token, 'GET', at('a.example')),
       await ask(token, 'PUT', at('a.example')),
       await ask(token, 'DELETE', at('a.example')),
+      await ask(token, 'GET', `${at('a.example')}/profile`),
+      await ask(token, 'DELETE', `${at('a.example')}/profile`),
     ]
     assert.deepEqual(found, expected, token)
   }

@@ -1038,7 +1038,7 @@ export interface components {
             kind: string | null;
             /** @description As it says itself. */
             version: string | null;
-            /** @description The profile that its answers show, where what it did speaks against that. */
+            /** @description The profile of its name, else of its answers, where what it did speaks against that. */
             refuted: string | null;
             /** @description What it was seen to do. More may come; each is forgotten a week after it was seen. */
             facts: {

@@ -44,7 +44,7 @@ export const RegistryProfile = Type.Object(
     kind: Type.Union([Type.String(), Type.Null()], { description: 'What people call such a registry.' }),
     version: Type.Union([Type.String(), Type.Null()], { description: 'As it says itself.' }),
     refuted: Type.Union([Type.String(), Type.Null()], {
-      description: 'The profile that its answers show, where what it did speaks against that.',
+      description: 'The profile of its name, else of its answers, where what it did speaks against that.',
     }),
     facts: RegistryFacts,
   },

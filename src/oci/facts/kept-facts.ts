@@ -143,6 +143,10 @@ function put(learned: LearnedFacts, name: string, value: RegistryFact | undefine
 /** What was learnt, of names that are told; nothing where it is not known. */
 export function toldFacts(learned: LearnedFacts): RegistryFacts {
   const names = NAMES.filter((name) => !(name in SHOWN))
-  const known = names.map((name) => [name, valueOf(learned, name)] as const)
+  const known = names.map((name) => [name, rounded(valueOf(learned, name))] as const)
   return Object.fromEntries(known.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+}
+
+function rounded(value: RegistryFact | undefined): RegistryFact | undefined {
+  return typeof value === 'number' ? Math.round(value) : value
 }

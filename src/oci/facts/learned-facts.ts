@@ -24,7 +24,7 @@ export interface ShownKind {
   /** By the surest sign so far. */
   profile?: string
   version?: string
-  /** What that profile would do was refused: it is not gone by any more. */
+  /** What that profile, or the one of its name, would do was refused: it is not gone by any more. */
   refuted?: true
 }
 

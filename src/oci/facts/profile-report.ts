@@ -1,7 +1,7 @@
 import type { RegistryFacts, RegistryFactStore } from '../../content/registry-facts.ts'
 import { registryId } from '../../content/reference.ts'
 import { createKeptFacts, toldFacts } from './kept-facts.ts'
-import { type KnownBy, knownProfile } from './registry-profile.ts'
+import { type KnownBy, knownProfile, registryProfile } from './registry-profile.ts'
 
 /** What is known of how a registry wants to be spoken to. */
 export interface ProfileReport {
@@ -11,7 +11,7 @@ export interface ProfileReport {
   readonly by: KnownBy | null
   readonly kind: string | null
   readonly version: string | null
-  /** The profile that its answers show, where what it did speaks against it. */
+  /** The profile of its name, else of its answers, where what it did speaks against it. */
   readonly refuted: string | null
   readonly facts: RegistryFacts
 }
@@ -24,5 +24,7 @@ export async function reportProfile(registry: string, store: RegistryFactStore):
   const { learned } = kept
   const { name, by = null, kind = null, version = null } = knownProfile(id, learned)
   const { profile = null, refuted = false } = learned.shown
-  return { name, by, kind, version, refuted: refuted ? profile : null, facts: toldFacts(learned) }
+  const named = registryProfile(id).name
+  const seeming = named === 'unknown' ? profile : named
+  return { name, by, kind, version, refuted: refuted ? seeming : null, facts: toldFacts(learned) }
 }

@@ -16,8 +16,9 @@ export function registryProfile(registry: string): RegistryProfile {
 
 /** What is gone by at a registry: its name, else what its answers show, unless what it did speaks against that. */
 export function profileOf(registry: string, { shown }: Pick<LearnedFacts, 'shown'>): RegistryProfile {
+  if (shown.refuted === true) return UNKNOWN
   const named = registryProfile(registry)
-  if (named !== UNKNOWN || shown.refuted === true) return named
+  if (named !== UNKNOWN) return named
   return BY_NAME.get(shown.profile ?? '') ?? UNKNOWN
 }
 

@@ -3,7 +3,7 @@ import { failed, isGatewayTimeout } from './blob-commit.ts'
 import { saidBy } from '../errors/errors.ts'
 import { learnCut, learnRequest, learnTooLarge, SHORTEST_DEADLINE_MS } from '../facts/learned-facts.ts'
 import { moved } from './moved.ts'
-import { completedOtherwise, doubtGuess, isRiskyGuess } from './other-ways.ts'
+import { completedOtherwise, doubtGuess, dropProfile, isRiskyGuess } from './other-ways.ts'
 import { advance, type BlobPush, cutInto, storedOrLost, tellStart } from './push-state.ts'
 import { outOfRange } from './range-refusals.ts'
 import { pushScope } from '../request/repository-context.ts'
@@ -142,9 +142,9 @@ async function refused(
   const { uploads } = context.learned
   const error = toAppError(await context.transport.error(request, response))
   push.refused = true
-  const { first, parts } = context.profile
-  if (isTooLarge(error) ? !parts : step.send === 'part' || first === 'put') doubtGuess(push)
-  if (isTooLarge(error)) {
+  const tooLarge = isTooLarge(error)
+  judgeProfile(push, step, tooLarge)
+  if (tooLarge) {
     const bytes = request.contentLength ?? Math.max(body.sent - session.offset, STREAMED_BYTES)
     if (!context.profile.parts || !learnTooLarge(uploads, bytes)) throw await failed(push, error)
     push.flowing = false
@@ -157,6 +157,12 @@ async function refused(
   const telling = uploads.parts === undefined || (uploads.parts === 'equal' && status !== 404)
   if (step.send === 'part' && telling && session.offset > 0) uploads.parts = 'refused'
   return storedOrLost(push, `it answered ${saidBy(error)} to the bytes from ${session.offset} of ${descriptor.size} on`)
+}
+
+function judgeProfile(push: BlobPush, { send }: UploadStep, tooLarge: boolean): void {
+  const { first, parts } = push.context.profile
+  if (tooLarge && !parts) dropProfile(push)
+  if (!tooLarge && (send === 'part' || first === 'put')) doubtGuess(push)
 }
 
 /** GHCR says so with a 416, which elsewhere is about the offset. */

@@ -20,10 +20,14 @@ export function isRiskyGuess({ context: { profile } }: Pick<BlobPush, 'context'>
 
 /** The registry did not take what the profile wanted: from now on it is gone by what it does. */
 export function doubtGuess(push: BlobPush): void {
-  if (!isRiskyGuess(push)) return
-  push.context.learned.shown.refuted = true
-  const { registry } = push.context.transport
-  push.context.logger.info({ registry }, 'the registry is not what its answers show: it is gone by what it does')
+  if (isRiskyGuess(push)) dropProfile(push)
+}
+
+/** The same where nothing else is left to do, whatever the profile was chosen by. */
+export function dropProfile({ context }: Pick<BlobPush, 'context'>): void {
+  context.learned.shown.refuted = true
+  const { registry } = context.transport
+  context.logger.info({ registry }, 'the registry is not what it seems to be: it is gone by what it does')
 }
 
 /**
