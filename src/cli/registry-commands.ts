@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander'
 import type { OutputOptions, RegistryOptions } from './client/context.ts'
 import type { RunClient } from './client-commands.ts'
-import { ping } from './commands/ping.ts'
-import { LOGIN_KINDS } from './commands/login-credentials.ts'
-import { login, type LoginOptions, logout, registries } from './commands/registries.ts'
-import { registryProfile } from './commands/registry-profile.ts'
+import { ping } from './commands/registries/ping.ts'
+import { LOGIN_KINDS } from './commands/registries/login-credentials.ts'
+import { login, type LoginOptions, logout, registries } from './commands/registries/registries.ts'
+import { registryProfile } from './commands/registries/registry-profile.ts'
 import { collect, examples, withOutput, withRegistry } from './shapes.ts'
 
 /** The commands about registries themselves. */

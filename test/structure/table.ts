@@ -238,10 +238,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   cli: {
     faces: ['program.ts'],
-    top: ['cli/commands', 'cli/view'],
+    top: ['cli/commands/registries', 'cli/commands', 'cli/view'],
     imports: ['lib', 'cli/client'],
     packages: ['commander'],
   },
+  'cli/commands/registries': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },
   // A client like any other: what it knows of the daemon is the contract.

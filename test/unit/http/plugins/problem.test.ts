@@ -85,8 +85,8 @@ test('wrong fields are named by JSON pointer, several at once, and none is conve
   assert.deepEqual(await post({ ...valid, priority: 1, 'a/b~c': 1 }), ['/priority', '/a~1b~0c'])
   assert.deepEqual(await post({ ...valid, kind: 'explode' }), ['/kind'])
   assert.deepEqual(await post({ ...valid, options: { concurrency: '6' } }), ['/options/concurrency'])
-  assert.deepEqual(await post({ ...valid, options: { concurrency: 33, tags: [] } }), [
-    '/options/tags',
+  assert.deepEqual(await post({ ...valid, options: { concurrency: 33, labels: [] } }), [
+    '/options/labels',
     '/options/concurrency',
   ])
   assert.deepEqual(await post({ ...valid, labels: { a: 1 } }), ['/labels/a'])

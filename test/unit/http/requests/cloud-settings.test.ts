@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import { pathSettings } from '../../../../src/http/requests/path-settings.ts'
 import { registrySettings } from '../../../../src/http/requests/registry-settings.ts'
 import { AppError } from '../../../../src/lib/errors.ts'
 
@@ -158,4 +159,14 @@ test("the machine's own keys are not for plain HTTP", () => {
     message: /TLS alone/,
   })
   assert.equal(registrySettings({ credentials }, ECR).secret?.kind, 'aws')
+})
+
+test("the machine's own keys are for a registry, not for a path of one", () => {
+  const chain = { credentials: { aws: { chain: true } } }
+
+  assert.equal(registrySettings(chain, ECR).secret?.kind, 'aws')
+  assert.throws(() => pathSettings(chain, { registry: ECR, path: 'team' }), {
+    code: 'BODY_INVALID',
+    details: { pointer: '/credentials/aws/chain' },
+  })
 })

@@ -1,6 +1,6 @@
-import { type CommandContext, UsageError } from '../client/context.ts'
-import type { KeptCredentials } from '../client/contract.ts'
-import { secretFrom } from './registry-auth.ts'
+import { type CommandContext, UsageError } from '../../client/context.ts'
+import type { KeptCredentials } from '../../client/contract.ts'
+import { secretFrom } from '../registry-auth.ts'
 
 export const LOGIN_KINDS = ['password', 'identity-token', 'registry-token', 'aws', 'google', 'azure'] as const
 export type LoginKind = (typeof LOGIN_KINDS)[number]

@@ -1,12 +1,12 @@
-import { answer } from '../client/calls.ts'
-import { type CommandContext, CommandFailure } from '../client/context.ts'
-import type { KeptCredentials, Registry } from '../client/contract.ts'
-import { refusal } from '../client/problems.ts'
-import { type ExitCode, screenColumns } from '../client/terminal.ts'
-import { pingText } from '../view/ping-text.ts'
-import { printRows, rowsOf } from './list.ts'
+import { answer } from '../../client/calls.ts'
+import { type CommandContext, CommandFailure } from '../../client/context.ts'
+import type { KeptCredentials, Registry } from '../../client/contract.ts'
+import { refusal } from '../../client/problems.ts'
+import { type ExitCode, screenColumns } from '../../client/terminal.ts'
+import { pingText } from '../../view/ping-text.ts'
+import { printRows, rowsOf } from '../list.ts'
 import { type CredentialOptions, credentialsFrom } from './login-credentials.ts'
-import { idOf, withoutScheme } from './registry-auth.ts'
+import { idOf, withoutScheme } from '../registry-auth.ts'
 
 export interface LoginOptions extends CredentialOptions {
   repository?: string[]

@@ -1,8 +1,8 @@
-import { answer } from '../client/calls.ts'
-import type { CommandContext, RegistryOptions } from '../client/context.ts'
-import { type ExitCode, screenColumns } from '../client/terminal.ts'
-import { pingText } from '../view/ping-text.ts'
-import { idOf, registryAuth, withoutScheme } from './registry-auth.ts'
+import { answer } from '../../client/calls.ts'
+import type { CommandContext, RegistryOptions } from '../../client/context.ts'
+import { type ExitCode, screenColumns } from '../../client/terminal.ts'
+import { pingText } from '../../view/ping-text.ts'
+import { idOf, registryAuth, withoutScheme } from '../registry-auth.ts'
 
 /** `layerd ping HOST[/REPOSITORY]`: what is wrong with a registry; 1 where anything is. Throws ApiProblem. */
 export async function ping(context: CommandContext, place: string, options: RegistryOptions): Promise<ExitCode> {

@@ -1,8 +1,8 @@
-import { answer } from '../client/calls.ts'
-import type { CommandContext } from '../client/context.ts'
-import type { ExitCode } from '../client/terminal.ts'
-import { formatTable } from '../view/format.ts'
-import { idOf, withoutScheme } from './registry-auth.ts'
+import { answer } from '../../client/calls.ts'
+import type { CommandContext } from '../../client/context.ts'
+import type { ExitCode } from '../../client/terminal.ts'
+import { formatTable } from '../../view/format.ts'
+import { idOf, withoutScheme } from '../registry-auth.ts'
 
 /** `layerd registries HOST`: what is known of the ways of a registry, whether or not anything is kept of it. Throws ApiProblem. */
 export async function registryProfile({ client, terminal, json }: CommandContext, place: string): Promise<ExitCode> {
