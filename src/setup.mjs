@@ -19,6 +19,7 @@ const PROGRAMS = [
   { anyOf: ['redis-server', 'valkey-server'], debian: 'redis-server', required: true },
   { anyOf: ['docker-registry', 'registry'], debian: 'docker-registry', required: false },
   { anyOf: ['htpasswd'], debian: 'apache2-utils', required: false },
+  { anyOf: ['nginx'], debian: 'nginx-light', required: false },
 ]
 
 function main(args) {
@@ -134,8 +135,9 @@ function installLine(missing) {
   return "install them with your system's package manager"
 }
 
+/** Servers lie where not everybody's PATH leads. */
 function isOnPath(name) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+  return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'].some((folder) => {
     try {
       accessSync(join(folder, name), constants.X_OK)
       return true
@@ -155,7 +157,7 @@ policy=/usr/sbin/policy-rc.d
 saved=
 restore() { rm -f "$policy"; if [ -n "$saved" ]; then mv "$saved" "$policy"; fi; }
 forbids() { [ -x "$policy" ] || return 1; "$policy" "$1" start >/dev/null 2>&1; [ $? -eq 101 ]; }
-if ! { forbids redis-server && forbids docker-registry; }; then
+if ! { forbids redis-server && forbids docker-registry && forbids nginx; }; then
   trap restore EXIT
   trap 'exit 130' INT TERM HUP
   if [ -e "$policy" ]; then saved="$policy.before-layerd"; mv "$policy" "$saved"; fi
@@ -166,8 +168,8 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 "$@" >/dev/null
 status=$?
-for service in redis-server docker-registry; do
-  case " $* " in *" $service "*) update-rc.d "$service" disable >/dev/null 2>&1 ;; esac
+for package in redis-server docker-registry nginx-light; do
+  case " $* " in *" $package "*) update-rc.d "\${package%-light}" disable >/dev/null 2>&1 ;; esac
 done
 exit $status
 `

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 
 /**
  * A loopback TCP port that was free a moment ago. Only for programs that can't listen on port 0 and tell which they
@@ -14,4 +14,16 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   server.close()
   await once(server, 'close')
   return address.port
+}
+
+/** Whether something takes connections there. */
+export function listens(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    const socket = connect({ port, host }, () => settle(true))
+    socket.once('error', () => settle(false))
+  })
 }

@@ -3,6 +3,7 @@ import { digestOf } from '../../../src/content/digest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../src/content/media-types.ts'
 import { parseReference } from '../../../src/content/reference.ts'
 import { readAll } from '../../../src/content/streams.ts'
+import type { RegistryClient } from '../../../src/oci/registry.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
 import type { EngineEvent } from '../../../src/transfer/events.ts'
 import { pull, type PullOutcome, type PullRequest } from '../../../src/transfer/pull/pull.ts'
@@ -18,6 +19,8 @@ const { signal } = new AbortController()
 
 export interface PullFromOptions extends Partial<Omit<PullRequest, 'reference'>> {
   store?: ContentStore
+  /** Default: one without credentials, over plain HTTP. */
+  client?: RegistryClient
   signal?: AbortSignal
   checkOwnership?: () => Promise<void>
   onEvent?: (event: EngineEvent) => void
@@ -29,7 +32,8 @@ export async function pullFrom(
   reference: string,
   options: PullFromOptions = {},
 ): Promise<{ outcome: PullOutcome; store: ContentStore; events: EngineEvent[] }> {
-  const { store: given, signal: stop = signal, checkOwnership = async () => undefined, onEvent, ...request } = options
+  const { store: given, client, signal: stop = signal, onEvent, ...rest } = options
+  const { checkOwnership = async () => undefined, ...request } = rest
   const store = given ?? (await createContentStore({ folder: await tempDir(t, 'store') }))
   const events: EngineEvent[] = []
   const outcome = await pull(
@@ -40,7 +44,8 @@ export async function pullFrom(
       ...request,
     },
     {
-      repository: (registry, repository) => openRepository(t, registry, { repository }),
+      repository: async (registry, repository) =>
+        client ? await client.repository(registry, repository) : await openRepository(t, registry, { repository }),
       store,
       checkOwnership,
       onEvent(event) {

@@ -3,9 +3,12 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-/** The program's path, looked up in PATH and then where `go install` puts programs. */
+/** Where systems keep servers: not on everybody's PATH. */
+const SERVERS = ['/usr/local/sbin', '/usr/sbin']
+
+/** The program's path, looked up in PATH, then where systems keep servers and where `go install` puts programs. */
 export function findProgram(name: string): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...SERVERS]
   for (const folder of folders) {
     const path = join(folder, name)
     if (folder !== '' && isExecutable(path)) return path
