@@ -10,18 +10,29 @@ export interface TestCertificate {
   readonly certDer: Buffer
 }
 
+export interface CertificateOptions {
+  from?: Date
+  to?: Date
+  /** Default P-256. */
+  kind?: 'P-256' | 'RSA'
+}
+
 /**
- * A self-signed P-256 certificate, its own CA, for names and IPv4 addresses; Node can read certificates but not make
+ * A self-signed certificate, its own CA, for names and IPv4 addresses; Node can read certificates but not make
  * them. Source: RFC 5280 4.1.
  */
 export function createCertificate(
   names: readonly string[] = ['localhost', '127.0.0.1'],
-  validity: { from?: Date; to?: Date } = {},
+  options: CertificateOptions = {},
 ): TestCertificate {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { kind = 'P-256' } = options
+  const { privateKey, publicKey } =
+    kind === 'RSA'
+      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const day = 86_400_000
-  const { from = new Date(Date.now() - day), to = new Date(Date.now() + 30 * day) } = validity
-  const ecdsaWithSha256 = seq(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
+  const { from = new Date(Date.now() - day), to = new Date(Date.now() + 30 * day) } = options
+  const algorithm = kind === 'RSA' ? RSA_WITH_SHA256 : ECDSA_WITH_SHA256
   const name = seq(der(0x31, seq(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from('layerd test')))))
   const altNames = names.map((text) =>
     isIPv4(text) ? der(0x87, Buffer.from(text.split('.').map(Number))) : der(0x82, Buffer.from(text)),
@@ -31,7 +42,7 @@ export function createCertificate(
   const body = seq(
     der(0xa0, der(0x02, Buffer.of(2))),
     der(0x02, Buffer.concat([Buffer.of(1), randomBytes(8)])),
-    ecdsaWithSha256,
+    algorithm,
     name,
     seq(time(from), time(to)),
     name,
@@ -39,7 +50,7 @@ export function createCertificate(
     der(0xa3, seq(isCa, subjectAltName)),
   )
   const signature = der(0x03, Buffer.concat([Buffer.of(0), sign('sha256', body, privateKey)]))
-  const certDer = seq(body, ecdsaWithSha256, signature)
+  const certDer = seq(body, algorithm, signature)
   const lines = certDer.toString('base64').match(/.{1,64}/g) ?? []
   return {
     key: privateKey,
@@ -48,6 +59,10 @@ export function createCertificate(
     certDer,
   }
 }
+
+/** sha256WithRSAEncryption and ecdsa-with-SHA256, of RFC 4055 and RFC 5758. */
+const RSA_WITH_SHA256 = seq(oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b), der(0x05, Buffer.alloc(0)))
+const ECDSA_WITH_SHA256 = seq(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
 
 function der(tag: number, content: Buffer): Buffer {
   const length = content.length

@@ -17,8 +17,10 @@ export interface DockerRegistryOptions {
   program?: RegistryProgram
   /** Basic authentication with this one user. */
   htpasswd?: { user: string; password: string }
-  /** Bearer tokens of this server, signed by a key whose certificate is in the file `rootCertBundle`. */
-  token?: { realm: string; service: string; issuer: string; rootCertBundle: string }
+  /** Bearer tokens of this server. */
+  token?: { realm: string; service: string; issuer: string; rootCertBundle: string; jwks?: string }
+  /** Which file says what keys sign tokens. Default rootCertBundle; jwks is for distribution 3. */
+  trust?: 'rootCertBundle' | 'jwks'
   /** Folder with its content, kept at the end. Default: a new one, removed at the end. */
   storage?: string
   /** Whether DELETE of blobs and manifests is allowed. Default true. */
@@ -112,8 +114,13 @@ async function configuration(folder: string, storage: string, port: number, opti
     auth['htpasswd'] = { realm: 'localhost', path: file }
   }
   if (options.token) {
-    const { realm, service, issuer, rootCertBundle } = options.token
-    auth['token'] = { realm, service, issuer, rootcertbundle: rootCertBundle }
+    const { realm, service, issuer, rootCertBundle, jwks } = options.token
+    auth['token'] = {
+      realm,
+      service,
+      issuer,
+      ...(options.trust === 'jwks' ? { jwks } : { rootcertbundle: rootCertBundle }),
+    }
   }
   return {
     version: 0.1,

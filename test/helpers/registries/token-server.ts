@@ -1,12 +1,12 @@
-import { randomUUID, sign } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { createCertificate, type TestCertificate } from '../network/certificate.ts'
 import type { Cleanup } from '../cleanup.ts'
 import { listenOnLoopback } from '../network/listening.ts'
 import { tempDir } from '../temp-dir.ts'
+import { createTokenKey, type TokenKey, type TokenKeyOptions } from './token-key.ts'
 
 export interface TokenServerOptions {
   /** Passwords by user; a user's tokens allow all that is asked, unless `rights` says otherwise. */
@@ -17,6 +17,10 @@ export interface TokenServerOptions {
   rights?: (user: string | undefined, repository: string, action: string) => boolean
   /** Default 300. Changeable on the running server. */
   ttlSeconds?: number
+  /** Seconds after which distribution refuses a token, whatever the answer says. Default: a minute after ttlSeconds. */
+  believedSeconds?: number
+  /** Default: ES256, told by the certificate. */
+  key?: TokenKeyOptions
   /** The answer's fields beside the token. Default expires_in and issued_at. */
   silentAboutLife?: boolean
   /** Under which name the token comes. Default 'token'. */
@@ -43,6 +47,8 @@ export interface TokenServer {
   readonly issuer: string
   /** Path of a PEM file, for `auth: token` of a real registry. */
   readonly rootCertBundle: string
+  /** Path of a JSON file, as distribution 3 may have in place of that. */
+  readonly jwks: string
   readonly requests: TokenRequest[]
   ttlSeconds: number
   /** The next request is answered so, whatever it asks. */
@@ -57,12 +63,15 @@ export interface TokenServer {
 
 /**
  * A token service as Docker's and distribution's documentation has it ("Token Authentication Specification", "OAuth2
- * Token Authentication"): ES256 tokens that carry their certificate, which distribution 2.8 and 3 both check.
+ * Token Authentication"). Tokens that carry their certificate are checked by distribution 2.8 and 3 alike; a key's name alone
+ * means something to 2.8 with the certificate, to 3 with the JWKS.
  */
 export async function startTokenServer(t: Cleanup, options: TokenServerOptions = {}): Promise<TokenServer> {
-  const certificate = createCertificate()
-  const rootCertBundle = join(await tempDir(t, 'token-server'), 'root.pem')
-  await writeFile(rootCertBundle, certificate.certPem)
+  const key = createTokenKey(options.key)
+  const folder = await tempDir(t, 'token-server')
+  const [rootCertBundle, jwks] = [join(folder, 'root.pem'), join(folder, 'jwks.json')]
+  await writeFile(rootCertBundle, key.certPem)
+  await writeFile(jwks, key.jwks)
   const requests: TokenRequest[] = []
   const scripted: Array<{ status: number; body: string; headers: Record<string, string> }> = []
   const issued = new Map<string, { access: Access[]; expiresAt: number }>()
@@ -86,7 +95,9 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
       return
     }
     const access = grant(asked.scopes, login.user, options)
-    const token = createToken(certificate, { issuer, service, access, ttlSeconds: state.ttlSeconds, user: login.user })
+    const { believedSeconds = state.ttlSeconds + LEEWAY } = options
+    const expiresIn = believedSeconds - LEEWAY
+    const token = createToken(key, { issuer, service, access, expiresIn, user: login.user })
     issued.set(token, { access, expiresAt: Date.now() + state.ttlSeconds * 1000 })
     const life = options.silentAboutLife ? {} : { expires_in: state.ttlSeconds, issued_at: new Date().toISOString() }
     response.end(JSON.stringify({ [options.field ?? 'token']: token, refresh_token: state.rotated, ...life }))
@@ -101,6 +112,7 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
     service,
     issuer,
     rootCertBundle,
+    jwks,
     requests,
     get ttlSeconds() {
       return state.ttlSeconds
@@ -168,25 +180,24 @@ function grant(scopes: readonly string[], user: string | undefined, options: Tok
   })
 }
 
+/** Seconds that distribution adds to a token's life. Source: distribution 2.8.2 and 3.1.1 registry/auth/token/token.go. */
+const LEEWAY = 60
+
 function createToken(
-  certificate: TestCertificate,
-  claims: { issuer: string; service: string; access: Access[]; ttlSeconds: number; user: string | undefined },
+  key: TokenKey,
+  claims: { issuer: string; service: string; access: Access[]; expiresIn: number; user: string | undefined },
 ): string {
   const now = Math.floor(Date.now() / 1000)
-  const header = { typ: 'JWT', alg: 'ES256', x5c: [certificate.certDer.toString('base64')] }
-  const payload = {
+  return key.token({
     iss: claims.issuer,
     sub: claims.user ?? '',
     aud: claims.service,
     iat: now,
     nbf: now - 10,
-    exp: now + claims.ttlSeconds,
+    exp: now + claims.expiresIn,
     jti: randomUUID(),
     access: claims.access,
-  }
-  const signed = [header, payload].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
-  const signature = sign('sha256', Buffer.from(signed), { key: certificate.key, dsaEncoding: 'ieee-p1363' })
-  return `${signed}.${signature.toString('base64url')}`
+  })
 }
 
 /** A registry's 401 with this challenge. */
