@@ -7,6 +7,8 @@ export function assertHar(value: unknown): void {
   const { log } = value as { log: Json }
   assert.deepEqual(Object.keys(value as Json), ['log'])
   assertFields(log, { version: 'string', creator: 'object', entries: 'object' }, ['comment', 'browser', 'pages'])
+  // Optional, but Firefox's importer reads no log without it (devtools/client/netmonitor/src/har/har-importer.js).
+  assert.deepEqual(log['pages'], [])
   assert.equal(log['version'], '1.2')
   assertFields(log['creator'] as Json, { name: 'string', version: 'string' })
   assert.ok(Array.isArray(log['entries']))

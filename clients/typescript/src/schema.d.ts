@@ -785,6 +785,8 @@ export interface components {
                     name: string;
                     version: string;
                 };
+                /** @description None; Firefox's tools read no archive without the member. */
+                pages: Record<string, never>[];
                 /** @description How many requests there are, and how many are not kept. */
                 comment: string;
                 entries: {
@@ -832,6 +834,8 @@ export interface components {
                         headersSize: number;
                         /** @description Bytes; -1 where not known. So many were read. */
                         bodySize: number;
+                        /** @description bodySize, for Chromium's tools, which take -1 of headersSize off it. */
+                        _transferSize: number;
                         /** @description Why there is no answer, or not all of it. */
                         _error?: string;
                     };
@@ -854,6 +858,13 @@ export interface components {
                     };
                     /** @description A number of the worker: equal for what went over the same one. */
                     connection?: string;
+                    /** @description connection, for Chromium's tools. */
+                    _connectionId?: string;
+                    /**
+                     * @description For Chromium's tools, which take JSON for a script.
+                     * @enum {string}
+                     */
+                    _resourceType: "fetch";
                     comment?: string;
                     /** @description What was being done. */
                     _op: string;
@@ -2407,6 +2418,7 @@ export interface operations {
                      *           "name": "layerd",
                      *           "version": "0.1.0"
                      *         },
+                     *         "pages": [],
                      *         "comment": "job 01a22857-3e6a-7196-8431-4336bc16b6e8: the last 1 of 812 requests",
                      *         "entries": [
                      *           {
@@ -2449,7 +2461,8 @@ export interface operations {
                      *               },
                      *               "redirectURL": "",
                      *               "headersSize": -1,
-                     *               "bodySize": 0
+                     *               "bodySize": 0,
+                     *               "_transferSize": 0
                      *             },
                      *             "cache": {},
                      *             "timings": {
@@ -2462,6 +2475,8 @@ export interface operations {
                      *               "receive": 0
                      *             },
                      *             "connection": "7",
+                     *             "_connectionId": "7",
+                     *             "_resourceType": "fetch",
                      *             "comment": "push blob, run 1, try 1",
                      *             "_op": "push blob",
                      *             "_attempt": 1,

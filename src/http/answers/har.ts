@@ -5,7 +5,10 @@ import type { HarEntry } from '../schemas/har.ts'
 
 const HTTP = 'HTTP/1.1'
 
-/** A request as HTTP Archive has it; what it has no place for is in members that begin with _. Source: HAR 1.2 Spec. */
+/**
+ * A request as HTTP Archive has it; what it has no place for is in members that begin with _, of which Chromium's importer
+ * knows three. Source: HAR 1.2 Spec; front_end/models/har of Chromium's developer tools.
+ */
 export function harEntry(request: TracedRequest): HarEntry {
   const { timings, answer, error, connection } = request
   return {
@@ -27,7 +30,8 @@ export function harEntry(request: TracedRequest): HarEntry {
     },
     cache: {},
     timings: { ...timings },
-    ...(connection === undefined ? {} : { connection: String(connection) }),
+    ...(connection === undefined ? {} : { connection: String(connection), _connectionId: String(connection) }),
+    _resourceType: 'fetch',
     comment: `${request.op}, run ${request.attempt}, try ${request.try}`,
     _op: request.op,
     _attempt: request.attempt,
@@ -52,6 +56,7 @@ function responseOf(answer: TracedRequest['answer']): HarEntry['response'] {
     redirectURL: header('location'),
     headersSize: -1,
     bodySize: bytes ?? -1,
+    _transferSize: bytes ?? 0,
   }
 }
 

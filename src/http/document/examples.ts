@@ -54,6 +54,7 @@ const HAR = {
   log: {
     version: '1.2',
     creator: { name: 'layerd', version: '0.1.0' },
+    pages: [],
     comment: `job ${ID}: the last 1 of 812 requests`,
     entries: [
       {
@@ -79,10 +80,13 @@ const HAR = {
           redirectURL: '',
           headersSize: -1,
           bodySize: 0,
+          _transferSize: 0,
         },
         cache: {},
         timings: { blocked: 0.5, dns: 3, connect: 28, ssl: 16, send: 1, wait: 29, receive: 0 },
         connection: '7',
+        _connectionId: '7',
+        _resourceType: 'fetch' as const,
         comment: 'push blob, run 1, try 1',
         _op: 'push blob',
         _attempt: 1,

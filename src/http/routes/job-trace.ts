@@ -34,7 +34,7 @@ export const jobTraceRoutes: FastifyPluginAsyncTypebox<JobTraceOptions> = async 
 
 async function* archive(job: Job, trace: JobTrace, version: string): AsyncGenerator<string> {
   const breathe = createBreathing()
-  const head = { version: '1.2', creator: { name: 'layerd', version }, comment: commentOf(job, trace) }
+  const head = { version: '1.2', creator: { name: 'layerd', version }, pages: [], comment: commentOf(job, trace) }
   yield `{"log":${JSON.stringify(head).slice(0, -1)},"entries":[`
   let before = ''
   for (const request of trace.requests) {

@@ -31,6 +31,10 @@ const HarResponse = Type.Object({
   redirectURL: Type.String(),
   headersSize: Size(''),
   bodySize: Size('So many were read.'),
+  _transferSize: Type.Integer({
+    minimum: 0,
+    description: "bodySize, for Chromium's tools, which take -1 of headersSize off it.",
+  }),
   _error: Type.Optional(Type.String({ description: 'Why there is no answer, or not all of it.' })),
 })
 
@@ -52,6 +56,8 @@ const HarEntry = Type.Object({
   connection: Type.Optional(
     Type.String({ description: 'A number of the worker: equal for what went over the same one.' }),
   ),
+  _connectionId: Type.Optional(Type.String({ description: "connection, for Chromium's tools." })),
+  _resourceType: Type.Literal('fetch', { description: "For Chromium's tools, which take JSON for a script." }),
   comment: Type.Optional(Type.String()),
   _op: Type.String({ description: 'What was being done.' }),
   _attempt: Type.Integer({ minimum: 0, description: 'Of the job.' }),
@@ -75,6 +81,7 @@ export const Har = Type.Object(
     log: Type.Object({
       version: Type.String(),
       creator: Type.Object({ name: Type.String(), version: Type.String() }),
+      pages: Type.Array(Type.Object({}), { description: "None; Firefox's tools read no archive without the member." }),
       comment: Type.String({ description: 'How many requests there are, and how many are not kept.' }),
       entries: Type.Array(HarEntry),
     }),

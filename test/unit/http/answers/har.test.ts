@@ -27,7 +27,7 @@ const SENT: TracedRequest = {
 }
 
 function archive(...entries: unknown[]): unknown {
-  return { log: { version: '1.2', creator: { name: 'layerd', version: '0' }, entries } }
+  return { log: { version: '1.2', creator: { name: 'layerd', version: '0' }, pages: [], entries } }
 }
 
 test('a request is what HAR 1.2 wants it to be, and has what layerd knows beside that', () => {
@@ -62,10 +62,13 @@ test('a request is what HAR 1.2 wants it to be, and has what layerd knows beside
       redirectURL: 'https://other.example/x?…',
       headersSize: -1,
       bodySize: 12,
+      _transferSize: 12,
     },
     cache: {},
     timings: SENT.timings,
     connection: '7',
+    _connectionId: '7',
+    _resourceType: 'fetch',
     comment: 'push blob, run 3, try 2',
     _op: 'push blob',
     _attempt: 3,
