@@ -12,7 +12,7 @@ import { TestReport } from './helpers/test-report.ts'
  * The last line is always "N passed, N failed[, N skipped]". Exit code 0 only if something ran and nothing failed.
  */
 const DEFAULT_TIERS = ['unit', 'contract', 'fault', 'integration', 'e2e']
-const OTHER_TIERS = ['sweep', 'containers', 'bench']
+const OTHER_TIERS = ['sweep', 'containers', 'registries', 'bench']
 
 /** A test that takes longer has hung, also beside thirty others at a processor; the longest ones (an image build) set a bound of their own. */
 const TEST_TIMEOUT_MS = 600_000
@@ -59,6 +59,9 @@ async function runFiles(files: string[], report: TestReport): Promise<void> {
   events.on('test:fail', (test) => report.fail(test))
   events.on('test:stdout', ({ file, message }) => report.output(file, message))
   events.on('test:stderr', ({ file, message }) => report.output(file, message))
+  events.on('test:diagnostic', ({ file, message, nesting }) => {
+    if (nesting > 0 && file?.startsWith(join(here, 'helpers', 'registries'))) report.note(message)
+  })
   events.on('test:summary', ({ file, duration_ms: durationMs }) => {
     if (file !== undefined) report.summary(file, durationMs)
   })

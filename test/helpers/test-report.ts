@@ -16,6 +16,7 @@ export class TestReport {
   readonly #files = new Map<string, FileTally>()
   readonly #failures: string[] = []
   readonly #skips: string[] = []
+  readonly #notes: string[] = []
   #passed = 0
   #failed = 0
 
@@ -30,6 +31,11 @@ export class TestReport {
   /** What a file's tests print is shown only if it fails, else it hides the failures of others. */
   output(file: string | undefined, text: string): void {
     this.#tally(file).output += text
+  }
+
+  /** What a test found out, of a tier whose tests look what others do. */
+  note(message: string): void {
+    this.#notes.push(message)
   }
 
   pass(test: EventData.TestPass): void {
@@ -59,6 +65,7 @@ export class TestReport {
 
   end(durationMs: number): void {
     for (const [file, { ended }] of this.#files) if (!ended) this.#fileLine(file, durationMs)
+    for (const note of this.#notes) this.#write(`NOTE ${note}\n`)
     for (const skipped of this.#skips) this.#write(`SKIPPED ${skipped}\n`)
     if (this.#failures.length > 1) {
       this.#write('\nfailed:\n')
