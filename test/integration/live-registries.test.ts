@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { runProcess } from '../helpers/processes/processes.ts'
 import { skipWithout } from '../helpers/processes/real-tools.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
-import { liveRegistries, liveSizes } from '../helpers/registries/live-settings.ts'
+import { liveRegistries, liveSizes } from '../helpers/registries/live/settings.ts'
 
 const RUNNER = fileURLToPath(new URL('../run.ts', import.meta.url))
 const LIVE = fileURLToPath(new URL('../registries/live.test.ts', import.meta.url))

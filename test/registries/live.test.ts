@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { test } from 'node:test'
-import { liveRounds } from '../helpers/registries/live-rounds.ts'
-import { liveRegistries, liveSizes } from '../helpers/registries/live-settings.ts'
+import { liveRounds } from '../helpers/registries/live/rounds.ts'
+import { liveRegistries, liveSizes } from '../helpers/registries/live/settings.ts'
 
 const sizes = liveSizes(process.env)
 
