@@ -10,6 +10,8 @@ import { tempDir } from '../temp-dir.ts'
 import { waitFor } from '../wait-for.ts'
 
 export interface NginxFrontOptions {
+  /** Listen here rather than on a free port. */
+  port?: number
   /** Speak TLS with this certificate. */
   tls?: TestCertificate
   /** Lines of nginx's http block, such as a zone of limit_req. */
@@ -45,7 +47,7 @@ export async function startNginxFront(
   const program = findProgram('nginx')
   if (program === undefined) throw new Error('nginx is not on PATH: apt-get install nginx-light')
   const folder = await tempDir(t, 'nginx')
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const { tls, htpasswd } = options
   if (tls) {
     await writeFile(join(folder, 'front.crt'), tls.certPem)
