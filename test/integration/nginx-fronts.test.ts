@@ -31,6 +31,7 @@ interface Front extends NginxFrontOptions {
 }
 
 const NO_LIMIT = 'client_max_body_size 0;'
+const GZIP = 'gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;'
 const LOGIN = { username: 'ann', password: 'secret of ann' }
 
 /** How many requests of the log were answered so. */
@@ -61,8 +62,8 @@ const FRONTS: readonly Front[] = [
   limited(503),
   limited(429),
   {
-    name: 'gzip around everything',
-    server: [NO_LIMIT, 'gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;'],
+    name: 'gzip for all who ask',
+    server: [NO_LIMIT, GZIP],
     async met({ front, digest }) {
       const options = { headers: { 'accept-encoding': 'gzip', accept: '*/*' } }
       const answer = await fetch(`${front.url}/v2/team/sample/manifests/${digest}`, options)
@@ -110,6 +111,24 @@ describe('packages go through an nginx with', { concurrency: 2 }, () => {
       })
     }
   }
+})
+
+test('gzip around everything, asked or not: a package goes up, and what is wrong with its blobs is said', async (t) => {
+  if (skipWithout(t, 'nginx', registryPrograms()[0] ?? 'docker-registry')) return
+  const registry = await startDockerRegistry(t)
+  const packing = await startNginxFront(t, registry.host, { server: [NO_LIMIT, GZIP] })
+  const asking = { Host: '$http_host', 'Accept-Encoding': 'gzip' }
+  const { host } = await startNginxFront(t, packing.host, { server: [NO_LIMIT], headers: asking })
+  const built = await buildPackage(await tempDir(t), { layers: 2, layerBytes: [9 * MIB, 1000], format: 'tar' })
+  const client = registryClient(t)
+  const { outcome } = await publishTo(t, built.path, parseDestination(`${host}/team`), { client })
+  await assert.rejects(pullFrom(t, outcome.reference, { client, architecture: 'amd64' }), {
+    code: 'REGISTRY_PROTOCOL_VIOLATION',
+    retry: 'permanent',
+    hint: 'A proxy before the registry compresses: turn that off there for /v2/.',
+  })
+  const past = await pullFrom(t, `${registry.host}/team/sample:1.0.0`, { client, architecture: 'amd64' })
+  assert.equal(past.outcome.digest, outcome.digest)
 })
 
 async function roundTrip(t: TestContext, program: RegistryProgram | undefined, wanted: Front): Promise<void> {
