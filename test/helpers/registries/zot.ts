@@ -9,6 +9,8 @@ import { tempDir } from '../temp-dir.ts'
 import { waitFor } from '../wait-for.ts'
 
 export interface ZotOptions {
+  /** Default: what is on PATH. */
+  program?: string
   /** How long a request may take to arrive, and its answer to leave; zot's own default is 60 s each. */
   readTimeout?: `${number}s`
   writeTimeout?: `${number}s`
@@ -24,8 +26,8 @@ export interface Zot {
 }
 
 /** A zot of one's own on a free loopback port, plain HTTP and open to all; gone when the test ends. */
-export async function startZot(t: Cleanup, timeouts: ZotOptions = {}): Promise<Zot> {
-  const program = findProgram('zot')
+export async function startZot(t: Cleanup, options: ZotOptions = {}): Promise<Zot> {
+  const { program = findProgram('zot'), ...timeouts } = options
   if (program === undefined) throw new Error('zot is not on PATH')
   const folder = await tempDir(t, 'zot')
   const port = await freePort()
