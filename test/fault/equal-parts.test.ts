@@ -5,16 +5,27 @@ import type { RegistryFact, RegistryFactStore } from '../../src/content/registry
 import { AppError } from '../../src/lib/errors.ts'
 import { createKeptFacts } from '../../src/oci/facts/kept-facts.ts'
 import { memorySessions, recorder, testBlob } from '../helpers/registries/oci-client.ts'
-import { CLOUDFLARE, type QuirkyRegistry } from '../helpers/registries/quirky-registry.ts'
-import { end, inParts, LARGE, pushed, ranges, type Scene, scene } from '../helpers/registries/upload-scene.ts'
+import { profile } from '../helpers/registries/kit/profiles.ts'
+import {
+  end,
+  inParts,
+  LARGE,
+  pushed,
+  ranges,
+  type Scene,
+  scene,
+  type UploadRegistry,
+} from '../helpers/registries/upload-scene.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
+const CLOUDFLARE = profile('cloudflare').uploads
+const REFUSED = { code: 'BLOB_UPLOAD_INVALID', message: 'chunked uploads are not supported' }
 const signal = new AbortController().signal
 
-const bodies = ({ requests }: QuirkyRegistry, from = 0) => requests.slice(from).filter(({ bytes }) => bytes > 0)
-const refused = ({ requests }: QuirkyRegistry) => requests.filter(({ status }) => (status ?? 0) >= 400).length
+const bodies = ({ requests }: UploadRegistry, from = 0) => requests.slice(from).filter(({ bytes }) => bytes > 0)
+const refused = ({ requests }: UploadRegistry) => requests.filter(({ status }) => (status ?? 0) >= 400).length
 
 /** Pushes, and calls back when so many bytes are told of. */
 async function pushedUntil({ repository, registry }: Scene, bytes: number, at: number, then: () => void) {
@@ -111,7 +122,7 @@ test('a part that broke off goes again as it was', async (t) => {
 
 test('parts that break off twice in a row on a link that became slow are smaller from then on', async (t) => {
   const clock = createStepClock()
-  const { registry, repository, learned } = await inParts(t, { cutTakes: 'part' }, { clock })
+  const { registry, repository, learned } = await inParts(t, { cut: 'parts' }, { clock })
   Object.assign(learned.uploads, { parts: 'taken', bytesPerSecond: 1.6 * MIB })
   const blob = testBlob(LARGE.subarray(0, 20 * MIB))
   let cuts = 0
@@ -234,7 +245,7 @@ for (const { parts, opened, sent } of [
   { parts: 'equal', opened: 2, sent: 28 },
 ] as const) {
   test(`parts that may not be so large any more: a registry that has ${parts} them`, async (t) => {
-    const found = await inParts(t, parts === 'equal' ? CLOUDFLARE : { cutTakes: 'part' })
+    const found = await inParts(t, parts === 'equal' ? CLOUDFLARE : { cut: 'parts' })
     const { registry, learned } = found
     Object.assign(learned.uploads, { parts, bytesPerSecond: 0.8 * MIB })
     // What another blob has shown meanwhile.
@@ -246,13 +257,13 @@ for (const { parts, opened, sent } of [
   })
 }
 
-for (const { what, quirks, sessions } of [
-  { what: '416, and stands where it stood', quirks: { status: 416, sessionStays: true }, sessions: 2 },
-  { what: '416, and ends the session', quirks: { status: 416 }, sessions: 4 },
-  { what: '405', quirks: { status: 405 }, sessions: 2 },
+for (const { what, ways, sessions } of [
+  { what: '416, and stands where it stood', ways: { status: 416, sessionStays: true }, sessions: 2 },
+  { what: '416, and ends the session', ways: { status: 416 }, sessions: 4 },
+  { what: '405', ways: { status: 405 }, sessions: 2 },
 ]) {
   test(`a registry that answers the second PATCH with ${what} gets all in one from then on`, async (t) => {
-    const found = await scene(t, { onePatch: quirks, chunkBytes: [MIB, 8 * MIB] })
+    const found = await scene(t, { onePatch: { ...REFUSED, ...ways }, chunkBytes: [MIB, 8 * MIB] })
     const { registry, learned } = found
     await pushed(found, 20 * MIB)
     assert.equal(learned.uploads.parts, 'refused')
@@ -266,7 +277,7 @@ for (const { what, quirks, sessions } of [
 }
 
 test('so does one that is known for it, whatever a request left there that broke off', async (t) => {
-  const found = await scene(t, { onePatch: { status: 416, sessionStays: true }, cutCounts: true })
+  const found = await scene(t, { onePatch: { ...REFUSED, status: 416, sessionStays: true }, cutCounts: true })
   const { registry, learned } = found
   learned.uploads.parts = 'refused'
   registry.cutAfter(9 * MIB)

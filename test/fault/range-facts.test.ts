@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import type { RegistryFact, RegistryFactStore } from '../../src/content/registry-facts.ts'
 import { RangeIgnored } from '../../src/content/ranges.ts'
 import { readAll } from '../../src/content/streams.ts'
-import type { Answer } from '../helpers/registries/memory-registry-exchange.ts'
+import type { Answer } from '../helpers/registries/kit/exchange.ts'
 import { type MemoryRegistryOptions, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { openRepository, someBytes, testBlob } from '../helpers/registries/oci-client.ts'
 

@@ -2,13 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AppError } from '../../src/lib/errors.ts'
 import { testBlob } from '../helpers/registries/oci-client.ts'
-import type { QuirkyRegistry } from '../helpers/registries/quirky-registry.ts'
-import { end, inParts, LARGE, pushed, ranges, scene } from '../helpers/registries/upload-scene.ts'
+import { end, inParts, LARGE, pushed, ranges, scene, type UploadRegistry } from '../helpers/registries/upload-scene.ts'
 
 const MIB = 1024 * 1024
 const signal = new AbortController().signal
 
-const brought = ({ requests }: QuirkyRegistry) =>
+const brought = ({ requests }: UploadRegistry) =>
   requests.filter(({ method }) => method === 'PATCH' || method === 'PUT')
 
 for (const { mib, tells, times } of [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { copyBlobs } from '../../src/content/copy-graph.ts'
-import type { Answer } from '../helpers/registries/memory-registry-exchange.ts'
+import type { Answer } from '../helpers/registries/kit/exchange.ts'
 import {
   type MemoryRegistry,
   type MemoryRegistryOptions,

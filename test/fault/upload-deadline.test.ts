@@ -6,7 +6,8 @@ import { createRepository } from '../../src/oci/registry.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { someBytes, testBlob } from '../helpers/registries/oci-client.ts'
-import { startQuirkyRegistry, type UploadQuirks } from '../helpers/registries/quirky-registry.ts'
+import type { UploadWays } from '../helpers/registries/kit/ways.ts'
+import { startUploadRegistry } from '../helpers/registries/upload-scene.ts'
 import { createStepClock } from '../helpers/step-clock.ts'
 import { connect } from '../helpers/registries/transport.ts'
 
@@ -16,11 +17,11 @@ const signal = new AbortController().signal
 /** A registry of which nothing is known, behind a proxy. */
 async function scene(
   t: TestContext,
-  quirks: UploadQuirks,
+  ways: Partial<UploadWays>,
   options: { bytesPerSecond?: number; sendIdleMs?: number; clock?: typeof systemClock } = {},
 ) {
   const { bytesPerSecond, sendIdleMs, clock } = options
-  const registry = await startQuirkyRegistry(t, quirks)
+  const registry = await startUploadRegistry(t, ways, { overlaps: true })
   const proxy = await startFaultProxy(t, registry.host, bytesPerSecond === undefined ? {} : { bytesPerSecond })
   const connections = connect(t, sendIdleMs === undefined ? {} : { timeouts: { sendIdleMs } })
   const learned = createLearnedFacts()

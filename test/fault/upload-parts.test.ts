@@ -4,15 +4,15 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
 import { memorySessions, recorder, testBlob } from '../helpers/registries/oci-client.ts'
-import { ECR, GAR, GHCR, QUAY, startQuirkyRegistry, ZOT } from '../helpers/registries/quirky-registry.ts'
-import { end, inParts, LARGE, pushed, ranges, scene } from '../helpers/registries/upload-scene.ts'
+import { profile } from '../helpers/registries/kit/profiles.ts'
+import { end, inParts, LARGE, pushed, ranges, scene, startUploadRegistry } from '../helpers/registries/upload-scene.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
 const signal = new AbortController().signal
 
 test('a registry whose sessions die with their connection gets parts from then on', async (t) => {
-  const found = await scene(t, ZOT)
+  const found = await scene(t, profile('zot').uploads)
   found.registry.cutAfter(17 * MIB)
   const { told, blob } = await pushed(found, 20 * MIB)
   assert.deepEqual(ranges(found.registry), [
@@ -28,14 +28,19 @@ test('a registry whose sessions die with their connection gets parts from then o
   assert.deepEqual(blob.opened, [0, 0])
 })
 
-for (const { name, as, quirks, left } of [
-  { name: 'Quay', as: 'quay.io', quirks: QUAY, left: ['GET - 204', `PATCH ${16 * MIB}-${end(20)} 202`, 'PUT - 201'] },
+for (const { name, as, ways, left } of [
+  {
+    name: 'Quay',
+    as: 'quay.io',
+    ways: profile('quay').uploads,
+    left: ['GET - 204', `PATCH ${16 * MIB}-${end(20)} 202`, 'PUT - 201'],
+  },
   // It is not asked where it stands, and wants the last part in the PUT.
-  { name: 'ECR', as: 'public.ecr.aws', quirks: ECR, left: [`PUT ${16 * MIB}-${end(20)} 201`] },
+  { name: 'ECR', as: 'public.ecr.aws', ways: profile('ecr').uploads, left: [`PUT ${16 * MIB}-${end(20)} 201`] },
 ]) {
   test(`parts that ${name} acknowledged stay: another process sends what comes after them, and no more`, async (t) => {
     const sessions = memorySessions()
-    const first = await inParts(t, quirks, { as, sessions })
+    const first = await inParts(t, ways, { as, sessions })
     const blob = testBlob(LARGE.subarray(0, 20 * MIB))
     const stop = new AbortController()
     const saved: number[] = []
@@ -53,7 +58,7 @@ for (const { name, as, quirks, left } of [
     const third = () => registry.requests.length === 3 && registry.receiving === 0
     await waitFor('the registry to have seen the end of the third part', third)
 
-    const second = await scene(t, quirks, { as, sessions, registry })
+    const second = await scene(t, ways, { as, sessions, registry })
     const told = recorder()
     const again = testBlob(blob.bytes)
     await second.repository.push(again.descriptor, again.open, { signal, onEvent: told.onEvent })
@@ -69,9 +74,9 @@ for (const { name, as, quirks, left } of [
 test('upload.server-deadline.adapts: a server that cuts at an age is learnt, and parts stay below that', async (t) => {
   // Time runs twenty times as fast for the client: the server cuts at 16 s.
   const clock = { ...systemClock, now: () => Date.now() * 20 }
-  const registry = await startQuirkyRegistry(t, { ...ZOT, deadlineMs: 800 })
+  const registry = await startUploadRegistry(t, { ...profile('zot').uploads, deadlineMs: 800 })
   const proxy = await startFaultProxy(t, registry.host, { bytesPerSecond: 16 * MIB })
-  const found = { ...(await scene(t, ZOT, { via: proxy.host, clock })), registry }
+  const found = { ...(await scene(t, profile('zot').uploads, { via: proxy.host, clock })), registry }
   await pushed(found, 20 * MIB)
   const { uploads } = found.learned
   assert.equal(uploads.cutKeeps, 'nothing')
@@ -103,7 +108,7 @@ test('a registry that keeps the bytes of a cut request goes on with long ones', 
 })
 
 test('upload.empty-put-refused.last-chunk-in-put: ECR gets parts of its size; its Range and its status are not believed', async (t) => {
-  const found = await scene(t, ECR, { as: 'public.ecr.aws' })
+  const found = await scene(t, profile('ecr').uploads, { as: 'public.ecr.aws' })
   found.registry.cutAfter(17 * MIB)
   const told: number[] = []
   const blob = testBlob(LARGE.subarray(0, 24 * MIB))
@@ -128,7 +133,7 @@ test('upload.empty-put-refused.last-chunk-in-put: ECR gets parts of its size; it
 })
 
 test('upload.416-too-large-is-not-offset: GHCR takes 4 MiB of what has a length', async (t) => {
-  const found = await scene(t, GHCR, { as: 'ghcr.io' })
+  const found = await scene(t, profile('ghcr').uploads, { as: 'ghcr.io' })
   found.registry.cutAfter(9 * MIB)
   await pushed(found, 20 * MIB)
   assert.deepEqual(ranges(found.registry), [
@@ -140,7 +145,7 @@ test('upload.416-too-large-is-not-offset: GHCR takes 4 MiB of what has a length'
     'PUT - 201',
   ])
   // One that is not known as GHCR is asked with smaller and smaller ones, and nothing is sent twice.
-  const unknown = await scene(t, GHCR)
+  const unknown = await scene(t, profile('ghcr').uploads)
   unknown.registry.cutAfter(9 * MIB)
   const { told } = await pushed(unknown, 20 * MIB)
   assert.equal(unknown.learned.uploads.maxBodyBytes, 2 * MIB)
@@ -167,14 +172,14 @@ test('a body that is refused even at a MiB fails for good, and says what to look
 })
 
 test('upload.gar: no second PATCH, and a cut begins anew', async (t) => {
-  const found = await scene(t, GAR, { as: 'europe-docker.pkg.dev' })
+  const found = await scene(t, profile('gar').uploads, { as: 'europe-docker.pkg.dev' })
   found.registry.cutAfter(17 * MIB)
   await pushed(found, 20 * MIB)
   assert.deepEqual(ranges(found.registry), ['PUT - cut', 'PUT - 201'])
 })
 
 test('a registry that turns out to take one PATCH alone gets docker’s way again', async (t) => {
-  const found = await scene(t, GAR)
+  const found = await scene(t, profile('gar').uploads)
   found.registry.cutAfter(17 * MIB)
   await pushed(found, 20 * MIB)
   assert.deepEqual(ranges(found.registry), [
@@ -193,7 +198,7 @@ for (const [name, as, bias] of [
   ['a registry whose count turns out to be one too high is found out', undefined, 1],
 ] as const) {
   test(name, async (t) => {
-    const { repository, registry, learned } = await inParts(t, QUAY, as === undefined ? {} : { as })
+    const { repository, registry, learned } = await inParts(t, profile('quay').uploads, as === undefined ? {} : { as })
     const blob = testBlob(LARGE.subarray(0, 20 * MIB))
     const starts: number[] = []
     await repository.push(blob.descriptor, blob.open, {

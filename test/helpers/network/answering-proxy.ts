@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, request as forward, type ServerResp
 import { pipeline } from 'node:stream/promises'
 import type { Cleanup } from '../cleanup.ts'
 import { listenOnLoopback } from './listening.ts'
-import type { Answer, RecordedRequest } from '../registries/memory-registry-exchange.ts'
-import { type FaultMatch, type FaultRule, findFault } from '../registries/memory-registry-faults.ts'
+import type { Answer, RecordedRequest } from '../registries/kit/exchange.ts'
+import { type FaultMatch, type FaultRule, findFault } from '../registries/kit/faults.ts'
 
 export interface ProxiedRequest extends RecordedRequest {
   /** When it came, ms since the epoch. */
@@ -43,8 +43,15 @@ export async function startAnsweringProxy(t: Cleanup, target: string): Promise<A
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', `http://${target}`)
     const { method = '', headers } = request
-    const asked = { method, path: url.pathname, query: url.searchParams, headers, bodyBytes: 0 }
-    const record: ProxiedRequest = { ...asked, status: undefined, at: Date.now(), answered: undefined }
+    const asked = {
+      origin: 'registry',
+      method,
+      path: url.pathname,
+      target: request.url ?? '/',
+      query: url.searchParams,
+      headers,
+    } as const
+    const record: ProxiedRequest = { ...asked, bodyBytes: 0, status: undefined, at: Date.now(), answered: undefined }
     requests.push(record)
     const fault = findFault(rules, record)
     if (fault?.kind !== 'answer') {

@@ -24,9 +24,19 @@ export interface TokenServerOptions {
   /** The answer's fields beside the token. Default expires_in and issued_at. */
   silentAboutLife?: boolean
   /** Under which name the token comes. Default 'token'. */
-  field?: 'token' | 'access_token'
+  field?: 'token' | 'access_token' | 'both'
   /** What POST answers; registries differ. Default 200 with a token. */
   postStatus?: number
+  /** What a wrong password is answered with. Default 401. */
+  wrongPassword?: 401 | 403
+  /** Actions that may be asked for; others are answered with 400. Default: all. */
+  actions?: readonly string[]
+  /** A token gives all that its user may do in the repository, whatever was asked for. */
+  grantsAll?: boolean
+  /** When it is, ms. Default: the system's time. */
+  now?: () => number
+  /** Told of each request. */
+  onRequest?: (request: IncomingMessage) => void
 }
 
 export interface TokenRequest {
@@ -55,6 +65,8 @@ export interface TokenServer {
   answerNext(status: number, body: string, headers?: Record<string, string>): void
   /** Whether a bearer token is one of ours, not out of date, and allows the action. */
   allows(authorization: string | undefined, repository: string, action: string): boolean
+  /** Whether a bearer token is one of ours, and not out of date. */
+  knows(authorization: string | undefined): boolean
   /** Each answer brings this identity token as the new one. */
   rotateTo(refreshToken: string): void
   /** Every token given out so far is void for `allows`. */
@@ -75,11 +87,17 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
   const requests: TokenRequest[] = []
   const scripted: Array<{ status: number; body: string; headers: Record<string, string> }> = []
   const issued = new Map<string, { access: Access[]; expiresAt: number }>()
+  const { now = Date.now, field = 'token' } = options
   const state: { ttlSeconds: number; rotated?: string } = { ttlSeconds: options.ttlSeconds ?? 300 }
+  const current = (authorization: string | undefined) => {
+    const token = issued.get(authorization?.replace(/^Bearer /, '') ?? '')
+    return token !== undefined && token.expiresAt > now() ? token : undefined
+  }
   const service = 'registry.test'
   const issuer = 'token-server.test'
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    options.onRequest?.(request)
     const asked = await readRequest(request)
     const script = scripted.shift()
     const login = identify(asked, options)
@@ -98,9 +116,11 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
     const { believedSeconds = state.ttlSeconds + LEEWAY } = options
     const expiresIn = believedSeconds - LEEWAY
     const token = createToken(key, { issuer, service, access, expiresIn, user: login.user })
-    issued.set(token, { access, expiresAt: Date.now() + state.ttlSeconds * 1000 })
+    issued.set(token, { access, expiresAt: now() + state.ttlSeconds * 1000 })
     const life = options.silentAboutLife ? {} : { expires_in: state.ttlSeconds, issued_at: new Date().toISOString() }
-    response.end(JSON.stringify({ [options.field ?? 'token']: token, refresh_token: state.rotated, ...life }))
+    const fields = field === 'both' ? ['token', 'access_token'] : [field]
+    const tokens = Object.fromEntries(fields.map((name) => [name, token]))
+    response.end(JSON.stringify({ ...tokens, refresh_token: state.rotated, ...life }))
   }
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => response.destroy(error as Error))
@@ -121,9 +141,10 @@ export async function startTokenServer(t: Cleanup, options: TokenServerOptions =
       state.ttlSeconds = seconds
     },
     answerNext: (status, body, headers = {}) => scripted.push({ status, body, headers }),
+    knows: (authorization) => current(authorization) !== undefined,
     allows(authorization, repository, action) {
-      const token = issued.get(authorization?.replace(/^Bearer /, '') ?? '')
-      if (token === undefined || token.expiresAt <= Date.now()) return false
+      const token = current(authorization)
+      if (token === undefined) return false
       return token.access.some(({ name, actions }) => name === repository && actions.includes(action))
     },
     rotateTo(refreshToken) {
@@ -164,18 +185,25 @@ function identify(asked: Asked, options: TokenServerOptions): { status: number; 
     const user = options.identityTokens?.[asked.refreshToken ?? '']
     return user === undefined ? { status: 401 } : { status: 200, user }
   }
+  const { actions, wrongPassword = 401 } = options
+  const wanted = asked.scopes.flatMap((scope) => scope.split(':').at(-1)?.split(',') ?? [])
+  if (actions && wanted.some((action) => !actions.includes(action))) return { status: 400 }
   if (asked.authorization === undefined) return { status: 200 }
   const pair = Buffer.from(asked.authorization.replace(/^Basic /, ''), 'base64').toString()
   const user = pair.slice(0, pair.indexOf(':'))
-  return options.users?.[user] === pair.slice(user.length + 1) ? { status: 200, user } : { status: 401 }
+  return options.users?.[user] === pair.slice(user.length + 1) ? { status: 200, user } : { status: wrongPassword }
 }
+
+/** What a registry may be asked to allow. */
+const ACTIONS = ['pull', 'push', 'delete', 'metadata_read', '*']
 
 function grant(scopes: readonly string[], user: string | undefined, options: TokenServerOptions): Access[] {
   const rights = options.rights ?? ((name, _repository, action) => name !== undefined || action === 'pull')
   return scopes.flatMap((scope) => {
     const [, type, name, actions] = /^([^:]+):(.+):([^:]*)$/.exec(scope) ?? []
     if (type === undefined || name === undefined || actions === undefined) return []
-    const granted = actions.split(',').filter((action) => rights(user, name, action))
+    const wanted = options.grantsAll ? ACTIONS : actions.split(',')
+    const granted = wanted.filter((action) => rights(user, name, action))
     return granted.length === 0 ? [] : [{ type, name, actions: granted }]
   })
 }

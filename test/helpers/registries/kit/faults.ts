@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Answer, RecordedRequest } from './memory-registry-exchange.ts'
+import type { Answer, RecordedRequest } from './exchange.ts'
 
 export interface FaultMatch {
   method?: string
   /** Tested against path and query as they were sent. */
   path?: RegExp
+  /** One that brings bytes. */
+  withBody?: boolean
   /** Which of the matching requests, counted from 1 and from the call of `fail`. Default 1. */
   nth?: number
   /** How many in a row. Default 1. */
@@ -43,13 +45,18 @@ export function findFault(rules: readonly FaultRule[], request: RecordedRequest)
   let due: Fault | undefined
   const target = `${request.path}${request.query.size > 0 ? `?${request.query.toString()}` : ''}`
   for (const rule of rules) {
-    const { method, path, nth = 1, times = 1 } = rule.match
+    const { method, path, withBody, nth = 1, times = 1 } = rule.match
+    if (withBody === true && !bringsBytes(request)) continue
     if (method !== undefined && method !== request.method) continue
     if (path !== undefined && !path.test(target)) continue
     rule.seen += 1
     if (rule.seen >= nth && rule.seen < nth + times) due ??= rule.fault
   }
   return due
+}
+
+function bringsBytes({ method, headers }: RecordedRequest): boolean {
+  return (method === 'PATCH' || method === 'PUT') && headers['content-length'] !== '0'
 }
 
 export interface FaultyExchange {
