@@ -11,6 +11,8 @@ type Committing = Extract<UploadSession, { at: 'committing' }>
 
 const FIRST_LOOK_MS = 1000
 const LONGEST_LOOK_MS = 15_000
+/** Source: registries.md 20.3 (GHCR). */
+const LATE_COMMIT_MS = 20_000
 /** A proxy gave up waiting while the registry behind it may still be at it; 500 and 503 are the registry's own word. */
 const GATEWAY_STATUSES = [502, 504, 520, 521, 522, 523, 524]
 
@@ -60,18 +62,32 @@ export async function failed(push: BlobPush, error: AppError): Promise<AppError>
 
 /** A commit often succeeds after a proxy gave up on it (docker/build-push-action#251), so first look for the blob. */
 async function findOut(push: BlobPush, session: Committing): Promise<void> {
-  const { clock, commitWaitMs } = push.context
-  const { commitFailure, call } = push
-  const until = clock.now() + (commitFailure && gaveUpWaiting(commitFailure) ? commitWaitMs : 0)
+  const { context, commitFailure, call } = push
+  const { commitWaitMs } = context
+  const patience = commitFailure && gaveUpWaiting(commitFailure) ? commitWaitMs : 0
+  if (await appears(push, patience)) return advance(push, { type: 'committed' })
+  const status = await sessionStatus(context, session.location, call)
+  if (status.alive) return advance(push, { ...status, type: 'stands' })
+  // A session that is gone after its commit broke off has ended with it: what GHCR let in so shows some seconds later.
+  const isLetIn = !status.silent && commitFailure?.code === 'REGISTRY_CONNECTION_LOST'
+  if (isLetIn && (await appears(push, Math.min(commitWaitMs, LATE_COMMIT_MS)))) {
+    return advance(push, { type: 'committed' })
+  }
+  return advance(push, { type: 'gone', reason: status.reason })
+}
+
+/** Looks for the blob, for so long. */
+async function appears(push: BlobPush, forMs: number): Promise<boolean> {
+  const { context, commitFailure, call, descriptor } = push
+  const { clock } = context
+  const until = clock.now() + forMs
   for (let wait = FIRST_LOOK_MS, attempt = 1; ; wait = Math.min(2 * wait, LONGEST_LOOK_MS), attempt += 1) {
-    if (await statBlob(push.context, push.descriptor.digest, call)) return advance(push, { type: 'committed' })
+    if (await statBlob(context, descriptor.digest, call)) return true
     const pause = Math.min(wait, until - clock.now())
-    if (pause <= 0 || !commitFailure) break
+    if (pause <= 0 || !commitFailure) return false
     push.emit({ type: 'retrying', error: commitFailure, attempt, retryAt: clock.now() + pause })
     await clock.sleep(pause, call.signal)
   }
-  const status = await sessionStatus(push.context, session.location, call)
-  return advance(push, status.alive ? { ...status, type: 'stands' } : { type: 'gone', reason: status.reason })
 }
 
 /** Nobody answered in time, be it the registry or a proxy before it. */
