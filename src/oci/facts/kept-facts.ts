@@ -34,6 +34,7 @@ const UPLOADS: Readonly<Record<Exclude<keyof LearnedFacts['uploads'], 'cutAfterM
   cutKeeps: oneOf('bytes', 'parts', 'nothing'),
   deadlineMs: positive,
   parts: oneOf('taken', 'equal', 'refused'),
+  whole: oneOf('refused'),
   maxBodyBytes: positive,
   minPartBytes: positive,
   maxPartBytes: positive,

@@ -43,6 +43,8 @@ export interface LearnedUploads {
   deadlineMs?: number
   /** Whether a session takes several PATCHes; equal: of one size alone, but for the last. */
   parts?: 'taken' | 'equal' | 'refused'
+  /** It takes no PUT that brings the blob along (Artifactory 6). */
+  whole?: 'refused'
   /** A body with more was refused for its size. */
   maxBodyBytes?: number
   /** The least a part may have, as the registry says (OCI-Chunk-Min-Length). */

@@ -22,6 +22,8 @@ import type { OpenSession } from './sessions/upload-session.ts'
 
 /** A registry that takes one PATCH alone refuses the second with one of these. */
 const PART_REFUSALS = [400, 405, 411, 501]
+/** So do those that take no bytes with the PUT that commits. Source: registries.md 13 (Artifactory 6). */
+const WHOLE_REFUSALS = [405, 501]
 /** What a body of unknown length is held to have been too large with, where hardly anything of it went out. */
 const STREAMED_BYTES = 16 * 1024 * 1024
 
@@ -38,10 +40,11 @@ export async function sendBytes(push: BlobPush, session: OpenSession): Promise<v
   if (!push.flowing) tellStart(push, session.offset)
   const request = requestOf(push, session, step)
   const probing = isProbing(push, session, step)
+  const telling = [...(probing ? PART_REFUSALS : []), ...(mayStream(push, step) ? WHOLE_REFUSALS : [])]
   push.refused = false
   let response
   try {
-    response = await context.transport.send(request, { allow: probing ? [413, ...PART_REFUSALS] : [413] })
+    response = await context.transport.send(request, { allow: [413, ...telling] })
   } catch (thrown) {
     throw await unanswered(push, session, { step, error: toAppError(thrown) })
   }
@@ -152,6 +155,7 @@ async function refused(
     // The session may be none the worse for it, and the next body is half as large.
     return advance(push, { type: 'cut', sent: Math.max(body.sent, session.offset + 1) })
   }
+  if (mayStream(push, step) && refusesWhole(error)) uploads.whole = 'refused'
   if (status === 416) return outOfRange(push, session.offset, { inPart: step.send === 'part', answer: error })
   // A 404 is the session's end, which says little of a registry that is known to take parts.
   const telling = uploads.parts === undefined || (uploads.parts === 'equal' && status !== 404)
@@ -163,6 +167,17 @@ function judgeProfile(push: BlobPush, { send }: UploadStep, tooLarge: boolean): 
   const { first, parts } = push.context.profile
   if (tooLarge && !parts) dropProfile(push)
   if (!tooLarge && (send === 'part' || first === 'put')) doubtGuess(push)
+}
+
+/** Whether the blob can go as docker sends it in place of that PUT. */
+function mayStream({ context }: BlobPush, step: UploadStep): boolean {
+  return step.send === 'whole' && context.profile.first === 'stream'
+}
+
+/** A session that is gone has other words for it. */
+function refusesWhole({ upstream }: AppError): boolean {
+  const status = upstream?.status ?? 0
+  return WHOLE_REFUSALS.includes(status) || (status === 404 && upstream?.ociCode === 'BLOB_UNKNOWN')
 }
 
 /** GHCR says so with a 416, which elsewhere is about the offset. */

@@ -82,6 +82,13 @@ test('ghcr: one part of more than it takes is no question of offsets, and the se
   assert.equal(scene.registry.uploads.opened, 1)
 })
 
+test('artifactory of old refuses a PUT with bytes: the layer goes as docker sends it', async (t) => {
+  const fullCommit = { status: 404, code: 'BLOB_UNKNOWN', message: 'blob unknown to registry' }
+  const scene = await profileScene(t, 'artifactory', { overrides: [{ uploads: { fullCommit } }] })
+  await pushed(scene, MIB)
+  assert.ok(scene.uploads().includes('PATCH - 202'))
+})
+
 for (const name of ['zot', 'acr', 'gitea', 'artifactory', 'pulp'] as const) {
   test(`${name}: a small blob goes in one request`, async (t) => {
     const scene = await profileScene(t, name)

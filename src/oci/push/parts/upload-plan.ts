@@ -55,7 +55,8 @@ export function nextStep(at: UploadAt, profile: RegistryProfile, learned: Learne
   const grid = at.grid ?? newGrid(at, profile, learned)
   if (offset === 0 && (!grid || grid.bytes >= size)) {
     const { maxBodyBytes = Infinity, maxPartBytes = Infinity } = learned
-    const whole = profile.first === 'put' || size <= Math.min(WHOLE_MAX_BYTES, maxBodyBytes, maxPartBytes)
+    const small = learned.whole === undefined && size <= Math.min(WHOLE_MAX_BYTES, maxBodyBytes, maxPartBytes)
+    const whole = profile.first === 'put' || small
     return { send: whole ? 'whole' : 'stream' }
   }
   const end = Math.min(
