@@ -72,9 +72,19 @@ test('an entry whose manifest is gone is kept and warned of', async (t) => {
     { method: 'PUT' },
     { kind: 'answer', status: 400, body: '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}' },
   )
-  const { done, warnings } = update(repository, arm64, 'arm64')
+  const { done, warnings } = update(repository, arm64, 'riscv64')
   await assert.rejects(done, { code: 'REGISTRY_REJECTED' })
   assert.deepEqual(warnings, ['INDEX_DANGLING'])
+})
+
+test('an index that would stay as it is is not written', async (t) => {
+  await using registry = await startMemoryRegistry()
+  const repository = await openRepository(t, registry.host)
+  store(registry, arm64, amd64)
+  registry.manifests.put(REPOSITORY, '1.2.0', OCI_INDEX, publishedIndex('nemo'))
+  const { indexDigest, contended } = await update(repository, arm64, 'arm64').done
+  assert.deepEqual([indexDigest, contended], [digestOf(publishedIndex('nemo')), false])
+  assert.equal(registry.requests.filter(({ method }) => method === 'PUT').length, 0)
 })
 
 test('the guard is asked right before the write and stops it', async (t) => {

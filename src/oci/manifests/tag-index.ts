@@ -80,7 +80,7 @@ export async function inspectTag(target: IndexTarget): Promise<TagContent> {
 }
 
 /**
- * Reads, changes and writes the index under a tag. The caller serialises our own writers; foreign ones are noticed by a HEAD
+ * Reads, changes and writes the index under a tag; one that would stay as it is is not written. The caller serialises our own writers; foreign ones are noticed by a HEAD
  * right before the PUT and by reading back. Throws TAG_NOT_INDEX, TAG_IMMUTABLE, TAG_CONTENDED, what `guard` throws,
  * REGISTRY_*.
  */
@@ -100,6 +100,8 @@ export async function writeIndex(options: WriteIndexOptions): Promise<UpdatedInd
     const whole = current.kind === 'absent' || !keeps(current.index)
     const index = whole && fresh ? fresh : changedIndex(current, merge, place(options))
     await options.beforeWrite?.(index)
+    // Where tags can't change, a registry refuses what is there already too (oci-client.md M6).
+    if (current.kind === 'index' && current.raw.digest === index.digest) return { indexDigest: index.digest, contended }
     await options.guard()
     const before = await repository.headManifest(tag, { signal })
     if (changed(current, before)) {
