@@ -4,7 +4,6 @@ import type { RepositoryContext } from '../request/repository-context.ts'
 import type { RegistryRequest, RegistryResponse } from '../request/transport.ts'
 
 const MAX_BODY = 64 * 1024
-const HUB = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'])
 
 export interface Refusal {
   readonly error: AppError
@@ -32,7 +31,7 @@ export function manifestRefusal(
   if (missing.length > 0) return withContext(error, { details: { missing } })
   const isTag = !isDigest(target.reference)
   // Docker Hub says only "denied" for an immutable tag (docker/hub-feedback#2466), and only after blobs were let in.
-  if (isTag && target.tagExists && error.code === 'REGISTRY_DENIED' && HUB.has(context.transport.registry)) {
+  if (isTag && target.tagExists && error.code === 'REGISTRY_DENIED' && context.profile.name === 'hub') {
     return immutable(error, target.reference)
   }
   // Harbor's 412 PRECONDITION; its wording has changed over time, its status and code have not.
@@ -94,10 +93,19 @@ function missingDigests(text: string): Digest[] {
     return []
   }
   if (!Array.isArray(errors)) return []
-  const unknown = (errors as Array<{ code?: unknown; detail?: unknown } | null>).filter(
-    (entry) => entry?.code === 'MANIFEST_BLOB_UNKNOWN' || entry?.code === 'BLOB_UNKNOWN',
-  )
+  const unknown = (errors as Array<ErrorEntry | null>).filter((entry) => entry !== null && speaksOfMissing(entry))
   const found: string[] =
     JSON.stringify(unknown.map((entry) => entry?.detail ?? null)).match(/sha(?:256|512):[a-f0-9]+/g) ?? []
   return [...new Set(found.filter((text) => isDigest(text)))]
+}
+
+interface ErrorEntry {
+  readonly code?: unknown
+  readonly detail?: unknown
+}
+
+/** Quay has no code for it: MANIFEST_INVALID, and "Unknown blob" in its detail. Source: quay's data/model/oci/manifest.py. */
+function speaksOfMissing({ code, detail }: ErrorEntry): boolean {
+  if (code === 'MANIFEST_BLOB_UNKNOWN' || code === 'BLOB_UNKNOWN') return true
+  return code === 'MANIFEST_INVALID' && /unknown blob/i.test(JSON.stringify(detail ?? ''))
 }

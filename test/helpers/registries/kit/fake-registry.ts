@@ -58,6 +58,8 @@ export interface FakeRegistry extends AsyncDisposable {
   fail(match: FaultMatch, fault: Fault): () => void
   /** Its clock goes on; it stands still otherwise. */
   advance(ms: number): void
+  /** Passwords by user, changeable; those of now run out. */
+  readonly users: Record<string, string>
   expirePasswords(): void
   close(): Promise<void>
 }
@@ -221,6 +223,7 @@ export async function createFakeRegistry(options: FakeRegistryOptions, parts: Pa
     sessions: () => uploads.open,
     uploads,
     rules,
+    users,
     get connections() {
       return sockets.size
     },

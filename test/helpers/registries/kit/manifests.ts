@@ -1,5 +1,5 @@
 import { digestOf, etagOf } from './blobs.ts'
-import { type Answer, errorAnswer, readAll, type RecordedRequest, type Refusal, refusalAnswer } from './exchange.ts'
+import { type Answer, errorAnswer, readAll, type RecordedRequest, refusalAnswer } from './exchange.ts'
 import { createReferrers } from './referrers.ts'
 import type { ManifestWays } from './ways.ts'
 
@@ -215,8 +215,13 @@ function checkChildren(
 }
 
 function missingAnswer(refusal: ManifestWays['missingBlob'], missing: readonly string[]): Answer {
-  const { code = '', message = '', tells } = refusal as Refusal & { tells: string }
+  const { code = '', message = '', tells } = refusal
   if (tells === 'nothing') return refusalAnswer(refusal)
-  const errors = missing.map((digest) => ({ code, message, detail: tells === 'object' ? { digest } : digest }))
+  const details = {
+    object: (digest: string) => ({ digest }),
+    quay: (digest: string) => ({ message: `Unknown blob \`${digest}\`` }),
+  }
+  const detail = (digest: string): unknown => (tells === 'text' ? digest : details[tells](digest))
+  const errors = missing.map((digest) => ({ code, message, detail: detail(digest) }))
   return { ...refusalAnswer(refusal), body: JSON.stringify({ errors }) }
 }

@@ -25,7 +25,7 @@ const DOCKERHUB: Overrides = {
   manifests: {
     referrers: NOT_FOUND,
     subjectHeader: false,
-    immutable: { status: 403, code: 'DENIED', message: 'tag <t> is immutable' },
+    immutable: { status: 403, code: 'DENIED', message: 'requested access to the resource is denied' },
   },
   rate: { kind: 'hub', limit: 100, windowMs: 6 * HOUR },
 }
@@ -166,7 +166,7 @@ const QUAY: Overrides = {
   },
   manifests: {
     unsupported: { status: 415, code: 'MANIFEST_INVALID', message: 'manifest schema version not supported' },
-    missingBlob: { status: 400, code: 'MANIFEST_INVALID', message: 'blob not found', tells: 'nothing' },
+    missingBlob: { status: 400, code: 'MANIFEST_INVALID', message: 'manifest invalid', tells: 'quay' },
     immutable: { status: 409, code: 'TAG_IMMUTABLE', message: 'tag <t> is immutable' },
     subjectHeader: false,
   },

@@ -105,7 +105,7 @@ export interface ManifestWays {
   readonly artifacts: boolean
   readonly wrongDigest: Refusal
   /** `detail`: how the missing digest is told. */
-  readonly missingBlob: Refusal & { readonly tells: 'object' | 'text' | 'nothing' }
+  readonly missingBlob: Refusal & { readonly tells: 'object' | 'text' | 'quay' | 'nothing' }
   /** zot looks for blobs only where the config is an image's or empty. */
   readonly checksBlobs: 'all' | 'of images'
   readonly danglingIndexes: boolean
