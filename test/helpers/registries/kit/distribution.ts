@@ -29,6 +29,8 @@ const DISTRIBUTION: Overrides = {
     },
     referrers: { status: 404, style: 'text', message: '404 page not found\n' },
     subjectHeader: false,
+    location: 'absolute',
+    linkOnLast: 'where it is full',
   },
 }
 

@@ -84,12 +84,16 @@ export function createManifestStore({ ways, hasBlob }: ManifestStoreOptions): Ma
     }
     put(repository, reference, mediaType, bytes)
     const told = referrers.add(repository, parsed.subject?.digest, { mediaType, digest, bytes })
-    return { status: 201, headers: { location: place(repository, reference, digest), ...told, ...named(digest) } }
+    return {
+      status: 201,
+      headers: { location: place(request, repository, reference, digest), ...told, ...named(digest) },
+    }
   }
 
-  const place = (repository: string, reference: string, digest: string): string => {
+  const place = ({ headers }: RecordedRequest, repository: string, reference: string, digest: string): string => {
     if (ways.location === 'wrong') return `/v2/${repository}/blobs/uploads/${digest.replace(':', '')}`
-    return `/v2/${repository}/manifests/${ways.location === 'tag' ? reference : digest}`
+    const origin = ways.location === 'absolute' ? `http://${headers.host}` : ''
+    return `${origin}/v2/${repository}/manifests/${ways.location === 'tag' ? reference : digest}`
   }
 
   const give = (request: RecordedRequest, repository: string, reference: string): Answer => {
@@ -101,8 +105,9 @@ export function createManifestStore({ ways, hasBlob }: ManifestStoreOptions): Ma
       const message = 'OCI manifest found, but accept header does not support OCI manifests'
       return errorAnswer(404, 'MANIFEST_UNKNOWN', message)
     }
-    const headers = { ...named(manifest.digest), ...etagOf(ways.etag, manifest.digest) }
-    if (etag !== undefined && etag === (headers as { etag?: string }).etag) return { status: 304, headers }
+    const tagged: { etag?: string } = etagOf(ways.etag, manifest.digest)
+    if (etag !== undefined && etag === tagged.etag) return { status: 304, headers: tagged }
+    const headers = { ...named(manifest.digest), ...tagged }
     return { status: 200, headers: { 'content-type': manifest.mediaType, ...headers }, body: manifest.bytes }
   }
 
@@ -162,7 +167,9 @@ function listTags(
   const rest = [...named.keys()].toSorted((a, b) => (a < b ? -1 : 1)).filter((tag) => tag > last)
   const count = Number(wanted ?? rest.length)
   const names = rest.slice(0, count)
-  const more = names.length > 0 && (rest.length > names.length || ways.linkOnLast)
+  const isFull = wanted !== null && names.length === count
+  const linksLast = ways.linkOnLast === 'always' || (ways.linkOnLast === 'where it is full' && isFull)
+  const more = names.length > 0 && (rest.length > names.length || linksLast)
   const next = `</v2/${repository}/tags/list?last=${encodeURIComponent(names.at(-1) ?? '')}&n=${count}>; rel="next"`
   return { status: 200, headers: { ...json, ...(more ? { link: next } : {}) }, body: page(names) }
 }

@@ -208,7 +208,7 @@ const ACR: Overrides = {
   manifests: {
     artifacts: true,
     deleteTag: { status: 405, code: 'UNSUPPORTED', message: 'can only be deleted by digest' },
-    linkOnLast: true,
+    linkOnLast: 'always',
     emptyIsUnknown: true,
   },
   rate: { kind: 'acr', limit: 100, windowMs: 1000 },
@@ -273,7 +273,7 @@ const ARTIFACTORY: Overrides = {
     mount: 'never',
   },
   blobs: { etag: 'sha1', delete: { status: 405, style: 'jfrog', message: 'Method Not Allowed' } },
-  manifests: { location: 'wrong', etag: 'sha1', emptyIsUnknown: true, linkOnLast: true },
+  manifests: { location: 'wrong', etag: 'sha1', emptyIsUnknown: true, linkOnLast: 'always' },
   repositories: 'beneath',
   headers: { 'x-jfrog-version': 'Artifactory/7.93.0 79300900' },
 }
@@ -335,7 +335,7 @@ const GITEA: Overrides = {
     tooLarge: { status: 413, code: 'MANIFEST_INVALID', message: '' },
     unsupported: { status: 501, code: 'UNSUPPORTED', message: '' },
     location: 'tag',
-    linkOnLast: true,
+    linkOnLast: 'always',
     referrers: NOT_FOUND,
     subjectHeader: false,
   },

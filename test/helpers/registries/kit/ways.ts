@@ -118,7 +118,7 @@ export interface ManifestWays {
   readonly acceptRequired: boolean
   /** Tags can't change; the bytes that are there already are refused too. */
   readonly immutable?: Refusal | undefined
-  readonly location: 'digest' | 'tag' | 'wrong'
+  readonly location: 'digest' | 'absolute' | 'tag' | 'wrong'
   readonly etag: 'quoted' | 'sha1' | 'none'
   readonly subjectHeader: boolean
   readonly referrers: 'api' | 'api without filters' | Refusal
@@ -126,8 +126,8 @@ export interface ManifestWays {
   readonly deleteTag: number | Refusal
   readonly deleteManifest: number | Refusal
   readonly paging: boolean
-  /** A Link on the last page too. */
-  readonly linkOnLast: boolean
+  /** Whether the last page has a Link too. */
+  readonly linkOnLast: 'never' | 'where it is full' | 'always'
   /** No tags left is no repository. */
   readonly emptyIsUnknown: boolean
   readonly most?: Refusal & { readonly n: number }
@@ -287,7 +287,7 @@ export const BASE: RegistryWays = {
     deleteTag: 202,
     deleteManifest: 202,
     paging: true,
-    linkOnLast: false,
+    linkOnLast: 'never',
     emptyIsUnknown: false,
   },
   repositories: 'made',
