@@ -153,10 +153,10 @@ export async function createFakeRegistry(options: FakeRegistryOptions, parts: Pa
   const rate = createRate(ways.rate, () => time.now)
   const answer = async (request: IncomingMessage, exchange: Exchange): Promise<Answer> => {
     const { record } = exchange
-    const limited = rate.refuse(record)
-    if (limited) return limited
     const refused = options.authorize ? options.authorize(request) : access.refuse(record)
     if (refused) return refused
+    const limited = rate.refuse(record)
+    if (limited) return limited
     const unknown = isUnknown(ways, names, record.path)
     if (unknown) return refusalAnswer(ways.unknownRepository, { r: repositoryOf(record.path) ?? '' })
     const hint = blobHint(ways, { blobs, storage, uploads, rules }, exchange)

@@ -60,7 +60,10 @@ export async function profileScene(t: Cleanup, name: ProfileName, options: Scene
   const names = ways.repositories === 'named' ? [REPOSITORY, OTHER] : [NAMESPACE]
   const users = { [USER.username]: USER.password }
   const registry = await startFakeRegistry(t, { names, users, ...rest, ways })
-  const connections = createRegistryConnections({ version: '0.0.0', pace: { baseMs: 10, maxMs: 20 } })
+  const connections = createRegistryConnections({
+    version: '0.0.0',
+    pace: { baseMs: 10, maxMs: 20 },
+  })
   defer(t, async () => connections[Symbol.asyncDispose]())
   const credential = async () => {
     const found = password()
