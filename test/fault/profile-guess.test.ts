@@ -2,17 +2,21 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { RegistryFact, RegistryFactStore } from '../../src/content/registry-facts.ts'
 import { openRepository, testBlob } from '../helpers/registries/oci-client.ts'
-import {
-  ECR,
-  GAR,
-  type QuirkyRegistry,
-  startQuirkyRegistry,
-  type UploadQuirks,
-} from '../helpers/registries/quirky-registry.ts'
+import { profile } from '../helpers/registries/kit/profiles.ts'
+import type { UploadWays } from '../helpers/registries/kit/ways.ts'
 import { startScriptedRegistry } from '../helpers/registries/scripted-registry.ts'
-import { end, LARGE, ranges } from '../helpers/registries/upload-scene.ts'
+import {
+  end,
+  LARGE,
+  ranges,
+  startUploadRegistry,
+  type UploadRegistry,
+  type UploadRegistryOptions,
+} from '../helpers/registries/upload-scene.ts'
 
 const MIB = 1024 * 1024
+const ECR = profile('ecr').uploads
+const GAR = profile('gar').uploads
 const { signal } = new AbortController()
 const ANN = { kind: 'basic', username: 'ann', password: 'secret' } as const
 const CLAIMS = {
@@ -20,9 +24,11 @@ const CLAIMS = {
   gar: 'Bearer realm="http://HOST/token",service="europe-docker.pkg.dev"',
 }
 
+type Quirks = Partial<UploadWays> & Pick<UploadRegistryOptions, 'challenge'>
+
 /** A registry that is not known by its name, a client of it, and what that learnt. */
-async function bed(t: TestContext, quirks: UploadQuirks, known: Record<string, RegistryFact> = {}) {
-  const registry = await startQuirkyRegistry(t, quirks)
+async function bed(t: TestContext, { challenge, ...ways }: Quirks, known: Record<string, RegistryFact> = {}) {
+  const registry = await startUploadRegistry(t, ways, challenge === undefined ? {} : { challenge })
   const saved: Record<string, RegistryFact | undefined> = { ...known }
   const facts: RegistryFactStore = {
     load: async () => ({ ...known }),
@@ -39,8 +45,7 @@ async function bed(t: TestContext, quirks: UploadQuirks, known: Record<string, R
   return { registry, saved, push, repository }
 }
 
-const bodies = ({ requests }: QuirkyRegistry) =>
-  ranges({ requests: requests.filter(({ bytes }) => bytes > 0) } as QuirkyRegistry)
+const bodies = ({ requests }: UploadRegistry) => ranges({ requests: requests.filter(({ bytes }) => bytes > 0) })
 
 test('a registry whose first refusal shows what it is gets what that wants, without one more request', async (t) => {
   const { registry, push, saved } = await bed(t, { ...GAR, challenge: CLAIMS.gar })
@@ -78,7 +83,7 @@ for (const { what, quirks, cut, sent } of [
     sent: [`PUT - 413`, `PATCH 0-${end(8)} 202`, `PATCH ${8 * MIB}-${end(16)} 202`, `PATCH ${16 * MIB}-${end(20)} 202`],
   },
   { what: 'keeps what was cut', quirks: {}, cut: true, sent: ['PUT - cut', `PATCH ${17 * MIB}-${end(20)} 202`] },
-] satisfies Array<{ what: string; quirks: UploadQuirks; cut: boolean; sent: string[] }>) {
+] satisfies Array<{ what: string; quirks: Quirks; cut: boolean; sent: string[] }>) {
   test(`one that shows itself as Google's, is none and ${what} is corrected by what it does`, async (t) => {
     const { registry, push, saved } = await bed(t, { ...quirks, challenge: CLAIMS.gar })
     if (cut) registry.cutAfter(17 * MIB)
@@ -96,10 +101,10 @@ for (const { what, quirks, cut, sent } of [
 
 for (const [what, quirks, refuted] of [
   ['tells where a session stands', {}, true],
-  ['keeps what was acknowledged alone', { cutTakes: 'part' }, true],
+  ['keeps what was acknowledged alone', { cut: 'parts' }, true],
   // Nothing of that speaks against it.
-  ['loses its sessions', { cutTakes: 'session' }, undefined],
-] satisfies Array<[string, UploadQuirks, boolean | undefined]>) {
+  ['loses its sessions', { cut: 'nothing' }, undefined],
+] satisfies Array<[string, Quirks, boolean | undefined]>) {
   test(`one that shows itself as Amazon's, is none and ${what} gets the layer all the same`, async (t) => {
     const { registry, push, saved } = await bed(t, { ...quirks, challenge: CLAIMS.ecr })
     registry.cutAfter(17 * MIB)
@@ -111,12 +116,12 @@ for (const [what, quirks, refuted] of [
   })
 }
 
-test('one that shows nothing and is like Amazon’s is found out by what it does, and known from then on', async (t) => {
+test('one that shows nothing of it and is like Amazon’s is found out by what it does, and known from then on', async (t) => {
   const { registry, push, saved } = await bed(t, ECR)
   registry.cutAfter(17 * MIB)
   await push(24 * MIB)
   assert.equal(saved['lastInPut'], true)
-  assert.equal(saved['profile'], undefined)
+  assert.equal(saved['profile'], 'distribution')
   const before = registry.requests.length
   await push(40 * MIB, MIB)
   assert.ok(registry.requests.slice(before).every(({ status }) => status === 201))
@@ -136,7 +141,7 @@ test('parts that it finds too large as they are completed are smaller from then 
 })
 
 test('what is refused for good as it is completed is told after the ways that there are, and teaches nothing', async (t) => {
-  const quirks: UploadQuirks = { ...ECR, partBytes: [100 * MIB, 101 * MIB] }
+  const quirks: Quirks = { ...ECR, partBytes: [100 * MIB, 101 * MIB] }
   const known = { cutKeeps: 'parts', maxBodyBytes: 8 * MIB }
   const { push, saved } = await bed(t, quirks, known)
   await assert.rejects(push(20 * MIB), { code: 'REGISTRY_REJECTED' })
@@ -144,13 +149,13 @@ test('what is refused for good as it is completed is told after the ways that th
 })
 
 test('a token service shows nothing of the registry', async (t) => {
-  const other = await startQuirkyRegistry(t, { shows: { 'x-jfrog-version': 'Artifactory/7.1' } })
+  const other = await startUploadRegistry(t, {}, { shows: { 'x-jfrog-version': 'Artifactory/7.1' } })
   const { repository, saved } = await bed(t, {
     challenge: `Bearer realm="http://${other.host}/token",service="here"`,
   })
   await repository.preparePush({ signal })
   await repository.releasePush()
-  assert.deepEqual(saved, {})
+  assert.deepEqual(saved, { profile: 'distribution' })
 })
 
 test('nor does storage that a layer is fetched from; the registry itself does, in its errors too', async (t) => {

@@ -6,6 +6,7 @@ import { registryProfile } from '../../../src/oci/facts/registry-profile.ts'
 import { createRepository, type Repository } from '../../../src/oci/registry.ts'
 import type { Cleanup } from '../cleanup.ts'
 import { type memorySessions, recorder, someBytes, testBlob } from './oci-client.ts'
+import { errorAnswer } from './kit/exchange.ts'
 import { type FakeRegistry, type FakeRegistryOptions, startFakeRegistry } from './kit/fake-registry.ts'
 import { BASE, override, type UploadWays } from './kit/ways.ts'
 import { connect } from './transport.ts'
@@ -42,15 +43,24 @@ export interface UploadRegistry {
   cutAfter(bytes: number): void
 }
 
+export interface UploadRegistryOptions extends Pick<FakeRegistryOptions, 'overlaps'> {
+  /** What it says of itself in every answer. */
+  readonly shows?: Record<string, string>
+  /** It wants a log-in; HOST stands for its own. Its token service, at /token, gives one to anybody. */
+  readonly challenge?: string
+}
+
 /** Takes uploads as distribution 3 does, but for what differs, and lets everybody in. */
 export async function startUploadRegistry(
   t: Cleanup,
   ways: Partial<UploadWays> = {},
-  options: Pick<FakeRegistryOptions, 'overlaps'> = {},
+  { shows = {}, challenge, ...options }: UploadRegistryOptions = {},
 ): Promise<UploadRegistry> {
   const registry = await startFakeRegistry(t, {
     ...options,
+    authorize: asking(challenge),
     ways: override(BASE, {
+      headers: shows,
       auth: { kind: 'none' },
       // What is refused is answered while its bytes are still on their way.
       drains: false,
@@ -65,6 +75,16 @@ export async function startUploadRegistry(
     }),
   })
   return uploadsOf(registry)
+}
+
+/** Who shows anything is let in. */
+function asking(challenge: string | undefined): NonNullable<FakeRegistryOptions['authorize']> {
+  return ({ url, headers: { authorization, host = '' } }) => {
+    if (url?.startsWith('/token')) return { status: 200, body: '{"token":"a-token"}' }
+    if (challenge === undefined || authorization !== undefined) return undefined
+    const headers = { 'www-authenticate': challenge.replaceAll('HOST', host) }
+    return { ...errorAnswer(401, 'UNAUTHORIZED', 'who are you'), headers }
+  }
 }
 
 function uploadsOf(registry: FakeRegistry): UploadRegistry {
@@ -154,7 +174,7 @@ export async function pushed({ registry, repository }: Scene, bytes: number) {
   return { told, blob }
 }
 
-export const ranges = ({ requests }: UploadRegistry) =>
+export const ranges = ({ requests }: Pick<UploadRegistry, 'requests'>) =>
   requests.map(({ method, range, status }) => `${method} ${range ?? '-'} ${status ?? 'cut'}`)
 /** The last byte of so many MiB. */
 export const end = (mib: number) => mib * MIB - 1
