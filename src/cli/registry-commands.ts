@@ -23,6 +23,11 @@ export function addRegistryCommands(program: Command, run: RunClient): void {
       collect,
     )
     .option('--plain-http', 'speak plain HTTP to the registry, with these credentials')
+    .option('--ca <file>', 'PEM of certificates to be believed for this registry')
+    .option('--client-cert <file>', 'PEM of the certificate that it is shown')
+    .option('--client-key <file>', 'PEM of its key, not encrypted')
+    .option('--proxy <url>', 'proxy for this registry, or direct; @FILE where it holds a password')
+    .option('--mirror <host>', 'HOST[:PORT][/PATH] where pulls ask first')
     .option('--no-check', 'keep them without showing them to the registry')
     .addHelpText('after', LOGIN_EXAMPLES)
   withOutput(entering).action((place: string, options: OutputOptions & LoginOptions) =>
@@ -47,6 +52,7 @@ const LOGIN_EXAMPLES = examples(
   "pass show x | layerd login registry.example -u ann --repository 'team/**'",
   'layerd login europe-docker.pkg.dev --kind google < key.json',
   `echo '{"chain": true}' | layerd login public.ecr.aws --kind aws`,
+  'layerd login harbor.corp -u ann --ca corp-ca.pem < password.txt',
 )
 
 function addPing(program: Command, run: RunClient): void {

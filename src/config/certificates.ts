@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { pemCertificates, toPem } from '../lib/formats/pem.ts'
 import { visible } from '../lib/text.ts'
 import type { Env } from './secrets.ts'
 
@@ -59,7 +60,7 @@ export function believe({ found }: FoundCertificates): void {
   // Node loads it with the first need: it takes 6 MB, and who speaks plain HTTP never has one.
   const tls = process.getBuiltinModule('node:tls')
   const before = tls.getCACertificates('default')
-  const known = new Set(before.flatMap(certificatesIn))
+  const known = new Set(before.flatMap(pemCertificates))
   const more = [...found].filter((certificate) => !known.has(certificate))
   if (more.length > 0) tls.setDefaultCACertificates([...before, ...more.map(toPem)])
 }
@@ -73,7 +74,7 @@ interface Finding {
 function readNamed(path: string, { found, warn }: Finding): void {
   const text = textOf(path)
   if (typeof text !== 'string') return warn(`${text.why}, so no certificate of it is trusted`)
-  const all = certificatesIn(text)
+  const all = pemCertificates(text)
   const whole = added(all, found)
   if (all.length === 0) return warn(`holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)`)
   if (whole < all.length) warn(`holds ${all.length} certificates, of which ${all.length - whole} cannot be read`)
@@ -82,7 +83,7 @@ function readNamed(path: string, { found, warn }: Finding): void {
 function readFirst(paths: readonly string[], found: Set<string>): void {
   for (const path of paths) {
     const text = textOf(path)
-    if (typeof text === 'string') return void added(certificatesIn(text), found)
+    if (typeof text === 'string') return void added(pemCertificates(text), found)
   }
 }
 
@@ -105,7 +106,7 @@ function readFolder(folder: string, { found, warn }: Finding): void {
   const failed: string[] = []
   for (const name of names) {
     const text = textOf(join(folder, name))
-    if (typeof text === 'string') certificates += added(certificatesIn(text), found)
+    if (typeof text === 'string') certificates += added(pemCertificates(text), found)
     else failed.push(`${name} ${text.why}`)
   }
   if (failed.length > 0) return warn(`has ${failed.length} files that are not read; the first: ${failed[0]}`)
@@ -139,21 +140,6 @@ function unreadable(error: unknown): string {
   return `cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`
 }
 
-const BEGIN = '-----BEGIN CERTIFICATE-----'
-const END = '-----END CERTIFICATE-----'
-
-/** What stands between the lines of PEM, as one word. Source: RFC 7468. */
-function certificatesIn(text: string): string[] {
-  const parts: string[] = []
-  for (let from = text.indexOf(BEGIN); from !== -1; ) {
-    const end = text.indexOf(END, from)
-    if (end === -1) break
-    parts.push(text.slice(from + BEGIN.length, end).replace(/\s/g, ''))
-    from = text.indexOf(BEGIN, end)
-  }
-  return parts
-}
-
 /** One that OpenSSL does not take would keep all others from being believed. */
 function isCertificate(base64: string): boolean {
   try {
@@ -161,8 +147,4 @@ function isCertificate(base64: string): boolean {
   } catch {
     return false
   }
-}
-
-function toPem(base64: string): string {
-  return `${BEGIN}\n${base64.match(/.{1,64}/g)?.join('\n')}\n${END}\n`
 }

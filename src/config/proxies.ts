@@ -1,5 +1,5 @@
 import { AppError } from '../lib/errors.ts'
-import { unescapable } from './escapes.ts'
+import { PROXY_FORM, readProxyUrl } from '../lib/formats/proxy-url.ts'
 import type { Env } from './secrets.ts'
 
 /** Proxies as URLs, and the hosts that go without as the environment lists them. */
@@ -26,26 +26,7 @@ function proxyOf(env: Env, names: readonly string[]): string | undefined {
   const name = names.find((each) => env[each]?.trim())
   const text = name === undefined ? undefined : env[name]?.trim()
   if (name === undefined || text === undefined) return undefined
-  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
-  const wrong = (why: string) =>
-    new AppError('CONFIG_INVALID', `${name}: ${why}`, {
-      hint: 'It is host:port, or http://user:password@host:port.',
-      details: { setting: name },
-    })
-  const parsed = URL.canParse(full) ? new URL(full) : undefined
-  // What stands after the password's "#" is no host's: the parser took the password's begin for a port.
-  const strays = ['#', '/', '?'].filter((sign) =>
-    text
-      .replace(/^[^/]*\/\//, '')
-      .split('@')[0]
-      ?.includes(sign),
-  )
-  if (text.includes('@') && strays.length > 0) {
-    throw wrong('a "#", "/" or "?" in its user or password must be written %23, %2F or %3F')
-  }
-  if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) {
-    throw wrong('must be host:port, or a URL that begins with http:// or https://')
-  }
-  if (unescapable(parsed)) throw wrong('a "%" in its user or password must be written %25')
-  return parsed.href
+  const read = readProxyUrl(text)
+  if ('url' in read) return read.url
+  throw new AppError('CONFIG_INVALID', `${name}: ${read.why}`, { hint: PROXY_FORM, details: { setting: name } })
 }

@@ -17,9 +17,11 @@ import { issueToken } from './wire/steps/token-calls.ts'
 import type { TransportContext } from './wire/steps/passage.ts'
 import { recorder } from './trace/recorder.ts'
 import { ANYWHERE, Outbound, type OutboundPolicy, type Reach } from './request/outbound.ts'
+import type { RegistryWay } from './request/registry-way.ts'
 import type { RegistryConnections } from './request/transport.ts'
 
 export type { HookList } from './request/hooks.ts'
+export { COMMON_WAY, type RegistryWay, registryWay } from './request/registry-way.ts'
 export { createOutboundPolicy, type OutboundPolicy } from './request/outbound.ts'
 
 export interface ConnectionTimeouts {
@@ -37,6 +39,8 @@ export interface ConnectionTimeouts {
   probeMs: number
   /** A whole answer of a token service, or of a cloud. Default 30 s. */
   tokenMs: number
+  /** How long connections that are made one registry's own way are kept once nobody asks for them. Default 1 min. */
+  wayIdleMs: number
 }
 
 export interface ConnectionsOptions {
@@ -68,12 +72,13 @@ const DEFAULT_TIMEOUTS: ConnectionTimeouts = {
   bodyIdleMs: 90_000,
   probeMs: 3000,
   tokenMs: 30_000,
+  wayIdleMs: 60_000,
 }
 
 /**
  * The process's connections to registries, by lane: a saturated upload starves neither a token's renewal nor a status
  * request. HTTP/1.1 only, keep-alive, no cookies (Harbor's session cookie would demand a CSRF token). Which CAs are believed
- * is the process's (config/certificates.ts). Dispose it to close the sockets; what is under way fails with SHUTTING_DOWN.
+ * is the process's (config/certificates.ts), and beside them what a caller's way says (registry-way.ts). Dispose it to close the sockets; what is under way fails with SHUTTING_DOWN.
  */
 export function createRegistryConnections(options: ConnectionsOptions): RegistryConnections {
   const clock = options.clock ?? systemClock
@@ -91,8 +96,8 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   const sharedHooks = trace ? [...hooks, recorder({ trace, clock, shared: true })] : hooks
   const calls: SharedCalls = { ways, userAgent, hooks: sharedHooks, paces, clock, lane: lanes.control }
   const context: TransportContext = {
-    schemes: createSchemes((url, registry, onConnected) => {
-      const asked = { url, registry, reach: outbound.own(registry), onConnected }
+    schemes: createSchemes((url, { host, way }, onConnected) => {
+      const asked = { url, registry: host, way, reach: outbound.own(host), onConnected }
       return probe(calls, asked, timeouts.probeMs)
     }, timeouts.probeMs),
     tokens: createTokenCache(clock, (key) => issueToken(calls, key, timeouts.tokenMs)),
@@ -103,7 +108,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     userAgent,
     hooks,
     outbound,
-    ways: (reach) => ways.of(reach),
+    ways: (reach, way) => ways.of(reach, way),
     timeouts: (lane) => lanes[lane],
   }
   return {
@@ -116,10 +121,18 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
   }
 }
 
+interface Probed {
+  url: URL
+  registry: string
+  way: RegistryWay
+  reach: Reach
+  onConnected: () => void
+}
+
 /** The limit is for the connection: what answers late is there all the same (oci-client.md P1). */
 async function probe(
   calls: SharedCalls,
-  { url, registry, reach, onConnected }: { url: URL; registry: string; reach: Reach; onConnected: () => void },
+  { url, registry, way, reach, onConnected }: Probed,
   limitMs: number,
 ): Promise<number> {
   const facts: CallFacts = { op: 'connect', registry, method: 'GET', url, mask: NO_SECRETS }
@@ -133,7 +146,7 @@ async function probe(
     const sent = pace.sent()
     const response = await carryByUndici({
       call: facts,
-      dispatcher: calls.ways.of(reach).pick('control', url),
+      dispatcher: calls.ways.of(reach, way.own).pick('control', url),
       facts,
       headers: { 'user-agent': calls.userAgent, 'accept-encoding': 'identity' },
       hooks: [...calls.hooks, { beforeSend }],

@@ -26,11 +26,15 @@ import { getManifest, headManifest, putManifest, type RepositoryManifests } from
 import { listReferrers } from './manifests/referrers.ts'
 import { createKeptFacts, type KeptFacts } from './facts/kept-facts.ts'
 import { createLearnedFacts, type LearnedFacts } from './facts/learned-facts.ts'
-import { learnShown } from './facts/registry-kind.ts'
+import { learnShown, type RegistryTraits } from './facts/registry-kind.ts'
 import { type RegistryProfile, profileOf } from './facts/registry-profile.ts'
 import { rememberSpent, type RepositoryContext, sessionsFor, uploadKey } from './request/repository-context.ts'
+import { toldOf } from './request/told.ts'
+import type { RegistryWay } from './request/registry-way.ts'
 import { asksByMount } from './push/self-mount.ts'
 import { createSessionPool } from './push/sessions/session-pool.ts'
+import { mirrorTransport } from './mirror/mirror-transport.ts'
+import { createMirrors, type OnMirror } from './mirror/mirrored.ts'
 import { listTags } from './manifests/tags.ts'
 import { cancelSession } from './push/sessions/upload-requests.ts'
 import type {
@@ -40,6 +44,7 @@ import type {
   OnWarning,
   RegistryConnections,
   RegistryTransport,
+  TransportCaller,
 } from './request/transport.ts'
 
 /** One repository of one registry, with the caller's credentials. Control calls retry what is transient by themselves. */
@@ -62,6 +67,7 @@ export interface Repository extends ContentSource, ContentSink, RepositoryManife
   push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
 }
 
+export type { MirrorNote, OnMirror } from './mirror/mirrored.ts'
 export type { RequestWait } from './request/transport.ts'
 
 /** For blob bodies. Source: oci-client.md Y2; a try that moved bytes gives the whole budget back. */
@@ -169,6 +175,12 @@ export interface RegistryClientOptions extends RepositoryOptions {
   credentials: CredentialProvider
   /** Whether a registry (`host[:port]`) is spoken to over plain HTTP. */
   plainHttp: (registry: string) => boolean
+  /** How a registry is reached, asked after its credentials. Throws CREDENTIALS_INVALID. Default: as all are. */
+  way?: (registry: string) => RegistryWay
+  /** `host[:port][/path]` of where a registry's content is read first. Default: nowhere. */
+  mirror?: (registry: string) => string | undefined
+  /** Told when a registry was asked after its mirror, once of each kind. */
+  onMirror?: OnMirror
   /** Shares what is learnt of registries with other processes. Default: it lives as long as the connections. */
   facts?: RegistryFactStore
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */
@@ -184,30 +196,27 @@ export interface RegistryClientOptions extends RepositoryOptions {
 export interface RegistryClient {
   /** Throws CREDENTIALS_INVALID where a credential file is broken. */
   repository(registry: string, repository: string): Promise<Repository>
+  /** The same for who only reads: content comes from the registry's mirror where that has it. A mirror has none itself. */
+  mirrored(registry: string, repository: string): Promise<Repository>
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { connections, credentials, plainHttp, mayUse, onWait, onBody, onWarning, trace, signal, ...rest } = options
+  const { connections, credentials, plainHttp, way, mirror, onMirror, mayUse, ...others } = options
+  const { onWait, onBody, onWarning, trace, signal, ...rest } = others
   /** By repository: those of one registry may have different credentials. */
   const transports = new Map<string, Promise<RegistryTransport>>()
   const lookUps = createLookUps(credentials, signal)
   const budget = options.budget ?? createRetryBudget(options.clock ?? systemClock)
-  const connect = async (registry: string, repository: string): Promise<RegistryTransport> => {
+  const connect: Connect = async (registry, repository, more = { budget }) => {
     const { credential, renew } = await lookUps({ registry, repository })
     return connections.transport(registry, {
       credential,
       plainHttp: plainHttp(registry),
+      ...(way ? { way: way(registry) } : {}),
       renew,
-      budget,
-      ...(mayUse ? { mayUse } : {}),
-      ...(onWait ? { onWait } : {}),
-      ...(onBody ? { onBody } : {}),
-      ...(onWarning ? { onWarning } : {}),
-      onTraits(traits) {
-        const kept = factsOf(options, registry)
-        if (learnShown(kept.learned, traits)) kept.share()
-      },
-      ...(trace ? { trace } : {}),
+      ...toldOf({ mayUse, onWait, onBody, onWarning, trace }),
+      onTraits: (traits) => learnTraits(factsOf(options, registry), traits),
+      ...more,
     })
   }
   const sameCredential = async (registry: string, one: string, other: string): Promise<boolean> => {
@@ -219,7 +228,15 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       return false
     }
   }
-  return {
+  const openMirror = async (host: string, repository: string, registry: string): Promise<Repository> => {
+    const hurried = hurriedBy(budget)
+    const transport = mirrorTransport(await connect(host, repository, { ...hurried, paced: false }), registry)
+    const { learned } = factsOf(options, host)
+    return createRepository({ ...rest, ...hurried, transport, repository, learned, retry: ONE_TRY })
+  }
+  const { clock = systemClock } = options
+  const mirrored = createMirrors<Repository>({ mirror, onMirror, open: openMirror, connections, clock })
+  const client: RegistryClient = {
     async repository(registry, repository) {
       const name = `${registry}/${repository}`
       const transport = transports.get(name) ?? connect(registry, repository)
@@ -242,7 +259,26 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         throw error
       }
     },
+    mirrored: async (registry, repository) => mirrored(await client.repository(registry, repository)),
   }
+  return client
+}
+
+type Connect = (
+  registry: string,
+  repository: string,
+  more?: Pick<TransportCaller, 'budget' | 'paced'>,
+) => Promise<RegistryTransport>
+
+/** Nothing is waited for at a mirror: the registry has it. What comes from there is progress all the same. */
+function hurriedBy(budget: RetryBudget): { budget: RetryBudget } {
+  return { budget: { allows: () => false, excuse: () => undefined, progressed: () => budget.progressed() } }
+}
+
+const ONE_TRY: RetryPolicy = { ...BLOB_RETRY, attempts: 1 }
+
+function learnTraits(kept: KeptFacts, traits: RegistryTraits): void {
+  if (learnShown(kept.learned, traits)) kept.share()
 }
 
 /** What was learnt of a registry lives as long as the connections that all callers of the process share. */

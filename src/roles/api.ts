@@ -186,7 +186,7 @@ function registryReader(clientFor: RegistryClients): AppOptions['remote'] {
   return {
     async inspect(request, access) {
       const { registry, repository } = request.reference
-      const opened = await clientFor(access).repository(registry, repository)
+      const opened = await clientFor(access).mirrored(registry, repository)
       return inspectPackage(request, { repository: opened, signal: access.signal })
     },
     async referrers(request, access) {

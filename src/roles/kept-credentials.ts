@@ -1,10 +1,12 @@
 import type { CloudSecret } from '../content/clouds.ts'
 import { matchesRepository } from '../content/repository-pattern.ts'
-import { parseRegistryPlace, registryPlaceId } from '../content/reference.ts'
+import { parseRegistryPlace } from '../content/reference.ts'
 import type { RegistryRecord, RegistrySecret } from '../jobs/model/registry-record.ts'
+import { isSameWay } from '../jobs/model/registry-way.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Clouds } from '../oci/credentials/clouds/clouds.ts'
 import type { CredentialProvider, RegistryCredential } from '../oci/credentials/provider.ts'
+import { keptWays, placeOf, UNKNOWN } from './kept-ways.ts'
 
 /**
  * Those that are kept for a registry, for the repositories that they are kept for, or what its cloud gives for them. Known as of the
@@ -20,10 +22,11 @@ export function keptCredentials(records: RegistryRecords, clouds: Clouds): Crede
       if (repositories && !repositories.some((pattern) => matchesRepository(pattern, repository))) return undefined
       return {
         id,
-        source: `/v1/registries/${registryPlaceId(host)}`,
+        source: placeOf(host),
         async credential(signal, refused) {
           const secret = records.secretOf(record)
-          const place = { id, registry: parseRegistryPlace(host).registry, plainHttp }
+          const way = keptWays(records).way(registry)
+          const place = { id, registry: parseRegistryPlace(host).registry, plainHttp, way }
           return isOfCloud(secret) ? clouds.credential(place, secret, { refused, signal }) : credentialOf(secret)
         },
       }
@@ -37,7 +40,7 @@ function isOfCloud(secret: RegistrySecret | undefined): secret is CloudSecret {
 
 /** Credentials of a path that were given for another way to the registry than the one that is kept by now. */
 function isStale(record: RegistryRecord, registry: RegistryRecord | undefined): boolean {
-  return record.host.includes('/') && record.plainHttp !== (registry?.plainHttp ?? false)
+  return record.host.includes('/') && !isSameWay(record, registry ?? UNKNOWN)
 }
 
 function credentialOf(secret: Exclude<RegistrySecret, CloudSecret> | undefined): RegistryCredential | undefined {

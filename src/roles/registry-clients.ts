@@ -1,6 +1,7 @@
 import { readProxies } from '../config/proxies.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { WireTrace } from '../content/wire-request.ts'
+import type { WaySettings } from '../jobs/model/registry-way.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import { isLoopback as listensLocally } from '../config/listen.ts'
@@ -10,6 +11,7 @@ import {
   createRegistryConnections,
   type HookList,
   type OutboundPolicy,
+  type RegistryWay,
 } from '../oci/connections.ts'
 import { type Clouds, createClouds } from '../oci/credentials/clouds/clouds.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
@@ -19,9 +21,13 @@ import { pingRegistry, type PingReport, type PingRequest } from '../oci/ping/pin
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../oci/registry.ts'
 import type { RoleContext } from './context.ts'
 import { keptCredentials } from './kept-credentials.ts'
+import { keptWays, requestWay } from './kept-ways.ts'
 
 interface ClientAccess
-  extends Pick<RegistryClientOptions, 'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody' | 'onWarning' | 'trace'> {
+  extends Pick<
+    RegistryClientOptions,
+    'sessions' | 'signal' | 'mayUse' | 'onWait' | 'onBody' | 'onWarning' | 'onMirror' | 'trace'
+  > {
   credentials: JobCredentials | undefined
   plainHttp: boolean
 }
@@ -30,11 +36,16 @@ export type RegistryClients = (access: ClientAccess) => RegistryClient
 
 type PingAccess = Pick<ClientAccess, 'credentials' | 'plainHttp' | 'signal'>
 
+interface AskedPing extends PingRequest {
+  /** In place of what is kept, whose credentials were not given for it. */
+  readonly way?: WaySettings | undefined
+}
+
 /** Registries over this process's connections, each caller with its own credentials before Docker's. */
 export interface ProcessRegistries {
   readonly clientFor: RegistryClients
   /** What pingRegistry says, as this caller would be served. */
-  readonly ping: (request: PingRequest, access: PingAccess) => Promise<PingReport>
+  readonly ping: (request: AskedPing, access: PingAccess) => Promise<PingReport>
 }
 
 export interface ProcessRegistriesOptions {
@@ -65,19 +76,21 @@ export function processRegistries(
   return {
     clientFor: ({ credentials, plainHttp, ...access }) =>
       createRegistryClient({
+        onMirror: (registry, { message }) => logger.info({ registry, reason: message }, 'a mirror did not serve'),
         ...access,
         ...(facts ? { facts } : {}),
         connections,
         ...accessOf({ credentials, plainHttp, ...access }),
         logger,
       }),
-    async ping(request, access) {
+    async ping({ way: asked, ...request }, access) {
       await records?.refresh()
-      const { credentials, plainHttp } = accessOf(access)
+      const { credentials, plainHttp, way } = asked ? givenAccess(asked, access) : accessOf(access)
       return pingRegistry(request, {
         connections,
         credentials,
         plainHttp: plainHttp(request.registry),
+        way: way(request.registry),
         policy,
         proxy,
         ...(facts ? { facts } : {}),
@@ -90,6 +103,18 @@ export function processRegistries(
 interface Access {
   readonly credentials: CredentialProvider
   readonly plainHttp: (registry: string) => boolean
+  readonly way: (registry: string) => RegistryWay
+  readonly mirror: (registry: string) => string | undefined
+}
+
+/** What a request says of a registry, and nothing that is known from elsewhere. */
+function givenAccess(way: WaySettings, { credentials, plainHttp }: PingAccess): Access {
+  return {
+    credentials: chainProviders(...(credentials ? [fixedCredentials(credentials.registry, credentials)] : [])),
+    plainHttp: () => plainHttp,
+    way: (registry) => requestWay(registry, way),
+    mirror: () => undefined,
+  }
 }
 
 /** What a caller is shown to a registry as, and how that is spoken to. */
@@ -104,7 +129,6 @@ function createAccess({
   const docker = dockerCredentials({ env })
   const plain = new Set(config.plainHttpRegistries)
   const named = (registry: string) => plain.has(registry.toLowerCase())
-  const keptPlain = (registry: string) => records?.known(registry)?.plainHttp === true
   const mayBeShown = (registry: string) => named(registry) || isLoopback(new URL(`http://${registry}`).hostname)
   const kept = records && keptCredentials(records, clouds)
   /**
@@ -112,18 +136,15 @@ function createAccess({
    * those that were given with it. A client goes one way for as long as it lives, and what was given for another is not shown.
    */
   return ({ credentials: given, plainHttp }) => {
-    const ways = new Map<string, boolean>()
-    const plainBy = (registry: string): boolean => {
-      const way = ways.get(registry) ?? keptPlain(registry)
-      ways.set(registry, way)
-      return way
-    }
+    const ways = keptWays(records)
     const isOtherWay = (registry: string) =>
-      plainBy(registry) !== keptPlain(registry) || (plainHttp && !plainBy(registry) && !mayBeShown(registry))
+      ways.isLeft(registry) || (plainHttp && !ways.plainHttp(registry) && !mayBeShown(registry))
+    const isStrange = (registry: string) =>
+      ways.isChosen(registry) || ((plainHttp || ways.plainHttp(registry)) && !mayBeShown(registry))
     const chain = chainProviders(
       ...[given, given?.also].flatMap((login) => (login ? [fixedCredentials(login.registry, login)] : [])),
       ...(kept ? [withheld(kept, isOtherWay)] : []),
-      withheld(docker, (registry) => (plainHttp || plainBy(registry)) && !mayBeShown(registry)),
+      withheld(docker, isStrange),
     )
     const credentials: CredentialProvider = {
       async find(place) {
@@ -131,7 +152,12 @@ function createAccess({
         return chain.find(place)
       },
     }
-    return { credentials, plainHttp: (registry) => plainHttp || named(registry) || plainBy(registry) }
+    return {
+      credentials,
+      plainHttp: (registry) => plainHttp || named(registry) || ways.plainHttp(registry),
+      way: (registry) => ways.way(registry),
+      mirror: (registry) => ways.mirror(registry),
+    }
   }
 }
 

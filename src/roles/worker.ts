@@ -102,12 +102,13 @@ async function workOf(
   const facts = createRegistryFacts({ ...shared, logger })
   const clientFor = registryClients(context, { policy, records, facts, hooks, sharedTrace })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
-  const registries: Registries = ({ jobId, epoch, ...access }) => {
+  const registries: Registries = ({ jobId, epoch, reads, ...access }) => {
     const client = clientFor({
       ...access,
       sessions: countSessions(checkpoints.forRun(jobId, epoch, access.credentials)),
     })
-    return (registry, repository) => client.repository(registry, repository)
+    return (registry, repository) =>
+      reads ? client.mirrored(registry, repository) : client.repository(registry, repository)
   }
   const uploads = await openUploadFolder({ folder: directory.uploads })
   const places = createBlobPlaces({ ...shared, logger })

@@ -3,6 +3,7 @@ import type { Digest } from '../content/digest.ts'
 import type { RequestWait } from '../oci/registry.ts'
 
 export type { BlobEvent } from '../content/copy-graph.ts'
+export type { MirrorNote } from '../oci/registry.ts'
 
 /** Source: api.md "Progress object". */
 export type Phase = 'planning' | 'transferring' | 'verifying' | 'committing'

@@ -2,7 +2,7 @@ import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import type { Job } from '../jobs/model/definitions.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
-import type { EngineEvent } from '../transfer/events.ts'
+import type { EngineEvent, MirrorNote } from '../transfer/events.ts'
 import type { PublishDependencies } from '../transfer/publish/publish.ts'
 import { tellWarnings } from './registry-warnings.ts'
 import type { RunContext } from './run-job.ts'
@@ -22,6 +22,10 @@ export interface RegistryAccess {
   onBody(answer: object, bytes: number | undefined): void
   /** Told of what a registry says beside its answers. */
   onWarning(registry: string, text: string): void
+  /** It reads alone: what a mirror has may come from there. */
+  reads: boolean
+  /** Told where a mirror did not serve. */
+  onMirror(registry: string, note: MirrorNote): void
   /** Told of the run's requests. */
   trace: WireTrace
 }
@@ -41,7 +45,7 @@ export interface TransferOptions {
 /** What every transfer gets of its run, whatever its ends. */
 export function transferDependencies(
   { registries, places }: TransferOptions,
-  { id, options }: Job,
+  { id, kind, options }: Job,
   context: RunContext,
 ): Pick<PublishDependencies, 'repository' | 'places' | 'checkOwnership' | 'onEvent' | 'signal'> {
   const { credentials, epoch, signal, onEvent } = context
@@ -56,6 +60,9 @@ export function transferDependencies(
       onWait: (request, wait) => onEvent({ type: 'waiting', request, wait }),
       onBody: (answer, bytes) => context.onBody(answer, bytes),
       onWarning: tellWarnings(onEvent),
+      reads: kind === 'pull',
+      onMirror: (_registry, { kind: what, message }) =>
+        onEvent({ type: 'log', level: what === 'miss' ? 'info' : 'warn', message }),
       trace: context.trace,
     }),
     ...(places ? { places } : {}),

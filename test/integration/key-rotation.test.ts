@@ -101,18 +101,26 @@ test('what is kept is sealed anew, in its place and as it was, by whoever comes 
   const [old, turning, fresh] = [recordsOf(A), recordsOf([B, A]), recordsOf(B)]
   for (const host of ['a.example', 'b.example/team']) await old.put(host, KEPT, undefined)
   await old.put('open.example', { ...KEPT, secret: null }, undefined)
+  const way = { ca: null, clientCertificate: null, proxy: 'http://me:secret@proxy.example:3128', mirror: null }
+  await old.put('way.example', { ...KEPT, secret: null, way }, undefined)
   const before = await old.list()
-  assert.deepEqual(await fresh.reseal(), { resealed: 0, older: 2, lost: ['a.example', 'b.example/team'] })
+  assert.deepEqual(await fresh.reseal(), {
+    resealed: 0,
+    older: 3,
+    lost: ['a.example', 'b.example/team', 'way.example'],
+  })
   const rounds = await Promise.all([turning.reseal(), recordsOf([B, A]).reseal()])
   assert.equal(
     rounds.reduce((sum, { resealed }) => sum + resealed, 0),
-    2,
+    3,
   )
   assert.deepEqual(await turning.reseal(), { resealed: 0, older: 0, lost: [] })
   assert.deepEqual(await fresh.list(), before)
   for (const record of await fresh.list()) {
     assert.deepEqual(fresh.secretOf(record), record.credentials ? KEPT.secret : undefined)
   }
+  const proxied = await fresh.get('way.example')
+  assert.deepEqual(proxied && fresh.waySecretsOf(proxied), { proxy: way.proxy })
   // Who has read it before may still change it.
   const [seen] = before
   assert.ok(seen)

@@ -135,7 +135,7 @@ test('what is no registry, no credential or no pattern is refused, and repeated 
     ['a.example', { credentials: PASSWORD }, 'BODY_INVALID'],
     ['a.example', { repositories: ['team/**/x'] }, 'BODY_INVALID'],
     ['a.example', { repositories: [] }, 'BODY_INVALID'],
-    ['a.example', { proxy: 'http://b.example' }, 'BODY_INVALID'],
+    ['a.example', { proxies: 'http://b.example' }, 'BODY_INVALID'],
   ] as const) {
     const answer = await put(bed, host, body)
     assert.equal(answer.json().code, code, answer.body)

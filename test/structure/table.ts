@@ -14,6 +14,7 @@ export interface Room {
 export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   'lib/loop': { imports: ['lib'] },
+  'lib/formats': {},
   content: { imports: ['lib'], packages: ['typebox'] },
   'content/hashing': { imports: ['content'] },
   config: { imports: ['lib'], packages: ['typebox', 'fastest-levenshtein'] },
@@ -34,6 +35,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'oci/push',
       'oci/push/sessions',
       'oci/pull',
+      'oci/mirror',
       'oci/wire/steps',
       'oci/wire/exchanges',
       'oci/wire/connections',
@@ -48,13 +50,21 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['undici', 'typebox', 'ipaddr.js'],
   },
   'oci/ping': {
-    imports: ['oci/auth', 'oci/credentials', 'oci/push/sessions', 'oci/wire/exchanges', 'oci/request'],
+    imports: [
+      'oci/auth',
+      'oci/credentials',
+      'oci/push/sessions',
+      'oci/wire/exchanges',
+      'oci/wire/connections/secure-contexts.ts',
+      'oci/request',
+    ],
   },
   'oci/manifests': { imports: ['oci/pull', 'oci/request'] },
   'oci/push': { imports: ['oci/push/parts', 'oci/push/sessions', 'oci/pull', 'oci/request'] },
   'oci/push/parts': { imports: ['oci/request'] },
   'oci/push/sessions': { imports: ['oci/request'] },
   'oci/pull': { imports: ['oci/request'] },
+  'oci/mirror': { imports: ['oci/request'] },
   'oci/wire/steps': {
     imports: [
       'oci/auth',

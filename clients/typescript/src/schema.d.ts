@@ -446,7 +446,7 @@ export interface paths {
         put?: never;
         /**
          * Find out what is wrong with a registry, from its name to the right to push
-         * @description Needs the scope registries:admin. Answers 200 whatever was found, within 30 s. Credentials as a job of this caller would have them.
+         * @description Needs the scope registries:admin. Answers 200 whatever was found, within 30 s. Credentials as a job of this caller would have them. With ca or clientCertificate it is reached by what the body says alone, with none but X-Registry-Auth.
          */
         post: operations["pingRegistry"];
         delete?: never;
@@ -1013,6 +1013,36 @@ export interface components {
                 /** @description Metadata addresses of AWS are asked for its keys. */
                 metadata?: boolean;
             } | null;
+            /** @description Certificates that are believed for this registry, beside those that layerd believes anyway. */
+            ca: {
+                /** @description As CN=..., O=... */
+                subject: string;
+                /** @description As the subject. */
+                issuer: string;
+                /** Format: date-time */
+                notAfter: string;
+                /** @description Fingerprint, as openssl x509 -fingerprint -sha256 shows it. */
+                sha256: string;
+                /** @description Itself. */
+                pem: string;
+            }[] | null;
+            /** @description What layerd shows to the registry that asks for a certificate, its own first. Its key is never read. */
+            clientCertificate: {
+                /** @description As CN=..., O=... */
+                subject: string;
+                /** @description As the subject. */
+                issuer: string;
+                /** Format: date-time */
+                notAfter: string;
+                /** @description Fingerprint, as openssl x509 -fingerprint -sha256 shows it. */
+                sha256: string;
+                /** @description Itself. */
+                pem: string;
+            }[] | null;
+            /** @description URL of the proxy for this registry, without its password; direct: none, whatever the environment says. */
+            proxy: string | null;
+            /** @description host[:port][/path] where pulls and looks at packages read first. */
+            mirror: string | null;
             /** Format: date-time */
             updatedAt: string;
             profile: components["schemas"]["RegistryProfile"];
@@ -3063,6 +3093,10 @@ export interface operations {
                      *             "kind": "basic",
                      *             "username": "ann"
                      *           },
+                     *           "ca": null,
+                     *           "clientCertificate": null,
+                     *           "proxy": null,
+                     *           "mirror": null,
                      *           "updatedAt": "2026-03-01T12:00:00.000Z",
                      *           "profile": {
                      *             "name": "harbor",
@@ -3127,6 +3161,10 @@ export interface operations {
                      *         "kind": "basic",
                      *         "username": "ann"
                      *       },
+                     *       "ca": null,
+                     *       "clientCertificate": null,
+                     *       "proxy": null,
+                     *       "mirror": null,
                      *       "updatedAt": "2026-03-01T12:00:00.000Z",
                      *       "profile": {
                      *         "name": "harbor",
@@ -3175,7 +3213,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description One kind of them; null: none. Left out: those that are kept stay, unless plainHttp changes. */
+                    /** @description One kind of them; null: none. Left out: those that are kept stay, unless the way changes: plainHttp, ca, proxy or mirror. */
                     credentials?: {
                         username?: string;
                         /** @description With a username. */
@@ -3227,6 +3265,19 @@ export interface operations {
                     } | null;
                     /** @default false */
                     plainHttp?: boolean;
+                    /** @description PEM of certificates to be believed for this registry and what it names (token service, storage), beside those that layerd believes anyway. Default: none. */
+                    ca?: string | null;
+                    /** @description Shown to the registry's own scheme, host and port alone; null: none. Left out: the one that is kept stays, unless the way changes. */
+                    clientCertificate?: {
+                        /** @description PEM: its own certificate, then those that signed it. */
+                        certificate: string;
+                        /** @description PEM: its private key, not encrypted. */
+                        key: string;
+                    } | null;
+                    /** @description host:port, http://user:password@host:port or https://..., or direct: none, whatever HTTPS_PROXY says. For all requests to the registry, and to what it names but for NO_PROXY and loopback. Without a password that of the same user and proxy stays. Default: as the environment says. */
+                    proxy?: string | null;
+                    /** @description host[:port][/path] of a mirror: pulls and looks at packages ask there first, the path before the repository, and the registry for all that it does not serve. Nothing is pushed there. What is kept of that host holds for it. Default: none. */
+                    mirror?: string | null;
                     /** @description Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all, of a path those that begin with it. */
                     repositories?: string[];
                 };
@@ -3254,6 +3305,10 @@ export interface operations {
                      *         "kind": "basic",
                      *         "username": "ann"
                      *       },
+                     *       "ca": null,
+                     *       "clientCertificate": null,
+                     *       "proxy": null,
+                     *       "mirror": null,
                      *       "updatedAt": "2026-03-01T12:00:00.000Z",
                      *       "profile": {
                      *         "name": "harbor",
@@ -3292,6 +3347,10 @@ export interface operations {
                      *         "kind": "basic",
                      *         "username": "ann"
                      *       },
+                     *       "ca": null,
+                     *       "clientCertificate": null,
+                     *       "proxy": null,
+                     *       "mirror": null,
                      *       "updatedAt": "2026-03-01T12:00:00.000Z",
                      *       "profile": {
                      *         "name": "harbor",
@@ -3363,6 +3422,17 @@ export interface operations {
                     repository?: string;
                     /** @description Speak plain HTTP where the registry speaks no TLS. */
                     plainHttp?: boolean;
+                    /** @description PEM of certificates to be believed for this registry and what it names (token service, storage), beside those that layerd believes anyway. Default: none. */
+                    ca?: string | null;
+                    /** @description Shown to the registry's own scheme, host and port alone; null: none. Left out: the one that is kept stays, unless the way changes. */
+                    clientCertificate?: {
+                        /** @description PEM: its own certificate, then those that signed it. */
+                        certificate: string;
+                        /** @description PEM: its private key, not encrypted. */
+                        key: string;
+                    } | null;
+                    /** @description host:port, http://user:password@host:port or https://..., or direct: none, whatever HTTPS_PROXY says. For all requests to the registry, and to what it names but for NO_PROXY and loopback. Without a password that of the same user and proxy stays. Default: as the environment says. */
+                    proxy?: string | null;
                 } | null;
             };
         };

@@ -158,6 +158,10 @@ const REGISTRY = {
   plainHttp: false,
   repositories: ['team/**'],
   credentials: { kind: 'basic', username: 'ann' },
+  ca: null,
+  clientCertificate: null,
+  proxy: null,
+  mirror: null,
   updatedAt: TIME,
   profile: {
     name: 'harbor',

@@ -4,21 +4,24 @@ import { AppError } from '../../lib/errors.ts'
 import { isHeaderWord } from '../../lib/text.ts'
 import type { RegistryBody } from '../schemas/registry.ts'
 import { awsSecret, azureSecret, googleSecret } from './cloud-settings.ts'
+import { registryWay } from './registry-way.ts'
 
 /** `registry`: host[:port]. Throws BODY_INVALID, with nothing of a secret in it. */
-export function registrySettings(
-  { plainHttp = false, repositories, credentials }: RegistryBody,
-  registry: string,
-): RegistrySettings {
+export function registrySettings(body: RegistryBody, registry: string): RegistrySettings {
+  const { plainHttp = false, repositories, credentials } = body
   repositories?.forEach((pattern, at) => {
     if (!isRepositoryPattern(pattern)) throw noPattern(pattern, at)
   })
   const secret = credentials ? secretOf(credentials, registry) : credentials
-  // Whoever may keep a registry does not get the machine's own password of it that way.
-  if (secret?.kind === 'aws' && secret.keys === null && plainHttp) {
-    throw unusable('chain goes with TLS alone, and plainHttp is set')
-  }
-  return { plainHttp, repositories: repositories ?? null, secret }
+  if (secret?.kind === 'aws' && secret.keys === null) checkChainsWay(body)
+  return { plainHttp, repositories: repositories ?? null, secret, way: registryWay(body) }
+}
+
+/** Whoever may keep a registry does not get the machine's own password of it by choosing who stands in between. */
+function checkChainsWay({ plainHttp, ca, proxy, mirror }: RegistryBody): void {
+  const chosen = Object.entries({ plainHttp, ca, proxy: proxy === 'direct' ? undefined : proxy, mirror })
+  const [part] = chosen.find(([, value]) => Boolean(value)) ?? []
+  if (part !== undefined) throw unusable(`chain goes with TLS and the common way alone, and ${part} is set`)
 }
 
 type Given = NonNullable<RegistryBody['credentials']>

@@ -1,16 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { formatRegistryPlace, parseDestination, parseRegistryPlace, registryPlaceId } from '../../content/reference.ts'
 import type { RegistryRecord } from '../../jobs/model/registry-record.ts'
+import { COMMON_WAY, type WaySettings } from '../../jobs/model/registry-way.ts'
 import type { RegistryRecords } from '../../jobs/registries/registry-records.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isKnownTag } from '../answers/conditional.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
 import { at, later, type MayName } from '../requests/package-reference.ts'
+import { shownWay } from '../answers/shown-way.ts'
 import { checkPreconditions, type Preconditions } from '../requests/preconditions.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
 import { registryNamed } from '../requests/registry-named.ts'
 import { pathSettings } from '../requests/path-settings.ts'
+import { checkMirror, givenWay } from '../requests/registry-way.ts'
 import { registrySettings } from '../requests/registry-settings.ts'
 import {
   deleteRegistrySchema,
@@ -29,7 +32,7 @@ export type { MayName } from '../requests/package-reference.ts'
 
 /** What is wrong with a registry; rejects only when the caller goes. */
 export type RegistryPinger = (
-  request: { registry: string; repository: string | undefined },
+  request: { registry: string; repository: string | undefined; way: WaySettings | undefined },
   access: RegistryAccess,
 ) => Promise<RegistryPing>
 
@@ -73,6 +76,7 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
     at('/host', mayKeep, registry)
     const { body } = request
     const settings = path === '' ? registrySettings(body, registry) : pathSettings(body, { registry, path })
+    checkMirror(registry, settings.way?.mirror, mayKeep)
     const seen = await registries.get(host)
     checkPreconditions(conditionsOf(request.headers), seen && etagOf(seen), `the registry ${host}`)
     const record = await registries.put(host, settings, seen)
@@ -103,7 +107,8 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
     const credentials = readRegistryAuth(typeof header === 'string' ? header : undefined, registry)
     void reply.header('cache-control', 'no-store')
     const signal = AbortSignal.any([closing, request.signal])
-    return await ping({ registry, repository }, { credentials, plainHttp, signal })
+    const way = givenWay(request.body ?? {})
+    return await ping({ registry, repository, way }, { credentials, plainHttp, signal })
   })
 }
 
@@ -115,7 +120,17 @@ function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registr
   const { host, plainHttp, repositories, credentials, updatedAt } = record
   const { registry, path } = parseRegistryPlace(host)
   const place = { id: registryPlaceId(host), host: registry, path: path === '' ? null : path }
-  return { ...place, plainHttp, repositories: repositories && [...repositories], credentials, updatedAt, profile }
+  // A path goes the way of its registry, and tells none of its own.
+  const way = shownWay(path === '' ? record.way : COMMON_WAY)
+  return {
+    ...place,
+    plainHttp,
+    repositories: repositories && [...repositories],
+    credentials,
+    ...way,
+    updatedAt,
+    profile,
+  }
 }
 
 /** host[:port], or host[:port]/path. Throws REFERENCE_INVALID. */

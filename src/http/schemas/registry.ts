@@ -3,6 +3,7 @@ import { AwsCredentials, AzureCredentials, GoogleCredentials } from './cloud-cre
 import { credentialsHeader } from './job.ts'
 import type { RegistryProfile } from './registry-profile.ts'
 import { pageOf, pageQuery } from './page.ts'
+import { givenWay, mirror, type RegistryWayBody, shownWay } from './registry-way.ts'
 
 export const RegistryCheck = Type.Object({
   name: Type.String({
@@ -68,6 +69,7 @@ export const Registry = Type.Object(
       ],
       { description: 'What may be told of them: passwords and tokens are written and never read.' },
     ),
+    ...shownWay,
     updatedAt: Type.String({ format: 'date-time' }),
     profile: Type.Unsafe<RegistryProfile>(Type.Ref('RegistryProfile')),
   },
@@ -96,10 +98,13 @@ const RegistryBody = Type.Object(
       Type.Unsafe<Static<typeof Credentials> | null>({
         ...Credentials,
         type: ['object', 'null'],
-        description: 'One kind of them; null: none. Left out: those that are kept stay, unless plainHttp changes.',
+        description:
+          'One kind of them; null: none. Left out: those that are kept stay, unless the way changes: plainHttp, ca, proxy or mirror.',
       }),
     ),
     plainHttp: Type.Optional(Type.Boolean({ default: false })),
+    ...givenWay,
+    mirror,
     repositories: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 255 }), {
         minItems: 1,
@@ -172,7 +177,7 @@ function jsonOf(schema: string) {
   return { 'application/json': { schema: Type.Ref(schema) } }
 }
 
-interface PingOptions {
+interface PingOptions extends RegistryWayBody {
   repository?: string
   plainHttp?: boolean
 }
@@ -188,6 +193,7 @@ const PingBody = Type.Unsafe<PingOptions | null>({
         'Whose rights to pull and to push are looked at. For push an upload session is opened and given up; some registries make the repository by that.',
     },
     plainHttp: { type: 'boolean', description: 'Speak plain HTTP where the registry speaks no TLS.' },
+    ...givenWay,
   },
   additionalProperties: false,
 })
@@ -197,7 +203,7 @@ export const pingRegistrySchema = {
   operationId: 'pingRegistry',
   summary: 'Find out what is wrong with a registry, from its name to the right to push',
   description:
-    'Needs the scope registries:admin. Answers 200 whatever was found, within 30 s. Credentials as a job of this caller would have them.',
+    'Needs the scope registries:admin. Answers 200 whatever was found, within 30 s. Credentials as a job of this caller would have them. With ca or clientCertificate it is reached by what the body says alone, with none but X-Registry-Auth.',
   params: RegistryParams,
   body: PingBody,
   headers: Type.Object({ 'x-registry-auth': credentialsHeader }),

@@ -1,4 +1,5 @@
 import type { CloudSecret } from '../../content/clouds.ts'
+import type { ToldWay, WaySettings } from './registry-way.ts'
 
 /** What a registry is shown, in one of its kinds, or what its cloud is shown for that. */
 export type RegistrySecret =
@@ -27,6 +28,7 @@ export interface RegistryRecord {
   /** Patterns of repositories that the credentials are for (content/repository-pattern.ts); null: all. */
   readonly repositories: readonly string[] | null
   readonly credentials: ToldSecret | null
+  readonly way: ToldWay
   /** RFC 3339. */
   readonly updatedAt: string
   /** Another one with each write. */
@@ -38,4 +40,6 @@ export interface RegistrySettings {
   readonly repositories: readonly string[] | null
   /** Undefined: those that are kept stay; null: none. */
   readonly secret: RegistrySecret | null | undefined
+  /** Default: the common one, with the client certificate that is kept. */
+  readonly way?: WaySettings
 }

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../lib/logger.ts'
 import type { RegistryRecord } from '../model/registry-record.ts'
+import { COMMON_WAY } from '../model/registry-way.ts'
 import { createKeys } from '../redis/keys.ts'
 import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
 import { createScripts } from '../redis/scripts.ts'
 
 export interface Kept extends RegistryRecord {
   readonly sealed: string | null
+  /** kept-way.ts */
+  readonly sealedWay: string | null
   /** As it lies in Redis. */
   readonly text: string
 }
@@ -69,7 +72,11 @@ export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegist
   }
 }
 
+/** Those of an earlier version have no way. */
+type Stored = Omit<Kept, 'text' | 'way' | 'sealedWay'> & Partial<Pick<Kept, 'way' | 'sealedWay'>>
+
 /** `text`: as it lies in Redis. */
 export function parsed(text: string): Kept {
-  return { ...(JSON.parse(text) as Omit<Kept, 'text'>), text }
+  const { way = COMMON_WAY, sealedWay = null, ...rest } = JSON.parse(text) as Stored
+  return { ...rest, way, sealedWay, text }
 }

@@ -1,5 +1,6 @@
 import { formatRegistryPlace, parseRegistryPlace, registryId } from '../../content/reference.ts'
 import type { RegistrySettings } from '../model/registry-record.ts'
+import { COMMON_WAY } from '../model/registry-way.ts'
 import type { Kept, KeptRegistries } from './kept-registries.ts'
 
 /** A registry or a path of one, in the one form under which it is kept. */
@@ -17,5 +18,7 @@ export function nearestTo(kept: KeptRegistries, registry: string, repository: st
 /** Credentials of a path go the way of its registry, as that is when they are given. */
 export function onItsWay(kept: KeptRegistries, place: string, settings: RegistrySettings): RegistrySettings {
   const { registry, path } = parseRegistryPlace(place)
-  return path === '' ? settings : { ...settings, plainHttp: kept.known(registry)?.plainHttp ?? false }
+  if (path === '') return settings
+  const { plainHttp = false, way = COMMON_WAY } = kept.known(registry) ?? {}
+  return { ...settings, plainHttp, way: { ...way, clientCertificate: null } }
 }

@@ -3,6 +3,7 @@ import { registryId } from '../../content/reference.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { RegistryRecord, RegistrySecret, RegistrySettings } from '../model/registry-record.ts'
+import { changedParts, type WaySecrets } from '../model/registry-way.ts'
 import { createVault, type SecretKeys, type Vault } from '../record/credentials.ts'
 import {
   createKeptRegistries,
@@ -15,6 +16,7 @@ import {
 import { toldSecret } from './told-secret.ts'
 import { type Resealed, resealAll } from './reseal.ts'
 import { nearestTo, onItsWay, placeOf } from './registry-places.ts'
+import { openedWay, placeName, sealedWay, toldWay, wantedAgain, waySecrets } from './kept-way.ts'
 
 /**
  * What is kept of registries, in Redis. What is there is looked at by `refresh`, and told without waiting by `known`: a
@@ -31,6 +33,8 @@ export interface RegistryRecords {
   keeps(registry: string): boolean
   /** Throws CREDENTIALS_INVALID where it cannot be opened: another key, or somebody changed what lies in Redis. */
   secretOf(record: RegistryRecord): RegistrySecret | undefined
+  /** What a record's way does not tell. Throws CREDENTIALS_INVALID likewise. */
+  waySecretsOf(record: RegistryRecord): WaySecrets
   /** By host. */
   list(): Promise<RegistryRecord[]>
   get(place: string): Promise<RegistryRecord | undefined>
@@ -60,8 +64,7 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
   /** Each record goes with what was sealed for it, whatever is kept by now. */
   const keptOf = new WeakMap<RegistryRecord, Kept>()
   const told = (one: Kept): RegistryRecord => {
-    const { host, plainHttp, repositories, credentials, updatedAt, revision } = one
-    const record = { host, plainHttp, repositories, credentials, updatedAt, revision }
+    const { sealed: _sealed, sealedWay: _sealedWay, text: _text, ...record } = one
     keptOf.set(record, one)
     return record
   }
@@ -87,6 +90,10 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
       const one = keptOf.get(record)
       return one && opened(vault, one)
     },
+    waySecretsOf(record) {
+      const one = keptOf.get(record)
+      return one ? openedWay(vault, one) : {}
+    },
     async list() {
       await kept.refresh()
       return kept.all().map(told)
@@ -107,8 +114,16 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
       const host = placeOf(place)
       await replace(kept, host, await seenAgain(host, seen), undefined)
     },
-    reseal: () => resealAll(kept, vault, (one) => ({ sealed: vault.seal(nameOf(one), opened(vault, one)) })),
+    reseal: () => resealAll(kept, vault, (one) => sealedAnew(vault, one)),
     close: () => kept.close(),
+  }
+}
+
+function sealedAnew(vault: Vault, one: Kept): Partial<Kept> {
+  const secret = opened(vault, one)
+  return {
+    sealed: secret ? vault.seal(placeName(one), secret) : null,
+    sealedWay: sealedWay(vault, one, openedWay(vault, one)),
   }
 }
 
@@ -130,45 +145,34 @@ function recordOf(
   updatedAt: string,
 ): Kept {
   const { plainHttp, repositories } = settings
-  const way = { host, plainHttp }
-  const moves = before !== undefined && before.sealed !== null && before.plainHttp !== plainHttp
-  if (settings.secret === undefined && moves) throw wantsCredentials(host)
+  const place = { host, plainHttp, way: toldWay(settings.way, before?.way) }
+  const moves = before === undefined ? [] : changedParts(before, place)
+  if (settings.secret === undefined && before?.sealed && moves.length > 0) {
+    throw wantedAgain(host, { moves, pointer: '/credentials', what: 'credentials' })
+  }
+  const open = before && { way: before.way, open: () => openedWay(vault, before) }
+  const secrets = waySecrets({ host, settings: settings.way, moves }, open)
   const secret = settings.secret === undefined ? before && opened(vault, before) : settings.secret
   const record = {
-    ...way,
+    ...place,
     repositories,
     credentials: secret ? toldSecret(secret) : null,
     updatedAt,
     revision: randomUUID(),
-    sealed: secret ? vault.seal(nameOf(way), secret) : null,
+    sealed: secret ? vault.seal(placeName(place), secret) : null,
+    sealedWay: sealedWay(vault, place, secrets),
   }
   return parsed(JSON.stringify(record))
 }
 
-/** Of the registry and the way to it: who can write to Redis can neither move a password elsewhere nor have it sent in clear. */
-function nameOf({ host, plainHttp }: Pick<RegistryRecord, 'host' | 'plainHttp'>): string {
-  return `registry ${plainHttp ? 'http' : 'https'}://${host}`
-}
-
 function opened(vault: Vault, kept: Kept): RegistrySecret | undefined {
-  return kept.sealed === null ? undefined : (vault.open(nameOf(kept), kept.sealed) as RegistrySecret)
+  return kept.sealed === null ? undefined : (vault.open(placeName(kept), kept.sealed) as RegistrySecret)
 }
 
 function changed(registry: string): AppError {
   return new AppError('PRECONDITION_FAILED', `what is kept of ${registry} is not what the request takes it for`, {
     hint: 'Read it again (GET), and send its ETag in If-Match.',
   })
-}
-
-function wantsCredentials(registry: string): AppError {
-  return new AppError(
-    'BODY_INVALID',
-    `plainHttp of ${registry} changes, and its credentials were given for the other way`,
-    {
-      hint: 'Give the credentials again with it, or null for none.',
-      details: { pointer: '/credentials' },
-    },
-  )
 }
 
 function tooMany(): AppError {

@@ -17,7 +17,8 @@ export async function resealAll(
   sealedAnew: (one: Kept) => Partial<Kept>,
 ): Promise<Resealed> {
   await kept.refresh()
-  const outdated = kept.all().filter(({ sealed }) => sealed !== null && !vault.isNewest(sealed))
+  const isOlder = (text: string | null): boolean => text !== null && !vault.isNewest(text)
+  const outdated = kept.all().filter(({ sealed, sealedWay }) => isOlder(sealed) || isOlder(sealedWay))
   const lost: string[] = []
   let resealed = 0
   for (const one of outdated) {

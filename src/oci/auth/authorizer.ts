@@ -4,6 +4,7 @@ import { type AppError, isAppError, withContext } from '../../lib/errors.ts'
 import { type CallFacts, upstreamOf } from '../errors/errors.ts'
 import { checkTarget } from '../request/redirect.ts'
 import type { Outbound } from '../request/outbound.ts'
+import type { RegistryWay } from '../request/registry-way.ts'
 import type { Scope } from '../request/transport.ts'
 import type { CallerCredential } from './caller-credential.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
@@ -48,12 +49,13 @@ export interface Refusal {
 
 export interface AuthorizerOptions {
   readonly registry: string
+  readonly way: RegistryWay
   readonly credential: CallerCredential
   readonly tokens: TokenCache
   readonly clock: Clock
   readonly outbound: Outbound
   /**
-   * What other callers learnt about registries, by origin: what somebody on the way said over plain HTTP must lead nobody who
+   * What other callers learnt about registries, by origin and way: what somebody on the way said over plain HTTP must lead nobody who
    * speaks TLS.
    */
   readonly plans: Map<string, Plan>
@@ -61,7 +63,7 @@ export interface AuthorizerOptions {
 
 /** The authentication of one caller at one registry. Reacts to challenges, which may differ by repository. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { registry, credential, tokens, clock, outbound } = options
+  const { registry, way, credential, tokens, clock, outbound } = options
   const learnt = createLearnt(options)
 
   const apply = async (
@@ -75,7 +77,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     }
     const { realm, service } = plan
     const reach = outbound.named(registry, base, new URL(realm))
-    const token = await tokens.get({ registry, credential: shown, scopes, realm, service, reach }, options)
+    const key = { registry, base: base.origin, way, credential: shown, scopes, realm, service, reach }
+    const token = await tokens.get(key, options)
     return { header: `Bearer ${token.value}`, token, scopes: scopeKey(scopes) }
   }
 
@@ -139,15 +142,16 @@ function readyMade(credential: RegistryCredential | undefined): Authorization | 
 }
 
 /** What challenges taught: how to ask, by repository (else as other callers found it), and for which scopes beyond ours. */
-function createLearnt({ plans }: Pick<AuthorizerOptions, 'plans'>) {
+function createLearnt({ plans, way }: Pick<AuthorizerOptions, 'plans' | 'way'>) {
   const byRepository = new Map<string, Plan>()
   /** ACR's metadata_read, Gitea's "*". */
   const extra = new Map<string, readonly string[]>()
+  const originOf = ({ origin }: URL) => (way.own.id === '' ? origin : `${origin} ${way.own.id}`)
   const placeOf = (scopes: readonly Scope[], base: URL) => `${base.origin}/${scopes[0]?.repository ?? ''}`
   return {
-    plan: (scopes: readonly Scope[], base: URL) => byRepository.get(placeOf(scopes, base)) ?? plans.get(base.origin),
+    plan: (scopes: readonly Scope[], base: URL) => byRepository.get(placeOf(scopes, base)) ?? plans.get(originOf(base)),
     forget(scopes: readonly Scope[], base: URL): void {
-      plans.delete(base.origin)
+      plans.delete(originOf(base))
       byRepository.delete(placeOf(scopes, base))
     },
     scopes(scopes: readonly Scope[]): string[] {
@@ -156,7 +160,7 @@ function createLearnt({ plans }: Pick<AuthorizerOptions, 'plans'>) {
     },
     add({ scopes, base }: { scopes: readonly Scope[]; base: URL }, plan: Plan, challenges: readonly Challenge[]): void {
       byRepository.set(placeOf(scopes, base), plan)
-      plans.set(base.origin, plan)
+      plans.set(originOf(base), plan)
       const bearer = challenges.filter(({ scheme }) => scheme === 'bearer')
       const asked = bearer.flatMap(({ params }) => parseScopes(params.get('scope')))
       const key = scopeKey(formatScopes(scopes))

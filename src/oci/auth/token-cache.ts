@@ -5,6 +5,7 @@ import { isAppError } from '../../lib/errors.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
 import type { Reach } from '../request/outbound.ts'
+import type { RegistryWay } from '../request/registry-way.ts'
 import { covers, scopeKey } from './scope.ts'
 
 /** A token as the token service gave it. */
@@ -33,6 +34,9 @@ export interface CachedToken {
 
 export interface TokenKey {
   readonly registry: string
+  /** The registry's own origin. */
+  readonly base: string
+  readonly way: RegistryWay
   readonly realm: string
   readonly service: string | undefined
   readonly credential: RegistryCredential | undefined
@@ -147,6 +151,6 @@ function keyId(key: TokenKey): string {
 }
 
 /** Who asks whom. */
-function partyId({ registry, realm, service, credential }: TokenKey): string {
-  return JSON.stringify([registry, realm, service, credentialId(credential)])
+function partyId({ registry, way, realm, service, credential }: TokenKey): string {
+  return JSON.stringify([registry, way.own.id, realm, service, credentialId(credential)])
 }

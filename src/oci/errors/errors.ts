@@ -151,7 +151,7 @@ const NO_CERTIFICATE = /no required ssl certificate|ssl certificate error/i
 /** A port for those with a certificate of their own, which layerd has no setting for. */
 export const WANTS_CERTIFICATE: Verdict = {
   code: 'REGISTRY_TLS',
-  hint: 'The registry wants a client certificate, which layerd cannot show: ask its operator for a way in with user and password or a token.',
+  hint: 'The registry wants a client certificate: give it as "clientCertificate" of the registry (layerd login --client-cert, PUT /v1/registries/{host}).',
 }
 
 /** A push that finds no place at all: Gitea and Forgejo say only "Not found." of an owner that does not exist. */

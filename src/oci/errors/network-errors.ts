@@ -3,11 +3,10 @@ import { AppError, type AppErrorOptions, type ErrorCode, type Retry } from '../.
 import { type CallFacts, toldHost, upstreamOf } from './errors.ts'
 import { notAllowed } from './not-allowed.ts'
 import { PROXY_FAULT, type ProxyFault } from './proxy-faults.ts'
+import { OUTBOUND_REFUSED } from './refused-address.ts'
 
 /** What a connection breaks with that takes nothing any more. */
 export const SEND_STALLED = 'SEND_STALLED'
-/** What a connection ends with before it is made, to an address that the request may not lead to. */
-export const OUTBOUND_REFUSED = 'OUTBOUND_REFUSED'
 
 interface Kind {
   code: ErrorCode
@@ -128,7 +127,7 @@ function closedAfterHandshake(facts: CallFacts, code: string | undefined): boole
 }
 
 const NO_ANSWER_OVER_TLS =
-  'It took the TLS connection and closed it without an answer: it may want a client certificate, which layerd cannot show, or be starting up.'
+  'It took the TLS connection and closed it without an answer: it may want a client certificate ("clientCertificate" of the registry: layerd login --client-cert, PUT /v1/registries/{host}), or be starting up.'
 
 /** TLS was spoken there: its certificate or a handshake alert is what stands in the way. */
 export function isTlsRefusal(code: string | undefined): boolean {
@@ -182,10 +181,10 @@ function tlsKind(code: string, thrown: unknown): Kind {
 
 const BAD_CERTIFICATE = {
   code: 'REGISTRY_TLS',
-  hint: "Give the CA that signed it in SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS, or put it into the system's store, and start layerd again; check the host name and the clock.",
+  hint: 'Give the CA that signed it as "ca" of the registry (layerd login --ca, PUT /v1/registries/{host}), or for all in SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS, or put it into the system\'s store, and start layerd again; check the host name and the clock.',
 } as const
 const NO_CERTIFICATE =
-  'It most likely wants a client certificate, which layerd cannot show: ask its operator for a way in with user and password or a token.'
+  'It most likely wants a client certificate, or another one than it was shown: give it as "clientCertificate" of the registry (layerd login --client-cert, PUT /v1/registries/{host}).'
 const UNFIT_TLS = 'Its TLS versions, ciphers or names do not fit ours (1.2 and 1.3): check how it is set up.'
 
 /** The day a certificate ran out, where the connection had a look at it (`cert`, as Node gives it with other refusals). */

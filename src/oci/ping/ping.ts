@@ -11,8 +11,9 @@ import { createKeptFacts } from '../facts/kept-facts.ts'
 import { learnShown } from '../facts/registry-kind.ts'
 import { knownProfile } from '../facts/registry-profile.ts'
 import type { OutboundPolicy } from '../request/outbound.ts'
+import { COMMON_WAY, type RegistryWay } from '../request/registry-way.ts'
 import type { RegistryConnections, RegistryTransport } from '../request/transport.ts'
-import { type Proxies, proxyChoice } from '../wire/exchanges/proxy-choice.ts'
+import { type Proxies, proxyFor } from '../wire/exchanges/proxy-choice.ts'
 import { type Login, loginCheck, pullCheck, pushCheck } from './access-checks.ts'
 import { clockFinding, type EntryAnswer, entryCheck, kindFinding, limitsFinding } from './api-checks.ts'
 import { type Check, type CheckList, type CheckName, createCheckList, type Looked } from './check.ts'
@@ -43,6 +44,8 @@ export interface PingOptions {
   readonly connections: RegistryConnections
   readonly credentials: CredentialProvider
   readonly plainHttp: boolean
+  /** How it is reached. Default: as all are. */
+  readonly way?: RegistryWay
   readonly policy: OutboundPolicy
   readonly proxy?: Proxies
   /** What was learnt of registries, to which this ping adds. Default: nothing is known, and nobody is told. */
@@ -69,7 +72,7 @@ const NO_WAITS = { allows: () => false, excuse: () => undefined, progressed: () 
  */
 export async function pingRegistry(request: PingRequest, options: PingOptions): Promise<PingReport> {
   const { registry, repository } = request
-  const { signal, withinMs = WITHIN_MS, plainHttp, policy } = options
+  const { signal, withinMs = WITHIN_MS, plainHttp, way = COMMON_WAY, policy } = options
   const reach = policy.reach(registry)
   const place = placeOf(registry, { plainHttp, reach, lookup: options.lookup ?? systemLookup })
   const list = createCheckList({ signal, withinMs })
@@ -88,13 +91,14 @@ export async function pingRegistry(request: PingRequest, options: PingOptions): 
     const clean = mask.hide(text, { seen: `${registry}/${repository ?? ''} https http` })
     return clean.length > MAX_TOLD ? `${clean.slice(0, MAX_TOLD - 1)}…` : clean
   }
-  if (!(await isReached(list, place, { ...options, told }))) {
+  if (!(await isReached(list, place, { ...options, way, told }))) {
     list.skip(['api', 'kind', 'clock', 'limits', 'login', ...accessNames(repository)], 'a check before it failed')
     return report(null)
   }
   const transport = options.connections.transport(registry, {
     credential: 'error' in asked ? undefined : asked.credential,
     plainHttp,
+    way,
     budget: NO_WAITS,
     paced: false,
     onTraits(traits) {
@@ -148,10 +152,10 @@ function lateCredentials(): AppError {
 async function isReached(
   list: CheckList,
   place: RegistryPlace,
-  { proxy, clock = systemClock, told }: PingOptions & { told: (text: string) => string },
+  { proxy, way, clock = systemClock, told }: PingOptions & { way: RegistryWay; told: (text: string) => string },
 ): Promise<boolean> {
-  const proxyFor = proxyChoice(proxy ?? {})
-  const server = proxyFor(place.url) ?? (place.plain ? proxyFor(new URL(`http://${place.url.host}`)) : undefined)
+  const serverFor = proxyFor(way.own, proxy ?? {})
+  const server = serverFor(place.url) ?? (place.plain ? serverFor(new URL(`http://${place.url.host}`)) : undefined)
   if (server) {
     list.skip(['name', 'outbound'], 'the proxy looks the name up')
     list.add('proxy', { state: 'ok', detail: `requests go through the proxy that ${server.setting} names` })
@@ -170,7 +174,7 @@ async function isReached(
     list.skip(['tls'], 'there is no connection')
     return false
   }
-  const look = (signal: AbortSignal) => tlsCheck(place, route, { signal, now: clock.now(), told })
+  const look = (signal: AbortSignal) => tlsCheck(place, route, { way: way.own, signal, now: clock.now(), told })
   return (await list.run('tls', LIMITS_MS.tls, look)) !== undefined
 }
 

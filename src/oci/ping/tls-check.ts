@@ -1,6 +1,8 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls'
 import { errorCode, networkError } from '../errors/network-errors.ts'
+import type { Way } from '../request/registry-way.ts'
+import { secureContextOf } from '../wire/connections/secure-contexts.ts'
 import type { Finding, Looked } from './check.ts'
 import type { Route } from './network-checks.ts'
 import { factsOf, type RegistryPlace } from './place.ts'
@@ -19,9 +21,9 @@ const DAY_MS = 86_400_000
 export async function tlsCheck(
   place: RegistryPlace,
   route: Route,
-  { signal, now, told }: { signal: AbortSignal; now: number; told: (text: string) => string },
+  { way, signal, now, told }: { way: Way; signal: AbortSignal; now: number; told: (text: string) => string },
 ): Promise<Looked<Scheme>> {
-  const shaken = await handshake(place, route, signal)
+  const shaken = await handshake(place, route, { way, signal })
   if ('certificate' in shaken) return judged(place, shaken, { now, told })
   const code = errorCode(shaken.error) ?? ''
   if (/ALERT/.test(code)) throw networkError(factsOf(place, 'begin TLS'), shaken.error)
@@ -39,11 +41,12 @@ interface Handshake {
 function handshake(
   { host }: RegistryPlace,
   { address, port }: Route,
-  signal: AbortSignal,
+  { way, signal }: { way: Way; signal: AbortSignal },
 ): Promise<Handshake | { error: unknown }> {
   return new Promise((resolve) => {
     const name = isIP(host) === 0 ? { servername: host } : {}
-    const socket = connect({ host: address, port, ...name, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+    const tls = { ...name, ...secureContextOf(way), rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }
+    const socket = connect({ host: address, port, ...tls })
     endWith(socket, signal)
     socket.once('secureConnect', () => {
       const { authorizationError } = socket as { authorizationError?: Error | string | null }
@@ -99,7 +102,7 @@ const EXPIRED = "Its operator has to renew it; if the date lies ahead, this mach
 const TOO_EARLY = "Check this machine's clock."
 const OTHER_NAME = 'Use a name that the certificate holds, or let its operator have it made for this one.'
 const UNTRUSTED =
-  "Give the CA that signed it in SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS, or put it into the system's store, and start layerd again."
+  'Give the CA that signed it as "ca" of the registry (layerd login --ca, PUT /v1/registries/{host}), or for all in SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS or the system\'s store, and start layerd again.'
 
 function inClear({ plain, loopback }: RegistryPlace): Looked<Scheme> {
   if (!plain) {

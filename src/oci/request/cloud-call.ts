@@ -1,5 +1,6 @@
 import type { Mask } from '../errors/mask.ts'
 import type { Reach } from './outbound.ts'
+import type { RegistryWay } from './registry-way.ts'
 
 /** A request to a cloud's own services, for a password of one of its registries. */
 export interface CloudRequest {
@@ -11,6 +12,8 @@ export interface CloudRequest {
   readonly target: string | URL
   /** May the registry be spoken to over plain HTTP. Default false. */
   readonly plainHttp?: boolean
+  /** How the registry is reached; its cloud by what holds for whatever it names. Default: as all are. */
+  readonly way?: RegistryWay
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Buffer
   /** Knows all secrets in the request. */

@@ -1,5 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
-import { OUTBOUND_REFUSED } from '../errors/network-errors.ts'
+import { OUTBOUND_REFUSED } from '../errors/refused-address.ts'
 import { OWN_ADDRESS } from '../errors/not-allowed.ts'
 import { registryKey } from '../facts/registry-name.ts'
 import { addressCloseness, type Closeness, closeness } from './network-address.ts'

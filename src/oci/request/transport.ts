@@ -2,6 +2,7 @@ import type { WireTrace } from '../../content/wire-request.ts'
 import type { AppError } from '../../lib/errors.ts'
 import type { RetryBudget } from '../../lib/retry-budget.ts'
 import type { RegistryTraits } from '../facts/registry-kind.ts'
+import type { RegistryWay } from './registry-way.ts'
 import type { CredentialLookUp, RegistryCredential } from '../credentials/provider.ts'
 import type { CloudCall } from './cloud-call.ts'
 
@@ -113,6 +114,8 @@ export interface TransportCaller {
   /** Undefined is anonymous; a function is called once the registry wants a log-in, and again where it fails. */
   credential: RegistryCredential | CredentialLookUp | undefined
   plainHttp: boolean
+  /** Default: as all registries are reached. */
+  way?: RegistryWay
   /** Looks the credential up again when it was refused: cloud passwords run out while a job waits (oci-client.md A12). */
   renew?: CredentialLookUp
   /** Throws when this caller may send nothing any more; asked before each request, as it goes out, and before each part of its body. */

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { createClouds, type CloudsOptions } from '../../../src/oci/credentials/clouds/clouds.ts'
 import type { CloudSecret } from '../../../src/content/clouds.ts'
-import type { ConnectionsOptions } from '../../../src/oci/connections.ts'
+import { COMMON_WAY, type ConnectionsOptions } from '../../../src/oci/connections.ts'
 import type { RegistryCredential } from '../../../src/oci/credentials/provider.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { connect } from '../registries/transport.ts'
@@ -13,7 +13,7 @@ export function cloudsOf(
 ) {
   const clouds = createClouds({ call: connect(t, connections).cloud, env, ...(clock ? { clock } : {}) })
   return (registry: string, secret: CloudSecret, refused?: RegistryCredential) => {
-    const place = { id: JSON.stringify([registry, secret]), registry, plainHttp: false }
+    const place = { id: JSON.stringify([registry, secret]), registry, plainHttp: false, way: COMMON_WAY }
     return clouds.credential(place, secret, { refused, signal: new AbortController().signal })
   }
 }

@@ -15,6 +15,8 @@ export interface CertificateOptions {
   to?: Date
   /** Default P-256. */
   kind?: 'P-256' | 'RSA'
+  /** Default `layerd test`. */
+  commonName?: string
 }
 
 /**
@@ -31,9 +33,13 @@ export function createCertificate(
       ? generateKeyPairSync('rsa', { modulusLength: 2048 })
       : generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const day = 86_400_000
-  const { from = new Date(Date.now() - day), to = new Date(Date.now() + 30 * day) } = options
+  const {
+    from = new Date(Date.now() - day),
+    to = new Date(Date.now() + 30 * day),
+    commonName = 'layerd test',
+  } = options
   const algorithm = kind === 'RSA' ? RSA_WITH_SHA256 : ECDSA_WITH_SHA256
-  const name = seq(der(0x31, seq(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from('layerd test')))))
+  const name = seq(der(0x31, seq(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from(commonName)))))
   const altNames = names.map((text) =>
     isIPv4(text) ? der(0x87, Buffer.from(text.split('.').map(Number))) : der(0x82, Buffer.from(text)),
   )

@@ -6,7 +6,7 @@ import { readAll } from '../../../src/content/streams.ts'
 import type { RegistryClient } from '../../../src/oci/registry.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
 import type { EngineEvent } from '../../../src/transfer/events.ts'
-import { pull, type PullOutcome, type PullRequest } from '../../../src/transfer/pull/pull.ts'
+import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../../../src/transfer/pull/pull.ts'
 import { type PackageContents } from '../../../src/zarf/package.ts'
 import type { Cleanup } from '../cleanup.ts'
 import { type PublishedName, publishedConfig, publishedIndex, publishedManifest } from './fixtures.ts'
@@ -24,6 +24,8 @@ export interface PullFromOptions extends Partial<Omit<PullRequest, 'reference'>>
   signal?: AbortSignal
   checkOwnership?: () => Promise<void>
   onEvent?: (event: EngineEvent) => void
+  /** Default: as nobody in particular. */
+  repository?: PullDependencies['repository']
 }
 
 /** Pulls as a worker would, without a queue. */
@@ -32,7 +34,7 @@ export async function pullFrom(
   reference: string,
   options: PullFromOptions = {},
 ): Promise<{ outcome: PullOutcome; store: ContentStore; events: EngineEvent[] }> {
-  const { store: given, client, signal: stop = signal, onEvent, ...rest } = options
+  const { store: given, client, repository, signal: stop = signal, onEvent, ...rest } = options
   const { checkOwnership = async () => undefined, ...request } = rest
   const store = given ?? (await createContentStore({ folder: await tempDir(t, 'store') }))
   const events: EngineEvent[] = []
@@ -44,8 +46,10 @@ export async function pullFrom(
       ...request,
     },
     {
-      repository: async (registry, repository) =>
-        client ? await client.repository(registry, repository) : await openRepository(t, registry, { repository }),
+      repository:
+        repository ??
+        (async (registry, name) =>
+          client ? await client.repository(registry, name) : await openRepository(t, registry, { repository: name })),
       store,
       checkOwnership,
       onEvent(event) {

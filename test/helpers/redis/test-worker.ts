@@ -73,7 +73,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     sharedTrace: sharedTraces.trace,
   })
   const docker = dockerCredentials({ env: { DOCKER_AUTH_CONFIG: options.dockerAuthConfig } })
-  const registries: Registries = ({ jobId, epoch, ...access }) => {
+  const registries: Registries = ({ jobId, epoch, reads: _reads, ...access }) => {
     const client = clientFor({
       ...access,
       docker,

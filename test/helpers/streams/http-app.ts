@@ -20,6 +20,7 @@ import { startJobs, type TestJobs } from '../redis/jobs.ts'
 import { registryClient } from '../packages/publishing.ts'
 import { connect } from '../registries/transport.ts'
 import { tempDir } from '../temp-dir.ts'
+import { waitFor } from '../wait-for.ts'
 
 export interface TestApp {
   app: App
@@ -57,6 +58,10 @@ export async function startApp(
   const uploads = await openUploadFolder({ folder: uploadFolder, room: store.room, ...uploadLimits })
   const registries = createRegistryRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => registries.close())
+  await waitFor('what is kept of registries to be read', async () => {
+    await registries.refresh()
+    return true
+  })
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
   const app = createApp({

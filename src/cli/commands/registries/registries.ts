@@ -6,9 +6,10 @@ import { type ExitCode, screenColumns } from '../../client/terminal.ts'
 import { pingText } from '../../view/ping-text.ts'
 import { printRows, rowsOf } from '../list.ts'
 import { type CredentialOptions, credentialsFrom } from './login-credentials.ts'
+import { type GivenWay, keptWay, wayFrom, type WayOptions, wayText } from './registry-way.ts'
 import { idOf, withoutScheme } from '../registry-auth.ts'
 
-export interface LoginOptions extends CredentialOptions {
+export interface LoginOptions extends CredentialOptions, WayOptions {
   repository?: string[]
   plainHttp?: boolean
   /** Shown to the registry, before they are kept where they can be shown so. */
@@ -23,14 +24,17 @@ export async function login(context: CommandContext, place: string, options: Log
   const { terminal, json, quiet } = context
   const named = placeOf(place)
   const [host = ''] = named.split('/')
+  const given = await wayFrom(options)
   const credentials = await credentialsFrom(context, options)
   const ofCloud = 'aws' in credentials || 'google' in credentials || 'azure' in credentials
-  if (options.check && !ofCloud) await check(context, host, { shown: authOf(credentials, host), options })
-  const kept = await keep(context, named, { credentials, options })
+  if (options.check && !ofCloud) {
+    await check(context, host, { shown: authOf(credentials, host), options, given })
+  }
+  const kept = await keep(context, named, { credentials, options, given })
   const name = nameOf(kept)
   if (json) terminal.stdout.write(`${JSON.stringify(kept)}\n`)
   else terminal.stdout.write(quiet ? `${name}\n` : `credentials of ${name} are kept, ${scopeOf(kept)}\n`)
-  if (options.check && ofCloud) await check(context, host, { shown: undefined, options })
+  if (options.check && ofCloud) await check(context, host, { shown: undefined, options, given: {} })
   return 0
 }
 
@@ -38,7 +42,7 @@ export async function login(context: CommandContext, place: string, options: Log
 async function keep(
   { client }: CommandContext,
   named: string,
-  { credentials, options }: { credentials: KeptCredentials; options: LoginOptions },
+  { credentials, options, given }: { credentials: KeptCredentials; options: LoginOptions; given: GivenWay },
 ): Promise<Registry> {
   const params = { path: { host: idOf(named) } }
   const seen = await client.calls.GET('/v1/registries/{host}', { params })
@@ -53,6 +57,9 @@ async function keep(
         credentials,
         ...wayOf(named, options, seen.data),
         ...(repositories ? { repositories } : {}),
+        ...(named.includes('/') ? {} : keptWay(seen.data)),
+        ...given,
+        ...(options.mirror === undefined ? {} : { mirror: options.mirror }),
       },
     }),
   )
@@ -75,13 +82,13 @@ function authOf(credentials: KeptCredentials, host: string): string {
 async function check(
   { client, terminal }: CommandContext,
   host: string,
-  { shown, options }: { shown: string | undefined; options: LoginOptions },
+  { shown, options, given }: { shown: string | undefined; options: LoginOptions; given: GivenWay },
 ): Promise<void> {
   const found = await answer(
     client.calls.POST('/v1/registries/{host}/ping', {
       params: { path: { host: idOf(host) } },
       headers: shown === undefined ? {} : { 'x-registry-auth': shown },
-      body: options.plainHttp ? { plainHttp: true } : {},
+      body: { ...(options.plainHttp ? { plainHttp: true } : {}), ...given },
     }),
   )
   if (found.ok) return
@@ -110,13 +117,14 @@ export async function registries(context: CommandContext): Promise<ExitCode> {
   const { calls } = context.client
   const rows = await Array.fromAsync(rowsOf((query) => answer(calls.GET('/v1/registries', { params: { query } }))))
   return printRows(context, rows, {
-    heads: ['REGISTRY', 'CREDENTIALS', 'USER', 'REPOSITORIES', 'OVER', 'PROFILE'],
+    heads: ['REGISTRY', 'CREDENTIALS', 'USER', 'REPOSITORIES', 'OVER', 'WAY', 'PROFILE'],
     cells: (registry) => [
       nameOf(registry),
       registry.credentials?.kind ?? 'none',
       registry.credentials?.username ?? '',
       registry.repositories?.join(' ') ?? 'all',
       registry.plainHttp ? 'http' : 'https',
+      wayText(registry),
       profileText(registry),
     ],
   })

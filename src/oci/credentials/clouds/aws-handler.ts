@@ -39,7 +39,7 @@ export interface AwsCalled {
  * addresses that AWS_ENDPOINT_URL or one of its kind names may be this machine's.
  */
 export function awsHandler({ asking, mask, onCall }: AwsHandlerOptions): AwsHandler {
-  const { registry, call, env } = asking
+  const { registry, way, call, env } = asking
   return {
     metadata: { handlerProtocol: 'http/1.1' },
     async handle(request: AwsRequest) {
@@ -48,6 +48,7 @@ export function awsHandler({ asking, mask, onCall }: AwsHandlerOptions): AwsHand
       const body = bytesOf(request.body)
       mask.keep(...shownBy(request, body))
       const answer = await call({
+        way,
         op: 'get a password of ECR',
         registry,
         method: request.method as CloudRequest['method'],

@@ -87,13 +87,13 @@ function serviceOf(registry: string): string {
 }
 
 async function posted(
-  { registry, call }: CloudAsking,
+  { registry, way, call }: CloudAsking,
   wanted: Wanted,
   { form, ...request }: Pick<CloudRequest, 'op' | 'target' | 'plainHttp' | 'reach'> & { form: Record<string, string> },
 ): Promise<CloudAnswer> {
   const body = Buffer.from(new URLSearchParams(form).toString())
   try {
-    return await call({ ...request, registry, method: 'POST', headers: FORM, body, mask: wanted.mask })
+    return await call({ ...request, registry, way, method: 'POST', headers: FORM, body, mask: wanted.mask })
   } catch (error) {
     throw unanswered(wanted, error)
   }

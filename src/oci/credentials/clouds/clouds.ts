@@ -1,6 +1,7 @@
 import type { CloudSecret } from '../../../content/clouds.ts'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
 import type { CloudCall } from '../../request/cloud-call.ts'
+import type { RegistryWay } from '../../request/registry-way.ts'
 import type { RegistryCredential } from '../provider.ts'
 import type { CloudAsking } from './asking.ts'
 import { awsPassword } from './aws.ts'
@@ -14,6 +15,8 @@ export interface CloudPlace {
   readonly registry: string
   /** May it be spoken to over plain HTTP. */
   readonly plainHttp: boolean
+  /** How the registry is reached. */
+  readonly way: RegistryWay
 }
 
 export interface CloudRequestOptions {
@@ -41,10 +44,10 @@ export interface CloudsOptions {
 export function createClouds({ call, env, clock = systemClock }: CloudsOptions): Clouds {
   const shelf = createShelf(clock)
   return {
-    async credential({ id, registry, plainHttp }, secret, options) {
+    async credential({ id, registry, plainHttp, way }, secret, options) {
       const ready = secret.kind === 'azure' ? readyRefreshToken(secret) : undefined
       if (ready) return ready
-      const asking: CloudAsking = { registry, plainHttp, call, clock, env }
+      const asking: CloudAsking = { registry, plainHttp, way, call, clock, env }
       return await shelf.get({ id, make: () => derive(secret, asking), ...options })
     },
   }

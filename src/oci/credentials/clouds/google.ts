@@ -21,7 +21,10 @@ const USER = 'oauth2accesstoken'
  * A service account's key for an access token, by an assertion that it signs. Throws CREDENTIALS_INVALID. Source: Google's "Using
  * OAuth 2.0 for Server to Server Applications" (without a client library), RFC 7523 2.1.
  */
-export async function googlePassword(secret: GoogleSecret, { registry, call, clock }: CloudAsking): Promise<Derived> {
+export async function googlePassword(
+  secret: GoogleSecret,
+  { registry, way, call, clock }: CloudAsking,
+): Promise<Derived> {
   const mask = createMask(`${registry} ${secret.clientEmail}`)
   const wanted: Wanted = { what: 'a Google access token', registry, mask }
   if (!isGoogleTokenService(secret.tokenUri, registry)) throw elsewhere(wanted)
@@ -30,6 +33,7 @@ export async function googlePassword(secret: GoogleSecret, { registry, call, clo
   mask.keep(assertion, secret.privateKey)
   const form = new URLSearchParams({ grant_type: GRANT, assertion })
   const answer = await call({
+    way,
     op: 'get a Google access token',
     registry,
     method: 'POST',

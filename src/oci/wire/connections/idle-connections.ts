@@ -28,6 +28,11 @@ export class IdleConnections {
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
+  close(): void {
+    for (const connection of [...this.#byOrigin.values()].flat()) connection.close()
+    this.clear()
+  }
+
   clear(): void {
     clearInterval(this.#sweeping)
     this.#byOrigin.clear()

@@ -1,4 +1,5 @@
-import { type Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici'
+import type { SecureContext } from 'node:tls'
+import { type Agent, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import {
   noTlsInTunnel,
   pageForTunnel,
@@ -6,6 +7,8 @@ import {
   refusedByProxy,
   unreachableProxy,
 } from '../../errors/proxy-faults.ts'
+import type { HookList } from '../../request/hooks.ts'
+import { askingConnector } from './asking-connector.ts'
 
 export interface ProxyServer {
   /** With its user and password. */
@@ -17,9 +20,18 @@ export interface ProxyServer {
 export interface ProxiedOptions {
   /** For the proxy's connection, TLS with it, and its answer to CONNECT. */
   connectMs: number
-  /** Of each connection's sockets. */
-  held: { keepAlive: boolean; keepAliveInitialDelay: number }
+  /** Of the sockets to the proxy, and of what is spoken to the target through them. */
+  toProxy: SocketOptions
+  /** Asked about the addresses of a proxy that no setting names. */
+  proxyHooks: HookList
+  toTarget: SocketOptions
   factory: NonNullable<Agent.Options['factory']>
+}
+
+interface SocketOptions {
+  keepAlive: boolean
+  keepAliveInitialDelay: number
+  secureContext?: SecureContext
 }
 
 /** Connections to hosts of `protocol` through a proxy: tunnels for https, for http requests that the proxy makes itself. */
@@ -28,15 +40,20 @@ export function proxied(protocol: string, proxy: ProxyServer, options: ProxiedOp
 }
 
 /** Source: RFC 9110 9.3.6. */
-function tunnels({ url, setting }: ProxyServer, { connectMs, held, factory }: ProxiedOptions): Dispatcher {
+function tunnels(
+  { url, setting }: ProxyServer,
+  { connectMs, toProxy, proxyHooks, toTarget, factory }: ProxiedOptions,
+): Dispatcher {
+  const connect = askingConnector({ timeout: connectMs, ...toProxy, allowH2: false }, proxyHooks)
   return new ProxyAgent({
     uri: url.href,
     allowH2: false,
     connectTimeout: connectMs,
-    proxyTls: held,
-    requestTls: held,
+    proxyTls: toProxy,
+    requestTls: toTarget,
     // The request for a tunnel; undici would wait for its answer for five minutes.
-    clientFactory: (origin, asked) => asking(new Pool(origin, { ...asked, headersTimeout: connectMs }), setting),
+    clientFactory: (origin, asked) =>
+      asking(new Pool(origin, { ...asked, connect, headersTimeout: connectMs }), setting),
     factory: (origin, asked: Pool.Options) =>
       factory(origin, { ...asked, ...told(asked.connect, (error) => insideTunnel(setting, error)) }),
   })
@@ -68,8 +85,11 @@ function insideTunnel(setting: string, error: NodeJS.ErrnoException): Error {
 }
 
 /** Source: RFC 9112 3.2.2. undici's ProxyAgent makes a mistake of its caller's of a 407. */
-function forwarding({ url, setting }: ProxyServer, { connectMs, held, factory }: ProxiedOptions): Dispatcher {
-  const connect = buildConnector({ timeout: connectMs, ...held, allowH2: false })
+function forwarding(
+  { url, setting }: ProxyServer,
+  { connectMs, toProxy, proxyHooks, factory }: ProxiedOptions,
+): Dispatcher {
+  const connect = askingConnector({ timeout: connectMs, ...toProxy, allowH2: false }, proxyHooks)
   const pool = factory(
     url.origin,
     told(connect, (error) => unreachableProxy(setting, error)),

@@ -20,6 +20,8 @@ export interface SmallCall extends RequestLine, Omit<SmallRequest, 'head' | 'onB
 export interface SmallConnections {
   /** Rejects with the abort's reason, with what a hook throws, or with an error to be told by networkError. */
   send(call: SmallCall): Promise<SmallAnswer>
+  /** Keeps no connection any more: each closes with its answer. */
+  retire(): void
   /** What is under way fails as it does with undici's agents. */
   destroy(): void
 }
@@ -30,6 +32,7 @@ export function createSmallConnections(options: ConnectionOptions): SmallConnect
   /** Waits for connections that are being made, which destroy() ends. */
   const opening = new Set<PromiseWithResolvers<SmallConnection>>()
   let destroyed = false
+  let retired = false
 
   const open = (url: URL): Promise<SmallConnection> => {
     const waiting = Promise.withResolvers<SmallConnection>()
@@ -44,7 +47,7 @@ export function createSmallConnections(options: ConnectionOptions): SmallConnect
     return waiting.promise
   }
   const keep = (origin: string, connection: SmallConnection): void => {
-    if (connection.ready && !destroyed) idle.keep(origin, connection)
+    if (connection.ready && !retired && !destroyed) idle.keep(origin, connection)
     else connection.close()
   }
   const acquire = async ({ url, signal }: SmallCall, fresh: boolean): Promise<SmallConnection> => {
@@ -74,6 +77,10 @@ export function createSmallConnections(options: ConnectionOptions): SmallConnect
           keep(call.url.origin, connection)
         }
       }
+    },
+    retire() {
+      retired = true
+      idle.close()
     },
     destroy() {
       destroyed = true

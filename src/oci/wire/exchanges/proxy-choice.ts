@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import ipaddr from 'ipaddr.js'
 import { bareHost, isLoopback } from '../../../lib/loopback.ts'
+import { DIRECT, type Way } from '../../request/registry-way.ts'
 import type { ProxyServer } from '../connections/proxied.ts'
 
 /** As HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold them. */
@@ -22,20 +23,40 @@ type Exception = (host: string, port: string) => boolean
  * a proxy. https goes through that of HTTP_PROXY where HTTPS_PROXY is not given (undici's rule and not Go's).
  * Source: golang.org/x/net http/httpproxy.
  */
-export function proxyChoice({ http, https, no = '' }: Proxies): (url: URL) => ProxyServer | undefined {
+export function proxyChoice({ http, https, no = '' }: Proxies): ProxyChoice {
   const plain = http ? { url: new URL(http), setting: 'HTTP_PROXY' } : undefined
   const secure = https ? { url: new URL(https), setting: 'HTTPS_PROXY' } : plain
   if (!plain && !secure) return () => undefined
+  const goesPast = exceptionsOf(no)
+  return (url) => {
+    const proxy = url.protocol === 'https:' ? secure : plain
+    return proxy && !goesPast(url) ? proxy : undefined
+  }
+}
+
+type ProxyChoice = (url: URL) => ProxyServer | undefined
+
+/**
+ * The same for one way. A proxy that is kept for a registry is for whatever its origin is, and `direct` for all that belongs to
+ * it; what the registry names goes past its proxy where NO_PROXY says so, and on loopback.
+ */
+export function proxyFor({ place, proxy, named }: Way, process: Proxies): ProxyChoice {
+  if (proxy === undefined) return proxyChoice(process)
+  if (proxy === DIRECT) return () => undefined
+  const server = { url: new URL(proxy), setting: `${place} proxy` }
+  const goesPast = exceptionsOf(process.no ?? '')
+  return (url) => (named && goesPast(url) ? undefined : server)
+}
+
+function exceptionsOf(no: string): (url: URL) => boolean {
   const exceptions = no
     .split(/[,\s]/)
     .filter((entry) => entry !== '')
     .map(exception)
   return (url) => {
-    const proxy = url.protocol === 'https:' ? secure : plain
-    if (!proxy || isLoopback(url.hostname)) return undefined
     const host = bareHost(url.hostname)
     const port = url.port || (url.protocol === 'https:' ? '443' : '80')
-    return exceptions.some((matches) => matches(host, port)) ? undefined : proxy
+    return isLoopback(url.hostname) || exceptions.some((matches) => matches(host, port))
   }
 }
 

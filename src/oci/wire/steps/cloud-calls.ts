@@ -1,6 +1,7 @@
 import type { CallFacts } from '../../errors/errors.ts'
 import type { CloudAnswer, CloudRequest } from '../../request/cloud-call.ts'
 import type { Outbound } from '../../request/outbound.ts'
+import { COMMON_WAY } from '../../request/registry-way.ts'
 import { carrySmall } from '../exchanges/choose.ts'
 import type { Schemes } from './scheme.ts'
 import { limited, type SharedCalls } from './shared-calls.ts'
@@ -21,15 +22,16 @@ export async function callCloud(
   request: CloudRequest,
   { schemes, outbound, limitMs }: CloudCallOptions,
 ): Promise<CloudAnswer> {
-  const { op, registry, method, target, plainHttp = false, headers, body, mask } = request
+  const { op, registry, method, target, plainHttp = false, way = COMMON_WAY, headers, body, mask } = request
   const own = outbound.own(registry)
   const asked = typeof target === 'string' ? { asked: target } : {}
   const reach = typeof target === 'string' ? own : request.reach
   const unending = new AbortController().signal
-  const url = typeof target === 'string' ? new URL(target, await schemes.base(registry, plainHttp, unending)) : target
+  const base = typeof target === 'string' && (await schemes.base({ registry, plainHttp, way }, unending))
+  const url = base ? new URL(target, base) : new URL(target)
   const facts: CallFacts = { op, registry, method, url, ...asked, mask }
   return await limited(facts, limitMs, async (signal) => {
-    const ways = calls.ways.of(reach)
+    const ways = calls.ways.of(reach, base ? way.own : way.named)
     const call = {
       call: request,
       dispatcher: ways.pick('control', url),

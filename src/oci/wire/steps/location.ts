@@ -16,13 +16,13 @@ export async function locate(passage: Passage, next: Send<LocatedPassage>): Prom
   const { sender, request, allow } = passage
   const { schemes, outbound } = sender.context
   try {
-    const base = await schemes.base(sender.registry, sender.plainHttp, request.signal)
+    const base = await schemes.base(sender, request.signal)
     const target = typeof request.target === 'string' ? new URL(`${base.origin}${request.target}`) : request.target
     const reach = outbound.named(sender.registry, base, target)
     checkTarget(callFacts(passage, target), target, base, reach)
     return await next({ sender, request, allow, base, target, reach })
   } catch (error) {
-    if (error instanceof AppError && UNSETTLING.has(error.code)) schemes.forget(sender.registry)
+    if (error instanceof AppError && UNSETTLING.has(error.code)) schemes.forget(sender)
     throw error
   }
 }

@@ -8,6 +8,7 @@ import type { Mask } from '../../errors/mask.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 import type { HookList } from '../../request/hooks.ts'
 import type { Outbound, Reach } from '../../request/outbound.ts'
+import type { RegistryWay, Way } from '../../request/registry-way.ts'
 import type { OnTraits, OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 import type { Ways } from '../exchanges/ways.ts'
 import type { HostPaces } from '../pace/host-pace.ts'
@@ -30,8 +31,8 @@ export interface TransportContext {
   /** Of every request of the process. */
   readonly hooks: HookList
   readonly outbound: Outbound
-  /** Connections that lead so close to this machine at most. */
-  readonly ways: (reach: Reach) => Ways
+  /** Connections that are made that way and lead so close to this machine at most. */
+  readonly ways: (reach: Reach, way: Way) => Ways
   readonly timeouts: (lane: Lane) => { headersTimeoutMs: number; bodyTimeoutMs: number }
 }
 
@@ -40,6 +41,7 @@ export interface Sender {
   readonly context: TransportContext
   readonly registry: string
   readonly plainHttp: boolean
+  readonly way: RegistryWay
   /** TransportCaller's. */
   readonly paced: boolean
   readonly credential: CallerCredential

@@ -21,7 +21,7 @@ export async function logInAhead(
   next: Send<Passage>,
 ): Promise<void> {
   sender.mayUse()
-  const base = await sender.context.schemes.base(sender.registry, sender.plainHttp, signal)
+  const base = await sender.context.schemes.base(sender, signal)
   const knew = sender.authorizer.knows(scopes, base)
   if (knew || sender.answered) {
     try {

@@ -6,6 +6,7 @@ import { toldText } from '../../errors/errors.ts'
 import { createMask } from '../../errors/mask.ts'
 import { warningTexts } from '../../errors/warnings.ts'
 import type { Hooks } from '../../request/hooks.ts'
+import { COMMON_WAY } from '../../request/registry-way.ts'
 import type { OnTraits, OnWarning, RegistryTransport, TransportCaller } from '../../request/transport.ts'
 import { recorder } from '../../trace/recorder.ts'
 import { answerFailure, failure, judgement } from './judgement.ts'
@@ -37,7 +38,7 @@ export function createRegistryTransport(
   registry: string,
   caller: TransportCaller,
 ): RegistryTransport {
-  const { plainHttp, mayUse, budget, onWait, onBody, onWarning, onTraits, trace } = caller
+  const { plainHttp, way = COMMON_WAY, mayUse, budget, onWait, onBody, onWarning, onTraits, trace } = caller
   const mask = createMask(registry)
   const credential = createCallerCredential({
     credential: caller.credential,
@@ -49,9 +50,10 @@ export function createRegistryTransport(
     context,
     registry,
     plainHttp,
+    way,
     paced: caller.paced ?? true,
     credential,
-    authorizer: createAuthorizer({ ...context, registry, credential }),
+    authorizer: createAuthorizer({ ...context, registry, way, credential }),
     mask,
     mayUse: mayUse ?? (() => undefined),
     budget,

@@ -1,23 +1,34 @@
 import { untilAborted } from '../../../lib/abort.ts'
 import { isAppError } from '../../../lib/errors.ts'
 import { createSingleFlight } from '../../../lib/single-flight.ts'
-import { errorCode, isTlsRefusal, OUTBOUND_REFUSED } from '../../errors/network-errors.ts'
+import { errorCode, isTlsRefusal } from '../../errors/network-errors.ts'
+import { OUTBOUND_REFUSED } from '../../errors/refused-address.ts'
 import { isLoopback } from '../../../lib/loopback.ts'
+import type { RegistryWay } from '../../request/registry-way.ts'
 import { apiHost } from '../../facts/registry-name.ts'
 
 /** Where a registry's API is: `https://host[:port]`. */
 export interface Schemes {
   /** https, except for loopback registries and those allowed to speak plain HTTP, which are asked once. */
-  base(registry: string, plainHttp: boolean, signal: AbortSignal): Promise<URL>
+  base(asked: AskedScheme, signal: AbortSignal): Promise<URL>
   /** Asks again the next time: what listens there may have changed. */
-  forget(registry: string): void
+  forget(asked: Omit<AskedScheme, 'plainHttp'>): void
+}
+
+export interface AskedScheme {
+  readonly registry: string
+  readonly plainHttp: boolean
+  /** Another one may lead to another server. */
+  readonly way: RegistryWay
 }
 
 /**
  * The status of an answer of any kind from the URL of a registry, however late it comes; rejects with the network's error, and
  * soon where there is no connection. `onConnected`: it is there, TLS and all, and nothing was sent.
  */
-type Probe = (url: URL, registry: string, onConnected: () => void) => Promise<number>
+type Probe = (url: URL, asked: ProbedPlace, onConnected: () => void) => Promise<number>
+
+type ProbedPlace = Pick<AskedScheme, 'way'> & { readonly host: string }
 
 /** `silenceMs`: how long a port that is known to speak no TLS is listened to, whether it speaks HTTP. */
 export function createSchemes(probe: Probe, silenceMs: number): Schemes {
@@ -25,28 +36,31 @@ export function createSchemes(probe: Probe, silenceMs: number): Schemes {
   const secured = new Map<string, URL>()
   const flights = createSingleFlight<URL>()
 
-  const learn = async (host: string): Promise<URL> => {
-    const base = (await speaksTls({ probe, silenceMs }, host)) ? new URL(`https://${host}`) : new URL(`http://${host}`)
-    learnt.set(host, base)
+  const learn = async (place: ProbedPlace): Promise<URL> => {
+    const speaks = await speaksTls({ probe, silenceMs }, place)
+    const base = new URL(`${speaks ? 'https' : 'http'}://${place.host}`)
+    learnt.set(nameOf(place), base)
     return base
   }
+  const nameOf = ({ host, way }: ProbedPlace): string => `${host} ${way.own.id}`
 
   return {
-    async base(registry, plainHttp, signal) {
+    async base({ registry, plainHttp, way }, signal) {
       const host = apiHost(registry)
+      const place = { host, way }
       const secure = secured.get(host) ?? new URL(`https://${host}`)
       secured.set(host, secure)
       if (!plainHttp && !isLoopback(secure.hostname)) return secure
       return (
-        learnt.get(host) ??
+        learnt.get(nameOf(place)) ??
         untilAborted(
-          flights.run(host, () => learn(host)),
+          flights.run(nameOf(place), () => learn(place)),
           signal,
         )
       )
     },
-    forget(registry) {
-      learnt.delete(apiHost(registry))
+    forget({ registry, way }) {
+      learnt.delete(nameOf({ host: apiHost(registry), way }))
     },
   }
 }
@@ -61,17 +75,17 @@ interface Asking {
  * registry may take its time. A certificate that does not hold or a TLS alert says so too: such a port speaks TLS, and
  * credentials must not go there in clear.
  */
-async function speaksTls(asking: Asking, host: string): Promise<boolean> {
+async function speaksTls(asking: Asking, place: ProbedPlace): Promise<boolean> {
   try {
     const { promise: connected, resolve } = Promise.withResolvers<void>()
-    await Promise.race([connected, asking.probe(new URL(`https://${host}/v2/`), host, resolve)])
+    await Promise.race([connected, asking.probe(new URL(`https://${place.host}/v2/`), place, resolve)])
     return true
   } catch (error) {
     const code = errorCode(error) ?? ''
     // A handshake that did not end is no SocketError: it was TLS that this connection broke off under.
     if (isTlsRefusal(code) || code === 'UND_ERR_SOCKET') return true
     if (NOBODY_THERE.has(code)) throw error
-    const status = await statusInClear(asking, host, NOT_TLS.has(code))
+    const status = await statusInClear(asking, place, NOT_TLS.has(code))
     // 400 is what Go's and nginx's TLS ports answer to plain HTTP.
     if (status === undefined || status === 400) throw error
     return false
@@ -87,7 +101,7 @@ const NOT_TLS = new Set(['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACK
  */
 async function statusInClear(
   { probe, silenceMs }: Asking,
-  host: string,
+  place: ProbedPlace,
   spoken: boolean,
 ): Promise<number | 'silent' | undefined> {
   let timer: NodeJS.Timeout | undefined
@@ -96,7 +110,7 @@ async function statusInClear(
     if (spoken) timer = setTimeout(() => silence.resolve('silent'), silenceMs)
   }
   try {
-    return await Promise.race([silence.promise, probe(new URL(`http://${host}/v2/`), host, onConnected)])
+    return await Promise.race([silence.promise, probe(new URL(`http://${place.host}/v2/`), place, onConnected)])
   } catch (error) {
     // What is neither TLS nor HTTP is another program's port.
     if (isAppError(error) && (error.retry === 'transient' || error.code === 'REGISTRY_PROTOCOL_VIOLATION')) throw error

@@ -1,3 +1,4 @@
+import { wayTo } from '../../request/registry-way.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import { carry } from '../exchanges/choose.ts'
 import type { Exchange } from '../exchanges/exchange.ts'
@@ -5,7 +6,7 @@ import { callFacts, type LocatedPassage } from './passage.ts'
 
 /** The end of the way: one request goes out and its answer comes, whatever the status. */
 export async function sending(passage: LocatedPassage): Promise<RegistryResponse> {
-  const { sender, request, target, reach, authorization } = passage
+  const { sender, request, base, target, reach, authorization } = passage
   const { context } = sender
   const { body, lane, signal, guard } = request
   const contentLength = guard && Buffer.isBuffer(body) ? body.length : request.contentLength
@@ -18,7 +19,7 @@ export async function sending(passage: LocatedPassage): Promise<RegistryResponse
     ...(authorization ? { authorization: authorization.header } : {}),
     ...(contentLength === undefined ? {} : { 'content-length': String(contentLength) }),
   }
-  const ways = context.ways(reach)
+  const ways = context.ways(reach, wayTo(sender.way, base, target))
   const call: Exchange = {
     call: request,
     dispatcher: ways.pick(lane, target),

@@ -3,6 +3,7 @@ import { fetchToken, maskFor, type TokenCall, type TokenRequest } from '../../au
 import type { IssuedToken, TokenKey } from '../../auth/token-cache.ts'
 import { answerError, type CallFacts, toldText } from '../../errors/errors.ts'
 import { checkTarget, MAX_HOPS, redirectTarget, tooManyHops } from '../../request/redirect.ts'
+import { wayTo } from '../../request/registry-way.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import { carrySmall } from '../exchanges/choose.ts'
 import { paced } from '../pace/paced.ts'
@@ -86,7 +87,7 @@ function sent(
   calls: SharedCalls,
   { key, facts, request, reach, signal }: Hop & { signal: AbortSignal },
 ): Promise<RegistryResponse> {
-  const ways = calls.ways.of(reach)
+  const ways = calls.ways.of(reach, wayTo(key.way, new URL(key.base), facts.url))
   const call = {
     call: key,
     dispatcher: ways.pick('control', facts.url),

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { pathSettings } from '../../../../src/http/requests/path-settings.ts'
 import { registrySettings } from '../../../../src/http/requests/registry-settings.ts'
+import { createCertificate } from '../../../helpers/network/certificate.ts'
 import { AppError } from '../../../../src/lib/errors.ts'
 
 const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
@@ -152,12 +153,21 @@ for (const [name, host, credentials, pointer, says] of [
   })
 }
 
-test("the machine's own keys are not for plain HTTP", () => {
+test("the machine's own keys go with TLS, and past nobody that was chosen with them", () => {
   const credentials = { aws: { chain: true } }
-  assert.throws(() => registrySettings({ credentials, plainHttp: true }, ECR), {
-    code: 'BODY_INVALID',
-    message: /TLS alone/,
-  })
+  const ca = createCertificate().certPem
+  for (const way of [
+    { plainHttp: true },
+    { ca },
+    { proxy: 'http://proxy.example:3128' },
+    { mirror: 'other.example' },
+  ]) {
+    assert.throws(() => registrySettings({ credentials, ...way }, ECR), {
+      code: 'BODY_INVALID',
+      message: new RegExp(`common way alone, and ${Object.keys(way).join('')} is set`),
+    })
+  }
+  assert.equal(registrySettings({ credentials, proxy: 'direct' }, ECR).secret?.kind, 'aws')
   assert.equal(registrySettings({ credentials }, ECR).secret?.kind, 'aws')
 })
 

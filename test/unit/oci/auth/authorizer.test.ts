@@ -4,6 +4,7 @@ import { systemClock } from '../../../../src/lib/clock.ts'
 import { createCallerCredential } from '../../../../src/oci/auth/caller-credential.ts'
 import { createAuthorizer, type Plan } from '../../../../src/oci/auth/authorizer.ts'
 import { ANYWHERE, Outbound } from '../../../../src/oci/request/outbound.ts'
+import { COMMON_WAY, registryWay } from '../../../../src/oci/request/registry-way.ts'
 import { createTokenCache, type TokenKey } from '../../../../src/oci/auth/token-cache.ts'
 
 const { signal } = new AbortController()
@@ -16,9 +17,10 @@ test('what was learnt over plain HTTP leads nobody who speaks TLS, nor the calle
     return { value: 'token', lifetimeMs: 60_000 }
   })
   const plans = new Map<string, Plan>()
-  const authorizer = (password?: string) =>
+  const authorizer = (password?: string, way = COMMON_WAY) =>
     createAuthorizer({
       registry: 'reg.example',
+      way,
       credential: createCallerCredential({
         credential: password === undefined ? undefined : { kind: 'basic', username: 'ann', password },
         renew: undefined,
@@ -44,4 +46,7 @@ test('what was learnt over plain HTTP leads nobody who speaks TLS, nor the calle
     assert.equal(await caller.authorize(SCOPES, secure, signal), undefined)
   }
   assert.equal(asked.length, 1, 'nobody else was shown anything')
+  const another = registryWay({ place: '/v1/registries/x', proxy: 'http://thief.example:3128' })
+  assert.equal(authorizer().knows(SCOPES, clear), true)
+  assert.equal(authorizer('secret', another).knows(SCOPES, clear), false, 'nor is who comes another way')
 })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { covers } from '../../../../src/oci/auth/scope.ts'
 import { createTokenCache, type TokenKey } from '../../../../src/oci/auth/token-cache.ts'
 import { ANYWHERE, Outbound } from '../../../../src/oci/request/outbound.ts'
+import { COMMON_WAY, registryWay } from '../../../../src/oci/request/registry-way.ts'
 import { createStepClock } from '../../../helpers/step-clock.ts'
 
 const { signal } = new AbortController()
@@ -13,6 +14,8 @@ const PUSH = ['repository:a/b:pull,push']
 
 const ANN: TokenKey = {
   registry: 'reg.example',
+  base: base.origin,
+  way: COMMON_WAY,
   realm: base.href,
   service: 'reg',
   credential: { kind: 'basic', username: 'ann', password: 'pw' },
@@ -46,6 +49,7 @@ for (const [what, other] of [
   ['no credential', { credential: undefined }],
   ['another token service', { realm: 'https://other.example/' }],
   ['another registry', { registry: 'other.example' }],
+  ['another way to it', { way: registryWay({ place: '/v1/registries/x', ca: 'another' }) }],
   ['another repository', { scopes: ['repository:a/c:pull'] }],
   ['more than it was asked for', { scopes: ['repository:a/b:delete,pull'] }],
 ] as const) {

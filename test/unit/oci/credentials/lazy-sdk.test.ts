@@ -12,7 +12,8 @@ const loaded = () => Object.keys(_cache).filter((name) => name.includes('@aws-sd
 const before = loaded()
 const clouds = createClouds({ env: {}, call: async () => { throw new Error('no network') } })
 const secret = { kind: 'aws', keys: { accessKeyId: 'A', secretAccessKey: 'B' }, metadata: false }
-const place = { id: '', registry: 'public.ecr.aws', plainHttp: false }
+const way = { id: '', place: '', ca: undefined, clientCertificate: undefined, proxy: undefined, named: false }
+const place = { id: '', registry: 'public.ecr.aws', plainHttp: false, way: { own: way, named: way } }
 await clouds.credential(place, secret, { refused: undefined, signal: new AbortController().signal }).catch(() => {})
 console.log(JSON.stringify([before, loaded() > 0]))
 `

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { proxyChoice } from '../../../../../src/oci/wire/exchanges/proxy-choice.ts'
+import { registryWay } from '../../../../../src/oci/request/registry-way.ts'
+import { proxyChoice, proxyFor } from '../../../../../src/oci/wire/exchanges/proxy-choice.ts'
 
 const http = 'http://plain.example:3128/'
 const https = 'http://bob:secret@secure.example:3129/'
@@ -86,4 +87,26 @@ test('loopback never goes through a proxy', () => {
   ]) {
     for (const scheme of ['http', 'https']) assert.equal(choose(new URL(`${scheme}://${host}`)), undefined, host)
   }
+})
+
+test("a registry's own proxy is for its origin whatever it is called, and for what it names but for NO_PROXY and loopback", () => {
+  const own = 'http://own.example:3130/'
+  const environment = { http, https, no: 'past.example,127.0.0.2' }
+  const { own: there, named } = registryWay({ place: '/v1/registries/x', proxy: own })
+  const seen = (way: typeof there) => (url: string) => proxyFor(way, environment)(new URL(url))?.url.href
+  const urls = [
+    'https://a.example',
+    'http://a.example',
+    'https://past.example',
+    'https://127.0.0.1:5000',
+    'http://[::1]',
+  ]
+  assert.deepEqual(urls.map(seen(there)), [own, own, own, own, own])
+  assert.deepEqual(urls.map(seen(named)), [own, own, undefined, undefined, undefined])
+  assert.equal(proxyFor(there, environment)(new URL('https://a.example'))?.setting, '/v1/registries/x proxy')
+  const direct = registryWay({ place: '/v1/registries/x', proxy: 'direct' })
+  assert.deepEqual(urls.map(seen(direct.own)), Array(5).fill(undefined))
+  assert.deepEqual(urls.map(seen(direct.named)), Array(5).fill(undefined))
+  const common = registryWay({ place: '/v1/registries/x' })
+  assert.deepEqual(urls.map(seen(common.own)), [https, http, undefined, undefined, undefined])
 })
