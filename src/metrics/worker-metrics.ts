@@ -28,12 +28,18 @@ export interface WorkerMetrics {
   readonly countSessions: SessionCounter
 }
 
-export function createWorkerMetrics({ registry }: ProcessMetrics): WorkerMetrics {
+/** Reads from an answer how many requests its registry lets in still. */
+export type RemainingReader = (header: (name: string) => string | undefined) => { remaining: number } | undefined
+
+export function createWorkerMetrics(
+  { registry }: ProcessMetrics,
+  remainingOf: RemainingReader = () => undefined,
+): WorkerMetrics {
   const hostLabel = createHostLabels()
   const counted = runMetrics([registry])
   return {
     observer: { began: (job, host) => watchRun(job, hostLabel(host), counted) },
-    hooks: requestHooks([registry], hostLabel),
+    hooks: requestHooks([registry], { hostLabel, remainingOf }),
     countSessions: sessionCounter([registry], hostLabel),
   }
 }
@@ -118,7 +124,10 @@ function watchRun({ kind, progress: begun }: Job, registry: string, metrics: Run
   }
 }
 
-function requestHooks(registers: Registers, hostLabel: (host: string) => string): Hooks {
+function requestHooks(
+  registers: Registers,
+  { hostLabel, remainingOf }: { hostLabel: (host: string) => string; remainingOf: RemainingReader },
+): Hooks {
   const durations = new Histogram({
     name: 'layerd_registry_request_duration_seconds',
     help: 'From the head of a request to a registry until the head of its answer, its body included.',
@@ -126,10 +135,19 @@ function requestHooks(registers: Registers, hostLabel: (host: string) => string)
     buckets: REQUEST_SECONDS,
     registers,
   })
+  const remaining = new Gauge({
+    name: 'layerd_registry_ratelimit_remaining',
+    help: 'Requests (Docker Hub: pulls) that a registry said it lets in still, where it says so: the newest answer of each worker, and of several the lowest.',
+    labelNames: ['registry'],
+    registers,
+    aggregator: 'min',
+  })
   const sent = new WeakMap<CallFacts, number>()
   return {
     beforeSend: (facts) => void sent.set(facts, performance.now()),
-    onAnswer(facts, status) {
+    onAnswer(facts, status, { header }) {
+      const left = remainingOf(header)
+      if (left) remaining.set({ registry: hostLabel(facts.registry) }, left.remaining)
       const start = sent.get(facts)
       if (start === undefined) return
       const labels = {

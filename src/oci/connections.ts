@@ -1,4 +1,5 @@
 import type { LookupFunction } from 'node:net'
+import type { SharedLimits } from '../content/limits/registry-limits.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { createTokenCache } from './auth/token-cache.ts'
@@ -6,6 +7,7 @@ import type { CallFacts } from './errors/errors.ts'
 import { NO_SECRETS } from './errors/mask.ts'
 import { carryByUndici } from './wire/exchanges/choose.ts'
 import type { Proxies } from './wire/exchanges/proxy-choice.ts'
+import { createBodyLimits } from './wire/pace/body-limits.ts'
 import { createHostPaces, type PaceOptions } from './wire/pace/host-pace.ts'
 import { createWays } from './wire/exchanges/ways.ts'
 import { type HookList, NO_HOOKS, type RemoteAddress } from './request/hooks.ts'
@@ -20,6 +22,7 @@ import { ANYWHERE, Outbound, type OutboundPolicy, type Reach } from './request/o
 import type { RegistryWay } from './request/registry-way.ts'
 import type { RegistryConnections } from './request/transport.ts'
 
+export { remainingOf } from './wire/pace/remaining.ts'
 export type { HookList } from './request/hooks.ts'
 export { COMMON_WAY, type RegistryWay, registryWay } from './request/registry-way.ts'
 export { createOutboundPolicy, type OutboundPolicy } from './request/outbound.ts'
@@ -58,7 +61,9 @@ export interface ConnectionsOptions {
   /** Asked of every request of the process, tokens and the question of its scheme included. Default none. */
   hooks?: HookList
   /** Waits after an answer that requests are limited. */
-  pace?: Omit<PaceOptions, 'clock'>
+  pace?: Omit<PaceOptions, 'clock' | 'shared'>
+  /** What is set for registries, and what other processes ask of them. Default: nothing is, and there are none. */
+  limits?: SharedLimits
   /** Told of requests that callers share: for tokens, and the question of a registry's scheme. Default: nobody. */
   sharedTrace?: WireTrace
   clock?: Clock
@@ -91,7 +96,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     control: { headersTimeoutMs: timeouts.controlHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
     bulk: { headersTimeoutMs: timeouts.bulkHeadersMs, bodyTimeoutMs: timeouts.bodyIdleMs },
   }
-  const paces = createHostPaces({ ...options.pace, clock })
+  const { paces, bodies } = pacesOf(options, clock)
   const { sharedTrace: trace } = options
   const sharedHooks = trace ? [...hooks, recorder({ trace, clock, shared: true })] : hooks
   const calls: SharedCalls = { ways, userAgent, hooks: sharedHooks, paces, clock, lane: lanes.control }
@@ -104,6 +109,7 @@ export function createRegistryConnections(options: ConnectionsOptions): Registry
     plans: new Map(),
     reached: new Set(),
     paces,
+    bodies,
     clock,
     userAgent,
     hooks,
@@ -127,6 +133,17 @@ interface Probed {
   way: RegistryWay
   reach: Reach
   onConnected: () => void
+}
+
+function pacesOf({ pace, limits: shared }: Pick<ConnectionsOptions, 'pace' | 'limits'>, clock: Clock) {
+  const paces = createHostPaces({ ...pace, clock, ...(shared ? { shared } : {}) })
+  const bodies = createBodyLimits({ clock, closed: paces.closed, shared })
+  shared?.listen({
+    paused: (host, told) => paces.paused(host, told),
+    freed: (registry) => bodies.freed(registry),
+    gap: () => paces.lookAgain(),
+  })
+  return { paces, bodies }
 }
 
 /** The limit is for the connection: what answers late is there all the same (oci-client.md P1). */

@@ -10,6 +10,7 @@ import { registryId } from '../content/reference.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
+import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
 import { createJobQueue } from '../jobs/queue.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
@@ -160,11 +161,12 @@ function registryParts(
   const policy = outboundPolicy(context, 'api', records)
   const hooks = tracing ? { hooks: [tracing.hooks] } : {}
   const facts = createRegistryFacts(shared)
-  const { clientFor, ping } = processRegistries(context, { policy, records, facts, ...hooks })
+  const limits = createSharedLimits({ ...shared, records, logger: context.logger })
+  const { clientFor, ping } = processRegistries(context, { policy, records, facts, limits, ...hooks })
   return {
     async closeRegistries() {
       records.close()
-      await facts.close()
+      await Promise.all([facts.close(), limits.close()])
     },
     profiles: {
       of: (registry) => reportProfile(registry, facts),

@@ -1,4 +1,5 @@
 import { readProxies } from '../config/proxies.ts'
+import type { SharedLimits } from '../content/limits/registry-limits.ts'
 import type { RegistryFactStore } from '../content/registry-facts.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import type { WaySettings } from '../jobs/model/registry-way.ts'
@@ -53,13 +54,15 @@ export interface ProcessRegistriesOptions {
   /** What is kept of registries. Default: nothing is. */
   records?: RegistryRecords
   facts?: RegistryFactStore
+  /** What all processes ask of registries. Default: each its own. */
+  limits?: SharedLimits
   hooks?: HookList
   sharedTrace?: WireTrace
 }
 
 export function processRegistries(
   { config, env, version, logger }: RoleContext,
-  { policy, records, facts, hooks, sharedTrace }: ProcessRegistriesOptions,
+  { policy, records, facts, limits, hooks, sharedTrace }: ProcessRegistriesOptions,
 ): ProcessRegistries {
   const proxy = readProxies(env)
   const onRefused = (found: object) => logger.warn(found, 'an address that may not be contacted was refused')
@@ -68,6 +71,7 @@ export function processRegistries(
     proxy,
     policy,
     onRefused,
+    ...(limits ? { limits } : {}),
     ...(hooks ? { hooks } : {}),
     ...(sharedTrace ? { sharedTrace } : {}),
   })

@@ -8,6 +8,7 @@ import { createUploadCheckpoints } from '../jobs/uploads/checkpoints.ts'
 import { createTagLocks } from '../jobs/redis/tag-locks.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
+import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
@@ -16,7 +17,7 @@ import { createProcessMetrics } from '../metrics/process-metrics.ts'
 import { answerFigures } from '../metrics/worker-figures.ts'
 import type { SessionCounter } from '../metrics/session-metrics.ts'
 import { createWorkerMetrics } from '../metrics/worker-metrics.ts'
-import type { HookList } from '../oci/connections.ts'
+import { type HookList, remainingOf } from '../oci/connections.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import type { Registries } from '../worker/registry-access.ts'
 import { publishWork } from '../worker/kinds/run-publish.ts'
@@ -45,7 +46,7 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
   const shared = { ...queueOptions(config, directory), logger }
   await using store = await openStore(config, directory)
   const metrics = createProcessMetrics()
-  const { observer, hooks, countSessions } = createWorkerMetrics(metrics)
+  const { observer, hooks, countSessions } = createWorkerMetrics(metrics, remainingOf)
   const { tracing } = context
   const sharedTraces = createSharedTraces()
   const traced = tracing ? { around: runTracer(tracing) } : {}
@@ -100,7 +101,8 @@ async function workOf(
   const records = createRegistryRecords({ ...shared, role: 'worker', logger })
   const policy = outboundPolicy(context, 'worker', records)
   const facts = createRegistryFacts({ ...shared, logger })
-  const clientFor = registryClients(context, { policy, records, facts, hooks, sharedTrace })
+  const limits = createSharedLimits({ ...shared, records, logger })
+  const clientFor = registryClients(context, { policy, records, facts, limits, hooks, sharedTrace })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, reads, ...access }) => {
     const client = clientFor({

@@ -95,19 +95,23 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 }
 
+/** Of registries that a job's requests wait for; more are in the progress alone. */
+const MOST_LIMITS = 10
+
 /**
  * Said once, not by each request of a registry that is down, nor of one that lets them in one by one: how long it lasts is in
  * the progress.
  */
 function createWaitLog(): (event: Extract<EngineEvent, { type: 'waiting' }>) => RunEvent[] {
   const failed = new Set<object>()
-  let limited = false
+  const limits = new Set<string>()
   const say = (message: string): RunEvent[] => [{ type: 'log', level: 'warn', message }]
   return ({ request, wait }) => {
     if (wait?.error.code === 'REGISTRY_THROTTLED') {
-      const first = !limited
-      limited = true
-      return first ? say(`${wait.error.message}; they go out as it lets them`) : []
+      const { message } = wait.error
+      if (limits.size === MOST_LIMITS || limits.has(message)) return []
+      limits.add(message)
+      return say(`${message}; they go out as it lets them`)
     }
     const first = wait !== undefined && failed.size === 0
     if (wait) failed.add(request)

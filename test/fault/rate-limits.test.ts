@@ -167,6 +167,34 @@ for (const status of [429, 503]) {
   })
 }
 
+test('a registry without a pull left is asked for no manifest before there is one, and for all else as before', async (t) => {
+  const registry = await startScriptedServer(t, (_incoming, response) => {
+    response.setHeader('docker-ratelimit-source', '192.0.2.1')
+    response.writeHead(200, { 'ratelimit-limit': '100;w=21600', 'ratelimit-remaining': '0;w=21600' }).end()
+  })
+  const held = heldClock()
+  const waits: string[] = []
+  const onWait = (_request: object, wait: RequestWait | undefined) => void (wait && waits.push(wait.error.message))
+  const transport = connect(t, { clock: held.clock }).transport(registry.host, { ...anonymous, onWait })
+  const send = async (method: 'GET' | 'HEAD', path: string) => {
+    const response = await transport.send(request(`/v2/some/package/${path}`, { method }))
+    await response.discard()
+  }
+  await send('GET', 'manifests/1')
+  const pulled = send('GET', 'manifests/2')
+  await waitFor('the second pull to wait', () => held.waits.size === 1)
+  assert.deepEqual(waits, [`${registry.host} has 0 of 100 pulls left`])
+  await send('HEAD', 'manifests/2')
+  await send('GET', 'tags/list')
+  assert.deepEqual(
+    registry.requests.map(({ method }) => method),
+    ['GET', 'HEAD', 'GET'],
+  )
+  held.advance(216_000)
+  await pulled
+  assert.equal(registry.requests.length, 4)
+})
+
 test('refusals cost none of the tries, and are told with the time of the next request', async (t) => {
   let refusals = 0
   const registry = await startScriptedServer(t, (_incoming, response) => {
@@ -185,7 +213,7 @@ test('refusals cost none of the tries, and are told with the time of the next re
   assert.equal((await transport.send(request(tags))).status, 200)
   assert.equal(registry.requests.length, 35)
   const [first] = told
-  assert.equal(first?.error.message, `${registry.host} limits requests`)
+  assert.equal(first?.error.message, `${registry.host} limits requests (429)`)
   assert.equal(first.error.code, 'REGISTRY_THROTTLED')
   assert.ok(first.retryAt > Date.parse('2026-03-01T12:00:00Z'))
   assert.equal(told.at(-1), undefined)

@@ -150,7 +150,7 @@ test('credentials of a path are for the way that its registry had when they were
   await keep(registry.host, kept(null, { ca: registry.ca }))
   await keep(`${registry.host}/team`, { ...path, secret })
   assert.deepEqual(await shown(), [basic('path:p')])
-  for (const way of [{ ca: `${registry.ca}${other.ca}` }, { ca: registry.ca, proxy: `http://${other.host}` }]) {
+  for (const way of [{ ca: `${registry.ca}${other.ca}` }, { ca: registry.ca, mirror: other.host }]) {
     await keep(registry.host, kept(null, way))
     assert.deepEqual(await shown(), [], JSON.stringify(Object.keys(way)))
   }

@@ -20,7 +20,7 @@ async function setUp(t: TestContext, retryAfter: string) {
   const system = await startJobSystem(t, { roots: [folder] })
   await system.worker('one')
   const job = await system.publish(built.path, registry.host)
-  const limited = new RegExp(`^${RegExp.escape(registry.host)} limits requests; next at [\\d:]+`)
+  const limited = new RegExp(`^${RegExp.escape(registry.host)} limits requests \\(429\\); next at [\\d:]+`)
   const waiting = await waitFor('the job to say what it waits for', async () => {
     const found = await system.queue.get(job.id)
     return found && limited.test(found.reason ?? '') ? found : undefined

@@ -214,3 +214,40 @@ test('without Redis a registry is neither read nor written, and nobody waits for
     assert.equal(answer.json().code, 'QUEUE_UNAVAILABLE')
   }
 })
+
+test('limits are kept beside the credentials, which need not be given again', async (t) => {
+  const bed = await startApp(t)
+  const host = 'a.example'
+  const first = await put(bed, host, { credentials: ANN })
+  assert.equal(first.json<Registry>().limits, null)
+  const limits = { concurrency: 64, requestsPerSecond: 0.5, bytesPerSecond: 65_536 }
+  const limited = await put(bed, host, { limits }, { 'if-match': String(first.headers.etag) })
+  assert.equal(limited.statusCode, 200, limited.body)
+  const read = (await bed.app.inject(at(host))).json<Registry>()
+  assert.deepEqual([read.limits, read.credentials], [limits, { kind: 'basic', username: 'ann' }])
+  const fewer = { limits: { concurrency: 1, bytesPerSecond: null } }
+  const changed = await put(bed, host, fewer, { 'if-match': String(limited.headers.etag) })
+  const none = { requestsPerSecond: null, bytesPerSecond: null }
+  assert.deepEqual(changed.json<Registry>().limits, { concurrency: 1, ...none })
+  for (const nothing of [{ limits: null }, { limits: {} }, {}]) {
+    const freed = await put(bed, host, nothing, { 'if-match': '*' })
+    assert.deepEqual([freed.statusCode, freed.json<Registry>().limits], [200, null], freed.body)
+  }
+})
+
+for (const [name, values, said] of [
+  ['concurrency', [0, -1, 65, 1.5], 'a whole number from 1 to 64 (bodies at once)'],
+  ['requestsPerSecond', [0, -5, 0.001, 1e9], 'a number from 0.01 to 100000 (requests a second)'],
+  ['bytesPerSecond', [0, -1, 65_535, 70_000.5], 'a whole number from 65536 to 1099511627776 (bytes a second)'],
+] as const) {
+  test(`a ${name} that limits nothing or everything is refused with what it may be`, async (t) => {
+    const bed = await startApp(t)
+    for (const value of values) {
+      const { statusCode, body } = await put(bed, 'a.example', { limits: { [name]: value } })
+      const { code, detail, errors } = JSON.parse(body)
+      assert.deepEqual([statusCode, code, errors[0].pointer], [400, 'BODY_INVALID', `/limits/${name}`], body)
+      assert.ok(detail.includes(`${value} is no limit: ${name} is ${said}`), detail)
+    }
+    assert.equal((await bed.app.inject(at('a.example'))).statusCode, 404)
+  })
+}

@@ -46,7 +46,7 @@ test('layerd login keeps what the registry takes, and tells no secret', async (t
   const list = await run(['registries'])
   assert.match(
     list.out,
-    /^REGISTRY +CREDENTIALS +USER +REPOSITORIES +OVER +WAY +PROFILE\n127\.0\.0\.1:\d+ +basic +ann +team\/\*\* +https +unknown\n$/,
+    /^REGISTRY +CREDENTIALS +USER +REPOSITORIES +OVER +WAY +LIMITS +PROFILE\n127\.0\.0\.1:\d+ +basic +ann +team\/\*\* +https +none +unknown\n$/,
   )
   for (const { out, err } of [wrong, right, again, list]) assert.doesNotMatch(out + err, /(?:right|wrong)-password/)
 

@@ -17,6 +17,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'lib/formats': {},
   content: { imports: ['lib'], packages: ['typebox'] },
   'content/hashing': { imports: ['content'] },
+  'content/limits': {},
   config: { imports: ['lib'], packages: ['typebox', 'fastest-levenshtein'] },
   files: { imports: ['content', 'lib'] },
 
@@ -158,6 +159,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'progress/reports.ts',
       'progress/trace.ts',
       'registries/registry-records.ts',
+      'registries/shared-limits.ts',
       'redis/keys.ts',
       'redis/tag-locks.ts',
       'redis/redis.ts',

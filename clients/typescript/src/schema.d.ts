@@ -1043,6 +1043,15 @@ export interface components {
             proxy: string | null;
             /** @description host[:port][/path] where pulls and looks at packages read first. */
             mirror: string | null;
+            /** @description What all processes of layerd together ask of it at most; null: as much as it takes. */
+            limits: {
+                /** @description Bodies of blobs on their way at once, up and down. */
+                concurrency: number | null;
+                /** @description Requests a second, of all kinds. */
+                requestsPerSecond: number | null;
+                /** @description Bytes a second of bodies of blobs, up and down together. */
+                bytesPerSecond: number | null;
+            } | null;
             /** Format: date-time */
             updatedAt: string;
             profile: components["schemas"]["RegistryProfile"];
@@ -3097,6 +3106,11 @@ export interface operations {
                      *           "clientCertificate": null,
                      *           "proxy": null,
                      *           "mirror": null,
+                     *           "limits": {
+                     *             "concurrency": 4,
+                     *             "requestsPerSecond": 20,
+                     *             "bytesPerSecond": null
+                     *           },
                      *           "updatedAt": "2026-03-01T12:00:00.000Z",
                      *           "profile": {
                      *             "name": "harbor",
@@ -3165,6 +3179,11 @@ export interface operations {
                      *       "clientCertificate": null,
                      *       "proxy": null,
                      *       "mirror": null,
+                     *       "limits": {
+                     *         "concurrency": 4,
+                     *         "requestsPerSecond": 20,
+                     *         "bytesPerSecond": null
+                     *       },
                      *       "updatedAt": "2026-03-01T12:00:00.000Z",
                      *       "profile": {
                      *         "name": "harbor",
@@ -3278,6 +3297,15 @@ export interface operations {
                     proxy?: string | null;
                     /** @description host[:port][/path] of a mirror: pulls and looks at packages ask there first, the path before the repository, and the registry for all that it does not serve. Nothing is pushed there. What is kept of that host holds for it. Default: none. */
                     mirror?: string | null;
+                    /** @description What all processes of layerd together ask of it at most: concurrency from 1 to 64, requestsPerSecond from 0.01 to 100,000, bytesPerSecond from 65,536. What is null or left out has no limit. Jobs that run obey a change within a second or at their next request. */
+                    limits?: {
+                        /** @description Bodies of blobs on their way at once, up and down. */
+                        concurrency?: number | null;
+                        /** @description Requests a second, of all kinds. */
+                        requestsPerSecond?: number | null;
+                        /** @description Bytes a second of bodies of blobs, up and down together. */
+                        bytesPerSecond?: number | null;
+                    } | null;
                     /** @description Which repositories the credentials are for: team/nemo, team/* (one component), team/** (all below). Default: all, of a path those that begin with it. */
                     repositories?: string[];
                 };
@@ -3309,6 +3337,11 @@ export interface operations {
                      *       "clientCertificate": null,
                      *       "proxy": null,
                      *       "mirror": null,
+                     *       "limits": {
+                     *         "concurrency": 4,
+                     *         "requestsPerSecond": 20,
+                     *         "bytesPerSecond": null
+                     *       },
                      *       "updatedAt": "2026-03-01T12:00:00.000Z",
                      *       "profile": {
                      *         "name": "harbor",
@@ -3351,6 +3384,11 @@ export interface operations {
                      *       "clientCertificate": null,
                      *       "proxy": null,
                      *       "mirror": null,
+                     *       "limits": {
+                     *         "concurrency": 4,
+                     *         "requestsPerSecond": 20,
+                     *         "bytesPerSecond": null
+                     *       },
                      *       "updatedAt": "2026-03-01T12:00:00.000Z",
                      *       "profile": {
                      *         "name": "harbor",

@@ -162,6 +162,7 @@ const REGISTRY = {
   clientCertificate: null,
   proxy: null,
   mirror: null,
+  limits: { concurrency: 4, requestsPerSecond: 20, bytesPerSecond: null },
   updatedAt: TIME,
   profile: {
     name: 'harbor',

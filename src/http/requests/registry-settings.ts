@@ -1,5 +1,5 @@
 import { isRepositoryPattern } from '../../content/repository-pattern.ts'
-import type { RegistrySecret, RegistrySettings } from '../../jobs/model/registry-record.ts'
+import type { RegistryLimits, RegistrySecret, RegistrySettings } from '../../jobs/model/registry-record.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isHeaderWord } from '../../lib/text.ts'
 import type { RegistryBody } from '../schemas/registry.ts'
@@ -8,13 +8,14 @@ import { registryWay } from './registry-way.ts'
 
 /** `registry`: host[:port]. Throws BODY_INVALID, with nothing of a secret in it. */
 export function registrySettings(body: RegistryBody, registry: string): RegistrySettings {
-  const { plainHttp = false, repositories, credentials } = body
+  const { plainHttp = false, repositories, credentials, limits } = body
   repositories?.forEach((pattern, at) => {
     if (!isRepositoryPattern(pattern)) throw noPattern(pattern, at)
   })
   const secret = credentials ? secretOf(credentials, registry) : credentials
   if (secret?.kind === 'aws' && secret.keys === null) checkChainsWay(body)
-  return { plainHttp, repositories: repositories ?? null, secret, way: registryWay(body) }
+  const ways = { way: registryWay(body), limits: limitsOf(limits ?? {}) }
+  return { plainHttp, repositories: repositories ?? null, secret, ...ways }
 }
 
 /** Whoever may keep a registry does not get the machine's own password of it by choosing who stands in between. */
@@ -67,5 +68,38 @@ function noPattern(pattern: string, at: number): AppError {
   return new AppError('BODY_INVALID', `"${pattern.slice(0, 160)}" stands for no repository`, {
     hint: 'team/nemo is itself, * one component (team/*), ** at the end all that follows (team/**).',
     details: { pointer: `/repositories/${at}` },
+  })
+}
+
+interface Range {
+  readonly least: number
+  readonly most: number
+  readonly unit: string
+  readonly whole: boolean
+}
+
+const RANGES: Readonly<Record<keyof RegistryLimits, Range>> = {
+  concurrency: { least: 1, most: 64, unit: 'bodies at once', whole: true },
+  requestsPerSecond: { least: 0.01, most: 100_000, unit: 'requests a second', whole: false },
+  bytesPerSecond: { least: 64 * 1024, most: 2 ** 40, unit: 'bytes a second', whole: true },
+}
+
+/** Null where nothing is limited. */
+function limitsOf({ concurrency, requestsPerSecond, bytesPerSecond }: NonNullable<RegistryBody['limits']>) {
+  const limits: RegistryLimits = {
+    concurrency: limitOf('concurrency', concurrency),
+    requestsPerSecond: limitOf('requestsPerSecond', requestsPerSecond),
+    bytesPerSecond: limitOf('bytesPerSecond', bytesPerSecond),
+  }
+  return Object.values(limits).every((limit) => limit === null) ? null : limits
+}
+
+function limitOf(name: keyof RegistryLimits, given: number | null = null): number | null {
+  const { least, most, unit, whole } = RANGES[name]
+  if (given === null || (given >= least && given <= most && (!whole || Number.isInteger(given)))) return given
+  const number = whole ? 'a whole number' : 'a number'
+  throw new AppError('BODY_INVALID', `${given} is no limit: ${name} is ${number} from ${least} to ${most} (${unit})`, {
+    hint: 'null, or leaving it out, is no limit.',
+    details: { pointer: `/limits/${name}` },
   })
 }

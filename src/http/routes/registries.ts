@@ -117,7 +117,7 @@ const READ = { scope: 'registries:read' } as const
 const ADMIN = { scope: 'registries:admin' } as const
 
 function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registry {
-  const { host, plainHttp, repositories, credentials, updatedAt } = record
+  const { host, plainHttp, repositories, credentials, limits = null, updatedAt } = record
   const { registry, path } = parseRegistryPlace(host)
   const place = { id: registryPlaceId(host), host: registry, path: path === '' ? null : path }
   // A path goes the way of its registry, and tells none of its own.
@@ -128,6 +128,7 @@ function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registr
     repositories: repositories && [...repositories],
     credentials,
     ...way,
+    limits,
     updatedAt,
     profile,
   }

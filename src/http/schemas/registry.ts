@@ -40,6 +40,15 @@ const RegistryParams = Type.Object({
   }),
 })
 
+/** What a registry is asked for at most; the ranges are told by registrySettings, each with its unit. */
+const Limit = (description: string) => Type.Union([Type.Number(), Type.Null()], { description })
+
+const RegistryLimits = Type.Object({
+  concurrency: Limit('Bodies of blobs on their way at once, up and down.'),
+  requestsPerSecond: Limit('Requests a second, of all kinds.'),
+  bytesPerSecond: Limit('Bytes a second of bodies of blobs, up and down together.'),
+})
+
 export const Registry = Type.Object(
   {
     id: Type.String({
@@ -70,6 +79,9 @@ export const Registry = Type.Object(
       { description: 'What may be told of them: passwords and tokens are written and never read.' },
     ),
     ...shownWay,
+    limits: Type.Union([RegistryLimits, Type.Null()], {
+      description: 'What all processes of layerd together ask of it at most; null: as much as it takes.',
+    }),
     updatedAt: Type.String({ format: 'date-time' }),
     profile: Type.Unsafe<RegistryProfile>(Type.Ref('RegistryProfile')),
   },
@@ -92,6 +104,8 @@ const Credentials = Type.Object(
   { additionalProperties: false },
 )
 
+const Limits = Type.Partial(RegistryLimits, { additionalProperties: false })
+
 const RegistryBody = Type.Object(
   {
     credentials: Type.Optional(
@@ -105,6 +119,14 @@ const RegistryBody = Type.Object(
     plainHttp: Type.Optional(Type.Boolean({ default: false })),
     ...givenWay,
     mirror,
+    limits: Type.Optional(
+      Type.Unsafe<Static<typeof Limits> | null>({
+        ...Limits,
+        type: ['object', 'null'],
+        description:
+          'What all processes of layerd together ask of it at most: concurrency from 1 to 64, requestsPerSecond from 0.01 to 100,000, bytesPerSecond from 65,536. What is null or left out has no limit. Jobs that run obey a change within a second or at their next request.',
+      }),
+    ),
     repositories: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 255 }), {
         minItems: 1,

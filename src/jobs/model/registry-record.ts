@@ -1,5 +1,8 @@
 import type { CloudSecret } from '../../content/clouds.ts'
 import type { ToldWay, WaySettings } from './registry-way.ts'
+import type { RegistryLimits } from '../../content/limits/registry-limits.ts'
+
+export type { RegistryLimits } from '../../content/limits/registry-limits.ts'
 
 /** What a registry is shown, in one of its kinds, or what its cloud is shown for that. */
 export type RegistrySecret =
@@ -29,6 +32,8 @@ export interface RegistryRecord {
   readonly repositories: readonly string[] | null
   readonly credentials: ToldSecret | null
   readonly way: ToldWay
+  /** Null: none. One that was kept before there were any has none. */
+  readonly limits?: RegistryLimits | null
   /** RFC 3339. */
   readonly updatedAt: string
   /** Another one with each write. */
@@ -38,6 +43,8 @@ export interface RegistryRecord {
 export interface RegistrySettings {
   readonly plainHttp: boolean
   readonly repositories: readonly string[] | null
+  /** Left out: none. */
+  readonly limits?: RegistryLimits | null
   /** Undefined: those that are kept stay; null: none. */
   readonly secret: RegistrySecret | null | undefined
   /** Default: the common one, with the client certificate that is kept. */

@@ -19,8 +19,10 @@ export interface Keys {
   readonly workerPlaces: string
   /** Jobs whose left upload sessions somebody has to give up, by time. */
   readonly tidy: string
-  /** Hash: registry -> what is kept of it, its credentials sealed. Field '': another one with each write. */
+  /** Hash: registry -> what is kept of it, its credentials sealed. Field '': another one with each write. Also the channel that tells which changed. */
   readonly registries: string
+  /** Channel: `paused|...` and `freed|...` (limits.lua). */
+  readonly limits: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
   readonly stop: string
   job(id: string): string
@@ -52,6 +54,8 @@ export interface Keys {
   knownPackage(hash: string): string
   /** Hash: name -> value and time of what the registry was seen to do. */
   registryFacts(registry: string): string
+  /** Hash: what all processes ask of a host. Beside it, as `...:places`, a hash: process -> bodies that it may have under way. */
+  registryLimits(host: string): string
 }
 
 /** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
@@ -71,6 +75,7 @@ export function createKeys(name = 'layerd'): Keys {
     workerPlaces: `${prefix}workers:places`,
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
+    limits: `${prefix}limits`,
     stop: `${prefix}stop`,
     job,
     transfers: (id) => `${job(id)}:transfers`,
@@ -92,6 +97,7 @@ export function createKeys(name = 'layerd'): Keys {
     usedRepositories: (registry) => `${prefix}places:${registry}:repositories`,
     knownPackage: (hash) => `${prefix}known:${hash}`,
     registryFacts: (registry) => `${prefix}facts:${registry}`,
+    registryLimits: (host) => `${prefix}limits:${host}`,
   }
 }
 

@@ -35,7 +35,7 @@ const OTHER_SCRIPTS = [
   'shed-trace',
   'replace-registry',
 ] as const
-const LIST_SCRIPTS = ['look-queues'] as const
+const LIST_SCRIPTS = ['look-queues', 'limits'] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]

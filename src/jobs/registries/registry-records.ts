@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { registryId } from '../../content/reference.ts'
+import type { RegistryLimits } from '../../content/limits/registry-limits.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { RegistryRecord, RegistrySecret, RegistrySettings } from '../model/registry-record.ts'
@@ -15,7 +16,7 @@ import {
 } from './kept-registries.ts'
 import { toldSecret } from './told-secret.ts'
 import { type Resealed, resealAll } from './reseal.ts'
-import { nearestTo, onItsWay, placeOf } from './registry-places.ts'
+import { limitsAt, nearestTo, onItsWay, placeOf } from './registry-places.ts'
 import { openedWay, placeName, sealedWay, toldWay, wantedAgain, waySecrets } from './kept-way.ts'
 
 /**
@@ -31,6 +32,8 @@ export interface RegistryRecords {
   nearest(registry: string, repository: string): RegistryRecord | undefined
   /** Whether anything is kept of it, or below a path of it. */
   keeps(registry: string): boolean
+  /** Of `host[:port]` as a URL has it too, without the port of its scheme. */
+  limitsOf(host: string): RegistryLimits | undefined
   /** Throws CREDENTIALS_INVALID where it cannot be opened: another key, or somebody changed what lies in Redis. */
   secretOf(record: RegistryRecord): RegistrySecret | undefined
   /** What a record's way does not tell. Throws CREDENTIALS_INVALID likewise. */
@@ -72,12 +75,6 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
     const one = kept.known(placeOf(place))
     return one && told(one)
   }
-  const seenAgain = async (host: string, seen: RegistryRecord | undefined): Promise<Kept | undefined> => {
-    await kept.refresh()
-    const before = kept.known(host)
-    if (before?.revision !== seen?.revision) throw changed(host)
-    return before
-  }
   return {
     refresh: () => kept.refresh(),
     known,
@@ -86,6 +83,7 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
       return one && told(one)
     },
     keeps: (registry) => kept.keeps(registryId(registry)),
+    limitsOf: (host) => limitsAt(kept, host),
     secretOf(record) {
       const one = keptOf.get(record)
       return one && opened(vault, one)
@@ -104,7 +102,7 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
     },
     async put(place, given, seen) {
       const host = placeOf(place)
-      const before = await seenAgain(host, seen)
+      const before = await seenAgain(kept, host, seen)
       const settings = onItsWay(kept, host, given)
       const next = recordOf(vault, { host, settings, before }, new Date(clock.now()).toISOString())
       await replace(kept, host, before, next)
@@ -112,7 +110,7 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
     },
     async remove(place, seen) {
       const host = placeOf(place)
-      await replace(kept, host, await seenAgain(host, seen), undefined)
+      await replace(kept, host, await seenAgain(kept, host, seen), undefined)
     },
     reseal: () => resealAll(kept, vault, (one) => sealedAnew(vault, one)),
     close: () => kept.close(),
@@ -125,6 +123,18 @@ function sealedAnew(vault: Vault, one: Kept): Partial<Kept> {
     sealed: secret ? vault.seal(placeName(one), secret) : null,
     sealedWay: sealedWay(vault, one, openedWay(vault, one)),
   }
+}
+
+/** What is kept by now. Throws PRECONDITION_FAILED where it is not what was seen. */
+async function seenAgain(
+  kept: KeptRegistries,
+  host: string,
+  seen: RegistryRecord | undefined,
+): Promise<Kept | undefined> {
+  await kept.refresh()
+  const before = kept.known(host)
+  if (before?.revision !== seen?.revision) throw changed(host)
+  return before
 }
 
 /** Throws PRECONDITION_FAILED. */
@@ -144,7 +154,7 @@ function recordOf(
   { host, settings, before }: { host: string; settings: RegistrySettings; before: Kept | undefined },
   updatedAt: string,
 ): Kept {
-  const { plainHttp, repositories } = settings
+  const { plainHttp, repositories, limits = null } = settings
   const place = { host, plainHttp, way: toldWay(settings.way, before?.way) }
   const moves = before === undefined ? [] : changedParts(before, place)
   if (settings.secret === undefined && before?.sealed && moves.length > 0) {
@@ -157,6 +167,7 @@ function recordOf(
     ...place,
     repositories,
     credentials: secret ? toldSecret(secret) : null,
+    limits,
     updatedAt,
     revision: randomUUID(),
     sealed: secret ? vault.seal(placeName(place), secret) : null,

@@ -112,23 +112,39 @@ export function onEnd(hooks: HookList, facts: CallFacts, error?: unknown): void 
   for (const hook of hooks) hook.onEnd?.(facts, error)
 }
 
-/** The body of an answer, which tells who asked for it as it is read. `end`: told once nobody reads it any more, and why. */
-export function toldBody(
-  hooks: HookList,
-  { facts, body, end }: { facts: CallFacts; body: AsyncIterable<Buffer>; end: (error?: unknown) => void },
-): AsyncIterable<Buffer> {
-  const told = hooks.filter((hook) => hook.onBody !== undefined || hook.onEnd !== undefined)
-  return told.length === 0 ? body : telling(told, { facts, body, end })
+/** Of a body that is read: BodyPace's. */
+interface ReadPace {
+  take(bytes: number): Promise<void> | undefined
+  rest(): void
+  go(): Promise<void> | undefined
 }
 
-async function* telling(hooks: HookList, { facts, body, end }: Parameters<typeof toldBody>[1]): AsyncGenerator<Buffer> {
+interface ToldBody {
+  readonly facts: CallFacts
+  readonly body: AsyncIterable<Buffer>
+  /** Whoever reads it waits, where it says so. */
+  readonly pace: ReadPace | undefined
+  readonly end: (error?: unknown) => void
+}
+
+/** The body of an answer, which tells who asked for it as it is read. `end`: told once nobody reads it any more, and why. */
+export function toldBody(hooks: HookList, told: ToldBody): AsyncIterable<Buffer> {
+  const listening = hooks.filter((hook) => hook.onBody !== undefined || hook.onEnd !== undefined)
+  return listening.length === 0 && !told.pace ? told.body : telling(listening, told)
+}
+
+async function* telling(hooks: HookList, { facts, body, pace, end }: ToldBody): AsyncGenerator<Buffer> {
   const tell = (bytes: number | undefined) => hooks.forEach((hook) => hook.onBody?.(facts, bytes))
   let failure: unknown
   tell(0)
   try {
+    if (pace) await pace.go()
     for await (const chunk of body) {
       tell(chunk.length)
+      if (pace) await pace.take(chunk.length)
+      pace?.rest()
       yield chunk
+      if (pace) await pace.go()
     }
   } catch (error) {
     failure = error

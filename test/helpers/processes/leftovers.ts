@@ -68,7 +68,7 @@ export async function leftovers(places: Places): Promise<string[]> {
 /** What stays of ended jobs for those who ask (until it expires), and what belongs to no job. */
 const KEPT = [
   /:(?:node:id|schema|workers(?::places)?|hosts:counted|jobs|jobs:done|jobs:(?:host|state):[^{}]*|idem:[^:]*)$/,
-  /:(?:places|facts|known):/,
+  /:(?:places|facts|known|limits):/,
   /:job:[^:]+$/,
   /:job:[^:]+:(?:events|log|trace|transfers|transfers:order)$/,
   /:bull:[^:]+:(?:meta|id|events|marker|stalled-check)$/,

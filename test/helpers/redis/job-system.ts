@@ -9,6 +9,8 @@ import { createJobQueue, type JobQueue } from '../../../src/jobs/queue.ts'
 import type { CreateOptions, NewJob } from '../../../src/jobs/model/requests.ts'
 import type { RedisTarget } from '../../../src/jobs/redis/redis.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
+import { createRegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
+import type { RegistryLimits } from '../../../src/content/limits/registry-limits.ts'
 import type { JobWorker } from '../../../src/worker/worker.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { assertNothingLeft, type Places } from '../processes/leftovers.ts'
@@ -37,6 +39,8 @@ export interface JobSystem {
   /** Into the store. */
   pull(reference: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
   copy(reference: string, destination: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
+  /** Keeps the limits for a registry, in place of those that were. */
+  limit(host: string, limits: Partial<RegistryLimits> | null): Promise<void>
   /** Waits until the job has ended. */
   ended(id: string): Promise<Job>
   /** Every event the job's stream holds. */
@@ -64,8 +68,10 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
   await waitFor('the queue to be connected', () => queue.ping(1000))
   const folder = options.folder ?? (await tempDir(t))
   const places = createBlobPlaces(target)
+  const records = createRegistryRecords({ ...target, role: 'starting' })
   defer(t, async () => {
     await Promise.all([events.close(), places.close()])
+    records.close()
     await queue.close()
   })
 
@@ -106,6 +112,16 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
       create({ kind: 'pull', source: reference, destination: 'store:', ...hostOf(reference) }, more),
     copy: (reference, destination, more) =>
       create({ kind: 'copy', source: reference, destination, ...hostOf(destination) }, more),
+    async limit(host, limits) {
+      const none = { concurrency: null, requestsPerSecond: null, bytesPerSecond: null }
+      const settings = {
+        plainHttp: false,
+        repositories: null,
+        secret: undefined,
+        limits: limits && { ...none, ...limits },
+      }
+      await records.put(host, settings, await records.get(host))
+    },
     ended: (id) =>
       waitFor(`job ${id} to end`, async () => {
         const job = await queue.get(id)

@@ -5,6 +5,8 @@ import { createTagLocks } from '../../../src/jobs/redis/tag-locks.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import type { RedisTarget } from '../../../src/jobs/redis/redis.ts'
 import { createRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
+import { createRegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
+import { createSharedLimits } from '../../../src/jobs/registries/shared-limits.ts'
 import { createJobRuns } from '../../../src/jobs/runs.ts'
 import { createTransferClaims } from '../../../src/jobs/uploads/transfer-claims.ts'
 import { createLogger, type Logger, silentLogger } from '../../../src/lib/logger.ts'
@@ -67,9 +69,13 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const facts = createRegistryFacts(target)
   const claims = createTransferClaims(target)
   const places = createBlobPlaces(target)
+  const records = createRegistryRecords({ ...target, role: 'worker' })
+  await records.refresh()
+  const limits = createSharedLimits({ ...target, records })
   const sharedTraces = createSharedTraces()
   const connections = createRegistryConnections({
     version: options.version ?? 'test',
+    limits,
     sharedTrace: sharedTraces.trace,
   })
   const docker = dockerCredentials({ env: { DOCKER_AUTH_CONFIG: options.dockerAuthConfig } })
@@ -112,7 +118,8 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   defer(t, async () => {
     await worker.stop(10_000)
     await connections[Symbol.asyncDispose]()
-    await Promise.all([runs, locks, checkpoints, facts, claims, places].map((part) => part.close()))
+    records.close()
+    await Promise.all([runs, locks, checkpoints, facts, claims, places, limits].map((part) => part.close()))
   })
   return worker
 }

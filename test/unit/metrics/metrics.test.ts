@@ -11,6 +11,8 @@ import { createFleetMetrics } from '../../../src/metrics/fleet-metrics.ts'
 import { createHostLabels } from '../../../src/metrics/hosts.ts'
 import { createProcessMetrics } from '../../../src/metrics/process-metrics.ts'
 import { WorkerFigures } from '../../../src/metrics/worker-figures.ts'
+import { remainingOf } from '../../../src/oci/connections.ts'
+import { NO_SECRETS } from '../../../src/oci/errors/mask.ts'
 import { createWorkerMetrics } from '../../../src/metrics/worker-metrics.ts'
 import { defer } from '../../helpers/cleanup.ts'
 import { runProcess } from '../../helpers/processes/processes.ts'
@@ -101,6 +103,28 @@ test('without Redis the figures say so, and nothing old', async () => {
   const after = await exposition([await read()])
   assert.match(after, /^layerd_fleet_redis_up 0$/m)
   assert.doesNotMatch(after, /layerd_fleet_jobs\{|layerd_fleet_queue_jobs\{/)
+})
+
+test('what a registry says that it lets in still is a figure of its host', async () => {
+  const metrics = createProcessMetrics()
+  const { hooks } = createWorkerMetrics(metrics, remainingOf)
+  const told = (registry: string, headers: Record<string, string>): void => {
+    const facts = {
+      op: 'look',
+      registry,
+      method: 'GET',
+      url: new URL(`https://${registry}/v2/`),
+      mask: NO_SECRETS,
+    } as const
+    hooks.onAnswer?.(facts, 200, { header: (name) => headers[name] })
+  }
+  told('docker.io', { 'ratelimit-remaining': '76;w=21600' })
+  told('quiet.example', {})
+  assert.match(
+    await exposition([await metrics.json()]),
+    /^layerd_registry_ratelimit_remaining\{registry="docker\.io"\} 76$/m,
+  )
+  assert.doesNotMatch(await exposition([await metrics.json()]), /quiet\.example/)
 })
 
 test('the alerts and the dashboard name figures that there are', async () => {

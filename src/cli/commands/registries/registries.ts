@@ -57,7 +57,7 @@ async function keep(
         credentials,
         ...wayOf(named, options, seen.data),
         ...(repositories ? { repositories } : {}),
-        ...(named.includes('/') ? {} : keptWay(seen.data)),
+        ...(named.includes('/') ? {} : { ...keptWay(seen.data), limits: seen.data?.limits ?? null }),
         ...given,
         ...(options.mirror === undefined ? {} : { mirror: options.mirror }),
       },
@@ -117,7 +117,7 @@ export async function registries(context: CommandContext): Promise<ExitCode> {
   const { calls } = context.client
   const rows = await Array.fromAsync(rowsOf((query) => answer(calls.GET('/v1/registries', { params: { query } }))))
   return printRows(context, rows, {
-    heads: ['REGISTRY', 'CREDENTIALS', 'USER', 'REPOSITORIES', 'OVER', 'WAY', 'PROFILE'],
+    heads: ['REGISTRY', 'CREDENTIALS', 'USER', 'REPOSITORIES', 'OVER', 'WAY', 'LIMITS', 'PROFILE'],
     cells: (registry) => [
       nameOf(registry),
       registry.credentials?.kind ?? 'none',
@@ -125,6 +125,7 @@ export async function registries(context: CommandContext): Promise<ExitCode> {
       registry.repositories?.join(' ') ?? 'all',
       registry.plainHttp ? 'http' : 'https',
       wayText(registry),
+      limitsText(registry.limits),
       profileText(registry),
     ],
   })
@@ -132,6 +133,17 @@ export async function registries(context: CommandContext): Promise<ExitCode> {
 
 function profileText({ profile: { name, by } }: Registry): string {
   return by === null ? 'unknown' : `${name} (${by})`
+}
+
+function limitsText(limits: Registry['limits']): string {
+  if (limits === null) return 'none'
+  const { concurrency, requestsPerSecond, bytesPerSecond } = limits
+  const texts = [
+    concurrency === null ? [] : [`${concurrency} at once`],
+    requestsPerSecond === null ? [] : [`${requestsPerSecond} req/s`],
+    bytesPerSecond === null ? [] : [`${bytesPerSecond} B/s`],
+  ]
+  return texts.flat().join(', ')
 }
 
 function scopeOf({ repositories }: Registry): string {

@@ -1,5 +1,6 @@
 --[[
-  Writes or removes what is kept of a registry, where it still is what its writer has seen. Field '' is another with each write.
+  Writes or removes what is kept of a registry, where it still is what its writer has seen. Field '' is another with each write,
+  which the channel of the same name is told of.
 
   KEYS[1]  hash of registries
   ARGV[1]  registry
@@ -24,4 +25,5 @@ else
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 end
 redis.call('HSET', KEYS[1], '', ARGV[5])
+redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 1

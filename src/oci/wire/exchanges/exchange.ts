@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import { abortReason, throwIfAborted, untilAborted } from '../../../lib/abort.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, toldHost, upstreamOf } from '../../errors/errors.ts'
+import { type BodyPace, inPace } from './body-pace.ts'
 import { decoded, decodedStart } from './content-coding.ts'
 import { checkFraming, framingError } from './framing.ts'
 import { networkError } from '../../errors/network-errors.ts'
@@ -28,6 +29,7 @@ export interface Exchange {
   headers: Record<string, string>
   body?: RegistryRequest['body']
   guard?: RegistryRequest['guard']
+  bodyPace?: BodyPace
   hooks: HookList
   signal: AbortSignal
   headersTimeoutMs: number
@@ -116,7 +118,12 @@ function guarded({ body, guard }: Exchange): RegistryRequest['body'] {
  * Keeps the source's own failure apart: a copy reads from another registry, whose reset must not be blamed on this one. The
  * head goes out with the first bytes.
  */
-export function watchSource({ body, hooks, facts }: Pick<Exchange, 'body' | 'hooks' | 'facts'>): {
+export function watchSource({
+  body,
+  hooks,
+  facts,
+  bodyPace,
+}: Pick<Exchange, 'body' | 'hooks' | 'facts' | 'bodyPace'>): {
   body?: unknown
   failure?: { error: unknown }
 } {
@@ -124,7 +131,7 @@ export function watchSource({ body, hooks, facts }: Pick<Exchange, 'body' | 'hoo
   const watched: { body?: unknown; failure?: { error: unknown } } = {}
   watched.body = (async function* () {
     try {
-      for await (const chunk of body()) {
+      for await (const chunk of bodyPace ? inPace(body(), bodyPace) : body()) {
         beforePart(hooks, facts, chunk.length)
         yield chunk
       }
@@ -155,7 +162,7 @@ export interface ReceivedAnswer {
   }
 }
 
-export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedAnswer): RegistryResponse {
+export function toResponse({ facts, hooks, signal, bodyPace }: Exchange, answer: ReceivedAnswer): RegistryResponse {
   const { close, whole } = answer
   const bodyError = (error: unknown) => (signal.aborted ? abortReason(signal) : networkError(facts, error))
   let ended = false
@@ -165,7 +172,7 @@ export function toResponse({ facts, hooks, signal }: Exchange, answer: ReceivedA
     onEnd(hooks, facts, error === undefined ? undefined : bodyError(error))
   }
   // Of one that was here at once the hooks were told as it came.
-  const body = whole ? answer.body : toldBody(hooks, { facts, body: answer.body, end })
+  const body = whole ? answer.body : toldBody(hooks, { facts, body: answer.body, pace: bodyPace, end })
   const header = (name: string): string | undefined => {
     const value = answer.headers[name.toLowerCase()]
     // The same said twice is said once.

@@ -28,6 +28,10 @@ export interface LearnedRate {
   accepted(now: number): void
   /** Requests are refused, and may go out again from `until` on. Once for all that were under way. */
   refused(now: number, until: number): void
+  /** Requests a second that were let in lately; undefined where that is too little to tell. */
+  measured(now: number): number | undefined
+  /** What all processes have learnt together, in place of what this one has: the rate that was refused, and since when it is approached. */
+  adopt(learnt: { perSecond: number; from: number } | undefined): void
   /** Nothing goes out before `until` for another reason: then not all at once, and nothing is learnt. */
   held(until: number): void
 }
@@ -60,6 +64,10 @@ export function createLearnedRate(): LearnedRate {
   }
   return {
     at,
+    measured,
+    adopt(learnt) {
+      limit = learnt && { ceiling: learnt.perSecond, from: learnt.from }
+    },
     accepted(now) {
       times[count % REMEMBERED] = now
       count += 1

@@ -1,12 +1,14 @@
-import { childController } from '../../../lib/abort.ts'
+import { childController, untilAborted } from '../../../lib/abort.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import { createTurns, type TurnsOptions } from './turns.ts'
+import { limitedBy, type WaitCause } from './wait-cause.ts'
 
 /** Who waits. */
 export interface Waiting {
   /** Ends the wait. Default: it ends with the process's connections alone. */
   readonly signal?: AbortSignal
-  /** Told of each wait until when it lasts (ms since the epoch), and with undefined once it is over, however it ended. */
-  readonly onWait?: (until: number | undefined) => void
+  /** Told of each wait until when it lasts (ms since the epoch) and for what, and with undefined once it is over, however it ended. */
+  readonly onWait?: (until: number | undefined, cause: WaitCause) => void
 }
 
 /** Requests that wait to go out, first come first served. */
@@ -18,7 +20,7 @@ export interface WaitingLine {
   /** The same, when it is the turn of the request that comes right after. */
   turn(waiting: Waiting): Promise<void>
   /** Lets nobody go before that time (ms since the epoch), or a later one that was said before. */
-  closeUntil(until: number): void
+  closeUntil(until: number, cause: WaitCause): void
   readonly closedUntil: number
 }
 
@@ -28,22 +30,28 @@ export interface LineOptions {
   closed: AbortSignal
   /** How many go in a second at that time; undefined: all at once. */
   rate: (at: number) => number | undefined
+  /** Why they don't all go at once. */
+  cause: () => WaitCause
+  /** Where other processes are asked for the same. Default: there are none. */
+  ask?: TurnsOptions['ask']
 }
 
 /** Each takes the next free place, as a time to go at; when the line is closed meanwhile, another one. */
-export function createWaitingLine({ clock, closed, rate }: LineOptions): WaitingLine {
+export function createWaitingLine({ clock, closed, rate, cause, ask }: LineOptions): WaitingLine {
   let closedUntil = 0
+  let closedBy = limitedBy(429)
   let closings = 0
   /** The first place that nobody has. */
   let nextAt = 0
 
   const sleep = async (until: number, { signal, onWait }: Waiting): Promise<void> => {
     using either = childController(signal, closed)
-    onWait?.(until)
+    const why = until <= closedUntil ? closedBy : cause()
+    onWait?.(until, why)
     try {
       await clock.sleep(Math.max(0, until - clock.now()), either.signal)
     } finally {
-      onWait?.(undefined)
+      onWait?.(undefined, why)
     }
   }
   const takePlace = (now: number): number => {
@@ -52,13 +60,14 @@ export function createWaitingLine({ clock, closed, rate }: LineOptions): Waiting
     nextAt = perSecond === undefined ? at : at + 1000 / perSecond
     return at
   }
+  const turns = ask && createTurns({ clock, ask, alone: takePlace })
   const takeTurn = async (waiting: Waiting): Promise<void> => {
     for (;;) {
+      // Nobody is asked for turns of a time that is not known yet.
+      if (turns) await pauseOver(waiting)
       const seen = closings
-      const now = clock.now()
-      const at = takePlace(now)
-      if (at <= now) return
-      await sleep(at, waiting)
+      const at = turns ? await handed(turns.next(), waiting, closed) : takePlace(clock.now())
+      if (at > clock.now()) await sleep(at, waiting)
       if (seen === closings) return
     }
   }
@@ -75,14 +84,22 @@ export function createWaitingLine({ clock, closed, rate }: LineOptions): Waiting
     },
     pause: pauseOver,
     turn: takeTurn,
-    closeUntil(until) {
+    closeUntil(until, by) {
       if (until <= closedUntil) return
       closedUntil = until
+      closedBy = by
       nextAt = until
       closings += 1
+      turns?.drop()
     },
     get closedUntil() {
       return closedUntil
     },
   }
+}
+
+async function handed(at: number | Promise<number>, { signal }: Waiting, closed: AbortSignal): Promise<number> {
+  if (typeof at === 'number') return at
+  using either = childController(signal, closed)
+  return await untilAborted(at, either.signal)
 }

@@ -2,6 +2,7 @@ import { AppError, type ErrorCode } from '../../../lib/errors.ts'
 import { checkTarget } from '../../request/redirect.ts'
 import type { RegistryResponse } from '../../request/transport.ts'
 import { callFacts, type LocatedPassage, type Passage, type Send } from './passage.ts'
+import { waitOf } from './waits.ts'
 
 /** Something else may listen there now. */
 const UNSETTLING = new Set<ErrorCode>([
@@ -16,6 +17,7 @@ export async function locate(passage: Passage, next: Send<LocatedPassage>): Prom
   const { sender, request, allow } = passage
   const { schemes, outbound } = sender.context
   try {
+    await pauseBefore(passage, schemes.asks(sender))
     const base = await schemes.base(sender, request.signal)
     const target = typeof request.target === 'string' ? new URL(`${base.origin}${request.target}`) : request.target
     const reach = outbound.named(sender.registry, base, target)
@@ -25,4 +27,11 @@ export async function locate(passage: Passage, next: Send<LocatedPassage>): Prom
     if (error instanceof AppError && UNSETTLING.has(error.code)) schemes.forget(sender)
     throw error
   }
+}
+
+/** The question of a scheme waits as any request does, but is nobody's own: so whoever needs it tells of the wait. */
+async function pauseBefore({ sender, request }: Passage, asked: URL | undefined): Promise<void> {
+  if (asked === undefined || !sender.paced) return
+  const pace = sender.context.paces.of(asked.host)
+  if (!pace.open) await pace.pause(waitOf({ sender, request, target: asked }, 0))
 }

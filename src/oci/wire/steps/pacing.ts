@@ -1,11 +1,10 @@
 import { AppError } from '../../../lib/errors.ts'
-import { toldHost } from '../../errors/errors.ts'
 import type { RegistryRequest, RegistryResponse } from '../../request/transport.ts'
 import { LONGEST_PAUSE_MS } from '../pace/host-pace.ts'
 import { paced, PATIENCE_MS } from '../pace/paced.ts'
-import type { Waiting } from '../pace/waiting-line.ts'
 import { failure } from './judgement.ts'
-import { callFacts, type LocatedPassage, type Send } from './passage.ts'
+import type { LocatedPassage, Send } from './passage.ts'
+import { waitOf } from './waits.ts'
 
 /** Waits out the pause of a host before it is looked who asks: a token would run out meanwhile. */
 export async function pausing(passage: LocatedPassage, next: Send<LocatedPassage>): Promise<RegistryResponse> {
@@ -24,6 +23,8 @@ export async function pacing(passage: LocatedPassage, next: Send<LocatedPassage>
   const { clock, paces } = sender.context
   if (!sender.paced) return unpaced(passage, next)
   const repeatable = isRepeatable(request) && !allow.includes(429)
+  const { pulls } = paces.of(target.host)
+  if (!pulls.open && isPull(request, target)) await pulls.turn(waitOf(passage, 0))
   const response = await paced(paces.of(target.host), {
     clock,
     subject: passage,
@@ -50,31 +51,14 @@ function discard(refused: RegistryResponse): Promise<void> {
   return refused.discard()
 }
 
+/** What Docker Hub counts. Source: oci-client.md E4. */
+function isPull({ method }: RegistryRequest, { pathname }: URL): boolean {
+  return method === 'GET' && pathname.includes('/manifests/')
+}
+
 /** What a PATCH had brought when it was refused is asked first: some registries append whatever comes (oci-client.md U19). */
 function isRepeatable({ method }: RegistryRequest): boolean {
   return method !== 'PATCH'
-}
-
-/** Tells who watches the job until when it waits, and counts as no time in which nothing got done. */
-function waitOf(passage: LocatedPassage, refusals: number): Waiting {
-  const { sender, request } = passage
-  const { clock } = sender.context
-  let since = 0
-  const onWait = (until: number | undefined): void => {
-    if (until === undefined) {
-      sender.budget?.excuse(clock.now() - since)
-      sender.onWait?.(passage, undefined)
-    } else {
-      since = clock.now()
-      sender.onWait?.(passage, { error: limited(passage), attempt: refusals + 1, retryAt: until })
-    }
-  }
-  return { signal: request.signal, onWait }
-}
-
-function limited(passage: LocatedPassage): AppError {
-  const facts = callFacts(passage, passage.target)
-  return new AppError('REGISTRY_THROTTLED', `${toldHost(facts)} limits requests`, { op: facts.op })
 }
 
 /** Whoever gets it waits no longer here: to them it is a Retry-After past the cap. */

@@ -10,7 +10,9 @@ import type { HookList } from '../../request/hooks.ts'
 import type { Outbound, Reach } from '../../request/outbound.ts'
 import type { RegistryWay, Way } from '../../request/registry-way.ts'
 import type { OnTraits, OnWait, RegistryRequest, RegistryResponse } from '../../request/transport.ts'
+import type { BodyPace } from '../exchanges/body-pace.ts'
 import type { Ways } from '../exchanges/ways.ts'
+import type { BodyLimitsByRegistry } from '../pace/body-limits.ts'
 import type { HostPaces } from '../pace/host-pace.ts'
 import type { Schemes } from './scheme.ts'
 
@@ -26,6 +28,8 @@ export interface TransportContext {
   readonly reached: Set<string>
   /** When requests may go out. */
   readonly paces: HostPaces
+  /** What bodies of blobs may take. */
+  readonly bodies: BodyLimitsByRegistry
   readonly clock: Clock
   readonly userAgent: string
   /** Of every request of the process. */
@@ -78,6 +82,8 @@ export interface LocatedPassage extends Passage {
   /** How close to this machine `target` may be. */
   readonly reach: Reach
   readonly authorization?: Authorization
+  /** Where it carries the body of a blob that may have to wait. */
+  readonly bodyPace?: BodyPace
 }
 
 export type Send<P> = (passage: P) => Promise<RegistryResponse>

@@ -9,6 +9,7 @@ import type { Hooks } from '../../request/hooks.ts'
 import { COMMON_WAY } from '../../request/registry-way.ts'
 import type { OnTraits, OnWarning, RegistryTransport, TransportCaller } from '../../request/transport.ts'
 import { recorder } from '../../trace/recorder.ts'
+import { bodies } from './bodies.ts'
 import { answerFailure, failure, judgement } from './judgement.ts'
 import { locate } from './location.ts'
 import { logIn } from './log-in.ts'
@@ -28,7 +29,7 @@ import { retries } from './retries.ts'
 import { sending } from './sending.ts'
 
 /** The way of a request, from the call to the wire. */
-const arrive = inOrder<LocatedPassage>([judgement, pausing, logIn, redirects, pacing], sending)
+const arrive = inOrder<LocatedPassage>([judgement, pausing, bodies, logIn, redirects, pacing], sending)
 const once = (passage: Passage) => locate(passage, arrive)
 const send = inOrder<Passage>([retries, renewal, preparation], once)
 

@@ -11,6 +11,8 @@ import { apiHost } from '../../facts/registry-name.ts'
 export interface Schemes {
   /** https, except for loopback registries and those allowed to speak plain HTTP, which are asked once. */
   base(asked: AskedScheme, signal: AbortSignal): Promise<URL>
+  /** Where a port has to be asked first, both of its addresses are at the same `host`; undefined: nobody has to be. */
+  asks(asked: AskedScheme): URL | undefined
   /** Asks again the next time: what listens there may have changed. */
   forget(asked: Omit<AskedScheme, 'plainHttp'>): void
 }
@@ -44,13 +46,24 @@ export function createSchemes(probe: Probe, silenceMs: number): Schemes {
   }
   const nameOf = ({ host, way }: ProbedPlace): string => `${host} ${way.own.id}`
 
+  const secureOf = (host: string): URL => {
+    const secure = secured.get(host) ?? new URL(`https://${host}`)
+    secured.set(host, secure)
+    return secure
+  }
+  const mayBePlain = (secure: URL, plainHttp: boolean): boolean => plainHttp || isLoopback(secure.hostname)
+
   return {
+    asks({ registry, plainHttp, way }) {
+      const host = apiHost(registry)
+      const secure = secureOf(host)
+      return mayBePlain(secure, plainHttp) && !learnt.has(nameOf({ host, way })) ? secure : undefined
+    },
     async base({ registry, plainHttp, way }, signal) {
       const host = apiHost(registry)
       const place = { host, way }
-      const secure = secured.get(host) ?? new URL(`https://${host}`)
-      secured.set(host, secure)
-      if (!plainHttp && !isLoopback(secure.hostname)) return secure
+      const secure = secureOf(host)
+      if (!mayBePlain(secure, plainHttp)) return secure
       return (
         learnt.get(nameOf(place)) ??
         untilAborted(

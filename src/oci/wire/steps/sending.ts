@@ -6,7 +6,7 @@ import { callFacts, type LocatedPassage } from './passage.ts'
 
 /** The end of the way: one request goes out and its answer comes, whatever the status. */
 export async function sending(passage: LocatedPassage): Promise<RegistryResponse> {
-  const { sender, request, base, target, reach, authorization } = passage
+  const { sender, request, base, target, reach, authorization, bodyPace } = passage
   const { context } = sender
   const { body, lane, signal, guard } = request
   const contentLength = guard && Buffer.isBuffer(body) ? body.length : request.contentLength
@@ -27,6 +27,7 @@ export async function sending(passage: LocatedPassage): Promise<RegistryResponse
     headers,
     ...(body === undefined ? {} : { body }),
     ...(guard ? { guard } : {}),
+    ...(bodyPace ? { bodyPace } : {}),
     hooks: sender.hooks,
     signal,
     ...context.timeouts(lane),

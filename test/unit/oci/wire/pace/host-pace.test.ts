@@ -6,7 +6,10 @@ import { fixedWindow, type RequestLimit, tokenBucket } from '../../../../helpers
 import { createStepClock } from '../../../../helpers/step-clock.ts'
 import { createVirtualClock } from '../../../../helpers/virtual-clock.ts'
 
-const answer = (status: number, retryAfter?: string) => ({ status, header: () => retryAfter })
+const answer = (status: number, retryAfter?: string) => ({
+  status,
+  header: (name: string) => (name === 'retry-after' ? retryAfter : undefined),
+})
 const OK = answer(200)
 const HOST = 'registry.example'
 const STREAMS = 14
