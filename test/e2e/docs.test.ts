@@ -25,14 +25,14 @@ test('the six lines of README publish a package and show how it ends', async (t)
   assert.match(output, new RegExp(`"succeeded"\n\\{[^]*${digestOf(publishedManifest('nemo'))}[^]*\\}\nnull\n$`))
 })
 
-test('the commands of README publish, list and pull on the Node that comes first', async (t) => {
+test('the commands of README publish, list, pull and copy on the Node that comes first', async (t) => {
   if (skipWithout(t, 'npx')) return
   const registry = await startDockerRegistry(t)
   const layerd = await startLayerd(t, { dataDir: await shortTempDir(t), env: { LAYERD_WORKERS: '1' } })
   const folder = await tempDir(t, 'pulled')
   const all = await docCommands('README.md', { section: 'Five minutes', variables: {} })
   const lines = all.split('\n').filter((line) => line.startsWith('npx '))
-  assert.equal(lines.length, 4)
+  assert.equal(lines.length, 5)
   const script = ['set -e', ...lines]
     .join('\n')
     .replaceAll('localhost:5000', registry.host)
@@ -41,6 +41,7 @@ test('the commands of README publish, list and pull on the Node that comes first
   const { code, output, stdout } = await runProcess(t, 'bash', ['-c', script], { cwd: REPOSITORY, env })
   assert.equal(code, 0, output)
   assert.match(output, new RegExp(`publish succeeded: [^]*${digestOf(publishedManifest('nemo'))}`))
+  assert.match(output, /copy succeeded: oci:\/\/[^ ]+\/mirror\/nemo:1\.2\.0/)
   assert.match(stdout, /^1\.2\.0\n/)
   assert.deepEqual(await readdir(folder), ['zarf-package-nemo-amd64-1.2.0.tar.zst'])
 })
