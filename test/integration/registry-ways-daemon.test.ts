@@ -111,7 +111,7 @@ test('a registry with a CA of its own that wants a client certificate is publish
   assert.equal(seen.status, 200, seen.text)
   const ping = await run(['ping', `${host}/team/nemo`])
   assert.equal(ping.exit, 0, ping.out)
-  assert.match((await run(['registries'])).out, /https +ca, client certificate +distribution/)
+  assert.match((await run(['registries'])).out, /https +ca, client certificate +none +distribution/)
   // New credentials alone: the rest stays.
   const again = await login()
   assert.equal(again.exit, 0, again.err)

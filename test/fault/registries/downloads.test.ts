@@ -126,8 +126,8 @@ test('acr: a limit on requests is waited for, and costs nothing else', async (t)
   for (const answer of await Promise.all(reads)) assert.deepEqual(answer, { size: BLOB.bytes.length })
 })
 
-test('dockerhub: a quota of manifests without a word of when it ends is waited for', async (t) => {
-  const rate = { kind: 'hub', limit: 1, windowMs: 6 * 3_600_000 } as const
+test('dockerhub: a quota that no answer tells of is waited for once it refuses', async (t) => {
+  const rate = { kind: 'hub', limit: 1, windowMs: 6 * 3_600_000, told: false } as const
   const scene = await stored(t, 'dockerhub', { overrides: [{ rate }] })
   const target = await scene.repository()
   assert.equal(await target.getManifest('1.0.0', { signal }), undefined)

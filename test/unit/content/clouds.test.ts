@@ -16,7 +16,7 @@ test('names of ECR tell region, FIPS and dual stack, and are known to be of ECR'
   ] as const) {
     assert.deepEqual(ecrName(host), told, host)
     const name = host.toLowerCase().replace(':443', '')
-    assert.equal(registryProfile(name).name, 'ecr', host)
+    assert.equal(registryProfile(name).name, told.open ? 'ecr-public' : 'ecr', host)
     assert.ok(isAwsRegion(told.region), told.region)
   }
 })

@@ -60,10 +60,16 @@ export function wayText({ ca, clientCertificate, proxy, mirror }: ShownWay): str
 /** What stands on a command line is seen by all who list processes. */
 async function proxyFrom(text: string): Promise<string> {
   if (text.startsWith('@')) return (await textOf(text.slice(1))).trim()
-  if (/:[^/@]*@/.test(text.replace(/^[^/]*\/\//, ''))) {
+  if (hasPassword(text)) {
     throw new UsageError('a password does not belong on the command line: --proxy @FILE reads the URL from a file')
   }
   return text
+}
+
+function hasPassword(url: string): boolean {
+  const [authority = ''] = url.replace(/^[^/]*\/\//, '').split('/')
+  const user = authority.slice(0, Math.max(0, authority.lastIndexOf('@')))
+  return user.includes(':')
 }
 
 async function textOf(path: string): Promise<string> {

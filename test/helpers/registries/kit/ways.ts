@@ -183,7 +183,13 @@ export interface RegistryWays {
   readonly drains: boolean
   /** A cookie of every answer; who sends it back with a write is refused. */
   readonly cookie: boolean
-  readonly rate?: { readonly kind: 'hub' | 'acr'; readonly limit: number; readonly windowMs: number }
+  readonly rate?: {
+    readonly kind: 'hub' | 'acr'
+    readonly limit: number
+    readonly windowMs: number
+    /** Whether answers say what is left. Default: true. */
+    readonly told?: boolean
+  }
   /** A front end before it: bodies with more are answered with 413, before they are read (`early`) or after. */
   readonly front?: { readonly maxBytes: number; readonly early: boolean; readonly refusal: Refusal }
 }
