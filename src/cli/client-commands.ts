@@ -10,6 +10,7 @@ import type { LookOptions } from './commands/remote-package.ts'
 import { remove } from './commands/remove.ts'
 import { trace, type TraceOptions } from './commands/trace.ts'
 import { uploads } from './commands/uploads.ts'
+import { verify, type VerifyCommandOptions } from './commands/verify.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import {
@@ -18,6 +19,8 @@ import {
   manifestOption,
   wholeNumber,
   withJob,
+  withTrace,
+  withVerify,
   withLogin,
   withOutput,
   withRegistry,
@@ -56,8 +59,9 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--artifact-type <type>', 'what kind of artifact the manifest calls itself, a media type')
     .option('--subject <tag|digest>', 'what it is to refer to, in the repository that it goes to')
     .addHelpText('after', PUBLISH_EXAMPLES)
-  withOutput(withJob(sending)).action((path: string, destination: string, options: OutputOptions & PublishOptions) =>
-    run(options, (context) => publish(context, path, destination, options)),
+  withOutput(withVerify(withJob(sending))).action(
+    (path: string, destination: string, options: OutputOptions & PublishOptions) =>
+      run(options, (context) => publish(context, path, destination, options)),
   )
   const copying = program
     .command('copy')
@@ -68,8 +72,9 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('-a, --architecture <arch>', 'of an index, only this one; repeatable (default: all)', collect)
     .option('--tags <pattern>', 'of a repository, all tags that match and are not there yet; repeatable', collect)
     .addHelpText('after', COPY_EXAMPLES)
-  withOutput(withJob(copying)).action((source: string, destination: string, options: OutputOptions & CopyOptions) =>
-    run(options, (context) => copy(context, source, destination, options)),
+  withOutput(withVerify(withJob(copying))).action(
+    (source: string, destination: string, options: OutputOptions & CopyOptions) =>
+      run(options, (context) => copy(context, source, destination, options)),
   )
   const fetching = program
     .command('pull')
@@ -81,7 +86,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--components <a,b>', 'only these and what is required; * ? [a-c], -name takes away')
     .option('--overwrite', 'replace a file that exists')
     .addHelpText('after', PULL_EXAMPLES)
-  withOutput(withJob(fetching)).action((reference: string, options: OutputOptions & PullOptions) =>
+  withOutput(withVerify(withJob(fetching))).action((reference: string, options: OutputOptions & PullOptions) =>
     run(options, (context) => pull(context, reference, options)),
   )
 }
@@ -100,13 +105,18 @@ const PULL_EXAMPLES = examples(
   'layerd pull oci://ghcr.io/team/nemo:1.2.0 -a arm64 --store',
 )
 
+const VERIFY_EXAMPLES = examples(
+  'layerd verify oci://ghcr.io/team/nemo:1.2.0 --key cosign.pub',
+  'layerd verify nemo.tar.zst --identity ci@i.example --issuer https://i.example',
+)
+
 function addJobViews(program: Command, run: RunClient): void {
   const listing = program
     .command('jobs')
     .description('list jobs, newest first')
     .option('-n, --limit <n>', 'how many, at most 200', wholeNumber(1, 200), 20)
     .option('--state <state>', `${STATES.join(', ')}; repeatable`, collect)
-    .option('--kind <kind>', 'publish, pull, copy; repeatable', collect)
+    .option('--kind <kind>', 'publish, pull, copy, verify; repeatable', collect)
     .option('--registry <host>', 'that the job talks to')
     .option('--label <key=value>', 'repeatable, all of them', collect)
     .option('--since <time>', 'made after it: 30m, 2h, 7d, or a time')
@@ -197,6 +207,16 @@ function addPackageViews(program: Command, run: RunClient): void {
     .option('--artifact-type <type>', 'those of this type alone')
   withOutput(withRegistry(relating)).action((reference: string, options: ReferrersOptions & OutputOptions) =>
     run(options, (context) => referrers(context, reference, options)),
+  )
+  const verifying = program
+    .command('verify')
+    .description('check the checksums and the signature of a package')
+    .argument('<package>', 'oci://REGISTRY/REPOSITORY:TAG, the sha256:DIGEST of a stored one, or a file')
+    .option('-a, --architecture <arch>', "which of the tag's packages (default: the daemon's own)")
+    .addHelpText('after', VERIFY_EXAMPLES)
+  withOutput(withVerify(withTrace(withRegistry(verifying)))).action(
+    (what: string, options: OutputOptions & VerifyCommandOptions) =>
+      run(options, (context) => verify(context, what, options)),
   )
   withOutput(program.command('packages').description('list the packages in the content store')).action(
     (options: OutputOptions) => run(options, packages),

@@ -30,11 +30,35 @@ export function withRegistry(command: Command): Command {
 
 /** Of the commands that make jobs. */
 export function withJob(command: Command): Command {
-  return withRegistry(command)
+  return withTrace(withRegistry(command)).option(
+    '--concurrency <n>',
+    'layers at once, 1 to 32 (default: 6)',
+    wholeNumber(1, 32),
+  )
+}
+
+/** Of any job. */
+export function withTrace(command: Command): Command {
+  return command
     .option('--label <key=value>', 'to find the job by; repeatable', collect)
-    .option('--concurrency <n>', 'layers at once, 1 to 32 (default: 6)', wholeNumber(1, 32))
     .option('--trace', 'keep what each request to the registry did, for layerd trace')
     .option('-d, --detach', 'print the job and do not wait for it')
+}
+
+/** Whom a package has to be signed by. */
+export function withVerify(command: Command): Command {
+  const modes = new Option('--verify <mode>', 'default with a key or an identity: always').choices([
+    'always',
+    'if-possible',
+    'never',
+  ])
+  return command
+    .option('--key <file>', 'public key that the package has to be signed with, in PEM')
+    .option('--identity <san>', 'who has to have signed it without a key (keyless)')
+    .option('--issuer <url>', 'who has to have vouched for them')
+    .option('--pattern', 'identity and issuer are patterns of the whole text: * ? [a-c]')
+    .option('--trusted-root <name>', "whose certificates count, of the daemon's (default: default)")
+    .addOption(modes)
 }
 
 /** What `publish` may write. */

@@ -44,6 +44,12 @@ export const Environment = Type.Object({
     Type.String({ description: 'What the disk keeps free: bytes, or 10GB, 512MiB; 0 for nothing.' }),
   ),
   LAYERD_FILE_ROOTS: Type.Optional(Type.String({ description: 'Absolute folders, separated by colons.' })),
+  LAYERD_POLICY_FILE: Type.Optional(
+    Type.String({ description: 'What packages have to be signed by, by registry and repository; JSON or YAML.' }),
+  ),
+  LAYERD_TRUSTED_ROOTS: Type.Optional(
+    Type.String({ description: 'A folder of NAME.json, by which keyless signatures are verified.' }),
+  ),
   LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
   LAYERD_WORKERS: Type.Integer({
     default: Math.min(availableParallelism(), MAX_DEFAULT_WORKERS),
@@ -172,6 +178,8 @@ function derive(settings: Environment, env: Env) {
       settings.LAYERD_DISK_RESERVE === '0' ? 0 : optionalSize('LAYERD_DISK_RESERVE', settings.LAYERD_DISK_RESERVE),
     fileRoots: Object.freeze(roots === undefined ? [join(dataDir, 'packages')] : parseRoots(roots)),
     tokensFile: settings.LAYERD_TOKENS_FILE,
+    policyFile: settings.LAYERD_POLICY_FILE === undefined ? undefined : resolve(settings.LAYERD_POLICY_FILE),
+    trustedRoots: settings.LAYERD_TRUSTED_ROOTS === undefined ? undefined : resolve(settings.LAYERD_TRUSTED_ROOTS),
     workers: settings.LAYERD_WORKERS,
     apiHeapBytes: optionalBytes('LAYERD_API_HEAP', settings.LAYERD_API_HEAP, MIN_HEAP_BYTES),
     workerHeapBytes: optionalBytes('LAYERD_WORKER_HEAP', settings.LAYERD_WORKER_HEAP, MIN_HEAP_BYTES),

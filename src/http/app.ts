@@ -9,7 +9,7 @@ import {
   type RawRequestDefaultExpression,
 } from 'fastify'
 import type { JobKind } from '../jobs/model/definitions.ts'
-import { Job, JobLogLine, Problem, Progress, Transfer } from '../jobs/model/definitions.ts'
+import { Job, JobLogLine, Problem, Progress, Signature, Transfer } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
@@ -46,7 +46,7 @@ import { type RegistryReader, remotePackageRoutes } from './routes/remote-packag
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
-import { StoredPackage } from './schemas/package.ts'
+import { PackageSignatures, StoredPackage } from './schemas/package.ts'
 import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
@@ -121,6 +121,8 @@ const SCHEMAS = [
   Har,
   Upload,
   StoredPackage,
+  Signature,
+  PackageSignatures,
   RemotePackage,
   RemoteReferrers,
   RemoteRepository,

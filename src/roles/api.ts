@@ -25,6 +25,7 @@ import type { ContentStore } from '../store/content-store.ts'
 import { requestTracer } from '../tracing/layerd-spans.ts'
 import { inspectPackage } from '../transfer/inspect.ts'
 import { findReferrers } from '../transfer/referrers.ts'
+import { remoteSignatures } from '../transfer/signatures.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { openStore, queueOptions } from './parts.ts'
@@ -32,7 +33,7 @@ import { startResealing } from './resealing.ts'
 import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
-const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull', 'copy'])
+const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull', 'copy', 'verify'])
 
 /** What killed jobs left in the store is looked for so often; most of it goes earlier, with its package. */
 const COLLECT_MS = 3_600_000
@@ -195,6 +196,11 @@ function registryReader(clientFor: RegistryClients): AppOptions['remote'] {
       const { registry, repository } = request.reference
       const opened = await clientFor(access).repository(registry, repository)
       return findReferrers(request, { repository: opened, signal: access.signal })
+    },
+    async signatures(request, access) {
+      const { registry, repository } = request.reference
+      const opened = await clientFor(access).repository(registry, repository)
+      return remoteSignatures(request, { repository: opened, signal: access.signal })
     },
     async tags({ registry, repository }, access) {
       return (await clientFor(access).repository(registry, repository)).tags({ signal: access.signal })

@@ -19,13 +19,16 @@ import type { SessionCounter } from '../metrics/session-metrics.ts'
 import { createWorkerMetrics } from '../metrics/worker-metrics.ts'
 import { type HookList, remainingOf } from '../oci/connections.ts'
 import type { ContentStore } from '../store/content-store.ts'
+import { openPolicies } from '../worker/policies.ts'
 import type { Registries } from '../worker/registry-access.ts'
 import { publishWork } from '../worker/kinds/run-publish.ts'
 import { copyWork } from '../worker/kinds/run-copy.ts'
 import { pullWork } from '../worker/kinds/run-pull.ts'
+import { verifyWork, type VerifyWorkOptions } from '../worker/kinds/run-verify.ts'
 import { createSharedTraces } from '../worker/traces/shared-traces.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
+import { openTrustedRoots } from '../trust/verification.ts'
 import { openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { openStore, queueOptions } from './parts.ts'
@@ -117,18 +120,24 @@ async function workOf(
   const memory = createKnownPackages({ ...shared, logger })
   const locks = createTagLocks({ ...shared, logger })
   const claims = createTransferClaims({ ...shared, logger })
+  const trustedRoots = openTrustedRoots(config.trustedRoots)
+  const signed = { trustedRoots, policies: openPolicies(config.policyFile, trustedRoots) }
+  const sources = { roots: config.fileRoots, uploads }
+  const open: VerifyWorkOptions['openPackage'] = (source, options) =>
+    openPackage(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes })
   const work = {
     publish: publishWork({
-      sources: { roots: config.fileRoots, uploads },
+      sources,
       locks,
       claims,
-      openPackage: (source, options) =>
-        openPackage(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes }),
+      openPackage: open,
       registries,
       places,
+      ...signed,
     }),
-    copy: copyWork({ locks, claims, registries, places }),
-    pull: pullWork({ store, roots: config.fileRoots, registries, places }),
+    copy: copyWork({ locks, claims, registries, places, ...signed }),
+    pull: pullWork({ store, roots: config.fileRoots, registries, places, ...signed }),
+    verify: verifyWork({ sources, store, openPackage: open, registries, trustedRoots }),
   }
   return { work, giveUp: (left) => giveUp(left, clientFor) }
 }

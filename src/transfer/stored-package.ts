@@ -119,6 +119,11 @@ export function titled(
   return new Map([...byTitle].filter(([, layer]) => wanted.has(layer)))
 }
 
+/** Throws PACKAGE_INCOMPLETE with the files that are not stored. */
+export async function requireWhole(store: ContentStore, { record, layers }: OpenedStoredPackage): Promise<void> {
+  await requireStored(store, record, layers.byTitle)
+}
+
 /** What others have brought is not this package's. */
 async function requireStored(
   store: ContentStore,

@@ -1,9 +1,12 @@
+import { parseReference } from '../content/reference.ts'
 import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import type { Job } from '../jobs/model/definitions.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { EngineEvent, MirrorNote } from '../transfer/events.ts'
-import type { PublishDependencies } from '../transfer/publish/publish.ts'
+import type { PublishDependencies, PublishRequest } from '../transfer/publish/publish.ts'
+import { createVerification, type TrustedRoots, type Verification } from '../trust/verification.ts'
+import { bothHold, type Policies, type PolicyPlace } from './policies.ts'
 import { tellWarnings } from './registry-warnings.ts'
 import type { RunContext } from './run-job.ts'
 
@@ -40,6 +43,42 @@ export interface TransferOptions {
   registries: Registries
   /** Without them nothing is mounted, and nobody is told where blobs are. */
   places?: JobBlobPlaces
+}
+
+/** What jobs may verify signatures with. */
+export interface VerifyOptions {
+  trustedRoots: TrustedRoots
+  /** Default: none. */
+  policies?: Policies
+}
+
+/** What a pull or copy wants to hold of its package: the policy for where it lies, then the job. Throws TRUSTED_ROOT_*, KEY_INVALID, CONFIG_INVALID. */
+export async function verificationOf(
+  kind: 'pull' | 'copy',
+  { options, source }: Job,
+  { trustedRoots, policies }: VerifyOptions,
+): Promise<{ verification?: Verification }> {
+  const [policy, own] = [
+    await policies?.verification(kind, parseReference(source)),
+    await createVerification(options.verify, trustedRoots),
+  ]
+  const verification = bothHold(policy, own)
+  return verification ? { verification } : {}
+}
+
+/** The same for a publish, whose repository is known once its package was read. */
+export async function publishVerification(
+  { options }: Job,
+  { registry }: Pick<PolicyPlace, 'registry'>,
+  { trustedRoots, policies }: VerifyOptions,
+): Promise<Pick<PublishRequest, 'verificationFor'>> {
+  const own = await createVerification(options.verify, trustedRoots)
+  const concerned = await policies?.concern('publish', registry)
+  if (!own && !concerned) return {}
+  return {
+    verificationFor: async (repository) =>
+      bothHold(await policies?.verification('publish', { registry, repository }), own),
+  }
 }
 
 /** What every transfer gets of its run, whatever its ends. */

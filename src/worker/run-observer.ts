@@ -21,8 +21,12 @@ export const NOBODY: RunObserver = {
   began: () => ({ event: () => undefined, progress: () => undefined, ended: () => undefined }),
 }
 
+/** Of jobs that no registry has a part in. */
+const LOCAL = 'local'
+
 /** The registry that a job is about: where a pull comes from, else where it goes. */
 export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string {
   const place = kind === 'pull' ? source : (destination ?? source)
+  if (kind === 'verify' && !place.startsWith('oci://')) return LOCAL
   return place.replace(/^oci:\/\//, '').split('/')[0] ?? ''
 }

@@ -7,6 +7,7 @@ import { openTarPackage } from './sources/tar-package.ts'
 import type { OpenedPackage, PackageMemory } from './contents/types.ts'
 
 export { checksumMismatch } from './layout/checksums.ts'
+export { BUNDLE_SIGNATURE, CHECKSUMS, DEFINITION, LEGACY_SIGNATURE } from './layout/metadata-files.ts'
 export { buildArtifactManifest, buildRelatedManifest, type ManifestRelations } from './contents/manifest.ts'
 export { guessFromFileName, packageFileName } from './contents/file-name.ts'
 export type {

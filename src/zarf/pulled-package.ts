@@ -18,7 +18,13 @@ import {
 import type { DefinitionOutline } from './definition/outline.ts'
 import { readDefinition } from './definition/read-definition.ts'
 import { parseEntryPath } from './layout/entry-path.ts'
-import { CHECKSUMS, checkMetadataSize, DEFINITION } from './layout/metadata-files.ts'
+import {
+  BUNDLE_SIGNATURE,
+  CHECKSUMS,
+  checkMetadataSize,
+  DEFINITION,
+  LEGACY_SIGNATURE,
+} from './layout/metadata-files.ts'
 import type { PackageIdentity } from './contents/types.ts'
 
 /** A package in OCI form: what its manifest says, before any layer was read. */
@@ -71,6 +77,12 @@ export function packageLayers(manifest: ImageManifest, where: string): PackageLa
   return { config, layers: manifest.layers, byTitle }
 }
 
+/** Whether it is one at all: what is not is an image, a bundle, or somebody else's. */
+export function isPackage({ config, layers }: ImageManifest): boolean {
+  const titles = layers.map(descriptorTitle)
+  return titles.includes(DEFINITION) && !titles.includes(BUNDLE_DEFINITION) && config?.mediaType !== ZARF_LAYER
+}
+
 /** What a copy of these files needs: their blobs and the config's, each digest once. */
 export function withConfig({ config }: PackageLayers, files: Iterable<Descriptor>): Descriptor[] {
   return distinct(config ? [...files, config] : [...files])
@@ -79,6 +91,14 @@ export function withConfig({ config }: PackageLayers, files: Iterable<Descriptor
 /** The layers without which nothing of a package can be judged. Throws PACKAGE_TOO_LARGE: they are read whole. */
 export function metadataLayers(layers: PackageLayers): { definition: Descriptor; checksums: Descriptor } {
   return { definition: metadataLayer(layers, DEFINITION), checksums: metadataLayer(layers, CHECKSUMS) }
+}
+
+/** What a package's signatures lie in; how large each is nobody has checked. zarf-packages.md 1.6. */
+export function signatureLayers({ byTitle }: PackageLayers): {
+  bundle: Descriptor | undefined
+  base64: Descriptor | undefined
+} {
+  return { bundle: byTitle.get(BUNDLE_SIGNATURE), base64: byTitle.get(LEGACY_SIGNATURE) }
 }
 
 /** One small file's layer, to be read whole. Throws PACKAGE_INVALID when absent, PACKAGE_TOO_LARGE. */

@@ -4,10 +4,10 @@ import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
 import { isIndexMediaType, isManifestMediaType, OCI_INDEX } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
 import { createBreathing } from '../lib/loop/breathe.ts'
+import { compilePattern, type Pattern } from '../lib/patterns/path-match.ts'
 import type { ComponentOutline, DefinitionOutline } from './definition/outline.ts'
 import { missingFile } from './contents/contents.ts'
 import { parseImageReference } from './selection/image-reference.ts'
-import { compilePattern, type Pattern } from './selection/path-match.ts'
 
 const ALWAYS = [
   'zarf.yaml',
@@ -98,7 +98,7 @@ function parseWishes(requested: readonly string[]): Wish[] {
       })
     }
     const out = entry.startsWith('-')
-    return { entry, out, pattern: compilePattern(out ? entry.slice(1) : entry) }
+    return { entry, out, pattern: compilePattern(out ? entry.slice(1) : entry, 'COMPONENTS_INVALID') }
   })
 }
 

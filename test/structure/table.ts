@@ -15,6 +15,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   'lib/loop': { imports: ['lib'] },
   'lib/formats': {},
+  'lib/patterns': { imports: ['lib'] },
   content: { imports: ['lib'], packages: ['typebox'] },
   'content/hashing': { imports: ['content'] },
   'content/limits': {},
@@ -94,14 +95,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'oci/facts': {},
 
   zarf: {
-    faces: [
-      'package.ts',
-      'pulled-package.ts',
-      'computed-archive.ts',
-      'select.ts',
-      'selection/path-match.ts',
-      'package-reference.ts',
-    ],
+    faces: ['package.ts', 'pulled-package.ts', 'computed-archive.ts', 'select.ts', 'package-reference.ts'],
     top: ['zarf/sources', 'zarf/contents', 'zarf/selection', 'zarf/definition', 'zarf/archive'],
     imports: ['content', 'lib', 'zarf/layout'],
     packages: ['js-yaml', 'tar-stream'],
@@ -114,6 +108,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'zarf/layout': {},
 
   uds: { faces: ['bundle-manifest.ts'], imports: ['content', 'lib'] },
+
+  trust: {
+    faces: ['verification.ts'],
+    imports: ['lib'],
+    packages: ['@sigstore/bundle', '@sigstore/protobuf-specs', '@sigstore/verify'],
+  },
 
   store: {
     faces: ['content-store.ts'],
@@ -135,16 +135,19 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'pull/pull.ts',
       'copy/copy.ts',
       'copy/tags.ts',
+      'verify/verify.ts',
       'inspect.ts',
       'referrers.ts',
+      'signatures.ts',
       'stored-package.ts',
       'events.ts',
     ],
-    imports: ['content', 'lib', 'oci', 'zarf', 'uds', 'store'],
+    imports: ['content', 'lib', 'oci', 'zarf', 'uds', 'store', 'trust'],
   },
   'transfer/copy': { imports: ['transfer'] },
-  'transfer/publish': { imports: ['transfer'] },
+  'transfer/publish': { imports: ['transfer', 'transfer/verify'] },
   'transfer/pull': { imports: ['transfer'] },
+  'transfer/verify': { imports: ['transfer'] },
 
   jobs: {
     faces: [
@@ -199,18 +202,21 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   worker: {
-    faces: ['worker.ts', 'registry-access.ts', 'kinds', 'traces/shared-traces.ts'],
+    faces: ['worker.ts', 'registry-access.ts', 'policies.ts', 'kinds', 'traces/shared-traces.ts'],
     top: ['worker/traces'],
     imports: [
       'jobs',
       'transfer',
+      'trust',
       'files',
       'content/reference.ts',
+      'content/repository-pattern.ts',
+      'content/digest.ts',
       'content/opened.ts',
       'content/wire-request.ts',
       'lib',
     ],
-    packages: ['bullmq'],
+    packages: ['bullmq', 'js-yaml', 'typebox'],
   },
 
   'worker/kinds': { imports: ['worker'] },
@@ -224,6 +230,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'files',
       'transfer',
       'content/clouds.ts',
+      'trust',
       'content/reference.ts',
       'content/repository-pattern.ts',
       'content/digest.ts',
@@ -291,6 +298,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'oci',
       'store',
       'transfer',
+      'trust',
       'worker',
       'zarf',
     ],

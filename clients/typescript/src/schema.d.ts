@@ -367,6 +367,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/remote-packages/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a package in its registry is signed with, unverified
+         * @description Of its layers zarf.yaml and the signatures are fetched.
+         */
+        get: operations["getRemotePackageSignatures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/remote-packages/referrers": {
         parameters: {
             query?: never;
@@ -522,6 +542,23 @@ export interface paths {
         };
         /** The images of its components */
         get: operations["getPackageImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it is signed with, unverified */
+        get: operations["getPackageSignatures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -693,6 +730,32 @@ export interface components {
                 tags?: string[];
                 /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
                 components?: string[];
+                /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+                verify?: {
+                    /**
+                     * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                     * @enum {string}
+                     */
+                    mode?: "never" | "if-possible" | "always";
+                    /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                    key?: string;
+                    /** @description Signed without a key of their own (keyless), by exactly these. */
+                    identity?: {
+                        /** @description Who signed: a mail address or a URI. */
+                        san: string;
+                        /** @description Who vouched for them: the OIDC issuer. */
+                        issuer: string;
+                    };
+                    /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                    identityPattern?: {
+                        /** @description Who signed: a mail address or a URI. */
+                        san: string;
+                        /** @description Who vouched for them: the OIDC issuer. */
+                        issuer: string;
+                    };
+                    /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                    trustedRoot?: string;
+                };
                 /** @description pull: replace a file that exists. */
                 overwrite?: boolean;
                 /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */
@@ -758,6 +821,21 @@ export interface components {
                  * @enum {string}
                  */
                 manifest?: "image" | "artifact";
+                /** @description verify: whether the package says that it is signed. */
+                signed?: boolean;
+                /** @description verify, and pull and publish with options.verify. */
+                signatures?: components["schemas"]["Signature"][];
+                /** @description verify: what holds the package together; all of it was found right. */
+                checksums?: {
+                    /** @description Digest of checksums.txt, as zarf.yaml has it. */
+                    aggregate: string;
+                    /** @description Of the package. */
+                    files: number;
+                    /** @description Those whose bytes were read. In a registry the small ones alone: for the others its digests are those of checksums.txt. */
+                    hashed: number;
+                    /** @description Of these. */
+                    hashedBytes: number;
+                };
                 durationMs: number;
             } | null;
             error: components["schemas"]["Problem"] | null;
@@ -925,6 +1003,32 @@ export interface components {
             transient: boolean;
             /** @description Where its archive is served. */
             archive: string;
+        };
+        /** @description One signature of a package. */
+        Signature: {
+            /**
+             * @description zarf.bundle.sig, or the old zarf.yaml.sig.
+             * @enum {string}
+             */
+            form: "bundle" | "base64";
+            /** @description By a key; while it is not verified, the one that the signature itself names. */
+            key?: {
+                fingerprint: string | null;
+            };
+            /** @description By an identity; while it is not verified, as the certificate itself says. */
+            identity?: {
+                san: string | null;
+                issuer: string | null;
+            };
+            verified: boolean | null;
+            reason: string | null;
+        };
+        /** @description What a package is signed with. */
+        PackageSignatures: {
+            /** @description Whether the package says that it is. */
+            signed: boolean;
+            /** @description As they call themselves: nothing is verified here, which a job of the kind verify does. */
+            signatures: components["schemas"]["Signature"][];
         };
         /** @description A package in a registry, as its metadata layers tell it. */
         RemotePackage: {
@@ -1303,7 +1407,7 @@ export interface components {
              * @enum {string}
              */
             kind: "publish";
-            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. */
+            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
             source: string;
             /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination: string;
@@ -1319,7 +1423,7 @@ export interface components {
              * @enum {string}
              */
             kind: "copy";
-            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. */
+            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
             source: string;
             /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination: string;
@@ -1335,7 +1439,7 @@ export interface components {
              * @enum {string}
              */
             kind: "pull";
-            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. */
+            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
             source: string;
             /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination?: string;
@@ -1344,6 +1448,22 @@ export interface components {
                 [key: string]: string;
             };
             options?: components["schemas"]["PullOptions"];
+        };
+        VerifyRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "verify";
+            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
+            source: string;
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            destination?: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["VerifyOptions"];
         };
         PublishOptions: {
             /** @description publish, copy: replaces the whole tag. */
@@ -1361,6 +1481,32 @@ export interface components {
             artifactType?: string;
             /** @description publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's. */
             subject?: string;
+            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
@@ -1375,6 +1521,32 @@ export interface components {
             tags?: string[];
             /** @description copy: which of an index's entries; all unless given, and the index as it is. */
             architectures?: string[] | "all";
+            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
@@ -1391,6 +1563,32 @@ export interface components {
             overwrite?: boolean;
             /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */
             transient?: boolean;
+            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
@@ -1398,7 +1596,41 @@ export interface components {
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
             trace?: boolean;
         };
-        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"];
+        VerifyOptions: {
+            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
+            /** @description pull: which of the tag's packages. */
+            architecture?: string;
+            /** @description Speak plain HTTP to the registry. */
+            plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"];
     };
     responses: {
         /** @description Not done; the document says why. */
@@ -3013,6 +3245,56 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getRemotePackageSignatures: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest; without either, what the repository holds.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a package is signed with. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "signed": true,
+                     *       "signatures": [
+                     *         {
+                     *           "form": "bundle",
+                     *           "identity": {
+                     *             "san": "release@example.org",
+                     *             "issuer": "https://issuer.example"
+                     *           },
+                     *           "verified": null,
+                     *           "reason": "it was not checked: no key or identity was given"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSignatures"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     listReferrers: {
         parameters: {
             query: {
@@ -3669,6 +3951,49 @@ export interface operations {
                     "application/json": {
                         images: string[];
                     };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageSignatures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a package is signed with. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "signed": true,
+                     *       "signatures": [
+                     *         {
+                     *           "form": "bundle",
+                     *           "identity": {
+                     *             "san": "release@example.org",
+                     *             "issuer": "https://issuer.example"
+                     *           },
+                     *           "verified": null,
+                     *           "reason": "it was not checked: no key or identity was given"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSignatures"];
                 };
             };
             default: components["responses"]["Problem"];

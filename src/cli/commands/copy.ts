@@ -1,9 +1,10 @@
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
+import { type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 
-export interface CopyOptions extends SubmitOptions {
+export interface CopyOptions extends SubmitOptions, VerifyChoices {
   tag?: string
   architecture?: string[]
   tags?: string[]
@@ -25,6 +26,7 @@ export async function copy(
       ...(tag === undefined ? {} : { tag }),
       ...(tags === undefined ? {} : { tags }),
       ...(architecture === undefined ? {} : { architectures: architecture }),
+      ...(await verifyOption(context, options)),
       ...jobOptions(options),
     },
     ...labels(options),

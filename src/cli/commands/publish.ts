@@ -1,16 +1,17 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Problem } from '../client/contract.ts'
+import type { JobRequest, Problem } from '../client/contract.ts'
 import { ERROR_CODES } from '../../lib/errors.ts'
 import { ApiProblem } from '../client/problems.ts'
 import { type CommandContext, interruptible } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { byteProgress } from '../view/byte-progress.ts'
 import { registryAuth } from './registry-auth.ts'
+import { type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 
-export interface PublishOptions extends SubmitOptions {
+export interface PublishOptions extends SubmitOptions, VerifyChoices {
   tag?: string
   name?: string
   scan?: boolean
@@ -26,7 +27,6 @@ export async function publish(
   destination: string,
   options: PublishOptions,
 ): Promise<ExitCode> {
-  const path = resolve(context.terminal.cwd, packagePath)
   const { tag, name, scan, manifest, artifactType, subject } = options
   const body = {
     kind: 'publish' as const,
@@ -38,20 +38,39 @@ export async function publish(
       ...(manifest === undefined ? {} : { manifest }),
       ...(artifactType === undefined ? {} : { artifactType }),
       ...(subject === undefined ? {} : { subject }),
+      ...(await verifyOption(context, options)),
       ...jobOptions(options),
     },
     ...labels(options),
   }
   const headers = await registryAuth(context, destination, options)
+  const make = (source: string): JobRequest => ({ ...body, source })
+  return await withPackage(context, packagePath, { make, headers, detach: options.detach === true })
+}
+
+interface PackageJob {
+  make: (source: string) => JobRequest
+  headers: Record<string, string>
+  detach: boolean
+}
+
+/**
+ * Makes a job of a package on this machine and watches it: by its path where the daemon can read that, else by an upload, which
+ * goes once the job has succeeded.
+ */
+export async function withPackage(
+  context: CommandContext,
+  packagePath: string,
+  { make, headers, detach }: PackageJob,
+): Promise<ExitCode> {
+  const path = resolve(context.terminal.cwd, packagePath)
   let uploaded: string | undefined
-  const job = await submit(context, { ...body, source: pathToFileURL(path).href }, headers).catch(
-    async (error: unknown) => {
-      if (!needsUpload(error)) throw error
-      uploaded = (await upload(context, path, error)).id
-      return submit(context, { ...body, source: `upload:${uploaded}` }, headers)
-    },
-  )
-  const settled = await settle(context, job, { detach: options.detach === true, quietResult: true })
+  const job = await submit(context, make(pathToFileURL(path).href), headers).catch(async (error: unknown) => {
+    if (!needsUpload(error)) throw error
+    uploaded = (await upload(context, path, error)).id
+    return submit(context, make(`upload:${uploaded}`), headers)
+  })
+  const settled = await settle(context, job, { detach, quietResult: true })
   // One that failed can be run again with it; one that is left behind goes after 24 h.
   if (uploaded !== undefined && settled.job?.state === 'succeeded') await forget(context, uploaded)
   return settled.exit

@@ -5,9 +5,10 @@ import type { ExitCode } from '../client/terminal.ts'
 import { endText } from '../view/texts.ts'
 import { registryAuth } from './registry-auth.ts'
 import { checkFolder, saveArchive } from './save.ts'
+import { type VerifyChoices, verifyOption, type VerifyOption } from '../client/verify-option.ts'
 import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 
-export interface PullOptions extends SubmitOptions {
+export interface PullOptions extends SubmitOptions, VerifyChoices {
   output?: string
   store?: boolean
   architecture?: string
@@ -24,7 +25,7 @@ export async function pull(context: CommandContext, source: string, options: Pul
   const saves = options.store !== true && !detach
   if (saves) await checkFolder(context, folder, { reference: source, headers, options })
   const willSave = (ended: Job, exit: ExitCode) => saves && exit === 0 && ended.result?.archive !== undefined
-  const request = pullRequest(source, options, { transient: saves })
+  const request = pullRequest(source, options, { transient: saves, verify: await verifyOption(context, options) })
   const { job, exit } = await settle(context, await submit(context, request, headers), {
     detach,
     quietResult: !saves,
@@ -35,7 +36,11 @@ export async function pull(context: CommandContext, source: string, options: Pul
   return exit
 }
 
-function pullRequest(source: string, options: PullOptions, { transient }: { transient: boolean }) {
+function pullRequest(
+  source: string,
+  options: PullOptions,
+  { transient, verify }: { transient: boolean; verify: VerifyOption },
+) {
   const { architecture, components } = options
   return {
     kind: 'pull' as const,
@@ -45,6 +50,7 @@ function pullRequest(source: string, options: PullOptions, { transient }: { tran
       ...(components === undefined ? {} : { components: components.split(',').map((name) => name.trim()) }),
       // What is here for the file alone goes with it; the daemon knows when.
       ...(transient ? { transient } : {}),
+      ...verify,
       ...jobOptions(options),
     },
     ...labels(options),

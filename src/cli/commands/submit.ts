@@ -38,13 +38,18 @@ export async function settle(
 }
 
 /** Of the body, what these commands share. */
-export function jobOptions({
-  concurrency,
-  plainHttp,
-  trace,
-}: SubmitOptions): Pick<NonNullable<JobRequest['options']>, 'concurrency' | 'plainHttp' | 'trace'> {
+export function jobOptions({ concurrency, ...options }: SubmitOptions): SharedOptions & { concurrency?: number } {
+  return { ...(concurrency === undefined ? {} : { concurrency }), ...sharedOptions(options) }
+}
+
+interface SharedOptions {
+  plainHttp?: boolean
+  trace?: boolean
+}
+
+/** What jobs of any kind share. */
+export function sharedOptions({ plainHttp, trace }: Omit<SubmitOptions, 'concurrency'>): SharedOptions {
   return {
-    ...(concurrency === undefined ? {} : { concurrency }),
     ...(plainHttp ? { plainHttp: true } : {}),
     ...(trace ? { trace: true } : {}),
   }

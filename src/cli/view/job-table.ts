@@ -59,7 +59,7 @@ const ARCHITECTURES = new Set(['amd64', 'arm64', 'multi'])
 
 /** Name and version as far as the job tells them: by its result, its reference or its file's name. */
 export function packageOf({ kind, source, result }: Job): string {
-  const named = result?.reference ?? (kind === 'publish' ? undefined : source)
+  const named = [result?.reference, kind === 'publish' ? undefined : source].find((text) => text?.startsWith('oci://'))
   if (named !== undefined) return (lastPart(named).split('@')[0] ?? '').replace(':', ' ')
   return source.startsWith('upload:') ? '' : archivePackage(lastPart(source).replace(/\.tar(?:\.zst)?$/, ''))
 }

@@ -1,4 +1,4 @@
-import type { Job, Progress, Transfer } from '../client/contract.ts'
+import type { Job, Progress, Signature, Transfer } from '../client/contract.ts'
 import type { StreamedEvent } from '../client/api-client.ts'
 import { formatBytes, formatDuration, formatTimeLeft } from './format.ts'
 
@@ -9,11 +9,32 @@ export function endText(job: Job): string {
     const saved = progress.bytesSkipped + progress.bytesMounted
     const form = result.manifest === undefined ? '' : `\n  published as an ${result.manifest} manifest`
     const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
+    if (job.kind === 'verify') return verifiedText(result)
     const tags = result.tags ? `${result.tags.length} tags copied, ${result.tagsThere ?? 0} were there` : result.digest
     return `${job.kind} succeeded: ${result.reference}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}`
   }
   if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
   return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`
+}
+
+function verifiedText({ reference, digest, signed, signatures = [], checksums }: NonNullable<Job['result']>): string {
+  const { files = 0, hashed = 0 } = checksums ?? {}
+  const read = hashed === files ? 'each read' : `${hashed} read, the others by the manifest's digests`
+  const lines = signatures.map((signature) => `  ${signatureText(signature)}`)
+  if (lines.length === 0)
+    lines.push(signed ? '  it says that it is signed, and holds no signature' : '  it is not signed')
+  return [`verify succeeded: ${reference}`, `  ${digest}`, `  checksums hold: ${files} files, ${read}`, ...lines].join(
+    '\n',
+  )
+}
+
+/** Whose it is, and what is known of that. */
+export function signatureText({ form, key, identity, verified, reason }: Signature): string {
+  const by = identity
+    ? `${identity.san ?? 'nobody'} by ${identity.issuer ?? 'nobody'}`
+    : `key ${key?.fingerprint ?? 'unknown'}`
+  const state = verified === true ? 'verified' : verified === false ? 'not valid' : 'not verified'
+  return `${form} signature, ${by}: ${state}${reason === null ? '' : ` (${reason})`}`
 }
 
 /** What went wrong, where, and what to do: one block. */
@@ -68,7 +89,12 @@ function waitOf({ id, state, reason, error, progress }: Job): string | undefined
   return undefined
 }
 
-const VERBS: Readonly<Record<string, string>> = { publish: 'sending', pull: 'receiving', copy: 'copying' }
+const VERBS: Readonly<Record<string, string>> = {
+  publish: 'sending',
+  pull: 'receiving',
+  copy: 'copying',
+  verify: 'reading',
+}
 
 /** What a job is at, in one line; `kind` as far as it is known. */
 export function progressText(progress: Progress, kind: string | undefined): string {

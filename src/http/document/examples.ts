@@ -7,6 +7,18 @@ const FILE = 'zarf-package-nemo-amd64-1.2.0.tar.zst'
 const REFERENCE = 'oci://registry.example/team/nemo:1.2.0'
 const TIME = '2026-03-01T12:00:00.000Z'
 
+const SIGNATURES = {
+  signed: true,
+  signatures: [
+    {
+      form: 'bundle',
+      identity: { san: 'release@example.org', issuer: 'https://issuer.example' },
+      verified: null,
+      reason: 'it was not checked: no key or identity was given',
+    },
+  ],
+}
+
 const PROGRESS = {
   phase: 'transferring',
   bytesTotal: 2_621_440,
@@ -208,6 +220,8 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
       },
     ],
   },
+  getRemotePackageSignatures: SIGNATURES,
+  getPackageSignatures: SIGNATURES,
   getPackageDefinition: REMOTE.definition,
   getPackageChecksums: `${LAYER.slice('sha256:'.length)} components/baseline.tar\n`,
   getPackageImages: { images: ['registry.example/team/app:1'] },

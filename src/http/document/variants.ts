@@ -75,7 +75,7 @@ export function jobRequestVariants(
       {
         type: 'object',
         additionalProperties: false,
-        required: ['kind', 'source', ...(kind === 'pull' ? [] : ['destination'])],
+        required: ['kind', 'source', ...(kind === 'pull' || kind === 'verify' ? [] : ['destination'])],
         properties: {
           kind: { type: 'string', const: kind },
           ...shared,

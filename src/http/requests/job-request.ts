@@ -1,4 +1,4 @@
-import { isDigest } from '../../content/digest.ts'
+import { isDigest, parseDigest } from '../../content/digest.ts'
 import {
   checkNotItself,
   copiedRepository,
@@ -15,6 +15,7 @@ import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { checkLocalSource, type LocalSources } from '../../files/local-source.ts'
 import { tagPattern } from '../../transfer/copy/tags.ts'
+import { readRequest } from '../../trust/verification.ts'
 import { at, later, type MayName, parsePackageReference } from './package-reference.ts'
 import type { JobBody } from '../schemas/job.ts'
 
@@ -22,9 +23,21 @@ type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries
 
 /** The kinds that this API can check and so accept, with the options of each. */
 export const JOB_REQUEST_OPTIONS = {
-  publish: ['tag', 'name', 'scan', 'manifest', 'artifactType', 'subject', 'concurrency', 'plainHttp', 'trace'],
-  copy: ['tag', 'tags', 'architectures', 'concurrency', 'plainHttp', 'trace'],
-  pull: ['architecture', 'components', 'overwrite', 'transient', 'concurrency', 'plainHttp', 'trace'],
+  publish: [
+    'tag',
+    'name',
+    'scan',
+    'manifest',
+    'artifactType',
+    'subject',
+    'verify',
+    'concurrency',
+    'plainHttp',
+    'trace',
+  ],
+  copy: ['tag', 'tags', 'architectures', 'verify', 'concurrency', 'plainHttp', 'trace'],
+  pull: ['architecture', 'components', 'overwrite', 'transient', 'verify', 'concurrency', 'plainHttp', 'trace'],
+  verify: ['verify', 'architecture', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
 /** The file name alone decides the format. zarf-packages.md 1.1. */
@@ -55,6 +68,7 @@ export async function checkJobRequest(
     })
   }
   refuseOtherOptions(body, check.options)
+  if (body.options?.verify) at('/options/verify', readRequest, body.options.verify)
   const checked = await check.check(body, options)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
 }
@@ -67,13 +81,15 @@ interface KindCheck {
 function checkOf(kind: JobKind): KindCheck | undefined {
   if (kind === 'publish') return { options: JOB_REQUEST_OPTIONS.publish, check: checkPublish }
   if (kind === 'pull') return { options: JOB_REQUEST_OPTIONS.pull, check: checkPull }
+  if (kind === 'verify') return { options: JOB_REQUEST_OPTIONS.verify, check: checkVerify }
   return kind === 'copy' ? { options: JOB_REQUEST_OPTIONS.copy, check: checkCopy } : undefined
 }
 
-/** The registries whose credentials a job may be given: a pull's source; else the destination, then a copy's source. */
+/** The registries whose credentials a job may be given: the source of a pull or verify; else the destination, then a copy's source. */
 export function registriesOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string[] {
+  if (kind === 'verify' && isLocal(source)) return []
   const from = kind === 'publish' ? [] : [at('/source', parseReference, source).registry]
-  return kind === 'pull' ? from : [parseDestination(destination ?? '').registry, ...from]
+  return kind === 'pull' || kind === 'verify' ? from : [parseDestination(destination ?? '').registry, ...from]
 }
 
 async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptions): Promise<Checked> {
@@ -85,15 +101,45 @@ async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptio
   const { tag, subject } = body.options ?? {}
   if (tag !== undefined) at('/options/tag', parseTag, tag)
   if (subject !== undefined) checkSubject(subject)
-  const source = await checkLocalSource(body.source, sources)
-  if (!source.isDirectory && !ARCHIVE.test(source.fileName)) {
-    throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${source.fileName}" ends in neither .tar.zst nor .tar`, {
-      hint: 'A source is a package archive that zarf made, or an unpacked package directory.',
-      details: { pointer: '/source' },
-    })
-  }
+  await checkLocalPackage(body.source, sources)
   const destination = `oci://${registry}${namespace === '' ? '' : `/${namespace}`}`
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
+}
+
+async function checkLocalPackage(text: string, sources: LocalSources): Promise<void> {
+  const source = await checkLocalSource(text, sources)
+  if (source.isDirectory || ARCHIVE.test(source.fileName)) return
+  throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${source.fileName}" ends in neither .tar.zst nor .tar`, {
+    hint: 'A source is a package archive that zarf made, or an unpacked package directory.',
+    details: { pointer: '/source' },
+  })
+}
+
+function isLocal(source: string): boolean {
+  return /^(?:store|file|upload):/.test(source)
+}
+
+/** Jobs that no registry has a part in share a queue of their own. */
+const LOCAL_QUEUE = 'local'
+
+async function checkVerify(body: JobBody, { sources, mayName }: JobRequestOptions): Promise<Checked> {
+  const { source } = body
+  if (body.destination !== undefined) throw goesNowhere()
+  if (isLocal(source)) {
+    if (source.startsWith('store:')) at('/source', parseDigest, source.slice('store:'.length))
+    else await checkLocalPackage(source, sources)
+    return { source, destination: null, queueHost: LOCAL_QUEUE, registries: [] }
+  }
+  const reference = parsePackageReference(source, '/source')
+  const { registry } = reference
+  await later('/source', mayName, registry)
+  return { source: formatReference(reference), destination: null, queueHost: registry, registries: [registry] }
+}
+
+function goesNowhere(): AppError {
+  return new AppError('BODY_INVALID', 'a verify job goes nowhere, so it has no "destination"', {
+    details: { pointer: '/destination' },
+  })
 }
 
 async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise<Checked> {

@@ -29,6 +29,7 @@ export function readRegistryAuth(header: string | undefined, registry: string): 
 export function readJobAuth(header: string | undefined, registries: readonly string[]): JobCredentials | undefined {
   if (header === undefined || header.trim() === '') return undefined
   const given = decode(header.trim())
+  if (registries.length === 0) throw invalid('the job has nothing to do with a registry')
   const several = new Set(registries.map(registryId)).size > 1
   const list: readonly unknown[] = several && Array.isArray(given) ? given : [given]
   if (list.length > registries.length) throw invalid(`it is a list of more than ${registries.length} logins`)

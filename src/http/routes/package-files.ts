@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { parseDigest } from '../../content/digest.ts'
 import type { ContentStore } from '../../store/content-store.ts'
+import { storedSignatures } from '../../transfer/signatures.ts'
 import { openStoredPackage, type OpenedStoredPackage } from '../../transfer/stored-package.ts'
 import { acceptsByName } from '../answers/accept.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
@@ -11,7 +12,9 @@ import {
   getChecksumsSchema,
   getDefinitionSchema,
   getImagesSchema,
+  getSignaturesSchema,
   headArchiveSchema,
+  type PackageSignatures,
 } from '../schemas/package.ts'
 
 export interface PackageFilesOptions {
@@ -43,6 +46,11 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   app.get('/v1/packages/:digest/images', { schema: getImagesSchema }, async (request, reply) => {
     const { images } = await open(request)
     return sendJson<{ images: string[] }>(reply, { images })
+  })
+
+  app.get('/v1/packages/:digest/signatures', { schema: getSignaturesSchema }, async (request, reply) => {
+    const digest = parseDigest(request.params.digest)
+    return sendJson<PackageSignatures>(reply, await storedSignatures(store, digest, signalOf(request)))
   })
 
   const url = '/v1/packages/:digest/archive'

@@ -6,11 +6,14 @@ import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { InspectedPackage } from '../../transfer/inspect.ts'
 import type { FoundReferrers, ReferrersRequest } from '../../transfer/referrers.ts'
+import type { FoundSignatures } from '../../transfer/signatures.ts'
 import { sendJson, sendJsonWith } from '../answers/made-json.ts'
 import { at, later, type MayName, parsePackageReference } from '../requests/package-reference.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
+import type { PackageSignatures } from '../schemas/package.ts'
 import {
   getRemotePackageSchema,
+  getRemoteSignaturesSchema,
   listReferrersSchema,
   type RemotePackage,
   type RemoteReferrers,
@@ -29,6 +32,8 @@ export interface RegistryReader {
   inspect(request: { reference: Reference; architecture?: string }, access: RegistryAccess): Promise<InspectedPackage>
   /** What refers to a manifest. */
   referrers(request: ReferrersRequest, access: RegistryAccess): Promise<FoundReferrers>
+  /** What a package is signed with, unverified. */
+  signatures(request: { reference: Reference; architecture?: string }, access: RegistryAccess): Promise<FoundSignatures>
   /** All tags of the repository; empty where the registry knows no such repository. */
   tags(reference: Reference, access: RegistryAccess): Promise<readonly string[]>
 }
@@ -60,6 +65,16 @@ export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesO
     const found = await looking(request, reference, options, (access) => remote.inspect(wanted, access))
     const { definition, ...rest } = found
     return sendJsonWith<RemotePackage>(reply, rest, ['definition', definition])
+  })
+
+  app.get('/v1/remote-packages/signatures', { schema: getRemoteSignaturesSchema }, async (request, reply) => {
+    const { ref, architecture } = request.query
+    const reference = parsePackageReference(ref, '/ref')
+    await later('/ref', mayName, reference.registry)
+    void reply.header('cache-control', 'no-cache')
+    const wanted = { reference, ...(architecture === undefined ? {} : { architecture }) }
+    const found = await looking(request, reference, options, (access) => remote.signatures(wanted, access))
+    return sendJson<PackageSignatures>(reply, found)
   })
 
   app.get('/v1/remote-packages/referrers', { schema: listReferrersSchema }, async (request, reply) => {

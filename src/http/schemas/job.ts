@@ -12,7 +12,7 @@ export const JobBody = Type.Object(
       minLength: 1,
       maxLength: 4096,
       description:
-        'publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest.',
+        'publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}.',
     }),
     destination: Type.Optional(
       Type.String({
@@ -41,6 +41,11 @@ export const JobBody = Type.Object(
         labels: { env: 'dev' },
       },
       { kind: 'pull', source: 'oci://registry.example/team/nemo:1.2.0', options: { architecture: 'amd64' } },
+      {
+        kind: 'verify',
+        source: 'oci://registry.example/team/nemo:1.2.0',
+        options: { verify: { identity: { san: 'release@example.org', issuer: 'https://issuer.example' } } },
+      },
       { kind: 'copy', source: 'oci://registry.example/team/nemo:1.2.0', destination: 'oci://other.example/team' },
     ],
   },

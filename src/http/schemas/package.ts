@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import type { Signature } from '../../jobs/model/definitions.ts'
 import { pageOf, pageQuery } from './page.ts'
 
 export const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
@@ -122,6 +123,28 @@ export const getChecksumsSchema = {
   summary: 'Its checksums.txt',
   params: PackageParams,
   response: { 200: { description: 'The file.', content: { 'text/plain': { schema: Type.String() } } } },
+}
+
+export const PackageSignatures = Type.Object(
+  {
+    signed: Type.Boolean({ description: 'Whether the package says that it is.' }),
+    signatures: Type.Array(Type.Ref('Signature'), {
+      description: 'As they call themselves: nothing is verified here, which a job of the kind verify does.',
+    }),
+  },
+  { $id: 'PackageSignatures', description: 'What a package is signed with.' },
+)
+export interface PackageSignatures {
+  signed: boolean
+  signatures: Signature[]
+}
+
+export const getSignaturesSchema = {
+  tags,
+  operationId: 'getPackageSignatures',
+  summary: 'What it is signed with, unverified',
+  params: PackageParams,
+  response: { 200: Type.Ref('PackageSignatures') },
 }
 
 export const getImagesSchema = {

@@ -121,6 +121,16 @@ export const getRemotePackageSchema = {
   },
 }
 
+export const getRemoteSignaturesSchema = {
+  tags,
+  operationId: 'getRemotePackageSignatures',
+  summary: 'What a package in its registry is signed with, unverified',
+  description: 'Of its layers zarf.yaml and the signatures are fetched.',
+  querystring: RemotePackageQuery,
+  headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
+  response: { 200: Type.Ref('PackageSignatures') },
+}
+
 export const listReferrersSchema = {
   tags,
   operationId: 'listReferrers',

@@ -150,6 +150,31 @@ export const Transfer = Type.Object(
 )
 export type Transfer = Omit<Static<typeof Transfer>, 'error'> & { error: Problem | null }
 
+export const Signature = Type.Object(
+  {
+    form: Type.Enum(['bundle', 'base64'], { description: 'zarf.bundle.sig, or the old zarf.yaml.sig.' }),
+    key: Type.Optional(
+      Type.Object(
+        { fingerprint: Nullable(Type.String({ description: "sha256:hex of the key's DER form." })) },
+        { description: 'By a key; while it is not verified, the one that the signature itself names.' },
+      ),
+    ),
+    identity: Type.Optional(
+      Type.Object(
+        {
+          san: Nullable(Type.String({ description: 'Whom the certificate names.' })),
+          issuer: Nullable(Type.String({ description: 'Who vouched for them.' })),
+        },
+        { description: 'By an identity; while it is not verified, as the certificate itself says.' },
+      ),
+    ),
+    verified: Nullable(Type.Boolean({ description: 'null: it was not checked.' })),
+    reason: Nullable(Type.String({ description: 'Why it is not verified.' })),
+  },
+  { $id: 'Signature', description: 'One signature of a package.' },
+)
+export type Signature = Static<typeof Signature>
+
 export const JobResult = Type.Object({
   reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
   digest: Type.String({
@@ -173,9 +198,28 @@ export const JobResult = Type.Object({
   manifest: Type.Optional(
     Type.Enum(['image', 'artifact'], { description: 'publish with options.manifest: which of the two was published.' }),
   ),
+  signed: Type.Optional(Type.Boolean({ description: 'verify: whether the package says that it is signed.' })),
+  signatures: Type.Optional(
+    Type.Array(Type.Ref('Signature'), { description: 'verify, and pull and publish with options.verify.' }),
+  ),
+  checksums: Type.Optional(
+    Type.Object(
+      {
+        aggregate: Type.String({ description: 'Digest of checksums.txt, as zarf.yaml has it.' }),
+        files: Type.Integer({ minimum: 0, description: 'Of the package.' }),
+        hashed: Type.Integer({
+          minimum: 0,
+          description:
+            'Those whose bytes were read. In a registry the small ones alone: for the others its digests are those of checksums.txt.',
+        }),
+        hashedBytes: Bytes('Of these.'),
+      },
+      { description: 'verify: what holds the package together; all of it was found right.' },
+    ),
+  ),
   durationMs: Type.Integer({ minimum: 0 }),
 })
-export type JobResult = Static<typeof JobResult>
+export type JobResult = Omit<Static<typeof JobResult>, 'signatures'> & { signatures?: Signature[] }
 
 export const Job = Type.Object(
   {
@@ -205,7 +249,11 @@ export const Job = Type.Object(
   },
   { $id: 'Job' },
 )
-export type Job = Omit<Static<typeof Job>, 'progress' | 'error'> & { progress: Progress; error: Problem | null }
+export type Job = Omit<Static<typeof Job>, 'progress' | 'error' | 'result'> & {
+  progress: Progress
+  error: Problem | null
+  result: JobResult | null
+}
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]

@@ -4,6 +4,44 @@ import { MANIFEST_KINDS } from '../../content/manifest.ts'
 /** Source: RFC 6838 4.2; parameters are refused by registries (oci-client.md G4). */
 const MEDIA_TYPE = '^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$'
 
+const Identity = (description: string) =>
+  Type.Optional(
+    Type.Object(
+      {
+        san: Type.String({ minLength: 1, maxLength: 512, description: 'Who signed: a mail address or a URI.' }),
+        issuer: Type.String({ minLength: 1, maxLength: 512, description: 'Who vouched for them: the OIDC issuer.' }),
+      },
+      { additionalProperties: false, description },
+    ),
+  )
+
+const Verify = Type.Object(
+  {
+    mode: Type.Optional(
+      Type.Enum(['never', 'if-possible', 'always'], {
+        description:
+          'always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.',
+      }),
+    ),
+    key: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 8192, description: 'The PEM of one public key: ECDSA, RSA or Ed25519.' }),
+    ),
+    identity: Identity('Signed without a key of their own (keyless), by exactly these.'),
+    identityPattern: Identity("The same as patterns of the whole text, by Go's path.Match: a star passes no slash."),
+    trustedRoot: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 63,
+        description: 'For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description: "pull, copy, publish, verify: what has to hold of the package's signature before anything moves.",
+  },
+)
+
 /** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */
 export const JobOptions = Type.Object(
   {
@@ -75,6 +113,7 @@ export const JobOptions = Type.Object(
           'pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package.',
       }),
     ),
+    verify: Type.Optional(Verify),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),
     transient: Type.Optional(
       Type.Boolean({

@@ -24,6 +24,7 @@ import { findRelated, type Related } from './related.ts'
 import type { CopyDependencies, CopyRequest } from './request.ts'
 import { tagsToCopy } from './tags.ts'
 import { createManifestTree, type ManifestTree } from './tree.ts'
+import { verifyPackages } from './verified.ts'
 
 /** What is copied, once it is known; the destination has been proved. */
 export interface PreparedCopy {
@@ -82,6 +83,8 @@ async function plan(ends: Ends, dependencies: CopyDependencies): Promise<Prepare
     tagged.push(one)
     tell(one, { reference, destination, onEvent })
   }
+  const where = formatReference(request.source)
+  await verifyPackages(tree, { verification: request.verification, reader, where, onEvent, signal })
   const subjects = [...tree.all.map(({ raw }) => raw.digest), ...wholes]
   const related = await findRelated(subjects, { source, tree, onEvent, signal })
   const blobs = await blobsOf(tree, { source, reader, onEvent, signal })

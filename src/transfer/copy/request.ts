@@ -3,6 +3,7 @@ import type { TransferClaims } from '../../content/claims.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { Destination, Reference } from '../../content/reference.ts'
 import type { Repository } from '../../oci/registry.ts'
+import type { Verification } from '../../trust/verification.ts'
 import type { Ownership } from '../commit.ts'
 import type { OnEvent } from '../events.ts'
 
@@ -19,6 +20,8 @@ export interface CopyRequest {
   architectures?: readonly string[]
   /** Blobs at once. */
   concurrency: number
+  /** What has to hold of each package's signature before a blob moves. Default: nothing is checked. */
+  verification?: Verification
 }
 
 export interface CopyDependencies extends Ownership {

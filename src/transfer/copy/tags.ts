@@ -3,7 +3,7 @@ import { AppError } from '../../lib/errors.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
-import { compilePattern, type Pattern } from '../../zarf/selection/path-match.ts'
+import { compilePattern, type Pattern } from '../../lib/patterns/path-match.ts'
 
 /** What clients keep under names made of digests goes along with what it is about (related.ts). */
 const KEPT_BY_CLIENTS = /^sha(?:256|512)-[0-9a-f]{64}(?:\.[a-z]+)?$/
@@ -40,7 +40,7 @@ export async function tagsToCopy(
 /** As Go's path.Match has it. Throws BODY_INVALID. */
 export function tagPattern(text: string): Pattern {
   try {
-    return compilePattern(text)
+    return compilePattern(text, 'BODY_INVALID')
   } catch {
     throw new AppError('BODY_INVALID', `"${text.slice(0, 160)}" is no pattern of tags`, {
       hint: '* and ? stand for characters, [0-9] for one of these: 1.2.*',

@@ -4,6 +4,7 @@ import type { Digest } from '../../content/digest.ts'
 import type { ManifestKind } from '../../content/manifest.ts'
 import type { Destination } from '../../content/reference.ts'
 import type { Repository } from '../../oci/registry.ts'
+import type { PackageSignature, Verification } from '../../trust/verification.ts'
 import type { OpenedPackage } from '../../zarf/package.ts'
 import type { Ownership } from '../commit.ts'
 import type { OnEvent } from '../events.ts'
@@ -15,6 +16,11 @@ export interface PublishRequest {
   tag?: string
   /** The package's name where the file name does not tell it; zarf.yaml still decides. */
   name?: string
+  /**
+   * What has to hold of the package's signature before a byte is sent, by the repository that it goes to; that is known once its
+   * zarf.yaml was read. Default: nothing is checked.
+   */
+  verificationFor?: (repository: string) => Promise<Verification | undefined>
   /** Read a compressed archive once before sending, so that the plan is known. */
   scan: boolean
   /** Blobs at once. */
@@ -48,6 +54,8 @@ export interface PublishOutcome {
   layers: number
   /** Layers and, but for an artifact manifest that was asked for by name, config. */
   bytes: number
+  /** Of the package, where a verification was asked for. */
+  signatures?: PackageSignature[]
   /** Which of the two was published, where the request said what it may be. */
   manifest?: Exclude<ManifestKind, 'auto'>
 }

@@ -88,5 +88,6 @@ function outcome(plan: PreparedPull, path: string | undefined): PullOutcome {
     path,
     layers: plan.files.size,
     bytes: totalBytes(plan.blobs),
+    ...(plan.request.verification ? { signatures: [...plan.signatures] } : {}),
   }
 }

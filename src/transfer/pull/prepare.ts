@@ -2,18 +2,12 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { ComputedArchive } from '../../zarf/computed-archive.ts'
-import {
-  checkMetadata,
-  metadataLayers,
-  type PackageLayers,
-  packageLayers,
-  type PulledMetadata,
-  withConfig,
-} from '../../zarf/pulled-package.ts'
+import { type PackageLayers, packageLayers, type PulledMetadata, withConfig } from '../../zarf/pulled-package.ts'
 import { selectComponents, selectLayers } from '../../zarf/select.ts'
 import { type PackageSource, packageSource } from '../package-source.ts'
 import { announceBlobs } from '../plan.ts'
 import { checkArchitecture, type ResolvedPackage, resolvePackage } from '../resolve.ts'
+import { checkPackage, type PackageSignature } from '../signatures.ts'
 import { packageArchive, titled } from '../stored-package.ts'
 import type { PullDependencies, PullRequest } from './request.ts'
 
@@ -24,6 +18,7 @@ export interface PreparedPull {
   readonly source: PackageSource
   readonly resolved: ResolvedPackage
   readonly metadata: PulledMetadata
+  readonly signatures: readonly PackageSignature[]
   readonly layers: PackageLayers
   /** By title. */
   readonly files: ReadonlyMap<string, Descriptor>
@@ -52,9 +47,9 @@ async function makePlan(request: PullRequest, dependencies: PullDependencies): P
   const resolved = await resolvePackage(repository, request, signal)
   const layers = packageLayers(resolved.manifest, resolved.where)
   const source = packageSource(repository, signal)
-  const { definition, checksums } = metadataLayers(layers)
-  const [definitionBytes, checksumBytes] = await Promise.all([source.read(definition), source.read(checksums)])
-  const metadata = await checkMetadata(layers, { definition: definitionBytes, checksums: checksumBytes }, signal)
+  const { verification } = request
+  const read = (layer: Descriptor) => source.read(layer)
+  const { metadata, signatures } = await checkPackage(layers, { read, verification, where: resolved.where, signal })
   if (resolved.indexDigest === undefined) checkArchitecture(metadata.identity.architecture, request)
   onEvent({ type: 'log', level: 'info', message: `pulling ${resolved.where}, ${resolved.raw.digest}` })
   const selection = await select(request, { metadata, layers, source })
@@ -66,7 +61,7 @@ async function makePlan(request: PullRequest, dependencies: PullDependencies): P
     files: selection.files,
     whole: selection.files.size === layers.byTitle.size,
   })
-  return { request, repository, source, resolved, metadata, layers, ...selection, blobs, archive }
+  return { request, repository, source, resolved, metadata, signatures, layers, ...selection, blobs, archive }
 }
 
 async function select(

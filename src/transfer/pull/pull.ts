@@ -14,7 +14,7 @@ export type { PullDependencies, PullOutcome, PullRequest } from './request.ts'
  * against checksums.txt, the selection, the target, the room. Then layers come in parallel, each verified, and the package
  * is recorded, or its archive gets its name, when every one is there. Rejects with the first error after everything has
  * stopped; what has arrived stays for a retry. Throws MANIFEST_*, ARCHITECTURE_NOT_FOUND, COMPONENTS_INVALID, PACKAGE_*,
- * DIGEST_MISMATCH, SIZE_MISMATCH, STORE_*, REGISTRY_*, JOB_FENCED, JOB_CANCELED.
+ * SIGNATURE_*, DIGEST_MISMATCH, SIZE_MISMATCH, STORE_*, REGISTRY_*, JOB_FENCED, JOB_CANCELED.
  */
 export async function pull(request: PullRequest, dependencies: PullDependencies): Promise<PullOutcome> {
   try {

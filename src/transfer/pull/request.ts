@@ -4,6 +4,7 @@ import type { OpenedTarget } from '../../content/opened.ts'
 import type { Reference } from '../../content/reference.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { ContentStore } from '../../store/content-store.ts'
+import type { PackageSignature, Verification } from '../../trust/verification.ts'
 import type { Ownership } from '../commit.ts'
 import type { OnEvent } from '../events.ts'
 
@@ -24,6 +25,8 @@ export interface PullRequest {
   holder?: string
   /** Blobs at once. */
   concurrency: number
+  /** What has to hold of the package's signature before a layer is fetched. Default: nothing is checked. */
+  verification?: Verification
 }
 
 export interface PullDependencies extends Pick<Ownership, 'checkOwnership'> {
@@ -50,4 +53,6 @@ export interface PullOutcome {
   layers: number
   /** Layers and config, each digest once. */
   bytes: number
+  /** Of the package, where a verification was asked for. */
+  signatures?: PackageSignature[]
 }

@@ -3,10 +3,16 @@ import type { TagLocks } from '../../jobs/redis/tag-locks.ts'
 import type { JobTransferClaims } from '../../jobs/uploads/transfer-claims.ts'
 import { AppError } from '../../lib/errors.ts'
 import { copy } from '../../transfer/copy/copy.ts'
-import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from '../registry-access.ts'
+import {
+  DEFAULT_CONCURRENCY,
+  transferDependencies,
+  type TransferOptions,
+  verificationOf,
+  type VerifyOptions,
+} from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
 
-export interface CopyWorkOptions extends TransferOptions {
+export interface CopyWorkOptions extends TransferOptions, VerifyOptions {
   locks: TagLocks
   /** Without them each run sends for itself. */
   claims?: JobTransferClaims
@@ -27,6 +33,7 @@ export function copyWork(options: CopyWorkOptions): JobWork {
         source: parseReference(job.source),
         destination: parseDestination(job.destination),
         concurrency,
+        ...(await verificationOf('copy', job, options)),
         ...(tag === undefined ? {} : { tag }),
         ...(tags === undefined ? {} : { tags }),
         ...(architectures === undefined || architectures === 'all' ? {} : { architectures }),

@@ -5,10 +5,16 @@ import { parseDestination } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
 import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
 import { publish, type PublishRequest } from '../../transfer/publish/publish.ts'
-import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from '../registry-access.ts'
+import {
+  DEFAULT_CONCURRENCY,
+  publishVerification,
+  transferDependencies,
+  type TransferOptions,
+  type VerifyOptions,
+} from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
 
-export interface PublishWorkOptions extends TransferOptions {
+export interface PublishWorkOptions extends TransferOptions, VerifyOptions {
   sources: LocalSources
   locks: TagLocks
   /** Without them each run sends for itself. */
@@ -21,6 +27,8 @@ export function publishWork(options: PublishWorkOptions): JobWork {
   return async (job, context) => {
     const { signal } = context
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
+    const destination = parseDestination(job.destination)
+    const verified = await publishVerification(job, destination, options)
     // By its path again, and checked again: since the API accepted the job it may lead elsewhere.
     const source = await openLocalSource(job.source, options.sources)
     await using opened = await options.openPackage(source, { signal })
@@ -28,9 +36,10 @@ export function publishWork(options: PublishWorkOptions): JobWork {
     return await publish(
       {
         package: opened,
-        destination: parseDestination(job.destination),
+        destination,
         scan,
         concurrency,
+        ...verified,
         ...(tag === undefined ? {} : { tag }),
         ...(name === undefined ? {} : { name }),
         ...(manifest === undefined ? {} : { manifest }),

@@ -3,10 +3,16 @@ import type { JobResult } from '../../jobs/model/definitions.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { openTarget } from '../../files/opened-target.ts'
 import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../../transfer/pull/pull.ts'
-import { DEFAULT_CONCURRENCY, transferDependencies, type TransferOptions } from '../registry-access.ts'
+import {
+  DEFAULT_CONCURRENCY,
+  transferDependencies,
+  type TransferOptions,
+  verificationOf,
+  type VerifyOptions,
+} from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
 
-export interface PullWorkOptions extends TransferOptions {
+export interface PullWorkOptions extends TransferOptions, VerifyOptions {
   store: PullDependencies['store']
   /** LAYERD_FILE_ROOTS: `file:` destinations lie inside. */
   roots: readonly string[]
@@ -22,6 +28,7 @@ export function pullWork(options: PullWorkOptions): JobWork {
         reference: parseReference(job.source),
         overwrite,
         concurrency,
+        ...(await verificationOf('pull', job, options)),
         ...(architecture === undefined ? {} : { architecture }),
         ...(components === undefined ? {} : { components }),
         ...(target ? { target } : {}),

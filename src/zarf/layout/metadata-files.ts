@@ -3,7 +3,7 @@ import { AppError } from '../../lib/errors.ts'
 export const DEFINITION = 'zarf.yaml'
 export const CHECKSUMS = 'checksums.txt'
 export const LEGACY_SIGNATURE = 'zarf.yaml.sig'
-const BUNDLE_SIGNATURE = 'zarf.bundle.sig'
+export const BUNDLE_SIGNATURE = 'zarf.bundle.sig'
 
 /** What is read whole into memory may not be larger: these files are small, and a bomb is not. */
 export const MAX_METADATA_BYTES = 16 * 1024 * 1024

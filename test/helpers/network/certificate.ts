@@ -70,20 +70,20 @@ export function createCertificate(
 const RSA_WITH_SHA256 = seq(oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b), der(0x05, Buffer.alloc(0)))
 const ECDSA_WITH_SHA256 = seq(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
 
-function der(tag: number, content: Buffer): Buffer {
+export function der(tag: number, content: Buffer): Buffer {
   const length = content.length
   const header = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
   return Buffer.concat([Buffer.of(tag, ...header), content])
 }
 
-function seq(...parts: readonly Buffer[]): Buffer {
+export function seq(...parts: readonly Buffer[]): Buffer {
   return der(0x30, Buffer.concat(parts))
 }
 
-function oid(...bytes: readonly number[]): Buffer {
+export function oid(...bytes: readonly number[]): Buffer {
   return der(0x06, Buffer.from(bytes))
 }
 
-function time(at: Date): Buffer {
+export function time(at: Date): Buffer {
   return der(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 }

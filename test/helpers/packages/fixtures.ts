@@ -13,6 +13,7 @@ export const FIXTURES = {
   logbook: `${folder}zarf-package-logbook-amd64-0.1.0.tar.zst`,
   signedNemo: `${folder}signed/zarf-package-nemo-amd64-1.2.0.tar.zst`,
   signedNemoKey: `${folder}signed/cosign.pub`,
+  oldSignatureLedger: `${folder}signed/zarf-package-ledger-amd64-0.1.0.tar.zst`,
   armadaBundle: `${folder}bundle/uds-bundle-armada-amd64-0.2.0.tar.zst`,
   splitNemo: [0, 1, 2, 3].map((part) => `${folder}split/zarf-package-nemo-amd64-1.2.0.tar.zst.part00${part}`),
 } as const

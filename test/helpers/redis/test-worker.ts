@@ -18,13 +18,16 @@ import { chainProviders, type CredentialProvider } from '../../../src/oci/creden
 import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../../src/oci/registry.ts'
 import { createContentStore } from '../../../src/store/content-store.ts'
 import type { RangeTuning } from '../../../src/store/ingest/range-growth.ts'
+import { openPolicies } from '../../../src/worker/policies.ts'
 import type { Registries } from '../../../src/worker/registry-access.ts'
 import { publishWork } from '../../../src/worker/kinds/run-publish.ts'
 import { copyWork } from '../../../src/worker/kinds/run-copy.ts'
 import { pullWork } from '../../../src/worker/kinds/run-pull.ts'
+import { verifyWork } from '../../../src/worker/kinds/run-verify.ts'
 import { createSharedTraces } from '../../../src/worker/traces/shared-traces.ts'
 import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
+import { openTrustedRoots } from '../../../src/trust/verification.ts'
 import { openPackage } from '../../../src/zarf/package.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 
@@ -41,6 +44,8 @@ export interface WorkerChoices {
   diskReserve?: number
   /** Another way to the same Redis, such as a proxy. */
   redis?: RedisTarget
+  /** LAYERD_POLICY_FILE. Default: none. */
+  policyFile?: string
   /** When a transfer is too slow to keep its place. Default: under 1 KiB/s over five minutes. */
   slow?: SlowLimit
   /** DOCKER_AUTH_CONFIG as it sees it, for jobs without credentials. Default: those are anonymous. */
@@ -51,7 +56,7 @@ export interface TestWorkerOptions extends WorkerChoices {
   redis: RedisTarget
   secretKey: Uint8Array
   roots: readonly string[]
-  /** Holds `uploads` and `store`, which all workers share. */
+  /** Holds `uploads`, `store` and `trusted-roots`, which all workers share. */
   folder: string
   name: string
   /** Of layerd, as registries see it. Default test. */
@@ -96,14 +101,18 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     ...(storeMaxBytes === undefined ? {} : { maxBytes: storeMaxBytes }),
     ...(options.ranges ? { ranges: options.ranges } : {}),
   })
+  const sources = { roots, uploads }
+  const trustedRoots = openTrustedRoots(join(folder, 'trusted-roots'))
+  const signed = { trustedRoots, policies: openPolicies(options.policyFile, trustedRoots) }
   const worker = await startWorker({
     ...target,
     runs,
     name,
     work: {
-      publish: publishWork({ sources: { roots, uploads }, locks, claims, places, openPackage, registries }),
-      copy: copyWork({ locks, claims, places, registries }),
-      pull: pullWork({ store, roots, registries, places }),
+      publish: publishWork({ sources, locks, claims, places, openPackage, registries, ...signed }),
+      copy: copyWork({ locks, claims, places, registries, ...signed }),
+      pull: pullWork({ store, roots, registries, places, ...signed }),
+      verify: verifyWork({ sources, store, openPackage, registries, trustedRoots }),
     },
     async giveUp({ place, location, ...access }) {
       const client = clientFor({ ...access, docker, connections, facts, signal: AbortSignal.timeout(5000) })

@@ -14,6 +14,7 @@ import { pingRegistry } from '../../../src/oci/ping/ping.ts'
 import { ANYWHERE } from '../../../src/oci/request/outbound.ts'
 import { inspectPackage } from '../../../src/transfer/inspect.ts'
 import { findReferrers } from '../../../src/transfer/referrers.ts'
+import { remoteSignatures } from '../../../src/transfer/signatures.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { startJobs, type TestJobs } from '../redis/jobs.ts'
@@ -115,6 +116,9 @@ function readerOf(t: Cleanup): AppOptions['remote'] {
     },
     async referrers(request, { credentials, signal }) {
       return findReferrers(request, { repository: await open(request.reference, credentials), signal })
+    },
+    async signatures(request, { credentials, signal }) {
+      return remoteSignatures(request, { repository: await open(request.reference, credentials), signal })
     },
     async tags(reference, { credentials, signal }) {
       return (await open(reference, credentials)).tags({ signal })

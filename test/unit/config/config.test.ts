@@ -23,6 +23,8 @@ test('without any setting every default holds', () => {
     diskReserve: undefined,
     fileRoots: ['/home/somebody/.local/share/layerd/packages'],
     tokensFile: undefined,
+    policyFile: undefined,
+    trustedRoots: undefined,
     apiHeapBytes: undefined,
     workerHeapBytes: undefined,
     jobsPerWorker: 4,

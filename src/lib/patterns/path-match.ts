@@ -1,4 +1,4 @@
-import { AppError } from '../../lib/errors.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
 
 type Term = 'star' | ((character: number) => boolean)
 
@@ -8,10 +8,10 @@ const SLASH = 0x2f
  * A pattern by the rules of Go's path.Match, which zarf's filters use: `*` and `?` stand for characters other than `/`
  * (a leading dot too), `[a-c]` and `[^a-c]` for one of a class, a backslash takes the next character as it is. Nothing
  * else means anything. The result takes time proportional to pattern times name, whatever they hold.
- * Throws COMPONENTS_INVALID for a class or an escape that does not end. Source: go1.26 path/match.go.
+ * Throws `code` for a class or an escape that does not end. Source: go1.26 path/match.go.
  */
-export function compilePattern(pattern: string): Pattern {
-  const reader = new PatternReader(pattern)
+export function compilePattern(pattern: string, code: ErrorCode): Pattern {
+  const reader = new PatternReader(pattern, code)
   const terms = reader.terms()
   if (!/[*?[\\]/.test(pattern)) return { steps: 1, matches: (name) => name === pattern }
   return { steps: terms.length, matches: (name) => matches(terms, codePoints(name)) }
@@ -26,9 +26,11 @@ export interface Pattern {
 class PatternReader {
   readonly #pattern: string
   readonly #characters: readonly number[]
+  readonly #code: ErrorCode
   #at = 0
 
-  constructor(pattern: string) {
+  constructor(pattern: string, code: ErrorCode) {
+    this.#code = code
     this.#pattern = pattern
     this.#characters = codePoints(pattern)
   }
@@ -86,7 +88,7 @@ class PatternReader {
   }
 
   #invalid(): AppError {
-    return new AppError('COMPONENTS_INVALID', `"${this.#pattern.slice(0, 160)}" is not a pattern`, {
+    return new AppError(this.#code, `"${this.#pattern.slice(0, 160)}" is not a pattern`, {
       hint: 'In a pattern *, ? and [a-c] stand for characters; a backslash takes the next one as it is, also a "[".',
       details: { pattern: this.#pattern.slice(0, 160) },
     })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compilePattern } from '../../../../src/zarf/selection/path-match.ts'
+import { compilePattern } from '../../../../src/lib/patterns/path-match.ts'
 
 /** What path.Match of go1.26 answers: fmt.Println(path.Match(pattern, name)); 'error' is path.ErrBadPattern. */
 const GO: ReadonlyArray<[pattern: string, name: string, matches: boolean | 'error']> = [
@@ -93,7 +93,8 @@ const GO: ReadonlyArray<[pattern: string, name: string, matches: boolean | 'erro
 
 for (const [pattern, name, expected] of GO) {
   test(`the pattern ${JSON.stringify(pattern)} and ${JSON.stringify(name)}: ${expected}, as in Go`, () => {
-    if (expected === 'error') assert.throws(() => compilePattern(pattern), { code: 'COMPONENTS_INVALID' })
-    else assert.equal(compilePattern(pattern).matches(name), expected)
+    if (expected === 'error')
+      assert.throws(() => compilePattern(pattern, 'COMPONENTS_INVALID'), { code: 'COMPONENTS_INVALID' })
+    else assert.equal(compilePattern(pattern, 'COMPONENTS_INVALID').matches(name), expected)
   })
 }

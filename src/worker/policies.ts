@@ -1,0 +1,151 @@
+import { open } from 'node:fs/promises'
+import { load, YAMLException } from 'js-yaml'
+import { type Static, Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { isRepositoryPattern, matchesRepository } from '../content/repository-pattern.ts'
+import { JobOptions } from '../jobs/model/job-options.ts'
+import { AppError, isAppError } from '../lib/errors.ts'
+import { createVerification, readRequest, type TrustedRoots, type Verification } from '../trust/verification.ts'
+
+const POLICY_KINDS = ['pull', 'copy', 'publish'] as const
+export type PolicyKind = (typeof POLICY_KINDS)[number]
+
+const Rule = Type.Object(
+  {
+    match: Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { minItems: 1, maxItems: 100 }),
+    verify: JobOptions.properties.verify,
+    kinds: Type.Optional(Type.Array(Type.Enum([...POLICY_KINDS]), { minItems: 1 })),
+  },
+  { additionalProperties: false, required: ['match', 'verify'] },
+)
+const Rules = Type.Array(Rule, { maxItems: 1000 })
+type Rule = Static<typeof Rule>
+
+/** Where a package comes from, or for a publish where it goes. */
+export interface PolicyPlace {
+  readonly registry: string
+  readonly repository: string
+}
+
+/** What whoever runs layerd wants of packages, whatever their jobs say. */
+export interface Policies {
+  /** What the first rule that matches wants; undefined where it wants nothing or none matches. Throws CONFIG_INVALID, TRUSTED_ROOT_*. */
+  verification(kind: PolicyKind, place: PolicyPlace): Promise<Verification | undefined>
+  /** Whether any rule could match a repository of that registry: what is not known yet may be needed then. Throws CONFIG_INVALID. */
+  concern(kind: PolicyKind, registry: string): Promise<boolean>
+}
+
+const MAX_BYTES = 1024 * 1024
+
+/**
+ * Reads the rules of a file (JSON or YAML) anew for each job, so that a change counts at once. One that cannot be read fails
+ * the job: what nobody can tell is not let pass. `file` undefined: there are none.
+ */
+export function openPolicies(file: string | undefined, trustedRoots: TrustedRoots): Policies {
+  const rules = async () => (file === undefined ? [] : await readRules(file))
+  return {
+    async verification(kind, place) {
+      const rule = (await rules()).find(
+        (each) => covers(each, kind) && each.match.some((entry) => matches(entry, place)),
+      )
+      const verification = await createVerification(rule?.verify, trustedRoots)
+      return rule && verification && demanding(verification, rule, place)
+    },
+    async concern(kind, registry) {
+      return (await rules()).some((each) => covers(each, kind) && each.match.some((entry) => isOf(entry, registry)))
+    },
+  }
+}
+
+/** Both have to hold; what the second says is told. */
+export function bothHold(first: Verification | undefined, second: Verification | undefined): Verification | undefined {
+  if (!first || !second) return first ?? second
+  return {
+    check(files, what) {
+      first.check(files, what)
+      return second.check(files, what)
+    },
+  }
+}
+
+function covers({ kinds }: Rule, kind: PolicyKind): boolean {
+  return kinds?.includes(kind) ?? true
+}
+
+function matches(entry: string, { registry, repository }: PolicyPlace): boolean {
+  return isOf(entry, registry) && matchesRepository(entry.slice(entry.indexOf('/') + 1), repository)
+}
+
+/** `*` stands for any registry. */
+function isOf(entry: string, registry: string): boolean {
+  const host = entry.slice(0, entry.indexOf('/')).toLowerCase()
+  return host === '*' || host === registry.toLowerCase()
+}
+
+function demanding(verification: Verification, { match }: Rule, { registry, repository }: PolicyPlace): Verification {
+  return {
+    check(files, what) {
+      try {
+        return verification.check(files, what)
+      } catch (error) {
+        if (!isAppError(error) || !error.code.startsWith('SIGNATURE_')) throw error
+        throw new AppError('POLICY_VIOLATED', `the policy for ${match.slice(0, 3).join(', ')}: ${error.message}`, {
+          details: { ...error.details, match, place: `${registry}/${repository}`, reason: error.code },
+          hint: 'Whoever runs layerd decides what packages have to be signed by (LAYERD_POLICY_FILE).',
+          cause: error,
+        })
+      }
+    },
+  }
+}
+
+async function readRules(file: string): Promise<Rule[]> {
+  const rules = parse(await readFile(file), file)
+  const [error] = Value.Errors(Rules, rules)
+  if (error)
+    throw invalid(file, `${error.instancePath || '/'} ${error.message.replace('schema is false', 'is unknown here')}`)
+  for (const [at, { match, verify }] of (rules as Rule[]).entries()) {
+    const wrong = match.find(
+      (entry) => !isRepositoryPattern(entry.slice(entry.indexOf('/') + 1)) || !/^[^/]+\//.test(entry),
+    )
+    if (wrong !== undefined)
+      throw invalid(file, `/${at}/match: "${wrong}" is not registry/repository, such as ghcr.io/team/**`)
+    try {
+      readRequest(verify ?? {})
+    } catch (cause) {
+      throw invalid(file, `/${at}/verify: ${isAppError(cause) ? cause.message : 'cannot be read'}`, cause)
+    }
+  }
+  return rules as Rule[]
+}
+
+function parse(text: string, file: string): unknown {
+  try {
+    return load(text)
+  } catch (cause) {
+    throw invalid(
+      file,
+      cause instanceof YAMLException ? `line ${(cause.mark?.line ?? 0) + 1} is not YAML` : 'is not YAML',
+      cause,
+    )
+  }
+}
+
+async function readFile(file: string): Promise<string> {
+  try {
+    await using handle = await open(file, 'r')
+    const { size } = await handle.stat()
+    if (size > MAX_BYTES) throw invalid(file, `has more than ${MAX_BYTES} bytes`)
+    return await handle.readFile('utf8')
+  } catch (error) {
+    if (isAppError(error)) throw error
+    throw invalid(file, `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`, error)
+  }
+}
+
+function invalid(file: string, why: string, cause?: unknown): AppError {
+  return new AppError('CONFIG_INVALID', `LAYERD_POLICY_FILE: ${file}: ${why}`, {
+    hint: 'It is a list of {match: [...], verify: {...}, kinds: [...]}; until it is mended no pull, copy or publish is run here.',
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
