@@ -50,10 +50,14 @@ function addTransfers(program: Command, run: RunClient): void {
   const sending = program
     .command('publish')
     .description('publish a package')
-    .argument('<package>', 'a .tar.zst or .tar file, or an unpacked folder')
+    .argument(
+      '<package>',
+      'a .tar.zst or .tar file, part000 of a split one, an unpacked folder, sha256:... of a stored package, or https://...',
+    )
     .argument('<destination>', 'oci://REGISTRY[/NAMESPACE]; name and version of the package follow')
     .option('-t, --tag <tag>', "in place of the package's version")
     .option('--name <name>', "the package's name, where the file's name does not tell it")
+    .option('--sha256 <hex>', 'of the whole archive, which an https:// address needs')
     .option('--scan', 'read the archive once before sending, so that all sizes are known')
     .addOption(manifestOption())
     .option('--artifact-type <type>', 'what kind of artifact the manifest calls itself, a media type')

@@ -54,9 +54,25 @@ export interface OpenedFolder extends AsyncDisposable {
   open(path: string, identity: string): Promise<OpenedFile>
 }
 
+/** What somebody said of a file as a whole, to be checked before anything moves. */
+export interface WholeFile {
+  /** Hexadecimal. */
+  readonly sha256: string
+  /** Who says so. */
+  readonly saidBy: string
+  /** What is plainly wrong with the pieces it is joined of, once its hash was found wrong; undefined: nothing can be seen. */
+  suspect(): Promise<string | undefined>
+  /** The pieces that these bytes lie in. */
+  piecesOf(start: number, end: number): readonly string[]
+}
+
 /** A source under the name that its user gave it, whose extension tells what it is. */
 export type OpenedSource = { readonly fileName: string } & (
-  | { readonly file: OpenedFile }
+  | {
+      readonly file: OpenedFile
+      readonly whole?: WholeFile /** Each reading from the start costs as much as the first. */
+      readonly sequential?: boolean
+    }
   | { readonly folder: OpenedFolder }
 )
 

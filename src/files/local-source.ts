@@ -1,18 +1,19 @@
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
-import { basename } from 'node:path'
-import { closeSource, type OpenedSource } from '../content/opened.ts'
+import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { closeSource, type OpenedFile, type OpenedSource } from '../content/opened.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
 import { type FileRoots, openFileRoots, parseFileUrl } from './file-roots.ts'
 import { type HandlePaths, READ, systemPaths } from './held-folder.ts'
 import { openSource, sourceOf } from './opened-file.ts'
-import type { UploadFolder } from './upload-folder.ts'
+import { joinParts, type Siblings } from './parts/split-source.ts'
+import type { Upload, UploadFolder } from './upload-folder.ts'
 
 /** A source on this machine as callers write it. */
 export type SourceAddress = { scheme: 'file'; path: string } | { scheme: 'upload'; id: string }
 
 /** What can be said of a source before its bytes are looked at. */
 export interface SourceFacts {
-  /** The name it was called by: the uploaded file's, or the last part of the path as given (a link's own name). */
+  /** The name it was called by: the uploaded file's, or the last part of the path as given (a link's own name); of part000 the whole's. */
   fileName: string
   /** Bytes; 0 for a directory. */
   size: number
@@ -22,7 +23,7 @@ export interface SourceFacts {
 export interface LocalSources {
   /** Absolute folders; `file:` paths outside are refused. */
   roots: readonly string[]
-  uploads: Pick<UploadFolder, 'use'>
+  uploads: Pick<UploadFolder, 'use' | 'list'>
   /** Default: as this system can. */
   paths?: HandlePaths
 }
@@ -53,15 +54,74 @@ export async function checkLocalSource(text: string, sources: LocalSources): Pro
 }
 
 /**
- * Opens the source, and checks that what was opened may be read: a path may lead elsewhere a moment after a look at it. Counts
+ * Opens the source, part000 of a split package with its parts, and checks that what was opened may be read: a path may lead elsewhere a moment after a look at it. Counts
  * as a use of an upload (UploadFolder.use). Throws BODY_INVALID, PACKAGE_OUTSIDE_ROOTS, PACKAGE_NOT_FOUND, PACKAGE_UNREADABLE,
- * UPLOAD_NOT_FOUND.
+ * UPLOAD_NOT_FOUND, and what joinParts throws.
  */
 export async function openLocalSource(text: string, sources: LocalSources): Promise<OpenedSource> {
   const address = parseLocalSource(text)
-  if (address.scheme === 'file') return openInRoots(address.path, sources)
-  const { path, name } = await sources.uploads.use(address.id)
-  return openSource(path, name)
+  if (address.scheme === 'file') {
+    const { path } = address
+    return joinParts(await openInRoots(path, sources), besidePath(path, sources))
+  }
+  const upload = await sources.uploads.use(address.id)
+  return joinParts(await openSource(upload.path, upload.name), sentWith(upload, sources))
+}
+
+function besidePath(path: string, sources: LocalSources): Siblings {
+  const at = (name: string) => join(dirname(path), name)
+  return {
+    async open(name, missing) {
+      const source = await openInRoots(at(name), sources).catch((error: unknown) => {
+        throw isAppError(error) && error.code === 'PACKAGE_NOT_FOUND' ? missing() : error
+      })
+      return asFile(source)
+    },
+    has: (name) =>
+      lstat(at(name)).then(
+        () => true,
+        () => false,
+      ),
+  }
+}
+
+/** Uploads of the same caller: of others, anybody could have sent a part. */
+function sentWith({ principal }: Upload, { uploads }: LocalSources): Siblings {
+  const own = uploads.list().then((all) =>
+    Map.groupBy(
+      all.filter((each) => each.principal === principal),
+      byName,
+    ),
+  )
+  // Also where no part asks for it.
+  own.catch(() => undefined)
+  return {
+    async open(name, missing) {
+      const found = (await own).get(name) ?? []
+      const [first] = found
+      if (!first) throw missing()
+      if (found.some(({ sha256 }) => sha256 !== first.sha256)) throw ambiguous(name, found)
+      return asFile(await openSource((await uploads.use(first.id)).path, name))
+    },
+    has: async (name) => (await own).has(name),
+  }
+}
+
+const byName = ({ name }: Upload): string => name
+
+async function asFile(source: OpenedSource): Promise<OpenedFile> {
+  if ('file' in source) return source.file
+  await closeSource(source)
+  throw new AppError('PACKAGE_UNREADABLE', `${source.fileName} is a folder, not a part of a package`, {
+    details: { path: source.fileName, pointer: '/source' },
+  })
+}
+
+function ambiguous(name: string, found: readonly Upload[]): AppError {
+  return new AppError('PACKAGE_INVALID', `${found.length} uploads are called ${name}, and their bytes differ`, {
+    hint: 'Delete those that are not meant: DELETE /v1/uploads/{id}.',
+    details: { path: name, pointer: '/source', uploads: found.map(({ id }) => id) },
+  })
 }
 
 async function openInRoots(path: string, { roots, paths = systemPaths }: LocalSources): Promise<OpenedSource> {

@@ -19,6 +19,8 @@ export interface Upload {
   size: number
   /** Hexadecimal. */
   sha256: string
+  /** Who sent it, where it was told. */
+  principal?: string
 }
 
 export interface UploadFolderOptions {
@@ -46,7 +48,7 @@ export interface UploadFolder {
   receive(
     name: string,
     bytes: AsyncIterable<Buffer>,
-    options?: { declaredBytes?: number; sha256?: string },
+    options?: { declaredBytes?: number; sha256?: string; principal?: string },
   ): Promise<Upload>
   get(id: string): Promise<Upload | undefined>
   /** All that are whole, in no order. */
@@ -81,7 +83,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
   await makeFolders(folder, 0o700)
 
   return {
-    async receive(name, bytes, { declaredBytes, sha256 } = {}) {
+    async receive(name, bytes, { declaredBytes, sha256, principal } = {}) {
       checkName(name)
       checkSize(declaredBytes ?? 0, maxBytes)
       const id = randomUUID()
@@ -89,7 +91,8 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
       const path = join(incoming, name)
       try {
         await mkdir(incoming, { mode: 0o700 })
-        const upload = { id, name, ...(await write(path, bytes, { maxBytes, declaredBytes, room })) }
+        const from = principal === undefined ? {} : { principal }
+        const upload = { id, name, ...(await write(path, bytes, { maxBytes, declaredBytes, room })), ...from }
         checkDigest(upload, sha256)
         await shareContent(path, await filesWith(folder, upload))
         await writeFile(join(incoming, RECORD), JSON.stringify(upload), { mode: 0o600, flush: true })

@@ -192,12 +192,16 @@ export interface RegistryClientOptions extends RepositoryOptions {
   signal: AbortSignal
 }
 
+export type { RegistryRequest, RegistryResponse, RegistryTransport } from './request/transport.ts'
+
 /** Registries as one caller sees them: its credentials, each looked up once and when a registry asks, and its retry budget. */
 export interface RegistryClient {
   /** Throws CREDENTIALS_INVALID where a credential file is broken. */
   repository(registry: string, repository: string): Promise<Repository>
   /** The same for who only reads: content comes from the registry's mirror where that has it. A mirror has none itself. */
   mirrored(registry: string, repository: string): Promise<Repository>
+  /** Another server, `host[:port]`, over the same connections and under the same rules; nobody's credentials are shown to it. */
+  website(host: string): RegistryTransport
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
@@ -207,27 +211,20 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   const transports = new Map<string, Promise<RegistryTransport>>()
   const lookUps = createLookUps(credentials, signal)
   const budget = options.budget ?? createRetryBudget(options.clock ?? systemClock)
-  const connect: Connect = async (registry, repository, more = { budget }) => {
+  const caller = { budget, ...toldOf({ mayUse, onWait, onBody, onWarning, trace }) }
+  const connect: Connect = async (registry, repository, more = {}) => {
     const { credential, renew } = await lookUps({ registry, repository })
     return connections.transport(registry, {
+      ...caller,
       credential,
       plainHttp: plainHttp(registry),
       ...(way ? { way: way(registry) } : {}),
       renew,
-      ...toldOf({ mayUse, onWait, onBody, onWarning, trace }),
       onTraits: (traits) => learnTraits(factsOf(options, registry), traits),
       ...more,
     })
   }
-  const sameCredential = async (registry: string, one: string, other: string): Promise<boolean> => {
-    const [own, there] = [one, other].map((repository) => lookUps({ registry, repository }))
-    try {
-      return (await own)?.id === (await there)?.id
-    } catch {
-      // What is wrong with the file is told where that repository is used.
-      return false
-    }
-  }
+  const sameCredential = comparedBy(lookUps)
   const openMirror = async (host: string, repository: string, registry: string): Promise<Repository> => {
     const hurried = hurriedBy(budget)
     const transport = mirrorTransport(await connect(host, repository, { ...hurried, paced: false }), registry)
@@ -237,6 +234,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   const { clock = systemClock } = options
   const mirrored = createMirrors<Repository>({ mirror, onMirror, open: openMirror, connections, clock })
   const client: RegistryClient = {
+    website: (host) => connections.transport(host, { ...caller, credential: undefined, plainHttp: false }),
     async repository(registry, repository) {
       const name = `${registry}/${repository}`
       const transport = transports.get(name) ?? connect(registry, repository)
@@ -262,6 +260,19 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     mirrored: async (registry, repository) => mirrored(await client.repository(registry, repository)),
   }
   return client
+}
+
+/** Whether two repositories of a registry are spoken to with one credential. */
+function comparedBy(lookUps: ReturnType<typeof createLookUps>) {
+  return async (registry: string, one: string, other: string): Promise<boolean> => {
+    const [own, there] = [one, other].map((repository) => lookUps({ registry, repository }))
+    try {
+      return (await own)?.id === (await there)?.id
+    } catch {
+      // What is wrong with the file is told where that repository is used.
+      return false
+    }
+  }
 }
 
 type Connect = (

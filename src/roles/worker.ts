@@ -29,7 +29,7 @@ import { createSharedTraces } from '../worker/traces/shared-traces.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
 import { openTrustedRoots } from '../trust/verification.ts'
-import { openPackage } from '../zarf/package.ts'
+import { findSourceFault, openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { openStore, queueOptions } from './parts.ts'
 import { outboundPolicy, type RegistryClients, registryClients } from './registry-clients.ts'
@@ -128,9 +128,15 @@ async function workOf(
   const work = {
     publish: publishWork({
       sources,
+      store,
+      websites: ({ jobId: _jobId, epoch: _epoch, reads: _reads, ...access }) => {
+        const client = clientFor(access)
+        return (host) => client.website(host)
+      },
       locks,
       claims,
       openPackage: open,
+      findFault: (source, options) => findSourceFault(source, { ...options, maxWindowBytes: config.zstdWindowBytes }),
       registries,
       places,
       ...signed,

@@ -83,13 +83,16 @@ async function putManifest(
 ): Promise<RawManifest> {
   const { signal, onEvent } = options
   const call = { signal, guard: () => options.checkOwnership() }
-  const image = relations ? await buildRelatedManifest(contents, relations) : contents.manifest
+  const made = contents.manifest
+  // What was pulled from a registry may have been an artifact manifest.
+  const isArtifact = made.mediaType === OCI_ARTIFACT_MANIFEST
+  const image = relations || isArtifact ? await buildRelatedManifest(contents, relations ?? {}) : made
   checkManifestSize(image.bytes.length, contents.layers.length)
   if (kind === 'image') {
     await repository.putManifest(image.digest, image, call)
     return image
   }
-  const artifact = await buildArtifactManifest(contents, relations)
+  const artifact = isArtifact && !relations ? made : await buildArtifactManifest(contents, relations)
   checkManifestSize(artifact.bytes.length, contents.layers.length)
   if (kind === 'artifact') {
     await repository.putManifest(artifact.digest, artifact, call)

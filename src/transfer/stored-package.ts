@@ -1,7 +1,7 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ByteStream } from '../content/endpoints.ts'
-import { parseManifest, rawManifest } from '../content/manifest.ts'
+import { parseManifest, type RawManifest, rawManifest } from '../content/manifest.ts'
 import { AppError } from '../lib/errors.ts'
 import type { ContentStore, StoredPackage } from '../store/content-store.ts'
 import { type ComputedArchive, computeArchive } from '../zarf/computed-archive.ts'
@@ -31,21 +31,38 @@ export interface OpenedStoredPackage extends ReadMetadata {
   archive(components?: readonly string[]): Promise<ComputedArchive>
 }
 
+/** A stored package's record, and its manifest as it was pulled. */
+export interface StoredManifest {
+  readonly record: StoredPackage
+  readonly raw: RawManifest
+  readonly layers: PackageLayers
+}
+
+/** Throws PACKAGE_NOT_STORED, STORE_CORRUPT. */
+export async function readStoredManifest(
+  store: ContentStore,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<StoredManifest> {
+  const record = await store.packages.get(digest)
+  if (!record) {
+    throw new AppError('PACKAGE_NOT_STORED', `the store does not hold the package ${digest}`, { details: { digest } })
+  }
+  const { manifestMediaType: mediaType, manifestSize: size } = record
+  const raw = rawManifest(mediaType, await store.read({ mediaType, digest, size }, { signal }))
+  const manifest = parseManifest(raw, `${digest} in the store`)
+  if (manifest.kind !== 'manifest') throw new AppError('STORE_CORRUPT', `${digest} in the store is not a package`)
+  return { record, raw, layers: packageLayers(manifest, `${digest} in the store`) }
+}
+
 /** Throws PACKAGE_NOT_STORED, STORE_CORRUPT. */
 export async function openStoredPackage(
   store: ContentStore,
   digest: Digest,
   signal: AbortSignal,
 ): Promise<OpenedStoredPackage> {
-  const record = await store.packages.get(digest)
-  if (!record) {
-    throw new AppError('PACKAGE_NOT_STORED', `the store does not hold the package ${digest}`, { details: { digest } })
-  }
+  const { record, layers } = await readStoredManifest(store, digest, signal)
   const read = (layer: Descriptor) => store.read(layer, { signal })
-  const bytes = await read({ mediaType: record.manifestMediaType, digest, size: record.manifestSize })
-  const manifest = parseManifest(rawManifest(record.manifestMediaType, bytes), `${digest} in the store`)
-  if (manifest.kind !== 'manifest') throw new AppError('STORE_CORRUPT', `${digest} in the store is not a package`)
-  const layers = packageLayers(manifest, `${digest} in the store`)
   const metadata = await readMetadata(layers, await read(metadataLayers(layers).definition), signal)
   return {
     ...metadata,
@@ -124,8 +141,8 @@ export async function requireWhole(store: ContentStore, { record, layers }: Open
   await requireStored(store, record, layers.byTitle)
 }
 
-/** What others have brought is not this package's. */
-async function requireStored(
+/** What others have brought is not this package's. Throws PACKAGE_INCOMPLETE with the titles of what is missing. */
+export async function requireStored(
   store: ContentStore,
   { lacks }: StoredPackage,
   files: ReadonlyMap<string, Descriptor>,

@@ -81,29 +81,35 @@ export async function publishVerification(
   }
 }
 
+/** A run's way to registries, and to other servers. */
+export function registryAccess({ id, kind, options }: Job, context: RunContext): RegistryAccess {
+  const { credentials, epoch, signal, onEvent } = context
+  return {
+    credentials,
+    plainHttp: options.plainHttp ?? false,
+    jobId: id,
+    epoch,
+    signal,
+    mayUse: () => context.checkLease(),
+    onWait: (request, wait) => onEvent({ type: 'waiting', request, wait }),
+    onBody: (answer, bytes) => context.onBody(answer, bytes),
+    onWarning: tellWarnings(onEvent),
+    reads: kind === 'pull',
+    onMirror: (_registry, { kind: what, message }) =>
+      onEvent({ type: 'log', level: what === 'miss' ? 'info' : 'warn', message }),
+    trace: context.trace,
+  }
+}
+
 /** What every transfer gets of its run, whatever its ends. */
 export function transferDependencies(
   { registries, places }: TransferOptions,
-  { id, kind, options }: Job,
+  job: Job,
   context: RunContext,
 ): Pick<PublishDependencies, 'repository' | 'places' | 'checkOwnership' | 'onEvent' | 'signal'> {
-  const { credentials, epoch, signal, onEvent } = context
+  const { signal, onEvent } = context
   return {
-    repository: registries({
-      credentials,
-      plainHttp: options.plainHttp ?? false,
-      jobId: id,
-      epoch,
-      signal,
-      mayUse: () => context.checkLease(),
-      onWait: (request, wait) => onEvent({ type: 'waiting', request, wait }),
-      onBody: (answer, bytes) => context.onBody(answer, bytes),
-      onWarning: tellWarnings(onEvent),
-      reads: kind === 'pull',
-      onMirror: (_registry, { kind: what, message }) =>
-        onEvent({ type: 'log', level: what === 'miss' ? 'info' : 'warn', message }),
-      trace: context.trace,
-    }),
+    repository: registries(registryAccess(job, context)),
     ...(places ? { places } : {}),
     checkOwnership: () => context.checkOwnership(),
     onEvent,

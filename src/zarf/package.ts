@@ -9,6 +9,7 @@ import type { OpenedPackage, PackageMemory } from './contents/types.ts'
 export { checksumMismatch } from './layout/checksums.ts'
 export { BUNDLE_SIGNATURE, CHECKSUMS, DEFINITION, LEGACY_SIGNATURE } from './layout/metadata-files.ts'
 export { buildArtifactManifest, buildRelatedManifest, type ManifestRelations } from './contents/manifest.ts'
+export { type ArchiveRange, findSourceFault } from './sources/first-fault.ts'
 export { guessFromFileName, packageFileName } from './contents/file-name.ts'
 export type {
   DefinitionOutline,
@@ -57,14 +58,18 @@ async function openByName(
 ): Promise<OpenedPackage> {
   const { fileName } = source
   if ('folder' in source) return openDirectory(source.folder, fileName, signal)
-  if (fileName.endsWith('.tar.zst')) return openStreamedPackage(source.file, fileName, options)
+  const { sequential = false } = source
+  if (fileName.endsWith('.tar.zst'))
+    return openStreamedPackage(source.file, fileName, { ...options, ...(sequential ? { maxReaders: 1 } : {}) })
+  if (fileName.endsWith('.tar') && sequential)
+    return openStreamedPackage(source.file, fileName, { ...options, maxReaders: 1 })
   if (fileName.endsWith('.tar')) return openTarPackage(source.file, fileName, signal)
   throw unsupported(fileName, /\.part[0-9]{3}$/.test(fileName) ? 'is one part of a split package' : undefined)
 }
 
 function unsupported(fileName: string, why = 'does not end in .tar.zst or .tar'): AppError {
   return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${fileName} ${why}`, {
-    hint: 'A package is a .tar.zst, a .tar, or the folder that one of these was unpacked to; join the parts of a split one first.',
+    hint: 'A package is a .tar.zst, a .tar, or the folder that one of these was unpacked to; of a split one name part000.',
     details: { path: fileName },
   })
 }

@@ -101,6 +101,12 @@ export function signatureLayers({ byTitle }: PackageLayers): {
   return { bundle: byTitle.get(BUNDLE_SIGNATURE), base64: byTitle.get(LEGACY_SIGNATURE) }
 }
 
+/** The config, to be read whole. Throws PACKAGE_TOO_LARGE. */
+export function configLayer({ config }: PackageLayers): Descriptor | undefined {
+  if (config) checkMetadataSize({ path: 'the config', size: config.size })
+  return config
+}
+
 /** One small file's layer, to be read whole. Throws PACKAGE_INVALID when absent, PACKAGE_TOO_LARGE. */
 export function metadataLayer({ byTitle }: PackageLayers, title: string): Descriptor {
   const layer = byTitle.get(title)

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { createWriteStream, existsSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { describe, test, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { digestOf } from '../../src/content/digest.ts'
 import { parseDestination } from '../../src/content/reference.ts'
 import { openStoredPackage } from '../../src/transfer/stored-package.ts'
-import { type DockerRegistry, registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
+import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import { publishedManifest } from '../helpers/packages/fixtures.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { runProcess } from '../helpers/processes/processes.ts'
@@ -16,26 +15,10 @@ import { fillRegistry, pullFrom, readPackage } from '../helpers/packages/pulling
 import { findProgram, skipWithout } from '../helpers/processes/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { openTarget } from '../../src/files/opened-target.ts'
-import { type Case, CASES } from '../helpers/packages/published-cases.ts'
+import { type Case, CASES, MORE_CASES } from '../helpers/packages/published-cases.ts'
+import { zarfsRegistry } from '../helpers/registries/zarfs-registry.ts'
 
 const { signal } = new AbortController()
-
-/** The storage of a registry that zarf filled lies beside the project, not in it. */
-const STORAGE = fileURLToPath(new URL('../../../shared/fixtures/registry-storage.tar.gz', import.meta.url))
-
-async function zarfsRegistry(t: TestContext): Promise<DockerRegistry | undefined> {
-  if (!existsSync(STORAGE)) {
-    t.skip('shared/fixtures/registry-storage.tar.gz is not there')
-    return undefined
-  }
-  if (registryPrograms().length === 0) {
-    t.skip('there is no registry program')
-    return undefined
-  }
-  const storage = await tempDir(t, 'storage')
-  await runProcess(t, 'tar', ['-xzf', STORAGE, '-C', storage])
-  return startDockerRegistry(t, { storage })
-}
 
 /** Pulls into the store and into a folder; both archives equal the published package file by file. */
 async function assertPulls(t: TestContext, host: string, one: Case): Promise<void> {
@@ -84,11 +67,12 @@ describe('pulling what zarf published', () => {
 
   test('every fixture comes back from a registry that holds what zarf pushed, blob by blob', async (t) => {
     await using registry = await startMemoryRegistry()
-    for (const one of CASES) {
+    const all = [...CASES, ...MORE_CASES]
+    for (const one of all) {
       const [repository = '', tag = ''] = one.reference.split(':')
       await fillRegistry(registry, { repository, tag }, [one])
     }
-    for (const one of CASES)
+    for (const one of all)
       await t.test(`${one.reference} ${one.architecture}`, (t) => assertPulls(t, registry.host, one))
   })
 

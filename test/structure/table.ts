@@ -20,7 +20,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'content/hashing': { imports: ['content'] },
   'content/limits': {},
   config: { imports: ['lib'], packages: ['typebox', 'fastest-levenshtein'] },
-  files: { imports: ['content', 'lib'] },
+  files: { top: ['files/parts'], imports: ['content', 'lib'] },
+  web: { faces: ['remote-file.ts'], imports: ['content', 'lib', 'oci'] },
+  'files/parts': {},
 
   oci: {
     faces: [
@@ -140,6 +142,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'referrers.ts',
       'signatures.ts',
       'stored-package.ts',
+      'stored-publish.ts',
       'events.ts',
     ],
     imports: ['content', 'lib', 'oci', 'zarf', 'uds', 'store', 'trust'],
@@ -209,6 +212,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'transfer',
       'trust',
       'files',
+      'web',
       'content/reference.ts',
       'content/repository-pattern.ts',
       'content/digest.ts',

@@ -705,6 +705,8 @@ export interface components {
                 tag?: string;
                 /** @description publish: the package's name, where the file name does not tell it. */
                 name?: string;
+                /** @description publish: of the whole archive, hexadecimal; an https: source needs it, others take none. */
+                sha256?: string;
                 /** @description publish: read the archive once before sending, so that the plan is known. */
                 scan?: boolean;
                 /** @description Layers at once; 6 unless given. */
@@ -1407,7 +1409,7 @@ export interface components {
              * @enum {string}
              */
             kind: "publish";
-            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
             source: string;
             /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination: string;
@@ -1423,7 +1425,7 @@ export interface components {
              * @enum {string}
              */
             kind: "copy";
-            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
             source: string;
             /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination: string;
@@ -1439,7 +1441,7 @@ export interface components {
              * @enum {string}
              */
             kind: "pull";
-            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
             source: string;
             /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination?: string;
@@ -1455,7 +1457,7 @@ export interface components {
              * @enum {string}
              */
             kind: "verify";
-            /** @description publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
             source: string;
             /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
             destination?: string;
@@ -1470,6 +1472,8 @@ export interface components {
             tag?: string;
             /** @description publish: the package's name, where the file name does not tell it. */
             name?: string;
+            /** @description publish: of the whole archive, hexadecimal; an https: source needs it, others take none. */
+            sha256?: string;
             /** @description publish: read the archive once before sending, so that the plan is known. */
             scan?: boolean;
             /**
@@ -2914,7 +2918,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The file name; it ends in .tar.zst or .tar.
+                 * @description The file name; it ends in .tar.zst or .tar, of a split package then in .part000 to .part999.
                  * @example zarf-package-nemo-amd64-1.2.0.tar.zst
                  */
                 upload: string;

@@ -1,39 +1,48 @@
-import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { JobRequest, Problem } from '../client/contract.ts'
-import { ERROR_CODES } from '../../lib/errors.ts'
+import type { JobRequest } from '../client/contract.ts'
 import { ApiProblem } from '../client/problems.ts'
-import { type CommandContext, interruptible } from '../client/context.ts'
+import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
-import { byteProgress } from '../view/byte-progress.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+import { uploadPackage } from './upload-package.ts'
 
 export interface PublishOptions extends SubmitOptions, VerifyChoices {
   tag?: string
   name?: string
+  sha256?: string
   scan?: boolean
   manifest?: 'image' | 'artifact' | 'auto'
   artifactType?: string
   subject?: string
 }
 
-/** `layerd publish PACKAGE REFERENCE`: by path where the daemon can read it, else by upload. */
+/** A package of the daemon's store. */
+const STORED = /^(?:store:)?(sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))$/
+
+/** What is no path of this machine. */
+function namedSource(text: string): string | undefined {
+  const digest = STORED.exec(text)?.[1]
+  return digest === undefined ? (/^https?:/i.test(text) ? text : undefined) : `store:${digest}`
+}
+
+/** `layerd publish PACKAGE REFERENCE`: by its address, by its digest out of the store, by path where the daemon can read it, else by upload. */
 export async function publish(
   context: CommandContext,
   packagePath: string,
   destination: string,
   options: PublishOptions,
 ): Promise<ExitCode> {
-  const { tag, name, scan, manifest, artifactType, subject } = options
+  const { tag, name, sha256, scan, manifest, artifactType, subject } = options
   const body = {
     kind: 'publish' as const,
     destination,
     options: {
       ...(tag === undefined ? {} : { tag }),
       ...(name === undefined ? {} : { name }),
+      ...(sha256 === undefined ? {} : { sha256 }),
       ...(scan ? { scan: true } : {}),
       ...(manifest === undefined ? {} : { manifest }),
       ...(artifactType === undefined ? {} : { artifactType }),
@@ -45,7 +54,11 @@ export async function publish(
   }
   const headers = await registryAuth(context, destination, options)
   const make = (source: string): JobRequest => ({ ...body, source })
-  return await withPackage(context, packagePath, { make, headers, detach: options.detach === true })
+  const detach = options.detach === true
+  const named = namedSource(packagePath)
+  if (named === undefined) return await withPackage(context, packagePath, { make, headers, detach })
+  const { exit } = await settle(context, await submit(context, make(named), headers), { detach, quietResult: true })
+  return exit
 }
 
 interface PackageJob {
@@ -55,8 +68,8 @@ interface PackageJob {
 }
 
 /**
- * Makes a job of a package on this machine and watches it: by its path where the daemon can read that, else by an upload, which
- * goes once the job has succeeded.
+ * Makes a job of a package on this machine and watches it: by its path where the daemon can read that, else by uploads, which
+ * go once the job has succeeded.
  */
 export async function withPackage(
   context: CommandContext,
@@ -64,15 +77,15 @@ export async function withPackage(
   { make, headers, detach }: PackageJob,
 ): Promise<ExitCode> {
   const path = resolve(context.terminal.cwd, packagePath)
-  let uploaded: string | undefined
+  let uploaded: readonly string[] = []
   const job = await submit(context, make(pathToFileURL(path).href), headers).catch(async (error: unknown) => {
     if (!needsUpload(error)) throw error
-    uploaded = (await upload(context, path, error)).id
-    return submit(context, make(`upload:${uploaded}`), headers)
+    uploaded = await uploadPackage(context, path, error)
+    return submit(context, make(`upload:${uploaded[0]}`), headers)
   })
   const settled = await settle(context, job, { detach, quietResult: true })
   // One that failed can be run again with it; one that is left behind goes after 24 h.
-  if (uploaded !== undefined && settled.job?.state === 'succeeded') await forget(context, uploaded)
+  if (settled.job?.state === 'succeeded') for (const id of uploaded) await forget(context, id)
   return settled.exit
 }
 
@@ -86,42 +99,4 @@ const UPLOADABLE: ReadonlySet<string> = new Set(['PACKAGE_OUTSIDE_ROOTS', 'PACKA
 
 function needsUpload(error: unknown): error is ApiProblem {
   return error instanceof ApiProblem && UPLOADABLE.has(error.problem.code)
-}
-
-async function upload(context: CommandContext, path: string, refusal: ApiProblem): Promise<{ id: string }> {
-  const { client, terminal, quiet, json } = context
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new ApiProblem(nowhere(refusal.problem, path, error.code))
-  })
-  if (found.isDirectory()) {
-    throw new ApiProblem({
-      ...refusal.problem,
-      hint: 'The daemon cannot read this folder. Put it under one of its LAYERD_FILE_ROOTS, or publish the package as an archive.',
-    })
-  }
-  const silent = quiet || json
-  if (!silent) terminal.stderr.write(`the daemon cannot read ${path}: uploading it\n`)
-  return interruptible(context, 'Not uploaded, and no job was made.', async () => {
-    using progress = byteProgress(terminal, { verb: 'uploading', silent })
-    return await client.upload(path, progress.update)
-  })
-}
-
-/** A path that is missing here is most likely misspelt, whatever the daemon says of it. */
-function nowhere(refused: Problem, path: string, code: string | undefined): Problem {
-  const { errors: _said, ...rest } = refused
-  const daemon =
-    refused.code === 'PACKAGE_OUTSIDE_ROOTS' ? 'the daemon may not look there' : `the daemon says: ${refused.detail}`
-  if (code !== 'ENOENT' && code !== 'ENOTDIR') {
-    return { ...rest, detail: `${path} cannot be read here (${code}), and ${daemon}` }
-  }
-  return {
-    ...rest,
-    type: '/docs/errors#PACKAGE_NOT_FOUND',
-    code: 'PACKAGE_NOT_FOUND',
-    title: ERROR_CODES.PACKAGE_NOT_FOUND.title,
-    status: ERROR_CODES.PACKAGE_NOT_FOUND.status,
-    detail: `there is no ${path} on this machine, and ${daemon}`,
-    hint: 'Check the spelling of the path.',
-  }
 }

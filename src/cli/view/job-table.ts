@@ -57,11 +57,13 @@ function progressOf({ state, error, reason, progress, result }: Job): string {
 
 const ARCHITECTURES = new Set(['amd64', 'arm64', 'multi'])
 
+const ARCHIVE_END = /\.tar(?:\.zst)?(?:\.part000)?$/
+
 /** Name and version as far as the job tells them: by its result, its reference or its file's name. */
 export function packageOf({ kind, source, result }: Job): string {
   const named = [result?.reference, kind === 'publish' ? undefined : source].find((text) => text?.startsWith('oci://'))
   if (named !== undefined) return (lastPart(named).split('@')[0] ?? '').replace(':', ' ')
-  return source.startsWith('upload:') ? '' : archivePackage(lastPart(source).replace(/\.tar(?:\.zst)?$/, ''))
+  return /^(?:upload|store):/.test(source) ? '' : archivePackage(lastPart(source).replace(ARCHIVE_END, ''))
 }
 
 /** zarf-package-NAME-ARCH-VERSION, zarf-init-ARCH-VERSION; names have dashes too. */

@@ -13,10 +13,10 @@ import type { JobOptions } from '../../jobs/model/job-options.ts'
 import type { NewJob } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'
-import { checkLocalSource, type LocalSources } from '../../files/local-source.ts'
 import { tagPattern } from '../../transfer/copy/tags.ts'
 import { readRequest } from '../../trust/verification.ts'
 import { at, later, type MayName, parsePackageReference } from './package-reference.ts'
+import { checkLocalPackage, checkPublishSource, type PublishSources } from './publish-source.ts'
 import type { JobBody } from '../schemas/job.ts'
 
 type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries'>
@@ -26,6 +26,7 @@ export const JOB_REQUEST_OPTIONS = {
   publish: [
     'tag',
     'name',
+    'sha256',
     'scan',
     'manifest',
     'artifactType',
@@ -40,12 +41,8 @@ export const JOB_REQUEST_OPTIONS = {
   verify: ['verify', 'architecture', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
-/** The file name alone decides the format. zarf-packages.md 1.1. */
-const ARCHIVE = /\.tar(\.zst)?$/
-
-export interface JobRequestOptions {
+export interface JobRequestOptions extends PublishSources {
   kinds: ReadonlySet<JobKind>
-  sources: LocalSources
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
   mayName: MayName
 }
@@ -53,7 +50,7 @@ export interface JobRequestOptions {
 /**
  * Checks what needs neither archive nor registry, so that a job that can't succeed is never made. Throws
  * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED and what
- * checkLocalSource throws; each names the field by JSON pointer.
+ * checkPublishSource throws; each names the field by JSON pointer.
  */
 export async function checkJobRequest(
   body: JobBody,
@@ -92,7 +89,8 @@ export function registriesOf({ kind, source, destination }: Pick<Job, 'kind' | '
   return kind === 'pull' || kind === 'verify' ? from : [parseDestination(destination ?? '').registry, ...from]
 }
 
-async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptions): Promise<Checked> {
+async function checkPublish(body: JobBody, options: JobRequestOptions): Promise<Checked> {
+  const { mayName } = options
   if (body.destination === undefined) {
     throw noDestination('a publish')
   }
@@ -101,18 +99,9 @@ async function checkPublish(body: JobBody, { sources, mayName }: JobRequestOptio
   const { tag, subject } = body.options ?? {}
   if (tag !== undefined) at('/options/tag', parseTag, tag)
   if (subject !== undefined) checkSubject(subject)
-  await checkLocalPackage(body.source, sources)
+  await checkPublishSource(body, options)
   const destination = `oci://${registry}${namespace === '' ? '' : `/${namespace}`}`
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
-}
-
-async function checkLocalPackage(text: string, sources: LocalSources): Promise<void> {
-  const source = await checkLocalSource(text, sources)
-  if (source.isDirectory || ARCHIVE.test(source.fileName)) return
-  throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${source.fileName}" ends in neither .tar.zst nor .tar`, {
-    hint: 'A source is a package archive that zarf made, or an unpacked package directory.',
-    details: { pointer: '/source' },
-  })
 }
 
 function isLocal(source: string): boolean {

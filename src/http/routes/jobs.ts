@@ -3,12 +3,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
-import type { LocalSources } from '../../files/local-source.ts'
 import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { checkJobRequest, registriesOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
 import type { MayName } from '../requests/package-reference.ts'
+import type { PublishSources } from '../requests/publish-source.ts'
 import { readJobAuth } from '../requests/registry-auth.ts'
 import {
   cancelJobSchema,
@@ -19,10 +19,9 @@ import {
   retryJobSchema,
 } from '../schemas/job.ts'
 
-export interface JobRoutesOptions {
+export interface JobRoutesOptions extends PublishSources {
   queue: JobQueue
   events: JobEventReader
-  sources: LocalSources
   kinds: ReadonlySet<JobKind>
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
   mayName: MayName

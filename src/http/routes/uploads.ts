@@ -23,7 +23,7 @@ const UPLOADS_PER_PRINCIPAL = 32
 const SWEEP_EVERY_MS = 10 * 60 * 1000
 /** One plain file name: no folders, nothing hidden. The extension decides the format. */
 const SAFE_NAME = /^[^./\\][^/\\]{0,250}$/u
-const ARCHIVE = /\.tar(\.zst)?$/
+const ARCHIVE = /\.tar(\.zst)?(\.part[0-9]{3})?$/
 
 export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, options) => {
   const { uploads, closing, bodyPace = LEAST_PACE } = options
@@ -42,6 +42,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     const promise = uploads.receive(request.params.upload, bytes, {
       ...(declaredBytes === undefined ? {} : { declaredBytes }),
       ...(sha256 === undefined ? {} : { sha256 }),
+      principal: request.principal,
     })
     receiving.add(promise)
     void promise.catch(() => {}).finally(() => receiving.delete(promise))
@@ -118,7 +119,7 @@ function checkFileName(name: string): void {
   }
   if (ARCHIVE.test(name)) return
   throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${name}" ends in neither .tar.zst nor .tar`, {
-    hint: 'Send the package under the file name that zarf gave it; its extension decides the format.',
+    hint: 'Send the package, or each part of a split one, under the file name that zarf gave it; its extension decides the format.',
   })
 }
 

@@ -12,7 +12,7 @@ export const JobBody = Type.Object(
       minLength: 1,
       maxLength: 4096,
       description:
-        'publish: file:/absolute/path or upload:{id}. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these, or store:{digest}.',
+        'publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https.',
     }),
     destination: Type.Optional(
       Type.String({

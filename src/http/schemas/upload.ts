@@ -24,7 +24,11 @@ export const putUploadSchema = {
   summary: 'Send a package in one request (curl -T); any Content-Type or none',
   description:
     'Whole and uncompressed: no Content-Range, no Content-Encoding. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530) is checked.',
-  params: Type.Object({ upload: Type.String({ description: 'The file name; it ends in .tar.zst or .tar.' }) }),
+  params: Type.Object({
+    upload: Type.String({
+      description: 'The file name; it ends in .tar.zst or .tar, of a split package then in .part000 to .part999.',
+    }),
+  }),
   response: {
     201: {
       description: 'Kept, whole.',

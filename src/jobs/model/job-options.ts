@@ -55,6 +55,12 @@ export const JobOptions = Type.Object(
         description: "publish: the package's name, where the file name does not tell it.",
       }),
     ),
+    sha256: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-fA-F]{64}$',
+        description: 'publish: of the whole archive, hexadecimal; an https: source needs it, others take none.',
+      }),
+    ),
     scan: Type.Optional(
       Type.Boolean({ description: 'publish: read the archive once before sending, so that the plan is known.' }),
     ),

@@ -234,7 +234,7 @@ function unclaimed(pass: Pass): number {
 
 function loadWatcher(pass: Pass): () => void {
   const idle = createIdleMeter()
-  const limit = maxReaders(pass.concurrency, pass.archive.windowBytes)
+  const limit = Math.min(pass.archive.maxReaders ?? Infinity, maxReaders(pass.concurrency, pass.archive.windowBytes))
   return () => {
     const { readers, sinkWaitMs } = pass.load
     pass.load.sinkWaitMs = 0

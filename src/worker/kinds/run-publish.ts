@@ -1,10 +1,8 @@
 import type { TagLocks } from '../../jobs/redis/tag-locks.ts'
 import type { JobTransferClaims } from '../../jobs/uploads/transfer-claims.ts'
-import type { OpenedSource } from '../../content/opened.ts'
 import { parseDestination } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
-import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
-import { publish, type PublishRequest } from '../../transfer/publish/publish.ts'
+import { publish } from '../../transfer/publish/publish.ts'
 import {
   DEFAULT_CONCURRENCY,
   publishVerification,
@@ -13,26 +11,25 @@ import {
   type VerifyOptions,
 } from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
+import { openForPublish, type PublishSourceOptions } from './publish-source.ts'
 
-export interface PublishWorkOptions extends TransferOptions, VerifyOptions {
-  sources: LocalSources
+export interface PublishWorkOptions extends TransferOptions, VerifyOptions, PublishSourceOptions {
   locks: TagLocks
   /** Without them each run sends for itself. */
   claims?: JobTransferClaims
-  openPackage(source: OpenedSource, options: { signal: AbortSignal }): Promise<PublishRequest['package']>
 }
 
-/** `publish`: a package on this machine to a registry. */
+/** `publish`: a package to a registry. */
 export function publishWork(options: PublishWorkOptions): JobWork {
   return async (job, context) => {
     const { signal } = context
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
     const destination = parseDestination(job.destination)
     const verified = await publishVerification(job, destination, options)
-    // By its path again, and checked again: since the API accepted the job it may lead elsewhere.
-    const source = await openLocalSource(job.source, options.sources)
-    await using opened = await options.openPackage(source, { signal })
-    const { tag, name, manifest, artifactType, subject, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+    const source = await openForPublish(job, options, context)
+    await using opened = source.package
+    const { tag, name, artifactType, subject, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+    const manifest = job.options.manifest ?? source.manifest
     return await publish(
       {
         package: opened,

@@ -25,6 +25,13 @@ export function parseFrameStart(
  */
 const FREE_FRAMES = 1000
 const LEAST_FRAME_BYTES = 512 * 1024
+/** A seek table has 12 bytes for each frame of megabytes; a server could go on for ever. */
+const MAX_SKIPPED_BYTES = 128 * 1024 ** 2
+
+/** Throws PACKAGE_INVALID where a file begins with so many frames that hold nothing. */
+export function checkLeadingFrames(hops: number): void {
+  if (hops > FREE_FRAMES) throw manyFrames(hops)
+}
 
 /**
  * The frames of a zstd file, each as the bytes a decoder of its own is to be fed; consume one before asking for the next.
@@ -39,6 +46,7 @@ export async function* zstdFrames(
 ): AsyncGenerator<AsyncIterable<Buffer>> {
   const reader = new ChunkReader(chunks)
   let met = 0
+  let skipped = 0
   for (let frames = 0; ; ) {
     if ((await reader.peek()) === undefined) {
       if (frames === 0) throw truncatedZstd()
@@ -49,7 +57,11 @@ export async function* zstdFrames(
     const start = await reader.take(4)
     const magic = start.readUInt32LE()
     if (isSkippable(magic)) {
-      await reader.skip((await reader.take(4)).readUInt32LE())
+      const bytes = (await reader.take(4)).readUInt32LE()
+      skipped += bytes
+      if (skipped > MAX_SKIPPED_BYTES)
+        throw invalidZstd(`has more than ${MAX_SKIPPED_BYTES} bytes in frames that are no content`)
+      await reader.skip(bytes)
     } else if (magic === MAGIC) {
       frames += 1
       yield frameBytes(reader, start, maxWindowBytes)

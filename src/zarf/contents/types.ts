@@ -6,7 +6,7 @@ import type { DefinitionOutline } from '../definition/outline.ts'
 
 export type { DefinitionOutline } from '../definition/outline.ts'
 
-export type PackageFormat = 'tar' | 'tar.zst' | 'directory'
+export type PackageFormat = 'tar' | 'tar.zst' | 'directory' | 'stored'
 
 /** One regular file of a package: one layer. */
 export interface PackageFile {
@@ -33,7 +33,7 @@ export interface PackageContents {
   readonly signed: boolean
   /** Every regular file, in the package's own order. */
   readonly files: readonly PackageFile[]
-  /** The manifest zarf would push, its config blob's bytes, and the layers in manifest order. zarf-packages.md 2.2, 2.3. */
+  /** The manifest zarf would push (of a stored package the one that was pulled), its config blob's bytes, and the layers in manifest order. zarf-packages.md 2.2, 2.3. */
   readonly manifest: RawManifest
   readonly config: { readonly descriptor: Descriptor; readonly bytes: Buffer }
   readonly layers: readonly Descriptor[]
@@ -46,7 +46,7 @@ interface OpenedPackageBase extends AsyncDisposable {
   readonly sourceBytes: number
 }
 
-/** A `.tar` or a directory: the whole plan is known at once and files are read in any order, in parallel. */
+/** A `.tar`, a directory or a package of the store: the whole plan is known at once and files are read in any order, in parallel. */
 export interface IndexedPackage extends OpenedPackageBase, ContentSource {
   readonly kind: 'indexed'
   readonly contents: PackageContents
@@ -86,11 +86,13 @@ export interface PassOptions {
   onRead?: (bytesRead: number) => void
 }
 
-/** A `.tar.zst`: entries come in the archive's order; each pass decompresses for itself. */
+/** A `.tar.zst`, or a `.tar` that is read in one go: entries come in the archive's order; each pass decompresses for itself. */
 export interface StreamedPackage extends OpenedPackageBase, ContentSource {
   readonly kind: 'streamed'
   /** What one decoder keeps in memory: the window of the first zstd frame. */
   readonly windowBytes: number
+  /** How many passes at once are worth while, where each is a download. Default: as many as there are bytes for. */
+  readonly maxReaders?: number
   /** From a conventional file name (zarf-packages.md 1.1), or undefined. A guess: zarf.yaml decides. */
   readonly guess: PackageIdentity | undefined
   /** What an earlier pass over the same file (device, inode, size, mtime) learnt: then the plan is known at once. */

@@ -22,18 +22,29 @@ import type {
 } from '../contents/types.ts'
 import { decompress, type Unpacking } from '../archive/zstd.ts'
 import { estimateContent } from './size-estimate.ts'
-import { MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } from '../archive/zstd-frames.ts'
+import { checkLeadingFrames, MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } from '../archive/zstd-frames.ts'
 
-/** Opens a `.tar.zst`. Reads its first frame's header only. */
+export interface StreamedOptions {
+  memory?: PackageMemory
+  maxWindowBytes?: number
+  /** StreamedPackage's. */
+  maxReaders?: number
+}
+
+/** Opens a `.tar.zst`, or a `.tar` that is to be read from its beginning to its end. Reads its first frame's header only. */
 export async function openStreamedPackage(
   file: OpenedFile,
   fileName: string,
-  { memory, maxWindowBytes }: { memory?: PackageMemory; maxWindowBytes?: number } = {},
+  options: StreamedOptions = {},
 ): Promise<StreamedPackage> {
-  const windowBytes = await firstWindow(file, maxWindowBytes)
+  const { memory, maxWindowBytes } = options
+  const windowBytes = fileName.endsWith('.tar') ? PLAIN_BYTES : await firstWindow(file, maxWindowBytes)
   if (memory && !recall(file.identity)) await recallFrom(memory, file.identity)
-  return new CompressedPackage(file, fileName, { windowBytes, maxWindowBytes, memory })
+  return new ArchivePackage(file, fileName, { ...options, windowBytes })
 }
+
+/** What a reader of a `.tar` holds. */
+const PLAIN_BYTES = 4 * 1024 * 1024
 
 async function tell(memory: PackageMemory, identity: string, entries: readonly PackageEntry[]): Promise<void> {
   await memory.remember(identity, await packEntries(entries))
@@ -51,30 +62,26 @@ async function recallFrom(memory: PackageMemory, identity: string): Promise<void
   }
 }
 
-class CompressedPackage implements StreamedPackage {
+class ArchivePackage implements StreamedPackage {
   readonly kind = 'streamed'
-  readonly format = 'tar.zst'
+  readonly format: 'tar' | 'tar.zst'
   readonly fileName: string
   readonly sourceBytes: number
   readonly windowBytes: number
   readonly guess: PackageIdentity | undefined
+  readonly maxReaders?: number
   readonly #file: OpenedFile
   readonly #memory: PackageMemory | undefined
   readonly #maxWindowBytes: number | undefined
   #checksums: Checksums | undefined
 
-  constructor(
-    file: OpenedFile,
-    fileName: string,
-    {
-      windowBytes,
-      maxWindowBytes,
-      memory,
-    }: { windowBytes: number; maxWindowBytes: number | undefined; memory: PackageMemory | undefined },
-  ) {
+  constructor(file: OpenedFile, fileName: string, options: StreamedOptions & { windowBytes: number }) {
+    const { windowBytes, maxWindowBytes, memory, maxReaders } = options
     this.#file = file
     this.#memory = memory
     this.#maxWindowBytes = maxWindowBytes
+    if (maxReaders !== undefined) this.maxReaders = maxReaders
+    this.format = fileName.endsWith('.tar') ? 'tar' : 'tar.zst'
     this.fileName = fileName
     this.sourceBytes = file.size
     this.windowBytes = windowBytes
@@ -186,14 +193,26 @@ class CompressedPackage implements StreamedPackage {
   }
 
   #input({ signal, onMade }: { signal: AbortSignal; onMade?: (so: Unpacking) => void }): StreamTarInput {
+    if (this.format === 'tar') return new StreamTarInput(unpacked(this.#file.stream({ signal }), onMade))
     const maxWindowBytes = this.#maxWindowBytes
     const options = { ...(onMade ? { onMade } : {}), ...(maxWindowBytes === undefined ? {} : { maxWindowBytes }) }
     return new StreamTarInput(decompress(this.#file.stream({ signal }), options))
   }
 }
 
+/** Nothing is to be unpacked. */
+async function* unpacked(stream: ByteStream, onMade?: (so: Unpacking) => void): ByteStream {
+  let taken = 0
+  for await (const chunk of stream) {
+    taken += chunk.length
+    onMade?.({ taken, unpacked: taken })
+    yield chunk
+  }
+}
+
 async function firstWindow(file: OpenedFile, maxWindowBytes: number | undefined): Promise<number> {
-  for (let at = 0; ; ) {
+  for (let at = 0, hops = 0; ; hops += 1) {
+    checkLeadingFrames(hops)
     if (at >= file.size) throw truncatedZstd()
     const target = Buffer.alloc(Math.min(MAX_HEADER_BYTES, file.size - at))
     const start = parseFrameStart(await file.read(target, at), maxWindowBytes)

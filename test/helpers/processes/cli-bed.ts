@@ -17,10 +17,10 @@ export interface Bed {
 }
 
 /** A daemon, and the command line as processes of its own beside it. */
-export async function startBed(t: Cleanup): Promise<Bed> {
+export async function startBed(t: Cleanup, more: Record<string, string> = {}): Promise<Bed> {
   const dataDir = await shortTempDir(t)
   const root = await tempDir(t, 'root')
-  const layerd = await startLayerd(t, { dataDir, env: { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: root } })
+  const layerd = await startLayerd(t, { dataDir, env: { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: root, ...more } })
   const api = await readyUrl(layerd)
   const env = { LAYERD_URL: api }
   return {

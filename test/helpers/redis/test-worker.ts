@@ -28,7 +28,7 @@ import { createSharedTraces } from '../../../src/worker/traces/shared-traces.ts'
 import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
 import { openTrustedRoots } from '../../../src/trust/verification.ts'
-import { openPackage } from '../../../src/zarf/package.ts'
+import { findSourceFault, openPackage } from '../../../src/zarf/package.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 
 export interface WorkerChoices {
@@ -109,7 +109,21 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     runs,
     name,
     work: {
-      publish: publishWork({ sources, locks, claims, places, openPackage, registries, ...signed }),
+      publish: publishWork({
+        sources,
+        store,
+        locks,
+        claims,
+        places,
+        openPackage,
+        findFault: findSourceFault,
+        websites: ({ jobId: _jobId, epoch: _epoch, reads: _reads, ...access }) => {
+          const client = clientFor({ ...access, docker, connections, facts })
+          return (host) => client.website(host)
+        },
+        registries,
+        ...signed,
+      }),
       copy: copyWork({ locks, claims, places, registries, ...signed }),
       pull: pullWork({ store, roots, registries, places, ...signed }),
       verify: verifyWork({ sources, store, openPackage, registries, trustedRoots }),

@@ -107,6 +107,9 @@ test('jobs are a line each where there is room, and two on 80 columns', () => {
 test('a package is named by result, reference or file', () => {
   const named = (source: string, changes: Partial<Job> = {}) => packageOf(job({ source, ...changes }))
   assert.equal(named('file:///p/zarf-package-big-bang-amd64-2.1.0.tar.zst'), 'big-bang 2.1.0')
+  assert.equal(named('file:///p/zarf-package-big-bang-amd64-2.1.0.tar.zst.part000'), 'big-bang 2.1.0')
+  assert.equal(named('https://h/p/zarf-package-big-bang-amd64-2.1.0.tar'), 'big-bang 2.1.0')
+  assert.equal(named(`store:sha256:${'a'.repeat(64)}`), '')
   assert.equal(named('file:///p/zarf-init-arm64-v0.82.0.tar.zst'), 'init v0.82.0')
   assert.equal(named('file:///p/some%20folder/'), 'some folder')
   assert.equal(named(`oci://r/a/nemo@sha256:${'a'.repeat(64)}`, { kind: 'pull' }), 'nemo')

@@ -75,6 +75,20 @@ test('frames that stand for nothing come to an end', async () => {
   }
 })
 
+test('skippable frames that go on are not read for long', async () => {
+  const empty = Buffer.alloc(1024 ** 2)
+  let given = 0
+  async function* input() {
+    yield zstdCompressSync(Buffer.from('a'))
+    for (let frame = 0; frame < 20; frame += 1) {
+      yield skippable(64 * 1024 ** 2, Buffer.alloc(0))
+      for (let part = 0; part < 64; part += 1, given += 1) yield empty
+    }
+  }
+  await assert.rejects(readAll(decompress(input())), { code: 'PACKAGE_INVALID', message: /frames that are no content/ })
+  assert.equal(given, 128)
+})
+
 test('a file cut anywhere is truncated, never whole', async () => {
   const file = Buffer.concat([zstdCompressSync(Buffer.alloc(200_000, 'abc'), CHECKED), skippable(9)])
   for (let length = 0; length < file.length; length++) {
@@ -204,9 +218,9 @@ async function whole(chunks: Buffer[]): Promise<Buffer> {
   return await readAll(decompress(input()))
 }
 
-function skippable(size: number): Buffer {
+function skippable(size: number, content = randomBytes(size)): Buffer {
   const header = Buffer.alloc(8)
   header.writeUInt32LE(0x184d2a50 + (size % 16))
   header.writeUInt32LE(size, 4)
-  return Buffer.concat([header, randomBytes(size)])
+  return Buffer.concat([header, content])
 }

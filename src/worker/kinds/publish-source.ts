@@ -1,0 +1,73 @@
+import type { Job } from '../../jobs/model/definitions.ts'
+import { parseDigest } from '../../content/digest.ts'
+import type { OpenedSource } from '../../content/opened.ts'
+import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
+import { isWebSource, parseWebSource } from '../../files/web-source.ts'
+import { checkWhole } from '../../files/whole-file.ts'
+import type { PullDependencies } from '../../transfer/pull/pull.ts'
+import type { PublishRequest } from '../../transfer/publish/publish.ts'
+import { openStoredForPublish, storedKind } from '../../transfer/stored-publish.ts'
+import { AppError } from '../../lib/errors.ts'
+import { openRemoteFile, type RemoteFileOptions } from '../../web/remote-file.ts'
+import { type RegistryAccess, registryAccess } from '../registry-access.ts'
+import type { RunContext } from '../run-job.ts'
+
+export interface PublishSourceOptions {
+  sources: LocalSources
+  store: PullDependencies['store']
+  openPackage: (source: OpenedSource, options: { signal: AbortSignal }) => Promise<PublishRequest['package']>
+  /** Opens other servers as one run may. */
+  websites: (access: RegistryAccess) => (host: string) => RemoteFileOptions['transport']
+  /** Where an archive is damaged, as far as that can be told. */
+  findFault(source: OpenedSource, options: { signal: AbortSignal }): Promise<{ start: number; end: number } | undefined>
+}
+
+const STORE = 'store:'
+
+/** The package, and what it is to be published as where the job does not say. */
+export type OpenedForPublish = Pick<PublishRequest, 'package' | 'manifest'>
+
+/** Opens what the job names, by its path or digest again, and checked again: since the API accepted the job it may lead elsewhere. */
+export async function openForPublish(
+  job: Job,
+  options: PublishSourceOptions,
+  context: RunContext,
+): Promise<OpenedForPublish> {
+  const { source: text } = job
+  const { signal, onEvent } = context
+  if (isWebSource(text)) return { package: await openFromWeb(job, options, context) }
+  if (text.startsWith(STORE)) {
+    const stored = await openStoredForPublish(options.store, parseDigest(text.slice(STORE.length)), signal)
+    return { package: stored, ...(storedKind(stored) === 'artifact' ? { manifest: 'artifact' } : {}) }
+  }
+  const source = await openLocalSource(text, options.sources)
+  await checkWhole(source, {
+    signal,
+    onRead: (bytesRead) => onEvent({ type: 'source', bytesRead, bytesTotal: sizeOf(source) }),
+    findFault: (damaged) => options.findFault(damaged, { signal }),
+  })
+  return { package: await options.openPackage(source, { signal }) }
+}
+
+async function openFromWeb(
+  job: Job,
+  { websites, openPackage }: PublishSourceOptions,
+  context: RunContext,
+): Promise<PublishRequest['package']> {
+  const { url, fileName } = parseWebSource(job.source)
+  const { sha256 } = job.options
+  if (sha256 === undefined) throw new AppError('BODY_INVALID', 'an https: source needs "options.sha256"')
+  const { signal, onEvent } = context
+  const file = await openRemoteFile({
+    url,
+    sha256: sha256.toLowerCase(),
+    transport: websites(registryAccess(job, context))(url.host),
+    signal,
+    onRetry: ({ message }) => onEvent({ type: 'log', level: 'warn', message: `${message}: asking again` }),
+  })
+  return await openPackage({ fileName, file, sequential: true }, { signal })
+}
+
+function sizeOf(source: OpenedSource): number {
+  return 'file' in source ? source.file.size : 0
+}
