@@ -9,6 +9,7 @@ import {
   isGoogleTokenService,
 } from '../../content/clouds.ts'
 import { AppError } from '../../lib/errors.ts'
+import { jsonObject } from '../../lib/formats/json-object.ts'
 import { isHeaderWord } from '../../lib/text.ts'
 import type { AwsCredentials, AzureCredentials, GoogleCredentials } from '../schemas/cloud-credentials.ts'
 
@@ -59,7 +60,7 @@ function regionFault({ chain = false, region }: AwsCredentials, registry: string
 const ROLE = /^arn:aws[a-z-]{0,16}:iam::\d{12}:role\/[\w+=,.@/-]{1,576}$/
 
 export function googleSecret({ serviceAccountKey }: GoogleCredentials, registry: string): GoogleSecret {
-  const key = typeof serviceAccountKey === 'string' ? parsed(serviceAccountKey) : serviceAccountKey
+  const key = typeof serviceAccountKey === 'string' ? jsonObject(serviceAccountKey) : serviceAccountKey
   const { type, client_email: clientEmail, private_key: privateKey, private_key_id: id } = key ?? {}
   const { token_uri: tokenUri = 'https://oauth2.googleapis.com/token' } = key ?? {}
   if (type !== 'service_account') throw unusable('google', 'the key is no JSON of a service account')
@@ -76,15 +77,6 @@ export function googleSecret({ serviceAccountKey }: GoogleCredentials, registry:
     privateKeyId: typeof id === 'string' ? id.slice(0, 128) : null,
     privateKey,
     tokenUri,
-  }
-}
-
-function parsed(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import type { AppError } from '../../lib/errors.ts'
+import { jsonObject } from '../../lib/formats/json-object.ts'
 import { isHeaderWord } from '../../lib/text.ts'
 import { createMask, type Mask } from '../errors/mask.ts'
 import type { RegistryCredential } from '../credentials/provider.ts'
@@ -78,7 +79,7 @@ function callPost(key: TokenKey, refreshToken: string, call: TokenCall): Promise
 
 function readToken(answer: TokenAnswer, now: number, refusal: Verdict | undefined): IssuedToken {
   if (answer.status >= 300) throw answer.error(refusal && { verdict: refusal })
-  const json = parseObject(answer.text)
+  const json = jsonObject(answer.text)
   const value = [json?.token, json?.access_token].find((found) => typeof found === 'string' && found !== '')
   // A text beside it is not told: it may be a token in a form of its own.
   if (json === undefined || typeof value !== 'string')
@@ -99,7 +100,7 @@ function readToken(answer: TokenAnswer, now: number, refusal: Verdict | undefine
 export function lifetimeMs(expiresIn: unknown, token: string, now: number): number {
   const seconds = Number(expiresIn ?? Number.NaN)
   if (Number.isFinite(seconds) && seconds > 0) return seconds * 1000
-  const claims = parseObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
+  const claims = jsonObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
   if (typeof claims?.exp !== 'number') return DEFAULT_LIFETIME_MS
   const issued = typeof claims.iat === 'number' ? claims.iat : now / 1000
   const life = (claims.exp - issued) * 1000
@@ -147,13 +148,4 @@ function secretsOf(credential: RegistryCredential | undefined): string[] {
   const pair = basicPair(credential)
   const secret = credential.kind === 'basic' ? credential.password : credential.token
   return secret === '' ? [] : [secret, ...(pair ? [basicValue(pair)] : [])]
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -1,3 +1,4 @@
+import { isObject, jsonObject } from '../../lib/formats/json-object.ts'
 import { withoutUnseen } from '../../lib/text.ts'
 import { TELLING_LENGTH } from './mask.ts'
 
@@ -28,7 +29,7 @@ type Hide = (text: string) => string
 export function parseErrorBody(text: string, contentType: string | undefined, hide: Hide = asIs): ErrorBody {
   const trimmed = text.trim()
   if (trimmed === '') return { html: false }
-  const json = trimmed.startsWith('{') ? parseJson(trimmed) : undefined
+  const json = trimmed.startsWith('{') ? jsonObject(trimmed) : undefined
   if (json !== undefined) return fromJson(json, hide)
   const html = looksLikeHtml(trimmed, contentType)
   // What stands in a page once its tags are gone is looked at anew.
@@ -126,19 +127,6 @@ function asciiLower(text: string): string {
 
 /** Elements whose content is not text for people. */
 const HIDDEN = ['script', 'style']
-
-function parseJson(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''

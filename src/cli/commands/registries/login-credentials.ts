@@ -1,3 +1,4 @@
+import { jsonObject } from '../../../lib/formats/json-object.ts'
 import { type CommandContext, UsageError } from '../../client/context.ts'
 import type { KeptCredentials } from '../../client/contract.ts'
 import { secretFrom } from '../registry-auth.ts'
@@ -44,12 +45,8 @@ const NAMES = {
 
 /** What the daemon refuses of them it says itself. Throws UsageError, with nothing of the text. */
 function fieldsOf(text: string, kind: 'aws' | 'azure'): object {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  } catch {
-    // Told below.
-  }
+  const value = jsonObject(text)
+  if (value) return value
   throw new UsageError(`--kind ${kind} reads JSON from standard input: ${EXAMPLES[kind]}`)
 }
 

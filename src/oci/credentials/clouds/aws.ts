@@ -1,5 +1,4 @@
-import { ecrName, type EcrName } from '../../../content/clouds.ts'
-import type { AwsSecret } from '../../../content/clouds.ts'
+import { type AwsSecret, ecrName, type EcrName } from '../../../content/clouds.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { createMask, type Mask } from '../../errors/mask.ts'
 import { type AwsProvider, machineKeys } from './aws-chain.ts'

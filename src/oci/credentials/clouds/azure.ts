@@ -1,11 +1,12 @@
 import { AZURE_TOKEN_USER, type AzurePrincipal, type AzureSecret } from '../../../content/clouds.ts'
 import { AppError } from '../../../lib/errors.ts'
+import { jsonObject } from '../../../lib/formats/json-object.ts'
 import { isLoopback } from '../../../lib/loopback.ts'
 import { createMask } from '../../errors/mask.ts'
 import type { CloudAnswer, CloudRequest } from '../../request/cloud-call.ts'
 import type { RegistryCredential } from '../provider.ts'
 import type { CloudAsking } from './asking.ts'
-import { CLOCK, objectOf, passes, refused, senseless, textOf, unanswered, waitOf, type Wanted } from './failure.ts'
+import { CLOCK, passes, refused, senseless, textOf, unanswered, waitOf, type Wanted } from './failure.ts'
 import type { Derived } from './shelf.ts'
 
 /** What Entra gives tokens for to those who exchange them at a registry, in all of its clouds. Source: azure-containerregistry. */
@@ -107,7 +108,7 @@ interface Judging {
 
 function tokenOf(answer: CloudAnswer, { wanted, now, refusal }: Judging): Record<string, unknown> {
   const { status, url, text } = answer
-  if (status === 200) return objectOf(text) ?? {}
+  if (status === 200) return jsonObject(text) ?? {}
   const transient = passes(status)
   const { code, said, hint } = refusal(answer)
   const requestId = answer.header('x-ms-correlation-request-id') ?? answer.header('x-ms-request-id')
@@ -117,7 +118,7 @@ function tokenOf(answer: CloudAnswer, { wanted, now, refusal }: Judging): Record
 
 /** The first line says what is wrong; those after it repeat when and by which correlation. */
 function entraRefusal({ text }: CloudAnswer): ReturnType<Judging['refusal']> {
-  const json = objectOf(text)
+  const json = jsonObject(text)
   const said = textOf(json?.['error_description'])?.split(/[\r\n]/, 1)[0]
   const number = /\bAADSTS\d{4,7}\b/.exec(said ?? '')?.[0]
   return { code: textOf(json?.['error']), said, hint: (number && ENTRA[number]) || CHECK_PRINCIPAL }
@@ -136,7 +137,7 @@ const PASSES = 'The service fails at the moment; it is tried again.'
 const CHECK_PRINCIPAL = 'Check tenantId, clientId and clientSecret of the service principal, and keep them anew.'
 
 function exchangeRefusal({ status, text }: CloudAnswer): ReturnType<Judging['refusal']> {
-  const json = objectOf(text)
+  const json = jsonObject(text)
   const first = (json?.['errors'] as unknown[] | undefined)?.[0] as Record<string, unknown> | undefined
   const code = textOf(first?.['code']) ?? textOf(json?.['error'])
   const said = textOf(first?.['message']) ?? textOf(json?.['error_description'])
@@ -149,7 +150,7 @@ const NO_ROLE =
 
 /** By its claims, of which only the difference counts. */
 function lifeOf(jwt: string): number | undefined {
-  const claims = objectOf(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8'))
+  const claims = jsonObject(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8'))
   const life = (Number(claims?.['exp']) - Number(claims?.['iat'] ?? claims?.['nbf'])) * 1000
   return life > 0 ? life : undefined
 }

@@ -77,18 +77,6 @@ export function waitOf(answer: CloudAnswer, now: number): { retryAfterMs?: numbe
   return retryAfterMs === undefined ? {} : { retryAfterMs }
 }
 
-/** The JSON object that a text is. */
-export function objectOf(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
-  }
-}
-
 export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }

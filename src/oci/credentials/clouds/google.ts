@@ -1,12 +1,12 @@
 import { sign } from 'node:crypto'
-import { isGoogleTokenService } from '../../../content/clouds.ts'
-import type { GoogleSecret } from '../../../content/clouds.ts'
+import { type GoogleSecret, isGoogleTokenService } from '../../../content/clouds.ts'
 import { AppError } from '../../../lib/errors.ts'
+import { jsonObject } from '../../../lib/formats/json-object.ts'
 import { isLoopback } from '../../../lib/loopback.ts'
 import { isHeaderWord } from '../../../lib/text.ts'
 import { createMask } from '../../errors/mask.ts'
 import type { CloudAnswer } from '../../request/cloud-call.ts'
-import { CLOCK, objectOf, passes, refused, senseless, textOf, unanswered, waitOf, type Wanted } from './failure.ts'
+import { CLOCK, passes, refused, senseless, textOf, unanswered, waitOf, type Wanted } from './failure.ts'
 import type { CloudAsking } from './asking.ts'
 import type { Derived } from './shelf.ts'
 
@@ -46,7 +46,7 @@ export async function googlePassword(
     throw unanswered(wanted, error)
   })
   if (answer.status !== 200) throw refusal(wanted, answer, clock.now())
-  const json = objectOf(answer.text)
+  const json = jsonObject(answer.text)
   const token = textOf(json?.['access_token'])
   if (token === undefined || !isHeaderWord(token)) throw senseless(wanted, url.host, 'answered without an access token')
   const seconds = Number(json?.['expires_in'])
@@ -63,7 +63,7 @@ function signed({ clientEmail, privateKeyId, privateKey, tokenUri }: GoogleSecre
 
 function refusal(wanted: Wanted, answer: CloudAnswer, now: number): AppError {
   const { status, url, text } = answer
-  const json = objectOf(text)
+  const json = jsonObject(text)
   const code = textOf(json?.['error'])
   const said = textOf(json?.['error_description'])
   const transient = passes(status) || code === 'temporarily_unavailable' || code === 'internal_failure'
