@@ -116,6 +116,13 @@ export function repositoryFor(destination: Destination, name: string): string {
   return repository
 }
 
+const STORED = 'store:'
+
+/** Of `store:DIGEST`, as callers name a package of the store; undefined for what is none. Throws DIGEST_INVALID. */
+export function storedDigest(source: string): Digest | undefined {
+  return source.startsWith(STORED) ? parseDigest(source.slice(STORED.length)) : undefined
+}
+
 /** Where a copy of a repository goes: its last part after the namespace. Throws REFERENCE_INVALID. */
 export function copiedRepository(destination: Destination, { repository }: Reference): string {
   return repositoryFor(destination, repository.slice(repository.lastIndexOf('/') + 1))

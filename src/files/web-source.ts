@@ -1,5 +1,6 @@
 import { AppError } from '../lib/errors.ts'
 import { hasUnseen } from '../lib/text.ts'
+import { isArchiveName, noArchive } from './archive-name.ts'
 
 /** A package archive that a web server has. */
 export interface WebSource {
@@ -8,8 +9,6 @@ export interface WebSource {
   /** The last part of its path, decoded; ends in .tar.zst or .tar. */
   readonly fileName: string
 }
-
-const ARCHIVE = /\.tar(\.zst)?$/
 
 export function isWebSource(text: string): boolean {
   return /^https?:/i.test(text)
@@ -51,11 +50,8 @@ function fileNameOf({ pathname }: URL): string {
       'For example https://host/path/zarf-package-name-amd64-1.0.0.tar.zst.',
     )
   }
-  if (ARCHIVE.test(name)) return name
-  throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${name}" ends in neither .tar.zst nor .tar`, {
-    hint: 'The address of a package ends in the name that zarf gave its archive.',
-    details: { pointer: '/source' },
-  })
+  if (isArchiveName(name)) return name
+  throw noArchive(name, 'The address of a package ends in the name that zarf gave its archive.', '/source')
 }
 
 function decoded(text: string): string | undefined {

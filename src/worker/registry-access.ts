@@ -3,6 +3,8 @@ import type { JobBlobPlaces } from '../jobs/hints/blob-places.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import type { Job } from '../jobs/model/definitions.ts'
 import type { JobCredentials } from '../jobs/model/requests.ts'
+import type { TagLocks } from '../jobs/redis/tag-locks.ts'
+import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import type { EngineEvent, MirrorNote } from '../transfer/events.ts'
 import type { PublishDependencies, PublishRequest } from '../transfer/publish/publish.ts'
 import { createVerification, type TrustedRoots, type Verification } from '../trust/verification.ts'
@@ -114,5 +116,26 @@ export function transferDependencies(
     checkOwnership: () => context.checkOwnership(),
     onEvent,
     signal,
+  }
+}
+
+/** Of jobs that write tags. */
+export interface PushOptions extends TransferOptions {
+  locks: TagLocks
+  /** Without them each run sends for itself. */
+  claims?: JobTransferClaims
+}
+
+/** What those get of their run. */
+export function pushDependencies(
+  options: PushOptions,
+  job: Job,
+  context: RunContext,
+): ReturnType<typeof transferDependencies> & Pick<PublishDependencies, 'claims' | 'lockTag'> {
+  const { locks, claims } = options
+  return {
+    ...transferDependencies(options, job, context),
+    ...(claims ? { claims: claims.forRun(job.id, context.epoch) } : {}),
+    lockTag: (reference, task) => locks.withTagLock(reference, context.signal, task),
   }
 }

@@ -1,4 +1,5 @@
 import type { Job, JobState, Progress } from '../jobs/model/definitions.ts'
+import { LOCAL_QUEUE } from '../jobs/model/requests.ts'
 import type { EngineEvent } from '../transfer/events.ts'
 
 /** Looks on while a run works; must not throw. */
@@ -21,12 +22,9 @@ export const NOBODY: RunObserver = {
   began: () => ({ event: () => undefined, progress: () => undefined, ended: () => undefined }),
 }
 
-/** Of jobs that no registry has a part in. */
-const LOCAL = 'local'
-
 /** The registry that a job is about: where a pull comes from, else where it goes. */
 export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string {
   const place = kind === 'pull' ? source : (destination ?? source)
-  if (kind === 'verify' && !place.startsWith('oci://')) return LOCAL
+  if (kind === 'verify' && !place.startsWith('oci://')) return LOCAL_QUEUE
   return place.replace(/^oci:\/\//, '').split('/')[0] ?? ''
 }

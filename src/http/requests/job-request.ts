@@ -1,16 +1,18 @@
-import { isDigest, parseDigest } from '../../content/digest.ts'
+import { isDigest } from '../../content/digest.ts'
 import {
   checkNotItself,
   copiedRepository,
   formatReference,
+  formatRegistryPlace,
   parseReference,
   type Reference,
   parseDestination,
   parseTag,
+  storedDigest,
 } from '../../content/reference.ts'
 import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobOptions } from '../../jobs/model/job-options.ts'
-import type { NewJob } from '../../jobs/model/requests.ts'
+import { LOCAL_QUEUE, type NewJob } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { tagPattern } from '../../transfer/copy/tags.ts'
@@ -57,29 +59,24 @@ export async function checkJobRequest(
   options: JobRequestOptions,
 ): Promise<Omit<NewJob, 'principal' | 'requestId'>> {
   const { kind } = body
-  const check = checkOf(kind)
-  if (!check || !options.kinds.has(kind)) {
+  if (!isChecked(kind) || !options.kinds.has(kind)) {
     throw new AppError('JOB_KIND_UNSUPPORTED', `jobs of the kind "${kind}" are not run here`, {
       hint: `Kinds that are: ${[...options.kinds].join(', ')}.`,
       details: { pointer: '/kind' },
     })
   }
-  refuseOtherOptions(body, check.options)
+  refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
   if (body.options?.verify) at('/options/verify', readRequest, body.options.verify)
-  const checked = await check.check(body, options)
+  const checked = await CHECKS[kind](body, options)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
 }
 
-interface KindCheck {
-  readonly options: ReadonlyArray<keyof JobOptions>
-  readonly check: (body: JobBody, options: JobRequestOptions) => Promise<Checked>
-}
+const CHECKS: Readonly<
+  Record<keyof typeof JOB_REQUEST_OPTIONS, (body: JobBody, options: JobRequestOptions) => Promise<Checked>>
+> = { publish: checkPublish, copy: checkCopy, pull: checkPull, verify: checkVerify }
 
-function checkOf(kind: JobKind): KindCheck | undefined {
-  if (kind === 'publish') return { options: JOB_REQUEST_OPTIONS.publish, check: checkPublish }
-  if (kind === 'pull') return { options: JOB_REQUEST_OPTIONS.pull, check: checkPull }
-  if (kind === 'verify') return { options: JOB_REQUEST_OPTIONS.verify, check: checkVerify }
-  return kind === 'copy' ? { options: JOB_REQUEST_OPTIONS.copy, check: checkCopy } : undefined
+function isChecked(kind: JobKind): kind is keyof typeof JOB_REQUEST_OPTIONS {
+  return Object.hasOwn(JOB_REQUEST_OPTIONS, kind)
 }
 
 /** The registries whose credentials a job may be given: the source of a pull or verify; else the destination, then a copy's source. */
@@ -100,7 +97,7 @@ async function checkPublish(body: JobBody, options: JobRequestOptions): Promise<
   if (tag !== undefined) at('/options/tag', parseTag, tag)
   if (subject !== undefined) checkSubject(subject)
   await checkPublishSource(body, options)
-  const destination = `oci://${registry}${namespace === '' ? '' : `/${namespace}`}`
+  const destination = `oci://${formatRegistryPlace({ registry, path: namespace })}`
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
 }
 
@@ -108,15 +105,11 @@ function isLocal(source: string): boolean {
   return /^(?:store|file|upload):/.test(source)
 }
 
-/** Jobs that no registry has a part in share a queue of their own. */
-const LOCAL_QUEUE = 'local'
-
 async function checkVerify(body: JobBody, { sources, mayName }: JobRequestOptions): Promise<Checked> {
   const { source } = body
   if (body.destination !== undefined) throw goesNowhere()
   if (isLocal(source)) {
-    if (source.startsWith('store:')) at('/source', parseDigest, source.slice('store:'.length))
-    else await checkLocalPackage(source, sources)
+    if (at('/source', storedDigest, source) === undefined) await checkLocalPackage(source, sources)
     return { source, destination: null, queueHost: LOCAL_QUEUE, registries: [] }
   }
   const reference = parsePackageReference(source, '/source')
@@ -141,7 +134,7 @@ async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise
   if (tag !== undefined) at('/options/tag', parseTag, tag)
   at('/destination', () => copiedRepository({ registry, namespace }, reference), undefined)
   checkNotItself(reference, { registry, namespace }, tag)
-  const destination = `oci://${registry}${namespace === '' ? '' : `/${namespace}`}`
+  const destination = `oci://${formatRegistryPlace({ registry, path: namespace })}`
   const registries = [...new Set([registry, reference.registry])]
   return { source: formatReference(reference), destination, queueHost: registry, registries }
 }

@@ -1,4 +1,6 @@
-import { type Digest, parseDigest } from '../../content/digest.ts'
+import type { Digest } from '../../content/digest.ts'
+import { storedDigest } from '../../content/reference.ts'
+import { isArchiveName, noArchive } from '../../files/archive-name.ts'
 import { checkLocalSource, type LocalSources } from '../../files/local-source.ts'
 import { isWebSource, parseWebSource } from '../../files/web-source.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -14,10 +16,6 @@ export interface PublishSources {
   mayName: MayName
 }
 
-/** The file name alone decides the format. zarf-packages.md 1.1. */
-const ARCHIVE = /\.tar(\.zst)?$/
-const STORE = 'store:'
-
 /**
  * Checks what a publish is to read, as far as that can be known now. Throws BODY_INVALID, PACKAGE_FORMAT_UNSUPPORTED,
  * PACKAGE_NOT_STORED, PACKAGE_INCOMPLETE, REGISTRY_NOT_ALLOWED, and what checkLocalSource throws.
@@ -32,21 +30,20 @@ export async function checkPublishSource(
     return await later('/source', mayName, url.host)
   }
   if (sha256 !== undefined) throw hashUnwanted()
-  if (text.startsWith(STORE)) {
-    const digest = at('/source', parseDigest, text.slice(STORE.length))
-    return await later('/source', (stored) => checkStored(stored, store), digest)
-  }
+  const stored = at('/source', storedDigest, text)
+  if (stored !== undefined) return await later('/source', (digest) => checkStored(digest, store), stored)
   await checkLocalPackage(text, sources)
 }
 
 /** Throws PACKAGE_FORMAT_UNSUPPORTED, and what checkLocalSource throws. */
 export async function checkLocalPackage(text: string, sources: LocalSources): Promise<void> {
   const source = await checkLocalSource(text, sources)
-  if (source.isDirectory || ARCHIVE.test(source.fileName)) return
-  throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${source.fileName}" ends in neither .tar.zst nor .tar`, {
-    hint: 'A source is a package archive that zarf made, or an unpacked package directory.',
-    details: { pointer: '/source' },
-  })
+  if (source.isDirectory || isArchiveName(source.fileName)) return
+  throw noArchive(
+    source.fileName,
+    'A source is a package archive that zarf made, or an unpacked package directory.',
+    '/source',
+  )
 }
 
 /** Opened, and closed again: it proves nothing for later. */

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import { parseDestination, registryId } from '../../content/reference.ts'
+import { formatRegistryPlace, parseDestination, registryId } from '../../content/reference.ts'
 import type { WaySettings } from '../../jobs/model/registry-way.ts'
 import { AppError } from '../../lib/errors.ts'
 import { pemCertificates, toPem } from '../../lib/formats/pem.ts'
@@ -11,12 +11,7 @@ import { at } from './package-reference.ts'
 /** Throws BODY_INVALID, with nothing of a secret in it. */
 export function registryWay({ ca, clientCertificate, proxy, mirror }: RegistryWayBody): WaySettings {
   return {
-    ca:
-      typeof ca === 'string'
-        ? certificatesOf(ca, '/ca')
-            .map(({ raw }) => toPem(raw.toString('base64')))
-            .join('')
-        : null,
+    ca: typeof ca === 'string' ? pemOf(certificatesOf(ca, '/ca')) : null,
     clientCertificate: clientCertificate && shownCertificate(clientCertificate),
     proxy: typeof proxy === 'string' ? proxyOf(proxy.trim()) : null,
     mirror: typeof mirror === 'string' ? mirrorOf(mirror) : null,
@@ -33,7 +28,7 @@ export function givenWay(body: RegistryWayBody): WaySettings | undefined {
 /** Throws REFERENCE_INVALID. */
 function mirrorOf(text: string): string {
   const { registry, namespace } = at('/mirror', parseDestination, `oci://${text.replace(/^oci:\/\//i, '')}`)
-  return namespace === '' ? registry : `${registry}/${namespace}`
+  return formatRegistryPlace({ registry, path: namespace })
 }
 
 /** Throws BODY_INVALID where a registry would be its own mirror, and what `mayKeep` throws of the mirror's host. */
@@ -85,6 +80,11 @@ function certificatesOf(text: string, pointer: string): [X509Certificate, ...X50
   return [first, ...rest]
 }
 
+/** Each as it is written here, without what stood between them. */
+function pemOf(certificates: readonly X509Certificate[]): string {
+  return certificates.map(({ raw }) => toPem(raw.toString('base64'))).join('')
+}
+
 type ClientCertificate = NonNullable<WaySettings['clientCertificate']>
 
 function shownCertificate(given: ClientCertificate): ClientCertificate {
@@ -93,7 +93,7 @@ function shownCertificate(given: ClientCertificate): ClientCertificate {
   const place = chain.findIndex((one) => one.checkPrivateKey(key))
   if (place === -1) throw wrongKey('the key does not belong to the certificate')
   if (place > 0) throw wrongKey(`the key belongs to certificate ${place + 1} of the chain, which has to be the first`)
-  const certificate = chain.map(({ raw }) => toPem(raw.toString('base64'))).join('')
+  const certificate = pemOf(chain)
   const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString()
   try {
     createSecureContext({ cert: certificate, key: pem })

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors.ts'
 import { hasUnseen } from '../../lib/text.ts'
+import { noArchive } from '../../files/archive-name.ts'
 import { isUploadId, type Upload, type UploadFolder } from '../../files/upload-folder.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
@@ -118,9 +119,10 @@ function checkFileName(name: string): void {
     })
   }
   if (ARCHIVE.test(name)) return
-  throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `"${name}" ends in neither .tar.zst nor .tar`, {
-    hint: 'Send the package, or each part of a split one, under the file name that zarf gave it; its extension decides the format.',
-  })
+  throw noArchive(
+    name,
+    'Send the package, or each part of a split one, under the file name that zarf gave it; its extension decides the format.',
+  )
 }
 
 /** Taken for the whole, a part would be a package without its head. Source: RFC 9110 14.5. */

@@ -1,6 +1,9 @@
 import type { JobKind, JobState, Transfer } from './definitions.ts'
 import type { JobOptions } from './job-options.ts'
 
+/** Jobs that no registry has a part in share a queue of their own. */
+export const LOCAL_QUEUE = 'local'
+
 /** A job as accepted by the API: validated, references parsed, file opened and found inside the roots. */
 export interface NewJob {
   kind: JobKind
@@ -8,7 +11,7 @@ export interface NewJob {
   destination: string | null
   options: JobOptions
   labels: Readonly<Record<string, string>>
-  /** Which queue: the registry's host[:port], or "local". design.md "One queue per registry host". */
+  /** Which queue: the registry's host[:port], or LOCAL_QUEUE. design.md "One queue per registry host". */
   queueHost: string
   /** All registries the job talks to, for the list filter. */
   registries: readonly string[]

@@ -1,6 +1,6 @@
 import type { Job } from '../../jobs/model/definitions.ts'
-import { parseDigest } from '../../content/digest.ts'
 import type { OpenedSource } from '../../content/opened.ts'
+import { storedDigest } from '../../content/reference.ts'
 import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
 import { isWebSource, parseWebSource } from '../../files/web-source.ts'
 import { checkWhole } from '../../files/whole-file.ts'
@@ -22,8 +22,6 @@ export interface PublishSourceOptions {
   findFault(source: OpenedSource, options: { signal: AbortSignal }): Promise<{ start: number; end: number } | undefined>
 }
 
-const STORE = 'store:'
-
 /** The package, and what it is to be published as where the job does not say. */
 export type OpenedForPublish = Pick<PublishRequest, 'package' | 'manifest'>
 
@@ -36,8 +34,9 @@ export async function openForPublish(
   const { source: text } = job
   const { signal, onEvent } = context
   if (isWebSource(text)) return { package: await openFromWeb(job, options, context) }
-  if (text.startsWith(STORE)) {
-    const stored = await openStoredForPublish(options.store, parseDigest(text.slice(STORE.length)), signal)
+  const digest = storedDigest(text)
+  if (digest !== undefined) {
+    const stored = await openStoredForPublish(options.store, digest, signal)
     return { package: stored, ...(storedKind(stored) === 'artifact' ? { manifest: 'artifact' } : {}) }
   }
   const source = await openLocalSource(text, options.sources)

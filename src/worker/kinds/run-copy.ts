@@ -1,27 +1,20 @@
 import { parseDestination, parseReference } from '../../content/reference.ts'
-import type { TagLocks } from '../../jobs/redis/tag-locks.ts'
-import type { JobTransferClaims } from '../../jobs/uploads/transfer-claims.ts'
 import { AppError } from '../../lib/errors.ts'
 import { copy } from '../../transfer/copy/copy.ts'
 import {
   DEFAULT_CONCURRENCY,
-  transferDependencies,
-  type TransferOptions,
+  pushDependencies,
+  type PushOptions,
   verificationOf,
   type VerifyOptions,
 } from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
 
-export interface CopyWorkOptions extends TransferOptions, VerifyOptions {
-  locks: TagLocks
-  /** Without them each run sends for itself. */
-  claims?: JobTransferClaims
-}
+export type CopyWorkOptions = PushOptions & VerifyOptions
 
 /** `copy`: from a registry to another one, or to another repository of the same. */
 export function copyWork(options: CopyWorkOptions): JobWork {
   return async (job, context) => {
-    const { signal } = context
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a copy job needs a destination')
     const { tag, tags, architectures, concurrency = DEFAULT_CONCURRENCY } = job.options
     const {
@@ -38,11 +31,7 @@ export function copyWork(options: CopyWorkOptions): JobWork {
         ...(tags === undefined ? {} : { tags }),
         ...(architectures === undefined || architectures === 'all' ? {} : { architectures }),
       },
-      {
-        ...transferDependencies(options, job, context),
-        ...(options.claims ? { claims: options.claims.forRun(job.id, context.epoch) } : {}),
-        lockTag: (reference, task) => options.locks.withTagLock(reference, signal, task),
-      },
+      pushDependencies(options, job, context),
     )
     return { ...outcome, architectures: [...copied], ...(copiedTags ? { tags: [...copiedTags] } : {}) }
   }

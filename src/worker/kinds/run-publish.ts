@@ -1,28 +1,21 @@
-import type { TagLocks } from '../../jobs/redis/tag-locks.ts'
-import type { JobTransferClaims } from '../../jobs/uploads/transfer-claims.ts'
 import { parseDestination } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
 import { publish } from '../../transfer/publish/publish.ts'
 import {
   DEFAULT_CONCURRENCY,
   publishVerification,
-  transferDependencies,
-  type TransferOptions,
+  pushDependencies,
+  type PushOptions,
   type VerifyOptions,
 } from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
 import { openForPublish, type PublishSourceOptions } from './publish-source.ts'
 
-export interface PublishWorkOptions extends TransferOptions, VerifyOptions, PublishSourceOptions {
-  locks: TagLocks
-  /** Without them each run sends for itself. */
-  claims?: JobTransferClaims
-}
+export type PublishWorkOptions = PushOptions & VerifyOptions & PublishSourceOptions
 
 /** `publish`: a package to a registry. */
 export function publishWork(options: PublishWorkOptions): JobWork {
   return async (job, context) => {
-    const { signal } = context
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
     const destination = parseDestination(job.destination)
     const verified = await publishVerification(job, destination, options)
@@ -43,11 +36,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
         ...(artifactType === undefined ? {} : { artifactType }),
         ...(subject === undefined ? {} : { subject }),
       },
-      {
-        ...transferDependencies(options, job, context),
-        ...(options.claims ? { claims: options.claims.forRun(job.id, context.epoch) } : {}),
-        lockTag: (reference, task) => options.locks.withTagLock(reference, signal, task),
-      },
+      pushDependencies(options, job, context),
     )
   }
 }

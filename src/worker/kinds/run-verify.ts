@@ -1,20 +1,15 @@
-import { parseDigest } from '../../content/digest.ts'
-import type { OpenedSource } from '../../content/opened.ts'
-import { parseReference } from '../../content/reference.ts'
-import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
-import type { PublishRequest } from '../../transfer/publish/publish.ts'
-import type { PullDependencies } from '../../transfer/pull/pull.ts'
+import { parseReference, storedDigest } from '../../content/reference.ts'
+import { openLocalSource } from '../../files/local-source.ts'
 import { verifyOpened, type VerifyOutcome, verifyRemote, verifyStored } from '../../transfer/verify/verify.ts'
 import { createVerification } from '../../trust/verification.ts'
 import { transferDependencies, type TransferOptions, type VerifyOptions } from '../registry-access.ts'
 import type { JobWork, RunContext } from '../run-job.ts'
 import type { Job } from '../../jobs/model/definitions.ts'
+import type { PublishSourceOptions } from './publish-source.ts'
 
-export interface VerifyWorkOptions extends TransferOptions, VerifyOptions {
-  sources: LocalSources
-  store: PullDependencies['store']
-  openPackage(source: OpenedSource, options: { signal: AbortSignal }): Promise<PublishRequest['package']>
-}
+export type VerifyWorkOptions = TransferOptions &
+  VerifyOptions &
+  Pick<PublishSourceOptions, 'sources' | 'store' | 'openPackage'>
 
 /** `verify`: checksums and signature of a package in a registry, in the store, or on this machine. */
 export function verifyWork(options: VerifyWorkOptions): JobWork {
@@ -26,9 +21,8 @@ async function verify(job: Job, context: RunContext, options: VerifyWorkOptions)
   const { signal, onEvent } = context
   const verification = await createVerification(job.options.verify, options.trustedRoots)
   const shared = { verification, onEvent, signal }
-  if (source.startsWith('store:')) {
-    return await verifyStored(parseDigest(source.slice('store:'.length)), { ...shared, store: options.store })
-  }
+  const stored = storedDigest(source)
+  if (stored !== undefined) return await verifyStored(stored, { ...shared, store: options.store })
   if (source.startsWith('oci://')) {
     const { architecture } = job.options
     const reference = parseReference(source)
