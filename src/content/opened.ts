@@ -70,7 +70,8 @@ export interface WholeFile {
 export type OpenedSource = { readonly fileName: string } & (
   | {
       readonly file: OpenedFile
-      readonly whole?: WholeFile /** Each reading from the start costs as much as the first. */
+      readonly whole?: WholeFile
+      /** Each reading from the start costs as much as the first. */
       readonly sequential?: boolean
     }
   | { readonly folder: OpenedFolder }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createFileOnce } from '../lib/atomic-file.ts'
 import { AppError } from '../lib/errors.ts'
 import { makeFolders } from '../lib/make-folders.ts'
-import { parseSecretKeys } from './secret-keys.ts'
+import { KEY_BYTES, parseSecretKeys } from './secret-keys.ts'
 
 /** What all processes of one layerd share beside Redis. */
 export interface DataDirectory {
@@ -20,8 +20,6 @@ export interface DataDirectory {
   /** The content store's. */
   readonly store: string
 }
-
-const KEY_BYTES = 32
 
 /**
  * Opens the directory and makes what is missing: itself and its folders (0700), id and secret key (0600). Any number of

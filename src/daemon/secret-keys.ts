@@ -1,6 +1,7 @@
 import { AppError } from '../lib/errors.ts'
 
-const KEY_BYTES = 32
+/** Of each. */
+export const KEY_BYTES = 32
 /** Each text that says no key is tried with all of them. */
 const MOST_KEYS = 16
 const BASE64 = /^[A-Za-z0-9+/_-]{43}=?$/

@@ -42,7 +42,7 @@ export async function tellReferrer(
     await options.lockTag(list, (locked) =>
       addReferrer({
         repository,
-        subject: subject,
+        subject,
         entry,
         guard: () => options.checkOwnership(),
         signal: locked,

@@ -9,7 +9,7 @@ import {
   type SignedFiles,
   type Verification,
 } from '../trust/verification.ts'
-import { BUNDLE_SIGNATURE, LEGACY_SIGNATURE } from '../zarf/package.ts'
+import { BUNDLE_SIGNATURE, DEFINITION, LEGACY_SIGNATURE } from '../zarf/package.ts'
 import {
   checkMetadata,
   metadataLayers,
@@ -52,7 +52,7 @@ export async function checkPackage(
 }
 
 /** Throws SIGNATURE_INVALID for one that is too large to be one. */
-export async function signedFiles(
+async function signedFiles(
   layers: PackageLayers,
   { definition, signed, read }: { definition: Buffer; signed: boolean; read: Read },
 ): Promise<SignedFiles> {
@@ -93,6 +93,6 @@ export async function storedSignatures(
   const opened = await openStoredPackage(store, digest, signal)
   const { layers, signed } = opened
   const read = (layer: Descriptor) => store.read(layer, { signal })
-  const definition = await opened.file('zarf.yaml')
+  const definition = await opened.file(DEFINITION)
   return { signed, signatures: lookAtSignatures(await signedFiles(layers, { definition, signed, read })) }
 }

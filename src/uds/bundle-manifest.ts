@@ -3,13 +3,6 @@ import { type ImageManifest, MAX_MANIFEST_BYTES } from '../content/manifest.ts'
 import { ZARF_LAYER } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
 
-const BUNDLE_DEFINITION = 'uds-bundle.yaml'
-
-/** Whether this is a UDS bundle's manifest. Source: zarf-packages.md 4.2; uds v0.35 pkg/legacy. */
-export function isBundle({ config, layers }: ImageManifest): boolean {
-  return config?.mediaType === ZARF_LAYER || layers.some((layer) => descriptorTitle(layer) === BUNDLE_DEFINITION)
-}
-
 /**
  * The manifests of a bundle's packages, which lie in its repository as blobs: layers without a title. Throws
  * MANIFEST_TOO_LARGE for one that is too large to be read.

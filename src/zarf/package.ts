@@ -7,9 +7,9 @@ import { openTarPackage } from './sources/tar-package.ts'
 import type { OpenedPackage, PackageMemory } from './contents/types.ts'
 
 export { checksumMismatch } from './layout/checksums.ts'
-export { BUNDLE_SIGNATURE, CHECKSUMS, DEFINITION, LEGACY_SIGNATURE } from './layout/metadata-files.ts'
+export { BUNDLE_SIGNATURE, DEFINITION, LEGACY_SIGNATURE } from './layout/metadata-files.ts'
 export { buildArtifactManifest, buildRelatedManifest, type ManifestRelations } from './contents/manifest.ts'
-export { type ArchiveRange, findSourceFault } from './sources/first-fault.ts'
+export { findSourceFault } from './sources/first-fault.ts'
 export { guessFromFileName, packageFileName } from './contents/file-name.ts'
 export type {
   DefinitionOutline,

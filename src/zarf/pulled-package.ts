@@ -56,7 +56,7 @@ const BUNDLE_DEFINITION = 'uds-bundle.yaml'
  */
 export function packageLayers(manifest: ImageManifest, where: string): PackageLayers {
   const titles = manifest.layers.map(descriptorTitle)
-  if (titles.includes(BUNDLE_DEFINITION) || manifest.config?.mediaType === ZARF_LAYER) throw isBundle(where)
+  if (isBundle(manifest)) throw notForBundles(where)
   const { config } = manifest
   const configless = !config && manifest.mediaType !== OCI_ARTIFACT_MANIFEST
   if (configless || !titles.includes(DEFINITION)) throw noPackage(manifest, where)
@@ -77,10 +77,14 @@ export function packageLayers(manifest: ImageManifest, where: string): PackageLa
   return { config, layers: manifest.layers, byTitle }
 }
 
+/** Whether this is a UDS bundle's manifest. Source: zarf-packages.md 4.2; uds v0.35 pkg/legacy. */
+export function isBundle({ config, layers }: ImageManifest): boolean {
+  return config?.mediaType === ZARF_LAYER || layers.some((layer) => descriptorTitle(layer) === BUNDLE_DEFINITION)
+}
+
 /** Whether it is one at all: what is not is an image, a bundle, or somebody else's. */
-export function isPackage({ config, layers }: ImageManifest): boolean {
-  const titles = layers.map(descriptorTitle)
-  return titles.includes(DEFINITION) && !titles.includes(BUNDLE_DEFINITION) && config?.mediaType !== ZARF_LAYER
+export function isPackage(manifest: ImageManifest): boolean {
+  return !isBundle(manifest) && manifest.layers.some((layer) => descriptorTitle(layer) === DEFINITION)
 }
 
 /** What a copy of these files needs: their blobs and the config's, each digest once. */
@@ -164,7 +168,7 @@ function otherContent(path: string, expected: Digest, found: Digest): AppError {
   )
 }
 
-function isBundle(where: string): AppError {
+function notForBundles(where: string): AppError {
   return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${where} is a UDS bundle, not a Zarf package`, {
     hint: "Name one of the bundle's packages, or pull the bundle with the uds command line.",
   })

@@ -1,11 +1,9 @@
-import { descriptorTitle } from '../../content/descriptor.ts'
 import { type ImageManifest, parseManifest, type RawManifest } from '../../content/manifest.ts'
 import type { IndexEntry } from '../../oci/manifests/index-manifest.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
-import { metadataLayer, packageLayers, readMetadata } from '../../zarf/pulled-package.ts'
-import type { PackageIdentity } from '../../zarf/package.ts'
+import { DEFINITION, type PackageIdentity } from '../../zarf/package.ts'
+import { isBundle, isPackage, metadataLayer, packageLayers, readMetadata } from '../../zarf/pulled-package.ts'
 import type { PackageSource } from '../package-source.ts'
-import { isBundle } from '../../uds/bundle-manifest.ts'
 import { architectureOf, checkArchitectures, chooseEntries, isPackageIndex, rawEntries } from './choice.ts'
 import type { CopyRequest } from './request.ts'
 import { isManifest, type ManifestTree, type ReadManifest } from './tree.ts'
@@ -33,7 +31,6 @@ interface EndingOptions {
   signal: AbortSignal
 }
 
-const DEFINITION = 'zarf.yaml'
 const MAX_BUNDLE_CONFIG_BYTES = 64 * 1024
 
 /**
@@ -91,7 +88,7 @@ async function describe(
     const architecture = await bundleArchitecture(manifest, reader)
     return architecture === undefined ? undefined : { architecture, version: undefined }
   }
-  if (!manifest.layers.some((layer) => descriptorTitle(layer) === DEFINITION)) return undefined
+  if (!isPackage(manifest)) return undefined
   const layers = packageLayers(manifest, where)
   const { identity } = await readMetadata(layers, await reader.read(metadataLayer(layers, DEFINITION)), signal)
   return { architecture: identity.architecture, version: versionTag(identity) }
