@@ -52,7 +52,8 @@ async function runFiles(files: string[], report: TestReport): Promise<void> {
   }
   const events = run({
     files,
-    concurrency: Math.max(2, availableParallelism()),
+    // Most of them wait most of the time: for a lock to expire, a limit to let go, a process to start.
+    concurrency: 2 * availableParallelism(),
     execArgv: [`--test-timeout=${TEST_TIMEOUT_MS}`, '--import', new URL('helpers/file-bound.ts', import.meta.url).href],
   })
   events.on('test:pass', (test) => report.pass(test))

@@ -111,16 +111,21 @@ test('an answer longer than allowed is not read, announced or not', async (t) =>
 })
 
 test('a job that is canceled gets its own reason, before and during an answer', async (t) => {
+  const { promise: halfOut, resolve: wroteHalf } = Promise.withResolvers<void>()
   const registry = await startScriptedServer(t, (incoming, response) => {
-    if (incoming.url === '/v2/half') response.writeHead(200, { 'content-length': 10 }).write('half')
+    if (incoming.url === '/v2/silent') return
+    response.writeHead(200, { 'content-length': 10 }).write('half')
+    if (incoming.url === '/v2/small-half') wroteHalf()
   })
   const transport = connect(t).transport(registry.host, anonymous)
   const controller = new AbortController()
   const { signal } = controller
-  const response = await transport.send(request('/v2/half', { signal }))
-  const silent = transport.send(request('/v2/silent', { signal }))
+  const response = await transport.send(request('/v2/half', { lane: 'bulk', signal }))
+  // A small answer is read before it is told of.
+  const asked = ['/v2/silent', '/v2/small-half'].map((path) => transport.send(request(path, { signal })))
+  await halfOut
   setImmediate(() => controller.abort())
-  await assert.rejects(silent, { code: 'JOB_CANCELED' })
+  for (const one of asked) await assert.rejects(one, { code: 'JOB_CANCELED' })
   await assert.rejects(response.bytes(100), { code: 'JOB_CANCELED' })
   await assert.rejects(transport.send(request(tags, { signal })), { code: 'JOB_CANCELED' })
 })
