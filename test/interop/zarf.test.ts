@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { after, before, describe, test, type TestContext } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
@@ -45,6 +45,9 @@ describe('what layerd published', () => {
     await zarf('package', 'pull', reference, '-o', folder)
     assert.deepEqual(await filesOf(join(folder, basename(FIXTURES.logbook))), await filesOf(FIXTURES.logbook))
     await zarf('package', 'deploy', reference, '--confirm')
+    assert.ok((await stat(join(folder, 'logbook-entry.txt'))).size > 0)
+    await rm(join(folder, 'logbook-entry.txt'))
+    await zarf('package', 'deploy', reference, '--components', 'write', '--confirm')
     assert.ok((await stat(join(folder, 'logbook-entry.txt'))).size > 0)
   })
 
@@ -130,9 +133,11 @@ test('layerd pulls what zarf published, file by file', async (t) => {
     ['arm64', FIXTURES.nemoArm64],
   ] as const) {
     const found = await saved(t, await scene.pull('byzarf/nemo:1.2.0', { architecture }), path)
-    const { contents } = await readPackage(found)
-    assert.equal(contents.manifest.digest, digestOf(publishedManifest('nemo', architecture)))
     assert.deepEqual(await filesOf(found), await filesOf(path))
+    const digest = digestOf(publishedManifest('nemo', architecture))
+    assert.equal((await zarf('package', 'inspect', 'digest', found)).trim(), digest)
+    await zarf('package', 'publish', found, oci(`again-${architecture}`))
+    assert.equal((await scene.copy(`again-${architecture}/nemo:1.2.0`, 'copies')).digest, digest)
   }
 })
 

@@ -27,8 +27,14 @@ test('README and docs/operations.md list each setting, and no other', async () =
   }
 })
 
-test('docs/reliability.md names tests that are there', async () => {
-  const named = [...(await read('docs/reliability.md')).matchAll(/`([a-z0-9-]+\/[a-z0-9-]+\.test\.ts)`/g)]
-  assert.ok(named.length > 30)
-  for (const [, path = ''] of named) assert.ok(existsSync(new URL(`../${path}`, import.meta.url)), path)
-})
+for (const [path, least] of [
+  ['docs/reliability.md', 30],
+  ['docs/features.md', 60],
+  ['README.md', 25],
+] as const) {
+  test(`${path} names tests that are there`, async () => {
+    const named = [...(await read(path)).matchAll(/`([a-z0-9-]+(?:\/[a-z0-9-]+)+\.test\.ts)`/g)]
+    assert.ok(named.length > least)
+    for (const [, name = ''] of named) assert.ok(existsSync(new URL(`../${name}`, import.meta.url)), name)
+  })
+}
