@@ -22,6 +22,17 @@ export async function* skipBytes(stream: ByteStream, bytes: number): ByteStream 
   }
 }
 
+/** The first bytes of a stream, of which no more is read. */
+export async function* firstBytes(stream: ByteStream, bytes: number): ByteStream {
+  let left = bytes
+  if (left <= 0) return
+  for await (const chunk of stream) {
+    yield chunk.length <= left ? chunk : chunk.subarray(0, left)
+    left -= chunk.length
+    if (left <= 0) return
+  }
+}
+
 /** The whole stream in one buffer of its own; for content whose size the caller has bounded. */
 export async function readAll(stream: ByteStream): Promise<Buffer> {
   const chunks: Buffer[] = []

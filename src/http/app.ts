@@ -39,6 +39,7 @@ import { jobRoutes } from './routes/jobs.ts'
 import { type ApiObserver, metricsRoutes } from './routes/metrics.ts'
 
 import { packageFiles } from './routes/package-files.ts'
+import { packageViews } from './routes/package-views.ts'
 import { packageRoutes } from './routes/packages.ts'
 import { type MayName, type RegistryPinger, registryRoutes } from './routes/registries.ts'
 import { registryProfileRoutes, type RegistryProfiles } from './routes/registry-profiles.ts'
@@ -47,6 +48,7 @@ import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
 import { PackageSignatures, StoredPackage } from './schemas/package.ts'
+import { PACKAGE_VIEWS } from './schemas/package-views.ts'
 import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
@@ -123,6 +125,7 @@ const SCHEMAS = [
   StoredPackage,
   Signature,
   PackageSignatures,
+  ...PACKAGE_VIEWS,
   RemotePackage,
   RemoteReferrers,
   RemoteRepository,
@@ -191,7 +194,8 @@ export function createApp(options: AppOptions): App {
   const shared = { ...options, mayName, mayKeep, joined, closing: closing.signal }
   void app.register(healthRoutes, shared)
   void app.register(metricsRoutes, { observer: options.observer })
-  void app.register(jobRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
+  const sources = { roots: options.fileRoots, uploads: options.uploads }
+  void app.register(jobRoutes, { ...shared, sources })
   void app.register(jobQueries, shared)
   void app.register(jobLogRoutes, shared)
   void app.register(jobTraceRoutes, shared)
@@ -202,5 +206,6 @@ export function createApp(options: AppOptions): App {
   void app.register(registryRoutes, shared)
   void app.register(registryProfileRoutes, shared)
   void app.register(packageFiles, shared)
+  void app.register(packageViews, { ...shared, sources })
   return app
 }

@@ -93,6 +93,7 @@ export const ERROR_CODES = {
   PACKAGE_CHANGED: { status: 409, retry: 'permanent', title: 'The package changed while it was being read' },
   PACKAGE_EXISTS: { status: 409, retry: 'permanent', title: 'The target exists already' },
   PACKAGE_INCOMPLETE: { status: 409, retry: 'permanent', title: 'The stored package is not complete' },
+  PACKAGE_TIMEOUT: { status: 504, retry: 'transient', title: 'The package was not read in time' },
   PACKAGE_NOT_STORED: { status: 404, retry: 'permanent', title: 'The store does not hold this package' },
   ARCHITECTURE_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The reference has no such architecture' },
   COMPONENTS_INVALID: { status: 422, retry: 'permanent', title: 'The chosen components do not fit the package' },

@@ -6,7 +6,7 @@ import type { WhyNoRedis } from '../daemon/api-channel.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
 import { type ApiObserver, type App, type AppOptions, createApp } from '../http/app.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
-import { registryId } from '../content/reference.ts'
+import { type Reference, registryId } from '../content/reference.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
@@ -23,9 +23,10 @@ import { createProcessMetrics, type MetricJson } from '../metrics/process-metric
 import { reportProfile } from '../oci/facts/profile-report.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { requestTracer } from '../tracing/layerd-spans.ts'
-import { inspectPackage } from '../transfer/inspect.ts'
+import { inspectPackage } from '../transfer/inspect/overview.ts'
+import { createInspectCache, openRemotePackage } from '../transfer/inspect/remote.ts'
+import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
-import { remoteSignatures } from '../transfer/signatures.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { openStore, queueOptions } from './parts.ts'
@@ -186,24 +187,26 @@ function registryParts(
 
 /** Looks at packages in registries. */
 function registryReader(clientFor: RegistryClients): AppOptions['remote'] {
+  const cache = createInspectCache()
+  type Access = Parameters<AppOptions['remote']['open']>[1]
+  const ends = async ({ registry, repository }: Reference, access: Access) => {
+    const client = clientFor(access)
+    return {
+      repository: await client.mirrored(registry, repository),
+      origin: await client.repository(registry, repository),
+      plainHttp: access.plainHttp,
+      cache,
+      signal: access.signal,
+    }
+  }
   return {
-    async inspect(request, access) {
-      const { registry, repository } = request.reference
-      const opened = await clientFor(access).mirrored(registry, repository)
-      return inspectPackage(request, { repository: opened, signal: access.signal })
-    },
+    inspect: async (request, access) => inspectPackage(request, await ends(request.reference, access)),
+    open: async (request, access) => openRemotePackage(request, await ends(request.reference, access)),
+    repository: async (request, access) => inspectRepository(request, await ends(request.reference, access)),
     async referrers(request, access) {
       const { registry, repository } = request.reference
       const opened = await clientFor(access).repository(registry, repository)
       return findReferrers(request, { repository: opened, signal: access.signal })
-    },
-    async signatures(request, access) {
-      const { registry, repository } = request.reference
-      const opened = await clientFor(access).repository(registry, repository)
-      return remoteSignatures(request, { repository: opened, signal: access.signal })
-    },
-    async tags({ registry, repository }, access) {
-      return (await clientFor(access).repository(registry, repository)).tags({ signal: access.signal })
     },
   }
 }

@@ -134,9 +134,9 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     ...sink(),
     folder: layout.folder,
     from: sink,
-    async open(descriptor, { offset = 0, signal }) {
-      const file = await openFile(descriptor, { whole: offset === 0 })
-      return streamBlob(file, { start: offset, end: descriptor.size, signal })
+    async open(descriptor, { offset = 0, end = descriptor.size, signal }) {
+      const file = await openFile(descriptor, { whole: offset === 0 && end >= descriptor.size })
+      return streamBlob(file, { start: offset, end: Math.min(end, descriptor.size), signal })
     },
     async read(descriptor, { signal }) {
       try {

@@ -1,8 +1,7 @@
 import type { Digest } from '../content/digest.ts'
 import { formatReference, manifestName } from '../content/reference.ts'
 import type { Repository } from '../oci/registry.ts'
-import { named } from './inspect.ts'
-import { notFound, type ResolveRequest, resolvePackage } from './resolve.ts'
+import { named, notFound, type ResolveRequest, resolvePackage } from './resolve.ts'
 
 export interface ReferrersRequest extends ResolveRequest {
   /** Those of this type alone. Default: all. */

@@ -27,7 +27,7 @@ export interface ResolveRequest {
 
 /** Zarf's mark of an index entry that is a package. */
 const PACKAGE_OS = 'multi'
-const SKELETON = 'skeleton'
+export const SKELETON = 'skeleton'
 
 /** The machine's architecture as Go, and so Zarf, calls it. */
 export function ownArchitecture(): string {
@@ -55,10 +55,15 @@ export async function resolvePackage(
   if (parsed.kind === 'manifest') {
     return { raw, manifest: parsed, where, indexDigest: undefined, architectures: [] }
   }
-  const entries = parsed.manifests.filter(({ platform }) => platform?.os === PACKAGE_OS)
+  const entries = packageEntries(parsed)
   const entry = chooseEntry(entries, { ...request, where, index: parsed })
   const found = await fetchEntry(repository, entry, { where, signal })
   return { ...found, indexDigest: raw.digest, architectures: entries.map(architectureOf) }
+}
+
+/** The entries of an index that are packages, skeleton included. */
+export function packageEntries({ manifests }: ImageIndex): Descriptor[] {
+  return manifests.filter(({ platform }) => platform?.os === PACKAGE_OS)
 }
 
 /** Throws ARCHITECTURE_NOT_FOUND when a package named directly is not of the architecture that was asked for. */
@@ -85,7 +90,7 @@ function chooseEntry(
   throw noArchitecture(entries.map(architectureOf), { where: wanted.where, architecture: ownArchitecture() })
 }
 
-async function fetchEntry(
+export async function fetchEntry(
   repository: Repository,
   entry: Descriptor,
   { where, signal }: { where: string; signal: AbortSignal },
@@ -111,8 +116,13 @@ async function fetchEntry(
   throw new AppError('MANIFEST_INVALID', `${where} has an index inside its index for ${architecture}`)
 }
 
-function architectureOf(entry: Descriptor): string {
+export function architectureOf(entry: Descriptor): string {
   return entry.platform?.architecture ?? ''
+}
+
+/** `name:tag@digest` is answered as the tag: the digest has its own field. */
+export function named({ digest, ...reference }: Reference): Reference {
+  return reference.tag === undefined && digest !== undefined ? { ...reference, digest } : reference
 }
 
 export function notFound(where: string, reference: Reference): AppError {

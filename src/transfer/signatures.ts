@@ -1,7 +1,4 @@
 import type { Descriptor } from '../content/descriptor.ts'
-import type { Repository } from '../oci/registry.ts'
-import type { ContentStore } from '../store/content-store.ts'
-import type { Digest } from '../content/digest.ts'
 import {
   checkSignatureSize,
   lookAtSignatures,
@@ -9,19 +6,14 @@ import {
   type SignedFiles,
   type Verification,
 } from '../trust/verification.ts'
-import { BUNDLE_SIGNATURE, DEFINITION, LEGACY_SIGNATURE } from '../zarf/package.ts'
+import { BUNDLE_SIGNATURE, LEGACY_SIGNATURE } from '../zarf/package.ts'
 import {
   checkMetadata,
   metadataLayers,
   type PackageLayers,
-  packageLayers,
   type PulledMetadata,
-  readMetadata,
   signatureLayers,
 } from '../zarf/pulled-package.ts'
-import { packageSource } from './package-source.ts'
-import { checkArchitecture, type ResolveRequest, resolvePackage } from './resolve.ts'
-import { openStoredPackage } from './stored-package.ts'
 
 export type { PackageSignature } from '../trust/verification.ts'
 
@@ -69,30 +61,10 @@ export interface FoundSignatures {
   signatures: PackageSignature[]
 }
 
-/** Of a remote package. Throws what resolving and reading throw, SIGNATURE_INVALID for a file too large to be one. */
-export async function remoteSignatures(
-  request: ResolveRequest,
-  { repository, signal }: { repository: Repository; signal: AbortSignal },
+/** Unverified. Throws SIGNATURE_INVALID for a file too large to be one, and what `read` throws. */
+export async function signaturesOf(
+  layers: PackageLayers,
+  { definition, signed, read }: { definition: Buffer; signed: boolean; read: Read },
 ): Promise<FoundSignatures> {
-  const resolved = await resolvePackage(repository, request, signal)
-  const layers = packageLayers(resolved.manifest, resolved.where)
-  const source = packageSource(repository, signal)
-  const read = (layer: Descriptor) => source.read(layer)
-  const definition = await read(metadataLayers(layers).definition)
-  const { signed, identity } = await readMetadata(layers, definition, signal)
-  if (resolved.indexDigest === undefined) checkArchitecture(identity.architecture, request)
-  return { signed, signatures: lookAtSignatures(await signedFiles(layers, { definition, signed, read })) }
-}
-
-/** Of a stored one. Throws PACKAGE_NOT_STORED, STORE_CORRUPT, SIGNATURE_INVALID. */
-export async function storedSignatures(
-  store: ContentStore,
-  digest: Digest,
-  signal: AbortSignal,
-): Promise<FoundSignatures> {
-  const opened = await openStoredPackage(store, digest, signal)
-  const { layers, signed } = opened
-  const read = (layer: Descriptor) => store.read(layer, { signal })
-  const definition = await opened.file(DEFINITION)
   return { signed, signatures: lookAtSignatures(await signedFiles(layers, { definition, signed, read })) }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ByteStream } from '../content/endpoints.ts'
 import type { OpenedFile, StreamRange } from '../content/opened.ts'
-import { skipBytes } from '../content/streams.ts'
+import { firstBytes, skipBytes } from '../content/streams.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError, toAppError, withContext } from '../lib/errors.ts'
 import { type RetryPolicy, retryDelayMs, withRetry } from '../lib/retry.ts'
@@ -113,7 +113,7 @@ async function* download(
         known: opened.state,
         signal,
       })
-      for await (const chunk of upTo(skipBytes(got.response.body, got.skip), end - position)) {
+      for await (const chunk of firstBytes(skipBytes(got.response.body, got.skip), end - position)) {
         position += chunk.length
         onRead?.(chunk.length)
         yield chunk
@@ -128,16 +128,6 @@ async function* download(
     if (delay === undefined) throw error
     opened.onRetry?.(error, failures, clock.now() + delay)
     await clock.sleep(delay, signal)
-  }
-}
-
-/** The first bytes of a stream, of which no more is read. */
-async function* upTo(stream: ByteStream, bytes: number): ByteStream {
-  let left = bytes
-  for await (const chunk of stream) {
-    yield chunk.subarray(0, left)
-    left -= chunk.length
-    if (left <= 0) return
   }
 }
 

@@ -11,6 +11,7 @@ export { BUNDLE_SIGNATURE, DEFINITION, LEGACY_SIGNATURE } from './layout/metadat
 export { buildArtifactManifest, buildRelatedManifest, type ManifestRelations } from './contents/manifest.ts'
 export { findSourceFault } from './sources/first-fault.ts'
 export { guessFromFileName, packageFileName } from './contents/file-name.ts'
+export type { ComponentOutline } from './definition/outline.ts'
 export type {
   DefinitionOutline,
   IndexedPackage,

@@ -1,3 +1,4 @@
+import { distinct } from '../content/copy-graph.ts'
 import { type Descriptor, titleOrDigest } from '../content/descriptor.ts'
 import { digestHex } from '../content/digest.ts'
 import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
@@ -54,6 +55,28 @@ export async function selectComponents(
     for (const component of chooseOf(group, named)) chosen.add(component)
   }
   return components.filter((component) => chosen.has(component))
+}
+
+/**
+ * Those that are named, whether required or not; without entries, and before those that only take away, all. For looks at a
+ * package. Throws COMPONENTS_INVALID naming the entry. Source: zarf v0.84 src/pkg/packager/filters/select.go, for
+ * `zarf package inspect manifests`.
+ */
+export async function pickComponents(
+  { components = [] }: DefinitionOutline,
+  requested: readonly string[],
+): Promise<readonly ComponentOutline[]> {
+  const wishes = parseWishes(requested)
+  const named = await nameComponents(
+    components.map((component) => ({ ...component, required: false })),
+    wishes,
+  )
+  const states = new Map([...named].map(([{ name }, state]) => [name, state]))
+  const all = wishes.every(({ out }) => out)
+  return components.filter(({ name }) => {
+    const state = states.get(name)
+    return all ? state !== 'out' : state === 'in'
+  })
 }
 
 async function nameComponents(components: readonly ComponentOutline[], wishes: readonly Wish[]): Promise<Named> {
@@ -130,7 +153,7 @@ export function componentImages(components: readonly ComponentOutline[]): string
 export async function selectLayers(
   definition: DefinitionOutline,
   components: readonly ComponentOutline[],
-  source: { byTitle: ReadonlyMap<string, Descriptor>; read: (layer: Descriptor) => Promise<Buffer> },
+  source: LayerSource,
 ): Promise<Descriptor[]> {
   const titles = new Set<string>(ALWAYS)
   for (const { name } of components) titles.add(`components/${name}.tar`)
@@ -141,31 +164,56 @@ export async function selectLayers(
   return [...source.byTitle].flatMap(([title, layer]) => (titles.has(title) ? [layer] : []))
 }
 
-interface LayerSource {
+/** Where the layers of a package are read; each small. */
+export interface LayerSource {
   byTitle: ReadonlyMap<string, Descriptor>
   read: (layer: Descriptor) => Promise<Buffer>
 }
 
 async function imageTitles(images: readonly string[], source: LayerSource): Promise<Set<string>> {
-  const titles = new Set([IMAGE_INDEX, IMAGE_LAYOUT])
+  const held = await openImages(source)
+  return new Set([IMAGE_INDEX, IMAGE_LAYOUT, ...(await held.titlesOf(images))])
+}
+
+/** The images of a package. */
+export interface PackageImages {
+  /** The layers that are their manifests. */
+  readonly manifests: readonly Descriptor[]
+  /** The titles of all blobs of these images, as zarf.yaml names them, through all nested manifests. */
+  titlesOf(images: readonly string[]): Promise<Set<string>>
+}
+
+/** Reads images/index.json. Throws PACKAGE_INVALID naming what is missing, MANIFEST_*. */
+export async function openImages(source: LayerSource): Promise<PackageImages> {
   const byName = new Map<string, Descriptor>()
   for (const entry of await parseLayer(layerOf(source, IMAGE_INDEX), OCI_INDEX, source)) {
     const base = entry.annotations?.[BASE_NAME]
     if (base !== undefined && !byName.has(base)) byName.set(base, entry)
   }
-  const breathe = createBreathing()
-  for (const image of images) {
-    await breathe()
-    const { full, withoutDockerHub } = parseImageReference(image)
-    const entry = byName.get(full) ?? byName.get(withoutDockerHub ?? full)
-    if (!entry) throw new AppError('PACKAGE_INVALID', `${IMAGE_INDEX} does not have the image ${full}`)
-    await addImage(entry, source, titles)
+  const manifests = distinct([...byName.values()]).flatMap((entry) => source.byTitle.get(imageBlob(entry)) ?? [])
+  return {
+    manifests,
+    async titlesOf(images) {
+      const titles = new Set<string>()
+      const breathe = createBreathing()
+      for (const image of images) {
+        await breathe()
+        const { full, withoutDockerHub } = parseImageReference(image)
+        const entry = byName.get(full) ?? byName.get(withoutDockerHub ?? full)
+        if (!entry) throw new AppError('PACKAGE_INVALID', `${IMAGE_INDEX} does not have the image ${full}`)
+        await addImage(entry, source, titles)
+      }
+      return titles
+    },
   }
-  return titles
+}
+
+function imageBlob({ digest }: Descriptor): string {
+  return `images/blobs/sha256/${digestHex(digest)}`
 }
 
 async function addImage(blob: Descriptor, source: LayerSource, titles: Set<string>): Promise<void> {
-  const title = `images/blobs/sha256/${digestHex(blob.digest)}`
+  const title = imageBlob(blob)
   const layer = layerOf(source, title)
   if (titles.has(title)) return
   titles.add(title)

@@ -6,7 +6,7 @@ import { type ImageManifest, type ManifestKind, parseManifest, successors } from
 import { OCI_ARTIFACT_MANIFEST, OCI_MANIFEST, ZARF_PACKAGE } from '../../src/content/media-types.ts'
 import { parseDestination, parseReference } from '../../src/content/reference.ts'
 import type { EngineEvent } from '../../src/transfer/events.ts'
-import { inspectPackage } from '../../src/transfer/inspect.ts'
+import { inspectPackage } from '../../src/transfer/inspect/overview.ts'
 import { createLedger } from '../../src/worker/ledger.ts'
 import { FIXTURES, publishedConfig, publishedIndex, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { publishTo, registryClient } from '../helpers/packages/publishing.ts'

@@ -197,8 +197,10 @@ test('remote-packages looks at a package in its registry, with the caller’s cr
   assert.deepEqual([moved.statusCode, moved.headers.location], [308, url])
   const repository = `oci://${registry.host}/team/nemo`
   const tags = (ref: string) => app.inject({ url: `/v1/remote-packages?ref=${encodeURIComponent(ref)}`, headers })
-  assert.deepEqual((await tags(repository)).json(), { reference: repository, tags: ['1.2.0'] })
-  assert.deepEqual((await tags(`${repository}-not`)).json(), { reference: `${repository}-not`, tags: [] })
+  const held = (await tags(repository)).json<{ reference: string; tags: string[] }>()
+  assert.deepEqual([held.reference, held.tags], [repository, ['1.2.0']])
+  const none = (await tags(`${repository}-not`)).json<{ reference: string; tags: string[] }>()
+  assert.deepEqual([none.reference, none.tags], [`${repository}-not`, []])
   assert.equal((await tags('oci://')).statusCode, 400)
 })
 

@@ -97,7 +97,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'oci/facts': {},
 
   zarf: {
-    faces: ['package.ts', 'pulled-package.ts', 'computed-archive.ts', 'select.ts', 'package-reference.ts'],
+    faces: [
+      'package.ts',
+      'pulled-package.ts',
+      'computed-archive.ts',
+      'inner-files.ts',
+      'select.ts',
+      'package-reference.ts',
+    ],
     top: ['zarf/sources', 'zarf/contents', 'zarf/selection', 'zarf/definition', 'zarf/archive'],
     imports: ['content', 'lib', 'zarf/layout'],
     packages: ['js-yaml', 'tar-stream'],
@@ -138,8 +145,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'copy/copy.ts',
       'copy/tags.ts',
       'verify/verify.ts',
-      'inspect.ts',
+      'inspect',
       'referrers.ts',
+      'resolve.ts',
       'signatures.ts',
       'stored-package.ts',
       'stored-publish.ts',
@@ -151,6 +159,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'transfer/publish': { imports: ['transfer', 'transfer/verify'] },
   'transfer/pull': { imports: ['transfer'] },
   'transfer/verify': { imports: ['transfer'] },
+  'transfer/inspect': { imports: ['transfer'] },
 
   jobs: {
     faces: [

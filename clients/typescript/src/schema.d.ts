@@ -355,30 +355,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A package in its registry; without tag and digest, the tags of the repository
-         * @description What is answered comes from manifest and zarf.yaml alone: no other layer is fetched.
+         * A package in its registry; without tag and digest, what the repository holds
+         * @description What is answered comes from manifest and zarf.yaml alone: no other layer is fetched. Of a repository all tags are listed, and a page of them looked into.
          */
         get: operations["getRemotePackage"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/remote-packages/signatures": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What a package in its registry is signed with, unverified
-         * @description Of its layers zarf.yaml and the signatures are fetched.
-         */
-        get: operations["getRemotePackageSignatures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -499,6 +479,335 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/packages/{digest}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The package's archive as zarf reads it, .tar.zst or .tar; ranges at no cost, several at once */
+        get: operations["getPackageArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/digest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The digest of its manifest, as `zarf package inspect digest` prints it */
+        get: operations["getRemotePackageDigest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/definition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its zarf.yaml as it is, or as JSON, by Accept */
+        get: operations["getRemotePackageDefinition"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/checksums": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its checksums.txt */
+        get: operations["getRemotePackageChecksums"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every file of it, with digest and size */
+        get: operations["getRemotePackageFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its components */
+        get: operations["getRemotePackageComponents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The images of its components */
+        get: operations["getRemotePackageImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/sizes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How large it is, and how much of that each component
+         * @description Beside zarf.yaml the manifests of its images are read, at most 2,000.
+         */
+        get: operations["getRemotePackageSizes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/variables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its variables and constants */
+        get: operations["getRemotePackageVariables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/manifests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Kubernetes manifests of its components as they were packed
+         * @description Nothing is rendered: neither variables nor charts' templates.
+         */
+        get: operations["getRemotePackageManifests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values files of its charts as they were packed, and its own */
+        get: operations["getRemotePackageValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/documentation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The documentation that came with it */
+        get: operations["getRemotePackageDocumentation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/sboms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its SBOMs, and the pages that show them */
+        get: operations["getRemotePackageSboms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it is signed with, unverified */
+        get: operations["getRemotePackageSignatures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/sboms/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One SBOM, or a page that shows one, out of its sboms.tar */
+        get: operations["getRemotePackageSbom"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/documentation/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One file of its documentation */
+        get: operations["getRemotePackageDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/manifests/{component}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One Kubernetes manifest of a component as it was packed */
+        get: operations["getRemotePackageManifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/remote-packages/values/{component}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One values file of a component as it was packed */
+        get: operations["getRemotePackageValuesFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/digest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The digest of its manifest, as `zarf package inspect digest` prints it */
+        get: operations["getPackageDigest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/definition": {
         parameters: {
             query?: never;
@@ -533,6 +842,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/packages/{digest}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every file of it, with digest and size */
+        get: operations["getPackageFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its components */
+        get: operations["getPackageComponents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/images": {
         parameters: {
             query?: never;
@@ -542,6 +885,114 @@ export interface paths {
         };
         /** The images of its components */
         get: operations["getPackageImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/sizes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How large it is, and how much of that each component
+         * @description Beside zarf.yaml the manifests of its images are read, at most 2,000.
+         */
+        get: operations["getPackageSizes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/variables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its variables and constants */
+        get: operations["getPackageVariables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/manifests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Kubernetes manifests of its components as they were packed
+         * @description Nothing is rendered: neither variables nor charts' templates.
+         */
+        get: operations["getPackageManifests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values files of its charts as they were packed, and its own */
+        get: operations["getPackageValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/documentation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The documentation that came with it */
+        get: operations["getPackageDocumentation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/sboms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its SBOMs, and the pages that show them */
+        get: operations["getPackageSboms"];
         put?: never;
         post?: never;
         delete?: never;
@@ -567,15 +1018,381 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/packages/{digest}/archive": {
+    "/v1/packages/{digest}/sboms/{name}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The package's archive as zarf reads it, .tar.zst or .tar; ranges at no cost, several at once */
-        get: operations["getPackageArchive"];
+        /** One SBOM, or a page that shows one, out of its sboms.tar */
+        get: operations["getPackageSbom"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/documentation/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One file of its documentation */
+        get: operations["getPackageDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/manifests/{component}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One Kubernetes manifest of a component as it was packed */
+        get: operations["getPackageManifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/packages/{digest}/values/{component}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One values file of a component as it was packed */
+        get: operations["getPackageValuesFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/digest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The digest of its manifest, as `zarf package inspect digest` prints it */
+        get: operations["getUploadedPackageDigest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/definition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its zarf.yaml as it is, or as JSON, by Accept */
+        get: operations["getUploadedPackageDefinition"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/checksums": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its checksums.txt */
+        get: operations["getUploadedPackageChecksums"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every file of it, with digest and size */
+        get: operations["getUploadedPackageFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its components */
+        get: operations["getUploadedPackageComponents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The images of its components */
+        get: operations["getUploadedPackageImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/sizes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How large it is, and how much of that each component
+         * @description Beside zarf.yaml the manifests of its images are read, at most 2,000.
+         */
+        get: operations["getUploadedPackageSizes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/variables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its variables and constants */
+        get: operations["getUploadedPackageVariables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/manifests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Kubernetes manifests of its components as they were packed
+         * @description Nothing is rendered: neither variables nor charts' templates.
+         */
+        get: operations["getUploadedPackageManifests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values files of its charts as they were packed, and its own */
+        get: operations["getUploadedPackageValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/documentation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The documentation that came with it */
+        get: operations["getUploadedPackageDocumentation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/sboms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its SBOMs, and the pages that show them */
+        get: operations["getUploadedPackageSboms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it is signed with, unverified */
+        get: operations["getUploadedPackageSignatures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/sboms/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One SBOM, or a page that shows one, out of its sboms.tar */
+        get: operations["getUploadedPackageSbom"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/documentation/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One file of its documentation */
+        get: operations["getUploadedPackageDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/manifests/{component}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One Kubernetes manifest of a component as it was packed */
+        get: operations["getUploadedPackageManifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/values/{component}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One values file of a component as it was packed */
+        get: operations["getUploadedPackageValuesFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The package that an upload is; of a split one the upload of part000
+         * @description A compressed archive is read through once, within 50 s; what was found is kept for a while.
+         */
+        get: operations["getUploadedPackage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1032,20 +1849,175 @@ export interface components {
             /** @description As they call themselves: nothing is verified here, which a job of the kind verify does. */
             signatures: components["schemas"]["Signature"][];
         };
-        /** @description A package in a registry, as its metadata layers tell it. */
-        RemotePackage: {
-            /** @description oci://HOST/NS/NAME:TAG */
-            reference: string;
-            indexDigest: string | null;
+        /** @description A package in an upload, as its metadata files tell it. */
+        UploadedPackage: {
             /** @description Of the package's manifest; `zarf package inspect digest` prints the same. */
             digest: string;
             name: string;
             version: string | null;
             flavor: string | null;
             architecture: string;
+            components: {
+                name: string;
+                description: string | null;
+                required: boolean;
+                default: boolean;
+                group: string | null;
+                images: string[];
+            }[];
+            images: string[];
+            layers: {
+                title: string;
+                digest: string;
+                size: number;
+            }[];
+            /** @description Bytes of layers and config, each digest once. */
+            size: number;
+            /** @description Whether it says so; signatures are not checked here. */
+            signed: boolean;
+            fileName: string | null;
+            /** @description zarf.yaml, as JSON. */
+            definition: unknown;
+        };
+        /** @description Which package it is. */
+        PackageDigest: {
+            /** @description Of the package's manifest; `zarf package inspect digest` prints the same. */
+            digest: string;
+            layers: number;
+            /** @description Bytes of layers and config, each digest once. */
+            size: number;
+        };
+        /** @description Every file of a package, a layer each. */
+        PackageFiles: {
+            /** @description In the manifest's order. */
+            files: {
+                title: string;
+                digest: string;
+                size: number;
+            }[];
+        };
+        /** @description The components of a package, in its order. */
+        PackageComponents: {
+            components: {
+                name: string;
+                description: string | null;
+                required: boolean;
+                default: boolean;
+                group: string | null;
+                images: string[];
+            }[];
+        };
+        /** @description The images of a package, as zarf.yaml names them. */
+        PackageImages: {
+            /** @description Each once. */
+            images: string[];
+            components: {
+                name: string;
+                images: string[];
+            }[];
+        };
+        /** @description How much of a package each component is. */
+        PackageSizes: {
+            /** @description Bytes of layers and config, each digest once. */
+            size: number;
+            /** @description Bytes of all images, each blob once. */
+            images: number;
+            components: {
+                name: string;
+                /** @description Bytes that it alone brings: its files, and the blobs of its images each once. */
+                size: number;
+                /** @description Of its tar. */
+                files: number;
+                /** @description Of its images; components may share some. */
+                images: number;
+            }[];
+        };
+        /** @description What a deployment can set, and what it cannot. */
+        PackageVariables: {
+            variables: {
+                name: string;
+                description: string | null;
+                default: string | null;
+                prompt: boolean;
+                sensitive: boolean;
+                autoIndent: boolean;
+                pattern: string | null;
+                type: string | null;
+            }[];
+            constants: {
+                name: string;
+                value: string;
+                description: string | null;
+                autoIndent: boolean;
+                pattern: string | null;
+            }[];
+        };
+        /** @description Kubernetes manifests as they were packed, not rendered. */
+        PackageManifests: {
+            components: {
+                name: string;
+                files: {
+                    name: string;
+                    /** @description Bytes. */
+                    size: number;
+                    content: string | null;
+                }[];
+            }[];
+        };
+        /** @description Values files of charts as they were packed. */
+        PackageValues: {
+            /** @description values.yaml and values.schema.json of the whole package. */
+            package: {
+                name: string;
+                /** @description Bytes. */
+                size: number;
+                content: string | null;
+            }[];
+            components: {
+                name: string;
+                files: {
+                    name: string;
+                    /** @description Bytes. */
+                    size: number;
+                    content: string | null;
+                }[];
+            }[];
+        };
+        /** @description SBOMs and their viewer pages; none where the package was made without. */
+        PackageSboms: {
+            files: {
+                name: string;
+                /** @description Bytes. */
+                size: number;
+                /**
+                 * @description viewer: a page that shows one.
+                 * @enum {string}
+                 */
+                kind: "sbom" | "viewer" | "other";
+            }[];
+        };
+        /** @description The documentation that came with a package. */
+        PackageDocumentation: {
+            files: {
+                name: string;
+                /** @description Bytes. */
+                size: number;
+            }[];
+        };
+        /** @description A package in a registry, as its metadata layers tell it. */
+        RemotePackage: {
+            /** @description oci://HOST/NS/NAME:TAG */
+            reference: string;
+            indexDigest: string | null;
             /** @description Of the tag. */
             architectures: string[];
             tags: string[] | null;
+            /** @description Of the package's manifest; `zarf package inspect digest` prints the same. */
+            digest: string;
+            name: string;
+            version: string | null;
+            flavor: string | null;
+            architecture: string;
             components: {
                 name: string;
                 description: string | null;
@@ -1093,8 +2065,37 @@ export interface components {
         RemoteRepository: {
             /** @description oci://HOST/NS/NAME */
             reference: string;
-            /** @description In the registry's order; none where it knows no such repository. */
+            /** @description All, in the registry's order; none where it knows no such repository. */
             tags: string[];
+            /** @description What the tags of this page are, the highest first. */
+            packages: {
+                tag: string;
+                /**
+                 * @description other: an image, say.
+                 * @enum {string}
+                 */
+                kind: "package" | "bundle" | "other";
+                /** @description Of what lies under the tag. */
+                digest: string;
+                name: string | null;
+                version: string | null;
+                flavor: string | null;
+                architectures: string[];
+            }[];
+            /** @description Tags of this page that could not be looked into. */
+            problems: {
+                tag: string;
+                code: string;
+                detail: string;
+            }[];
+            /** @description Of this page's packages. */
+            versions: string[];
+            /** @description Of this page's packages. */
+            flavors: string[];
+            /** @description Of this page's packages. */
+            architectures: string[];
+            /** @description Absent on the last page. */
+            nextPageToken?: string;
         };
         /** @description What is kept of a registry, for all jobs. */
         Registry: {
@@ -3181,6 +4182,10 @@ export interface operations {
                 architecture?: string;
                 /** @description Speak plain HTTP to the registry. */
                 plainHttp?: boolean;
+                /** @description Of a repository, how many tags are looked into; 0: none. More than 50 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before; of a repository. */
+                pageToken?: string;
             };
             header?: {
                 /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
@@ -3201,11 +4206,6 @@ export interface operations {
                      * @example {
                      *       "reference": "oci://registry.example/team/nemo:1.2.0",
                      *       "indexDigest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
-                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
-                     *       "name": "nemo",
-                     *       "version": "1.2.0",
-                     *       "flavor": null,
-                     *       "architecture": "amd64",
                      *       "architectures": [
                      *         "amd64",
                      *         "arm64"
@@ -3213,17 +4213,26 @@ export interface operations {
                      *       "tags": [
                      *         "1.2.0"
                      *       ],
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "name": "nemo",
+                     *       "version": "1.2.0",
+                     *       "flavor": null,
+                     *       "architecture": "amd64",
                      *       "components": [
                      *         {
-                     *           "name": "baseline",
+                     *           "name": "vessel",
                      *           "description": null,
                      *           "required": true,
                      *           "default": false,
                      *           "group": null,
-                     *           "images": []
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
                      *         }
                      *       ],
-                     *       "images": [],
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
                      *       "layers": [
                      *         {
                      *           "title": "zarf.yaml",
@@ -3244,56 +4253,6 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["RemotePackage"] | components["schemas"]["RemoteRepository"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    getRemotePackageSignatures: {
-        parameters: {
-            query: {
-                /**
-                 * @description oci://host[:port]/repository:tag or @digest; without either, what the repository holds.
-                 * @example oci://registry.example/team/nemo:1.2.0
-                 */
-                ref: string;
-                /** @description Which of the tag's packages. */
-                architecture?: string;
-                /** @description Speak plain HTTP to the registry. */
-                plainHttp?: boolean;
-            };
-            header?: {
-                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
-                "x-registry-auth"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What a package is signed with. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "signed": true,
-                     *       "signatures": [
-                     *         {
-                     *           "form": "bundle",
-                     *           "identity": {
-                     *             "san": "release@example.org",
-                     *             "issuer": "https://issuer.example"
-                     *           },
-                     *           "verified": null,
-                     *           "reason": "it was not checked: no key or identity was given"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["PackageSignatures"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -3859,150 +4818,6 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    getPackageDefinition: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /**
-                 * @description The manifest's.
-                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
-                 */
-                digest: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The definition. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/yaml": string;
-                    /**
-                     * @example {
-                     *       "kind": "ZarfPackageConfig",
-                     *       "metadata": {
-                     *         "name": "nemo",
-                     *         "version": "1.2.0"
-                     *       }
-                     *     }
-                     */
-                    "application/json": unknown;
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    getPackageChecksums: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /**
-                 * @description The manifest's.
-                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
-                 */
-                digest: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The file. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /** @example 3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796 components/baseline.tar */
-                    "text/plain": string;
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    getPackageImages: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /**
-                 * @description The manifest's.
-                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
-                 */
-                digest: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The images of its components */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "images": [
-                     *         "registry.example/team/app:1"
-                     *       ]
-                     *     }
-                     */
-                    "application/json": {
-                        images: string[];
-                    };
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
-    getPackageSignatures: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /**
-                 * @description The manifest's.
-                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
-                 */
-                digest: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What a package is signed with. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "signed": true,
-                     *       "signatures": [
-                     *         {
-                     *           "form": "bundle",
-                     *           "identity": {
-                     *             "san": "release@example.org",
-                     *             "issuer": "https://issuer.example"
-                     *           },
-                     *           "verified": null,
-                     *           "reason": "it was not checked: no key or identity was given"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["PackageSignatures"];
-                };
-            };
-            default: components["responses"]["Problem"];
-        };
-    };
     getPackageArchive: {
         parameters: {
             query?: {
@@ -4066,6 +4881,2654 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageDigest: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which package it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "layers": 19,
+                     *       "size": 2621440
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageDigest"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageDefinition: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The definition. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": string;
+                    /**
+                     * @example {
+                     *       "kind": "ZarfPackageConfig",
+                     *       "metadata": {
+                     *         "name": "nemo",
+                     *         "version": "1.2.0"
+                     *       }
+                     *     }
+                     */
+                    "application/json": unknown;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageChecksums: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example 3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796 components/vessel.tar */
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageFiles: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every file of a package, a layer each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "title": "zarf.yaml",
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "size": 900
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageFiles"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageComponents: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The components of a package, in its order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "description": null,
+                     *           "required": true,
+                     *           "default": false,
+                     *           "group": null,
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageComponents"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageImages: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The images of a package, as zarf.yaml names them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageImages"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageSizes: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How much of a package each component is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "size": 2621440,
+                     *       "images": 1048576,
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "size": 1051648,
+                     *           "files": 3072,
+                     *           "images": 1048576
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSizes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageVariables: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a deployment can set, and what it cannot. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "variables": [
+                     *         {
+                     *           "description": null,
+                     *           "autoIndent": false,
+                     *           "pattern": null,
+                     *           "name": "GREETING",
+                     *           "default": "ahoy",
+                     *           "prompt": false,
+                     *           "sensitive": false,
+                     *           "type": null
+                     *         }
+                     *       ],
+                     *       "constants": [
+                     *         {
+                     *           "description": null,
+                     *           "autoIndent": false,
+                     *           "pattern": null,
+                     *           "name": "PORT",
+                     *           "value": "8080"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageVariables"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageManifests: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+                /** @description Names or patterns, * ? [a-c], -name leaves out; separated by commas or repeated. Default: all. */
+                components?: string[];
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kubernetes manifests as they were packed, not rendered. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "files": [
+                     *             {
+                     *               "name": "greeting-0.yaml",
+                     *               "size": 16,
+                     *               "content": "kind: ConfigMap\n"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageManifests"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageValues: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+                /** @description Names or patterns, * ? [a-c], -name leaves out; separated by commas or repeated. Default: all. */
+                components?: string[];
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values files of charts as they were packed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "package": [
+                     *         {
+                     *           "name": "values.yaml",
+                     *           "size": 12,
+                     *           "content": "replicas: 1\n"
+                     *         }
+                     *       ],
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "files": [
+                     *             {
+                     *               "name": "diver-0.3.1-0",
+                     *               "size": 12,
+                     *               "content": "replicas: 2\n"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageValues"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageDocumentation: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The documentation that came with a package. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "name": "README.md",
+                     *           "size": 1200
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageDocumentation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageSboms: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description SBOMs and their viewer pages; none where the package was made without. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "name": "registry.example_team_app_1.json",
+                     *           "size": 6046,
+                     *           "kind": "sbom"
+                     *         },
+                     *         {
+                     *           "name": "sbom-viewer-registry.example_team_app_1.html",
+                     *           "size": 120737,
+                     *           "kind": "viewer"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSboms"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageSignatures: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a package is signed with. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "signed": true,
+                     *       "signatures": [
+                     *         {
+                     *           "form": "bundle",
+                     *           "identity": {
+                     *             "san": "release@example.org",
+                     *             "issuer": "https://issuer.example"
+                     *           },
+                     *           "verified": null,
+                     *           "reason": "it was not checked: no key or identity was given"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSignatures"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageSbom: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /**
+                     * @example {
+                     *       "artifacts": [],
+                     *       "descriptor": {
+                     *         "name": "syft"
+                     *       }
+                     *     }
+                     */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageDocument: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageManifest: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /** @example vessel */
+                component: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getRemotePackageValuesFile: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /** @example vessel */
+                component: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageDigest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which package it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "layers": 19,
+                     *       "size": 2621440
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageDigest"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageDefinition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The definition. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": string;
+                    /**
+                     * @example {
+                     *       "kind": "ZarfPackageConfig",
+                     *       "metadata": {
+                     *         "name": "nemo",
+                     *         "version": "1.2.0"
+                     *       }
+                     *     }
+                     */
+                    "application/json": unknown;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageChecksums: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example 3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796 components/vessel.tar */
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every file of a package, a layer each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "title": "zarf.yaml",
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "size": 900
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageFiles"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageComponents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The components of a package, in its order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "description": null,
+                     *           "required": true,
+                     *           "default": false,
+                     *           "group": null,
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageComponents"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageImages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The images of a package, as zarf.yaml names them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageImages"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageSizes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How much of a package each component is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "size": 2621440,
+                     *       "images": 1048576,
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "size": 1051648,
+                     *           "files": 3072,
+                     *           "images": 1048576
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSizes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageVariables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a deployment can set, and what it cannot. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "variables": [
+                     *         {
+                     *           "description": null,
+                     *           "autoIndent": false,
+                     *           "pattern": null,
+                     *           "name": "GREETING",
+                     *           "default": "ahoy",
+                     *           "prompt": false,
+                     *           "sensitive": false,
+                     *           "type": null
+                     *         }
+                     *       ],
+                     *       "constants": [
+                     *         {
+                     *           "description": null,
+                     *           "autoIndent": false,
+                     *           "pattern": null,
+                     *           "name": "PORT",
+                     *           "value": "8080"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageVariables"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageManifests: {
+        parameters: {
+            query?: {
+                /** @description Names or patterns, * ? [a-c], -name leaves out; separated by commas or repeated. Default: all. */
+                components?: string[];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kubernetes manifests as they were packed, not rendered. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "files": [
+                     *             {
+                     *               "name": "greeting-0.yaml",
+                     *               "size": 16,
+                     *               "content": "kind: ConfigMap\n"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageManifests"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageValues: {
+        parameters: {
+            query?: {
+                /** @description Names or patterns, * ? [a-c], -name leaves out; separated by commas or repeated. Default: all. */
+                components?: string[];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values files of charts as they were packed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "package": [
+                     *         {
+                     *           "name": "values.yaml",
+                     *           "size": 12,
+                     *           "content": "replicas: 1\n"
+                     *         }
+                     *       ],
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "files": [
+                     *             {
+                     *               "name": "diver-0.3.1-0",
+                     *               "size": 12,
+                     *               "content": "replicas: 2\n"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageValues"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageDocumentation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The documentation that came with a package. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "name": "README.md",
+                     *           "size": 1200
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageDocumentation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageSboms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description SBOMs and their viewer pages; none where the package was made without. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "name": "registry.example_team_app_1.json",
+                     *           "size": 6046,
+                     *           "kind": "sbom"
+                     *         },
+                     *         {
+                     *           "name": "sbom-viewer-registry.example_team_app_1.html",
+                     *           "size": 120737,
+                     *           "kind": "viewer"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSboms"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageSignatures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a package is signed with. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "signed": true,
+                     *       "signatures": [
+                     *         {
+                     *           "form": "bundle",
+                     *           "identity": {
+                     *             "san": "release@example.org",
+                     *             "issuer": "https://issuer.example"
+                     *           },
+                     *           "verified": null,
+                     *           "reason": "it was not checked: no key or identity was given"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSignatures"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageSbom: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+                /**
+                 * @description As it is listed.
+                 * @example registry.example_team_app_1.json
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /**
+                     * @example {
+                     *       "artifacts": [],
+                     *       "descriptor": {
+                     *         "name": "syft"
+                     *       }
+                     *     }
+                     */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageDocument: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageManifest: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+                /** @example vessel */
+                component: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageValuesFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+                /** @example vessel */
+                component: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageDigest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which package it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "layers": 19,
+                     *       "size": 2621440
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageDigest"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageDefinition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The definition. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/yaml": string;
+                    /**
+                     * @example {
+                     *       "kind": "ZarfPackageConfig",
+                     *       "metadata": {
+                     *         "name": "nemo",
+                     *         "version": "1.2.0"
+                     *       }
+                     *     }
+                     */
+                    "application/json": unknown;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageChecksums: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example 3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796 components/vessel.tar */
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every file of a package, a layer each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "title": "zarf.yaml",
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "size": 900
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageFiles"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageComponents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The components of a package, in its order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "description": null,
+                     *           "required": true,
+                     *           "default": false,
+                     *           "group": null,
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageComponents"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageImages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The images of a package, as zarf.yaml names them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageImages"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageSizes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How much of a package each component is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "size": 2621440,
+                     *       "images": 1048576,
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "size": 1051648,
+                     *           "files": 3072,
+                     *           "images": 1048576
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSizes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageVariables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a deployment can set, and what it cannot. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "variables": [
+                     *         {
+                     *           "description": null,
+                     *           "autoIndent": false,
+                     *           "pattern": null,
+                     *           "name": "GREETING",
+                     *           "default": "ahoy",
+                     *           "prompt": false,
+                     *           "sensitive": false,
+                     *           "type": null
+                     *         }
+                     *       ],
+                     *       "constants": [
+                     *         {
+                     *           "description": null,
+                     *           "autoIndent": false,
+                     *           "pattern": null,
+                     *           "name": "PORT",
+                     *           "value": "8080"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageVariables"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageManifests: {
+        parameters: {
+            query?: {
+                /** @description Names or patterns, * ? [a-c], -name leaves out; separated by commas or repeated. Default: all. */
+                components?: string[];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kubernetes manifests as they were packed, not rendered. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "files": [
+                     *             {
+                     *               "name": "greeting-0.yaml",
+                     *               "size": 16,
+                     *               "content": "kind: ConfigMap\n"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageManifests"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageValues: {
+        parameters: {
+            query?: {
+                /** @description Names or patterns, * ? [a-c], -name leaves out; separated by commas or repeated. Default: all. */
+                components?: string[];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values files of charts as they were packed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "package": [
+                     *         {
+                     *           "name": "values.yaml",
+                     *           "size": 12,
+                     *           "content": "replicas: 1\n"
+                     *         }
+                     *       ],
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "files": [
+                     *             {
+                     *               "name": "diver-0.3.1-0",
+                     *               "size": 12,
+                     *               "content": "replicas: 2\n"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageValues"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageDocumentation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The documentation that came with a package. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "name": "README.md",
+                     *           "size": 1200
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageDocumentation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageSboms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description SBOMs and their viewer pages; none where the package was made without. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "name": "registry.example_team_app_1.json",
+                     *           "size": 6046,
+                     *           "kind": "sbom"
+                     *         },
+                     *         {
+                     *           "name": "sbom-viewer-registry.example_team_app_1.html",
+                     *           "size": 120737,
+                     *           "kind": "viewer"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSboms"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageSignatures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a package is signed with. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "signed": true,
+                     *       "signatures": [
+                     *         {
+                     *           "form": "bundle",
+                     *           "identity": {
+                     *             "san": "release@example.org",
+                     *             "issuer": "https://issuer.example"
+                     *           },
+                     *           "verified": null,
+                     *           "reason": "it was not checked: no key or identity was given"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageSignatures"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageSbom: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /**
+                     * @example {
+                     *       "artifacts": [],
+                     *       "descriptor": {
+                     *         "name": "syft"
+                     *       }
+                     *     }
+                     */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageDocument: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageManifest: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+                /** @example vessel */
+                component: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageValuesFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "if-range"?: string;
+                /** @description bytes=FIRST-LAST */
+                range?: string;
+            };
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+                /** @example vessel */
+                component: string;
+                /** @description As it is listed. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    /** @example {} */
+                    "application/json": unknown;
+                    "application/yaml": string;
+                    "text/html": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The range. */
+            206: {
+                headers: {
+                    ETag?: string;
+                    /** @description attachment, but for viewer pages. */
+                    "Content-Disposition"?: string;
+                    /** @description A sandbox: what comes out of a package is foreign, and reaches nothing of layerd. */
+                    "Content-Security-Policy"?: string;
+                    "Accept-Ranges"?: string;
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A package in an upload, as its metadata files tell it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "name": "nemo",
+                     *       "version": "1.2.0",
+                     *       "flavor": null,
+                     *       "architecture": "amd64",
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "description": null,
+                     *           "required": true,
+                     *           "default": false,
+                     *           "group": null,
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
+                     *       "layers": [
+                     *         {
+                     *           "title": "zarf.yaml",
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "size": 900
+                     *         }
+                     *       ],
+                     *       "size": 2621440,
+                     *       "signed": false,
+                     *       "fileName": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *       "definition": {
+                     *         "kind": "ZarfPackageConfig",
+                     *         "metadata": {
+                     *           "name": "nemo",
+                     *           "version": "1.2.0"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UploadedPackage"];
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -7,6 +7,8 @@ import { chooseRange, isKnownTag } from './conditional.ts'
 export interface Download {
   readonly fileName: string
   readonly mediaType: string
+  /** Default: saved rather than shown. */
+  readonly disposition?: 'inline'
   /** Bytes. */
   readonly size: number
   /** A strong validator, quoted. */
@@ -48,7 +50,7 @@ export function sendDownload(
     'accept-ranges': 'bytes',
     'content-type': download.mediaType,
     'content-length': String(end - start),
-    'content-disposition': contentDisposition(download.fileName),
+    'content-disposition': contentDisposition(download),
   })
   if (range !== 'whole') void reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${size}`)
   if (isHead) return reply.send()
@@ -90,10 +92,10 @@ function validators(etag: string): Record<string, string> {
 }
 
 /** A version is free text, and a header is not: the plain name has ASCII alone, `filename*` all of it. */
-function contentDisposition(fileName: string): string {
+function contentDisposition({ fileName, disposition }: Download): string {
   const plain = fileName.replaceAll(/[^\x20-\x7e]|["\\%]/g, '_')
   const encoded = encodeURIComponent(fileName.toWellFormed()).replaceAll(/['()*]/g, percent)
-  return `attachment; filename="${plain}"${plain === fileName ? '' : `; filename*=UTF-8''${encoded}`}`
+  return `${disposition ?? 'attachment'}; filename="${plain}"${plain === fileName ? '' : `; filename*=UTF-8''${encoded}`}`
 }
 
 function percent(character: string): string {

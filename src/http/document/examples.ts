@@ -1,3 +1,5 @@
+import { IDENTITY, INSPECTED, VIEW_EXAMPLES } from './view-examples.ts'
+
 /** Answers as they look, by operation. The document shows them; a test holds each against its schema. */
 const ID = '01a22857-3e6a-7196-8431-4336bc16b6e8'
 const UPLOAD_ID = '3dc92d48-9d6b-4478-9528-b8597a667be8'
@@ -6,18 +8,6 @@ const LAYER = 'sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d
 const FILE = 'zarf-package-nemo-amd64-1.2.0.tar.zst'
 const REFERENCE = 'oci://registry.example/team/nemo:1.2.0'
 const TIME = '2026-03-01T12:00:00.000Z'
-
-const SIGNATURES = {
-  signed: true,
-  signatures: [
-    {
-      form: 'bundle',
-      identity: { san: 'release@example.org', issuer: 'https://issuer.example' },
-      verified: null,
-      reason: 'it was not checked: no key or identity was given',
-    },
-  ],
-}
 
 const PROGRESS = {
   phase: 'transferring',
@@ -133,8 +123,6 @@ const TRANSFER = {
 
 const UPLOAD = { id: UPLOAD_ID, name: FILE, size: 2_400_000, sha256: LAYER.slice('sha256:'.length) }
 
-const IDENTITY = { digest: DIGEST, name: 'nemo', version: '1.2.0', flavor: null, architecture: 'amd64' }
-
 const STORED = {
   ...IDENTITY,
   references: [REFERENCE],
@@ -151,16 +139,9 @@ const STORED = {
 const REMOTE = {
   reference: REFERENCE,
   indexDigest: LAYER,
-  ...IDENTITY,
   architectures: ['amd64', 'arm64'],
   tags: ['1.2.0'],
-  components: [{ name: 'baseline', description: null, required: true, default: false, group: null, images: [] }],
-  images: [],
-  layers: [{ title: 'zarf.yaml', digest: LAYER, size: 900 }],
-  size: 2_621_440,
-  signed: false,
-  fileName: FILE,
-  definition: { kind: 'ZarfPackageConfig', metadata: { name: 'nemo', version: '1.2.0' } },
+  ...INSPECTED,
 }
 
 const REGISTRY = {
@@ -205,7 +186,9 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   listUploads: { items: [UPLOAD] },
   listPackages: { items: [STORED] },
   getPackage: STORED,
+  ...VIEW_EXAMPLES,
   getRemotePackage: REMOTE,
+  getUploadedPackage: INSPECTED,
   listReferrers: {
     reference: REFERENCE,
     digest: DIGEST,
@@ -220,11 +203,6 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
       },
     ],
   },
-  getRemotePackageSignatures: SIGNATURES,
-  getPackageSignatures: SIGNATURES,
-  getPackageDefinition: REMOTE.definition,
-  getPackageChecksums: `${LAYER.slice('sha256:'.length)} components/baseline.tar\n`,
-  getPackageImages: { images: ['registry.example/team/app:1'] },
   listRegistries: { items: [REGISTRY] },
   getRegistry: REGISTRY,
   putRegistry: REGISTRY,
@@ -264,4 +242,6 @@ export const PARAMETER_EXAMPLES: Readonly<Record<string, unknown>> = {
   'putUpload.upload': FILE,
   ref: REFERENCE,
   host: 'registry.example',
+  component: 'vessel',
+  'getPackageSbom.name': 'registry.example_team_app_1.json',
 }

@@ -1,20 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { formatReference, parseReference, type Reference } from '../../content/reference.ts'
+import { parseReference, type Reference } from '../../content/reference.ts'
 import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
-import type { InspectedPackage } from '../../transfer/inspect.ts'
+import type { InspectedRemote } from '../../transfer/inspect/overview.ts'
+import type { RemotePackageFiles } from '../../transfer/inspect/remote.ts'
+import type { InspectedRepository, RepositoryRequest } from '../../transfer/inspect/repository.ts'
 import type { FoundReferrers, ReferrersRequest } from '../../transfer/referrers.ts'
-import type { FoundSignatures } from '../../transfer/signatures.ts'
+import type { ResolveRequest } from '../../transfer/resolve.ts'
 import { sendJson, sendJsonWith } from '../answers/made-json.ts'
+import { LOOK_WITHIN_MS, lookWithin } from '../requests/look.ts'
 import { at, later, type MayName, parsePackageReference } from '../requests/package-reference.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
-import type { PackageSignatures } from '../schemas/package.ts'
 import {
+  DEFAULT_TAGS_PAGE,
   getRemotePackageSchema,
-  getRemoteSignaturesSchema,
   listReferrersSchema,
+  MAX_TAGS_PAGE,
   type RemotePackage,
   type RemoteReferrers,
   type RemoteRepository,
@@ -27,15 +30,15 @@ export interface RegistryAccess {
   signal: AbortSignal
 }
 
-/** What is in registries; throws what transfer/inspect.ts and the registry client throw. */
+/** What is in registries; throws what transfer/inspect and the registry client throw. */
 export interface RegistryReader {
-  inspect(request: { reference: Reference; architecture?: string }, access: RegistryAccess): Promise<InspectedPackage>
+  inspect(request: ResolveRequest, access: RegistryAccess): Promise<InspectedRemote>
+  /** A package to be looked into. */
+  open(request: ResolveRequest, access: RegistryAccess): Promise<RemotePackageFiles>
   /** What refers to a manifest. */
   referrers(request: ReferrersRequest, access: RegistryAccess): Promise<FoundReferrers>
-  /** What a package is signed with, unverified. */
-  signatures(request: { reference: Reference; architecture?: string }, access: RegistryAccess): Promise<FoundSignatures>
-  /** All tags of the repository; empty where the registry knows no such repository. */
-  tags(reference: Reference, access: RegistryAccess): Promise<readonly string[]>
+  /** All tags of a repository, and what a page of them is; empty where the registry knows no such repository. */
+  repository(request: RepositoryRequest, access: RegistryAccess): Promise<InspectedRepository>
 }
 
 export interface RemotePackageRoutesOptions {
@@ -45,36 +48,25 @@ export interface RemotePackageRoutesOptions {
   closing: AbortSignal
 }
 
-/** A caller waits for it, so it ends before proxies give up on the request. */
-const LOOK_WITHIN_MS = 50_000
-
 /** A look at packages in registries. */
 export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesOptions> = async (app, options) => {
   const { remote, mayName } = options
 
   app.get('/v1/remote-packages', { schema: getRemotePackageSchema }, async (request, reply) => {
-    const { ref, architecture } = request.query
+    const { ref, architecture, pageToken } = request.query
     const reference = at('/ref', parseReference, ref)
     await later('/ref', mayName, reference.registry)
     void reply.header('cache-control', 'no-cache')
     if (reference.tag === undefined && reference.digest === undefined) {
-      const tags = await looking(request, reference, options, (access) => remote.tags(reference, access))
-      return sendJson<RemoteRepository>(reply, { reference: formatReference(reference), tags })
+      const pageSize = Math.min(request.query.pageSize ?? DEFAULT_TAGS_PAGE, MAX_TAGS_PAGE)
+      const page = { reference, pageSize, pageToken }
+      const held = await looking(request, reference, options, (access) => remote.repository(page, access))
+      return sendJson<RemoteRepository>(reply, held)
     }
     const wanted = { reference, ...(architecture === undefined ? {} : { architecture }) }
     const found = await looking(request, reference, options, (access) => remote.inspect(wanted, access))
     const { definition, ...rest } = found
     return sendJsonWith<RemotePackage>(reply, rest, ['definition', definition])
-  })
-
-  app.get('/v1/remote-packages/signatures', { schema: getRemoteSignaturesSchema }, async (request, reply) => {
-    const { ref, architecture } = request.query
-    const reference = parsePackageReference(ref, '/ref')
-    await later('/ref', mayName, reference.registry)
-    void reply.header('cache-control', 'no-cache')
-    const wanted = { reference, ...(architecture === undefined ? {} : { architecture }) }
-    const found = await looking(request, reference, options, (access) => remote.signatures(wanted, access))
-    return sendJson<PackageSignatures>(reply, found)
   })
 
   app.get('/v1/remote-packages/referrers', { schema: listReferrersSchema }, async (request, reply) => {
@@ -92,29 +84,34 @@ export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesO
   })
 }
 
+/** Looks into the package that `ref` names. */
+export async function openReference<T>(
+  request: FastifyRequest,
+  options: RemotePackageRoutesOptions,
+  task: (found: RemotePackageFiles) => Promise<T>,
+): Promise<T> {
+  const { ref, architecture } = request.query as { ref: string; architecture?: string }
+  const reference = parsePackageReference(ref, '/ref')
+  await later('/ref', options.mayName, reference.registry)
+  const wanted = { reference, architecture }
+  return await looking(request, reference, options, async (access) => task(await options.remote.open(wanted, access)))
+}
+
 async function looking<T>(
-  request: FastifyRequest<{ Querystring: { plainHttp?: boolean } }>,
+  request: FastifyRequest,
   reference: Reference,
   { closing }: RemotePackageRoutesOptions,
   look: (access: RegistryAccess) => Promise<T>,
 ): Promise<T> {
-  const { plainHttp = false } = request.query
+  const { plainHttp = false } = request.query as { plainHttp?: boolean }
   const header = request.headers['x-registry-auth']
   const credentials = readRegistryAuth(typeof header === 'string' ? header : undefined, reference.registry)
-  const late = new AbortController()
-  const timer = setTimeout(() => late.abort(tooLate(reference)), LOOK_WITHIN_MS)
-  try {
-    const found = await look({
-      credentials,
-      plainHttp,
-      signal: AbortSignal.any([closing, request.signal, late.signal]),
-    })
-    // To write an answer of 200,000 names takes long enough by itself.
-    await nextTurn()
-    return found
-  } finally {
-    clearTimeout(timer)
-  }
+  const found = await lookWithin(request, { closing, tooLate: () => tooLate(reference) }, (signal) =>
+    look({ credentials, plainHttp, signal }),
+  )
+  // To write an answer of 200,000 names takes long enough by itself.
+  await nextTurn()
+  return found
 }
 
 function tooLate({ registry, repository }: Reference): AppError {

@@ -106,7 +106,7 @@ function keptUploads(app: Parameters<typeof uploadRoutes>[0], uploads: UploadFol
   })
 }
 
-function noUpload(id: string): AppError {
+export function noUpload(id: string): AppError {
   return new AppError('NOT_FOUND', `there is no upload ${id.slice(0, 64)}`, {
     hint: 'Uploads go 24 h after their last use.',
   })

@@ -47,7 +47,7 @@ const PackageQuery = Type.Object(
   { additionalProperties: false },
 )
 
-const PackageParams = Type.Object({
+export const PackageParams = Type.Object({
   digest: Type.String({ pattern: '^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$', description: "The manifest's." }),
 })
 const ArchiveQuery = Type.Object(
@@ -101,30 +101,6 @@ export const deletePackageSchema = {
   response: { 204: Type.Null({ description: 'Gone.' }) },
 }
 
-export const getDefinitionSchema = {
-  tags,
-  operationId: 'getPackageDefinition',
-  summary: 'Its zarf.yaml as it is, or as JSON, by Accept',
-  params: PackageParams,
-  response: {
-    200: {
-      description: 'The definition.',
-      content: {
-        'application/yaml': { schema: Type.String() },
-        'application/json': { schema: Type.Unknown() },
-      },
-    },
-  },
-}
-
-export const getChecksumsSchema = {
-  tags,
-  operationId: 'getPackageChecksums',
-  summary: 'Its checksums.txt',
-  params: PackageParams,
-  response: { 200: { description: 'The file.', content: { 'text/plain': { schema: Type.String() } } } },
-}
-
 export const PackageSignatures = Type.Object(
   {
     signed: Type.Boolean({ description: 'Whether the package says that it is.' }),
@@ -137,22 +113,6 @@ export const PackageSignatures = Type.Object(
 export interface PackageSignatures {
   signed: boolean
   signatures: Signature[]
-}
-
-export const getSignaturesSchema = {
-  tags,
-  operationId: 'getPackageSignatures',
-  summary: 'What it is signed with, unverified',
-  params: PackageParams,
-  response: { 200: Type.Ref('PackageSignatures') },
-}
-
-export const getImagesSchema = {
-  tags,
-  operationId: 'getPackageImages',
-  summary: 'The images of its components',
-  params: PackageParams,
-  response: { 200: Type.Object({ images: Type.Array(Type.String()) }) },
 }
 
 const archiveHeaders = {

@@ -1,34 +1,17 @@
 import { type Static, Type } from 'typebox'
 import { credentialsHeader } from './job.ts'
 import { Digest, identity, Nullable } from './package.ts'
+import { inspected } from './package-views.ts'
 
 export const RemotePackage = Type.Object(
   {
     reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
     indexDigest: Nullable(Digest('The index under the tag; null for a manifest that lies there directly.')),
-    ...identity,
     architectures: Type.Array(Type.String(), { description: 'Of the tag.' }),
     tags: Nullable(
       Type.Array(Type.String(), { description: 'Of the repository; null where the registry does not list them.' }),
     ),
-    components: Type.Array(
-      Type.Object({
-        name: Type.String(),
-        description: Nullable(Type.String()),
-        required: Type.Boolean(),
-        default: Type.Boolean(),
-        group: Nullable(Type.String()),
-        images: Type.Array(Type.String()),
-      }),
-    ),
-    images: Type.Array(Type.String()),
-    layers: Type.Array(
-      Type.Object({ title: Type.String(), digest: Type.String(), size: Type.Integer({ minimum: 0 }) }),
-    ),
-    size: Type.Integer({ minimum: 0, description: 'Bytes of layers and config, each digest once.' }),
-    signed: Type.Boolean({ description: 'Whether it says so; signatures are not checked here.' }),
-    fileName: Nullable(Type.String({ description: 'What zarf calls its archive, and a pull that saves it.' })),
-    definition: Type.Unknown({ description: 'zarf.yaml, as JSON.' }),
+    ...inspected,
   },
   { $id: 'RemotePackage', description: 'A package in a registry, as its metadata layers tell it.' },
 )
@@ -38,8 +21,27 @@ export const RemoteRepository = Type.Object(
   {
     reference: Type.String({ description: 'oci://HOST/NS/NAME' }),
     tags: Type.Array(Type.String(), {
-      description: "In the registry's order; none where it knows no such repository.",
+      description: "All, in the registry's order; none where it knows no such repository.",
     }),
+    packages: Type.Array(
+      Type.Object({
+        tag: Type.String(),
+        kind: Type.Enum(['package', 'bundle', 'other'], { description: 'other: an image, say.' }),
+        digest: Digest('Of what lies under the tag.'),
+        name: Nullable(Type.String()),
+        version: identity.version,
+        flavor: identity.flavor,
+        architectures: Type.Array(Type.String()),
+      }),
+      { description: 'What the tags of this page are, the highest first.' },
+    ),
+    problems: Type.Array(Type.Object({ tag: Type.String(), code: Type.String(), detail: Type.String() }), {
+      description: 'Tags of this page that could not be looked into.',
+    }),
+    versions: Type.Array(Type.String(), { description: "Of this page's packages." }),
+    flavors: Type.Array(Type.String(), { description: "Of this page's packages." }),
+    architectures: Type.Array(Type.String(), { description: "Of this page's packages." }),
+    nextPageToken: Type.Optional(Type.String({ description: 'Absent on the last page.' })),
   },
   { $id: 'RemoteRepository', description: 'What a repository of a registry holds.' },
 )
@@ -66,20 +68,49 @@ export const RemoteReferrers = Type.Object(
 )
 export type RemoteReferrers = Static<typeof RemoteReferrers>
 
+/** How many tags of a repository are looked into. */
+export const MAX_TAGS_PAGE = 50
+export const DEFAULT_TAGS_PAGE = 20
+
+const RemoteQuery = {
+  ref: Type.String({
+    minLength: 1,
+    maxLength: 1024,
+    description: 'oci://host[:port]/repository:tag or @digest; without either, what the repository holds.',
+  }),
+  architecture: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 64, description: "Which of the tag's packages." }),
+  ),
+  plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
+}
 const RemotePackageQuery = Type.Object(
   {
-    ref: Type.String({
-      minLength: 1,
-      maxLength: 1024,
-      description: 'oci://host[:port]/repository:tag or @digest; without either, what the repository holds.',
-    }),
-    architecture: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: "Which of the tag's packages." }),
+    ...RemoteQuery,
+    pageSize: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        default: DEFAULT_TAGS_PAGE,
+        description: `Of a repository, how many tags are looked into; 0: none. More than ${MAX_TAGS_PAGE} reads as that.`,
+      }),
     ),
-    plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
+    pageToken: Type.Optional(
+      Type.String({ maxLength: 4096, description: '`nextPageToken` of the page before; of a repository.' }),
+    ),
   },
   { additionalProperties: false },
 )
+/** Of every view of a package in its registry. */
+export const remoteRequest = {
+  querystring: {
+    ...RemoteQuery,
+    ref: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      description: 'oci://host[:port]/repository:tag or @digest.',
+    }),
+  },
+  headers: { 'x-registry-auth': credentialsHeader },
+}
 const ReferrersQuery = Type.Object(
   {
     ref: Type.String({
@@ -107,8 +138,9 @@ const tags = ['packages']
 export const getRemotePackageSchema = {
   tags,
   operationId: 'getRemotePackage',
-  summary: 'A package in its registry; without tag and digest, the tags of the repository',
-  description: 'What is answered comes from manifest and zarf.yaml alone: no other layer is fetched.',
+  summary: 'A package in its registry; without tag and digest, what the repository holds',
+  description:
+    'What is answered comes from manifest and zarf.yaml alone: no other layer is fetched. Of a repository all tags are listed, and a page of them looked into.',
   querystring: RemotePackageQuery,
   headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
   response: {
@@ -119,16 +151,6 @@ export const getRemotePackageSchema = {
       },
     },
   },
-}
-
-export const getRemoteSignaturesSchema = {
-  tags,
-  operationId: 'getRemotePackageSignatures',
-  summary: 'What a package in its registry is signed with, unverified',
-  description: 'Of its layers zarf.yaml and the signatures are fetched.',
-  querystring: RemotePackageQuery,
-  headers: Type.Object({ 'x-registry-auth': credentialsHeader }),
-  response: { 200: Type.Ref('PackageSignatures') },
 }
 
 export const listReferrersSchema = {

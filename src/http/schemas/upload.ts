@@ -16,7 +16,7 @@ export type Upload = Static<typeof Upload>
 const tags = ['uploads']
 
 /** One name for what PUT takes and what the others do: two templates of one path would be ambiguous. */
-const UploadParams = Type.Object({ upload: Type.String({ description: 'Its id.' }) })
+export const UploadParams = Type.Object({ upload: Type.String({ description: 'Its id.' }) })
 
 export const putUploadSchema = {
   tags,
@@ -44,6 +44,15 @@ export const getUploadSchema = {
   summary: 'One upload',
   params: UploadParams,
   response: { 200: Type.Ref('Upload') },
+}
+
+export const getUploadedPackageSchema = {
+  tags: ['packages'],
+  operationId: 'getUploadedPackage',
+  summary: 'The package that an upload is; of a split one the upload of part000',
+  description: 'A compressed archive is read through once, within 50 s; what was found is kept for a while.',
+  params: UploadParams,
+  response: { 200: Type.Ref('UploadedPackage') },
 }
 
 export const listUploadsSchema = {

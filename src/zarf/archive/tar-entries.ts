@@ -1,5 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
-import { MAX_ENTRIES, parseEntryPath, tooManyFiles, unsafePath } from '../layout/entry-path.ts'
+import { isEntryPath, MAX_ENTRIES, parseEntryPath, tooManyFiles, unsafePath } from '../layout/entry-path.ts'
 import { BLOCK_BYTES, invalidTar, isZeroBlock, parsePaxRecords, parseTarHeader, textField } from './tar-header.ts'
 
 /**
@@ -48,6 +48,24 @@ export async function* tarEntries(input: TarInput): AsyncGenerator<TarEntry> {
     await input.skip(end - input.position)
   }
 }
+
+/**
+ * The same of a tar that lies inside of a package, such as sboms.tar: what is no plain file, and what has a name that leads out
+ * of its folder, is passed over. Throws PACKAGE_INVALID, PACKAGE_TRUNCATED.
+ */
+export async function* plainTarEntries(input: TarInput): AsyncGenerator<TarEntry> {
+  for (let header = await nextHeader(input); header; header = await nextHeader(input)) {
+    const { path, size, type } = header
+    // Source: Go's archive/tar, isHeaderOnlyType.
+    if (HEADER_ALONE.has(type)) continue
+    const end = input.position + padded(size)
+    const plain = (type === '0' || type === '7') && isEntryPath(path)
+    if (plain) yield { path: parseEntryPath(path), size, offset: input.position }
+    await input.skip(end - input.position)
+  }
+}
+
+const HEADER_ALONE: ReadonlySet<string> = new Set(['1', '2', '3', '4', '5', '6'])
 
 interface FullHeader {
   path: string

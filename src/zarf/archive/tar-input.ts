@@ -4,17 +4,20 @@ import { AppError } from '../../lib/errors.ts'
 import type { TarInput } from './tar-entries.ts'
 import { invalidTar } from './tar-header.ts'
 
-/** A tar on disk: contents are hopped over, so a package of any size is listed in a few reads. */
+/** Headers of small files lie close together: one read brings many. */
+const WINDOW_BYTES = 64 * 1024
+
+/** A tar that can be read anywhere: contents are hopped over, so a package of any size is listed in a few reads. */
 export class FileTarInput implements TarInput {
-  /** Headers of small files lie close together: one read brings many. */
-  static readonly #WINDOW_BYTES = 64 * 1024
   position = 0
-  readonly #file: OpenedFile
+  readonly #file: Pick<OpenedFile, 'size' | 'read'>
+  readonly #windowBytes: number
   #window: Buffer = Buffer.alloc(0)
   #windowStart = 0
 
-  constructor(file: OpenedFile) {
+  constructor(file: Pick<OpenedFile, 'size' | 'read'>, windowBytes = WINDOW_BYTES) {
     this.#file = file
+    this.#windowBytes = windowBytes
   }
 
   async take(length: number): Promise<Buffer> {
@@ -24,7 +27,7 @@ export class FileTarInput implements TarInput {
     if (offset >= 0 && offset + length <= this.#window.length) {
       return Buffer.from(this.#window.subarray(offset, offset + length))
     }
-    const bytes = Buffer.alloc(Math.min(Math.max(length, FileTarInput.#WINDOW_BYTES), this.#file.size - start))
+    const bytes = Buffer.alloc(Math.min(Math.max(length, this.#windowBytes), this.#file.size - start))
     await this.#file.read(bytes, start)
     this.#window = bytes
     this.#windowStart = start

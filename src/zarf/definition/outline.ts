@@ -9,7 +9,8 @@ export type ComponentOutline = Pick<
 >
 
 /** Of a definition, what layerd looks at; the rest stands in the config blob alone. */
-export interface DefinitionOutline extends Pick<PackageDefinition, 'kind' | 'metadata' | 'documentation'> {
+export interface DefinitionOutline
+  extends Pick<PackageDefinition, 'kind' | 'metadata' | 'documentation' | 'variables' | 'constants'> {
   readonly build?: Pick<
     NonNullable<PackageDefinition['build']>,
     | 'architecture'
@@ -33,7 +34,7 @@ export function outlineOf(definition: PackageDefinition): DefinitionOutline {
   const { build, components = [] } = definition
   checkCount('components', components.length, MAX_COMPONENTS)
   const outline: DefinitionOutline = {
-    ...pick(definition, ['kind', 'metadata', 'documentation']),
+    ...pick(definition, ['kind', 'metadata', 'documentation', 'variables', 'constants']),
     ...(build ? { build: pick(build, BUILD) } : {}),
     components: components.map((component) => pick(component, COMPONENT)),
   }
@@ -58,10 +59,12 @@ function pick<T extends object, K extends keyof T>(value: T, keys: readonly K[])
   return picked as Pick<T, K>
 }
 
-function itemsOf({ metadata = {}, documentation, build = {}, components = [] }: DefinitionOutline): number {
+function itemsOf({ metadata = {}, documentation, build = {}, components = [], ...rest }: DefinitionOutline): number {
   const { annotations } = metadata
   const { provenanceFiles = [] } = build
-  let items = (annotations?.size ?? 0) + (documentation?.size ?? 0) + provenanceFiles.length
+  const { variables = [], constants = [] } = rest
+  let items =
+    variables.length + constants.length + (annotations?.size ?? 0) + (documentation?.size ?? 0) + provenanceFiles.length
   for (const component of components) items += imagesOf(component)
   return items
 }

@@ -24,6 +24,11 @@ export function parseEntryPath(text: string): string {
   return path
 }
 
+/** Whether parseEntryPath takes it. */
+export function isEntryPath(text: string): boolean {
+  return unsafeBecause(text.startsWith('./') ? text.slice(2) : text) === undefined
+}
+
 export function unsafePath(path: string, why: string): AppError {
   const shown = JSON.stringify(path.slice(0, 300))
   return new AppError('PACKAGE_UNSAFE_PATH', `the package entry ${shown} ${why}`, {

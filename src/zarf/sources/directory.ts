@@ -67,8 +67,8 @@ function regularFile(path: string, { kind, size, identity, shared }: FolderEntry
 async function* openFile(
   folder: OpenedFolder,
   { path, identity }: DirectoryFile,
-  { offset = 0, signal }: OpenOptions,
+  { offset = 0, end, signal }: OpenOptions,
 ): ByteStream {
   await using file = await folder.open(path, identity)
-  yield* file.stream({ start: offset, signal })
+  yield* file.stream({ start: offset, signal, ...(end === undefined ? {} : { end }) })
 }

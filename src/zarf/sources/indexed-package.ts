@@ -23,7 +23,7 @@ export interface FileIndex<F extends { path: string; size: number }> {
   readonly fileName: string
   readonly sourceBytes: number
   readonly files: readonly F[]
-  /** Bytes of one file from an offset on. */
+  /** Bytes of one file from an offset on, to its end or an earlier one. */
   open(file: F, options: OpenOptions): ByteStream
   close(): Promise<void>
 }
@@ -47,9 +47,9 @@ export async function createIndexedPackage<F extends { path: string; size: numbe
     fileName: index.fileName,
     sourceBytes: index.sourceBytes,
     contents,
-    async open(descriptor, { offset = 0, signal }) {
+    async open(descriptor, { offset = 0, end, signal }) {
       const file = files.get(pathOf(contents, descriptor) ?? '')
-      if (file) return index.open(file, { offset, signal })
+      if (file) return index.open(file, { offset, signal, ...(end === undefined ? {} : { end }) })
       if (descriptor.digest === contents.config.descriptor.digest) {
         return bufferOpener(contents.config.bytes)({ offset, signal })
       }

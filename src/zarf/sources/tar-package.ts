@@ -13,8 +13,8 @@ export async function openTarPackage(file: OpenedFile, fileName: string, signal:
       fileName,
       sourceBytes: file.size,
       files: await listEntries(file, signal),
-      open: (entry, { offset = 0, signal }) =>
-        file.stream({ start: entry.offset + offset, end: entry.offset + entry.size, signal }),
+      open: (entry, { offset = 0, end = entry.size, signal }) =>
+        file.stream({ start: entry.offset + offset, end: entry.offset + Math.min(end, entry.size), signal }),
       close: async () => file[Symbol.asyncDispose](),
     },
     signal,

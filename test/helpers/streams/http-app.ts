@@ -12,9 +12,10 @@ import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
 import { reportProfile } from '../../../src/oci/facts/profile-report.ts'
 import { pingRegistry } from '../../../src/oci/ping/ping.ts'
 import { ANYWHERE } from '../../../src/oci/request/outbound.ts'
-import { inspectPackage } from '../../../src/transfer/inspect.ts'
+import { inspectPackage } from '../../../src/transfer/inspect/overview.ts'
+import { createInspectCache, openRemotePackage } from '../../../src/transfer/inspect/remote.ts'
+import { inspectRepository } from '../../../src/transfer/inspect/repository.ts'
 import { findReferrers } from '../../../src/transfer/referrers.ts'
-import { remoteSignatures } from '../../../src/transfer/signatures.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { startJobs, type TestJobs } from '../redis/jobs.ts'
@@ -105,23 +106,23 @@ export async function startApp(
 
 /** As src/roles does it, without Docker's credentials. */
 function readerOf(t: Cleanup): AppOptions['remote'] {
+  const cache = createInspectCache()
   const open = ({ registry, repository }: Reference, credentials: JobCredentials | undefined) =>
     registryClient(t, credentials && fixedCredentials(credentials.registry, credentials)).repository(
       registry,
       repository,
     )
+  type Access = Parameters<AppOptions['remote']['open']>[1]
+  const ends = async (reference: Reference, { credentials, plainHttp, signal }: Access) => {
+    const repository = await open(reference, credentials)
+    return { repository, origin: repository, plainHttp, cache, signal }
+  }
   return {
-    async inspect(request, { credentials, signal }) {
-      return inspectPackage(request, { repository: await open(request.reference, credentials), signal })
-    },
+    inspect: async (request, access) => inspectPackage(request, await ends(request.reference, access)),
+    open: async (request, access) => openRemotePackage(request, await ends(request.reference, access)),
+    repository: async (request, access) => inspectRepository(request, await ends(request.reference, access)),
     async referrers(request, { credentials, signal }) {
       return findReferrers(request, { repository: await open(request.reference, credentials), signal })
-    },
-    async signatures(request, { credentials, signal }) {
-      return remoteSignatures(request, { repository: await open(request.reference, credentials), signal })
-    },
-    async tags(reference, { credentials, signal }) {
-      return (await open(reference, credentials)).tags({ signal })
     },
   }
 }

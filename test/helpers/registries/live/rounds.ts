@@ -7,7 +7,7 @@ import { parseDestination, parseReference } from '../../../../src/content/refere
 import { fixedCredentials } from '../../../../src/oci/credentials/fixed.ts'
 import { toCredential } from '../../../../src/oci/credentials/secret.ts'
 import type { RegistryClient } from '../../../../src/oci/registry.ts'
-import { inspectPackage } from '../../../../src/transfer/inspect.ts'
+import { inspectPackage } from '../../../../src/transfer/inspect/overview.ts'
 import type { PublishOutcome } from '../../../../src/transfer/publish/publish.ts'
 import { type BuiltPackage, buildPackage, type PackageOptions } from '../../packages/package-builder.ts'
 import { digestOfStream } from '../../packages/packages.ts'

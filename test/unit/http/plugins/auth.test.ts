@@ -63,8 +63,8 @@ test('a token file that cannot be read keeps the app from getting ready', async 
     store,
     remote: {
       inspect: () => assert.fail('nothing is asked of a registry'),
-      tags: () => assert.fail('nothing is asked of a registry'),
-      signatures: () => assert.fail('nothing is asked of a registry'),
+      open: () => assert.fail('nothing is asked of a registry'),
+      repository: () => assert.fail('nothing is asked of a registry'),
       referrers: () => assert.fail('nothing is asked of a registry'),
     },
     registries,

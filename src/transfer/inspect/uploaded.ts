@@ -1,0 +1,108 @@
+import { type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
+import type { ByteStream } from '../../content/endpoints.ts'
+import { verified } from '../../content/hashing/verify.ts'
+import { closeSource, type OpenedSource } from '../../content/opened.ts'
+import { firstBytes, readAll } from '../../content/streams.ts'
+import { AppError } from '../../lib/errors.ts'
+import { createLimiter } from '../../lib/limiter.ts'
+import { checksumMismatch, openPackage } from '../../zarf/package.ts'
+import { packageLayers } from '../../zarf/pulled-package.ts'
+import { createWeighedCache } from './cache.ts'
+import { createFlights } from './flights.ts'
+import type { InspectablePackage } from './inspectable.ts'
+import { scanPackage, type ScannedPackage } from './scan.ts'
+import { parseManifest } from '../../content/manifest.ts'
+
+/** Packages in files of this machine, for who looks into them. */
+export interface ArchiveReader {
+  /**
+   * `openSource` opens the file anew each time. It is read through once, whoever asks, and what that found is kept by the file's
+   * identity. Throws what openPackage throws, and what `openSource` does.
+   */
+  open(openSource: () => Promise<OpenedSource>, signal: AbortSignal): Promise<InspectablePackage>
+}
+
+const CACHE_BYTES = 64 * 2 ** 20
+/** A pass takes a second of a core for each GB. */
+const PASSES_AT_ONCE = 2
+
+export function createArchiveReader(): ArchiveReader {
+  const cache = createWeighedCache<ScannedPackage>(CACHE_BYTES)
+  const flights = createFlights<ScannedPackage>()
+  const limiter = createLimiter(PASSES_AT_ONCE)
+  return {
+    async open(openSource, signal) {
+      const { identity, fileName } = await lookAt(openSource)
+      const scan = (stop: AbortSignal) =>
+        limiter.run(async () => {
+          await using opened = await openPackage(await openSource(), { signal: stop })
+          const scanned = await scanPackage(opened, stop)
+          cache.set(identity, scanned, scanned.bytes)
+          return scanned
+        }, stop)
+      const scanned = cache.get(identity) ?? (await flights.run(identity, signal, scan))
+      return scannedPackage(scanned, { openSource, fileName, signal })
+    },
+  }
+}
+
+async function lookAt(openSource: () => Promise<OpenedSource>): Promise<{ identity: string; fileName: string }> {
+  const source = await openSource()
+  await closeSource(source)
+  if ('file' in source) return { identity: source.file.identity, fileName: source.fileName }
+  throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${source.fileName} is a folder, and not a package's archive`)
+}
+
+interface Reopened {
+  openSource: () => Promise<OpenedSource>
+  fileName: string
+  signal: AbortSignal
+}
+
+function scannedPackage({ contents, small, inner }: ScannedPackage, reopened: Reopened): InspectablePackage {
+  const { fileName, signal } = reopened
+  const manifest = parseManifest(contents.manifest, fileName)
+  if (manifest.kind !== 'manifest') throw new AppError('INTERNAL', `${fileName} has an index for a manifest`)
+  const layers = packageLayers(manifest, fileName)
+  const stream = (layer: Descriptor, range: { start: number; end: number }): ByteStream => {
+    const known = small.get(layer.digest)
+    return known ? pieceOf(known, range) : reopenedRange(layer, range, reopened)
+  }
+  return {
+    where: fileName,
+    digest: contents.manifest.digest,
+    layers,
+    signal,
+    async read(layer) {
+      const known = small.get(layer.digest)
+      if (known) return known
+      const verify = checksumMismatch(titleOrDigest(layer), layer.digest)
+      return await readAll(verified(stream(layer, { start: 0, end: layer.size }), layer, verify))
+    },
+    async inner(layer) {
+      const files = inner.get(titleOrDigest(layer))
+      if (files === undefined || files instanceof AppError) throw files ?? notListed(layer)
+      return files
+    },
+    stream,
+  }
+}
+
+function notListed(layer: Descriptor): AppError {
+  return new AppError('INTERNAL', `${titleOrDigest(layer)} was not listed with its package`)
+}
+
+async function* pieceOf(bytes: Buffer, { start, end }: { start: number; end: number }): ByteStream {
+  const piece = bytes.subarray(start, end)
+  if (piece.length > 0) yield piece
+}
+
+/** Of a compressed archive, by decompressing it up to there. */
+async function* reopenedRange(
+  layer: Descriptor,
+  { start, end }: { start: number; end: number },
+  { openSource, signal }: Reopened,
+): ByteStream {
+  await using opened = await openPackage(await openSource(), { signal })
+  yield* firstBytes(await opened.open(layer, { offset: start, end, signal }), end - start)
+}

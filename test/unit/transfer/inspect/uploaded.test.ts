@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { OpenedSource } from '../../../../src/content/opened.ts'
+import { openSource } from '../../../../src/files/opened-file.ts'
+import { AppError } from '../../../../src/lib/errors.ts'
+import { definitionOf } from '../../../../src/transfer/inspect/facts.ts'
+import { sbomsOf } from '../../../../src/transfer/inspect/tars.ts'
+import { createArchiveReader } from '../../../../src/transfer/inspect/uploaded.ts'
+import { inspectedPackage } from '../../../helpers/packages/inspected.ts'
+import { waitFor } from '../../../helpers/wait-for.ts'
+
+const never = new AbortController().signal
+
+/** The archive, with a count of readings from its beginning; each waits for `gate`. */
+async function counted(t: TestContext, gate: Promise<unknown> = Promise.resolve()) {
+  const { path } = await inspectedPackage(t)
+  const seen = { streams: 0, open: 0, stopped: 0 }
+  const open = async (): Promise<OpenedSource> => {
+    const source = await openSource(path)
+    assert.ok('file' in source)
+    const { file } = source
+    seen.open += 1
+    return {
+      ...source,
+      file: {
+        ...file,
+        async *stream(range) {
+          seen.streams += 1
+          await Promise.race([gate, once(range.signal, 'abort')])
+          if (range.signal.aborted) seen.stopped += 1
+          range.signal.throwIfAborted()
+          yield* file.stream(range)
+        },
+        async [Symbol.asyncDispose]() {
+          seen.open -= 1
+          await file[Symbol.asyncDispose]()
+        },
+      },
+    }
+  }
+  return { open, seen, archives: createArchiveReader() }
+}
+
+test('a compressed archive is read through once, however many ask at once and afterwards', async (t) => {
+  const { open, seen, archives } = await counted(t)
+  const found = await Promise.all(Array.from({ length: 8 }, () => archives.open(open, never)))
+  const again = await archives.open(open, never)
+  for (const each of [...found, again]) {
+    assert.equal((await definitionOf(each)).identity.name, 'nemo')
+    assert.equal((await sbomsOf(each)).length, 5)
+  }
+  assert.deepEqual([seen.streams, seen.open], [1, 0])
+})
+
+test('a reading goes on as long as one of those who asked waits, and ends with the last', async (t) => {
+  const gate = Promise.withResolvers<void>()
+  const { open, seen, archives } = await counted(t, gate.promise)
+  const [first, second] = [new AbortController(), new AbortController()]
+  const asked = [first, second].map(({ signal }) => archives.open(open, signal))
+  const gone = asked.map((each) => assert.rejects(each, { code: 'PACKAGE_TIMEOUT' }))
+  await waitFor('the reading to begin', async () => seen.streams === 1)
+  first.abort(new AppError('PACKAGE_TIMEOUT', 'too late'))
+  await gone[0]
+  await turn()
+  assert.equal(seen.stopped, 0)
+  second.abort(new AppError('PACKAGE_TIMEOUT', 'too late'))
+  await Promise.all(gone)
+  await waitFor('the file to be closed', async () => seen.open === 0)
+  assert.equal(seen.stopped, 1)
+  gate.resolve()
+  assert.equal((await sbomsOf(await archives.open(open, never))).length, 5, 'and begins anew for the next')
+})
