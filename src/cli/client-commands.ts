@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { command, logs, type LogsOptions, queueAgain, show, watch } from './commands/job.ts'
 import { jobs, type JobsOptions } from './commands/jobs.ts'
-import { inspect, packages, tags } from './commands/packages.ts'
+import { inspect, INSPECTED_PARTS, type InspectOptions } from './commands/inspect/inspect.ts'
+import { packages, tags } from './commands/packages.ts'
 import { copy, type CopyOptions } from './commands/copy.ts'
 import { publish, type PublishOptions } from './commands/publish.ts'
 import { pull, type PullOptions } from './commands/pull.ts'
 import { referrers, type ReferrersOptions } from './commands/referrers.ts'
-import type { LookOptions } from './commands/remote-package.ts'
 import { remove } from './commands/remove.ts'
 import { trace, type TraceOptions } from './commands/trace.ts'
 import { uploads } from './commands/uploads.ts'
@@ -14,6 +14,7 @@ import { verify, type VerifyCommandOptions } from './commands/verify.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import {
+  argumentOf,
   collect,
   examples,
   manifestOption,
@@ -109,6 +110,11 @@ const PULL_EXAMPLES = examples(
   'layerd pull oci://ghcr.io/team/nemo:1.2.0 -a arm64 --store',
 )
 
+const INSPECT_EXAMPLES = examples(
+  'layerd inspect oci://ghcr.io/team/nemo:1.2.0',
+  'layerd inspect oci://ghcr.io/team/nemo:1.2.0 sbom -o sboms',
+  'layerd inspect nemo.tar.zst manifests --components web | kubectl diff -f -',
+)
 const VERIFY_EXAMPLES = examples(
   'layerd verify oci://ghcr.io/team/nemo:1.2.0 --key cosign.pub',
   'layerd verify nemo.tar.zst --identity ci@i.example --issuer https://i.example',
@@ -192,11 +198,17 @@ function addJobWords(program: Command, run: RunClient): void {
 function addPackageViews(program: Command, run: RunClient): void {
   const looking = program
     .command('inspect')
-    .description('show what a published package holds, without pulling it')
-    .argument('<reference>', 'oci://REGISTRY/REPOSITORY:TAG; without a tag it lists the tags')
+    .description('show what a package holds, in its registry, in the store or in a file')
+    .argument('<package>', 'oci://REGISTRY/REPOSITORY[:TAG], the sha256:DIGEST of a stored one, or a file')
+    .addArgument(argumentOf('[part]', 'what of it (default: an overview)').choices(INSPECTED_PARTS))
+    .argument('[name]', 'one file: of sbom and docs as it is listed, else COMPONENT/FILE')
     .option('-a, --architecture <arch>', "which of the tag's packages (default: the daemon's own)")
-  withOutput(withRegistry(looking)).action((reference: string, options: LookOptions & OutputOptions) =>
-    run(options, (context) => inspect(context, reference, options)),
+    .option('--components <a,b>', 'manifests and values of these; * ? [a-c], -name leaves out')
+    .option('-o, --output <file>', 'save it there; of sbom and docs without a name all, in a folder')
+    .addHelpText('after', INSPECT_EXAMPLES)
+  withOutput(withRegistry(looking)).action(
+    (what: string, part: string | undefined, name: string | undefined, options: InspectOptions & OutputOptions) =>
+      run(options, (context) => inspect(context, what, { ...options, part, name })),
   )
   withOutput(withRegistry(program.command('tags').description('list the tags of a repository')))
     .argument('<reference>', 'oci://REGISTRY/REPOSITORY')

@@ -9,6 +9,8 @@ interface Word {
   path: readonly string[]
   description: string
   options: ReadonlyArray<{ flags: readonly string[]; description: string }>
+  /** What its arguments can be, where that is fixed. */
+  choices: readonly string[]
   /** It takes a job, whose ids the daemon knows. */
   takesJob: boolean
 }
@@ -31,6 +33,7 @@ function wordsOf(command: Command, path: readonly string[]): Word[] {
         flags: [short, long].filter((flag) => flag !== undefined && flag !== null),
         description,
       })),
+      choices: child.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
       takesJob: child.registeredArguments.some((argument) => argument.name() === 'job'),
     }
     return [word, ...wordsOf(child, own)]
@@ -44,7 +47,11 @@ function bashScript(words: readonly Word[]): string {
   const first = words.filter(({ path }) => path.length === 1)
   const cases = words.map((word) => {
     const next = words.filter(({ path }) => path.length === word.path.length + 1 && startsWith(path, word.path))
-    const offered = [...next.map(({ path }) => path.at(-1)), ...word.options.flatMap(({ flags }) => flags)]
+    const offered = [
+      ...next.map(({ path }) => path.at(-1)),
+      ...word.choices,
+      ...word.options.flatMap(({ flags }) => flags),
+    ]
     const ids = word.takesJob ? ` $([[ $cur == -* ]] || ${JOBS})` : ''
     return `    '${word.path.join(' ')}') words="${offered.join(' ')}${ids}" ;;`
   })
@@ -68,6 +75,7 @@ function zshScript(words: readonly Word[]): string {
     const next = words.filter(({ path }) => path.length === word.path.length + 1 && startsWith(path, word.path))
     const offered = [
       ...next.map(({ path, description }) => described(path.at(-1) ?? '', description)),
+      ...word.choices.map((choice) => described(choice, word.description)),
       ...word.options.flatMap(({ flags, description }) => flags.map((flag) => described(flag, description))),
     ]
     const ids = word.takesJob ? `; compadd -- \${(f)"$(${JOBS})"}` : ''
@@ -104,7 +112,9 @@ function fishScript(words: readonly Word[]): string {
       return `complete -c layerd -n ${quoted(inside)} ${named.join(' ')} -d ${quoted(description)}`
     })
     const jobs = word.takesJob ? [`complete -c layerd -n ${quoted(inside)} -f -a ${quoted(`(${JOBS})`)}`] : []
-    return [`complete -c layerd -n ${quoted(when)} -f -a ${name} -d ${quoted(word.description)}`, ...options, ...jobs]
+    const choices = word.choices.map((choice) => `complete -c layerd -n ${quoted(inside)} -a ${choice}`)
+    const own = `complete -c layerd -n ${quoted(when)} -f -a ${name} -d ${quoted(word.description)}`
+    return [own, ...choices, ...options, ...jobs]
   })
   return `${lines.join('\n')}\n`
 }

@@ -39,6 +39,7 @@ for (const format of ['tar.zst', 'tar'] as const) {
     const { app, places, built, digest } = await withPackage(t, format)
     const asked = [
       'digest',
+      'overview',
       'checksums',
       'definition',
       'files',

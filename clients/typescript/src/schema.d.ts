@@ -496,6 +496,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/remote-packages/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who it is, and what is in it
+         * @description What is answered comes from manifest and zarf.yaml alone.
+         */
+        get: operations["getRemotePackageOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/remote-packages/digest": {
         parameters: {
             query?: never;
@@ -791,6 +811,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/packages/{digest}/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who it is, and what is in it
+         * @description What is answered comes from manifest and zarf.yaml alone.
+         */
+        get: operations["getPackageOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/digest": {
         parameters: {
             query?: never;
@@ -1078,6 +1118,26 @@ export interface paths {
         };
         /** One values file of a component as it was packed */
         get: operations["getPackageValuesFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads/{upload}/package/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who it is, and what is in it
+         * @description What is answered comes from manifest and zarf.yaml alone.
+         */
+        get: operations["getUploadedPackageOverview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1849,8 +1909,8 @@ export interface components {
             /** @description As they call themselves: nothing is verified here, which a job of the kind verify does. */
             signatures: components["schemas"]["Signature"][];
         };
-        /** @description A package in an upload, as its metadata files tell it. */
-        UploadedPackage: {
+        /** @description A package, as its metadata files tell it. */
+        InspectedPackage: {
             /** @description Of the package's manifest; `zarf package inspect digest` prints the same. */
             digest: string;
             name: string;
@@ -4885,6 +4945,81 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getRemotePackageOverview: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's packages. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A package, as its metadata files tell it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "name": "nemo",
+                     *       "version": "1.2.0",
+                     *       "flavor": null,
+                     *       "architecture": "amd64",
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "description": null,
+                     *           "required": true,
+                     *           "default": false,
+                     *           "group": null,
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
+                     *       "layers": [
+                     *         {
+                     *           "title": "zarf.yaml",
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "size": 900
+                     *         }
+                     *       ],
+                     *       "size": 2621440,
+                     *       "signed": false,
+                     *       "fileName": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *       "definition": {
+                     *         "kind": "ZarfPackageConfig",
+                     *         "metadata": {
+                     *           "name": "nemo",
+                     *           "version": "1.2.0"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InspectedPackage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getRemotePackageDigest: {
         parameters: {
             query: {
@@ -5822,6 +5957,74 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getPackageOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A package, as its metadata files tell it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "name": "nemo",
+                     *       "version": "1.2.0",
+                     *       "flavor": null,
+                     *       "architecture": "amd64",
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "description": null,
+                     *           "required": true,
+                     *           "default": false,
+                     *           "group": null,
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
+                     *       "layers": [
+                     *         {
+                     *           "title": "zarf.yaml",
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "size": 900
+                     *         }
+                     *       ],
+                     *       "size": 2621440,
+                     *       "signed": false,
+                     *       "fileName": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *       "definition": {
+                     *         "kind": "ZarfPackageConfig",
+                     *         "metadata": {
+                     *           "name": "nemo",
+                     *           "version": "1.2.0"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InspectedPackage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getPackageDigest: {
         parameters: {
             query?: never;
@@ -6641,6 +6844,74 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadedPackageOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A package, as its metadata files tell it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *       "name": "nemo",
+                     *       "version": "1.2.0",
+                     *       "flavor": null,
+                     *       "architecture": "amd64",
+                     *       "components": [
+                     *         {
+                     *           "name": "vessel",
+                     *           "description": null,
+                     *           "required": true,
+                     *           "default": false,
+                     *           "group": null,
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "images": [
+                     *         "registry.example/team/app:1"
+                     *       ],
+                     *       "layers": [
+                     *         {
+                     *           "title": "zarf.yaml",
+                     *           "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *           "size": 900
+                     *         }
+                     *       ],
+                     *       "size": 2621440,
+                     *       "signed": false,
+                     *       "fileName": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *       "definition": {
+                     *         "kind": "ZarfPackageConfig",
+                     *         "metadata": {
+                     *           "name": "nemo",
+                     *           "version": "1.2.0"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InspectedPackage"];
+                };
             };
             default: components["responses"]["Problem"];
         };
@@ -7480,7 +7751,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A package in an upload, as its metadata files tell it. */
+            /** @description A package, as its metadata files tell it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7527,7 +7798,7 @@ export interface operations {
                      *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["UploadedPackage"];
+                    "application/json": components["schemas"]["InspectedPackage"];
                 };
             };
             default: components["responses"]["Problem"];

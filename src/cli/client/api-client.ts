@@ -28,6 +28,8 @@ export interface ApiClient {
   events(jobId: string): AsyncIterable<StreamedEvent>
   /** A body of text as it comes, for as long as it comes. Throws ApiProblem. */
   text(path: string, accept: string): AsyncIterable<string>
+  /** A body of bytes as it comes. Throws ApiProblem. */
+  open(path: string, headers: Record<string, string>): Promise<Readable>
   /** A body as a stream, from `offset` on. Throws ApiProblem. */
   download(path: string, options: { offset: number; etag?: string }): Promise<Download>
 }
@@ -59,6 +61,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     upload: (path, onBytes) => sendFile(connection, path, onBytes),
     events: (jobId) => followEvents(connection, jobId),
     text: (path, accept) => readText(connection, path, accept),
+    open: async (path, headers) => (await send(connection, path, { method: 'GET', headers, bodyTimeout: 0 })).body,
     download: (path, from) => openDownload(connection, path, from),
   }
 }

@@ -10,9 +10,23 @@ export type KeptCredentials = NonNullable<RegistryBody['credentials']>
 
 export type Har = Schemas['Har']
 export type HarEntry = Har['log']['entries'][number]
+export type InspectedPackage = Schemas['InspectedPackage']
 export type Job = Schemas['Job']
 export type JobEvent = Schemas['JobEvent']
 export type JobRequest = Schemas['JobRequest']
+/** By the part of the address that asks for it. */
+export interface PackageViews {
+  digest: Schemas['PackageDigest']
+  files: Schemas['PackageFiles']
+  components: Schemas['PackageComponents']
+  images: Schemas['PackageImages']
+  sizes: Schemas['PackageSizes']
+  variables: Schemas['PackageVariables']
+  values: Schemas['PackageValues']
+  documentation: Schemas['PackageDocumentation']
+  sboms: Schemas['PackageSboms']
+  signatures: Schemas['PackageSignatures']
+}
 export type Problem = Schemas['Problem']
 export type Progress = Schemas['Progress']
 export type Registry = Schemas['Registry']

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { visible } from '../../lib/text.ts'
 
@@ -13,6 +14,8 @@ export interface Output {
 export interface Terminal extends Omit<Surroundings, 'stdout' | 'stderr'> {
   readonly stdout: Output
   readonly stderr: Output
+  /** Standard output as it is, for bytes that a program or a file takes; resolves when more may come. */
+  pipe(bytes: Buffer): Promise<void>
   /** Standard error as it is, for bars that are drawn over each other: what they say has to be `visible` already. */
   readonly canvas: Surroundings['stderr']
 }
@@ -36,7 +39,10 @@ export interface Surroundings {
 /** All that a command writes goes through here: what came from a package or a registry is shown, not obeyed by the terminal. */
 export function terminalOf(surroundings: Surroundings): Terminal {
   const { stdout, stderr } = surroundings
-  return { ...surroundings, stdout: shown(stdout), stderr: shown(stderr), canvas: stderr }
+  const pipe = async (bytes: Buffer) => {
+    if (!stdout.write(bytes)) await once(stdout, 'drain')
+  }
+  return { ...surroundings, stdout: shown(stdout), stderr: shown(stderr), pipe, canvas: stderr }
 }
 
 /** Its size is asked for each time: a window may change it. */

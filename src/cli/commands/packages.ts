@@ -1,8 +1,8 @@
-import type { RemotePackage, RemoteRepository } from '../client/contract.ts'
+import type { RemoteRepository } from '../client/contract.ts'
 import { answer } from '../client/calls.ts'
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
-import { formatBytes, formatTable } from '../view/format.ts'
+import { formatBytes } from '../view/format.ts'
 import { printRows, rowsOf } from './list.ts'
 import { isRepository, lookAt, type LookOptions } from './remote-package.ts'
 
@@ -23,18 +23,12 @@ export async function packages(context: CommandContext): Promise<ExitCode> {
   })
 }
 
-/** `layerd inspect REFERENCE`: a package in its registry, or the tags of a repository. */
-export async function inspect(context: CommandContext, reference: string, options: LookOptions): Promise<ExitCode> {
-  const found = await lookAt(context, reference, options)
-  if (context.json) context.terminal.stdout.write(`${JSON.stringify(found)}\n`)
-  else context.terminal.stdout.write(isRepository(found) ? tagsText(found) : packageText(found))
-  return 0
-}
-
 /** `layerd tags REFERENCE`: a tag there names one package, and the list is that of its repository all the same. */
 export async function tags(context: CommandContext, reference: string, options: LookOptions): Promise<ExitCode> {
   const repository = repositoryOf(reference)
-  const found = await lookAt(context, repository.includes('/') ? repository : reference, options)
+  const named = repository.includes('/') ? repository : reference
+  // What the tags are nobody asked.
+  const found = await lookAt(context, named, { ...options, pageSize: 0 })
   if (!isRepository(found)) throw new Error(`the daemon took ${repository} for a package`)
   if (context.json) context.terminal.stdout.write(`${JSON.stringify(found)}\n`)
   else context.terminal.stdout.write(tagsText(found))
@@ -52,23 +46,4 @@ function tagsText({ reference, tags: names }: RemoteRepository): string {
   if (names.length === 0) return `${reference} has no tags; the registry may not know it\n`
   const inOrder = names.toSorted(new Intl.Collator('en', { numeric: true }).compare)
   return `${inOrder.join('\n')}\n`
-}
-
-function packageText(found: RemotePackage): string {
-  const facts = formatTable([
-    ['reference', found.reference],
-    ['digest', found.digest],
-    ['name', found.name],
-    ['version', found.version ?? ''],
-    ['architecture', `${found.architecture} (of ${found.architectures.join(', ')})`],
-    ['size', `${formatBytes(found.size)} in ${found.layers.length} layers`],
-    ['signed', found.signed ? 'yes' : 'no'],
-    ['tags', found.tags?.join(', ') ?? 'not listed by the registry'],
-  ])
-  const rows = found.components.map((component) => [
-    component.name,
-    component.required ? 'required' : component.default ? 'default' : 'optional',
-    `${component.images.length} images`,
-  ])
-  return `${facts}\n${formatTable([['COMPONENT', 'CHOICE', 'IMAGES'], ...rows])}`
 }

@@ -5,6 +5,8 @@ import { registryAuth } from './registry-auth.ts'
 
 export interface LookOptions extends RegistryOptions {
   architecture?: string
+  /** Of a repository, how many tags are looked into. */
+  pageSize?: number
 }
 
 /** What the registry has under a reference: a package, or without tag and digest the tags. Throws ApiProblem. */
@@ -14,11 +16,12 @@ export async function lookAt(
   options: LookOptions,
   headers?: Record<string, string>,
 ): Promise<RemotePackage | RemoteRepository> {
-  const { architecture, plainHttp } = options
+  const { architecture, plainHttp, pageSize } = options
   const query = {
     ref: reference,
     ...(architecture === undefined ? {} : { architecture }),
     ...(plainHttp ? { plainHttp } : {}),
+    ...(pageSize === undefined ? {} : { pageSize }),
   }
   const login = headers ?? (await registryAuth(context, reference, options))
   return answer(context.client.calls.GET('/v1/remote-packages', { params: { query }, headers: login }))

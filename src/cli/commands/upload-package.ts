@@ -3,8 +3,11 @@ import { basename, dirname, join } from 'node:path'
 import { ERROR_CODES } from '../../lib/errors.ts'
 import { type CommandContext, interruptible } from '../client/context.ts'
 import type { Problem } from '../client/contract.ts'
-import { ApiProblem } from '../client/problems.ts'
+import { ApiProblem, problem } from '../client/problems.ts'
 import { byteProgress } from '../view/byte-progress.ts'
+
+/** Where the daemon was not asked for it: there is nothing that it said. */
+const UNASKED = problem('PACKAGE_UNREADABLE', ERROR_CODES.PACKAGE_UNREADABLE.status, '')
 
 /**
  * Sends the package at `path`, which the daemon refused to read so; of `part000` of a split one every part, each an upload of
@@ -13,7 +16,7 @@ import { byteProgress } from '../view/byte-progress.ts'
 export async function uploadPackage(
   context: CommandContext,
   path: string,
-  refusal: ApiProblem,
+  refusal: ApiProblem = new ApiProblem(UNASKED),
 ): Promise<readonly string[]> {
   const { client, terminal, quiet, json } = context
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -22,14 +25,18 @@ export async function uploadPackage(
   if (found.isDirectory()) {
     throw new ApiProblem({
       ...refusal.problem,
+      detail: refusal.problem.detail || `${path} is a folder`,
       hint: 'The daemon cannot read this folder. Put it under one of its LAYERD_FILE_ROOTS, or publish the package as an archive.',
     })
   }
   const paths = await withParts(path, refusal)
   const silent = quiet || json
+  const what = paths.length > 1 ? `all ${paths.length} parts` : 'it'
   if (!silent)
     terminal.stderr.write(
-      `the daemon cannot read ${path}: uploading ${paths.length > 1 ? `all ${paths.length} parts` : 'it'}\n`,
+      refusal.problem === UNASKED
+        ? `uploading ${what} for a look\n`
+        : `the daemon cannot read ${path}: uploading ${what}\n`,
     )
   return interruptible(context, 'Not uploaded, and no job was made.', async () => {
     const ids: string[] = []
@@ -62,8 +69,9 @@ function nowhere(refused: Problem, path: string, code: string | undefined): Prob
   const { errors: _said, ...rest } = refused
   const daemon =
     refused.code === 'PACKAGE_OUTSIDE_ROOTS' ? 'the daemon may not look there' : `the daemon says: ${refused.detail}`
+  const and = refused.detail === '' ? '' : `, and ${daemon}`
   if (code !== 'ENOENT' && code !== 'ENOTDIR') {
-    return { ...rest, detail: `${path} cannot be read here (${code}), and ${daemon}` }
+    return { ...rest, detail: `${path} cannot be read here (${code})${and}` }
   }
   return {
     ...rest,
@@ -71,7 +79,7 @@ function nowhere(refused: Problem, path: string, code: string | undefined): Prob
     code: 'PACKAGE_NOT_FOUND',
     title: ERROR_CODES.PACKAGE_NOT_FOUND.title,
     status: ERROR_CODES.PACKAGE_NOT_FOUND.status,
-    detail: `there is no ${path} on this machine, and ${daemon}`,
+    detail: `there is no ${path} on this machine${and}`,
     hint: 'Check the spelling of the path.',
   }
 }

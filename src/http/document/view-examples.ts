@@ -35,6 +35,7 @@ const SIGNATURES = {
 const VARIABLE = { description: null, autoIndent: false, pattern: null }
 
 const VIEWS: Readonly<Record<string, unknown>> = {
+  Overview: INSPECTED,
   Digest: { digest: DIGEST, layers: 19, size: 2_621_440 },
   Definition: DEFINITION,
   Checksums: `${LAYER.slice('sha256:'.length)} components/vessel.tar\n`,

@@ -15,7 +15,7 @@ import { sendDownload } from '../answers/download.ts'
 import { sendJsonWith } from '../answers/made-json.ts'
 import { LOOK_WITHIN_MS, lookWithin } from '../requests/look.ts'
 import { PackageParams } from '../schemas/package.ts'
-import { fileRequestHeaders, fileResponse, type UploadedPackage } from '../schemas/package-views.ts'
+import { fileRequestHeaders, fileResponse, type InspectedPackage } from '../schemas/package-views.ts'
 import { UploadParams, getUploadedPackageSchema } from '../schemas/upload.ts'
 import { remoteRequest } from '../schemas/remote-package.ts'
 import { openReference, type RemotePackageRoutesOptions } from './remote-packages.ts'
@@ -49,7 +49,7 @@ export const packageViews: FastifyPluginAsyncTypebox<PackageViewsOptions> = asyn
   app.get(uploaded.url, { schema: getUploadedPackageSchema }, async (request, reply) => {
     void reply.header('cache-control', 'no-cache')
     const { definition, ...rest } = await uploaded.look(request, inspectOpened)
-    return sendJsonWith<UploadedPackage>(reply, rest, ['definition', definition])
+    return sendJsonWith<InspectedPackage>(reply, rest, ['definition', definition])
   })
 }
 

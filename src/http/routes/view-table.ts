@@ -7,6 +7,7 @@ import {
   definitionOf,
   filesOf,
   imagesOf,
+  inspectOpened,
   inspectSignatures,
   variablesOf,
 } from '../../transfer/inspect/facts.ts'
@@ -23,11 +24,12 @@ import {
   textsOf,
 } from '../../transfer/inspect/tars.ts'
 import { acceptsByName } from '../answers/accept.ts'
-import { sendBytes, sendJson } from '../answers/made-json.ts'
+import { sendBytes, sendJson, sendJsonWith } from '../answers/made-json.ts'
 import type { PackageSignatures } from '../schemas/package.ts'
 import {
   ComponentsQuery,
   InnerName,
+  type InspectedPackage,
   type PackageComponents,
   type PackageDigest,
   type PackageDocumentation,
@@ -73,6 +75,17 @@ const json = (schema: string): object => ({ 200: Type.Ref(schema) })
 const never = (): boolean => false
 
 export const VIEWS: readonly View[] = [
+  {
+    path: 'overview',
+    name: 'Overview',
+    summary: 'Who it is, and what is in it',
+    description: 'What is answered comes from manifest and zarf.yaml alone.',
+    response: json('InspectedPackage'),
+    async answer(found, _request, reply) {
+      const { definition, ...rest } = await inspectOpened(found)
+      return sendJsonWith<InspectedPackage>(reply, rest, ['definition', definition])
+    },
+  },
   {
     path: 'digest',
     name: 'Digest',

@@ -26,11 +26,11 @@ export const inspected = {
   definition: Type.Unknown({ description: 'zarf.yaml, as JSON.' }),
 }
 
-export const UploadedPackage = Type.Object(inspected, {
-  $id: 'UploadedPackage',
-  description: 'A package in an upload, as its metadata files tell it.',
+export const InspectedPackage = Type.Object(inspected, {
+  $id: 'InspectedPackage',
+  description: 'A package, as its metadata files tell it.',
 })
-export type UploadedPackage = Static<typeof UploadedPackage>
+export type InspectedPackage = Static<typeof InspectedPackage>
 
 export const PackageDigest = Type.Object(
   { digest: identity.digest, layers: Type.Integer({ minimum: 0 }), size: inspected.size },
@@ -147,7 +147,7 @@ export type PackageDocumentation = Static<typeof PackageDocumentation>
 
 /** Of app.addSchema. */
 export const PACKAGE_VIEWS = [
-  UploadedPackage,
+  InspectedPackage,
   PackageDigest,
   PackageFiles,
   PackageComponents,

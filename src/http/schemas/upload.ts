@@ -52,7 +52,7 @@ export const getUploadedPackageSchema = {
   summary: 'The package that an upload is; of a split one the upload of part000',
   description: 'A compressed archive is read through once, within 50 s; what was found is kept for a while.',
   params: UploadParams,
-  response: { 200: Type.Ref('UploadedPackage') },
+  response: { 200: Type.Ref('InspectedPackage') },
 }
 
 export const listUploadsSchema = {

@@ -26,8 +26,9 @@ export async function definitionOf(found: InspectablePackage): Promise<PackageDe
   return { yaml, ...(await readMetadata(found.layers, yaml, found.signal)) }
 }
 
-/** checksums.txt as it is. Throws PACKAGE_INVALID, PACKAGE_TOO_LARGE. */
+/** checksums.txt as it is, of what is a package. Throws as definitionOf. */
 export async function checksumsOf(found: InspectablePackage): Promise<Buffer> {
+  await definitionOf(found)
   return await found.read(metadataLayer(found.layers, 'checksums.txt'))
 }
 

@@ -28,6 +28,7 @@ test('bash completes commands, options and the ids of jobs', async (t) => {
   }
   assert.equal(await complete('pu'), 'publish pull')
   assert.equal(await complete('jobs', '--st'), '--state')
+  assert.equal(await complete('inspect', 'oci://r.example/a:1', 'man'), 'manifests')
   assert.equal(await complete('watch', '01'), '01a22857-3e6a-7196')
   assert.equal(await complete('watch', '--q'), '--quiet')
   assert.equal(await complete('store', 'c'), 'check')

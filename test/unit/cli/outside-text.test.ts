@@ -52,6 +52,18 @@ for (const [name, argv, status, body] of [
   ['packages', ['packages'], 200, { items: [stored] }],
   ['inspect', ['inspect', 'oci://r.example/a:1'], 200, remote],
   ['tags', ['tags', 'oci://r.example/a'], 200, { reference: EVIL, tags: [EVIL] }],
+  [
+    'the list of SBOMs',
+    ['inspect', 'oci://r.example/a:1', 'sbom'],
+    200,
+    { files: [{ name: EVIL, size: 1, kind: 'sbom' }] },
+  ],
+  [
+    'manifests',
+    ['inspect', 'oci://r.example/a:1', 'manifests'],
+    200,
+    { components: [{ name: EVIL, files: [{ name: EVIL, size: 1, content: EVIL }] }] },
+  ],
   ['uploads', ['uploads'], 200, { items: [{ id: EVIL, name: EVIL, size: 1, sha256: EVIL }] }],
   ['a refusal', ['inspect', 'oci://r.example/a:1'], 403, refusal],
 ] as const) {
