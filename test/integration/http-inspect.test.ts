@@ -153,6 +153,11 @@ test('files out of a package come alike from everywhere, as attachments or in a 
       assert.equal(headers['x-content-type-options'], 'nosniff')
       const part = await app.inject({ url, headers: { range: 'bytes=3-5' } })
       assert.deepEqual([part.statusCode, part.rawPayload.equals(bytes.subarray(3, 6))], [206, true], url)
+      const head = await app.inject({ method: 'HEAD', url })
+      assert.deepEqual(
+        [head.statusCode, head.headers['content-length'], head.rawPayload.length],
+        [200, `${bytes.length}`, 0],
+      )
       const known = await app.inject({ url, headers: { 'if-none-match': String(headers['etag']) } })
       assert.equal(known.statusCode, 304)
       assert.equal((await app.inject({ url, headers: { range: `bytes=${bytes.length}-` } })).statusCode, 416)

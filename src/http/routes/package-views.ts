@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type TProperties, Type } from 'typebox'
 import { parseDigest } from '../../content/digest.ts'
-import type { LocalSources } from '../../files/local-source.ts'
-import { openLocalSource } from '../../files/local-source.ts'
+import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
+import type { UploadFolder } from '../../files/upload-folder.ts'
 import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { ContentStore } from '../../store/content-store.ts'
@@ -25,6 +25,7 @@ import { FILE_VIEWS, type FileView, mediaTypeOf, type View, VIEWS, type ViewQuer
 export interface PackageViewsOptions extends RemotePackageRoutesOptions {
   store: ContentStore
   sources: LocalSources
+  uploads: UploadFolder
 }
 
 /** Where packages lie that can be looked into. */
@@ -100,6 +101,8 @@ function addFileView(app: App, place: Place, view: FileView): void {
   app.get(url, { schema, exposeHeadRoute: false, compress: false }, async (request, reply) =>
     answer(request as Asked, reply),
   )
+  const { response: _, ...asked } = schema
+  app.head(url, { schema: { ...asked, hide: true } }, async (request, reply) => answer(request as Asked, reply))
 }
 
 function requestOf(
@@ -140,7 +143,7 @@ function storedPlace({ store, closing }: PackageViewsOptions): Place {
   }
 }
 
-function uploadedPlace({ sources, closing }: PackageViewsOptions): Place {
+function uploadedPlace({ sources, uploads, closing }: PackageViewsOptions): Place {
   const archives = createArchiveReader()
   return {
     name: 'UploadedPackage',
@@ -151,7 +154,7 @@ function uploadedPlace({ sources, closing }: PackageViewsOptions): Place {
     async look(request, task) {
       const { upload } = request.params as { upload: string }
       const open = async () => {
-        if (!(await sources.uploads.list()).some(({ id }) => id === upload)) throw noUpload(upload)
+        if (!(await uploads.get(upload))) throw noUpload(upload)
         return await openLocalSource(`upload:${upload}`, sources)
       }
       return await lookWithin(request, { closing, tooLate }, async (signal) => task(await archives.open(open, signal)))

@@ -105,7 +105,7 @@ const PackedText = Type.Object({
   ...ListedFile,
   content: Nullable(
     Type.String({
-      description: 'Null for what is no text, and beyond 1 MiB each and 16 MiB together: fetch it by its name.',
+      description: 'Null for what is no text, and beyond 1 MiB each and 8 MiB together: fetch it by its name.',
     }),
   ),
 })

@@ -12,7 +12,12 @@ export async function openStoredFiles(
   signal: AbortSignal,
 ): Promise<InspectablePackage> {
   const { record, layers } = await readStoredManifest(store, digest, signal)
-  const require = (layer: Descriptor) => requireStored(store, record, titled(layers.byTitle, [layer]))
+  const required = new Map<Descriptor, Promise<void>>()
+  const require = (layer: Descriptor): Promise<void> => {
+    const known = required.get(layer) ?? requireStored(store, record, titled(layers.byTitle, [layer]))
+    required.set(layer, known)
+    return known
+  }
   const place = {
     async read(layer: Descriptor) {
       await require(layer)

@@ -115,7 +115,7 @@ export interface ComponentTexts {
 }
 
 /** Of all texts of an answer together. */
-const MAX_TEXTS_BYTES = 16 * 2 ** 20
+const MAX_TEXTS_BYTES = 8 * 2 ** 20
 const MAX_TEXTS = 5000
 /** Tars that are listed at once. */
 const AT_ONCE = 4

@@ -1,17 +1,17 @@
 import { type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
 import type { ByteStream } from '../../content/endpoints.ts'
 import { verified } from '../../content/hashing/verify.ts'
+import { parseManifest } from '../../content/manifest.ts'
 import { closeSource, type OpenedSource } from '../../content/opened.ts'
 import { firstBytes, readAll } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
 import { createLimiter } from '../../lib/limiter.ts'
 import { checksumMismatch, openPackage } from '../../zarf/package.ts'
-import { packageLayers } from '../../zarf/pulled-package.ts'
+import { type PackageLayers, packageLayers } from '../../zarf/pulled-package.ts'
 import { createWeighedCache } from './cache.ts'
 import { createFlights } from './flights.ts'
 import type { InspectablePackage } from './inspectable.ts'
 import { scanPackage, type ScannedPackage } from './scan.ts'
-import { parseManifest } from '../../content/manifest.ts'
 
 /** Packages in files of this machine, for who looks into them. */
 export interface ArchiveReader {
@@ -27,8 +27,8 @@ const CACHE_BYTES = 64 * 2 ** 20
 const PASSES_AT_ONCE = 2
 
 export function createArchiveReader(): ArchiveReader {
-  const cache = createWeighedCache<ScannedPackage>(CACHE_BYTES)
-  const flights = createFlights<ScannedPackage>()
+  const cache = createWeighedCache<Scanned>(CACHE_BYTES)
+  const flights = createFlights<Scanned>()
   const limiter = createLimiter(PASSES_AT_ONCE)
   return {
     async open(openSource, signal) {
@@ -36,7 +36,7 @@ export function createArchiveReader(): ArchiveReader {
       const scan = (stop: AbortSignal) =>
         limiter.run(async () => {
           await using opened = await openPackage(await openSource(), { signal: stop })
-          const scanned = await scanPackage(opened, stop)
+          const scanned = withLayers(await scanPackage(opened, stop), fileName)
           cache.set(identity, scanned, scanned.bytes)
           return scanned
         }, stop)
@@ -59,11 +59,18 @@ interface Reopened {
   signal: AbortSignal
 }
 
-function scannedPackage({ contents, small, inner }: ScannedPackage, reopened: Reopened): InspectablePackage {
-  const { fileName, signal } = reopened
-  const manifest = parseManifest(contents.manifest, fileName)
+interface Scanned extends ScannedPackage {
+  readonly layers: PackageLayers
+}
+
+function withLayers(scanned: ScannedPackage, fileName: string): Scanned {
+  const manifest = parseManifest(scanned.contents.manifest, fileName)
   if (manifest.kind !== 'manifest') throw new AppError('INTERNAL', `${fileName} has an index for a manifest`)
-  const layers = packageLayers(manifest, fileName)
+  return { ...scanned, layers: packageLayers(manifest, fileName) }
+}
+
+function scannedPackage({ contents, layers, small, inner }: Scanned, reopened: Reopened): InspectablePackage {
+  const { fileName, signal } = reopened
   const stream = (layer: Descriptor, range: { start: number; end: number }): ByteStream => {
     const known = small.get(layer.digest)
     return known ? pieceOf(known, range) : reopenedRange(layer, range, reopened)

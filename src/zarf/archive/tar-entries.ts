@@ -51,10 +51,13 @@ export async function* tarEntries(input: TarInput): AsyncGenerator<TarEntry> {
 
 /**
  * The same of a tar that lies inside of a package, such as sboms.tar: what is no plain file, and what has a name that leads out
- * of its folder, is passed over. Throws PACKAGE_INVALID, PACKAGE_TRUNCATED.
+ * of its folder, is passed over. Throws PACKAGE_INVALID, PACKAGE_TRUNCATED, PACKAGE_TOO_LARGE.
  */
 export async function* plainTarEntries(input: TarInput): AsyncGenerator<TarEntry> {
-  for (let header = await nextHeader(input); header; header = await nextHeader(input)) {
+  for (let count = 1; ; count++) {
+    const header = await nextHeader(input)
+    if (!header) return
+    if (count > MAX_ENTRIES) throw tooManyFiles()
     const { path, size, type } = header
     // Source: Go's archive/tar, isHeaderOnlyType.
     if (HEADER_ALONE.has(type)) continue
