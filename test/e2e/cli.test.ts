@@ -62,7 +62,7 @@ test('a package goes to a private registry and comes back by commands alone', as
     assert.match(stdout, new RegExp(`digest +${digestOf(publishedManifest('nemo', 'arm64'))}`))
     assert.match(
       stdout,
-      /architecture +arm64 \(of amd64, arm64\)[^]*COMPONENT +CHOICE +IMAGES\nvessel +required +2 images/,
+      /architecture +arm64 \(of amd64, arm64\)[^]*COMPONENT +CHOICE +IMAGES +DESCRIPTION\nvessel +required +2 images/,
     )
     const json = await run(['inspect', reference, '--json', '-a', 'amd64', ...login], { input })
     assert.equal((JSON.parse(json.stdout) as { digest: string }).digest, NEMO)
@@ -229,7 +229,8 @@ test('tags, uploads, retry and rm do what they say, by the beginning of an id', 
   const tags = await run(['tags', repository])
   assert.deepEqual([tags.code, tags.stdout], [0, '0.1.0\n'])
   assert.equal((await run(['inspect', `${repository}:0.1.0`, '-q'])).code, 0)
-  assert.equal((await run(['inspect', repository])).stdout, '0.1.0\n', 'a name without a tag lists what there is')
+  assert.equal((await run(['inspect', repository, '-q'])).stdout, '0.1.0\n', 'a name without a tag lists what there is')
+  assert.match((await run(['inspect', repository])).stdout, /^0\.1\.0 {2}package {2}0\.1\.0 .*amd64$/m)
   assert.match((await run(['tags', `${repository}-not`])).stdout, /has no tags; the registry may not know it/)
   const refused = await run(['retry', id.slice(0, 18)])
   assert.deepEqual([refused.code, refused.stdout], [1, ''])

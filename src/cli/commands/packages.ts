@@ -1,8 +1,8 @@
-import type { RemoteRepository } from '../client/contract.ts'
 import { answer } from '../client/calls.ts'
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { formatBytes } from '../view/format.ts'
+import { tagsText } from '../view/package-text.ts'
 import { printRows, rowsOf } from './list.ts'
 import { isRepository, lookAt, type LookOptions } from './remote-package.ts'
 
@@ -40,10 +40,4 @@ function repositoryOf(reference: string): string {
   const [named = ''] = reference.split('@')
   const colon = named.lastIndexOf(':')
   return colon > named.lastIndexOf('/') ? named.slice(0, colon) : named
-}
-
-function tagsText({ reference, tags: names }: RemoteRepository): string {
-  if (names.length === 0) return `${reference} has no tags; the registry may not know it\n`
-  const inOrder = names.toSorted(new Intl.Collator('en', { numeric: true }).compare)
-  return `${inOrder.join('\n')}\n`
 }

@@ -87,9 +87,16 @@ export function signaturesText({ signed, signatures }: PackageViews['signatures'
   return signed ? 'it says that it is signed, and holds no signature\n' : 'it is not signed\n'
 }
 
+/** The tags alone. */
+export function tagsText({ reference, tags: names }: RemoteRepository): string {
+  if (names.length === 0) return `${reference} has no tags; the registry may not know it\n`
+  const inOrder = names.toSorted(new Intl.Collator('en', { numeric: true }).compare)
+  return `${inOrder.join('\n')}\n`
+}
+
 /** Tags, and what those are that were looked into. */
 export function repositoryText(found: RemoteRepository): string {
-  if (found.tags.length === 0) return `${found.reference} has no tags; the registry may not know it\n`
+  if (found.tags.length === 0) return tagsText(found)
   const problems = new Map(found.problems.map(({ tag, code }) => [tag, code]))
   const rows = found.packages.map(({ tag, kind, version, flavor, architectures }) => [
     tag,

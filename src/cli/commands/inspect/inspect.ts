@@ -10,6 +10,7 @@ import {
   repositoryText,
   signaturesText,
   sizesText,
+  tagsText,
   variablesText,
 } from '../../view/package-text.ts'
 import { isRepository, lookAt, type LookOptions } from '../remote-package.ts'
@@ -69,12 +70,9 @@ export async function inspect(
 async function overview(context: CommandContext, what: string, options: InspectOptions): Promise<ExitCode> {
   const { output } = options
   if (isReference(what)) {
-    const found = await lookAt(context, what, options)
-    await writeText(
-      context,
-      textOf(context, found, (each) => (isRepository(each) ? repositoryText(each) : packageText(each))),
-      output,
-    )
+    // Of a repository the tags alone are asked for, where nothing else is wanted.
+    const found = await lookAt(context, what, context.quiet ? { ...options, pageSize: 0 } : options)
+    await writeText(context, textOf(context, found, lookText(context)), output)
     return 0
   }
   await within(context, what, options, async (place) => {
@@ -82,6 +80,13 @@ async function overview(context: CommandContext, what: string, options: InspectO
     await writeText(context, textOf(context, found, packageText), output)
   })
   return 0
+}
+
+function lookText({ quiet }: CommandContext): (found: Awaited<ReturnType<typeof lookAt>>) => string {
+  return (found) => {
+    if (!isRepository(found)) return packageText(found)
+    return quiet ? tagsText(found) : repositoryText(found)
+  }
 }
 
 async function within(
