@@ -23,6 +23,11 @@ export class Scene extends CleanupStack {
     this.#api = await readyUrl(await startLayerd(this, { dataDir: await shortTempDir(this), env }))
   }
 
+  /** http://127.0.0.1:PORT of layerd. */
+  get api(): string {
+    return this.#api
+  }
+
   /** 127.0.0.1:PORT of the registry. */
   get host(): string {
     assert.ok(this.#registry)
