@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
+import { OCI_ARTIFACT_MANIFEST } from '../../src/content/media-types.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
 import { file, innerTar, inspectedPackage, noise, putBuilt, SBOM } from '../helpers/packages/inspected.ts'
@@ -134,4 +135,33 @@ test('a tar of many files is listed up to a limit of requests, and one that is n
   const invalid = await app.inject(address(registry.host, 'documentation'))
   assert.deepEqual([invalid.statusCode, invalid.json<Problem>().code], [422, 'PACKAGE_INVALID'])
   assert.match(invalid.json<Problem>().detail, /documentation\.tar/)
+})
+
+test('an artifact manifest, as zarf v0.25 published it under a tag of its own, is looked into as others are', async (t) => {
+  const registry = await startRegistry(t)
+  const tar = await innerTar(t, [file('one/manifests/a.yaml', 'kind: A\n')])
+  const blobs = packageFiles({ 'components/one.tar': tar }).map(({ title, bytes }) => {
+    registry.putBlob(WITHIN.repository, bytes)
+    const annotations = { 'org.opencontainers.image.title': title }
+    return {
+      mediaType: 'application/vnd.zarf.layer.v1.unknown',
+      digest: digestOf(bytes),
+      size: bytes.length,
+      annotations,
+    }
+  })
+  const manifest = Buffer.from(JSON.stringify({ mediaType: OCI_ARTIFACT_MANIFEST, artifactType: 'x/y', blobs }))
+  registry.manifests.put(WITHIN.repository, WITHIN.tag, OCI_ARTIFACT_MANIFEST, manifest)
+  const { app } = await startApp(t)
+  const get = async (view: string, more = '') => await app.inject(address(registry.host, view, more))
+  const size = blobs.reduce((sum, blob) => sum + blob.size, 0)
+  assert.deepEqual((await get('digest')).json(), { digest: digestOf(manifest), layers: 3, size })
+  assert.deepEqual((await get('manifests')).json(), {
+    components: [{ name: 'one', files: [{ name: 'a.yaml', size: 8, content: 'kind: A\n' }] }],
+  })
+  for (const view of ['', 'overview', 'sizes', 'sboms', 'documentation', 'signatures', 'files']) {
+    assert.equal((await get(view, '&architecture=amd64')).statusCode, 200, view)
+    const other = await get(view, '&architecture=arm64')
+    assert.deepEqual([other.statusCode, other.json<Problem>().code], [422, 'ARCHITECTURE_NOT_FOUND'], view)
+  }
 })

@@ -222,3 +222,32 @@ test('names that lead out of sboms.tar, links and devices are neither listed nor
     assert.equal((await app.inject(`${url}/${encodeURIComponent(name)}`)).statusCode, 404, name)
   }
 })
+
+test('of a package that was pulled in part, what was pulled is told, and what was not is a conflict', async (t) => {
+  const registry = await startMemoryRegistry()
+  t.after(() => registry.close())
+  const { path } = await inspectedPackage(t, { bulk: 4096 })
+  const digest = await putBuilt(registry, { repository: 'team/nemo', tag: '1.2.0' }, path)
+  const { app, store } = await startApp(t)
+  await pullFrom(t, `${registry.host}/team/nemo:1.2.0`, { architecture: 'amd64', store, components: ['bare'] })
+  const get = (view: string) => app.inject(`/v1/packages/${digest}/${view}`)
+  for (const view of ['overview', 'definition', 'sboms', 'manifests?components=vessel,bare']) {
+    assert.equal((await get(view)).statusCode, 200, view)
+  }
+  for (const view of ['manifests', 'values?components=tender', 'manifests/tender/b-0.yaml']) {
+    const answer = await get(view)
+    const { code, details } = answer.json<Problem & { details: { missing: string[] } }>()
+    assert.deepEqual([answer.statusCode, code, details.missing], [409, 'PACKAGE_INCOMPLETE', ['components/tender.tar']])
+  }
+})
+
+test('what was kept of an upload is not told once that is gone', async (t) => {
+  const { app, places } = await withPackage(t)
+  const { uploaded } = places
+  assert.equal((await app.inject(uploaded('sboms'))).statusCode, 200)
+  const upload = uploaded('').replace(/\/package$/, '')
+  assert.equal((await app.inject({ method: 'DELETE', url: upload })).statusCode, 204)
+  for (const view of ['sboms', 'definition', 'sboms/b.json', '']) {
+    assert.deepEqual((await app.inject(uploaded(view))).statusCode, 404, view)
+  }
+})
