@@ -22,8 +22,8 @@ export interface RemoteDependencies {
   signal: AbortSignal
 }
 
-/** Small layers and lists of tars, by the repository that they came from. */
-export type InspectCache = WeighedCache<Buffer | InnerFiles>
+/** Small layers, lists of tars and what lies under tags, by the repository that they came from. */
+export type InspectCache = WeighedCache<object>
 
 const CACHE_BYTES = 32 * 2 ** 20
 
@@ -91,23 +91,28 @@ interface ShelfOptions extends Pick<RemoteDependencies, 'cache' | 'origin' | 'pl
 /** What a repository has given before, for who may read there now. */
 export function createShelf({ cache, origin, plainHttp, mayRecall }: ShelfOptions) {
   const place = `${plainHttp ? 'http' : 'https'}://${registryId(origin.registry)}/${origin.repository}`
-  const recalled = async <T extends Buffer | InnerFiles>(key: string, fetch: () => Promise<T>): Promise<T> => {
+  const recalled = async <T extends object>(
+    key: string,
+    fetch: () => Promise<T>,
+    weigh: (found: T) => number,
+  ): Promise<T> => {
     const known = cache.get(key) as T | undefined
-    return known !== undefined && (await mayRecall()) ? known : await fetch()
+    if (known !== undefined && (await mayRecall())) return known
+    const found = await fetch()
+    cache.set(key, found, weigh(found))
+    return found
   }
   return {
     async buffer(layer: Descriptor, fetch: () => Promise<Buffer>): Promise<Buffer> {
       if (layer.size > WHOLE_BYTES) return await fetch()
-      const key = `${place}@${layer.digest}`
-      const bytes = await recalled(key, fetch)
-      cache.set(key, bytes, bytes.length)
-      return bytes
+      return await recalled(`${place}@${layer.digest}`, fetch, ({ length }) => length)
     },
     async inner(layer: Descriptor, fetch: () => Promise<InnerFiles>): Promise<InnerFiles> {
-      const key = `${place}@${layer.digest}#files`
-      const files = await recalled(key, fetch)
-      cache.set(key, files, innerBytes(files))
-      return files
+      return await recalled(`${place}@${layer.digest}#files`, fetch, innerBytes)
+    },
+    /** What somebody found out of a manifest or index, which its digest says all of. */
+    async facts<T extends object>(digest: Digest, fetch: () => Promise<T>, weigh: (found: T) => number): Promise<T> {
+      return await recalled(`${place}@${digest}#facts`, fetch, weigh)
     },
   }
 }

@@ -109,13 +109,32 @@ interface Look {
   signal: AbortSignal
 }
 
-async function lookAt(tag: string, { origin, shelf, reference, signal }: Look): Promise<InspectedTag> {
+type TagFacts = Omit<InspectedTag, 'tag'>
+
+/** A HEAD tells whether it was looked into before, by whatever tag. */
+async function lookAt(tag: string, look: Look): Promise<InspectedTag> {
+  const { origin, shelf, signal } = look
+  const { digest } = (await origin.headManifest(tag, { signal })) ?? {}
+  const facts =
+    digest === undefined
+      ? await readManifest(tag, tag, look)
+      : await shelf.facts(digest, () => readManifest(tag, digest, look), factsBytes)
+  return { tag, ...facts }
+}
+
+function factsBytes({ name, architectures }: TagFacts): number {
+  return 512 + (name?.length ?? 0) + architectures.reduce((sum, each) => sum + each.length, 0) * 2
+}
+
+/** By digest what was under the tag a moment ago, whatever is there now. */
+async function readManifest(tag: string, name: string, look: Look): Promise<TagFacts> {
+  const { origin, shelf, reference, signal } = look
   const where = formatReference({ ...reference, tag })
-  const raw = await origin.getManifest(tag, { signal })
+  const raw = await origin.getManifest(name, { signal })
   if (!raw) throw new AppError('MANIFEST_NOT_FOUND', `there is no ${where} any more`)
   const parsed = parseManifest(raw, where)
   await nextTurn()
-  const nothing = { tag, digest: raw.digest, kind: 'other', name: null, version: null, flavor: null } as const
+  const nothing = { digest: raw.digest, kind: 'other', name: null, version: null, flavor: null } as const
   const entries = parsed.kind === 'index' ? packageEntries(parsed) : []
   const architectures = entries.map(architectureOf)
   const entry = mostLikely(entries)
@@ -129,7 +148,6 @@ async function lookAt(tag: string, { origin, shelf, reference, signal }: Look): 
   const bytes = await shelf.buffer(definition, () => packageSource(origin, signal).read(definition))
   const { identity } = await readMetadata(layers, bytes, signal)
   return {
-    tag,
     kind: 'package',
     digest: raw.digest,
     name: identity.name,
