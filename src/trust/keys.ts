@@ -5,6 +5,10 @@ import { AppError } from '../lib/errors.ts'
 export interface PublicKey {
   /** sha256:hex of its DER form (SubjectPublicKeyInfo), as Sigstore bundles hint at it. */
   readonly fingerprint: string
+  /** In words: ECDSA P-256, RSA 3072, Ed25519. */
+  readonly algorithm: string
+  /** SubjectPublicKeyInfo. */
+  readonly pem: string
   /** Whether this key made the signature over these bytes. */
   verifies(bytes: Buffer, signature: Buffer): boolean
 }
@@ -14,11 +18,20 @@ export const MAX_KEY_CHARACTERS = 8 * 1024
 const [MIN_RSA_BITS, MAX_RSA_BITS] = [2048, 8192]
 /** Larger ones only make each check slow. */
 const MAX_RSA_EXPONENT = 2n ** 32n
-const CURVES = ['prime256v1', 'secp384r1', 'secp521r1']
+const CURVES = new Map([
+  ['prime256v1', 'P-256'],
+  ['secp384r1', 'P-384'],
+  ['secp521r1', 'P-521'],
+])
 /** Signers take the first for any key, or the one that fits a larger curve; each is strong, so each is tried. */
 const HASHES = ['sha256', 'sha384', 'sha512']
 
 const ENVELOPE = /^-----BEGIN ([A-Z0-9 ]{1,40})-----/gm
+
+/** What the blocks of a text call themselves. */
+export function pemLabels(text: string): string[] {
+  return [...text.matchAll(ENVELOPE)].map(([, label = '']) => label)
+}
 
 /**
  * Reads one public key in PEM: ECDSA (P-256, P-384, P-521), RSA of 2048 to 8192 bits, Ed25519. Throws KEY_INVALID; a private
@@ -26,7 +39,7 @@ const ENVELOPE = /^-----BEGIN ([A-Z0-9 ]{1,40})-----/gm
  */
 export function parsePublicKey(pem: string): PublicKey {
   if (pem.length > MAX_KEY_CHARACTERS) throw invalid(`has more than ${MAX_KEY_CHARACTERS} characters`)
-  const labels = [...pem.matchAll(ENVELOPE)].map(([, label = '']) => label)
+  const labels = pemLabels(pem)
   const [label, ...others] = labels
   if (label === undefined) throw invalid('is not PEM: it has no "-----BEGIN PUBLIC KEY-----"')
   if (labels.some((each) => each.includes('PRIVATE'))) throw isPrivate()
@@ -36,6 +49,8 @@ export function parsePublicKey(pem: string): PublicKey {
   const hashes = hashesFor(key)
   return {
     fingerprint: fingerprintOf(key),
+    algorithm: algorithmOf(key),
+    pem: key.export({ format: 'pem', type: 'spki' }).toString(),
     verifies: (bytes, signature) => hashes.some((hash) => verifiesWith(hash, { key, bytes, signature })),
   }
 }
@@ -52,7 +67,7 @@ function readKey(pem: string): KeyObject {
 function hashesFor({ asymmetricKeyType: type, asymmetricKeyDetails: details = {} }: KeyObject): (string | undefined)[] {
   if (type === 'ed25519') return [undefined]
   if (type === 'ec') {
-    if (CURVES.includes(details.namedCurve ?? '')) return HASHES
+    if (CURVES.has(details.namedCurve ?? '')) return HASHES
     throw invalid(`is on the curve ${details.namedCurve ?? 'of its own'}; taken are P-256, P-384 and P-521`)
   }
   if (type !== 'rsa') throw invalid(`is of the kind ${type ?? 'unknown'}; taken are ECDSA, RSA and Ed25519`)
@@ -78,6 +93,11 @@ function verifiesWith(
 function fingerprintOf(key: KeyObject): string {
   const der = key.export({ format: 'der', type: 'spki' })
   return `sha256:${createHash('sha256').update(der).digest('hex')}`
+}
+
+function algorithmOf({ asymmetricKeyType: type, asymmetricKeyDetails: details = {} }: KeyObject): string {
+  if (type === 'ec') return `ECDSA ${CURVES.get(details.namedCurve ?? '')}`
+  return type === 'rsa' ? `RSA ${details.modulusLength}` : 'Ed25519'
 }
 
 function isPrivate(): AppError {

@@ -6,8 +6,10 @@ import type { TrustedRoot, TrustedRoots } from './trusted-roots.ts'
 import { readRequest, type Reading, type VerifyRequest } from './wanted.ts'
 
 export { MAX_SIGNATURE_BYTES, checkSignatureSize } from './bundle.ts'
-export { parsePublicKey } from './keys.ts'
+export { parsePublicKey, type PublicKey } from './keys.ts'
 export { lookAtSignatures, type PackageSignature, type SignedFiles } from './signatures.ts'
+export { localSigner, signDefinition, type Signer } from './signer.ts'
+export { MAX_KEY_FILE_CHARACTERS, MAX_KEY_PASSWORD, readKeyFile, type ReadKey } from './private-key.ts'
 export { openTrustedRoots, type TrustedRoots } from './trusted-roots.ts'
 export { readRequest, VERIFY_MODES, type VerifyRequest } from './wanted.ts'
 

@@ -73,13 +73,14 @@ export async function publishVerification(
   { options }: Job,
   { registry }: Pick<PolicyPlace, 'registry'>,
   { trustedRoots, policies }: VerifyOptions,
-): Promise<Pick<PublishRequest, 'verificationFor'>> {
+): Promise<Pick<PublishRequest, 'verification' | 'policyFor'>> {
   const own = await createVerification(options.verify, trustedRoots)
   const concerned = await policies?.concern('publish', registry)
-  if (!own && !concerned) return {}
   return {
-    verificationFor: async (repository) =>
-      bothHold(await policies?.verification('publish', { registry, repository }), own),
+    ...(own ? { verification: own } : {}),
+    ...(policies && concerned
+      ? { policyFor: (repository) => policies.verification('publish', { registry, repository }) }
+      : {}),
   }
 }
 

@@ -121,7 +121,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   trust: {
     faces: ['verification.ts'],
     imports: ['lib'],
-    packages: ['@sigstore/bundle', '@sigstore/protobuf-specs', '@sigstore/verify'],
+    packages: ['@noble/ciphers', '@sigstore/bundle', '@sigstore/protobuf-specs', '@sigstore/verify'],
   },
 
   store: {

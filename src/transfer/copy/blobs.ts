@@ -21,7 +21,7 @@ const MAX_PACKAGE_MANIFESTS_BYTES = 64 * 1024 * 1024
 
 /** All blobs that these manifests need, each once, with titles to show them by. */
 export async function blobsOf(
-  tree: ManifestTree,
+  tree: Pick<ManifestTree, 'all'>,
   options: { source: Repository; reader: PackageSource; onEvent: OnEvent; signal: AbortSignal },
 ): Promise<Descriptor[]> {
   const blobs: Descriptor[] = []

@@ -46,6 +46,7 @@ function outcome(
     layers: copy.blobs.length,
     bytes: totalBytes(copy.blobs),
     referrers: new Set([...referrers, ...tags].map(({ raw }) => raw.digest)).size,
+    ...(copy.signing ? { signed: true } : {}),
   }
 }
 

@@ -18,10 +18,12 @@ import { type PackageSource, packageSource } from '../package-source.ts'
 import { announceBlobs } from '../plan.ts'
 import { notFound } from '../resolve.ts'
 import { sharedRepository } from '../shared-push.ts'
+import { createSigning, type Signing } from '../signing.ts'
 import { blobsOf } from './blobs.ts'
 import { chooseEnding, type Ending } from './ending.ts'
 import { findRelated, type Related } from './related.ts'
 import type { CopyDependencies, CopyRequest } from './request.ts'
+import { signPackages } from './signed.ts'
 import { tagsToCopy } from './tags.ts'
 import { createManifestTree, type ManifestTree } from './tree.ts'
 import { verifyPackages } from './verified.ts'
@@ -31,13 +33,17 @@ export interface PreparedCopy {
   readonly request: CopyRequest
   readonly source: Repository
   readonly destination: Repository
-  readonly tree: ManifestTree
+  readonly tree: Pick<ManifestTree, 'all'>
   readonly related: Related
   readonly tagged: readonly TaggedEnding[]
   /** Of several: tags that need nothing. */
   readonly tagsThere: number
   readonly blobs: readonly Descriptor[]
   readonly mounts: Mounts
+  /** Blobs that signing made, which the source does not have. */
+  readonly made: ReadonlyMap<Digest, Buffer>
+  /** What the packages were signed with. */
+  readonly signing: Signing | undefined
 }
 
 export interface TaggedEnding {
@@ -79,20 +85,46 @@ async function plan(ends: Ends, dependencies: CopyDependencies): Promise<Prepare
   const wholes: Digest[] = []
   for (const reference of references) {
     const one = await read(ends, { reference, tree, reader, signal })
-    wholes.push(...(await wholeIndex(one, destination, { signal, onEvent })))
+    wholes.push(...(await wholeIndex(one, destination, { signal, onEvent, signs: request.sign !== undefined })))
     tagged.push(one)
     tell(one, { reference, destination, onEvent })
   }
   const where = formatReference(request.source)
   await verifyPackages(tree, { verification: request.verification, reader, where, onEvent, signal })
-  const subjects = [...tree.all.map(({ raw }) => raw.digest), ...wholes]
-  const related = await findRelated(subjects, { source, tree, onEvent, signal })
-  const blobs = await blobsOf(tree, { source, reader, onEvent, signal })
+  const found = await related({ tree, tagged, wholes }, ends, { reader, where, onEvent, signal })
+  const blobs = await blobsOf(found.tree, { source, reader, onEvent, signal })
   const sure = destination.registry === source.registry ? source.repository : undefined
   const mounts = createMounts({ repository: destination, places, sure })
   announceBlobs(blobs, onEvent)
-  mounts.lookUp(blobs.map(({ digest }) => digest))
-  return { ...ends, tree, related, tagged, tagsThere: named?.there ?? 0, blobs, mounts }
+  mounts.lookUp(blobs.map(({ digest }) => digest).filter((digest) => !found.made.has(digest)))
+  return { ...ends, ...found, tagsThere: named?.there ?? 0, blobs, mounts }
+}
+
+type Found = Pick<PreparedCopy, 'tree' | 'related' | 'tagged' | 'made' | 'signing'>
+
+/** What goes along; or the packages as they are signed, for which nothing of that holds. */
+async function related(
+  { tree, tagged, wholes }: { tree: ManifestTree; tagged: readonly TaggedEnding[]; wholes: readonly Digest[] },
+  { request, source }: Ends,
+  options: { reader: PackageSource; where: string } & Pick<CopyDependencies, 'onEvent' | 'signal'>,
+): Promise<Found> {
+  const { onEvent, signal } = options
+  const signing = request.sign && createSigning(request.sign, options)
+  if (!signing) {
+    const subjects = [...tree.all.map(({ raw }) => raw.digest), ...wholes]
+    return {
+      tree,
+      tagged,
+      related: await findRelated(subjects, { source, tree, onEvent, signal }),
+      made: new Map(),
+      signing,
+    }
+  }
+  const message =
+    'signatures, attestations and the like that refer to the packages as they came are not copied: they do not hold for the signed ones'
+  onEvent({ type: 'log', level: 'info', message })
+  const signed = await signPackages({ tree, tagged }, { ...options, signing })
+  return { ...signed, related: { referrers: [], tags: [] }, signing }
 }
 
 async function read(
@@ -104,7 +136,8 @@ async function read(
   if (!raw) throw notFound(where, reference)
   const ending = await chooseEnding(raw, { ...options, request: { ...request, source: reference }, where })
   const tag = tagOf(request.tag ?? reference.tag ?? ending.version, where)
-  checkNotItself(reference, request.destination, tag)
+  // Signed again it becomes another one where it lies.
+  if (!request.sign) checkNotItself(reference, request.destination, tag)
   return { tag, ending }
 }
 
@@ -133,10 +166,11 @@ function tell(
 async function wholeIndex(
   { tag, ending }: TaggedEnding,
   destination: Repository,
-  { signal, onEvent }: Pick<CopyDependencies, 'signal' | 'onEvent'>,
+  { signal, onEvent, signs }: Pick<CopyDependencies, 'signal' | 'onEvent'> & { signs: boolean },
 ): Promise<readonly Digest[]> {
   const { kind, subset, raw } = ending
   const there = kind === 'merge' ? await inspectTag({ repository: destination, tag, signal }) : undefined
+  if (signs) return []
   if (subset) {
     const message = `some architectures of the index alone are copied: it becomes another (${raw.digest}), and signatures of the whole one do not hold for it`
     onEvent({ type: 'warning', code: 'INDEX_SUBSET', message })

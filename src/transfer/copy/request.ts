@@ -6,6 +6,7 @@ import type { Repository } from '../../oci/registry.ts'
 import type { Verification } from '../../trust/verification.ts'
 import type { Ownership } from '../commit.ts'
 import type { OnEvent } from '../events.ts'
+import type { SignRequest } from '../signing.ts'
 
 export interface CopyRequest {
   /** With a tag or a digest, but with `tags`. */
@@ -22,6 +23,8 @@ export interface CopyRequest {
   concurrency: number
   /** What has to hold of each package's signature before a blob moves. Default: nothing is checked. */
   verification?: Verification
+  /** Signs each package, which makes it another one. Default: they go as they came. */
+  sign?: SignRequest
 }
 
 export interface CopyDependencies extends Ownership {
@@ -54,4 +57,6 @@ export interface CopyOutcome {
   bytes: number
   /** Signatures and whatever else refers to what was copied. */
   referrers: number
+  /** Set where the packages were signed here. */
+  signed?: true
 }

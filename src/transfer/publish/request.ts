@@ -8,6 +8,7 @@ import type { PackageSignature, Verification } from '../../trust/verification.ts
 import type { OpenedPackage } from '../../zarf/package.ts'
 import type { Ownership } from '../commit.ts'
 import type { OnEvent } from '../events.ts'
+import type { SignRequest } from '../signing.ts'
 
 export interface PublishRequest {
   package: OpenedPackage
@@ -16,11 +17,15 @@ export interface PublishRequest {
   tag?: string
   /** The package's name where the file name does not tell it; zarf.yaml still decides. */
   name?: string
+  /** What has to hold of the package's signature, as it came, before a byte is sent. Default: nothing is checked. */
+  verification?: Verification
   /**
-   * What has to hold of the package's signature before a byte is sent, by the repository that it goes to; that is known once its
-   * zarf.yaml was read. Default: nothing is checked.
+   * The same of what goes into a repository, which is known once its zarf.yaml was read: of the package as it is signed with `sign`,
+   * else as it came.
    */
-  verificationFor?: (repository: string) => Promise<Verification | undefined>
+  policyFor?: (repository: string) => Promise<Verification | undefined>
+  /** Signs it, which makes it another package. Default: it goes as it came. */
+  sign?: SignRequest
   /** Read a compressed archive once before sending, so that the plan is known. */
   scan: boolean
   /** Blobs at once. */
@@ -54,7 +59,9 @@ export interface PublishOutcome {
   layers: number
   /** Layers and, but for an artifact manifest that was asked for by name, config. */
   bytes: number
-  /** Of the package, where a verification was asked for. */
+  /** Set where it was signed here. */
+  signed?: true
+  /** Of the package that is published, where a verification was asked for or it was signed. */
   signatures?: PackageSignature[]
   /** Which of the two was published, where the request said what it may be. */
   manifest?: Exclude<ManifestKind, 'auto'>

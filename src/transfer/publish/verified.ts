@@ -1,8 +1,8 @@
 import type { Digest } from '../../content/digest.ts'
 import { repositoryFor } from '../../content/reference.ts'
-import { AppError } from '../../lib/errors.ts'
 import type { PackageSignature } from '../../trust/verification.ts'
-import { DEFINITION, type PackageContents } from '../../zarf/package.ts'
+import { DEFINITION, openSigned, type OpenedPackage, type PackageContents } from '../../zarf/package.ts'
+import { changed, type Signing, signedFiles } from '../signing.ts'
 import { readOpened } from '../verify/opened.ts'
 import type { PublishDependencies, PublishRequest } from './request.ts'
 import type { PublishSource } from './source.ts'
@@ -17,16 +17,36 @@ export interface VerifiedSource {
 
 /**
  * Checks the signature where one may be wanted; a compressed archive is read to its end for it, as that is where its signature
- * lies. Throws PACKAGE_*, SIGNATURE_*, POLICY_VIOLATED.
+ * lies. What a policy wants of its destination has to hold of what is signed here. Throws PACKAGE_*, SIGNATURE_*, POLICY_VIOLATED, and
+ * what signing throws.
  */
 export async function verifySource(
-  { package: opened, destination, verificationFor }: PublishRequest,
-  { signal, onEvent }: PublishDependencies,
+  { package: opened, destination, verification, policyFor }: PublishRequest,
+  { signing, signal, onEvent }: Pick<PublishDependencies, 'signal' | 'onEvent'> & { signing: Signing | undefined },
 ): Promise<VerifiedSource | undefined> {
-  if (!verificationFor) return undefined
+  if (!verification && !policyFor) return undefined
   const { contents, files } = await readOpened(opened, { whole: false, onEvent, signal })
-  const verification = await verificationFor(repositoryFor(destination, contents.identity.name))
-  return { signatures: verification?.check(files, opened.fileName), definition: definitionOf(contents) }
+  const policy = await policyFor?.(repositoryFor(destination, contents.identity.name))
+  const definition = definitionOf(contents)
+  const ofPolicy = signing ? undefined : policy?.check(files, opened.fileName)
+  const own = verification?.check(files, opened.fileName)
+  if (signing && policy) {
+    const made = await signing.sign(files.definition, definition)
+    policy.check(signedFiles(made), `${opened.fileName}, as it is to be signed,`)
+  }
+  return { signatures: own ?? ofPolicy, definition }
+}
+
+/** The package as it is once it is signed. Throws PACKAGE_CHANGED where that is not the one that was verified. */
+export function signedSource(
+  opened: OpenedPackage,
+  signing: Signing,
+  { verified, ...options }: { verified: VerifiedSource | undefined } & Pick<PublishDependencies, 'signal' | 'onEvent'>,
+): Promise<OpenedPackage> {
+  return openSigned(opened, {
+    sign: (definition) => signing.sign(definition, verified?.definition),
+    readDefinition: async (indexed) => (await readOpened(indexed, { whole: false, ...options })).files.definition,
+  })
 }
 
 /** zarf.yaml vouches for all else, so that what is read again is the same package. Its `move` throws PACKAGE_CHANGED. */
@@ -38,9 +58,7 @@ export function stillVerified(source: PublishSource, verified: VerifiedSource | 
     async move(options) {
       const contents = await source.move(options)
       if (verified.definition === definitionOf(contents)) return contents
-      throw new AppError('PACKAGE_CHANGED', 'zarf.yaml became another one after it was checked', {
-        hint: 'Nothing was tagged. Leave the package as it is while it is published, and try again.',
-      })
+      throw changed()
     },
   }
 }

@@ -28,7 +28,8 @@ export function parseDefinition(bytes: Buffer): PackageDefinition {
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 
-function loadDocuments(bytes: Buffer): unknown[] {
+/** All documents as YAML says them. Throws PACKAGE_INVALID, PACKAGE_TOO_LARGE. */
+export function loadDocuments(bytes: Buffer): unknown[] {
   // zarf takes the mark for a part of the first key, and then finds no metadata.
   if (bytes.subarray(0, 3).equals(BYTE_ORDER_MARK))
     throw invalid('begins with a byte order mark, which zarf does not read')

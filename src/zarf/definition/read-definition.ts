@@ -2,7 +2,9 @@ import { extname } from 'node:path'
 import { AppError } from '../../lib/errors.ts'
 import { Thread } from '../../lib/loop/thread.ts'
 import { checkMetadataSize, DEFINITION } from '../layout/metadata-files.ts'
+import type { DefinitionQuestion } from './definition-thread.ts'
 import { encodeDefinition, type EncodedDefinition } from './encode-definition.ts'
+import { markSigned } from './sign-definition.ts'
 
 /** What zarf.yaml says: `outline`, and all of it as the bytes of zarf's config blob. */
 export type ReadDefinition = EncodedDefinition<Buffer>
@@ -13,7 +15,7 @@ const INLINE_BYTES = 16 * 1024
 const ANCHOR = /(?:^|[\s,:[\]{}])&[^\s&]/
 
 /** Source for the figures: docs/adr/0014-no-worker-threads.md. */
-const thread = new Thread<Uint8Array, EncodedDefinition<Uint8Array>>({
+const thread = new Thread<DefinitionQuestion, EncodedDefinition<Uint8Array> & { signed?: Uint8Array }>({
   file: new URL(`./definition-thread${extname(import.meta.filename)}`, import.meta.url),
   name: `the thread that reads ${DEFINITION}`,
   memoryMib: 512,
@@ -32,10 +34,38 @@ const thread = new Thread<Uint8Array, EncodedDefinition<Uint8Array>>({
  */
 export async function readDefinition(bytes: Buffer, signal?: AbortSignal): Promise<ReadDefinition> {
   checkMetadataSize({ path: DEFINITION, size: bytes.length })
-  if (bytes.length <= INLINE_BYTES && !ANCHOR.test(bytes.toString('latin1'))) return asBuffer(encodeDefinition(bytes))
+  if (isQuick(bytes)) return asBuffer(encodeDefinition(bytes))
+  return asBuffer(await askThread(bytes, { sign: false, ...(signal ? { signal } : {}) }))
+}
+
+/** zarf.yaml as it is signed, and what it says then. */
+export interface SignedDefinition {
+  readonly bytes: Buffer
+  readonly read: ReadDefinition
+}
+
+/** Marks zarf.yaml as signed; in a thread as readDefinition does. Throws what markSigned and readDefinition throw. */
+export async function signedDefinition(bytes: Buffer, signal: AbortSignal): Promise<SignedDefinition> {
+  checkMetadataSize({ path: DEFINITION, size: bytes.length })
+  if (isQuick(bytes)) {
+    const marked = markSigned(bytes)
+    return { bytes: marked, read: asBuffer(encodeDefinition(marked)) }
+  }
+  const { signed = new Uint8Array(), ...read } = await askThread(bytes, { sign: true, signal })
+  return { bytes: Buffer.from(signed.buffer, signed.byteOffset, signed.byteLength), read: asBuffer(read) }
+}
+
+function isQuick(bytes: Buffer): boolean {
+  return bytes.length <= INLINE_BYTES && !ANCHOR.test(bytes.toString('latin1'))
+}
+
+function askThread(
+  bytes: Buffer,
+  { sign, signal }: { sign: boolean; signal?: AbortSignal },
+): ReturnType<typeof thread.ask> {
   // A view of a pool's buffer would take all of that along.
   const own = new Uint8Array(bytes)
-  return asBuffer(await thread.ask(own, { transfer: [own.buffer], ...(signal ? { signal } : {}) }))
+  return thread.ask({ bytes: own, sign }, { transfer: [own.buffer], ...(signal ? { signal } : {}) })
 }
 
 function asBuffer({ outline, config }: EncodedDefinition<Uint8Array>): ReadDefinition {
