@@ -12,6 +12,7 @@ import { trace, type TraceOptions } from './commands/trace.ts'
 import { uploads } from './commands/uploads.ts'
 import { verify, type VerifyCommandOptions } from './commands/verify.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
+import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import {
   argumentOf,
@@ -21,6 +22,7 @@ import {
   wholeNumber,
   withJob,
   withTrace,
+  withSign,
   withVerify,
   withLogin,
   withOutput,
@@ -45,6 +47,8 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addPackageViews(program, run)
   program.commandsGroup('Registries:')
   addRegistryCommands(program, run)
+  program.commandsGroup('Keys:')
+  addKeyCommands(program, run)
 }
 
 function addTransfers(program: Command, run: RunClient): void {
@@ -64,7 +68,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--artifact-type <type>', 'what kind of artifact the manifest calls itself, a media type')
     .option('--subject <tag|digest>', 'what it is to refer to, in the repository that it goes to')
     .addHelpText('after', PUBLISH_EXAMPLES)
-  withOutput(withVerify(withJob(sending))).action(
+  withOutput(withVerify(withSign(withJob(sending)))).action(
     (path: string, destination: string, options: OutputOptions & PublishOptions) =>
       run(options, (context) => publish(context, path, destination, options)),
   )
@@ -77,7 +81,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('-a, --architecture <arch>', 'of an index, only this one; repeatable (default: all)', collect)
     .option('--tags <pattern>', 'of a repository, all tags that match and are not there yet; repeatable', collect)
     .addHelpText('after', COPY_EXAMPLES)
-  withOutput(withVerify(withJob(copying))).action(
+  withOutput(withVerify(withSign(withJob(copying)))).action(
     (source: string, destination: string, options: OutputOptions & CopyOptions) =>
       run(options, (context) => copy(context, source, destination, options)),
   )
@@ -99,6 +103,7 @@ function addTransfers(program: Command, run: RunClient): void {
 const PUBLISH_EXAMPLES = examples(
   'layerd publish zarf-package-nemo-amd64-1.2.0.tar.zst oci://ghcr.io/team',
   'layerd publish -d --label env=dev package.tar oci://127.0.0.1:5000',
+  'layerd publish nemo.tar.zst oci://ghcr.io/team --sign release',
 )
 const COPY_EXAMPLES = examples(
   'layerd copy oci://ghcr.io/team/nemo:1.2.0 oci://registry.example/mirror',

@@ -57,7 +57,7 @@ function bashScript(words: readonly Word[]): string {
   })
   return `_layerd() {
   local cur=\${COMP_WORDS[COMP_CWORD]} command="\${COMP_WORDS[1]}" words
-  [[ $command == store && $COMP_CWORD -gt 2 ]] && command="store \${COMP_WORDS[2]}"
+  case $command in ${parents(words)}) [[ $COMP_CWORD -gt 2 ]] && command="$command \${COMP_WORDS[2]}" ;; esac
   [[ $COMP_CWORD -le 1 ]] && command=
   case $command in
     '') words="${first.map(({ path }) => path[0]).join(' ')} help --help --version" ;;
@@ -85,7 +85,7 @@ function zshScript(words: readonly Word[]): string {
 _layerd() {
   local command=$words[2]
   local -a offered
-  [[ $command == store && CURRENT -gt 3 ]] && command="store $words[3]"
+  case $command in ${parents(words)}) (( CURRENT > 3 )) && command="$command $words[3]" ;; esac
   (( CURRENT <= 2 )) && command=
   case $command in
     '') offered=(${first.map(({ path, description }) => described(path[0] ?? '', description)).join(' ')}); _describe command offered ;;
@@ -94,6 +94,11 @@ ${cases.join('\n')}
 }
 compdef _layerd layerd
 `
+}
+
+/** The commands that have others in them, as a shell's pattern. */
+function parents(words: readonly Word[]): string {
+  return [...new Set(words.filter(({ path }) => path.length > 1).map(({ path }) => path[0]))].join('|')
 }
 
 /** `name:description` as _describe takes it. */

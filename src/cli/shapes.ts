@@ -45,6 +45,11 @@ export function withTrace(command: Command): Command {
     .option('-d, --detach', 'print the job and do not wait for it')
 }
 
+/** Of the commands that may sign. */
+export function withSign(command: Command): Command {
+  return command.option('--sign <key>', 'sign the package with this key of the daemon (layerd keys)')
+}
+
 /** Whom a package has to be signed by. */
 export function withVerify(command: Command): Command {
   const modes = new Option('--verify <mode>', 'default with a key or an identity: always').choices([
@@ -54,6 +59,7 @@ export function withVerify(command: Command): Command {
   ])
   return command
     .option('--key <file>', 'public key that the package has to be signed with, in PEM')
+    .option('--key-ref <name>', 'the same, as the daemon keeps it (layerd keys)')
     .option('--identity <san>', 'who has to have signed it without a key (keyless)')
     .option('--issuer <url>', 'who has to have vouched for them')
     .option('--pattern', 'identity and issuer are patterns of the whole text: * ? [a-c]')

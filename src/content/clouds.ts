@@ -104,3 +104,25 @@ export function isAzureTenant(text: string): boolean {
 function hostOf(registry: string): string {
   return URL.parse(`http://${registry}`)?.hostname ?? registry
 }
+
+/** A key of AWS KMS. */
+export interface KmsKey {
+  /** An ARN, an id, or `alias/NAME`. */
+  readonly keyId: string
+  readonly region: string
+}
+
+/** Source: KMS' "KeyId", cosign's awskms:// URIs. */
+const KMS_ARN = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(?:key\/[A-Za-z0-9-]+|alias\/[\w/-]+)$/
+const KMS_ID = /^(?:[0-9a-f-]{36}|mrk-[0-9a-f]{32}|alias\/[\w/-]+)$/
+const MAX_KMS_ID = 400
+
+/** `awskms:///` may stand in front, as for cosign; without an ARN `region` is needed. Undefined for what is no such key. */
+export function kmsKey(text: string, region: string | undefined): KmsKey | undefined {
+  const keyId = text.replace(/^awskms:\/\/\//, '')
+  if (keyId.length > MAX_KMS_ID) return undefined
+  const [, ofArn] = KMS_ARN.exec(keyId) ?? []
+  const where = ofArn ?? (KMS_ID.test(keyId) ? region : undefined)
+  if (where === undefined || !isAwsRegion(where) || (region !== undefined && region !== where)) return undefined
+  return { keyId, region: where }
+}

@@ -12,6 +12,7 @@ import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Signature, Transfer } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
+import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
@@ -31,6 +32,7 @@ import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
 import { healthRoutes } from './routes/health.ts'
+import { keyRoutes, type KeyRoutesOptions } from './routes/keys.ts'
 import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.ts'
 import { jobLogRoutes } from './routes/job-log.ts'
 import { jobQueries } from './routes/job-queries.ts'
@@ -47,6 +49,7 @@ import { type RegistryReader, remotePackageRoutes } from './routes/remote-packag
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
+import { Key } from './schemas/key.ts'
 import { PackageSignatures, StoredPackage } from './schemas/package.ts'
 import { PACKAGE_VIEWS } from './schemas/package-views.ts'
 import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
@@ -91,6 +94,10 @@ export interface AppOptions {
   mayKeep?: (registry: string) => void
   /** What is kept of registries. */
   registries: RegistryRecords
+  /** Keys that jobs sign and verify with. */
+  keys: KeyRecords
+  /** Asks AWS for the public half of a key. */
+  kmsPublicKey: KeyRoutesOptions['kmsPublicKey']
   /** What is known of their ways. */
   profiles: RegistryProfiles
   /** The kinds of jobs that the workers can run; others are refused with JOB_KIND_UNSUPPORTED. */
@@ -132,6 +139,7 @@ const SCHEMAS = [
   Registry,
   RegistryPing,
   RegistryProfile,
+  Key,
 ]
 
 const JSON_BODY_BYTES = 1024 * 1024
@@ -205,6 +213,7 @@ export function createApp(options: AppOptions): App {
   void app.register(remotePackageRoutes, shared)
   void app.register(registryRoutes, shared)
   void app.register(registryProfileRoutes, shared)
+  void app.register(keyRoutes, shared)
   void app.register(packageFiles, shared)
   void app.register(packageViews, { ...shared, sources })
   return app

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { JobEventReader } from '../jobs/progress/events.ts'
+import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import { silentLogger } from '../lib/logger.ts'
@@ -24,6 +25,8 @@ export async function renderOpenapi(): Promise<string> {
     store: {} as ContentStore,
     remote: {} as RegistryReader,
     registries: {} as RegistryRecords,
+    keys: {} as KeyRecords,
+    kmsPublicKey: async () => Promise.reject(new Error('nobody asks')),
     profiles: {} as RegistryProfiles,
     ping: async () => Promise.reject(new Error('nobody asks')),
     logger: silentLogger,

@@ -9,6 +9,7 @@ import type { JobKind } from '../jobs/model/definitions.ts'
 import { type Reference, registryId } from '../content/reference.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
+import { createKeyRecords } from '../jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
 import { createJobQueue } from '../jobs/queue.ts'
@@ -29,6 +30,7 @@ import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
+import { publicKeyPem } from './kept-keys.ts'
 import { openStore, queueOptions } from './parts.ts'
 import { startResealing } from './resealing.ts'
 import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
@@ -108,7 +110,7 @@ export async function startApi(
   const { url, port } = await listen(app, config.listen, portPatienceMs)
   const collecting = collectHourly(store, logger)
   const keys = directory.secretKeys.length
-  const stopResealing = startResealing({ registries: registries.registries, queue, keys, joining, logger })
+  const stopResealing = startResealing({ kept: registries, queue, keys, joining, logger })
   const stopWatching = watchDisk({ disk: () => store.disk(), logger, clock: systemClock })
   return {
     url,
@@ -155,7 +157,7 @@ function redisTroubles(
 function registryParts(
   context: RoleContext,
   shared: ReturnType<typeof queueOptions>,
-): Pick<AppOptions, 'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep'> & {
+): Pick<AppOptions, 'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep' | 'keys' | 'kmsPublicKey'> & {
   closeRegistries: () => Promise<void>
 } {
   const { tracing } = context
@@ -164,10 +166,12 @@ function registryParts(
   const hooks = tracing ? { hooks: [tracing.hooks] } : {}
   const facts = createRegistryFacts(shared)
   const limits = createSharedLimits({ ...shared, records, logger: context.logger })
-  const { clientFor, ping } = processRegistries(context, { policy, records, facts, limits, ...hooks })
+  const keys = createKeyRecords({ ...shared, role: 'starting' })
+  const { clientFor, ping, kms } = processRegistries(context, { policy, records, facts, limits, ...hooks })
   return {
     async closeRegistries() {
       records.close()
+      keys.close()
       await Promise.all([facts.close(), limits.close()])
     },
     profiles: {
@@ -177,6 +181,10 @@ function registryParts(
     remote: registryReader(clientFor),
     ping,
     registries: records,
+    keys,
+    async kmsPublicKey(key, secret, signal) {
+      return publicKeyPem(await kms.publicKey(key, secret, signal))
+    },
     async mayName(registry) {
       await records.refresh()
       policy.check(registry)

@@ -14,7 +14,7 @@ import {
   type OutboundPolicy,
   type RegistryWay,
 } from '../oci/connections.ts'
-import { type Clouds, createClouds } from '../oci/credentials/clouds/clouds.ts'
+import { type Clouds, createClouds, type Kms } from '../oci/credentials/clouds/clouds.ts'
 import { dockerCredentials } from '../oci/credentials/docker-config.ts'
 import { fixedCredentials } from '../oci/credentials/fixed.ts'
 import { chainProviders, type CredentialProvider, withheld } from '../oci/credentials/provider.ts'
@@ -47,6 +47,7 @@ export interface ProcessRegistries {
   readonly clientFor: RegistryClients
   /** What pingRegistry says, as this caller would be served. */
   readonly ping: (request: AskedPing, access: PingAccess) => Promise<PingReport>
+  readonly kms: Kms
 }
 
 export interface ProcessRegistriesOptions {
@@ -78,6 +79,7 @@ export function processRegistries(
   const clouds = createClouds({ call: connections.cloud, env })
   const accessOf = createAccess({ config, env, records, clouds })
   return {
+    kms: clouds.kms,
     clientFor: ({ credentials, plainHttp, ...access }) =>
       createRegistryClient({
         onMirror: (registry, { message }) => logger.info({ registry, reason: message }, 'a mirror did not serve'),

@@ -1,11 +1,15 @@
 import type { JobQueue } from '../jobs/queue.ts'
+import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Logger } from '../lib/logger.ts'
 
 const EVERY_MS = 3_600_000
 
 export interface ResealingOptions {
-  readonly registries: RegistryRecords
+  readonly kept: {
+    readonly registries: Pick<RegistryRecords, 'reseal'>
+    readonly keys: Pick<KeyRecords, 'reseal'>
+  }
   readonly queue: Pick<JobQueue, 'underOlderKeys'>
   /** How many LAYERD_SECRET_KEY_FILE holds. */
   readonly keys: number
@@ -15,27 +19,31 @@ export interface ResealingOptions {
 }
 
 /**
- * Seals what is kept of registries under the newest key, at the start and then hourly, as processes that still write under an
+ * Seals what is kept of registries, and keys that are kept, under the newest key, at the start and then hourly, as processes that still write under an
  * older one may do so meanwhile; and says what an older key is still needed for. Returns how to stop.
  */
-export function startResealing({ registries, queue, keys, joining, logger }: ResealingOptions): () => void {
+export function startResealing({ kept, queue, keys, joining, logger }: ResealingOptions): () => void {
   const round = async (): Promise<void> => {
-    const { resealed, older, lost } = await registries.reseal()
+    const { resealed, older, lost } = await kept.registries.reseal()
     if (lost.length > 0)
       logger.warn(
         { registries: lost },
         'credentials of these registries open under no key that is there: give them again',
       )
-    if (keys === 1 && resealed === 0 && older === 0) return
+    const signing = await kept.keys.reseal()
+    if (signing.lost.length > 0)
+      logger.warn({ keys: signing.lost }, 'these keys open under no secret key that is there: add them again')
+    const [done, left] = [resealed + signing.resealed, older + signing.older]
+    if (keys === 1 && done === 0 && left === 0) return
     const jobs = await queue.underOlderKeys()
     logger.info(
-      { resealed, older, jobs },
-      `registries sealed under an older key: ${older}; jobs that wait with credentials under one: ${jobs}`,
+      { resealed: done, older: left, jobs },
+      `registries and keys sealed under an older key: ${left}; jobs that wait with credentials under one: ${jobs}`,
     )
   }
   const run = (): void =>
     void round().catch((error: unknown) =>
-      logger.warn({ err: error }, 'what is kept of registries was not sealed anew'),
+      logger.warn({ err: error }, 'what is kept of registries, and keys that are kept, were not sealed anew'),
     )
   joining.then(
     (joined) => joined && run(),

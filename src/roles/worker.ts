@@ -7,6 +7,7 @@ import { createKnownPackages } from '../jobs/hints/known-packages.ts'
 import { createUploadCheckpoints } from '../jobs/uploads/checkpoints.ts'
 import { createTagLocks } from '../jobs/redis/tag-locks.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
+import { createKeyRecords } from '../jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
@@ -31,8 +32,9 @@ import { runTracer } from '../tracing/layerd-spans.ts'
 import { openTrustedRoots } from '../trust/verification.ts'
 import { findSourceFault, openPackage } from '../zarf/package.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
+import { keptKeys } from './kept-keys.ts'
 import { openStore, queueOptions } from './parts.ts'
-import { outboundPolicy, type RegistryClients, registryClients } from './registry-clients.ts'
+import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
 import { listenForProbes } from './worker-listener.ts'
 
 /** Without its supervisor a worker only hands back what it has. */
@@ -105,7 +107,7 @@ async function workOf(
   const policy = outboundPolicy(context, 'worker', records)
   const facts = createRegistryFacts({ ...shared, logger })
   const limits = createSharedLimits({ ...shared, records, logger })
-  const clientFor = registryClients(context, { policy, records, facts, limits, hooks, sharedTrace })
+  const { clientFor, kms } = processRegistries(context, { policy, records, facts, limits, hooks, sharedTrace })
   const checkpoints = createUploadCheckpoints({ ...shared, logger })
   const registries: Registries = ({ jobId, epoch, reads, ...access }) => {
     const client = clientFor({
@@ -121,7 +123,9 @@ async function workOf(
   const locks = createTagLocks({ ...shared, logger })
   const claims = createTransferClaims({ ...shared, logger })
   const trustedRoots = openTrustedRoots(config.trustedRoots)
-  const signed = { trustedRoots, policies: openPolicies(config.policyFile, trustedRoots) }
+  const keys = keptKeys(createKeyRecords({ ...shared, role: 'worker', logger }), kms)
+  const policies = openPolicies(config.policyFile, trustedRoots, keys)
+  const signed = { trustedRoots, keys, policies }
   const sources = { roots: config.fileRoots, uploads }
   const open: VerifyWorkOptions['openPackage'] = (source, options) =>
     openPackage(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes })
@@ -143,7 +147,7 @@ async function workOf(
     }),
     copy: copyWork({ locks, claims, registries, places, ...signed }),
     pull: pullWork({ store, roots: config.fileRoots, registries, places, ...signed }),
-    verify: verifyWork({ sources, store, openPackage: open, registries, trustedRoots }),
+    verify: verifyWork({ sources, store, openPackage: open, registries, trustedRoots, keys }),
   }
   return { work, giveUp: (left) => giveUp(left, clientFor) }
 }

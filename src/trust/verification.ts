@@ -22,20 +22,42 @@ export interface Verification {
   check(files: SignedFiles, what: string): readonly PackageSignature[]
 }
 
+/** Keys that are kept under a name. */
+export interface KeyRing {
+  /** PEM. Throws KEY_NOT_FOUND. */
+  publicKey(name: string): Promise<string>
+}
+
+/** None is kept. */
+const NO_KEYS: KeyRing = {
+  publicKey: async (name) => {
+    throw new AppError('KEY_NOT_FOUND', `there is no key "${name}": none is kept here`)
+  },
+}
+
 /**
- * Makes ready what a request wants: undefined where nothing is to be checked. Throws KEY_INVALID, BODY_INVALID,
+ * Makes ready what a request wants: undefined where nothing is to be checked. Throws KEY_INVALID, KEY_NOT_FOUND, BODY_INVALID,
  * TRUSTED_ROOT_NOT_FOUND, TRUSTED_ROOT_INVALID. Source of the modes: zarf v0.84 layout/package.go, zarf-packages.md 1.6.
  */
 export async function createVerification(
   request: VerifyRequest | undefined,
   roots: TrustedRoots,
+  keys: KeyRing = NO_KEYS,
 ): Promise<Verification | undefined> {
   if (request === undefined) return undefined
-  const reading = readRequest(request)
+  const reading = await withKey(request, keys)
   const { mode, wanted } = reading
   if (mode === 'never') return undefined
   const root = wanted?.kind === 'identity' ? await roots.read(wanted.trustedRoot) : undefined
   return { check: (files, what) => check(files, { ...reading, root, what }) }
+}
+
+async function withKey(request: VerifyRequest, keys: KeyRing): Promise<Reading> {
+  const reading = readRequest(request)
+  const { keyRef, ...rest } = request
+  return keyRef === undefined || reading.mode === 'never'
+    ? reading
+    : readRequest({ ...rest, key: await keys.publicKey(keyRef) })
 }
 
 interface Check extends Reading {

@@ -6,12 +6,14 @@ import { type PublicKey, parsePublicKey } from './keys.ts'
 export const VERIFY_MODES = ['never', 'if-possible', 'always'] as const
 export type VerifyMode = (typeof VERIFY_MODES)[number]
 
-/** What a caller wants of a package's signature. At most one of key, identity and identityPattern. */
+/** What a caller wants of a package's signature. At most one of key, keyRef, identity and identityPattern. */
 export interface VerifyRequest {
   /** Default always. */
   readonly mode?: VerifyMode
   /** PEM. */
   readonly key?: string
+  /** The name of a key that is kept, in its place. */
+  readonly keyRef?: string
   /** Both to the letter. */
   readonly identity?: WantedIdentity
   /** Both as Go's path.Match has it, of the whole text: a star does not pass a slash. */
@@ -44,17 +46,17 @@ export interface Reading {
   readonly wanted: Wanted | undefined
 }
 
-/** Reads what is wanted, without looking anything up. Throws KEY_INVALID, BODY_INVALID. */
+/** Reads what is wanted, without looking anything up: of a `keyRef` nothing yet. Throws KEY_INVALID, BODY_INVALID. */
 export function readRequest(request: VerifyRequest): Reading {
-  const { mode = 'always', key, identity, identityPattern, trustedRoot } = request
-  const given = [key, identity, identityPattern].filter((each) => each !== undefined)
-  if (given.length > 1) throw invalid('takes one of "key", "identity" and "identityPattern", and has more')
+  const { mode = 'always', key, keyRef, identity, identityPattern, trustedRoot } = request
+  const given = [key, keyRef, identity, identityPattern].filter((each) => each !== undefined)
+  if (given.length > 1) throw invalid('takes one of "key", "keyRef", "identity" and "identityPattern", and has more')
   if (trustedRoot !== undefined && !ROOT_NAME.test(trustedRoot)) throw invalid('has a "trustedRoot" that is no name')
   if (trustedRoot !== undefined && identity === undefined && identityPattern === undefined) {
     throw invalid('has a "trustedRoot", which only an identity is checked with')
   }
   if (mode === 'always' && given.length === 0) {
-    throw invalid('is to be verified always, and has neither "key" nor "identity" to do it with')
+    throw invalid('is to be verified always, and has neither "key", "keyRef" nor "identity" to do it with')
   }
   if (key !== undefined) return { mode, wanted: { kind: 'key', key: parsePublicKey(key) } }
   const root = trustedRoot ?? DEFAULT_TRUSTED_ROOT

@@ -5,7 +5,13 @@ import { Value } from 'typebox/value'
 import { isRepositoryPattern, matchesRepository } from '../content/repository-pattern.ts'
 import { JobOptions } from '../jobs/model/job-options.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
-import { createVerification, readRequest, type TrustedRoots, type Verification } from '../trust/verification.ts'
+import {
+  createVerification,
+  type KeyRing,
+  readRequest,
+  type TrustedRoots,
+  type Verification,
+} from '../trust/verification.ts'
 
 const POLICY_KINDS = ['pull', 'copy', 'publish'] as const
 export type PolicyKind = (typeof POLICY_KINDS)[number]
@@ -29,7 +35,7 @@ export interface PolicyPlace {
 
 /** What whoever runs layerd wants of packages, whatever their jobs say. */
 export interface Policies {
-  /** What the first rule that matches wants; undefined where it wants nothing or none matches. Throws CONFIG_INVALID, TRUSTED_ROOT_*. */
+  /** What the first rule that matches wants; undefined where it wants nothing or none matches. Throws CONFIG_INVALID, KEY_NOT_FOUND, TRUSTED_ROOT_*. */
   verification(kind: PolicyKind, place: PolicyPlace): Promise<Verification | undefined>
   /** Whether any rule could match a repository of that registry: what is not known yet may be needed then. Throws CONFIG_INVALID. */
   concern(kind: PolicyKind, registry: string): Promise<boolean>
@@ -39,16 +45,16 @@ const MAX_BYTES = 1024 * 1024
 
 /**
  * Reads the rules of a file (JSON or YAML) anew for each job, so that a change counts at once. One that cannot be read fails
- * the job: what nobody can tell is not let pass. `file` undefined: there are none.
+ * the job: what nobody can tell is not let pass. `file` undefined: there are none; `keys`: those that rules name, default none.
  */
-export function openPolicies(file: string | undefined, trustedRoots: TrustedRoots): Policies {
+export function openPolicies(file: string | undefined, trustedRoots: TrustedRoots, keys?: KeyRing): Policies {
   const rules = async () => (file === undefined ? [] : await readRules(file))
   return {
     async verification(kind, place) {
       const rule = (await rules()).find(
         (each) => covers(each, kind) && each.match.some((entry) => matches(entry, place)),
       )
-      const verification = await createVerification(rule?.verify, trustedRoots)
+      const verification = await createVerification(rule?.verify, trustedRoots, keys)
       return rule && verification && demanding(verification, rule, place)
     },
     async concern(kind, registry) {

@@ -7,7 +7,9 @@ import type { TagLocks } from '../jobs/redis/tag-locks.ts'
 import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import type { EngineEvent, MirrorNote } from '../transfer/events.ts'
 import type { PublishDependencies, PublishRequest } from '../transfer/publish/publish.ts'
+import type { SignRequest } from '../transfer/signing.ts'
 import { createVerification, type TrustedRoots, type Verification } from '../trust/verification.ts'
+import type { JobKeys } from './job-keys.ts'
 import { bothHold, type Policies, type PolicyPlace } from './policies.ts'
 import { tellWarnings } from './registry-warnings.ts'
 import type { RunContext } from './run-job.ts'
@@ -50,6 +52,7 @@ export interface TransferOptions {
 /** What jobs may verify signatures with. */
 export interface VerifyOptions {
   trustedRoots: TrustedRoots
+  keys: JobKeys
   /** Default: none. */
   policies?: Policies
 }
@@ -58,11 +61,11 @@ export interface VerifyOptions {
 export async function verificationOf(
   kind: 'pull' | 'copy',
   { options, source }: Job,
-  { trustedRoots, policies }: VerifyOptions,
+  { trustedRoots, keys, policies }: VerifyOptions,
 ): Promise<{ verification?: Verification }> {
   const [policy, own] = [
     await policies?.verification(kind, parseReference(source)),
-    await createVerification(options.verify, trustedRoots),
+    await createVerification(options.verify, trustedRoots, keys),
   ]
   const verification = bothHold(policy, own)
   return verification ? { verification } : {}
@@ -72,9 +75,9 @@ export async function verificationOf(
 export async function publishVerification(
   { options }: Job,
   { registry }: Pick<PolicyPlace, 'registry'>,
-  { trustedRoots, policies }: VerifyOptions,
+  { trustedRoots, keys, policies }: VerifyOptions,
 ): Promise<Pick<PublishRequest, 'verification' | 'policyFor'>> {
-  const own = await createVerification(options.verify, trustedRoots)
+  const own = await createVerification(options.verify, trustedRoots, keys)
   const concerned = await policies?.concern('publish', registry)
   return {
     ...(own ? { verification: own } : {}),
@@ -82,6 +85,11 @@ export async function publishVerification(
       ? { policyFor: (repository) => policies.verification('publish', { registry, repository }) }
       : {}),
   }
+}
+
+/** What the job signs with. Throws KEY_NOT_FOUND, CREDENTIALS_INVALID, PACKAGE_NOT_SIGNABLE. */
+export async function signingOf({ options }: Job, { keys }: VerifyOptions): Promise<{ sign?: SignRequest }> {
+  return options.sign ? { sign: await keys.signer(options.sign.keyRef) } : {}
 }
 
 /** A run's way to registries, and to other servers. */

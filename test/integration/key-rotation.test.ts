@@ -70,7 +70,7 @@ test('a daemon goes from one key to the next, with all that waits and is kept', 
 
   const second = await start([B, A], 1)
   await second.layerd.waitForOutput(
-    /registries sealed under an older key: 0; jobs that wait with credentials under one: /,
+    /registries and keys sealed under an older key: 0; jobs that wait with credentials under one: /,
   )
   for (const id of waiting) assert.equal((await endedOver(second.api, id)).state, 'succeeded')
   await second.layerd.stop()

@@ -90,7 +90,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'oci/credentials/clouds': {
     imports: ['oci/credentials'],
     types: ['oci/request'],
-    packages: ['@aws-sdk/client-ecr', '@aws-sdk/client-ecr-public', '@aws-sdk/credential-providers'],
+    packages: [
+      '@aws-sdk/client-ecr',
+      '@aws-sdk/client-ecr-public',
+      '@aws-sdk/client-kms',
+      '@aws-sdk/credential-providers',
+    ],
   },
   'oci/credentials': {},
   'oci/errors': {},
@@ -149,6 +154,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'referrers.ts',
       'resolve.ts',
       'signatures.ts',
+      'signing.ts',
       'stored-package.ts',
       'stored-publish.ts',
       'events.ts',
@@ -173,6 +179,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'progress/events.ts',
       'progress/reports.ts',
       'progress/trace.ts',
+      'keys/key-records.ts',
       'registries/registry-records.ts',
       'registries/shared-limits.ts',
       'redis/keys.ts',
@@ -191,6 +198,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'jobs/progress': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/uploads': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/hints': { imports: ['jobs/redis'] },
+  'jobs/keys': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/registries': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/dispatch': { imports: ['jobs/redis'] },
   'jobs/record': { imports: ['jobs/redis'] },
@@ -214,7 +222,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   worker: {
-    faces: ['worker.ts', 'registry-access.ts', 'policies.ts', 'kinds', 'traces/shared-traces.ts'],
+    faces: ['worker.ts', 'registry-access.ts', 'policies.ts', 'job-keys.ts', 'kinds', 'traces/shared-traces.ts'],
     top: ['worker/traces'],
     imports: [
       'jobs',
@@ -270,11 +278,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   cli: {
     faces: ['program.ts'],
-    top: ['cli/commands/inspect', 'cli/commands/registries', 'cli/commands', 'cli/view'],
+    top: ['cli/commands/inspect', 'cli/commands/registries', 'cli/commands/keys', 'cli/commands', 'cli/view'],
     imports: ['lib', 'cli/client'],
     packages: ['commander'],
   },
   'cli/commands/inspect': { imports: ['cli/commands', 'cli/view'] },
+  'cli/commands/keys': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/registries': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },

@@ -479,6 +479,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The keys that are kept, by name
+         * @description Needs the scope registries:read.
+         */
+        get: operations["listKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A key that is kept, with its public half
+         * @description Needs the scope registries:read.
+         */
+        get: operations["getKey"];
+        /**
+         * Keep a key to sign or to verify with
+         * @description Needs the scope registries:admin. Holds for every job that is started from then on: whoever may make jobs may sign with it. A key of AWS KMS is asked for its public half first.
+         */
+        put: operations["putKey"];
+        post?: never;
+        /**
+         * Forget a key
+         * @description Needs the scope registries:admin. Jobs that name it and have not begun fail.
+         */
+        delete: operations["deleteKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/archive": {
         parameters: {
             query?: never;
@@ -1618,6 +1666,8 @@ export interface components {
                     mode?: "never" | "if-possible" | "always";
                     /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
                     key?: string;
+                    /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                    keyRef?: string;
                     /** @description Signed without a key of their own (keyless), by exactly these. */
                     identity?: {
                         /** @description Who signed: a mail address or a URI. */
@@ -1634,6 +1684,11 @@ export interface components {
                     };
                     /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
                     trustedRoot?: string;
+                };
+                /** @description publish, copy: sign the package, in place of what it was signed with before. It becomes another package: its digest is not that of what came. */
+                sign?: {
+                    /** @description The name of a key that is kept (/v1/keys). */
+                    keyRef: string;
                 };
                 /** @description pull: replace a file that exists. */
                 overwrite?: boolean;
@@ -1700,9 +1755,9 @@ export interface components {
                  * @enum {string}
                  */
                 manifest?: "image" | "artifact";
-                /** @description verify: whether the package says that it is signed. */
+                /** @description verify: whether the package says that it is signed. publish, copy: it was signed here. */
                 signed?: boolean;
-                /** @description verify, and pull and publish with options.verify. */
+                /** @description verify, pull and publish with options.verify, publish with options.sign. */
                 signatures?: components["schemas"]["Signature"][];
                 /** @description verify: what holds the package together; all of it was found right. */
                 checksums?: {
@@ -2295,6 +2350,33 @@ export interface components {
                 bytesPerSecond?: number;
             };
         };
+        /** @description A key that is kept, for all jobs. What it signs with is written and never read. */
+        Key: {
+            name: string;
+            /**
+             * @description public verifies, and does not sign.
+             * @enum {string}
+             */
+            kind: "private" | "public" | "aws-kms";
+            /** @description In words: ECDSA P-256, RSA 3072, Ed25519. */
+            algorithm: string;
+            /** @description sha256:hex of the public half's DER form, as signatures are told with. */
+            fingerprint: string;
+            /** @description PEM. */
+            publicKey: string;
+            /** @description Of aws-kms: where it is. */
+            kms: {
+                /** @description An ARN, an id, or alias/NAME. */
+                keyId: string;
+                region: string;
+                /** @description Null: the machine's own keys of AWS. */
+                accessKeyId: string | null;
+                /** @description The role that is assumed. */
+                roleArn: string | null;
+            } | null;
+            /** Format: date-time */
+            createdAt: string;
+        };
         SnapshotEvent: {
             /** @description Opaque; SSE carries it as the event's id. */
             id?: string;
@@ -2555,6 +2637,8 @@ export interface components {
                 mode?: "never" | "if-possible" | "always";
                 /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
                 key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
                 /** @description Signed without a key of their own (keyless), by exactly these. */
                 identity?: {
                     /** @description Who signed: a mail address or a URI. */
@@ -2571,6 +2655,11 @@ export interface components {
                 };
                 /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
                 trustedRoot?: string;
+            };
+            /** @description publish, copy: sign the package, in place of what it was signed with before. It becomes another package: its digest is not that of what came. */
+            sign?: {
+                /** @description The name of a key that is kept (/v1/keys). */
+                keyRef: string;
             };
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
@@ -2595,6 +2684,8 @@ export interface components {
                 mode?: "never" | "if-possible" | "always";
                 /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
                 key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
                 /** @description Signed without a key of their own (keyless), by exactly these. */
                 identity?: {
                     /** @description Who signed: a mail address or a URI. */
@@ -2611,6 +2702,11 @@ export interface components {
                 };
                 /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
                 trustedRoot?: string;
+            };
+            /** @description publish, copy: sign the package, in place of what it was signed with before. It becomes another package: its digest is not that of what came. */
+            sign?: {
+                /** @description The name of a key that is kept (/v1/keys). */
+                keyRef: string;
             };
             /** @description Layers at once; 6 unless given. */
             concurrency?: number;
@@ -2637,6 +2733,8 @@ export interface components {
                 mode?: "never" | "if-possible" | "always";
                 /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
                 key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
                 /** @description Signed without a key of their own (keyless), by exactly these. */
                 identity?: {
                     /** @description Who signed: a mail address or a URI. */
@@ -2671,6 +2769,8 @@ export interface components {
                 mode?: "never" | "if-possible" | "always";
                 /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
                 key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
                 /** @description Signed without a key of their own (keyless), by exactly these. */
                 identity?: {
                     /** @description Who signed: a mail address or a URI. */
@@ -4878,6 +4978,228 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listKeys: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys that are kept, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "release",
+                     *           "kind": "private",
+                     *           "algorithm": "ECDSA P-256",
+                     *           "fingerprint": "sha256:6d4822509ebd73be715140a86c7863352361ed5fd2325b24501ec1d7a1165a65",
+                     *           "publicKey": "-----BEGIN PUBLIC KEY-----\nMFkwEwYH...\n-----END PUBLIC KEY-----\n",
+                     *           "kms": null,
+                     *           "createdAt": "2026-03-01T12:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Key"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
+            path: {
+                /**
+                 * @description As jobs name it: lower case, digits, and . _ - in between.
+                 * @example release
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is kept. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "release",
+                     *       "kind": "private",
+                     *       "algorithm": "ECDSA P-256",
+                     *       "fingerprint": "sha256:6d4822509ebd73be715140a86c7863352361ed5fd2325b24501ec1d7a1165a65",
+                     *       "publicKey": "-----BEGIN PUBLIC KEY-----\nMFkwEwYH...\n-----END PUBLIC KEY-----\n",
+                     *       "kms": null,
+                     *       "createdAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Its ETag. Needed where it is kept already. */
+                "if-match"?: string;
+                /** @description *: only where there is none of that name yet. */
+                "if-none-match"?: string;
+            };
+            path: {
+                /**
+                 * @description As jobs name it: lower case, digits, and . _ - in between.
+                 * @example release
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description PEM: a private key that is not encrypted, cosign's own file (cosign.key) with its password, or a public key to verify with. ECDSA P-256, P-384, P-521, RSA, Ed25519. */
+                    key?: string;
+                    /** @description Of cosign's file; default: an empty one. Not kept. */
+                    password?: string;
+                    /** @description In place of key, one of AWS KMS: its ARN, or an id or alias/NAME with aws.region; awskms:/// may stand in front. ECC_NIST_P256 or RSA. */
+                    kms?: string;
+                    /** @description Passwords of Amazon ECR are got and renewed by them. */
+                    aws?: {
+                        /** @description With secretAccessKey. */
+                        accessKeyId?: string;
+                        /** @description With accessKeyId. */
+                        secretAccessKey?: string;
+                        /** @description Of keys that run out. */
+                        sessionToken?: string;
+                        /** @description In place of keys: those that layerd's machine has (environment, shared files, web identity). For names of ECR alone. */
+                        chain?: boolean;
+                        /**
+                         * @description With chain: the metadata addresses of EC2, ECS and EKS are asked too.
+                         * @default false
+                         */
+                        metadata?: boolean;
+                        /** @description Where the registry's name does not tell it. */
+                        region?: string;
+                        /** @description A role to assume first. */
+                        roleArn?: string;
+                        /** @description With roleArn. */
+                        externalId?: string;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description It took the place of the one that was kept. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "release",
+                     *       "kind": "private",
+                     *       "algorithm": "ECDSA P-256",
+                     *       "fingerprint": "sha256:6d4822509ebd73be715140a86c7863352361ed5fd2325b24501ec1d7a1165a65",
+                     *       "publicKey": "-----BEGIN PUBLIC KEY-----\nMFkwEwYH...\n-----END PUBLIC KEY-----\n",
+                     *       "kms": null,
+                     *       "createdAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description Kept for the first time. */
+            201: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "release",
+                     *       "kind": "private",
+                     *       "algorithm": "ECDSA P-256",
+                     *       "fingerprint": "sha256:6d4822509ebd73be715140a86c7863352361ed5fd2325b24501ec1d7a1165a65",
+                     *       "publicKey": "-----BEGIN PUBLIC KEY-----\nMFkwEwYH...\n-----END PUBLIC KEY-----\n",
+                     *       "kms": null,
+                     *       "createdAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Its ETag. Needed where it is kept already. */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description As jobs name it: lower case, digits, and . _ - in between.
+                 * @example release
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getPackageArchive: {
         parameters: {
             query?: {
@@ -5668,7 +5990,10 @@ export interface operations {
                 range?: string;
             };
             path: {
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -5750,7 +6075,10 @@ export interface operations {
                 range?: string;
             };
             path: {
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -5827,7 +6155,10 @@ export interface operations {
             path: {
                 /** @example vessel */
                 component: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -5904,7 +6235,10 @@ export interface operations {
             path: {
                 /** @example vessel */
                 component: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -6655,7 +6989,10 @@ export interface operations {
                  * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
                  */
                 digest: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -6725,7 +7062,10 @@ export interface operations {
                 digest: string;
                 /** @example vessel */
                 component: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -6795,7 +7135,10 @@ export interface operations {
                 digest: string;
                 /** @example vessel */
                 component: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -7468,7 +7811,10 @@ export interface operations {
                  * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
                  */
                 upload: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -7543,7 +7889,10 @@ export interface operations {
                  * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
                  */
                 upload: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -7613,7 +7962,10 @@ export interface operations {
                 upload: string;
                 /** @example vessel */
                 component: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;
@@ -7683,7 +8035,10 @@ export interface operations {
                 upload: string;
                 /** @example vessel */
                 component: string;
-                /** @description As it is listed. */
+                /**
+                 * @description As it is listed.
+                 * @example release
+                 */
                 name: string;
             };
             cookie?: never;

@@ -27,6 +27,8 @@ export interface PackageViews {
   sboms: Schemas['PackageSboms']
   signatures: Schemas['PackageSignatures']
 }
+export type Key = Schemas['Key']
+export type KeyBody = NonNullable<Contract['/v1/keys/{name}']['put']['requestBody']>['content']['application/json']
 export type Problem = Schemas['Problem']
 export type Progress = Schemas['Progress']
 export type Registry = Schemas['Registry']

@@ -8,6 +8,8 @@ export interface VerifyChoices {
   verify?: 'never' | 'if-possible' | 'always'
   /** A file. */
   key?: string
+  /** A key that the daemon keeps. */
+  keyRef?: string
   identity?: string
   issuer?: string
   pattern?: boolean
@@ -21,23 +23,34 @@ const MAX_KEY_BYTES = 8192
 
 /** `options.verify` of a job; nothing where nothing was chosen. Throws UsageError. */
 export async function verifyOption(context: CommandContext, choices: VerifyChoices): Promise<VerifyOption> {
-  const { verify: mode, key, trustedRoot } = choices
+  const { verify: mode, key, keyRef, trustedRoot } = choices
   checkTogether(choices)
   const who = identityOf(choices)
-  if (mode === undefined && key === undefined && who === undefined) return {}
+  if (mode === undefined && key === undefined && keyRef === undefined && who === undefined) return {}
   return {
     verify: {
       ...(mode === undefined ? {} : { mode }),
       ...(key === undefined ? {} : { key: await readKey(resolve(context.terminal.cwd, key)) }),
+      ...(keyRef === undefined ? {} : { keyRef }),
       ...who,
       ...(trustedRoot === undefined ? {} : { trustedRoot }),
     },
   }
 }
 
-function checkTogether({ key, identity, issuer, pattern, trustedRoot }: VerifyChoices): void {
-  if (key !== undefined && (identity !== undefined || issuer !== undefined)) {
-    throw new UsageError('--key and --identity exclude each other')
+/** What a package is to be signed with. */
+export interface SignChoice {
+  sign?: string
+}
+
+export function signOption({ sign }: SignChoice): { sign?: { keyRef: string } } {
+  return sign === undefined ? {} : { sign: { keyRef: sign } }
+}
+
+function checkTogether({ key, keyRef, identity, issuer, pattern, trustedRoot }: VerifyChoices): void {
+  if (key !== undefined && keyRef !== undefined) throw new UsageError('--key and --key-ref exclude each other')
+  if ((key !== undefined || keyRef !== undefined) && (identity !== undefined || issuer !== undefined)) {
+    throw new UsageError(`--${key === undefined ? 'key-ref' : 'key'} and --identity exclude each other`)
   }
   if ((identity === undefined) !== (issuer === undefined)) throw new UsageError('--identity and --issuer go together')
   if (identity === undefined && (pattern || trustedRoot !== undefined)) {

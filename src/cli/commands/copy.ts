@@ -1,10 +1,10 @@
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
-import { type VerifyChoices, verifyOption } from '../client/verify-option.ts'
+import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 
-export interface CopyOptions extends SubmitOptions, VerifyChoices {
+export interface CopyOptions extends SubmitOptions, SignChoice, VerifyChoices {
   tag?: string
   architecture?: string[]
   tags?: string[]
@@ -27,6 +27,7 @@ export async function copy(
       ...(tags === undefined ? {} : { tags }),
       ...(architecture === undefined ? {} : { architectures: architecture }),
       ...(await verifyOption(context, options)),
+      ...signOption(options),
       ...jobOptions(options),
     },
     ...labels(options),

@@ -5,11 +5,11 @@ import { ApiProblem } from '../client/problems.ts'
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
-import { type VerifyChoices, verifyOption } from '../client/verify-option.ts'
+import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 import { uploadPackage } from './upload-package.ts'
 
-export interface PublishOptions extends SubmitOptions, VerifyChoices {
+export interface PublishOptions extends SubmitOptions, SignChoice, VerifyChoices {
   tag?: string
   name?: string
   sha256?: string
@@ -48,6 +48,7 @@ export async function publish(
       ...(artifactType === undefined ? {} : { artifactType }),
       ...(subject === undefined ? {} : { subject }),
       ...(await verifyOption(context, options)),
+      ...signOption(options),
       ...jobOptions(options),
     },
     ...labels(options),

@@ -10,8 +10,9 @@ export function endText(job: Job): string {
     const form = result.manifest === undefined ? '' : `\n  published as an ${result.manifest} manifest`
     const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
     if (job.kind === 'verify') return verifiedText(result)
+    const signed = result.signed ? '\n  signed here: the digest is not that of what came' : ''
     const tags = result.tags ? `${result.tags.length} tags copied, ${result.tagsThere ?? 0} were there` : result.digest
-    return `${job.kind} succeeded: ${result.reference}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}`
+    return `${job.kind} succeeded: ${result.reference}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}${signed}`
   }
   if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
   return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`

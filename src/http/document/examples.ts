@@ -167,6 +167,16 @@ const REGISTRY = {
   },
 }
 
+const KEY = {
+  name: 'release',
+  kind: 'private',
+  algorithm: 'ECDSA P-256',
+  fingerprint: 'sha256:6d4822509ebd73be715140a86c7863352361ed5fd2325b24501ec1d7a1165a65',
+  publicKey: '-----BEGIN PUBLIC KEY-----\nMFkwEwYH...\n-----END PUBLIC KEY-----\n',
+  kms: null,
+  createdAt: TIME,
+}
+
 const EVENT = { id: '1772366400000-0', type: 'state', jobId: ID, seq: 1, time: TIME, attempt: 1, job: JOB }
 
 export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
@@ -207,6 +217,9 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   getRegistry: REGISTRY,
   putRegistry: REGISTRY,
   getRegistryProfile: REGISTRY.profile,
+  listKeys: { items: [KEY] },
+  getKey: KEY,
+  putKey: KEY,
   pingRegistry: {
     host: 'registry.example',
     ok: false,
@@ -244,4 +257,5 @@ export const PARAMETER_EXAMPLES: Readonly<Record<string, unknown>> = {
   host: 'registry.example',
   component: 'vessel',
   'getPackageSbom.name': 'registry.example_team_app_1.json',
+  name: 'release',
 }

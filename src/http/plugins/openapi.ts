@@ -31,6 +31,7 @@ export const openapiPlugin = fastifyPlugin(
           { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
           { name: 'packages', description: 'The content store, and packages in registries.' },
           { name: 'registries', description: 'What layerd knows of a registry, and what is wrong with it.' },
+          { name: 'keys', description: 'Keys that jobs sign and verify packages with.' },
           { name: 'uploads', description: 'Packages sent by the caller.' },
           { name: 'service', description: 'The daemon itself.' },
         ],

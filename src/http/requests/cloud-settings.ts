@@ -17,6 +17,17 @@ import type { AwsCredentials, AzureCredentials, GoogleCredentials } from '../sch
 export function awsSecret(given: AwsCredentials, registry: string): AwsSecret {
   const fault = keysFault(given) ?? roleFault(given) ?? regionFault(given, registry)
   if (fault !== undefined) throw unusable('aws', fault)
+  return secretOf(given)
+}
+
+/** Keys of AWS for what is no registry. */
+export function awsKeys(given: AwsCredentials): AwsSecret {
+  const fault = keysFault(given) ?? roleFault(given)
+  if (fault !== undefined) throw unusable('aws', fault, '/aws')
+  return secretOf(given)
+}
+
+function secretOf(given: AwsCredentials): AwsSecret {
   const { accessKeyId = '', secretAccessKey = '', sessionToken, chain = false, metadata = false } = given
   const { region, roleArn, externalId } = given
   const session = sessionToken === undefined ? {} : { sessionToken }
@@ -99,9 +110,9 @@ export function azureSecret({ refreshToken, tenantId, clientId, clientSecret }: 
   return { kind: 'azure', tenantId, clientId, clientSecret: clientSecret ?? '' }
 }
 
-function unusable(kind: 'aws' | 'google' | 'azure', why: string): AppError {
+function unusable(kind: 'aws' | 'google' | 'azure', why: string, pointer = `/credentials/${kind}`): AppError {
   return new AppError('BODY_INVALID', `the credentials of ${kind} cannot be used: ${why}`, {
     hint: 'docs/operations.md shows them under "Keys of clouds".',
-    details: { pointer: `/credentials/${kind}` },
+    details: { pointer },
   })
 }

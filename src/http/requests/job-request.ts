@@ -17,6 +17,7 @@ import { AppError } from '../../lib/errors.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { tagPattern } from '../../transfer/copy/tags.ts'
 import { readRequest } from '../../trust/verification.ts'
+import { type KeyNames, keyNamed, signsEachTime } from './key-named.ts'
 import { at, later, type MayName, parsePackageReference } from './package-reference.ts'
 import { checkLocalPackage, checkPublishSource, type PublishSources } from './publish-source.ts'
 import type { JobBody } from '../schemas/job.ts'
@@ -34,11 +35,12 @@ export const JOB_REQUEST_OPTIONS = {
     'artifactType',
     'subject',
     'verify',
+    'sign',
     'concurrency',
     'plainHttp',
     'trace',
   ],
-  copy: ['tag', 'tags', 'architectures', 'verify', 'concurrency', 'plainHttp', 'trace'],
+  copy: ['tag', 'tags', 'architectures', 'verify', 'sign', 'concurrency', 'plainHttp', 'trace'],
   pull: ['architecture', 'components', 'overwrite', 'transient', 'verify', 'concurrency', 'plainHttp', 'trace'],
   verify: ['verify', 'architecture', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
@@ -47,11 +49,12 @@ export interface JobRequestOptions extends PublishSources {
   kinds: ReadonlySet<JobKind>
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
   mayName: MayName
+  keys: KeyNames
 }
 
 /**
  * Checks what needs neither archive nor registry, so that a job that can't succeed is never made. Throws
- * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED and what
+ * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED, KEY_* and what
  * checkPublishSource throws; each names the field by JSON pointer.
  */
 export async function checkJobRequest(
@@ -66,9 +69,18 @@ export async function checkJobRequest(
     })
   }
   refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
-  if (body.options?.verify) at('/options/verify', readRequest, body.options.verify)
+  await checkKeys(body, options.keys)
   const checked = await CHECKS[kind](body, options)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
+}
+
+/** What a job verifies and signs with, as far as that is known now. Throws BODY_INVALID, KEY_INVALID, KEY_NOT_FOUND. */
+async function checkKeys({ options: { verify, sign, tags } = {} }: JobBody, keys: KeyNames): Promise<void> {
+  if (verify) at('/options/verify', readRequest, verify)
+  if (verify?.keyRef !== undefined) await later('/options/verify/keyRef', keyNamed, { keys, name: verify.keyRef })
+  if (!sign) return
+  if (tags) throw signsEachTime()
+  await later('/options/sign/keyRef', keyNamed, { keys, name: sign.keyRef, signs: true })
 }
 
 const CHECKS: Readonly<
@@ -133,7 +145,8 @@ async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise
   const tag = body.options?.tag
   if (tag !== undefined) at('/options/tag', parseTag, tag)
   at('/destination', () => copiedRepository({ registry, namespace }, reference), undefined)
-  checkNotItself(reference, { registry, namespace }, tag)
+  // Signed again it becomes another one where it lies.
+  if (!body.options?.sign) checkNotItself(reference, { registry, namespace }, tag)
   const destination = `oci://${formatRegistryPlace({ registry, path: namespace })}`
   const registries = [...new Set([registry, reference.registry])]
   return { source: formatReference(reference), destination, queueHost: registry, registries }

@@ -7,6 +7,7 @@ import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { checkJobRequest, registriesOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
+import type { KeyNames } from '../requests/key-named.ts'
 import type { MayName } from '../requests/package-reference.ts'
 import type { PublishSources } from '../requests/publish-source.ts'
 import { readJobAuth } from '../requests/registry-auth.ts'
@@ -25,6 +26,7 @@ export interface JobRoutesOptions extends PublishSources {
   kinds: ReadonlySet<JobKind>
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
   mayName: MayName
+  keys: KeyNames
   closing: AbortSignal
 }
 

@@ -198,9 +198,15 @@ export const JobResult = Type.Object({
   manifest: Type.Optional(
     Type.Enum(['image', 'artifact'], { description: 'publish with options.manifest: which of the two was published.' }),
   ),
-  signed: Type.Optional(Type.Boolean({ description: 'verify: whether the package says that it is signed.' })),
+  signed: Type.Optional(
+    Type.Boolean({
+      description: 'verify: whether the package says that it is signed. publish, copy: it was signed here.',
+    }),
+  ),
   signatures: Type.Optional(
-    Type.Array(Type.Ref('Signature'), { description: 'verify, and pull and publish with options.verify.' }),
+    Type.Array(Type.Ref('Signature'), {
+      description: 'verify, pull and publish with options.verify, publish with options.sign.',
+    }),
   ),
   checksums: Type.Optional(
     Type.Object(

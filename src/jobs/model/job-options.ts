@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { MANIFEST_KINDS } from '../../content/manifest.ts'
+import { KEY_NAME } from './key-record.ts'
 
 /** Source: RFC 6838 4.2; parameters are refused by registries (oci-client.md G4). */
 const MEDIA_TYPE = '^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$'
@@ -25,6 +26,9 @@ const Verify = Type.Object(
     ),
     key: Type.Optional(
       Type.String({ minLength: 1, maxLength: 8192, description: 'The PEM of one public key: ECDSA, RSA or Ed25519.' }),
+    ),
+    keyRef: Type.Optional(
+      Type.String({ pattern: KEY_NAME, description: 'The name of a key that is kept (/v1/keys), in place of key.' }),
     ),
     identity: Identity('Signed without a key of their own (keyless), by exactly these.'),
     identityPattern: Identity("The same as patterns of the whole text, by Go's path.Match: a star passes no slash."),
@@ -120,6 +124,16 @@ export const JobOptions = Type.Object(
       }),
     ),
     verify: Type.Optional(Verify),
+    sign: Type.Optional(
+      Type.Object(
+        { keyRef: Type.String({ pattern: KEY_NAME, description: 'The name of a key that is kept (/v1/keys).' }) },
+        {
+          additionalProperties: false,
+          description:
+            'publish, copy: sign the package, in place of what it was signed with before. It becomes another package: its digest is not that of what came.',
+        },
+      ),
+    ),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),
     transient: Type.Optional(
       Type.Boolean({

@@ -21,6 +21,8 @@ export interface Keys {
   readonly tidy: string
   /** Hash: registry -> what is kept of it, its credentials sealed. Field '': another one with each write. Also the channel that tells which changed. */
   readonly registries: string
+  /** Hash: name -> a key that is kept, its private half sealed. Field '' as there. */
+  readonly signingKeys: string
   /** Channel: `paused|...` and `freed|...` (limits.lua). */
   readonly limits: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
@@ -75,6 +77,7 @@ export function createKeys(name = 'layerd'): Keys {
     workerPlaces: `${prefix}workers:places`,
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
+    signingKeys: `${prefix}keys`,
     limits: `${prefix}limits`,
     stop: `${prefix}stop`,
     job,

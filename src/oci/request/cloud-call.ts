@@ -13,7 +13,7 @@ export interface CloudRequest {
   /** May the registry be spoken to over plain HTTP. Default false. */
   readonly plainHttp?: boolean
   /** How the registry is reached; its cloud by what holds for whatever it names. Default: as all are. */
-  readonly way?: RegistryWay
+  readonly way?: RegistryWay | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Buffer
   /** Knows all secrets in the request. */

@@ -5,6 +5,7 @@ import {
   DEFAULT_CONCURRENCY,
   pushDependencies,
   type PushOptions,
+  signingOf,
   verificationOf,
   type VerifyOptions,
 } from '../registry-access.ts'
@@ -27,6 +28,7 @@ export function copyWork(options: CopyWorkOptions): JobWork {
         destination: parseDestination(job.destination),
         concurrency,
         ...(await verificationOf('copy', job, options)),
+        ...(await signingOf(job, options)),
         ...(tag === undefined ? {} : { tag }),
         ...(tags === undefined ? {} : { tags }),
         ...(architectures === undefined || architectures === 'all' ? {} : { architectures }),

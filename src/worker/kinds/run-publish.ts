@@ -6,6 +6,7 @@ import {
   publishVerification,
   pushDependencies,
   type PushOptions,
+  signingOf,
   type VerifyOptions,
 } from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
@@ -19,6 +20,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
     if (job.destination === null) throw new AppError('BODY_INVALID', 'a publish job needs a destination')
     const destination = parseDestination(job.destination)
     const verified = await publishVerification(job, destination, options)
+    const signed = await signingOf(job, options)
     const source = await openForPublish(job, options, context)
     await using opened = source.package
     const { tag, name, artifactType, subject, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
@@ -30,6 +32,7 @@ export function publishWork(options: PublishWorkOptions): JobWork {
         scan,
         concurrency,
         ...verified,
+        ...signed,
         ...(tag === undefined ? {} : { tag }),
         ...(name === undefined ? {} : { name }),
         ...(manifest === undefined ? {} : { manifest }),

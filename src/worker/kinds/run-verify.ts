@@ -19,7 +19,7 @@ export function verifyWork(options: VerifyWorkOptions): JobWork {
 async function verify(job: Job, context: RunContext, options: VerifyWorkOptions): Promise<VerifyOutcome> {
   const { source } = job
   const { signal, onEvent } = context
-  const verification = await createVerification(job.options.verify, options.trustedRoots)
+  const verification = await createVerification(job.options.verify, options.trustedRoots, options.keys)
   const shared = { verification, onEvent, signal }
   const stored = storedDigest(source)
   if (stored !== undefined) return await verifyStored(stored, { ...shared, store: options.store })

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { buffer } from 'node:stream/consumers'
 import type { Cleanup } from '../cleanup.ts'
 import { listenOnLoopback } from '../network/listening.ts'
+import { kmsAnswer, type KmsKeyThere } from './fake-kms.ts'
 import { type Signed, signatureOf } from './sigv4.ts'
 
 export interface AwsCallSeen {
@@ -36,6 +37,8 @@ export interface FakeAws {
   lifetimeMs: number
   /** The next call is answered so. */
   answerNext(answer: AwsAnswer): void
+  /** Private keys of KMS, by their ARNs. */
+  readonly kmsKeys: Map<string, KmsKeyThere>
   /** ECR's passwords that were given out, the newest last. */
   readonly passwords: string[]
 }
@@ -50,7 +53,7 @@ export const ROLE_KEYS = {
 }
 
 /**
- * ECR, ECR Public and STS at one address, as far as their references say: GetAuthorizationToken by AWS JSON 1.1, AssumeRole by the
+ * ECR, ECR Public, STS and KMS (fake-kms.ts) at one address, as far as their references say: GetAuthorizationToken by AWS JSON 1.1, AssumeRole by the
  * query protocol; signatures are checked over what came.
  */
 export async function startFakeAws(t: Cleanup, keys: Readonly<Record<string, string>>): Promise<FakeAws> {
@@ -58,6 +61,7 @@ export async function startFakeAws(t: Cleanup, keys: Readonly<Record<string, str
   const passwords: string[] = []
   const calls: AwsCallSeen[] = []
   const known = new Map(Object.entries(keys))
+  const kmsKeys: FakeAws['kmsKeys'] = new Map()
   const state = { skewMs: 0, lifetimeMs: 12 * 3_600_000 }
   const now = () => Date.now() + state.skewMs
 
@@ -81,6 +85,7 @@ export async function startFakeAws(t: Cleanup, keys: Readonly<Record<string, str
         ? stsError(403, 'SignatureDoesNotMatch', MISMATCH)
         : jsonError(403, 'InvalidSignatureException', MISMATCH)
     if (sts) return assumedRole(form.get('RoleArn') ?? '')
+    if (call.service === 'kms') return kmsAnswer(call.action, body, kmsKeys)
     const password = `ecr-password-${passwords.length + 1}-${'x'.repeat(40)}`
     passwords.push(password)
     const authorizationToken = Buffer.from(`AWS:${password}`).toString('base64')
@@ -98,6 +103,7 @@ export async function startFakeAws(t: Cleanup, keys: Readonly<Record<string, str
     url: `http://${host}`,
     calls,
     keys: known,
+    kmsKeys,
     passwords,
     answerNext: (next: AwsAnswer) => void scripted.push(next),
   })

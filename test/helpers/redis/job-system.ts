@@ -9,6 +9,7 @@ import { createJobQueue, type JobQueue } from '../../../src/jobs/queue.ts'
 import type { CreateOptions, NewJob } from '../../../src/jobs/model/requests.ts'
 import type { RedisTarget } from '../../../src/jobs/redis/redis.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
+import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import type { RegistryLimits } from '../../../src/content/limits/registry-limits.ts'
 import type { JobWorker } from '../../../src/worker/worker.ts'
@@ -30,6 +31,7 @@ export interface JobSystem {
   readonly queue: JobQueue
   readonly events: JobEventReader
   readonly places: JobBlobPlaces
+  readonly keys: KeyRecords
   /** Of all workers. */
   readonly store: ContentStore
   worker(name: string, options?: WorkerChoices): Promise<JobWorker>
@@ -69,9 +71,11 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
   const folder = options.folder ?? (await tempDir(t))
   const places = createBlobPlaces(target)
   const records = createRegistryRecords({ ...target, role: 'starting' })
+  const keys = createKeyRecords({ ...target, role: 'starting' })
   defer(t, async () => {
     await Promise.all([events.close(), places.close()])
     records.close()
+    keys.close()
     await queue.close()
   })
 
@@ -103,6 +107,7 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
     queue,
     events,
     places,
+    keys,
     store,
     worker,
     workerProcess,

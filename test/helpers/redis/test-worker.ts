@@ -5,6 +5,7 @@ import { createTagLocks } from '../../../src/jobs/redis/tag-locks.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import type { RedisTarget } from '../../../src/jobs/redis/redis.ts'
 import { createRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
+import { createKeyRecords } from '../../../src/jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../../../src/jobs/registries/shared-limits.ts'
 import { createJobRuns } from '../../../src/jobs/runs.ts'
@@ -27,6 +28,8 @@ import { verifyWork } from '../../../src/worker/kinds/run-verify.ts'
 import { createSharedTraces } from '../../../src/worker/traces/shared-traces.ts'
 import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
+import { createClouds } from '../../../src/oci/credentials/clouds/clouds.ts'
+import { keptKeys } from '../../../src/roles/kept-keys.ts'
 import { openTrustedRoots } from '../../../src/trust/verification.ts'
 import { findSourceFault, openPackage } from '../../../src/zarf/package.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
@@ -103,7 +106,9 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   })
   const sources = { roots, uploads }
   const trustedRoots = openTrustedRoots(join(folder, 'trusted-roots'))
-  const signed = { trustedRoots, policies: openPolicies(options.policyFile, trustedRoots) }
+  const keyRecords = createKeyRecords({ ...target, role: 'worker' })
+  const keys = keptKeys(keyRecords, createClouds({ call: connections.cloud, env: {} }).kms)
+  const signed = { trustedRoots, keys, policies: openPolicies(options.policyFile, trustedRoots, keys) }
   const worker = await startWorker({
     ...target,
     runs,
@@ -126,7 +131,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
       }),
       copy: copyWork({ locks, claims, places, registries, ...signed }),
       pull: pullWork({ store, roots, registries, places, ...signed }),
-      verify: verifyWork({ sources, store, openPackage, registries, trustedRoots }),
+      verify: verifyWork({ sources, store, openPackage, registries, trustedRoots, keys }),
     },
     async giveUp({ place, location, ...access }) {
       const client = clientFor({ ...access, docker, connections, facts, signal: AbortSignal.timeout(5000) })
@@ -142,6 +147,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     await worker.stop(10_000)
     await connections[Symbol.asyncDispose]()
     records.close()
+    keyRecords.close()
     await Promise.all([runs, locks, checkpoints, facts, claims, places, limits].map((part) => part.close()))
   })
   return worker

@@ -6,6 +6,7 @@ import { type Reference, registryId } from '../../../src/content/reference.ts'
 import { createRegistryFacts, type SharedRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
 import { createRegistryRecords, type RegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
@@ -30,6 +31,7 @@ export interface TestApp {
   uploads: UploadFolder
   store: ContentStore
   registries: RegistryRecords
+  keys: KeyRecords
   facts: SharedRegistryFacts
   /** The one folder that `file:` sources may lie in. */
   root: string
@@ -64,6 +66,8 @@ export async function startApp(
     await registries.refresh()
     return true
   })
+  const keys = createKeyRecords({ ...jobs.options, role: 'starting' })
+  defer(t, () => keys.close())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
   const app = createApp({
@@ -73,6 +77,8 @@ export async function startApp(
     store,
     remote: readerOf(t),
     registries,
+    keys,
+    kmsPublicKey: async () => Promise.reject(new Error('this app knows no cloud')),
     profiles: {
       of: (registry) => reportProfile(registry, facts),
       forget: (registry) => facts.forget(registryId(registry)),
@@ -92,6 +98,7 @@ export async function startApp(
     app,
     facts,
     jobs,
+    keys,
     uploads,
     store,
     registries,

@@ -33,6 +33,9 @@ test('bash completes commands, options and the ids of jobs', async (t) => {
   assert.equal(await complete('watch', '--q'), '--quiet')
   assert.equal(await complete('store', 'c'), 'check')
   assert.equal(await complete('store', 'check', '--re'), '--repair')
+  assert.equal(await complete('keys', 'a'), 'add')
+  assert.equal(await complete('keys', 'add', '--km'), '--kms')
+  assert.equal(await complete('publish', '--si'), '--sign')
 })
 
 for (const shell of ['zsh', 'fish']) {

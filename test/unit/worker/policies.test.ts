@@ -23,6 +23,24 @@ const RULES = JSON.stringify([
   { match: ['*/mirror/**'], verify: { key: KEY.pem }, kinds: ['publish'] },
 ])
 
+test('a rule may name a key that is kept, which is looked up as it is asked for', async (t) => {
+  const file = join(await tempDir(t), 'policy.yaml')
+  await writeFile(file, '- match: ["*/team/**"]\n  verify: {keyRef: release}\n')
+  const place = { registry: 'registry.example', repository: 'team/nemo' }
+  const asked: string[] = []
+  const publicKey = async (name: string) => {
+    asked.push(name)
+    return KEY.pem
+  }
+  const roots = openTrustedRoots(undefined)
+  const verification = await openPolicies(file, roots, { publicKey }).verification('pull', place)
+  assert.deepEqual(asked, ['release'])
+  assert.throws(() => verification?.check(UNSIGNED, 'nemo'), { code: 'POLICY_VIOLATED' })
+  const bundle = json(signByKey(DEFINITION, KEY))
+  assert.equal(verification?.check({ ...UNSIGNED, signed: true, bundle }, 'nemo')[0]?.verified, true)
+  await assert.rejects(openPolicies(file, roots).verification('pull', place), { code: 'KEY_NOT_FOUND' })
+})
+
 test('the first rule that matches counts, by kind, registry and repository', async (t) => {
   const policies = await policiesOf(t, RULES)
   const wanted: ReadonlyArray<

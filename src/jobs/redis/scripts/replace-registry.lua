@@ -1,12 +1,12 @@
 --[[
-  Writes or removes what is kept of a registry, where it still is what its writer has seen. Field '' is another with each write,
+  Writes or removes what is kept of a registry, or a key that is kept, where it still is what its writer has seen. Field '' is another with each write,
   which the channel of the same name is told of.
 
-  KEYS[1]  hash of registries
-  ARGV[1]  registry
+  KEYS[1]  hash of registries, or of keys
+  ARGV[1]  registry, or the key's name
   ARGV[2]  what was seen, '' for nothing
   ARGV[3]  what to write, '' to remove it
-  ARGV[4]  most registries
+  ARGV[4]  most of them
   ARGV[5]  a version that no write had before
 
   Output: 1 done | 0 it is another by now | -1 there are too many

@@ -7,8 +7,8 @@ export interface CloudAsking {
   readonly registry: string
   /** May the registry itself be spoken to over plain HTTP. */
   readonly plainHttp: boolean
-  /** How the registry is reached, and so its cloud. */
-  readonly way: RegistryWay
+  /** How the registry is reached, and so its cloud; undefined: as all are. */
+  readonly way: RegistryWay | undefined
   readonly call: CloudCall
   readonly clock: Clock
   /** The process's: the clouds' own variables are read. */

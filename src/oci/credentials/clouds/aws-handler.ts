@@ -23,6 +23,8 @@ const OURS = new Set(['host', 'content-length', 'user-agent', 'expect'])
 
 export interface AwsHandlerOptions {
   readonly asking: CloudAsking
+  /** For errors: "get a password of ECR". */
+  readonly op: string
   readonly mask: Mask
   /** Told of each service that is called, and of its answer. */
   readonly onCall: (called: AwsCalled) => void
@@ -38,7 +40,7 @@ export interface AwsCalled {
  * Carries the SDK's requests over layerd's connections. AWS's own names may stand for addresses in a private network (VPC endpoints);
  * addresses that AWS_ENDPOINT_URL or one of its kind names may be this machine's.
  */
-export function awsHandler({ asking, mask, onCall }: AwsHandlerOptions): AwsHandler {
+export function awsHandler({ asking, op, mask, onCall }: AwsHandlerOptions): AwsHandler {
   const { registry, way, call, env } = asking
   return {
     metadata: { handlerProtocol: 'http/1.1' },
@@ -49,7 +51,7 @@ export function awsHandler({ asking, mask, onCall }: AwsHandlerOptions): AwsHand
       mask.keep(...shownBy(request, body))
       const answer = await call({
         way,
-        op: 'get a password of ECR',
+        op,
         registry,
         method: request.method as CloudRequest['method'],
         target,

@@ -51,7 +51,7 @@ function refusalOf(
   const code = name.replace(/^.*#/, '')
   const transient = passes(status) || PASSING.has(code)
   const toAssume = roleArn !== undefined && (host.startsWith('sts.') || message.includes('sts:AssumeRole'))
-  const hint = transient ? PASSES : hintOf(code, message, { chain, toAssume })
+  const hint = transient ? PASSES : hintOf(code, message, { chain, toAssume, noRight: wanted.noRight })
   return refused(wanted, { host, status, code, said: message, hint, transient, requestId: $metadata?.requestId })
 }
 
@@ -95,11 +95,15 @@ const UNKNOWN_KEYS = new Set([
   'AuthFailure',
 ])
 
-function hintOf(code: string, message: string, { chain, toAssume }: { chain: boolean; toAssume: boolean }): string {
+function hintOf(
+  code: string,
+  message: string,
+  { chain, toAssume, noRight = NO_RIGHT }: { chain: boolean; toAssume: boolean; noRight: string | undefined },
+): string {
   if (CLOCK_CODES.has(code) || /signature (?:expired|not yet current)/i.test(message)) return CLOCK
   if (UNKNOWN_KEYS.has(code)) return chain ? CHAIN_KEYS : KEYS
   if (/^ExpiredToken(?:Exception)?$/.test(code)) return chain ? CHAIN_KEYS : SPENT
-  if (/^AccessDenied(?:Exception)?$/.test(code)) return toAssume ? NO_ROLE : NO_RIGHT
+  if (/^AccessDenied(?:Exception)?$/.test(code)) return toAssume ? NO_ROLE : noRight
   if (code === 'OptInRequired' || code === 'RegionDisabledException') return 'Turn this region on for the account.'
   return chain ? CHAIN_KEYS : KEYS
 }

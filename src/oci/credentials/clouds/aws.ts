@@ -1,8 +1,9 @@
 import { type AwsSecret, ecrName, type EcrName } from '../../../content/clouds.ts'
 import { AppError } from '../../../lib/errors.ts'
-import { createMask, type Mask } from '../../errors/mask.ts'
-import { type AwsProvider, machineKeys } from './aws-chain.ts'
+import { createMask } from '../../errors/mask.ts'
+import type { AwsProvider } from './aws-chain.ts'
 import { type AwsCalled, type AwsHandler, awsHandler } from './aws-handler.ts'
+import { AWS_TRIES as TRIES, hidden, keysOf } from './aws-keys.ts'
 import { awsRefusal } from './aws-refusal.ts'
 import type { CloudAsking } from './asking.ts'
 import { senseless, unanswered, type Wanted } from './failure.ts'
@@ -11,8 +12,6 @@ import type { Derived } from './shelf.ts'
 /** What AWS promises where it says nothing. Source: ECR's GetAuthorizationToken. */
 const LIFETIME_MS = 12 * 60 * 60_000
 const LEAST_MS = 60_000
-/** One more for a clock that is wrong, which the SDK sets right by the answer's. */
-const TRIES = 2
 const MAX_PASSWORD = 16 * 1024
 
 /**
@@ -29,7 +28,7 @@ export async function awsPassword(secret: AwsSecret, asking: CloudAsking): Promi
   const onCall = (now: AwsCalled): void => {
     called = now
   }
-  const requestHandler = awsHandler({ asking, mask, onCall })
+  const requestHandler = awsHandler({ asking, op: 'get a password of ECR', mask, onCall })
   try {
     const credentials = hidden(mask, await keysOf(secret, { asking, region: name.region, requestHandler, mask }))
     const given = await (name.open ? openToken : privateToken)(name, { credentials, requestHandler })
@@ -48,43 +47,6 @@ function unnamed(registry: string, region: string | undefined): EcrName {
   throw new AppError('CREDENTIALS_INVALID', `the name ${registry} does not tell a region of AWS`, {
     hint: 'Keep the credentials with "region".',
   })
-}
-
-interface KeysOptions {
-  asking: CloudAsking
-  region: string
-  requestHandler: AwsHandler
-  mask: Mask
-}
-
-async function keysOf(secret: AwsSecret, { asking, region, requestHandler, mask }: KeysOptions): Promise<AwsProvider> {
-  const { keys, roleArn, externalId, metadata } = secret
-  const { env, registry } = asking
-  if (keys && roleArn === undefined) return async () => ({ ...keys })
-  const providers = await import('@aws-sdk/credential-providers')
-  const own = keys
-    ? async () => ({ ...keys })
-    : await machineKeys(providers, { requestHandler, region, metadata, env, registry })
-  if (roleArn === undefined) return own
-  return providers.fromTemporaryCredentials({
-    masterCredentials: hidden(mask, own),
-    params: {
-      RoleArn: roleArn,
-      RoleSessionName: 'layerd',
-      ...(externalId === undefined ? {} : { ExternalId: externalId }),
-    },
-    clientConfig: { region, requestHandler, maxAttempts: TRIES },
-  })
-}
-
-/** What they are is known before anything is shown of them. */
-function hidden(mask: Mask, keys: AwsProvider): AwsProvider {
-  return async (...args) => {
-    const found = await keys(...args)
-    mask.keep(found.secretAccessKey, found.sessionToken ?? '')
-    mask.show(found.accessKeyId)
-    return found
-  }
 }
 
 interface Token {

@@ -5,9 +5,12 @@ import type { RegistryWay } from '../../request/registry-way.ts'
 import type { RegistryCredential } from '../provider.ts'
 import type { CloudAsking } from './asking.ts'
 import { awsPassword } from './aws.ts'
+import { awsKms, type Kms } from './aws-kms.ts'
 import { azurePassword, readyRefreshToken } from './azure.ts'
 import { googlePassword } from './google.ts'
 import { createShelf, type Derived } from './shelf.ts'
+
+export type { Kms } from './aws-kms.ts'
 
 export interface CloudPlace {
   /** Equal for those who have the same secret for the same registry. */
@@ -32,6 +35,8 @@ export interface Clouds {
    * fail, permanent where the cloud refuses.
    */
   credential(place: CloudPlace, secret: CloudSecret, options: CloudRequestOptions): Promise<RegistryCredential>
+  /** Keys that sign there and never leave it. */
+  readonly kms: Kms
 }
 
 export interface CloudsOptions {
@@ -44,6 +49,7 @@ export interface CloudsOptions {
 export function createClouds({ call, env, clock = systemClock }: CloudsOptions): Clouds {
   const shelf = createShelf(clock)
   return {
+    kms: awsKms({ call, env, clock }),
     async credential({ id, registry, plainHttp, way }, secret, options) {
       const ready = secret.kind === 'azure' ? readyRefreshToken(secret) : undefined
       if (ready) return ready

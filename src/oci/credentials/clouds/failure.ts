@@ -9,6 +9,8 @@ export interface Wanted {
   readonly what: string
   readonly registry: string
   readonly mask: Mask
+  /** What to do where a right is missing. Default: that of ECR's passwords. */
+  readonly noRight?: string
 }
 
 /** What a cloud says beside a status. */

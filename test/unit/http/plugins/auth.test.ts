@@ -55,7 +55,7 @@ test('a token is refused before its upload is read', async (t) => {
 })
 
 test('a token file that cannot be read keeps the app from getting ready', async (t) => {
-  const { jobs, uploads, store, registries } = await startApp(t)
+  const { jobs, uploads, store, registries, keys } = await startApp(t)
   const app = createApp({
     queue: jobs.queue,
     events: jobs.events,
@@ -68,6 +68,8 @@ test('a token file that cannot be read keeps the app from getting ready', async 
       referrers: () => assert.fail('nothing is asked of a registry'),
     },
     registries,
+    keys,
+    kmsPublicKey: () => assert.fail('nobody asks'),
     profiles: { of: () => assert.fail('nobody asks'), forget: () => assert.fail('nobody asks') },
     ping: () => assert.fail('nothing is asked of a registry'),
     logger: silentLogger,

@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto'
+import type { AwsSecret, KmsKey } from '../content/clouds.ts'
+import type { KeyRecord } from '../jobs/model/key-record.ts'
+import { keyNotFound, type KeyRecords } from '../jobs/keys/key-records.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Kms } from '../oci/credentials/clouds/clouds.ts'
+import { localSigner, parsePublicKey, type Signer } from '../trust/verification.ts'
+import type { JobKeys } from '../worker/job-keys.ts'
+
+/** Keys that are kept, as jobs use them; looked up anew for each job. */
+export function keptKeys(records: KeyRecords, kms: Kms): JobKeys {
+  return {
+    async publicKey(name) {
+      const record = await records.get(name)
+      if (!record) throw keyNotFound(name)
+      return record.publicKey
+    },
+    async signer(name) {
+      const { record, secret } = await records.open(name)
+      if (secret === null) throw cannotSign(name)
+      if ('privateKey' in secret) return { name, signer: localSigner(secret.privateKey, record.publicKey) }
+      return { name, signer: kmsSigner(record, { kms, secret: secret.aws }) }
+    },
+  }
+}
+
+function kmsSigner(record: KeyRecord, { kms, secret }: { kms: Kms; secret: AwsSecret }): Signer {
+  const { keyId = '', region = '' } = record.kms ?? {}
+  const key: KmsKey = { keyId, region }
+  const algorithm = record.algorithm.startsWith('RSA') ? 'rsa' : 'ecdsa'
+  return {
+    publicKey: parsePublicKey(record.publicKey),
+    sign: async (bytes, signal) =>
+      await kms.sign(key, secret, { digest: createHash('sha256').update(bytes).digest(), algorithm, signal }),
+  }
+}
+
+/** For a job too that was accepted before the key became one. */
+function cannotSign(name: string): AppError {
+  return new AppError('PACKAGE_NOT_SIGNABLE', `the key ${name} is a public one, which verifies and does not sign`, {
+    hint: 'Name a key with its private half in "options.sign.keyRef".',
+    details: { keyRef: name },
+  })
+}
+
+/** `der`: SubjectPublicKeyInfo. */
+export function publicKeyPem(der: Buffer): string {
+  const lines = der.toString('base64').replaceAll(/.{64}/g, '$&\n').trimEnd()
+  return `-----BEGIN PUBLIC KEY-----\n${lines}\n-----END PUBLIC KEY-----\n`
+}
