@@ -42,6 +42,15 @@ export class Scene extends CleanupStack {
     return `upload:${((await response.json()) as { id: string }).id}`
   }
 
+  /** Keeps a key under a name, in place of one that was. */
+  async key(name: string, body: { key: string; password?: string }): Promise<void> {
+    const there = (await fetch(`${this.#api}/v1/keys/${name}`)).ok
+    const headers = { 'content-type': 'application/json', ...(there ? { 'if-match': '*' } : {}) }
+    const url = `${this.#api}/v1/keys/${name}`
+    const response = await fetch(url, { method: 'PUT', headers, body: JSON.stringify(body) })
+    assert.ok(response.ok, await response.text())
+  }
+
   /** A job to its end, which has to be a good one. */
   async job(body: Record<string, unknown>): Promise<NonNullable<Job['result']>> {
     const headers = { 'content-type': 'application/json' }
