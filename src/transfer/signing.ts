@@ -42,7 +42,7 @@ export function createSigning(
     },
     tell(what, before, after) {
       const came = before === undefined ? '' : `, and came as ${before}`
-      const message = `${what} is signed with the key ${name} (${fingerprint}): it is published as ${after}${came}`
+      const message = `${what} is signed with the key ${name} (${fingerprint}): it becomes ${after}${came}`
       onEvent({ type: 'log', level: 'info', message })
     },
   }

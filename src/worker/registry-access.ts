@@ -71,19 +71,20 @@ export async function verificationOf(
   return verification ? { verification } : {}
 }
 
-/** The same for a publish, whose repository is known once its package was read. */
+/** The same for a publish, whose repository is known once its package was read: what the policy wants has to hold of what lies there then. */
 export async function publishVerification(
   { options }: Job,
   { registry }: Pick<PolicyPlace, 'registry'>,
   { trustedRoots, keys, policies }: VerifyOptions,
-): Promise<Pick<PublishRequest, 'verification' | 'policyFor'>> {
+): Promise<Pick<PublishRequest, 'verificationFor' | 'signedVerificationFor'>> {
   const own = await createVerification(options.verify, trustedRoots, keys)
   const concerned = await policies?.concern('publish', registry)
+  if (!own && !concerned) return {}
+  const policy = async (repository: string) => await policies?.verification('publish', { registry, repository })
+  if (!options.sign) return { verificationFor: async (repository) => bothHold(await policy(repository), own) }
   return {
-    ...(own ? { verification: own } : {}),
-    ...(policies && concerned
-      ? { policyFor: (repository) => policies.verification('publish', { registry, repository }) }
-      : {}),
+    ...(own ? { verificationFor: async () => own } : {}),
+    ...(concerned ? { signedVerificationFor: policy } : {}),
   }
 }
 

@@ -168,7 +168,7 @@ describe('a package signed as it is published', () => {
     const registry = await memory(t)
     const verification = await verificationBy(sign.pem)
     const job = (path: string) =>
-      publishTo(t, path, parseDestination(`${registry.host}/team`), { sign, ...(verification ? { verification } : {}) })
+      publishTo(t, path, parseDestination(`${registry.host}/team`), { sign, verificationFor: async () => verification })
     await assert.rejects(job(FIXTURES.nemoAmd64), { code: 'SIGNATURE_MISSING' })
     await assert.rejects(job(FIXTURES.signedNemo), { code: 'SIGNATURE_UNTRUSTED' })
     assert.equal(sign.signed, 0)
@@ -181,7 +181,7 @@ describe('a package signed as it is published', () => {
     const job = (key: string) =>
       publishTo(t, FIXTURES.nemoAmd64, parseDestination(`${registry.host}/team`), {
         sign,
-        policyFor: () => verificationBy(key),
+        signedVerificationFor: () => verificationBy(key),
       })
     await assert.rejects(job(other.pem), { code: 'SIGNATURE_UNTRUSTED' })
     assert.deepEqual(registry.requests, [])

@@ -17,13 +17,13 @@ export interface PublishRequest {
   tag?: string
   /** The package's name where the file name does not tell it; zarf.yaml still decides. */
   name?: string
-  /** What has to hold of the package's signature, as it came, before a byte is sent. Default: nothing is checked. */
-  verification?: Verification
   /**
-   * The same of what goes into a repository, which is known once its zarf.yaml was read: of the package as it is signed with `sign`,
-   * else as it came.
+   * What has to hold of the package's signature, as it came, before a byte is sent, by the repository that it goes to; that is known
+   * once its zarf.yaml was read. Default: nothing is checked.
    */
-  policyFor?: (repository: string) => Promise<Verification | undefined>
+  verificationFor?: (repository: string) => Promise<Verification | undefined>
+  /** The same of the package as it is signed, with `sign`. */
+  signedVerificationFor?: (repository: string) => Promise<Verification | undefined>
   /** Signs it, which makes it another package. Default: it goes as it came. */
   sign?: SignRequest
   /** Read a compressed archive once before sending, so that the plan is known. */

@@ -17,24 +17,24 @@ export interface VerifiedSource {
 
 /**
  * Checks the signature where one may be wanted; a compressed archive is read to its end for it, as that is where its signature
- * lies. What a policy wants of its destination has to hold of what is signed here. Throws PACKAGE_*, SIGNATURE_*, POLICY_VIOLATED, and
- * what signing throws.
+ * lies. What is wanted of the package as it is signed is checked now too. Throws PACKAGE_*, SIGNATURE_*, POLICY_VIOLATED, and what
+ * signing throws.
  */
 export async function verifySource(
-  { package: opened, destination, verification, policyFor }: PublishRequest,
+  { package: opened, destination, verificationFor, signedVerificationFor }: PublishRequest,
   { signing, signal, onEvent }: Pick<PublishDependencies, 'signal' | 'onEvent'> & { signing: Signing | undefined },
 ): Promise<VerifiedSource | undefined> {
-  if (!verification && !policyFor) return undefined
+  if (!verificationFor && !signedVerificationFor) return undefined
   const { contents, files } = await readOpened(opened, { whole: false, onEvent, signal })
-  const policy = await policyFor?.(repositoryFor(destination, contents.identity.name))
+  const repository = repositoryFor(destination, contents.identity.name)
   const definition = definitionOf(contents)
-  const ofPolicy = signing ? undefined : policy?.check(files, opened.fileName)
-  const own = verification?.check(files, opened.fileName)
-  if (signing && policy) {
+  const signatures = (await verificationFor?.(repository))?.check(files, opened.fileName)
+  const wanted = signing && (await signedVerificationFor?.(repository))
+  if (wanted) {
     const made = await signing.sign(files.definition, definition)
-    policy.check(signedFiles(made), `${opened.fileName}, as it is to be signed,`)
+    wanted.check(signedFiles(made), `${opened.fileName}, as it is to be signed,`)
   }
-  return { signatures: own ?? ofPolicy, definition }
+  return { signatures, definition }
 }
 
 /** The package as it is once it is signed. Throws PACKAGE_CHANGED where that is not the one that was verified. */
