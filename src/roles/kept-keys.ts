@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { AwsSecret, KmsKey } from '../content/clouds.ts'
 import type { KeyRecord } from '../jobs/model/key-record.ts'
-import { keyNotFound, type KeyRecords } from '../jobs/keys/key-records.ts'
+import { keyNotFound, type KeyRecords, type MadeSignatures } from '../jobs/keys/key-records.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Kms } from '../oci/credentials/clouds/clouds.ts'
 import { localSigner, parsePublicKey, type Signer } from '../trust/verification.ts'
@@ -18,8 +18,11 @@ export function keptKeys(records: KeyRecords, kms: Kms): JobKeys {
     async signer(name) {
       const { record, secret } = await records.open(name)
       if (secret === null) throw cannotSign(name)
-      if ('privateKey' in secret) return { name, signer: localSigner(secret.privateKey, record.publicKey) }
-      return { name, signer: kmsSigner(record, { kms, secret: secret.aws }) }
+      const signer =
+        'privateKey' in secret
+          ? localSigner(secret.privateKey, record.publicKey)
+          : kmsSigner(record, { kms, secret: secret.aws })
+      return { name, signer: remembering(signer, records.signatures) }
     },
   }
 }
@@ -32,6 +35,24 @@ function kmsSigner(record: KeyRecord, { kms, secret }: { kms: Kms; secret: AwsSe
     publicKey: parsePublicKey(record.publicKey),
     sign: async (bytes, signal) =>
       await kms.sign(key, secret, { digest: createHash('sha256').update(bytes).digest(), algorithm, signal }),
+  }
+}
+
+/**
+ * ECDSA makes another signature each time, and so another package. A run that takes over from one that was lost, and whoever signs
+ * the same again, gets the one that was made before: then the blobs are there, and the digest is the same.
+ */
+function remembering({ publicKey, ...signer }: Signer, made: MadeSignatures): Signer {
+  return {
+    publicKey,
+    async sign(bytes, signal) {
+      const place = [publicKey.fingerprint, createHash('sha256').update(bytes).digest('hex')] as const
+      const known = await made.recall(...place)
+      if (known && publicKey.verifies(bytes, known)) return known
+      const signature = await signer.sign(bytes, signal)
+      await made.remember(...place, signature)
+      return signature
+    },
   }
 }
 

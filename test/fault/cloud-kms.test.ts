@@ -56,7 +56,8 @@ async function signerOf(kms: Kms, secret = aws()) {
   const publicKey = parsePublicKey(publicKeyPem(await kms.publicKey(KEY, secret, signal)))
   const { algorithm, fingerprint, pem } = publicKey
   const record = { name: 'release', kind: 'aws-kms', algorithm, fingerprint, publicKey: pem, kms: { ...KEY } }
-  const records = { open: async () => ({ record, secret: { aws: secret } }) } as unknown as KeyRecords
+  const signatures = { recall: async () => undefined, remember: async () => undefined }
+  const records = { open: async () => ({ record, secret: { aws: secret } }), signatures } as unknown as KeyRecords
   return { ...(await keptKeys(records, kms).signer('release')), publicKey }
 }
 

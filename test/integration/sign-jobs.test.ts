@@ -3,29 +3,37 @@ import { generateKeyPairSync } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { Redis } from 'ioredis'
 import { digestOf } from '../../src/content/digest.ts'
 import { readKeyFile } from '../../src/trust/verification.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { buildPackage } from '../helpers/packages/package-builder.ts'
 import { startJobSystem } from '../helpers/redis/job-system.ts'
+import { untilServed } from '../helpers/redis/until-served.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
 
 const PRIVATE = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   .privateKey.export({ type: 'pkcs8', format: 'pem' })
   .toString()
+/** As in fencing.test.ts. */
+const LOCK_MS = 8000
 const SECRET = PRIVATE.split('\n')[1] ?? ''
 
 /** A worker, two registries, and the keys `release` (both halves) and `vendor` (that of the signed nemo). */
-async function startBed(t: TestContext, rules: (host: string) => unknown[] = () => []) {
+async function startBed(
+  t: TestContext,
+  { rules = () => [], worker = 'one' }: { rules?: (host: string) => unknown[]; worker?: 'one' | 'none' } = {},
+) {
   const [first, second] = [await startMemoryRegistry(), await startMemoryRegistry()]
   t.after(() => Promise.all([first.close(), second.close()]))
   const policyFile = join(await tempDir(t), 'policy.json')
   await writeFile(policyFile, JSON.stringify(rules(first.host)))
   const folder = await tempDir(t, 'packages')
   const system = await startJobSystem(t, { roots: [dirname(FIXTURES.nemoAmd64), folder] })
-  await system.worker('one', { policyFile })
+  if (worker === 'one') await system.worker('one', { policyFile })
   const keep = async (name: string, text: string) => {
     const { publicKey, privateKey } = await readKeyFile(text, undefined)
     const { algorithm, fingerprint, pem } = publicKey
@@ -77,9 +85,9 @@ test('a publish and a copy sign with a kept key, a pull verifies with it, and no
 })
 
 test('a policy for where a package goes holds for what is signed here', async (t) => {
-  const { system, first, second, keep } = await startBed(t, (host) => [
-    { match: [`${host}/team/**`], kinds: ['publish'], verify: { keyRef: 'release' } },
-  ])
+  const { system, first, second, keep } = await startBed(t, {
+    rules: (host) => [{ match: [`${host}/team/**`], kinds: ['publish'], verify: { keyRef: 'release' } }],
+  })
   await keep('other', generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
   const job = async (options: object, destination = `oci://${first.host}/team`) =>
     await system.ended((await system.publish(FIXTURES.nemoAmd64, destination, { options })).id)
@@ -108,19 +116,55 @@ test('a key that is gone by then, or a public one, fails the job before anything
   assert.deepEqual(first.requests, [])
 })
 
-test('the same package signed twice is two packages, and the tag holds the later one whole', async (t) => {
+test('the same package signed again is the same package, for as long as its signature is remembered', async (t) => {
   const { system, first, folder, release } = await startBed(t)
   const { path } = await buildPackage(folder, { layers: 2 })
-  const made = await system.publish(path, `oci://${first.host}/team`, { options: { sign: { keyRef: 'release' } } })
-  const one = await system.ended(made.id)
-  const two = await system.ended(
-    (await system.publish(path, `oci://${first.host}/team`, { options: { sign: { keyRef: 'release' } } })).id,
+  const publish = async () => {
+    const job = await system.publish(path, `oci://${first.host}/team`, { options: { sign: { keyRef: 'release' } } })
+    const { result, error } = await system.ended(job.id)
+    assert.ok(result, JSON.stringify(error))
+    return result
+  }
+  const one = await publish()
+  assert.equal((await publish()).digest, one.digest)
+  const raw = new Redis(system.redis.clientOptions)
+  t.after(() => raw.disconnect())
+  const [place = ''] = await raw.keys('*:signature:*')
+  assert.ok(place.includes(release.fingerprint) && (await raw.ttl(place)) > 86_400)
+  // What does not hold is made anew, whoever put it there.
+  await raw.set(place, 'MEUCIQ==')
+  const three = await publish()
+  assert.notEqual(three.digest, one.digest)
+  const options = { verify: { keyRef: 'release' } }
+  const pulled = await system.ended((await system.pull(three.reference, { options })).id)
+  assert.equal(pulled.result?.digest, three.digest, JSON.stringify(pulled.error))
+})
+
+test('a worker that is lost after it has signed: the next one goes on with that signature', async (t) => {
+  const { system, first, release } = await startBed(t, { worker: 'none' })
+  const match = { method: 'PUT', path: /\/manifests\/1\.2\.0$/ }
+  const gate = Promise.withResolvers<void>()
+  t.after(() => gate.resolve())
+  first.fail(match, { kind: 'hold', until: gate.promise })
+  const lost = await system.workerProcess('lost', { lockMs: LOCK_MS })
+  const options = { sign: { keyRef: 'release' } }
+  const { id } = await untilServed(() => system.publish(FIXTURES.nemoAmd64, `oci://${first.host}/team`, { options }))
+  await waitFor('the tag to be on its way', () =>
+    first.requests.some(
+      ({ method, path, status }) => method === 'PUT' && match.path.test(path) && status === undefined,
+    ),
   )
-  // ECDSA takes another random number for each signature.
-  assert.notEqual(one.result?.digest, two.result?.digest)
-  const verified = await system.ended(
-    (await system.pull(two.result?.reference ?? '', { options: { verify: { keyRef: 'release' } } })).id,
-  )
-  assert.equal(verified.result?.digest, two.result?.digest)
-  assert.equal(verified.result?.signatures?.[0]?.key?.fingerprint, release.fingerprint)
+  await lost.kill()
+  await system.worker('heir')
+  gate.resolve()
+  const { state, result, attempt, error } = await system.ended(id)
+  assert.equal(state, 'succeeded', JSON.stringify(error))
+  assert.equal(attempt, 2)
+  assertStreamInvariants(await system.log(id))
+  const reference = result?.reference ?? ''
+  const pulled = await system.ended((await system.pull(reference, { options: { verify: { keyRef: 'release' } } })).id)
+  assert.equal(pulled.result?.digest, result?.digest, JSON.stringify(pulled.error))
+  assert.equal(pulled.result?.signatures?.[0]?.key?.fingerprint, release.fingerprint)
+  const manifests = first.requests.filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/sha256:'))
+  assert.equal(new Set(manifests.map(({ path }) => path)).size, 1)
 })

@@ -19,9 +19,17 @@ export interface KeyRecords {
   put(name: string, settings: KeySettings, seen: KeyRecord | undefined): Promise<KeyRecord>
   /** Throws PRECONDITION_FAILED. */
   remove(name: string, seen: KeyRecord): Promise<void>
+  /** The signatures that keys made in the last seven days. */
+  readonly signatures: MadeSignatures
   /** Seals under the newest key what is sealed under an older one; nobody sees another record by that. */
   reseal(): Promise<ResealedKeys>
   close(): void
+}
+
+/** By the key's fingerprint and the digest of what was signed. Whoever recalls one has to check it: it lies in clear. */
+export interface MadeSignatures {
+  recall(fingerprint: string, digest: string): Promise<Buffer | undefined>
+  remember(fingerprint: string, digest: string, signature: Buffer): Promise<void>
 }
 
 export interface ResealedKeys {
@@ -44,6 +52,8 @@ export interface KeyRecordsOptions {
 }
 
 const MAX_KEYS = 200
+/** As long as what was learnt of a package (hints/known-packages.ts). */
+const SIGNATURE_SECONDS = 7 * 86_400
 
 interface Kept extends KeyRecord {
   readonly sealed: string | null
@@ -82,6 +92,7 @@ export function createKeyRecords({ clock = systemClock, ...options }: KeyRecords
     async remove(name, seen) {
       await table.replace(name, await seenAgain(name, seen), undefined)
     },
+    signatures: table.signatures,
     reseal: () => resealAll(table, vault),
     close: () => table.close(),
   }
@@ -128,13 +139,15 @@ interface Table {
   get(name: string): Promise<Kept | undefined>
   /** Throws PRECONDITION_FAILED, REQUEST_INVALID. */
   replace(name: string, before: Kept | undefined, next: Kept | undefined): Promise<void>
+  readonly signatures: MadeSignatures
   close(): void
 }
 
 function openTable({ role, logger, prefix, redis: target }: Omit<KeyRecordsOptions, 'secretKey' | 'clock'>): Table {
   const redis = connectRedis(target, { role, name: 'layerd-keys', ...(logger ? { logger } : {}) })
   const scripts = createScripts(redis)
-  const key = createKeys(prefix).signingKeys
+  const keys = createKeys(prefix)
+  const key = keys.signingKeys
   return {
     async all() {
       // Field '' is the version that the script writes.
@@ -152,6 +165,13 @@ function openTable({ role, logger, prefix, redis: target }: Omit<KeyRecordsOptio
       const done = await guarded(() => scripts.other('replace-registry', key, args))
       if (done === 0) throw changed(name)
       if (done === -1) throw tooMany()
+    },
+    signatures: {
+      recall: async (...place) => (await guarded(() => redis.getBuffer(keys.madeSignature(...place)))) ?? undefined,
+      async remember(fingerprint, digest, signature) {
+        const place = keys.madeSignature(fingerprint, digest)
+        await guarded(() => redis.set(place, signature, 'EX', SIGNATURE_SECONDS))
+      },
     },
     close: () => redis.disconnect(),
   }

@@ -54,6 +54,8 @@ export interface Keys {
   usedRepositories(registry: string): string
   /** What was learnt of a package file, by its identity. */
   knownPackage(hash: string): string
+  /** A signature that was made, by the key's fingerprint and the digest of what it is over. */
+  madeSignature(fingerprint: string, digest: string): string
   /** Hash: name -> value and time of what the registry was seen to do. */
   registryFacts(registry: string): string
   /** Hash: what all processes ask of a host. Beside it, as `...:places`, a hash: process -> bodies that it may have under way. */
@@ -99,6 +101,7 @@ export function createKeys(name = 'layerd'): Keys {
     blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,
     usedRepositories: (registry) => `${prefix}places:${registry}:repositories`,
     knownPackage: (hash) => `${prefix}known:${hash}`,
+    madeSignature: (fingerprint, digest) => `${prefix}signature:${fingerprint}:${digest}`,
     registryFacts: (registry) => `${prefix}facts:${registry}`,
     registryLimits: (host) => `${prefix}limits:${host}`,
   }
