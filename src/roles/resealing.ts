@@ -4,6 +4,8 @@ import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Logger } from '../lib/logger.ts'
 
 const EVERY_MS = 3_600_000
+/** Where Redis did not answer, as on a machine that is busy with the start of all processes. */
+const AGAIN_MS = 10_000
 
 export interface ResealingOptions {
   readonly kept: {
@@ -16,13 +18,22 @@ export interface ResealingOptions {
   /** Resolves once Redis is there and this layerd's. */
   readonly joining: Promise<boolean>
   readonly logger: Logger
+  /** How long after one that failed the next round begins. Default 10 s. */
+  readonly againMs?: number
 }
 
 /**
  * Seals what is kept of registries, and keys that are kept, under the newest key, at the start and then hourly, as processes that still write under an
  * older one may do so meanwhile; and says what an older key is still needed for. Returns how to stop.
  */
-export function startResealing({ kept, queue, keys, joining, logger }: ResealingOptions): () => void {
+export function startResealing({
+  kept,
+  queue,
+  keys,
+  joining,
+  logger,
+  againMs = AGAIN_MS,
+}: ResealingOptions): () => void {
   const round = async (): Promise<void> => {
     const { resealed, older, lost } = await kept.registries.reseal()
     if (lost.length > 0)
@@ -41,14 +52,23 @@ export function startResealing({ kept, queue, keys, joining, logger }: Resealing
       `registries and keys sealed under an older key: ${left}; jobs that wait with credentials under one: ${jobs}`,
     )
   }
-  const run = (): void =>
-    void round().catch((error: unknown) =>
-      logger.warn({ err: error }, 'what is kept of registries, and keys that are kept, were not sealed anew'),
-    )
+  let again: NodeJS.Timeout | undefined
+  let stopped = false
+  const run = (): void => {
+    clearTimeout(again)
+    round().catch((error: unknown) => {
+      logger.warn({ err: error }, 'what is kept of registries, and keys that are kept, were not sealed anew')
+      if (!stopped) again = setTimeout(run, againMs)
+    })
+  }
   joining.then(
     (joined) => joined && run(),
     () => undefined,
   )
   const timer = setInterval(run, EVERY_MS)
-  return () => clearInterval(timer)
+  return () => {
+    stopped = true
+    clearInterval(timer)
+    clearTimeout(again)
+  }
 }

@@ -130,7 +130,7 @@ describe('what the modes let pass', () => {
   test('what cannot be meant is refused before anything is looked at', async () => {
     const identity = { san: 'a', issuer: 'b' }
     const wrong: ReadonlyArray<[VerifyRequest, RegExp]> = [
-      [{}, /neither "key" nor "identity"/],
+      [{}, /neither "key", "keyRef" nor "identity"/],
       [{ key: key.pem, identity }, /one of/],
       [{ identity, identityPattern: identity }, /one of/],
       [{ key: key.pem, trustedRoot: 'default' }, /only an identity/],
