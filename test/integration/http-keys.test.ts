@@ -3,12 +3,14 @@ import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'n
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import type { InjectOptions } from 'fastify'
 import { createKeyRecords } from '../../src/jobs/keys/key-records.ts'
 import { defer } from '../helpers/cleanup.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { startJobs } from '../helpers/redis/jobs.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
 import { cosignFile } from '../helpers/trust/cosign-file.ts'
 
 const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -22,7 +24,14 @@ const SECRETS = [PRIVATE.split('\n')[1] ?? '', 'pass-word-of-the-key', DER.subar
 
 const started = async (t: Parameters<typeof startApp>[0]) => {
   const bed = await startApp(t, { kinds: new Set(['publish', 'pull', 'copy', 'verify']) })
-  const { app } = bed
+  /** On a busy machine Redis may take more than the 1.5 s that are waited for it. */
+  const app = {
+    inject: (request: InjectOptions | string) =>
+      waitFor('Redis to answer', async () => {
+        const answer = await bed.app.inject(request)
+        return answer.statusCode === 503 ? undefined : answer
+      }),
+  }
   const put = (name: string, payload: object, headers: Record<string, string> = {}) =>
     app.inject({ method: 'PUT', url: `/v1/keys/${name}`, payload, headers })
   const job = (kind: string, options: object) =>
@@ -36,7 +45,7 @@ const started = async (t: Parameters<typeof startApp>[0]) => {
         ...(kind === 'copy' ? { destination: 'oci://other.example/x' } : {}),
       },
     })
-  return { ...bed, put, job }
+  return { ...bed, app, put, job }
 }
 
 describe('keys that are kept', () => {

@@ -68,6 +68,7 @@ export async function startApp(
   })
   const keys = createKeyRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => keys.close())
+  await waitFor('keys that are kept to be read', () => keys.list())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
   const app = createApp({
