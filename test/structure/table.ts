@@ -116,7 +116,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'zarf/sources': { imports: ['zarf/contents', 'zarf/definition', 'zarf/archive'] },
   'zarf/contents': { imports: ['zarf/definition'] },
-  'zarf/selection': {},
+  'zarf/selection': { types: ['zarf/definition'] },
   'zarf/definition': {},
   'zarf/archive': {},
   'zarf/layout': {},
