@@ -93,6 +93,8 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--store', "keep it in the daemon's store, and save nothing")
     .option('-a, --architecture <arch>', "which of the tag's packages (default: the daemon's own)")
     .option('--components <a,b>', 'only these and what is required; * ? [a-c], -name takes away')
+    .option('--images <a,b>', 'only these images; with --components, of theirs: "" for none')
+    .option('--metadata-only', 'only what describes the package and vouches for it')
     .option('--overwrite', 'replace a file that exists')
     .addHelpText('after', PULL_EXAMPLES)
   withOutput(withVerify(withJob(fetching))).action((reference: string, options: OutputOptions & PullOptions) =>

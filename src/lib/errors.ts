@@ -97,6 +97,7 @@ export const ERROR_CODES = {
   PACKAGE_NOT_STORED: { status: 404, retry: 'permanent', title: 'The store does not hold this package' },
   ARCHITECTURE_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The reference has no such architecture' },
   COMPONENTS_INVALID: { status: 422, retry: 'permanent', title: 'The chosen components do not fit the package' },
+  IMAGES_INVALID: { status: 422, retry: 'permanent', title: 'The chosen images do not fit the package' },
   TAG_INVALID: { status: 422, retry: 'permanent', title: 'The tag is not valid' },
   TAG_NOT_INDEX: { status: 409, retry: 'permanent', title: 'The tag holds something other than an image index' },
   TAG_CONTENDED: { status: 409, retry: 'transient', title: 'Other clients keep changing the tag' },

@@ -13,7 +13,7 @@ export interface PackageToStore extends Omit<StoredPackage, 'complete' | 'stored
 
 export async function putPackage(
   { layout, records, clock }: Parts,
-  { holder, leftOut = [], ...record }: PackageToStore,
+  { holder, leftOut = [], images = [], ...record }: PackageToStore,
 ): Promise<StoredPackage> {
   const known = await records.get(record.digest)
   const contents = await contentsOf(layout, record)
@@ -23,6 +23,7 @@ export async function putPackage(
     ...record,
     references: [...new Set([...(known?.references ?? []), ...record.references])],
     components: [...new Set([...(known?.components ?? []), ...record.components])],
+    ...imagesOf(known, images),
     complete: lacks.length === 0 && contents !== undefined && (await missingBlobs(layout, contents)).length === 0,
     storedAt: new Date(clock.now()).toISOString(),
     ...holdersOf(known, holder),
@@ -50,6 +51,12 @@ export async function deletePackage(parts: Parts, digest: Digest): Promise<boole
   await collectWith(parts, { graceMs: 0, only: new Set([digest, ...contents.map((blob) => blob.digest)]) })
   if (!indexed) await records.writeIndex()
   return true
+}
+
+/** Of a package that is whole since before they were kept, those of a part would be too few. */
+function imagesOf(known: StoredPackage | undefined, images: readonly string[]): Pick<StoredPackage, 'images'> {
+  if (known?.complete && known.images === undefined) return {}
+  return { images: [...new Set([...(known?.images ?? []), ...images])] }
 }
 
 /** What was kept stays so, whoever comes; a package that is to stay has no holders. */

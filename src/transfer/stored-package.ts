@@ -15,7 +15,9 @@ import {
   type ReadMetadata,
   readMetadata,
 } from '../zarf/pulled-package.ts'
-import { componentImages, selectComponents, selectLayers } from '../zarf/select.ts'
+import { chooseFiles, componentImages, isPartial, type PackageChoice } from '../zarf/select.ts'
+
+export type { PackageChoice } from '../zarf/select.ts'
 
 /** A package in the content store, as files and as an archive. */
 export interface OpenedStoredPackage extends ReadMetadata {
@@ -25,10 +27,10 @@ export interface OpenedStoredPackage extends ReadMetadata {
   /** A small file's bytes, such as zarf.yaml or checksums.txt. Throws PACKAGE_INVALID when the package has no such file. */
   file(title: string): Promise<Buffer>
   /**
-   * The archive, of the chosen components alone where given (as `options.components` of a pull). Each stream holds a lease.
-   * Throws PACKAGE_INCOMPLETE with the files that are not stored, COMPONENTS_INVALID.
+   * The archive, of a part of it where one is chosen (as by a pull). Each stream holds a lease. Throws PACKAGE_INCOMPLETE
+   * with the files that are not stored, COMPONENTS_INVALID, IMAGES_INVALID.
    */
-  archive(components?: readonly string[]): Promise<ComputedArchive>
+  archive(choice?: PackageChoice): Promise<ComputedArchive>
 }
 
 /** A stored package's record, and its manifest as it was pulled. */
@@ -70,7 +72,7 @@ export async function openStoredPackage(
     layers,
     images: componentImages(metadata.definition.components ?? []),
     file: async (title) => read(metadataLayer(layers, title)),
-    archive: (components) => storedArchive(store, { record, layers, metadata, signal }, components),
+    archive: (choice = {}) => storedArchive(store, { record, layers, metadata, signal }, choice),
   }
 }
 
@@ -84,7 +86,7 @@ interface Stored {
 async function storedArchive(
   store: ContentStore,
   { record, layers, metadata, signal }: Stored,
-  components: readonly string[] | undefined,
+  choice: PackageChoice,
 ): Promise<ComputedArchive> {
   const { definition } = metadata
   const { byTitle } = layers
@@ -92,13 +94,9 @@ async function storedArchive(
     await requireStored(store, record, titled(byTitle, [layer]))
     return store.read(layer, { signal })
   }
-  const files =
-    components === undefined
-      ? byTitle
-      : titled(
-          byTitle,
-          await selectLayers(definition, await selectComponents(definition, components), { byTitle, read }),
-        )
+  const files = isPartial(choice)
+    ? titled(byTitle, (await chooseFiles(definition, choice, { byTitle, read })).layers)
+    : byTitle
   await requireStored(store, record, files)
   const archive = packageArchive(store, {
     digest: record.digest,
@@ -158,7 +156,7 @@ export async function requireStored(
     `${missing.length} of the ${files.size} files are not stored for this package`,
     {
       details: { missing },
-      hint: 'Pull the package again without "options.components", or ask for the components that were pulled.',
+      hint: 'Pull the whole package, or ask for the components and images that were pulled.',
     },
   )
 }

@@ -7,22 +7,78 @@ import { AppError } from '../lib/errors.ts'
 import { createBreathing } from '../lib/loop/breathe.ts'
 import type { ComponentOutline, DefinitionOutline } from './definition/outline.ts'
 import { missingFile } from './contents/contents.ts'
+import { selectComponents } from './selection/components.ts'
 import { parseImageReference } from './selection/image-reference.ts'
+import { selectImages } from './selection/images.ts'
 
 export { pickComponents, selectComponents } from './selection/components.ts'
 
-const ALWAYS = [
+/** What describes a package and vouches for it. Source: zarf v0.84 src/pkg/zoci/pull.go PackageAlwaysPull. */
+const METADATA = [
   'zarf.yaml',
   'checksums.txt',
   'zarf.yaml.sig',
   'zarf.bundle.sig',
   'values.yaml',
   'values.schema.json',
-  'sboms.tar',
 ] as const
+const SBOMS = 'sboms.tar'
+const DOCUMENTATION = 'documentation.tar'
 const IMAGE_INDEX = 'images/index.json'
 const IMAGE_LAYOUT = 'images/oci-layout'
 const BASE_NAME = 'org.opencontainers.image.base.name'
+
+/** Which part of a package is wanted; without a field all of it. */
+export interface PackageChoice {
+  /**
+   * These components, what is required and what these need (selectComponents); an empty list means required and default
+   * ones.
+   */
+  readonly components?: readonly string[]
+  /** These images alone (selectImages), of the chosen components where some are chosen, else without any component. */
+  readonly images?: readonly string[]
+  /** What describes the package and vouches for it, and nothing else: not with the two above. */
+  readonly metadataOnly?: boolean
+}
+
+/** What a choice comes to. */
+export interface ChosenFiles {
+  readonly layers: readonly Descriptor[]
+  /** Names of the components that are in with their files, and of images, as zarf.yaml has them. */
+  readonly components: readonly string[]
+  readonly images: readonly string[]
+}
+
+/** Whether it says anything. */
+export function isPartial({ components, images, metadataOnly = false }: PackageChoice): boolean {
+  return components !== undefined || images !== undefined || metadataOnly
+}
+
+/** What of a package is meant. Throws COMPONENTS_INVALID, IMAGES_INVALID, and what selectLayers throws. */
+export async function chooseFiles(
+  definition: DefinitionOutline,
+  choice: PackageChoice,
+  source: LayerSource,
+): Promise<ChosenFiles> {
+  const all = definition.components ?? []
+  const { components, images, metadataOnly } = choice
+  if (!isPartial(choice)) {
+    return { layers: [...source.byTitle.values()], components: namesOf(all), images: componentImages(all) }
+  }
+  if (metadataOnly) return { layers: layersOf(source, new Set(METADATA)), components: [], images: [] }
+  const chosen = components && (await selectComponents(definition, components))
+  const theirs = componentImages(chosen ?? all)
+  const some = images ? await selectImages(theirs, images) : theirs
+  return {
+    layers: await selectLayers(definition, { components: chosen, images: some }, source),
+    components: namesOf(chosen ?? []),
+    images: some,
+  }
+}
+
+function namesOf(components: readonly ComponentOutline[]): string[] {
+  return components.map(({ name = '' }) => name)
+}
 
 /** Images of components, archives' images included, each once. */
 export function componentImages(components: readonly ComponentOutline[]): string[] {
@@ -34,28 +90,32 @@ export function componentImages(components: readonly ComponentOutline[]): string
 }
 
 /**
- * The layers that the chosen components need: metadata, their tars, their images' blobs through all nested manifests,
- * SBOMs and documentation. `read` gives a small layer's bytes. Throws PACKAGE_INVALID naming what is missing.
- * Source: zarf v0.84 src/pkg/zoci/pull.go AssembleLayers.
+ * The layers that are needed: metadata; of components their tars, SBOMs and documentation; of images their blobs through all
+ * nested manifests. Throws PACKAGE_INVALID naming what is missing. Source: zarf v0.84 src/pkg/zoci/pull.go AssembleLayers.
  */
 export async function selectLayers(
   definition: DefinitionOutline,
-  components: readonly ComponentOutline[],
+  chosen: { components: readonly ComponentOutline[] | undefined; images: readonly string[] },
   source: LayerSource,
 ): Promise<Descriptor[]> {
-  const titles = new Set<string>(ALWAYS)
-  for (const { name } of components) titles.add(`components/${name}.tar`)
-  if (definition.documentation && definition.documentation.size > 0) titles.add('documentation.tar')
-  const images = componentImages(components)
+  const { components, images } = chosen
+  const titles = new Set<string>(METADATA)
+  if (components) titles.add(SBOMS)
+  for (const { name } of components ?? []) titles.add(`components/${name}.tar`)
+  if (components && definition.documentation && definition.documentation.size > 0) titles.add(DOCUMENTATION)
   if (images.length > 0) for (const title of await imageTitles(images, source)) titles.add(title)
-  // In the manifest's own order. What the package does not have (a component without files, SBOMs) is not missing.
-  return [...source.byTitle].flatMap(([title, layer]) => (titles.has(title) ? [layer] : []))
+  return layersOf(source, titles)
+}
+
+/** In the manifest's own order. What the package does not have (a component without files, SBOMs) is not missing. */
+function layersOf({ byTitle }: LayerSource, titles: ReadonlySet<string>): Descriptor[] {
+  return [...byTitle].flatMap(([title, layer]) => (titles.has(title) ? [layer] : []))
 }
 
 /** Where the layers of a package are read; each small. */
 export interface LayerSource {
-  byTitle: ReadonlyMap<string, Descriptor>
-  read: (layer: Descriptor) => Promise<Buffer>
+  readonly byTitle: ReadonlyMap<string, Descriptor>
+  readonly read: (layer: Descriptor) => Promise<Buffer>
 }
 
 async function imageTitles(images: readonly string[], source: LayerSource): Promise<Set<string>> {

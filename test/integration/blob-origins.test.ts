@@ -92,10 +92,10 @@ describe('a layer that another registry brought', () => {
     const { outcome } = await pullFrom(t, reference(foreign, TEAM), { store, components: ['two'] })
     const stored = await openStoredPackage(store, outcome.digest, signal)
     assert.equal(stored.record.complete, false)
-    for (const chosen of [undefined, ['one']]) {
+    for (const chosen of [{}, { components: ['one'] }]) {
       await assert.rejects(stored.archive(chosen), { code: 'PACKAGE_INCOMPLETE' })
     }
-    await stored.archive(['two'])
+    await stored.archive({ components: ['two'] })
     // Once it was brought it is the package's for good.
     foreign.putBlob(TEAM, secret)
     await pullFrom(t, reference(foreign, TEAM), { store, components: ['one'] })

@@ -78,7 +78,7 @@ describe('a pull', () => {
     const { outcome, store } = await pullFrom(t, reference, { architecture: 'amd64', components: ['library'] })
     const stored = await openStoredPackage(store, outcome.digest, signal)
     assert.deepEqual([stored.record.complete, stored.record.components], [false, ['vessel', 'library']])
-    const archive = await stored.archive(['library'])
+    const archive = await stored.archive({ components: ['library'] })
     const folder = await tempDir(t, 'pulled')
     await writeFile(join(folder, archive.fileName), await readAll(archive.open({ signal })))
     await assert.rejects(stored.archive(), (error: Error & { code: string; details: { missing: string[] } }) => {
@@ -87,7 +87,7 @@ describe('a pull', () => {
       assert.ok(!error.details.missing.includes('components/library.tar'))
       return true
     })
-    await assert.rejects(stored.archive(['instruments']), { code: 'PACKAGE_INCOMPLETE' })
+    await assert.rejects(stored.archive({ components: ['instruments'] }), { code: 'PACKAGE_INCOMPLETE' })
     const whole = await pullFrom(t, reference, { architecture: 'amd64', store })
     assert.ok(whole.events.some((event) => event.type === 'exists'))
     assert.notEqual((await (await openStoredPackage(store, outcome.digest, signal)).archive()).etag, archive.etag)

@@ -1657,6 +1657,10 @@ export interface components {
                 tags?: string[];
                 /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
                 components?: string[];
+                /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. */
+                images?: string[];
+                /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
+                metadataOnly?: boolean;
                 /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
                 verify?: {
                     /**
@@ -1929,6 +1933,8 @@ export interface components {
             signed: boolean;
             /** @description Those that were pulled. */
             components: string[];
+            /** @description Those that were pulled; absent for a package that was stored before this was kept. */
+            images?: string[];
             /** @description Whether every layer is stored. */
             complete: boolean;
             /** Format: date-time */
@@ -2720,6 +2726,10 @@ export interface components {
             architecture?: string;
             /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
             components?: string[];
+            /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. */
+            images?: string[];
+            /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
+            metadataOnly?: boolean;
             /** @description pull: replace a file that exists. */
             overwrite?: boolean;
             /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */
@@ -5205,6 +5215,10 @@ export interface operations {
             query?: {
                 /** @description As `options.components` of a pull, at most 100; separated by commas or repeated. */
                 components?: string[];
+                /** @description As `options.images` of a pull, at most 100; separated by commas or repeated. */
+                images?: string[];
+                /** @description As `options.metadataOnly` of a pull. */
+                metadataOnly?: boolean;
                 /** @description The transient pull that it is fetched for; in the result as it is. */
                 forJob?: string;
             };

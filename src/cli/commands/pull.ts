@@ -13,6 +13,8 @@ export interface PullOptions extends SubmitOptions, VerifyChoices {
   store?: boolean
   architecture?: string
   components?: string
+  images?: string
+  metadataOnly?: boolean
   overwrite?: boolean
 }
 
@@ -41,13 +43,15 @@ function pullRequest(
   options: PullOptions,
   { transient, verify }: { transient: boolean; verify: VerifyOption },
 ) {
-  const { architecture, components } = options
+  const { architecture, components, images, metadataOnly } = options
   return {
     kind: 'pull' as const,
     source,
     options: {
       ...(architecture === undefined ? {} : { architecture }),
-      ...(components === undefined ? {} : { components: components.split(',').map((name) => name.trim()) }),
+      ...(components === undefined ? {} : { components: listed(components) }),
+      ...(images === undefined ? {} : { images: listed(images) }),
+      ...(metadataOnly ? { metadataOnly } : {}),
       // What is here for the file alone goes with it; the daemon knows when.
       ...(transient ? { transient } : {}),
       ...verify,
@@ -57,11 +61,21 @@ function pullRequest(
   }
 }
 
+/** Names separated by commas; an empty list where nothing is named. */
+function listed(names: string): string[] {
+  return names
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
 async function save(context: CommandContext, job: Job, folder: string, options: PullOptions): Promise<void> {
   const { terminal, json, quiet } = context
-  const { components, overwrite = false } = options
+  const { components, images, metadataOnly, overwrite = false } = options
   const archive = new URL(job.result?.archive ?? '', 'http://layerd')
   if (components !== undefined) archive.searchParams.set('components', components)
+  if (images !== undefined) archive.searchParams.set('images', images)
+  if (metadataOnly) archive.searchParams.set('metadataOnly', 'true')
   const path = await saveArchive(context, `${archive.pathname}${archive.search}`, { folder, overwrite })
   if (!json && !quiet) terminal.stderr.write(`${endText(job)}\n`)
   terminal.stdout.write(json ? `${JSON.stringify({ type: 'saved', path })}\n` : `${path}\n`)

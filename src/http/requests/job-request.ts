@@ -41,7 +41,18 @@ export const JOB_REQUEST_OPTIONS = {
     'trace',
   ],
   copy: ['tag', 'tags', 'architectures', 'verify', 'sign', 'concurrency', 'plainHttp', 'trace'],
-  pull: ['architecture', 'components', 'overwrite', 'transient', 'verify', 'concurrency', 'plainHttp', 'trace'],
+  pull: [
+    'architecture',
+    'components',
+    'images',
+    'metadataOnly',
+    'overwrite',
+    'transient',
+    'verify',
+    'concurrency',
+    'plainHttp',
+    'trace',
+  ],
   verify: ['verify', 'architecture', 'plainHttp', 'trace'],
 } as const satisfies Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>
 
@@ -169,12 +180,27 @@ function copySource({ source, options = {} }: JobBody): Reference {
 async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequestOptions): Promise<Checked> {
   const { destination = null } = body
   const reference = parsePackageReference(body.source, '/source')
+  checkParts(body.options)
   await later('/source', mayName, reference.registry)
   if (destination?.startsWith('file:') && body.options?.transient === true) throw notTransient()
   if (destination?.startsWith('file:')) await locateFolder(destination, roots)
   else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)
   const { registry } = reference
   return { source: formatReference(reference), destination, queueHost: registry, registries: [registry] }
+}
+
+/** What describes a package has neither components nor images. */
+function checkParts({ metadataOnly = false, components, images }: JobOptions = {}): void {
+  const other = components === undefined ? images && 'images' : 'components'
+  if (!metadataOnly || other === undefined) return
+  throw new AppError(
+    'BODY_INVALID',
+    `"options.metadataOnly" leaves out all of them, so "options.${other}" chooses none`,
+    {
+      hint: 'Leave one of the two out.',
+      details: { pointer: `/options/${other}` },
+    },
+  )
 }
 
 function noDestination(what: string): AppError {

@@ -2,7 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { parseDigest } from '../../content/digest.ts'
 import type { ContentStore } from '../../store/content-store.ts'
-import { openStoredPackage, type OpenedStoredPackage } from '../../transfer/stored-package.ts'
+import { AppError } from '../../lib/errors.ts'
+import { openStoredPackage, type OpenedStoredPackage, type PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
 import { getArchiveSchema, headArchiveSchema } from '../schemas/package.ts'
 
@@ -21,11 +22,11 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   const url = '/v1/packages/:digest/archive'
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
   app.get(url, { schema: getArchiveSchema, exposeHeadRoute: false }, async (request, reply) => {
-    const download = await archiveOf(await open(request), request.query.components)
+    const download = await archiveOf(choiceOf(request.query), await open(request))
     return sendDownload(request, reply, { download, signal: signalOf(request), onFetched: releaser(request, store) })
   })
   app.head(url, { schema: headArchiveSchema }, async (request, reply) => {
-    const download = await archiveOf(await open(request), request.query.components)
+    const download = await archiveOf(choiceOf(request.query), await open(request))
     return sendDownload(request, reply, { download, signal: signalOf(request) })
   })
 }
@@ -44,10 +45,30 @@ function releaser(
   }
 }
 
-async function archiveOf(opened: OpenedStoredPackage, query: readonly string[] | undefined): Promise<Download> {
-  const components = query
-    ?.flatMap((names) => names.split(',').map((name) => name.trim()))
-    .filter((name) => name !== '')
-  const archive = await opened.archive(components)
+async function archiveOf(choice: PackageChoice, opened: OpenedStoredPackage): Promise<Download> {
+  const archive = await opened.archive(choice)
   return { ...archive, mediaType: archive.fileName.endsWith('.zst') ? 'application/zstd' : 'application/x-tar' }
+}
+
+interface ArchiveChoice {
+  components?: readonly string[]
+  images?: readonly string[]
+  metadataOnly?: boolean
+}
+
+/** Throws REQUEST_INVALID where one excludes the other. */
+function choiceOf({ components, images, metadataOnly = false }: ArchiveChoice): PackageChoice {
+  if (metadataOnly && (components ?? images) !== undefined) {
+    throw new AppError('REQUEST_INVALID', 'metadataOnly leaves out all components and images, so none can be chosen')
+  }
+  return {
+    ...(components === undefined ? {} : { components: split(components) }),
+    ...(images === undefined ? {} : { images: split(images) }),
+    metadataOnly,
+  }
+}
+
+/** Separated by commas or repeated; an empty one says that none is meant. */
+function split(values: readonly string[]): string[] {
+  return values.flatMap((names) => names.split(',').map((name) => name.trim())).filter((name) => name !== '')
 }

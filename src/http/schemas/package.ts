@@ -26,6 +26,11 @@ export const StoredPackage = Type.Object(
     layers: Type.Integer({ minimum: 0 }),
     signed: Type.Boolean(),
     components: Type.Array(Type.String(), { description: 'Those that were pulled.' }),
+    images: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'Those that were pulled; absent for a package that was stored before this was kept.',
+      }),
+    ),
     complete: Type.Boolean({ description: 'Whether every layer is stored.' }),
     storedAt: Type.String({ format: 'date-time' }),
     transient: Type.Boolean({ description: 'It goes once the archive that a job asked for has been fetched.' }),
@@ -58,6 +63,13 @@ const ArchiveQuery = Type.Object(
         description: 'As `options.components` of a pull, at most 100; separated by commas or repeated.',
       }),
     ),
+    images: Type.Optional(
+      Type.Array(Type.String({ maxLength: 52_000 }), {
+        maxItems: 100,
+        description: 'As `options.images` of a pull, at most 100; separated by commas or repeated.',
+      }),
+    ),
+    metadataOnly: Type.Optional(Type.Boolean({ description: 'As `options.metadataOnly` of a pull.' })),
     forJob: Type.Optional(
       Type.String({
         format: 'uuid',

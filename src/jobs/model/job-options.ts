@@ -123,6 +123,19 @@ export const JobOptions = Type.Object(
           'pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package.',
       }),
     ),
+    images: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
+        maxItems: 100,
+        description:
+          "pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along.",
+      }),
+    ),
+    metadataOnly: Type.Optional(
+      Type.Boolean({
+        description:
+          'pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images.',
+      }),
+    ),
     verify: Type.Optional(Verify),
     sign: Type.Optional(
       Type.Object(

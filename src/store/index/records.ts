@@ -30,6 +30,8 @@ const RecordShape = Type.Object({
   signed: Type.Boolean(),
   /** Names of its components; of a partial pull, those chosen. */
   components: Type.Array(Type.String()),
+  /** The same of its images. Absent: written before this was kept. */
+  images: Type.Optional(Type.Array(Type.String())),
   /** Whether every layer was stored. */
   complete: Type.Boolean(),
   /** RFC 3339. */

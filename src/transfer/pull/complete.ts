@@ -60,6 +60,7 @@ async function record(plan: PreparedPull, { store, signal }: PullDependencies): 
     layers: plan.layers.layers.length,
     signed,
     components: [...plan.components],
+    images: [...plan.images],
     leftOut: leftOut(plan),
     ...(holder === undefined ? {} : { holder }),
   })

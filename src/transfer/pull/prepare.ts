@@ -3,7 +3,7 @@ import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { ComputedArchive } from '../../zarf/computed-archive.ts'
 import { type PackageLayers, packageLayers, type PulledMetadata, withConfig } from '../../zarf/pulled-package.ts'
-import { selectComponents, selectLayers } from '../../zarf/select.ts'
+import { chooseFiles } from '../../zarf/select.ts'
 import { type PackageSource, packageSource } from '../package-source.ts'
 import { announceBlobs } from '../plan.ts'
 import { checkArchitecture, type ResolvedPackage, resolvePackage } from '../resolve.ts'
@@ -23,6 +23,7 @@ export interface PreparedPull {
   /** By title. */
   readonly files: ReadonlyMap<string, Descriptor>
   readonly components: readonly string[]
+  readonly images: readonly string[]
   /** Layers and config, each digest once. */
   readonly blobs: readonly Descriptor[]
   /** The package as a file. */
@@ -67,14 +68,9 @@ async function makePlan(request: PullRequest, dependencies: PullDependencies): P
 async function select(
   request: PullRequest,
   { metadata, layers, source }: Pick<PreparedPull, 'metadata' | 'layers' | 'source'>,
-): Promise<Pick<PreparedPull, 'files' | 'components'>> {
-  const { definition } = metadata
+): Promise<Pick<PreparedPull, 'files' | 'components' | 'images'>> {
   const { byTitle } = layers
-  if (request.components === undefined) {
-    return { files: byTitle, components: (definition.components ?? []).map(({ name = '' }) => name) }
-  }
-  const chosen = await selectComponents(definition, request.components)
   const read = (layer: Descriptor) => source.read(layer)
-  const files = titled(byTitle, await selectLayers(definition, chosen, { byTitle, read }))
-  return { files, components: chosen.map(({ name = '' }) => name) }
+  const { layers: chosen, ...names } = await chooseFiles(metadata.definition, request, { byTitle, read })
+  return { files: titled(byTitle, chosen), ...names }
 }

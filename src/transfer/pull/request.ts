@@ -5,18 +5,14 @@ import type { Reference } from '../../content/reference.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import type { PackageSignature, Verification } from '../../trust/verification.ts'
+import type { PackageChoice } from '../../zarf/select.ts'
 import type { Ownership } from '../commit.ts'
 import type { OnEvent } from '../events.ts'
 
-export interface PullRequest {
+export interface PullRequest extends PackageChoice {
   reference: Reference
   /** Default: the daemon's own, unless the tag has one only. */
   architecture?: string
-  /**
-   * These components, what is required and what these need; globs, `-name` takes away; an empty list means required and
-   * default ones. Default: the whole package.
-   */
-  components?: readonly string[]
   /** What gets the archive under zarf's name. Default: the package goes into the store. */
   target?: OpenedTarget
   /** Replace a file that exists. */

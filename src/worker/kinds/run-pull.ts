@@ -21,7 +21,8 @@ export interface PullWorkOptions extends TransferOptions, VerifyOptions {
 /** `pull`: a package of a registry into the store, or as an archive into a folder of this machine. */
 export function pullWork(options: PullWorkOptions): JobWork {
   return async (job, context) => {
-    const { architecture, components, overwrite = false, concurrency = DEFAULT_CONCURRENCY, transient } = job.options
+    const { architecture, components, images, metadataOnly, transient } = job.options
+    const { overwrite = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     await using target = await openDestination(job.destination, options)
     const outcome = await pull(
       {
@@ -31,6 +32,8 @@ export function pullWork(options: PullWorkOptions): JobWork {
         ...(await verificationOf('pull', job, options)),
         ...(architecture === undefined ? {} : { architecture }),
         ...(components === undefined ? {} : { components }),
+        ...(images === undefined ? {} : { images }),
+        ...(metadataOnly ? { metadataOnly } : {}),
         ...(target ? { target } : {}),
         ...(transient ? { holder: job.id } : {}),
       },

@@ -1,23 +1,15 @@
-import { AppError } from '../../lib/errors.ts'
-import { createBreathing } from '../../lib/loop/breathe.ts'
-import { compilePattern, type Pattern } from '../../lib/patterns/path-match.ts'
+import type { AppError } from '../../lib/errors.ts'
 import type { ComponentOutline, DefinitionOutline } from '../definition/outline.ts'
+import { type Candidate, type Kind, meantBy, namesOf, parseWishes, shownEntry, wrongChoice } from './wishes.ts'
 
-const MAX_PATTERNS = 100
-const MAX_PATTERN_LENGTH = 128
+const COMPONENTS: Kind = { code: 'COMPONENTS_INVALID', name: 'component', maxLength: 128 }
 
-/** One entry of a request. */
-interface Wish {
-  readonly entry: string
-  readonly out: boolean
-  readonly pattern: Pattern
+interface Named extends Candidate {
+  readonly component: ComponentOutline
 }
 
 /** What the entries say of each component that any of them means. */
-type Named = ReadonlyMap<ComponentOutline, 'in' | 'out'>
-
-/** Patterns times names: half a second, of which none is held for long. Both are chosen by others. */
-const MAX_STEPS = 100_000_000
+type Said = ReadonlyMap<ComponentOutline, 'in' | 'out'>
 
 /**
  * The components that a request means. Each entry is a name or a pattern (path-match.ts); one that begins with `-` takes
@@ -29,10 +21,10 @@ export async function selectComponents(
   requested: readonly string[],
 ): Promise<ComponentOutline[]> {
   const components = definition.components ?? []
-  const named = await nameComponents(components, parseWishes(requested))
+  const said = await nameComponents(components, requested)
   const chosen = new Set<ComponentOutline>()
   for (const group of Map.groupBy(components, ({ group, name }) => group || name).values()) {
-    for (const component of chooseOf(group, named)) chosen.add(component)
+    for (const component of chooseOf(group, said)) chosen.add(component)
   }
   return components.filter((component) => chosen.has(component))
 }
@@ -46,96 +38,51 @@ export async function pickComponents(
   { components = [] }: DefinitionOutline,
   requested: readonly string[],
 ): Promise<readonly ComponentOutline[]> {
-  const wishes = parseWishes(requested)
-  const named = await nameComponents(
+  const said = await nameComponents(
     components.map((component) => ({ ...component, required: false })),
-    wishes,
+    requested,
   )
-  const states = new Map([...named].map(([{ name }, state]) => [name, state]))
-  const all = wishes.every(({ out }) => out)
+  const states = new Map([...said].map(([{ name }, state]) => [name, state]))
+  const all = requested.every((entry) => entry.startsWith('-'))
   return components.filter(({ name }) => {
     const state = states.get(name)
     return all ? state !== 'out' : state === 'in'
   })
 }
 
-async function nameComponents(components: readonly ComponentOutline[], wishes: readonly Wish[]): Promise<Named> {
-  const characters = components.reduce((sum, { name = '' }) => sum + name.length, 0)
-  const steps = wishes.reduce((sum, { pattern }) => sum + (pattern.steps > 1 ? pattern.steps * characters : 0), 0)
-  if (steps > MAX_STEPS) throw tooManyPatterns(components.length)
-  const named = new Map<ComponentOutline, 'in' | 'out'>()
-  const breathe = createBreathing()
-  for (const { entry, out, pattern } of wishes) {
-    let [found, useful] = [false, false]
-    for (const component of components) {
-      await breathe()
-      if (!pattern.matches(component.name ?? '')) continue
-      found = true
-      useful ||= !out || component.required !== true
-      if (named.get(component) !== 'out') named.set(component, out ? 'out' : 'in')
-    }
-    if (!useful) throw unknownComponent(entry, components, found)
-  }
-  return named
-}
-
-function tooManyPatterns(components: number): AppError {
-  return new AppError('COMPONENTS_INVALID', `the patterns are too long and too many for ${components} components`, {
-    hint: 'Name components in full, or use fewer and shorter patterns.',
-    details: { components, limit: MAX_STEPS },
+async function nameComponents(components: readonly ComponentOutline[], requested: readonly string[]): Promise<Said> {
+  const candidates = components.map((component): Named => ({ component, names: [component.name ?? ''] }))
+  const said = await meantBy(parseWishes(requested, COMPONENTS), candidates, {
+    kind: COMPONENTS,
+    onWish({ entry, out }, meant) {
+      if (meant.some(({ component }) => !out || component.required !== true)) return
+      throw meant.length > 0
+        ? invalid(`${entry} takes away a required component`, components)
+        : invalid(`no component matches "${shownEntry(entry)}"`, components)
+    },
   })
+  return new Map([...said].map(([{ component }, state]) => [component, state]))
 }
 
-function parseWishes(requested: readonly string[]): Wish[] {
-  if (requested.length > MAX_PATTERNS) {
-    throw new AppError('COMPONENTS_INVALID', `${requested.length} names or patterns of components were given`, {
-      hint: `At most ${MAX_PATTERNS} are taken: one pattern may stand for many names.`,
-      details: { limit: MAX_PATTERNS },
-    })
-  }
-  return requested.map((entry) => {
-    if (entry.length > MAX_PATTERN_LENGTH) {
-      throw new AppError('COMPONENTS_INVALID', `the pattern "${entry.slice(0, 40)}…" has ${entry.length} characters`, {
-        hint: `A name or pattern of components has at most ${MAX_PATTERN_LENGTH}.`,
-        details: { limit: MAX_PATTERN_LENGTH },
-      })
-    }
-    const out = entry.startsWith('-')
-    return { entry, out, pattern: compilePattern(out ? entry.slice(1) : entry, 'COMPONENTS_INVALID') }
-  })
-}
-
-function chooseOf(group: readonly ComponentOutline[], named: Named): readonly ComponentOutline[] {
-  const wanted = group.filter((component) => component.required === true || named.get(component) === 'in')
+function chooseOf(group: readonly ComponentOutline[], said: Said): readonly ComponentOutline[] {
+  const wanted = group.filter((component) => component.required === true || said.get(component) === 'in')
   if (wanted.length > 1)
-    throw invalid(`the group ${groupName(group)} allows one component, not ${names(wanted)}`, group)
+    throw invalid(`the group ${groupName(group)} allows one component, not ${namesOf(names(wanted))}`, group)
   if (wanted.length === 1) return wanted
-  const fallback = group.find((component) => component.default === true && named.get(component) !== 'out')
+  const fallback = group.find((component) => component.default === true && said.get(component) !== 'out')
   if (fallback) return [fallback]
-  if (group.length > 1) throw invalid(`the group ${groupName(group)} needs a choice of ${names(group)}`, group)
+  if (group.length > 1) throw invalid(`the group ${groupName(group)} needs a choice of ${namesOf(names(group))}`, group)
   return []
 }
-
-const MAX_NAMED = 20
 
 function groupName([component]: readonly ComponentOutline[]): string {
   return (component?.group ?? '').slice(0, 160)
 }
 
-function names(components: readonly ComponentOutline[]): string {
-  const more = components.length - MAX_NAMED
-  const some = components.slice(0, MAX_NAMED).map(({ name }) => name)
-  return `${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
-}
-
-function unknownComponent(entry: string, components: readonly ComponentOutline[], required: boolean): AppError {
-  if (required) return invalid(`${entry} takes away a required component`, components)
-  return invalid(`no component matches "${entry.slice(0, 160)}"`, components)
+function names(components: readonly ComponentOutline[]): string[] {
+  return components.map(({ name = '' }) => name)
 }
 
 function invalid(message: string, components: readonly ComponentOutline[]): AppError {
-  return new AppError('COMPONENTS_INVALID', message, {
-    details: { components: components.slice(0, MAX_NAMED).map(({ name }) => name) },
-    hint: `Choose from: ${names(components)}.`,
-  })
+  return wrongChoice(message, names(components), COMPONENTS)
 }

@@ -4,7 +4,7 @@ import { descriptorTitle } from '../../../src/content/descriptor.ts'
 import { digestOf } from '../../../src/content/digest.ts'
 import type { DefinitionOutline } from '../../../src/zarf/package.ts'
 import { parseImageReference } from '../../../src/zarf/selection/image-reference.ts'
-import { selectComponents, selectLayers } from '../../../src/zarf/select.ts'
+import { chooseFiles, selectComponents, selectLayers } from '../../../src/zarf/select.ts'
 import { FIXTURES } from '../../helpers/packages/fixtures.ts'
 import { readPackage } from '../../helpers/packages/pulling.ts'
 import type { AppError } from '../../../src/lib/errors.ts'
@@ -92,8 +92,7 @@ test('the layers of some components are theirs, their images through all manifes
   const byTitle = new Map(contents.layers.map((layer) => [descriptorTitle(layer) ?? '', layer]))
   const read = async ({ digest }: { digest: string }) => byDigest.get(digest as ReturnType<typeof digestOf>) as Buffer
   const titles = async (requested: string[]) => {
-    const chosen = await selectComponents(contents.definition, requested)
-    const layers = await selectLayers(contents.definition, chosen, { byTitle, read })
+    const { layers } = await chooseFiles(contents.definition, { components: requested }, { byTitle, read })
     return new Set(layers.map((layer) => descriptorTitle(layer) ?? ''))
   }
   const all = await titles(['*'])
@@ -117,8 +116,8 @@ test('an image that the index does not have is named', async () => {
   const { contents, files } = await readPackage(FIXTURES.nemoAmd64)
   const byTitle = new Map(contents.layers.map((layer) => [descriptorTitle(layer) ?? '', layer]))
   const read = async () => files.get('images/index.json') as Buffer
-  const components = [{ name: 'vessel', images: ['ghcr.io/not/there:1'] }]
-  await assert.rejects(selectLayers(contents.definition, components, { byTitle, read }), /ghcr\.io\/not\/there:1/)
+  const chosen = { components: [{ name: 'vessel' }], images: ['ghcr.io/not/there:1'] }
+  await assert.rejects(selectLayers(contents.definition, chosen, { byTitle, read }), /ghcr\.io\/not\/there:1/)
 })
 
 test('patterns that would take long with so many components are refused, names in full are not', async () => {
