@@ -20,6 +20,7 @@ import {
   examples,
   manifestOption,
   wholeNumber,
+  withDryRun,
   withJob,
   withTrace,
   withSign,
@@ -68,7 +69,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--artifact-type <type>', 'what kind of artifact the manifest calls itself, a media type')
     .option('--subject <tag|digest>', 'what it is to refer to, in the repository that it goes to')
     .addHelpText('after', PUBLISH_EXAMPLES)
-  withOutput(withVerify(withSign(withJob(sending)))).action(
+  withOutput(withVerify(withSign(withJob(withDryRun(sending))))).action(
     (path: string, destination: string, options: OutputOptions & PublishOptions) =>
       run(options, (context) => publish(context, path, destination, options)),
   )
@@ -81,7 +82,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('-a, --architecture <arch>', 'of an index, only this one; repeatable (default: all)', collect)
     .option('--tags <pattern>', 'of a repository, all tags that match and are not there yet; repeatable', collect)
     .addHelpText('after', COPY_EXAMPLES)
-  withOutput(withVerify(withSign(withJob(copying)))).action(
+  withOutput(withVerify(withSign(withJob(withDryRun(copying))))).action(
     (source: string, destination: string, options: OutputOptions & CopyOptions) =>
       run(options, (context) => copy(context, source, destination, options)),
   )
@@ -97,8 +98,9 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--metadata-only', 'only what describes the package and vouches for it')
     .option('--overwrite', 'replace a file that exists')
     .addHelpText('after', PULL_EXAMPLES)
-  withOutput(withVerify(withJob(fetching))).action((reference: string, options: OutputOptions & PullOptions) =>
-    run(options, (context) => pull(context, reference, options)),
+  withOutput(withVerify(withJob(withDryRun(fetching)))).action(
+    (reference: string, options: OutputOptions & PullOptions) =>
+      run(options, (context) => pull(context, reference, options)),
   )
 }
 
@@ -106,6 +108,7 @@ const PUBLISH_EXAMPLES = examples(
   'layerd publish zarf-package-nemo-amd64-1.2.0.tar.zst oci://ghcr.io/team',
   'layerd publish -d --label env=dev package.tar oci://127.0.0.1:5000',
   'layerd publish nemo.tar.zst oci://ghcr.io/team --sign release',
+  'layerd publish --dry-run package.tar oci://ghcr.io/team',
 )
 const COPY_EXAMPLES = examples(
   'layerd copy oci://ghcr.io/team/nemo:1.2.0 oci://registry.example/mirror',

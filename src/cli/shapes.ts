@@ -37,6 +37,11 @@ export function withJob(command: Command): Command {
   )
 }
 
+/** Of the commands that can say what they would do. */
+export function withDryRun(command: Command): Command {
+  return command.option('--dry-run', 'say what would be done, and write nothing')
+}
+
 /** Of any job. */
 export function withTrace(command: Command): Command {
   return command

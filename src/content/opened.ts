@@ -84,6 +84,8 @@ export interface OpenedTarget extends AsyncDisposable {
    * the numbers, transient where room may come.
    */
   prepare(file: { name: string; size: number; overwrite: boolean }): Promise<void>
+  /** Throws as `prepare` would now; makes nothing and keeps no room. What the file would take of the store's own disk. */
+  look(file: { name: string; size: number; overwrite: boolean }): Promise<{ bytesBesideStore: number }>
   /** What the file that was prepared takes of the store's own disk. */
   readonly bytesBesideStore: number
   /** Writes it: there whole or not at all. Without `overwrite` one that came meanwhile stays. Returns where it lies. Throws as `prepare`. */

@@ -44,6 +44,24 @@ async function realFolder(path: string, asked: string): Promise<string> {
 }
 
 /**
+ * The folder, or the nearest one above it that is there, links followed: what would be written to. Throws PACKAGE_OUTSIDE_ROOTS, and what the
+ * file system throws.
+ */
+export async function nearestFolder(place: FolderPlace): Promise<string> {
+  const allowed = await openFileRoots(place.roots)
+  const real = await realpath(place.path).catch(unlessAbsent)
+  if (!allowed.mayHold(place.path) || (real !== undefined && !allowed.holds(real))) throw outsideRoots(place)
+  if (real !== undefined) return real
+  const above = dirname(place.path)
+  return allowed.mayHold(above) ? await nearestFolder({ ...place, path: above }) : await nearestAbove(above)
+}
+
+/** Of a root that its owner meant to be there. */
+async function nearestAbove(path: string): Promise<string> {
+  return (await realpath(path).catch(unlessAbsent)) ?? (await nearestAbove(dirname(path)))
+}
+
+/**
  * Opens the folder, made if absent with those above it, and checks what was opened: that stays the same wherever its path leads
  * from then on. Throws PACKAGE_OUTSIDE_ROOTS, PACKAGE_CHANGED, and what the file system throws.
  */

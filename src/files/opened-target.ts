@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, lstat, open, rename, rm, statfs } from 'node:fs/promises'
+import { constants, type Stats, type StatsFs } from 'node:fs'
+import { access, type FileHandle, link, lstat, open, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ByteStream } from '../content/endpoints.ts'
 import type { OpenedTarget } from '../content/opened.ts'
@@ -7,7 +8,7 @@ import { CHECK_DISK_BYTES, type Reservation, type Room } from '../content/room.t
 import { throwIfAborted } from '../lib/abort.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
 import { openFileRoots } from './file-roots.ts'
-import { type FolderPlace, holdFolderInRoots, outsideRoots } from './local-folder.ts'
+import { type FolderPlace, holdFolderInRoots, nearestFolder, outsideRoots } from './local-folder.ts'
 
 /**
  * A folder of this machine, made if absent. A file is written through a temporary name beside it. Each call opens the folder
@@ -26,16 +27,23 @@ export function openTarget(folder: FolderPlace, room?: Room): OpenedTarget {
     async prepare({ name, size, overwrite }) {
       const path = join(folder.path, name)
       await using held = await told(holdFolderInRoots(folder), path)
-      const there = await lstat(held.at(name)).catch(() => undefined)
-      if (there?.isDirectory() || (there && !overwrite)) throw exists(path)
+      checkFree(path, await lstat(held.at(name)).catch(() => undefined), overwrite)
       if (room) {
         // Other processes look at its size under this name.
         const temporary = join(held.openedPath, temporaryOf(name))
         reservation = await room.reserve({ path: temporary, bytes: size, what: 'archive' })
         return
       }
-      const { bavail, bsize } = await told(statfs(held.at('')), path)
-      if (size > bavail * bsize) throw noRoom(path, size, bavail * bsize)
+      checkSize(path, size, await told(statfs(held.at('')), path))
+    },
+    async look({ name, size, overwrite }) {
+      const path = join(folder.path, name)
+      checkFree(path, await lstat(path).catch(() => undefined), overwrite)
+      const there = await told(nearestFolder(folder), path)
+      await told(access(there, constants.W_OK), path)
+      if (room) return await room.look({ folder: there, bytes: size })
+      checkSize(path, size, await told(statfs(there), path))
+      return { bytesBesideStore: 0 }
     },
     async write({ name, overwrite }, content, signal) {
       const path = join(folder.path, name)
@@ -105,6 +113,14 @@ async function reached(reservation: Reservation | undefined, size: number): Prom
 
 async function checkInside(realPath: string, folder: FolderPlace): Promise<void> {
   if (!(await openFileRoots(folder.roots)).holds(realPath)) throw outsideRoots(folder)
+}
+
+function checkFree(path: string, there: Stats | undefined, overwrite: boolean): void {
+  if (there?.isDirectory() || (there && !overwrite)) throw exists(path)
+}
+
+function checkSize(path: string, size: number, { bavail, bsize }: StatsFs): void {
+  if (size > bavail * bsize) throw noRoom(path, size, bavail * bsize)
 }
 
 function noRoom(path: string, neededBytes: number, freeBytes: number): AppError {

@@ -29,7 +29,7 @@ export interface UploadFolderOptions {
   /** Most bytes of one upload; default: what the disk holds. */
   maxBytes?: number
   /** Keeps room for what comes in. Default: nobody keeps account. */
-  room?: Room
+  room?: Pick<Room, 'reserve'>
   /** Uploads go so long after their last use. Default 24 h. */
   keepMs?: number
   clock?: Pick<Clock, 'now'>
@@ -131,7 +131,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
   }
 }
 
-const UNCOUNTED: Room = {
+const UNCOUNTED: Pick<Room, 'reserve'> = {
   reserve: async () => ({
     bytesBesideStore: 0,
     reached: async () => undefined,
@@ -142,7 +142,7 @@ const UNCOUNTED: Room = {
 interface WriteOptions {
   maxBytes: number
   declaredBytes: number | undefined
-  room: Room
+  room: Pick<Room, 'reserve'>
 }
 
 async function write(

@@ -9,7 +9,7 @@ import {
   type RawRequestDefaultExpression,
 } from 'fastify'
 import type { JobKind } from '../jobs/model/definitions.ts'
-import { Job, JobLogLine, Problem, Progress, Signature, Transfer } from '../jobs/model/definitions.ts'
+import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
@@ -131,6 +131,7 @@ const SCHEMAS = [
   Upload,
   StoredPackage,
   Signature,
+  TransferPlan,
   PackageSignatures,
   ...PACKAGE_VIEWS,
   RemotePackage,

@@ -60,7 +60,8 @@ export interface Repository extends ContentSource, ContentSink, RepositoryManife
   cancelUpload(location: URL): Promise<boolean>
   /** HEAD of a blob: its size (null when the registry does not say), or undefined when it is absent. Duties B1, B2. */
   stat(digest: Digest, options: CallOptions): Promise<{ size: number | null } | undefined>
-  exists(descriptor: Descriptor, options: CallOptions): Promise<boolean>
+  /** `leavesUploads`: an upload of it that was begun is left as it is, where it would be given up as the blob is there. */
+  exists(descriptor: Descriptor, options: CallOptions & { leavesUploads?: boolean }): Promise<boolean>
   findsOnPush(size: number): boolean
   open(descriptor: Descriptor, options: OpenOptions): Promise<ByteStream>
   /** Links the blob from another repository where it can (duties U7, U8, A14), else sends it. */
@@ -131,10 +132,10 @@ export function createRepository(options: ConnectedOptions): Repository {
       if (answer) await found(digest, answer.size)
       return answer
     },
-    async exists(descriptor, call) {
+    async exists(descriptor, { leavesUploads = false, ...call }) {
       const there = await gained(blobExists(context, descriptor, call))
       context.seen.lacking = !there
-      if (there) await found(descriptor.digest, descriptor.size)
+      if (there && !leavesUploads) await found(descriptor.digest, descriptor.size)
       return there
     },
     findsOnPush: (size) => asksByMount(context, size),

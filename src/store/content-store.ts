@@ -18,6 +18,7 @@ import type { GcOptions, GcReport } from './upkeep/gc.ts'
 import { guardedBlob } from './blobs/guarded-blob.ts'
 import { ingest, isWhole } from './ingest/ingest.ts'
 import { type StoreLayout, storeLayout } from './files/layout.ts'
+import { checkRoom, leaseOrCollect } from './leases.ts'
 import type { Lease } from './locks/locks.ts'
 import { prepareLayout } from './index/prepare-layout.ts'
 import { rightsFrom } from './origins/rights.ts'
@@ -26,7 +27,7 @@ import { packageRecords, type StoredPackage } from './index/records.ts'
 import { deletePackage, expirePackages, type PackageToStore, putPackage, releasePackage } from './packages.ts'
 import { collectWith, type Parts } from './parts.ts'
 import { checkStillRoom, createRoom, heldOn, waitingIfLow } from './upkeep/room.ts'
-import { bytesToCome, checkSpace, measureSpace, type Space } from './upkeep/space.ts'
+import { bytesToCome, measureSpace, type Space } from './upkeep/space.ts'
 
 export type { BlobFile } from './blobs/blob-file.ts'
 export { packageTitle } from './upkeep/check.ts'
@@ -68,6 +69,8 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
    * It waits for nobody who brings it from another registry.
    */
   from(origin: ContentOrigin): ContentSink
+  /** The same for who only looks: what it finds out is not kept. */
+  lookFrom(origin: ContentOrigin): Pick<ContentSink, 'exists'>
   /** The whole blob in memory, verified: for manifests and metadata. Throws STORE_CORRUPT. */
   read(descriptor: Descriptor, options: { signal: AbortSignal }): Promise<Buffer>
   /**
@@ -83,6 +86,8 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
    * may come.
    */
   lease(blobs: readonly Descriptor[], options?: LeaseOptions): Promise<Lease>
+  /** Throws as `lease` would now, which holds nothing and takes nothing away. */
+  checkRoom(blobs: readonly Descriptor[], options?: LeaseOptions): Promise<void>
   readonly packages: {
     list(): Promise<StoredPackage[]>
     get(digest: Digest): Promise<StoredPackage | undefined>
@@ -133,7 +138,8 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
   return {
     ...sink(),
     folder: layout.folder,
-    from: sink,
+    from: (origin) => sink(origin),
+    lookFrom: (origin) => sink(origin, false),
     async open(descriptor, { offset = 0, end = descriptor.size, signal }) {
       const file = await openFile(descriptor, { whole: offset === 0 && end >= descriptor.size })
       return streamBlob(file, { start: offset, end: Math.min(end, descriptor.size), signal })
@@ -151,6 +157,8 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
     missing: (blobs) => missingBlobs(layout, blobs),
     lease: (blobs, { besideBytes = 0 } = {}) =>
       locked(parts, () => leaseOrCollect(parts, blobs, { besideBytes, maxBytes: options.maxBytes })),
+    checkRoom: (blobs, { besideBytes = 0 } = {}) =>
+      checkRoom(parts, blobs, { besideBytes, maxBytes: options.maxBytes }),
     packages: packagesOf(parts),
     gc: (gc) =>
       locked(parts, async () => {
@@ -159,7 +167,7 @@ export async function createContentStore(options: ContentStoreOptions): Promise<
       }),
     space: () => spaceOf(parts),
     disk: () => readDisk(layout.folder, keepFree),
-    room: createRoom({ ...alone, promisedBytes: async () => bytesToCome(layout, await locks.leased()) }),
+    room: createRoom({ ...alone, promisedBytes: async (asked) => bytesToCome(layout, await locks.leased(asked)) }),
     async check(check) {
       await using _alone = check.repair === true ? await locks.repair() : undefined
       return await checkStore(alone, check)
@@ -210,11 +218,11 @@ async function spaceOf({ layout, locks, keepFree }: Parts): Promise<Space & { re
 function sinksOf(
   { layout, locks, keepFree }: Parts,
   ranges: Partial<RangeTuning> = {},
-): (origin?: ContentOrigin) => ContentSink {
+): (origin?: ContentOrigin, keeps?: boolean) => ContentSink {
   const tuning = { ...RANGE_TUNING, ...ranges }
   const checkDisk = () => checkStillRoom(layout.folder, keepFree, 'pull')
-  return (origin) => {
-    const rights = rightsFrom(layout, origin)
+  return (origin, keeps) => {
+    const rights = rightsFrom(layout, origin, keeps)
     return {
       async exists(descriptor, asked) {
         try {
@@ -246,39 +254,4 @@ async function locked<T>({ layout, locks, turns, keepFree }: Parts, task: () => 
       throw await waitingIfLow(told, layout.folder, keepFree)
     }
   })
-}
-
-/** When there is no room, what nobody refers to goes first, grace or not: but nothing that this lease wants. */
-async function leaseOrCollect(parts: Parts, blobs: readonly Descriptor[], needs: LeaseNeeds): Promise<Lease> {
-  await sweepAbandoned(parts.layout, parts.locks)
-  const attempt = () => lease(parts, blobs, needs)
-  try {
-    return await attempt()
-  } catch (thrown) {
-    const error = await fileError(thrown, parts.layout.folder, 'the reservation of space')
-    if (error.code !== 'STORE_FULL') throw error
-    const { freedBytes } = await collectWith(parts, { graceMs: 0, keep: new Set(blobs.map(({ digest }) => digest)) })
-    if (freedBytes === 0) throw error
-    return attempt()
-  }
-}
-
-type LeaseNeeds = Required<LeaseOptions> & { maxBytes: number | undefined }
-
-async function lease(
-  { layout, locks, keepFree }: Parts,
-  blobs: readonly Descriptor[],
-  { besideBytes, maxBytes }: LeaseNeeds,
-): Promise<Lease> {
-  const others = await locks.leased()
-  const mine = new Map(blobs.filter(({ digest }) => !others.has(digest)).map(({ digest, size }) => [digest, size]))
-  const neededBytes = await bytesToCome(layout, mine)
-  if (neededBytes > 0) {
-    const promisedBytes = await bytesToCome(layout, others)
-    const wholeBytes = [...new Map(blobs.map(({ digest, size }) => [digest, size])).values()].reduce((a, b) => a + b, 0)
-    const heldBytes = await heldOn(layout.folder, locks)
-    const needs = { neededBytes, wholeBytes, besideBytes, promisedBytes, heldBytes, maxBytes, folder: layout.folder }
-    checkSpace(await measureSpace(layout, keepFree), needs)
-  }
-  return locks.lease(blobs)
 }

@@ -76,6 +76,22 @@ function artifactTypeOf(mediaType: string, given: string | undefined): Pick<Desc
   return artifactType === undefined ? {} : { artifactType }
 }
 
+/** What a package may be published as. Throws MANIFEST_TOO_LARGE. */
+export async function manifestsOf(
+  contents: PackageContents,
+  { kind = 'image', relations }: Pick<CommitTarget, 'kind' | 'relations'>,
+): Promise<{ image: RawManifest; artifact: RawManifest | undefined }> {
+  const made = contents.manifest
+  // What was pulled from a registry may have been an artifact manifest.
+  const isArtifact = made.mediaType === OCI_ARTIFACT_MANIFEST
+  const image = relations || isArtifact ? await buildRelatedManifest(contents, relations ?? {}) : made
+  checkManifestSize(image.bytes.length, contents.layers.length)
+  if (kind === 'image') return { image, artifact: undefined }
+  const artifact = isArtifact && !relations ? made : await buildArtifactManifest(contents, relations)
+  checkManifestSize(artifact.bytes.length, contents.layers.length)
+  return { image, artifact }
+}
+
 async function putManifest(
   contents: PackageContents,
   { repository, kind = 'image', relations }: CommitTarget,
@@ -83,20 +99,12 @@ async function putManifest(
 ): Promise<RawManifest> {
   const { signal, onEvent } = options
   const call = { signal, guard: () => options.checkOwnership() }
-  const made = contents.manifest
-  // What was pulled from a registry may have been an artifact manifest.
-  const isArtifact = made.mediaType === OCI_ARTIFACT_MANIFEST
-  const image = relations || isArtifact ? await buildRelatedManifest(contents, relations ?? {}) : made
-  checkManifestSize(image.bytes.length, contents.layers.length)
-  if (kind === 'image') {
-    await repository.putManifest(image.digest, image, call)
-    return image
-  }
-  const artifact = isArtifact && !relations ? made : await buildArtifactManifest(contents, relations)
-  checkManifestSize(artifact.bytes.length, contents.layers.length)
-  if (kind === 'artifact') {
-    await repository.putManifest(artifact.digest, artifact, call)
-    return artifact
+  const { image, artifact } = await manifestsOf(contents, { kind, ...(relations ? { relations } : {}) })
+  const one = kind === 'auto' ? undefined : (artifact ?? image)
+  if (one || !artifact) {
+    const manifest = one ?? image
+    await repository.putManifest(manifest.digest, manifest, call)
+    return manifest
   }
   return await repository.putArtifactOrImage(
     { artifact, image },

@@ -19,6 +19,10 @@ export interface Mounts {
   /** Looks these up ahead of need. */
   lookUp(digests: readonly Digest[]): void
   candidates(descriptor: Descriptor): Promise<readonly MountCandidate[]>
+  /** As `sure` of MountsOptions. */
+  readonly sure: string | undefined
+  /** Of the candidates those that are known to have held it. */
+  places(descriptor: Descriptor): Promise<readonly string[]>
   /** The repository has all of these now, and a manifest names them. */
   learn(blobs: readonly Descriptor[]): Promise<void>
 }
@@ -57,6 +61,8 @@ export function createMounts({ repository, places, sure }: MountsOptions): Mount
     lookUp(digests) {
       if (places) lookUps.push(places.find(registry, digests))
     },
+    sure,
+    places: async (descriptor) => (descriptor.size < WORTH_KNOWING_BYTES ? [] : await known(descriptor)),
     async candidates(descriptor) {
       if (sure !== undefined) return [candidate(sure, descriptor)]
       if (!guesses || descriptor.size < WORTH_KNOWING_BYTES) return []

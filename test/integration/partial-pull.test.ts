@@ -100,9 +100,9 @@ test('parts come together, and a whole pull makes the package whole', async (t) 
   await pulled({ components: ['instruments'], images: [] })
   const without = await archive('?components=instruments&images=')
   assert.deepEqual(without, [...READ_BY, 'components/instruments.tar', 'components/vessel.tar'].toSorted())
-  await pulled({ images: [DIVER ?? ''] })
+  for (const image of [DIVER, COMPASS]) await pulled({ images: [image ?? ''] })
   assert.deepEqual(await stored().then(shown), [
-    { complete: false, components: ['vessel', 'instruments'], images: [DIVER] },
+    { complete: false, components: ['vessel', 'instruments'], images: [DIVER, COMPASS] },
   ])
   registry.requests.length = 0
   const { progress } = await pulled({})

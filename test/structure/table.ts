@@ -158,6 +158,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'stored-package.ts',
       'stored-publish.ts',
       'events.ts',
+      'dry-run.ts',
     ],
     imports: ['content', 'lib', 'oci', 'zarf', 'uds', 'store', 'trust'],
   },

@@ -1694,6 +1694,8 @@ export interface components {
                     /** @description The name of a key that is kept (/v1/keys). */
                     keyRef: string;
                 };
+                /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+                dryRun?: boolean;
                 /** @description pull: replace a file that exists. */
                 overwrite?: boolean;
                 /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */
@@ -1774,6 +1776,7 @@ export interface components {
                     /** @description Of these. */
                     hashedBytes: number;
                 };
+                plan?: components["schemas"]["TransferPlan"];
                 durationMs: number;
             } | null;
             error: components["schemas"]["Problem"] | null;
@@ -1962,6 +1965,27 @@ export interface components {
             };
             verified: boolean | null;
             reason: string | null;
+        };
+        /** @description What a publish, pull or copy would do. */
+        TransferPlan: {
+            /** @description Layers and config, each digest once. */
+            blobs: number;
+            /** @description Of these. */
+            bytes: number;
+            blobsToMove: number;
+            /** @description What would be sent or fetched; what could not be looked at counts here. */
+            bytesToMove: number;
+            blobsToMount: number;
+            /** @description What the registry has elsewhere and may link from there; if it does not, it is sent. */
+            bytesToMount: number;
+            /** @description Repositories of the same registry. */
+            mountFrom: string[];
+            blobsThere: number;
+            /** @description What is there. */
+            bytesThere: number;
+            fits: boolean | null;
+            /** @description What would fail the job, at most 100. None is no proof: the right to push shows when something is pushed. */
+            problems: components["schemas"]["Problem"][];
         };
         /** @description What a package is signed with. */
         PackageSignatures: {
@@ -2634,6 +2658,8 @@ export interface components {
             artifactType?: string;
             /** @description publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's. */
             subject?: string;
+            /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            dryRun?: boolean;
             /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
@@ -2681,6 +2707,8 @@ export interface components {
             tags?: string[];
             /** @description copy: which of an index's entries; all unless given, and the index as it is. */
             architectures?: string[] | "all";
+            /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            dryRun?: boolean;
             /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
@@ -2730,6 +2758,8 @@ export interface components {
             images?: string[];
             /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
             metadataOnly?: boolean;
+            /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            dryRun?: boolean;
             /** @description pull: replace a file that exists. */
             overwrite?: boolean;
             /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */

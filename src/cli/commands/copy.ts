@@ -2,9 +2,9 @@ import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
-import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 
-export interface CopyOptions extends SubmitOptions, SignChoice, VerifyChoices {
+export interface CopyOptions extends SubmitOptions, DryRunOptions, SignChoice, VerifyChoices {
   tag?: string
   architecture?: string[]
   tags?: string[]
@@ -28,6 +28,7 @@ export async function copy(
       ...(architecture === undefined ? {} : { architectures: architecture }),
       ...(await verifyOption(context, options)),
       ...signOption(options),
+      ...dryRunOption(options),
       ...jobOptions(options),
     },
     ...labels(options),

@@ -17,7 +17,7 @@ export async function packages(context: CommandContext): Promise<ExitCode> {
       row.version ?? '',
       row.flavor ?? '',
       row.architecture,
-      formatBytes(row.size),
+      `${formatBytes(row.size)}${row.complete ? '' : ', a part'}`,
       row.digest,
     ],
   })

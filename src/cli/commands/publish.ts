@@ -2,14 +2,14 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { JobRequest } from '../client/contract.ts'
 import { ApiProblem } from '../client/problems.ts'
-import type { CommandContext } from '../client/context.ts'
+import { type CommandContext, CommandFailure } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
-import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 import { uploadPackage } from './upload-package.ts'
 
-export interface PublishOptions extends SubmitOptions, SignChoice, VerifyChoices {
+export interface PublishOptions extends SubmitOptions, DryRunOptions, SignChoice, VerifyChoices {
   tag?: string
   name?: string
   sha256?: string
@@ -49,6 +49,7 @@ export async function publish(
       ...(subject === undefined ? {} : { subject }),
       ...(await verifyOption(context, options)),
       ...signOption(options),
+      ...dryRunOption(options),
       ...jobOptions(options),
     },
     ...labels(options),
@@ -57,7 +58,8 @@ export async function publish(
   const make = (source: string): JobRequest => ({ ...body, source })
   const detach = options.detach === true
   const named = namedSource(packagePath)
-  if (named === undefined) return await withPackage(context, packagePath, { make, headers, detach })
+  const mayUpload = options.dryRun !== true
+  if (named === undefined) return await withPackage(context, packagePath, { make, headers, detach, mayUpload })
   const { exit } = await settle(context, await submit(context, make(named), headers), { detach, quietResult: true })
   return exit
 }
@@ -66,6 +68,8 @@ interface PackageJob {
   make: (source: string) => JobRequest
   headers: Record<string, string>
   detach: boolean
+  /** A dry run sends no package to the daemon. Default: it may. */
+  mayUpload?: boolean
 }
 
 /**
@@ -75,12 +79,13 @@ interface PackageJob {
 export async function withPackage(
   context: CommandContext,
   packagePath: string,
-  { make, headers, detach }: PackageJob,
+  { make, headers, detach, mayUpload = true }: PackageJob,
 ): Promise<ExitCode> {
   const path = resolve(context.terminal.cwd, packagePath)
   let uploaded: readonly string[] = []
   const job = await submit(context, make(pathToFileURL(path).href), headers).catch(async (error: unknown) => {
     if (!needsUpload(error)) throw error
+    if (!mayUpload) throw notUploaded(path)
     uploaded = await uploadPackage(context, path, error)
     return submit(context, make(`upload:${uploaded[0]}`), headers)
   })
@@ -93,6 +98,12 @@ export async function withPackage(
 /** What cannot be deleted (a daemon that is gone, a token that may not) goes by itself: no reason to fail. */
 async function forget({ client }: CommandContext, upload: string): Promise<void> {
   await client.calls.DELETE('/v1/uploads/{upload}', { params: { path: { upload } } }).catch(() => undefined)
+}
+
+function notUploaded(path: string): CommandFailure {
+  return new CommandFailure(
+    `the daemon cannot read ${path}, and a dry run sends nothing to it: put the package below its LAYERD_FILE_ROOTS`,
+  )
 }
 
 /** What a daemon says of a path that it can't read, and this machine perhaps can. */

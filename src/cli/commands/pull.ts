@@ -6,9 +6,9 @@ import { endText } from '../view/texts.ts'
 import { registryAuth } from './registry-auth.ts'
 import { checkFolder, saveArchive } from './save.ts'
 import { type VerifyChoices, verifyOption, type VerifyOption } from '../client/verify-option.ts'
-import { jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 
-export interface PullOptions extends SubmitOptions, VerifyChoices {
+export interface PullOptions extends SubmitOptions, DryRunOptions, VerifyChoices {
   output?: string
   store?: boolean
   architecture?: string
@@ -24,7 +24,7 @@ export async function pull(context: CommandContext, source: string, options: Pul
   const detach = options.detach === true
   const headers = await registryAuth(context, source, options)
   const folder = resolve(terminal.cwd, options.output ?? '.')
-  const saves = options.store !== true && !detach
+  const saves = options.store !== true && !detach && options.dryRun !== true
   if (saves) await checkFolder(context, folder, { reference: source, headers, options })
   const willSave = (ended: Job, exit: ExitCode) => saves && exit === 0 && ended.result?.archive !== undefined
   const request = pullRequest(source, options, { transient: saves, verify: await verifyOption(context, options) })
@@ -55,6 +55,7 @@ function pullRequest(
       // What is here for the file alone goes with it; the daemon knows when.
       ...(transient ? { transient } : {}),
       ...verify,
+      ...dryRunOption(options),
       ...jobOptions(options),
     },
     ...labels(options),

@@ -1,7 +1,9 @@
 import { answer } from '../client/calls.ts'
 import type { Job, JobRequest } from '../client/contract.ts'
 import { type CommandContext, type RegistryOptions, UsageError } from '../client/context.ts'
-import type { ExitCode } from '../client/terminal.ts'
+import { type ExitCode, screenColumns } from '../client/terminal.ts'
+import { fold } from '../view/format.ts'
+import { isGood, planText } from '../view/plan-text.ts'
 import { endText } from '../view/texts.ts'
 import { watchJob } from './watch.ts'
 
@@ -11,6 +13,11 @@ export interface SubmitOptions extends RegistryOptions {
   concurrency?: number
   trace?: boolean
   detach?: boolean
+}
+
+/** Of those that can say what they would do. */
+export interface DryRunOptions {
+  dryRun?: boolean
 }
 
 export async function submit(context: CommandContext, body: JobRequest, headers: Record<string, string>): Promise<Job> {
@@ -30,16 +37,38 @@ export async function settle(
   }
   if (!json && !quiet) terminal.stderr.write(`job ${job.id}\n`)
   const watched = await watchJob(job.id, client, terminal, { json, quiet, ending })
-  if (quiet && watched.job) {
-    if (watched.exit !== 0) terminal.stderr.write(`${endText(watched.job)}\n`)
-    else if (quietResult) terminal.stdout.write(`${resultText(watched.job)}\n`)
+  return watched.job ? tellResult(watched.job, watched.exit, { terminal, json, quiet, quietResult }) : watched
+}
+
+/** What is printed of a job that ended. A dry run that found something in the way fails. */
+function tellResult(
+  job: Job,
+  exit: ExitCode,
+  {
+    terminal,
+    json,
+    quiet,
+    quietResult,
+  }: Pick<CommandContext, 'terminal' | 'json' | 'quiet'> & { quietResult: boolean },
+): { job: Job; exit: ExitCode } {
+  const plan = job.result?.plan
+  if (plan) {
+    if (!json) terminal.stdout.write(`${fold(planText(job, plan), screenColumns(terminal.stdout))}\n`)
+    return { job, exit: isGood(plan) ? exit : 1 }
   }
-  return watched
+  if (quiet && exit !== 0) terminal.stderr.write(`${endText(job)}\n`)
+  if (quiet && exit === 0 && quietResult) terminal.stdout.write(`${resultText(job)}\n`)
+  return { job, exit }
 }
 
 /** Of the body, what these commands share. */
 export function jobOptions({ concurrency, ...options }: SubmitOptions): SharedOptions & { concurrency?: number } {
   return { ...(concurrency === undefined ? {} : { concurrency }), ...sharedOptions(options) }
+}
+
+/** `options.dryRun` of a job. */
+export function dryRunOption({ dryRun }: DryRunOptions): DryRunOptions {
+  return dryRun ? { dryRun } : {}
 }
 
 interface SharedOptions {

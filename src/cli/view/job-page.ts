@@ -16,11 +16,15 @@ export function jobPage(job: Job, transfers: readonly Transfer[], now: number): 
     ['tries', String(job.attempt)],
     ...timeRows(job, now),
     ...progressRows(job),
-    ...(job.result ? [['result', `${job.result.reference} ${job.result.digest}`] as const] : []),
+    ...(job.result ? [['result', resultOf(job.result)] as const] : []),
   ]
   const layers = transfers.map((transfer) => `  ${transferNote(transfer)}${errorOf(transfer)}\n`).join('')
   const error = job.error ? `\n${problemText(job.error)}\n` : ''
   return `${formatTable(rows)}${layers === '' ? '' : `\nlayers\n${layers}`}${error}\nlayerd logs ${job.id} tells the rest\n`
+}
+
+function resultOf({ plan, reference, digest }: NonNullable<Job['result']>): string {
+  return plan ? `a dry run, nothing was written: ${formatBytes(plan.bytesToMove)} to move` : `${reference} ${digest}`
 }
 
 function optionRows({ options, labels }: Job): Array<readonly [string, string]> {

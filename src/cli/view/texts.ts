@@ -10,6 +10,7 @@ export function endText(job: Job): string {
     const form = result.manifest === undefined ? '' : `\n  published as an ${result.manifest} manifest`
     const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
     if (job.kind === 'verify') return verifiedText(result)
+    if (result.plan) return `dry run of a ${job.kind} done: nothing was written`
     const signed = result.signed ? '\n  signed here: the digest is not that of what came' : ''
     const tags = result.tags ? `${result.tags.length} tags copied, ${result.tagsThere ?? 0} were there` : result.digest
     return `${job.kind} succeeded: ${result.reference}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}${signed}`
@@ -72,6 +73,8 @@ export function noticeOf(event: StreamedEvent): string | undefined {
     case 'log':
       return event.level === 'debug' ? undefined : event.message
     case 'plan':
+      // Of a dry run, whose own plan is to do nothing.
+      if (event.progress.layers.total === 0) return undefined
       return `plan: ${event.progress.layers.total ?? '?'} layers, ${formatBytes(event.progress.bytesTotal ?? 0)}`
     case 'snapshot':
     case 'state':

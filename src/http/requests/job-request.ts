@@ -34,18 +34,20 @@ export const JOB_REQUEST_OPTIONS = {
     'manifest',
     'artifactType',
     'subject',
+    'dryRun',
     'verify',
     'sign',
     'concurrency',
     'plainHttp',
     'trace',
   ],
-  copy: ['tag', 'tags', 'architectures', 'verify', 'sign', 'concurrency', 'plainHttp', 'trace'],
+  copy: ['tag', 'tags', 'architectures', 'dryRun', 'verify', 'sign', 'concurrency', 'plainHttp', 'trace'],
   pull: [
     'architecture',
     'components',
     'images',
     'metadataOnly',
+    'dryRun',
     'overwrite',
     'transient',
     'verify',
@@ -80,6 +82,7 @@ export async function checkJobRequest(
     })
   }
   refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
+  if (body.options?.dryRun && body.options.sign) throw signsNothing()
   await checkKeys(body, options.keys)
   const checked = await CHECKS[kind](body, options)
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
@@ -187,6 +190,14 @@ async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequ
   else if (destination !== null && destination !== 'store:') throw noPullDestination(destination)
   const { registry } = reference
   return { source: formatReference(reference), destination, queueHost: registry, registries: [registry] }
+}
+
+/** Also not with a key that others keep, and what a signature would change is known once it is made. */
+function signsNothing(): AppError {
+  return new AppError('BODY_INVALID', 'a dry run makes no signature, so it takes no "options.sign"', {
+    hint: 'Without it the plan is the same but for zarf.yaml, the signature, config and manifest, a few KiB.',
+    details: { pointer: '/options/sign' },
+  })
 }
 
 /** What describes a package has neither components nor images. */

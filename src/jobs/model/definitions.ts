@@ -1,5 +1,8 @@
 import { type Static, Type } from 'typebox'
 import { JobOptions } from './job-options.ts'
+import { Bytes, JobResult, Nullable, type Problem } from './outcome.ts'
+
+export { JobResult, Problem, Signature, TransferPlan } from './outcome.ts'
 
 /**
  * The resources of the API as they are kept and answered: one TypeBox value is schema and type at once.
@@ -27,57 +30,7 @@ export type JobState = (typeof JOB_STATES)[number]
 
 export const TERMINAL_STATES: ReadonlySet<JobState> = new Set<JobState>(['canceled', 'succeeded', 'failed'])
 
-const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 const Timestamp = (description: string) => Type.String({ format: 'date-time', description })
-const Bytes = (description: string) => Type.Integer({ minimum: 0, description })
-
-export const Upstream = Type.Object(
-  {
-    registry: Type.Optional(Type.String()),
-    repository: Type.Optional(Type.String()),
-    method: Type.Optional(Type.String()),
-    url: Type.Optional(Type.String()),
-    status: Type.Optional(Type.Integer()),
-    ociCode: Type.Optional(Type.String()),
-    message: Type.Optional(Type.String()),
-    digest: Type.Optional(Type.String()),
-    reference: Type.Optional(Type.String()),
-    offset: Type.Optional(Type.Integer()),
-    attempt: Type.Optional(Type.Integer()),
-    requestId: Type.Optional(Type.String()),
-  },
-  { description: 'What the registry said, and where.' },
-)
-
-/** RFC 9457, with layerd's members. */
-export const Problem = Type.Object(
-  {
-    type: Type.String({ description: '/docs/errors#CODE' }),
-    title: Type.String(),
-    status: Type.Integer({ description: 'HTTP status.' }),
-    detail: Type.String(),
-    instance: Type.Optional(Type.String()),
-    code: Type.String({ description: 'Stable; docs/errors.md lists each.' }),
-    hint: Type.Optional(Type.String({ description: 'What to do about it.' })),
-    retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
-    requestId: Type.Optional(Type.String()),
-    op: Type.Optional(Type.String({ description: 'What was being done.' })),
-    side: Type.Optional(Type.Enum(['source', 'destination'])),
-    upstream: Type.Optional(Upstream),
-    details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-    errors: Type.Optional(
-      Type.Array(
-        Type.Object({
-          pointer: Type.String({ description: 'JSON pointer into the body.' }),
-          detail: Type.String(),
-          code: Type.String(),
-        }),
-      ),
-    ),
-  },
-  { $id: 'Problem', description: 'RFC 9457 problem document.' },
-)
-export type Problem = Static<typeof Problem>
 
 export const PHASES = ['planning', 'transferring', 'verifying', 'committing'] as const
 
@@ -149,83 +102,6 @@ export const Transfer = Type.Object(
   { $id: 'Transfer', description: 'One blob of a job.' },
 )
 export type Transfer = Omit<Static<typeof Transfer>, 'error'> & { error: Problem | null }
-
-export const Signature = Type.Object(
-  {
-    form: Type.Enum(['bundle', 'base64'], { description: 'zarf.bundle.sig, or the old zarf.yaml.sig.' }),
-    key: Type.Optional(
-      Type.Object(
-        { fingerprint: Nullable(Type.String({ description: "sha256:hex of the key's DER form." })) },
-        { description: 'By a key; while it is not verified, the one that the signature itself names.' },
-      ),
-    ),
-    identity: Type.Optional(
-      Type.Object(
-        {
-          san: Nullable(Type.String({ description: 'Whom the certificate names.' })),
-          issuer: Nullable(Type.String({ description: 'Who vouched for them.' })),
-        },
-        { description: 'By an identity; while it is not verified, as the certificate itself says.' },
-      ),
-    ),
-    verified: Nullable(Type.Boolean({ description: 'null: it was not checked.' })),
-    reason: Nullable(Type.String({ description: 'Why it is not verified.' })),
-  },
-  { $id: 'Signature', description: 'One signature of a package.' },
-)
-export type Signature = Static<typeof Signature>
-
-export const JobResult = Type.Object({
-  reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
-  digest: Type.String({
-    description: "The package's manifest; of a copy of several architectures the index, by patterns of tags empty.",
-  }),
-  indexDigest: Type.Optional(Type.String({ description: 'publish and copy: the index under the tag.' })),
-  architecture: Type.String({ description: 'copy: multi where there are several, empty where it says none.' }),
-  architectures: Type.Optional(Type.Array(Type.String(), { description: 'copy: those that were copied.' })),
-  referrers: Type.Optional(
-    Type.Integer({ minimum: 0, description: 'copy: signatures and whatever else refers to it that went along.' }),
-  ),
-  tags: Type.Optional(Type.Array(Type.String(), { description: 'copy by patterns of tags: those that were copied.' })),
-  tagsThere: Type.Optional(Type.Integer({ minimum: 0, description: 'The same: how many were there.' })),
-  name: Type.Optional(Type.String()),
-  version: Type.Optional(Nullable(Type.String())),
-  flavor: Type.Optional(Nullable(Type.String())),
-  archive: Type.Optional(Type.String({ description: 'pull into the store: where its archive is served.' })),
-  path: Type.Optional(Type.String({ description: 'pull into a folder: the file written.' })),
-  layers: Type.Integer({ minimum: 0 }),
-  bytes: Bytes('Layers and config.'),
-  manifest: Type.Optional(
-    Type.Enum(['image', 'artifact'], { description: 'publish with options.manifest: which of the two was published.' }),
-  ),
-  signed: Type.Optional(
-    Type.Boolean({
-      description: 'verify: whether the package says that it is signed. publish, copy: it was signed here.',
-    }),
-  ),
-  signatures: Type.Optional(
-    Type.Array(Type.Ref('Signature'), {
-      description: 'verify, pull and publish with options.verify, publish with options.sign.',
-    }),
-  ),
-  checksums: Type.Optional(
-    Type.Object(
-      {
-        aggregate: Type.String({ description: 'Digest of checksums.txt, as zarf.yaml has it.' }),
-        files: Type.Integer({ minimum: 0, description: 'Of the package.' }),
-        hashed: Type.Integer({
-          minimum: 0,
-          description:
-            'Those whose bytes were read. In a registry the small ones alone: for the others its digests are those of checksums.txt.',
-        }),
-        hashedBytes: Bytes('Of these.'),
-      },
-      { description: 'verify: what holds the package together; all of it was found right.' },
-    ),
-  ),
-  durationMs: Type.Integer({ minimum: 0 }),
-})
-export type JobResult = Omit<Static<typeof JobResult>, 'signatures'> & { signatures?: Signature[] }
 
 export const Job = Type.Object(
   {

@@ -147,6 +147,12 @@ export const JobOptions = Type.Object(
         },
       ),
     ),
+    dryRun: Type.Optional(
+      Type.Boolean({
+        description:
+          'publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder.',
+      }),
+    ),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),
     transient: Type.Optional(
       Type.Boolean({

@@ -19,8 +19,8 @@ export interface Rights {
 
 type AskOptions = Pick<OpenOptions, 'signal' | 'onRetry'>
 
-/** Without an origin: of content that the caller has at hand. */
-export function rightsFrom(layout: StoreLayout, origin: ContentOrigin | undefined): Rights {
+/** Without an origin: of content that the caller has at hand. `keeps`: what is found is remembered; default yes. */
+export function rightsFrom(layout: StoreLayout, origin: ContentOrigin | undefined, keeps = true): Rights {
   if (!origin) return { isShown: async () => true, show: async () => undefined }
   const { registry } = origin
   const name = originName(origin)
@@ -38,7 +38,7 @@ export function rightsFrom(layout: StoreLayout, origin: ContentOrigin | undefine
         refused.add(blob.digest)
         return false
       }
-      await show(blob, 'repository')
+      if (keeps) await show(blob, 'repository')
       return true
     },
   }

@@ -19,6 +19,8 @@ export interface GcOptions {
   keep?: ReadonlySet<Digest>
   /** Look at these alone. */
   only?: ReadonlySet<Digest>
+  /** Counts what would go, and leaves it. For this nobody need hold the store's lock. */
+  countOnly?: boolean
 }
 
 export interface GcReport {
@@ -42,14 +44,15 @@ export interface GcDependencies {
  * lock, so no lease comes in between.
  */
 export async function collect(dependencies: GcDependencies, options: GcOptions = {}): Promise<GcReport> {
-  const kept = await mark(dependencies, options.keep)
+  const { countOnly = false } = options
+  const kept = await mark(dependencies, options)
   if (!kept) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
   const writtenBefore = systemClock.now() - (options.graceMs ?? GC_GRACE_MS)
-  const blobs = await sweepBlobs(dependencies.layout, { kept, writtenBefore, only: options.only })
+  const blobs = await sweepBlobs(dependencies.layout, { kept, writtenBefore, countOnly, only: options.only })
   const ingests = options.only
     ? { removed: 0, freedBytes: 0 }
-    : await sweepIngests(dependencies, { kept, writtenBefore })
-  await sweepOrigins(dependencies.layout, kept, options.only)
+    : await sweepIngests(dependencies, { kept, writtenBefore, countOnly })
+  if (!countOnly) await sweepOrigins(dependencies.layout, kept, options.only)
   return {
     removedBlobs: blobs.removed,
     removedIngests: ingests.removed,
@@ -60,9 +63,9 @@ export async function collect(dependencies: GcDependencies, options: GcOptions =
 /** Undefined when a manifest can't be read: what it named is not known then, and nothing may go. */
 async function mark(
   { locks, packages, contentsOf }: GcDependencies,
-  keep: ReadonlySet<Digest> = new Set(),
+  { keep = new Set(), countOnly = false }: GcOptions,
 ): Promise<ReadonlySet<Digest> | undefined> {
-  const kept = new Set<Digest>([...keep, ...(await locks.leased()).keys()])
+  const kept = new Set<Digest>([...keep, ...(await locks.leased({ sweep: !countOnly })).keys()])
   for (const record of packages) {
     const contents = await contentsOf(record)
     if (!contents) return undefined
@@ -75,6 +78,7 @@ async function mark(
 interface Sweep {
   kept: ReadonlySet<Digest>
   writtenBefore: number
+  countOnly: boolean
 }
 
 async function sweepBlobs(layout: StoreLayout, sweep: Sweep & { only: ReadonlySet<Digest> | undefined }) {
@@ -83,7 +87,7 @@ async function sweepBlobs(layout: StoreLayout, sweep: Sweep & { only: ReadonlySe
     for (const name of await readdir(folder)) {
       const digest = `${basename(folder)}:${name}`
       if (!isDigest(digest) || sweep.kept.has(digest) || (sweep.only && !sweep.only.has(digest))) continue
-      await removeOld(join(folder, name), sweep.writtenBefore, total)
+      await removeOld(join(folder, name), sweep, total)
     }
   }
   return total
@@ -99,12 +103,12 @@ async function sweepIngests({ layout, locks }: GcDependencies, sweep: Sweep) {
     if (await locks.isIngesting(basename(partial))) continue
     if (partial !== path) {
       // It goes with its file; alone it is of no use to anybody.
-      if ((await fileSize(partial)) === undefined) await removeOld(path, sweep.writtenBefore, total)
+      if ((await fileSize(partial)) === undefined) await removeOld(path, sweep, total)
       continue
     }
     // Once the blob is there nobody goes on with it.
     if (sweep.kept.has(digest) && (await fileSize(layout.blob(digest))) === undefined) continue
-    await removeOld(path, sweep.writtenBefore, total, PARTIAL)
+    await removeOld(path, sweep, total, PARTIAL)
   }
   return total
 }
@@ -120,7 +124,8 @@ async function sweepOrigins(
   for (const name of names) {
     const path = join(layout.originFolder, name)
     const digest = namedDigest(name)
-    if (digest === undefined) await removeOld(path, systemClock.now() - GC_GRACE_MS)
+    if (digest === undefined)
+      await removeOld(path, { writtenBefore: systemClock.now() - GC_GRACE_MS, countOnly: false })
     else if (!kept.has(digest) && !partials.has(digest) && (await fileSize(layout.blob(digest))) === undefined) {
       await rm(path, { force: true })
     }
@@ -138,14 +143,14 @@ const PARTIAL: FileKind = { bytes: partialBytes, remove: removePartial }
 
 async function removeOld(
   path: string,
-  writtenBefore: number,
+  { writtenBefore, countOnly }: Pick<Sweep, 'writtenBefore' | 'countOnly'>,
   total = { removed: 0, freedBytes: 0 },
   kind = WHOLE,
 ): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (!found || found.mtimeMs > writtenBefore) return
   const bytes = (await kind.bytes(path)) ?? 0
-  await kind.remove(path)
+  if (!countOnly) await kind.remove(path)
   total.removed += 1
   total.freedBytes += bytes
 }

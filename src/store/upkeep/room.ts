@@ -5,7 +5,7 @@ import { sizeText } from '../../lib/text.ts'
 import { type Disk, type KeepFree, onOneDisk, readDisk } from '../files/disk.ts'
 import { fileSize } from '../files/file-size.ts'
 import type { StoreLayout } from '../files/layout.ts'
-import type { Hold, StoreLocks } from '../locks/locks.ts'
+import type { Hold, LeasedOptions, StoreLocks } from '../locks/locks.ts'
 
 type What = 'pull' | 'upload' | 'archive'
 
@@ -115,44 +115,57 @@ export interface RoomParts {
   locks: Pick<StoreLocks, 'held' | 'hold'>
   keepFree: KeepFree
   /** What pulls still need of the store's disk. */
-  promisedBytes: () => Promise<number>
+  promisedBytes: (options: LeasedOptions) => Promise<number>
   /** With the store's lock. */
   locked: <T>(task: () => Promise<T>) => Promise<T>
 }
 
 /** Room for files beside the store, in one account with its blobs where they lie on its disk. */
-export function createRoom({ layout, locks, keepFree, promisedBytes, locked }: RoomParts): Room {
+export function createRoom(parts: RoomParts): Room {
+  const { locks, locked } = parts
   return {
     async reserve({ path, bytes, what }): Promise<Reservation> {
-      const folder = dirname(path)
-      const besideStore = await onOneDisk(folder, layout.folder)
-      // An archive may be wanted on a disk that is nobody's but the caller's.
-      const kept: KeepFree = what === 'archive' && !besideStore ? () => 0 : keepFree
-      const check = async (neededBytes: number): Promise<void> => {
-        const blobs = besideStore ? await promisedBytes() : 0
-        const promised = blobs + (await heldOn(folder, locks))
-        const wholeBytes = bytes ?? neededBytes
-        checkDisk(await readDisk(folder, kept), { what, neededBytes, wholeBytes, promisedBytes: promised, folder })
-      }
+      const disk = await diskOf(dirname(path), what, parts)
       let reserved = promiseAt(0, bytes, what)
       const hold: Hold = await locked(async () => {
-        await check(bytes ?? reserved)
+        await disk.check({ neededBytes: bytes ?? reserved, wholeBytes: bytes ?? reserved })
         return locks.hold({ path, bytes: reserved })
       })
       return {
-        bytesBesideStore: besideStore ? reserved : 0,
+        bytesBesideStore: disk.besideStore ? reserved : 0,
         async reached(written) {
           const enough = reserved === bytes || written + CHECK_DISK_BYTES <= reserved
-          if (enough) return checkStillRoom(folder, kept, what)
+          if (enough) return checkStillRoom(dirname(path), disk.kept, what)
           await locked(async () => {
             const wanted = promiseAt(written, bytes, what)
-            await check(wanted - reserved)
+            await disk.check({ neededBytes: wanted - reserved, wholeBytes: bytes ?? wanted - reserved })
             await hold.resize(wanted)
             reserved = wanted
           })
         },
         [Symbol.asyncDispose]: () => hold[Symbol.asyncDispose](),
       }
+    },
+    async look({ folder, bytes }) {
+      const disk = await diskOf(folder, 'archive', parts)
+      await disk.check({ neededBytes: bytes, wholeBytes: bytes, sweep: false })
+      return { bytesBesideStore: disk.besideStore ? bytes : 0 }
+    },
+  }
+}
+
+/** The disk that a folder lies on, as files for it see it. */
+async function diskOf(folder: string, what: What, { layout, locks, keepFree, promisedBytes }: RoomParts) {
+  const besideStore = await onOneDisk(folder, layout.folder)
+  // An archive may be wanted on a disk that is nobody's but the caller's.
+  const kept: KeepFree = what === 'archive' && !besideStore ? () => 0 : keepFree
+  return {
+    besideStore,
+    kept,
+    async check({ sweep = true, ...needs }: Pick<DiskNeeds, 'neededBytes' | 'wholeBytes'> & LeasedOptions) {
+      const blobs = besideStore ? await promisedBytes({ sweep }) : 0
+      const promised = blobs + (await heldOn(folder, locks, sweep))
+      checkDisk(await readDisk(folder, kept), { what, ...needs, promisedBytes: promised, folder })
     },
   }
 }

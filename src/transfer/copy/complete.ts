@@ -27,7 +27,7 @@ export async function complete(copy: PreparedCopy, dependencies: CopyDependencie
   return outcome(copy, indexDigests)
 }
 
-function outcome(
+export function outcome(
   { request, destination, tagged, ...copy }: PreparedCopy,
   indexDigests: readonly Digest[],
 ): CopyOutcome {

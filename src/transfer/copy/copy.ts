@@ -3,7 +3,8 @@ import { move } from './move.ts'
 import { prepare } from './prepare.ts'
 import type { CopyDependencies, CopyOutcome, CopyRequest } from './request.ts'
 
-export type { CopyDependencies, CopyOutcome, CopyRequest } from './request.ts'
+export { planCopy } from './dry-run.ts'
+export type { CopyDependencies, CopyOutcome, CopyRequest, PlannedCopy } from './request.ts'
 
 /**
  * Copies from registry to registry: a package, a bundle, an image, or an index of them, with what refers to it. Manifests go

@@ -12,6 +12,7 @@ import { AppError } from '../../lib/errors.ts'
 import { keepsOthers } from '../../oci/manifests/index-manifest.ts'
 import { inspectTag } from '../../oci/manifests/tag-index.ts'
 import type { Repository } from '../../oci/registry.ts'
+import { failing } from '../dry-run.ts'
 import type { OnEvent } from '../events.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
 import { type PackageSource, packageSource } from '../package-source.ts'
@@ -76,7 +77,7 @@ export async function prepare(request: CopyRequest, dependencies: CopyDependenci
 
 async function plan(ends: Ends, dependencies: CopyDependencies): Promise<PreparedCopy> {
   const { request, source, destination } = ends
-  const { signal, onEvent, places } = dependencies
+  const { signal, onEvent, places, check = failing } = dependencies
   const tree = createManifestTree({ source, where: formatReference(request.source), signal })
   const reader = packageSource(source, signal)
   const named = request.tags && (await tagsToCopy(ends, request.tags, signal))
@@ -85,7 +86,8 @@ async function plan(ends: Ends, dependencies: CopyDependencies): Promise<Prepare
   const wholes: Digest[] = []
   for (const reference of references) {
     const one = await read(ends, { reference, tree, reader, signal })
-    wholes.push(...(await wholeIndex(one, destination, { signal, onEvent, signs: request.sign !== undefined })))
+    const signs = request.sign !== undefined
+    wholes.push(...((await check(() => wholeIndex(one, destination, { signal, onEvent, signs }))) ?? []))
     tagged.push(one)
     tell(one, { reference, destination, onEvent })
   }

@@ -5,6 +5,7 @@ import type { Destination, Reference } from '../../content/reference.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { Verification } from '../../trust/verification.ts'
 import type { Ownership } from '../commit.ts'
+import type { Check, TransferPlan } from '../dry-run.ts'
 import type { OnEvent } from '../events.ts'
 import type { SignRequest } from '../signing.ts'
 
@@ -33,8 +34,15 @@ export interface CopyDependencies extends Ownership {
   claims?: TransferClaims
   /** Where other repositories hold what the destination lacks. Default: only the source is asked, in the same registry. */
   places?: BlobPlaces
+  /** What is done where a check fails. Default: the copy does. */
+  check?: Check
   onEvent: OnEvent
   signal: AbortSignal
+}
+
+/** What a copy would come to: its outcome, but for the index that nobody wrote. */
+export interface PlannedCopy extends Omit<CopyOutcome, 'indexDigest'> {
+  plan: TransferPlan
 }
 
 export interface CopyOutcome {

@@ -7,6 +7,7 @@ import { AppError } from '../../lib/errors.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
 import type { ManifestRelations, PackageIdentity } from '../../zarf/package.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
+import { failing } from '../dry-run.ts'
 import { announceBlobs, hasConfig, packageBlobs } from '../plan.ts'
 import { sharedRepository } from '../shared-push.ts'
 import type { PublishDependencies, PublishRequest } from './request.ts'
@@ -36,8 +37,8 @@ export async function prepare(
   request: PublishRequest,
   dependencies: PrepareDependencies,
 ): Promise<PreparedPublish> {
-  const { signal, onEvent, places, sure } = dependencies
-  const known = await source.learn({ scan: !mayBegin(source.guess, request), signal, onEvent })
+  const { signal, onEvent, places, sure, check = failing } = dependencies
+  const known = await source.learn({ scan: !mayBegin(source.guess, request), check, signal, onEvent })
   const identity = known.contents?.identity ?? guessed(source.guess, request)
   const openedAs = { identity, sure: known.contents !== undefined }
   const { repository, relations } = await openRepository(openedAs, request, dependencies)
@@ -58,18 +59,19 @@ async function openRepository(
   request: PublishRequest,
   dependencies: PublishDependencies,
 ): Promise<Pick<PreparedPublish, 'repository' | 'relations'>> {
-  const { signal, onEvent } = dependencies
+  const { signal, onEvent, check = failing } = dependencies
   // Name and tag may both be given while no version is known yet: whether there is one is seen at the end (complete.ts).
   const given = !sure && request.name !== undefined && identity.version === undefined ? request.tag : undefined
-  const tag = given === undefined ? packageTag(identity, request.tag) : parseTag(given)
+  const tag = await check(async () => (given === undefined ? packageTag(identity, request.tag) : parseTag(given)))
   const name = repositoryFor(request.destination, identity.name)
   const opened = await dependencies.repository(request.destination.registry, name)
   const repository = dependencies.claims ? sharedRepository(opened, dependencies.claims) : opened
   await repository.preparePush({ signal })
   try {
-    await inspectTag({ repository, tag, signal })
-    const relations = await findRelations(repository, request, signal)
-    onEvent({ type: 'log', level: 'info', message: `publishing to ${formatReference({ ...repository, tag })}` })
+    if (tag !== undefined) await check(() => inspectTag({ repository, tag, signal }))
+    const relations = await check(() => findRelations(repository, request, signal))
+    const to = { ...repository, ...(tag === undefined ? {} : { tag }) }
+    onEvent({ type: 'log', level: 'info', message: `publishing to ${formatReference(to)}` })
     return { repository, relations }
   } catch (error) {
     await repository.releasePush()

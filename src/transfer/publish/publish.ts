@@ -7,7 +7,8 @@ import type { PublishDependencies, PublishOutcome, PublishRequest } from './requ
 import { publishSource } from './source.ts'
 import { signedSource, stillVerified, verifySource } from './verified.ts'
 
-export type { PublishDependencies, PublishOutcome, PublishRequest } from './request.ts'
+export type { PlannedPublish, PublishDependencies, PublishOutcome, PublishRequest } from './request.ts'
+export { planPublish } from './dry-run.ts'
 
 /**
  * Publishes a package: checks the destination, moves what it lacks, then makes it visible. Layers and image manifest are

@@ -7,6 +7,7 @@ import type { Repository } from '../../oci/registry.ts'
 import type { PackageSignature, Verification } from '../../trust/verification.ts'
 import type { OpenedPackage } from '../../zarf/package.ts'
 import type { Ownership } from '../commit.ts'
+import type { Check, TransferPlan } from '../dry-run.ts'
 import type { OnEvent } from '../events.ts'
 import type { SignRequest } from '../signing.ts'
 
@@ -44,8 +45,15 @@ export interface PublishDependencies extends Ownership {
   claims?: TransferClaims
   /** Where other repositories hold what this one lacks. Default: nothing is mounted. */
   places?: BlobPlaces
+  /** What is done where a check fails. Default: the publish does. */
+  check?: Check
   onEvent: OnEvent
   signal: AbortSignal
+}
+
+/** What a publish would come to: its outcome, but for the index that nobody wrote. */
+export interface PlannedPublish extends Omit<PublishOutcome, 'indexDigest'> {
+  plan: TransferPlan
 }
 
 export interface PublishOutcome {

@@ -11,6 +11,7 @@ import {
   type StreamedPackage,
 } from '../../zarf/package.ts'
 import type { Repository } from '../../oci/registry.ts'
+import type { Check } from '../dry-run.ts'
 import type { OnEvent } from '../events.ts'
 import { checkManifestSize, leastManifestBytes } from '../plan.ts'
 import { moveArchive } from './move-archive.ts'
@@ -38,8 +39,8 @@ export interface MoveOptions {
 export interface PublishSource {
   /** Who it says it is before that is known; undefined where it does not tell. */
   readonly guess: PackageIdentity | undefined
-  /** Reads what is cheap; with `scan`, all of it. Throws PACKAGE_*, MANIFEST_TOO_LARGE. */
-  learn(options: { scan: boolean; signal: AbortSignal; onEvent: OnEvent }): Promise<KnownPackage>
+  /** Reads what is cheap; with `scan`, all of it. Throws PACKAGE_*, and through `check` MANIFEST_TOO_LARGE. */
+  learn(options: { scan: boolean; check: Check; signal: AbortSignal; onEvent: OnEvent }): Promise<KnownPackage>
   /**
    * Brings every file that the repository lacks, hashed on its way (content/hashing). Resolves with the contents, known by
    * then at the latest.
@@ -56,8 +57,8 @@ function indexedSource(opened: IndexedPackage): PublishSource {
   const { contents } = opened
   return {
     guess: contents.identity,
-    async learn() {
-      checkManifestSize(contents.manifest.bytes.length, contents.files.length)
+    async learn({ check }) {
+      await check(async () => checkManifestSize(contents.manifest.bytes.length, contents.files.length))
       return { digests: contents.layers.map(({ digest }) => digest), contents }
     },
     async move({ repository, concurrency, mountFrom, signal, onEvent }) {
@@ -84,9 +85,9 @@ function streamedSource(archive: StreamedPackage): PublishSource {
   }
   return {
     guess: archive.guess,
-    async learn({ scan, ...options }) {
+    async learn({ scan, check, ...options }) {
       const declared = await archive.declared(options)
-      checkManifestSize(leastManifestBytes(declared), declared.size)
+      await check(async () => checkManifestSize(leastManifestBytes(declared), declared.size))
       return { digests: [...declared.values()], contents: archive.known ?? (scan ? await scanned(options) : undefined) }
     },
     async move(options) {

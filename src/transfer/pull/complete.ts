@@ -77,7 +77,7 @@ export function manifestOf({ resolved }: PreparedPull): Descriptor {
   return { mediaType: manifest.mediaType, digest: raw.digest, size: raw.bytes.length }
 }
 
-function outcome(plan: PreparedPull, path: string | undefined): PullOutcome {
+export function outcome(plan: PreparedPull, path: string | undefined): PullOutcome {
   const { identity } = plan.metadata
   return {
     reference: formatReference(named(plan.request.reference)),

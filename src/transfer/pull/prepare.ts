@@ -41,7 +41,8 @@ export async function prepare(request: PullRequest, dependencies: PullDependenci
   return prepared
 }
 
-async function makePlan(request: PullRequest, dependencies: PullDependencies): Promise<PreparedPull> {
+/** What is to be pulled, before anything was done for it. */
+export async function makePlan(request: PullRequest, dependencies: PullDependencies): Promise<PreparedPull> {
   const { store, signal, onEvent } = dependencies
   const { registry, repository: name } = request.reference
   const repository = await dependencies.repository(registry, name)

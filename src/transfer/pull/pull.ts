@@ -3,11 +3,12 @@ import { manifestName, type Reference } from '../../content/reference.ts'
 import { type AppError, toAppError, withContext } from '../../lib/errors.ts'
 import { createMounts } from '../mounts.ts'
 import { complete, manifestOf } from './complete.ts'
+import { planPackage } from './dry-run.ts'
 import { move } from './move.ts'
 import { prepare } from './prepare.ts'
-import type { PullDependencies, PullOutcome, PullRequest } from './request.ts'
+import type { PlannedPull, PullDependencies, PullOutcome, PullRequest } from './request.ts'
 
-export type { PullDependencies, PullOutcome, PullRequest } from './request.ts'
+export type { PlannedPull, PullDependencies, PullOutcome, PullRequest } from './request.ts'
 
 /**
  * Pulls a package. What can be known to fail without moving its layers fails first: reference, architecture, the manifest
@@ -19,6 +20,15 @@ export type { PullDependencies, PullOutcome, PullRequest } from './request.ts'
 export async function pull(request: PullRequest, dependencies: PullDependencies): Promise<PullOutcome> {
   try {
     return await pullPackage(request, dependencies)
+  } catch (error) {
+    throw withPlace(error, request.reference)
+  }
+}
+
+/** What `pull` would do; nothing is written, nor is room kept or made. Throws as it does, where nothing can be planned. */
+export async function planPull(request: PullRequest, dependencies: PullDependencies): Promise<PlannedPull> {
+  try {
+    return await planPackage(request, dependencies)
   } catch (error) {
     throw withPlace(error, request.reference)
   }

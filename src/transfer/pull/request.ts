@@ -7,6 +7,7 @@ import type { ContentStore } from '../../store/content-store.ts'
 import type { PackageSignature, Verification } from '../../trust/verification.ts'
 import type { PackageChoice } from '../../zarf/select.ts'
 import type { Ownership } from '../commit.ts'
+import type { TransferPlan } from '../dry-run.ts'
 import type { OnEvent } from '../events.ts'
 
 export interface PullRequest extends PackageChoice {
@@ -32,6 +33,11 @@ export interface PullDependencies extends Pick<Ownership, 'checkOwnership'> {
   places?: BlobPlaces
   onEvent: OnEvent
   signal: AbortSignal
+}
+
+/** What a pull would come to. */
+export interface PlannedPull extends Omit<PullOutcome, 'path'> {
+  plan: TransferPlan
 }
 
 export interface PullOutcome {

@@ -1,6 +1,6 @@
 import { parseDestination } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
-import { publish } from '../../transfer/publish/publish.ts'
+import { planPublish, publish } from '../../transfer/publish/publish.ts'
 import {
   DEFAULT_CONCURRENCY,
   publishVerification,
@@ -11,6 +11,7 @@ import {
 } from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
 import { openForPublish, type PublishSourceOptions } from './publish-source.ts'
+import { toldPlan } from './told-plan.ts'
 
 export type PublishWorkOptions = PushOptions & VerifyOptions & PublishSourceOptions
 
@@ -25,21 +26,21 @@ export function publishWork(options: PublishWorkOptions): JobWork {
     await using opened = source.package
     const { tag, name, artifactType, subject, scan = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     const manifest = job.options.manifest ?? source.manifest
-    return await publish(
-      {
-        package: opened,
-        destination,
-        scan,
-        concurrency,
-        ...verified,
-        ...signed,
-        ...(tag === undefined ? {} : { tag }),
-        ...(name === undefined ? {} : { name }),
-        ...(manifest === undefined ? {} : { manifest }),
-        ...(artifactType === undefined ? {} : { artifactType }),
-        ...(subject === undefined ? {} : { subject }),
-      },
-      pushDependencies(options, job, context),
-    )
+    const request = {
+      package: opened,
+      destination,
+      scan,
+      concurrency,
+      ...verified,
+      ...signed,
+      ...(tag === undefined ? {} : { tag }),
+      ...(name === undefined ? {} : { name }),
+      ...(manifest === undefined ? {} : { manifest }),
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(subject === undefined ? {} : { subject }),
+    }
+    const dependencies = pushDependencies(options, job, context)
+    if (job.options.dryRun) return toldPlan(await planPublish(request, dependencies), job)
+    return await publish(request, dependencies)
   }
 }

@@ -2,7 +2,7 @@ import { parseReference } from '../../content/reference.ts'
 import type { JobResult } from '../../jobs/model/definitions.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { openTarget } from '../../files/opened-target.ts'
-import { pull, type PullDependencies, type PullOutcome, type PullRequest } from '../../transfer/pull/pull.ts'
+import { planPull, pull, type PullDependencies, type PullOutcome, type PullRequest } from '../../transfer/pull/pull.ts'
 import {
   DEFAULT_CONCURRENCY,
   transferDependencies,
@@ -11,6 +11,7 @@ import {
   type VerifyOptions,
 } from '../registry-access.ts'
 import type { JobWork } from '../run-job.ts'
+import { toldPlan } from './told-plan.ts'
 
 export interface PullWorkOptions extends TransferOptions, VerifyOptions {
   store: PullDependencies['store']
@@ -24,22 +25,21 @@ export function pullWork(options: PullWorkOptions): JobWork {
     const { architecture, components, images, metadataOnly, transient } = job.options
     const { overwrite = false, concurrency = DEFAULT_CONCURRENCY } = job.options
     await using target = await openDestination(job.destination, options)
-    const outcome = await pull(
-      {
-        reference: parseReference(job.source),
-        overwrite,
-        concurrency,
-        ...(await verificationOf('pull', job, options)),
-        ...(architecture === undefined ? {} : { architecture }),
-        ...(components === undefined ? {} : { components }),
-        ...(images === undefined ? {} : { images }),
-        ...(metadataOnly ? { metadataOnly } : {}),
-        ...(target ? { target } : {}),
-        ...(transient ? { holder: job.id } : {}),
-      },
-      { ...transferDependencies(options, job, context), store: options.store },
-    )
-    return toResult(outcome, transient ? job.id : undefined)
+    const request = {
+      reference: parseReference(job.source),
+      overwrite,
+      concurrency,
+      ...(await verificationOf('pull', job, options)),
+      ...(architecture === undefined ? {} : { architecture }),
+      ...(components === undefined ? {} : { components }),
+      ...(images === undefined ? {} : { images }),
+      ...(metadataOnly ? { metadataOnly } : {}),
+      ...(target ? { target } : {}),
+      ...(transient ? { holder: job.id } : {}),
+    }
+    const dependencies = { ...transferDependencies(options, job, context), store: options.store }
+    if (job.options.dryRun) return toldPlan(await planPull(request, dependencies), job)
+    return toResult(await pull(request, dependencies), transient ? job.id : undefined)
   }
 }
 

@@ -3,7 +3,12 @@ import { createRegistryConnections } from '../../../src/oci/connections.ts'
 import type { CredentialProvider } from '../../../src/oci/credentials/provider.ts'
 import { createRegistryClient, type RegistryClient } from '../../../src/oci/registry.ts'
 import type { EngineEvent } from '../../../src/transfer/events.ts'
-import { publish, type PublishOutcome, type PublishRequest } from '../../../src/transfer/publish/publish.ts'
+import {
+  planPublish,
+  publish,
+  type PublishDependencies,
+  type PublishRequest,
+} from '../../../src/transfer/publish/publish.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { openPackageAt } from './open-package.ts'
 
@@ -20,7 +25,7 @@ export function registryClient(t: Cleanup, credentials: CredentialProvider = ANO
 }
 
 export interface PublishToOptions extends Partial<Omit<PublishRequest, 'package' | 'destination'>> {
-  client?: RegistryClient
+  client?: Pick<RegistryClient, 'repository'>
   signal?: AbortSignal
   onEvent?: (event: EngineEvent) => void
 }
@@ -28,16 +33,25 @@ export interface PublishToOptions extends Partial<Omit<PublishRequest, 'package'
 const tagLocks = new Map<string, Promise<unknown>>()
 
 /** Publishes as a worker would, without a queue: the only writer, within this process, of each tag. */
-export async function publishTo(
+export function publishTo(t: Cleanup, path: string, destination: Destination, options: PublishToOptions = {}) {
+  return workOn(t, { path, destination, options }, publish)
+}
+
+/** The same as a dry run. */
+export function planPublishTo(t: Cleanup, path: string, destination: Destination, options: PublishToOptions = {}) {
+  return workOn(t, { path, destination, options }, planPublish)
+}
+
+async function workOn<T>(
   t: Cleanup,
-  path: string,
-  destination: Destination,
-  options: PublishToOptions = {},
-): Promise<{ outcome: PublishOutcome; events: EngineEvent[] }> {
+  what: { path: string; destination: Destination; options: PublishToOptions },
+  work: (request: PublishRequest, dependencies: PublishDependencies) => Promise<T>,
+): Promise<{ outcome: T; events: EngineEvent[] }> {
+  const { path, destination, options } = what
   const { client = registryClient(t), signal = new AbortController().signal, onEvent, ...request } = options
   const events: EngineEvent[] = []
   await using opened = await openPackageAt(path, { signal })
-  const outcome = await publish(
+  const outcome = await work(
     { scan: false, concurrency: 6, ...request, package: opened, destination },
     {
       repository: (registry, name) => client.repository(registry, name),
