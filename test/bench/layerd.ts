@@ -8,7 +8,7 @@ import { type Cost, cpuOf, forgetPeak, peakOf, watchSizes } from './measure.ts'
 
 /** What a caller of the API sends. */
 export interface JobRequest {
-  kind: 'publish' | 'pull'
+  kind: 'publish' | 'pull' | 'copy'
   source: string
   destination?: string
   options?: Record<string, unknown>

@@ -7,6 +7,7 @@ import { CleanupStack } from '../helpers/cleanup.ts'
 import { type RegistryProgram, registryPrograms } from '../helpers/registries/docker-registry.ts'
 import { findProgram } from '../helpers/processes/real-tools.ts'
 import { type SinkOptions, startRegistry, startSink, writeCertificate } from './far-end.ts'
+import { copyTasks } from './copy.ts'
 import { createInputs } from './inputs.ts'
 import { startDaemon } from './layerd.ts'
 import { PEERS } from './peers.ts'
@@ -15,7 +16,7 @@ import { targetLines } from './targets.ts'
 import { blobTasks, packageTasks, smallTasks, type Start, type TaskContext } from './tasks.ts'
 
 /**
- * npm run bench [-- --rounds 3 --size 2GiB --small 5000 --only package,blob,small,push,pull,sink,registry --json FILE]
+ * npm run bench [-- --rounds 3 --size 2GiB --small 5000 --only package,blob,small,copy,push,pull,sink,registry --json FILE]
  *
  * layerd as it runs, beside the programs people use today, in one run, in turn. What is not on PATH is named and left
  * out. Works in /dev/shm where there is room, so that a disk's moods are in no figure; TMPDIR chooses another place.
@@ -37,7 +38,7 @@ const chosen = <N extends string>(...names: N[]): ReadonlySet<N> => {
   const some = names.filter((name) => given.has(name))
   return new Set(some.length > 0 ? some : names)
 }
-const tasks = chosen('package', 'blob', 'small')
+const tasks = chosen('package', 'blob', 'small', 'copy')
 const ways = chosen('push', 'pull')
 const farEnds = chosen('sink', 'registry')
 const programs = registryPrograms()
@@ -99,6 +100,14 @@ async function run(): Promise<number> {
   if (tasks.has('small')) {
     const all = [...registriesOf(programs, false), ...sinksOf({ tls: false, singlePost: true })]
     for (const start of all) rows.push(...(await smallTasks(start, context, ways)))
+  }
+  if (tasks.has('copy')) {
+    // Each way between the two kinds, or within the one there is.
+    const kinds = registriesOf(programs, false)
+    for (const [at, from] of kinds.entries()) {
+      const to = kinds[(at + 1) % kinds.length]
+      if (to) rows.push(...(await copyTasks(from, to, context)))
+    }
   }
   return daemon.startCpuSeconds
 }

@@ -159,6 +159,26 @@ export function blobPullers(repository: string, { digest, size }: BlobFile): Con
   return [contender('oras', oras, same), contender('crane', crane, same), contender('regctl', regctl, same)].flat()
 }
 
+/** Copy of a package from a registry to another one. */
+export function copiers(from: { source: FarEnd; repository: string; name: string }, check: Check): Contender[] {
+  const { source, repository, name } = from
+  const ends = ({ host }: FarEnd, { id }: Round) => [
+    `${source.host}/${repository}:1.0.0`,
+    `${host}/${id}/${name}:1.0.0`,
+  ]
+  const oras = (at: FarEnd, round: Round) => {
+    const plain = [...source.plain('--from-plain-http'), ...at.plain('--to-plain-http')]
+    return { args: ['cp', ...ORAS_FLAGS, ...plain, ...ends(at, round)] }
+  }
+  const crane = (at: FarEnd, round: Round) => {
+    return { args: ['copy', '--jobs', '6', ...at.plain('--insecure'), ...ends(at, round)] }
+  }
+  const regctl = (at: FarEnd, round: Round) => {
+    return { args: ['image', 'copy', ...regctlFlags(source), ...regctlFlags(at), ...ends(at, round)] }
+  }
+  return [contender('oras', oras, check), contender('crane', crane, check), contender('regctl', regctl, check)].flat()
+}
+
 /** As many blobs at once as layerd moves by default. */
 const ORAS_FLAGS = ['--no-tty', '--concurrency', '6']
 

@@ -49,6 +49,8 @@ export function targetLines(rows: readonly Row[]): string[] {
       found: ratio(/^publish .*KiB/, /single/, 'oras', 'wall'),
       most: 1 / 1.5,
     },
+    { what: 'copy, CPU / crane', found: ratio(/^copy/, /./, 'crane', 'cpu'), most: 1.7 },
+    { what: 'copy, wall / crane', found: ratio(/^copy/, /./, 'crane', 'wall'), most: 1.2 },
     { what: 'worker memory with one large layer, MiB', found: peak(/one layer/), most: 200 },
     { what: 'worker memory, MiB', found: peak(/./), most: 300 },
   ]

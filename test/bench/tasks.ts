@@ -86,7 +86,7 @@ export async function blobTasks(start: Start, context: TaskContext, ways: Readon
   return rows
 }
 
-function publishJob({ path }: BuiltPackage, { host }: FarEnd, namespace: string): JobRequest {
+export function publishJob({ path }: BuiltPackage, { host }: FarEnd, namespace: string): JobRequest {
   return { kind: 'publish', source: `file:${path}`, destination: `oci://${host}/${namespace}` }
 }
 
@@ -115,7 +115,7 @@ function puller(daemon: Daemon, repository: string): Contender {
 }
 
 /** The package's tag names a manifest of so many layers, and the registry has some of them, at their full size. */
-async function checkLayers(
+export async function checkLayers(
   { farEnd }: Round,
   { repository, count }: { repository: string; count: number },
 ): Promise<void> {
