@@ -156,7 +156,8 @@ interface Dependencies {
 }
 
 /**
- * What a transfer depends on, for who only looks: repositories to which nothing can be written, and no rows.
+ * What a transfer depends on, for who only looks: repositories to which nothing can be written, no rows, and a log that says
+ * what it is.
  */
 export function lookingOnly<T extends Dependencies>(dependencies: T): T {
   return {
@@ -164,7 +165,8 @@ export function lookingOnly<T extends Dependencies>(dependencies: T): T {
     repository: async (registry, repository) => readOnly(await dependencies.repository(registry, repository)),
     onEvent(event) {
       if (event.type === 'outline' || event.type === 'plan' || event.type === 'transfer') return
-      dependencies.onEvent(event)
+      // "publishing to ..." is not so.
+      dependencies.onEvent(event.type === 'log' ? { ...event, message: `dry run: ${event.message}` } : event)
     },
   }
 }

@@ -29,13 +29,15 @@ const codes = (problems: ReadonlyArray<{ code: string }>) => problems.map(({ cod
 
 for (const format of ['tar.zst', 'tar'] as const) {
   test(`a publish of a ${format} says what it would send, and then sends just that`, async (t) => {
-    const { folder, registry, plan, run } = await dryRunBed(t)
+    const { folder, registry, plan, run, system } = await dryRunBed(t)
     const there = await registry()
     const built = await buildPackage(folder, { layers: 3, layerBytes: 300_000, format })
     const [source, to] = [`file:${built.path}`, `oci://${there.host}/team`]
     const { job, plan: first } = await plan('publish', source, to)
     assert.deepEqual([first.blobsThere, first.blobsToMount, first.fits, first.problems], [0, 0, true, []])
     assert.deepEqual([job.result?.layers, job.result?.bytes], [built.files.length, first.bytes])
+    const said = (await system.log(job.id)).flatMap((event) => (event.type === 'log' ? [event.message] : []))
+    assert.deepEqual(said, [`dry run: publishing to oci://${there.host}/team/sample:1.0.0`])
     const published = await run('publish', source, to)
     assert.equal(published.state, 'succeeded')
     for (const name of ['reference', 'digest', 'architecture', 'layers', 'bytes'] as const) {
