@@ -121,26 +121,45 @@ export function commitRequest(
 /** `told`: the registry answered, whatever. `fenced`: the run may send nothing any more. */
 export type CancelOutcome = 'told' | 'unreachable' | 'fenced'
 
-/** DELETE of a session, best effort: never throws, never asks for more rights. */
+/** By an address that says less than the registry has by now; bytes may still be on their way when one is given up. */
+const OLD_ADDRESS = 416
+const CANCEL_TRIES = 3
+
+/**
+ * DELETE of a session, best effort: never throws, never asks for more rights. distribution 3 takes it at the address alone that says
+ * how much it has, which its status tells.
+ */
 export async function cancelSession(context: RepositoryContext, location: URL): Promise<CancelOutcome> {
+  const signal = AbortSignal.timeout(CANCEL_MS)
   try {
-    const response = await context.transport.send(
-      {
-        method: 'DELETE',
-        target: location,
-        scopes: pushScope(context),
-        lane: 'control',
-        op: 'cancel upload session',
-        signal: AbortSignal.timeout(CANCEL_MS),
-      },
-      { allow: [400, 401, 403, 404, 405] },
-    )
-    await response.discard()
-    return 'told'
+    let newest = location
+    for (let tries = 0; tries < CANCEL_TRIES; tries += 1) {
+      if ((await deleteSession(context, newest, signal)) !== OLD_ADDRESS) return 'told'
+      const status = await sessionStatus(context, newest, { signal })
+      if (!status.alive) return 'told'
+      newest = status.location
+    }
+    return 'unreachable'
   } catch (error) {
     context.logger.debug({ err: error, repository: placeName(context) }, 'upload session not canceled')
     return isAppError(error) && error.code === 'JOB_FENCED' ? 'fenced' : 'unreachable'
   }
+}
+
+async function deleteSession(context: RepositoryContext, location: URL, signal: AbortSignal): Promise<number> {
+  const response = await context.transport.send(
+    {
+      method: 'DELETE',
+      target: location,
+      scopes: pushScope(context),
+      lane: 'control',
+      op: 'cancel upload session',
+      signal,
+    },
+    { allow: [400, 401, 403, 404, 405, OLD_ADDRESS] },
+  )
+  await response.discard()
+  return response.status
 }
 
 /** `answer`: what the registry said. */

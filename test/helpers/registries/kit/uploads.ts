@@ -152,7 +152,9 @@ export function createUploadStore(options: UploadStoreOptions): UploadStore {
     const isRead = record.method === 'GET' || record.method === 'HEAD'
     const isOld = url.searchParams.get('_state') !== state(session.size)
     const { oldLocation } = ways
-    if (isOld && oldLocation !== 'taken' && record.method !== 'DELETE' && (!isRead || ways.oldStatus)) {
+    // What cannot be asked after is given up by any address, so that a test can tell what is left.
+    const isSpared = isRead ? !ways.oldStatus : record.method === 'DELETE' && ways.oldStatus
+    if (isOld && oldLocation !== 'taken' && !isSpared) {
       return refusalAnswer(oldLocation)
     }
     if (isRead) return status(session, exchange)
