@@ -22,7 +22,8 @@ test('a copy that is stopped leaves no tag, and one whose worker is killed goes 
     await t.test(
       `${way} at ${stop.side} ${Object.keys(stop.at).join()} ${Object.values(stop.at).join()}`,
       async (t) => {
-        assert.ok((await stops[way](t, stop)).met)
+        const { met, tagged } = await stops[way](t, stop)
+        assert.deepEqual([met, tagged], [true, way === 'kill'])
       },
     )
   }
