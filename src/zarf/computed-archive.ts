@@ -26,7 +26,7 @@ export interface ArchiveFile extends AsyncDisposable {
 export interface ComputedArchiveOptions {
   /** The package's. */
   digest: Digest
-  /** zarf's; its extension decides between `.tar` and `.tar.zst`. */
+  /** Its extension decides between `.tar` and `.tar.zst`. */
   fileName: string
   /** By path inside the package. */
   files: ReadonlyMap<string, Descriptor>
@@ -51,14 +51,31 @@ export interface ComputedArchive {
  * last, without folders, in one zstd frame of raw blocks unless the package is an uncompressed one.
  */
 export function computeArchive(options: ComputedArchiveOptions): ComputedArchive {
-  const segments = arrange(options.files)
+  const entries = [...options.files]
+    .toSorted(([a], [b]) => compareBytes(a, b))
+    .map(([path, content]) => ({ path, content }))
+  const etag = `"${options.digest}-${LAYOUT_VERSION}${options.whole ? '' : `-${selectionHash(options.files)}`}"`
+  return computeTar({ ...options, entries, etag })
+}
+
+/** One file of a computed archive: bytes of our own, or a blob. */
+export interface ArchiveEntry {
+  readonly path: string
+  readonly content: Buffer | Descriptor
+}
+
+/** A tar of these entries in their order, in one zstd frame of raw blocks unless its name says `.tar`. `etag`: see ComputedArchive. */
+export function computeTar(
+  options: Pick<ComputedArchiveOptions, 'fileName' | 'source'> & { entries: readonly ArchiveEntry[]; etag: string },
+): ComputedArchive {
+  const segments = arrange(options.entries)
   const tarBytes = segments.at(-1)?.end ?? 0
   const raw = !options.fileName.endsWith('.zst')
   const size = raw ? tarBytes : rawFrameBytes(tarBytes)
   return {
     fileName: options.fileName,
     size,
-    etag: `"${options.digest}-${LAYOUT_VERSION}${options.whole ? '' : `-${selectionHash(options.files)}`}"`,
+    etag: options.etag,
     open({ start = 0, end = size, signal }) {
       if (start < 0 || start > end || end > size) throw outside(start, end, size)
       const contentAt = (position: number) => (raw ? position : rawContentBefore(position, tarBytes))
@@ -75,22 +92,27 @@ interface Segment {
   readonly content: Buffer | Descriptor
 }
 
-function arrange(files: ReadonlyMap<string, Descriptor>): readonly Segment[] {
+function arrange(entries: readonly ArchiveEntry[]): readonly Segment[] {
   const segments: Segment[] = []
   let end = 0
   const add = (content: Buffer | Descriptor) => {
-    const size = Buffer.isBuffer(content) ? content.length : content.size
+    const size = sizeOf(content)
     if (size === 0) return
     segments.push({ start: end, end: end + size, content })
     end += size
   }
-  for (const [path, blob] of [...files].toSorted(([a], [b]) => compareBytes(a, b))) {
-    add(tarHeader(path, blob.size))
-    add(blob)
-    add(TAR_END.subarray(0, padding(blob.size)))
+  for (const { path, content } of entries) {
+    const size = sizeOf(content)
+    add(tarHeader(path, size))
+    add(content)
+    add(TAR_END.subarray(0, padding(size)))
   }
   add(TAR_END)
   return segments
+}
+
+function sizeOf(content: Buffer | Descriptor): number {
+  return Buffer.isBuffer(content) ? content.length : content.size
 }
 
 async function* readArchive(

@@ -1,18 +1,23 @@
 import { AppError } from '../../lib/errors.ts'
-import { DEFINITION } from '../layout/metadata-files.ts'
 import { fieldOf, type Fields, type Shape, type Static } from './shape.ts'
 import { goFloatText } from './yaml.ts'
+import { ZARF_YAML, type YamlFile } from './yaml-file.ts'
 
 /**
  * Reads a YAML tree into a shape by goccy/go-yaml's rules: unknown keys are passed over, null is the zero value, numbers
  * and booleans become text where text is wanted. The tree is bounded (yaml.ts). Throws PACKAGE_INVALID naming the field.
  * Source: goccy/go-yaml v1.19 decode.go decodeValue, convertValue.
  */
-export function decode<const S extends Shape>(shape: S, node: unknown): Static<S> | undefined {
-  return decodeNode(shape, { node, at: '' }) as Static<S> | undefined
+export function decode<const S extends Shape>(
+  shape: S,
+  node: unknown,
+  file: YamlFile = ZARF_YAML,
+): Static<S> | undefined {
+  return decodeNode(shape, { file, node, at: '' }) as Static<S> | undefined
 }
 
 interface Place {
+  readonly file: YamlFile
   readonly node: unknown
   readonly at: string
 }
@@ -42,12 +47,12 @@ function decodeNode(shape: Shape, place: Place): unknown {
 }
 
 function decodeStruct(fields: Fields, place: Place): Record<string, unknown> {
-  const { node, at } = place
+  const { node, at, file } = place
   if (!(node instanceof Map)) throw wrong(place, 'a mapping')
   const value: Record<string, unknown> = {}
   for (const [key, entry] of Object.entries(fields)) {
     if (!node.has(key)) continue
-    const found = decodeNode(fieldOf(entry).shape, { node: node.get(key), at: at === '' ? key : `${at}.${key}` })
+    const found = decodeNode(fieldOf(entry).shape, { file, node: node.get(key), at: at === '' ? key : `${at}.${key}` })
     if (found !== undefined) value[key] = found
   }
   return value
@@ -55,7 +60,9 @@ function decodeStruct(fields: Fields, place: Place): Record<string, unknown> {
 
 function decodeList(of: Shape, place: Place): unknown[] {
   if (!Array.isArray(place.node)) throw wrong(place, 'a list')
-  return place.node.map((node: unknown, index) => decodeNode(of, { node, at: `${place.at}[${index}]` }) ?? zero(of))
+  return place.node.map(
+    (node: unknown, index) => decodeNode(of, { ...place, node, at: `${place.at}[${index}]` }) ?? zero(of),
+  )
 }
 
 /** A null inside a list is the zero value of the element. */
@@ -68,8 +75,8 @@ function decodeMap(place: Place): Map<string, string> {
   if (!(place.node instanceof Map)) throw wrong(place, 'a mapping')
   const map = new Map<string, string>()
   for (const [key, node] of place.node) {
-    const name = key === null ? '' : scalarText({ node: key, at: place.at })
-    map.set(name, node === null ? '' : scalarText({ node, at: `${place.at}.${name}` }))
+    const name = key === null ? '' : scalarText({ ...place, node: key })
+    map.set(name, node === null ? '' : scalarText({ ...place, node, at: `${place.at}.${name}` }))
   }
   return map
 }
@@ -95,15 +102,18 @@ function scalarInteger(place: Place): bigint {
 }
 
 function decodeAny(place: Place): unknown {
-  const { node, at } = place
+  const { node } = place
   if (Array.isArray(node)) {
-    return node.map((item: unknown) => decodeNode({ kind: 'any' }, { node: item, at }) ?? null)
+    return node.map((item: unknown) => decodeNode({ kind: 'any' }, { ...place, node: item }) ?? null)
   }
   if (typeof node === 'number' && !Number.isFinite(node)) throw wrong(place, 'a number that JSON can hold')
   if (!(node instanceof Map)) return node
   const map = new Map<string, unknown>()
   for (const [key, item] of node) {
-    map.set(scalarText({ node: key ?? 'null', at }), decodeNode({ kind: 'any' }, { node: item, at }) ?? null)
+    map.set(
+      scalarText({ ...place, node: key ?? 'null' }),
+      decodeNode({ kind: 'any' }, { ...place, node: item }) ?? null,
+    )
   }
   return map
 }
@@ -111,7 +121,7 @@ function decodeAny(place: Place): unknown {
 function wrong(place: Place, expected: string): AppError {
   // A key of the file's may stand in it.
   const field = place.at.length > 300 ? `${place.at.slice(0, 300)}…` : place.at
-  return new AppError('PACKAGE_INVALID', `${field || 'the document'} in ${DEFINITION} is not ${expected}`, {
-    details: { path: DEFINITION, field },
+  return new AppError('PACKAGE_INVALID', `${field || 'the document'} in ${place.file.path} is not ${expected}`, {
+    details: { path: place.file.path, field },
   })
 }

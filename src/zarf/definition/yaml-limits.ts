@@ -1,6 +1,6 @@
 import { type Event, EVENT_ID } from 'js-yaml'
 import { AppError } from '../../lib/errors.ts'
-import { DEFINITION } from '../layout/metadata-files.ts'
+import { ZARF_YAML, type YamlFile } from './yaml-file.ts'
 
 /**
  * What a zarf.yaml of at most 4 MiB (metadata-files.ts) may cost before anybody looks at its content. The largest real ones have under 1 MiB, 40,000 lines,
@@ -24,7 +24,7 @@ const VALUE_BYTES = 16
  * Before the text is parsed: an upper bound of what the parser makes of it, by one look at each character. Counted are
  * lines and the characters that can begin a value. Throws PACKAGE_TOO_LARGE.
  */
-export function checkText(text: string): void {
+export function checkText(text: string, file: YamlFile = ZARF_YAML): void {
   let marks = 0
   let documents = 1
   for (let at = 0; at < text.length; at++) {
@@ -33,8 +33,8 @@ export function checkText(text: string): void {
     if (kind === BEFORE_BLANK && !isBlank(text.charCodeAt(at + 1))) continue
     marks += 1
     if (kind === LINE_END && endsDocument(text, at + 1)) documents += 1
-    if (documents > MAX_DOCUMENTS) throw tooLarge(`holds more than ${MAX_DOCUMENTS} documents`, MAX_DOCUMENTS)
-    if (marks > MAX_MARKS) throw tooLarge(`holds more than ${MAX_MARKS} values and lines`, MAX_MARKS)
+    if (documents > MAX_DOCUMENTS) throw tooLarge(file, `holds more than ${MAX_DOCUMENTS} documents`, MAX_DOCUMENTS)
+    if (marks > MAX_MARKS) throw tooLarge(file, `holds more than ${MAX_MARKS} values and lines`, MAX_MARKS)
   }
 }
 
@@ -66,20 +66,22 @@ interface Unfolded {
  * Before values are made of the parser's events: what they stand for once each alias is what it names, in one pass.
  * Throws PACKAGE_TOO_LARGE naming the limit, PACKAGE_INVALID for an alias to what it stands in.
  */
-export function checkEvents(events: readonly Event[], text: string): void {
-  const walk = new Walk(text)
+export function checkEvents(events: readonly Event[], text: string, file: YamlFile = ZARF_YAML): void {
+  const walk = new Walk(text, file)
   for (const event of events) walk.take(event)
 }
 
 class Walk {
   readonly #text: string
+  readonly #file: YamlFile
   readonly #open: Unfolded[] = [{ bytes: 0, depth: 0, open: true }]
   #named = new Map<string, Unfolded>()
   #anchors = 0
   #aliases = 0
 
-  constructor(text: string) {
+  constructor(text: string, file: YamlFile) {
     this.#text = text
+    this.#file = file
   }
 
   take(event: Event): void {
@@ -112,8 +114,8 @@ class Walk {
     holder.bytes += found.bytes
     holder.depth = Math.max(holder.depth, found.depth + 1)
     if (holder.bytes > MAX_UNFOLDED_MIB * 2 ** 20)
-      throw tooLarge(`unfolds to more than ${MAX_UNFOLDED_MIB} MiB`, MAX_UNFOLDED_MIB * 2 ** 20)
-    if (holder.depth > MAX_DEPTH) throw tooDeep()
+      throw tooLarge(this.#file, `unfolds to more than ${MAX_UNFOLDED_MIB} MiB`, MAX_UNFOLDED_MIB * 2 ** 20)
+    if (holder.depth > MAX_DEPTH) throw tooDeep(this.#file)
   }
 
   #close(): void {
@@ -126,21 +128,22 @@ class Walk {
   #name(event: { anchorStart: number; anchorEnd: number }, found: Unfolded): Unfolded {
     if (event.anchorStart < 0) return found
     this.#anchors += 1
-    if (this.#anchors > MAX_ANCHORS) throw tooLarge(`holds more than ${MAX_ANCHORS} anchors`, MAX_ANCHORS)
+    if (this.#anchors > MAX_ANCHORS) throw tooLarge(this.#file, `holds more than ${MAX_ANCHORS} anchors`, MAX_ANCHORS)
     this.#named.set(this.#text.slice(event.anchorStart, event.anchorEnd), found)
     return found
   }
 
   #aliased({ anchorStart, anchorEnd }: { anchorStart: number; anchorEnd: number }): Unfolded {
     this.#aliases += 1
-    if (this.#aliases > MAX_ALIASES) throw tooLarge(`holds more than ${MAX_ALIASES} aliases`, MAX_ALIASES)
+    if (this.#aliases > MAX_ALIASES) throw tooLarge(this.#file, `holds more than ${MAX_ALIASES} aliases`, MAX_ALIASES)
     const name = this.#text.slice(anchorStart, anchorEnd)
     // One that names nothing is refused when values are made.
     const found = this.#named.get(name) ?? scalar(0)
     if (!found.open) return found
-    throw new AppError('PACKAGE_INVALID', `${DEFINITION} has an alias, *${name.slice(0, 100)}, that refers to itself`, {
-      hint: 'zarf writes no aliases: make the package again with zarf.',
-      details: { path: DEFINITION },
+    const { path, maker } = this.#file
+    throw new AppError('PACKAGE_INVALID', `${path} has an alias, *${name.slice(0, 100)}, that refers to itself`, {
+      hint: `${maker} writes no aliases: make it again with ${maker}.`,
+      details: { path },
     })
   }
 }
@@ -149,17 +152,17 @@ function scalar(length: number): Unfolded {
   return { bytes: VALUE_BYTES + length, depth: 0, open: false }
 }
 
-export function tooDeep(): AppError {
-  return tooLarge(`nests more than ${MAX_DEPTH} deep`, MAX_DEPTH)
+export function tooDeep(file: YamlFile): AppError {
+  return tooLarge(file, `nests more than ${MAX_DEPTH} deep`, MAX_DEPTH)
 }
 
-export function tooManyMerges(): AppError {
-  return tooLarge(`merges more than ${MAX_MERGED_KEYS} keys`, MAX_MERGED_KEYS)
+export function tooManyMerges(file: YamlFile): AppError {
+  return tooLarge(file, `merges more than ${MAX_MERGED_KEYS} keys`, MAX_MERGED_KEYS)
 }
 
-function tooLarge(why: string, limit: number): AppError {
-  return new AppError('PACKAGE_TOO_LARGE', `${DEFINITION} ${why}`, {
-    hint: 'No package that zarf made comes near this limit (docs/security.md): make it again with zarf.',
-    details: { path: DEFINITION, limit },
+function tooLarge({ path, maker }: YamlFile, why: string, limit: number): AppError {
+  return new AppError('PACKAGE_TOO_LARGE', `${path} ${why}`, {
+    hint: `Nothing that ${maker} made comes near this limit (docs/security.md): make it again with ${maker}.`,
+    details: { path, limit },
   })
 }

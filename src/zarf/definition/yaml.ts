@@ -8,6 +8,7 @@ import {
   realMapTag,
   YAMLException,
 } from 'js-yaml'
+import { ZARF_YAML, type YamlFile } from './yaml-file.ts'
 import { checkEvents, checkText, MAX_MERGED_KEYS, MAX_PARSER_DEPTH, tooDeep, tooManyMerges } from './yaml-limits.ts'
 
 /**
@@ -39,23 +40,23 @@ const SCHEMA = FAILSAFE_SCHEMA.withTags(
  * All documents of a YAML text that are not empty. Mappings are Maps; values that aliases name are shared, and never hold
  * themselves. Throws PACKAGE_TOO_LARGE and PACKAGE_INVALID as yaml-limits.ts says, and js-yaml's YAMLException.
  */
-export function loadYaml(text: string): unknown[] {
-  checkText(text)
+export function loadYaml(text: string, file: YamlFile = ZARF_YAML): unknown[] {
+  checkText(text, file)
   try {
     const events = parseEvents(text, { maxDepth: MAX_PARSER_DEPTH })
-    checkEvents(events, text)
+    checkEvents(events, text, file)
     const options = { source: text, schema: SCHEMA, maxTotalMergeKeys: MAX_MERGED_KEYS }
     return constructFromEvents(events, options).filter((document) => document !== null)
   } catch (error) {
-    throw limitOf(error) ?? error
+    throw limitOf(error, file) ?? error
   }
 }
 
 /** The library tells its own limits by their words alone. */
-function limitOf(error: unknown): Error | undefined {
+function limitOf(error: unknown, file: YamlFile): Error | undefined {
   if (!(error instanceof YAMLException)) return undefined
-  if (error.reason.startsWith('nesting exceeded')) return tooDeep()
-  if (error.reason.startsWith('merge keys exceeded')) return tooManyMerges()
+  if (error.reason.startsWith('nesting exceeded')) return tooDeep(file)
+  if (error.reason.startsWith('merge keys exceeded')) return tooManyMerges(file)
   return undefined
 }
 

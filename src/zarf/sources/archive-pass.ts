@@ -1,6 +1,5 @@
 import { type Digest, digestOf } from '../../content/digest.ts'
-import { type ByteStream, OWN_BELOW_BYTES } from '../../content/endpoints.ts'
-import { AppError } from '../../lib/errors.ts'
+import type { ByteStream } from '../../content/endpoints.ts'
 import { parseChecksums } from '../layout/checksums.ts'
 import { checkAggregate, duplicateFile, unlistedFile, unlistedRule } from '../contents/contents.ts'
 import { readDefinition } from '../definition/read-definition.ts'
@@ -13,6 +12,7 @@ import {
 } from '../layout/metadata-files.ts'
 import type { Seen } from './size-estimate.ts'
 import { type TarEntry, tarEntries } from '../archive/tar-entries.ts'
+import { entryContent } from '../archive/entry-content.ts'
 import { atEntry, type StreamTarInput } from '../archive/tar-input.ts'
 import type { PackageEntry } from '../contents/types.ts'
 
@@ -83,7 +83,7 @@ export class PassState {
     this.#paths.add(path)
     if (path !== CHECKSUMS) this.#checksums ??= await this.#findChecksums()
     const digest = this.#checksums?.declared.get(path)
-    if (digest) return { path, size, digest, bytes: undefined, content: () => this.#content(entry) }
+    if (digest) return { path, size, digest, bytes: undefined, content: () => entryContent(this.#input, entry) }
     this.#checkUnlisted(entry)
     const bytes = await this.#input.take(size)
     if (path === CHECKSUMS) this.#checksums = readChecksums(bytes)
@@ -113,29 +113,8 @@ export class PassState {
     if (wrong !== undefined) throw unlistedFile(wrong)
     this.#mayBeUnlisted = mayBeUnlisted
   }
-
-  async *#content({ path, offset, size }: TarEntry): ByteStream {
-    let expected = offset
-    const end = offset + size
-    try {
-      while (expected < end) {
-        if (this.#input.position !== expected) throw passedOver(path)
-        const chunk = await this.#input.some(end - expected)
-        if (!chunk) throw new AppError('PACKAGE_TRUNCATED', 'the package ends too early')
-        expected += chunk.length
-        // A piece of a chunk may be as small as one that is never reused.
-        yield chunk.length < OWN_BELOW_BYTES ? Buffer.from(chunk) : chunk
-      }
-    } catch (error) {
-      throw atEntry(error, path)
-    }
-  }
 }
 
 async function* once(bytes: Buffer): ByteStream {
   if (bytes.length > 0) yield bytes
-}
-
-function passedOver(path: string): AppError {
-  return new AppError('INTERNAL', `the content of ${path} was asked for after the pass had gone on, or twice`)
 }

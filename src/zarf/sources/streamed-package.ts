@@ -10,7 +10,7 @@ import { packEntries, unpackEntries } from './packed-entries.ts'
 import { CHECKSUMS, checkMetadataSize } from '../layout/metadata-files.ts'
 import { guessFromFileName } from '../contents/file-name.ts'
 import { tarEntries } from '../archive/tar-entries.ts'
-import { atEntry, StreamTarInput } from '../archive/tar-input.ts'
+import { atEntry, type StreamTarInput } from '../archive/tar-input.ts'
 import type {
   PackageContents,
   PackageEntry,
@@ -20,9 +20,9 @@ import type {
   PassOptions,
   StreamedPackage,
 } from '../contents/types.ts'
-import { decompress, type Unpacking } from '../archive/zstd.ts'
+import type { Unpacking } from '../archive/zstd.ts'
+import { readTar, readWindow } from '../archive/packed-tar.ts'
 import { estimateContent } from './size-estimate.ts'
-import { checkLeadingFrames, MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } from '../archive/zstd-frames.ts'
 
 export interface StreamedOptions {
   memory?: PackageMemory
@@ -38,13 +38,10 @@ export async function openStreamedPackage(
   options: StreamedOptions = {},
 ): Promise<StreamedPackage> {
   const { memory, maxWindowBytes } = options
-  const windowBytes = fileName.endsWith('.tar') ? PLAIN_BYTES : await firstWindow(file, maxWindowBytes)
+  const windowBytes = await readWindow(file, fileName, maxWindowBytes)
   if (memory && !recall(file.identity)) await recallFrom(memory, file.identity)
   return new ArchivePackage(file, fileName, { ...options, windowBytes })
 }
-
-/** What a reader of a `.tar` holds. */
-const PLAIN_BYTES = 4 * 1024 * 1024
 
 async function tell(memory: PackageMemory, identity: string, entries: readonly PackageEntry[]): Promise<void> {
   await memory.remember(identity, await packEntries(entries))
@@ -193,31 +190,9 @@ class ArchivePackage implements StreamedPackage {
   }
 
   #input({ signal, onMade }: { signal: AbortSignal; onMade?: (so: Unpacking) => void }): StreamTarInput {
-    if (this.format === 'tar') return new StreamTarInput(unpacked(this.#file.stream({ signal }), onMade))
     const maxWindowBytes = this.#maxWindowBytes
     const options = { ...(onMade ? { onMade } : {}), ...(maxWindowBytes === undefined ? {} : { maxWindowBytes }) }
-    return new StreamTarInput(decompress(this.#file.stream({ signal }), options))
-  }
-}
-
-/** Nothing is to be unpacked. */
-async function* unpacked(stream: ByteStream, onMade?: (so: Unpacking) => void): ByteStream {
-  let taken = 0
-  for await (const chunk of stream) {
-    taken += chunk.length
-    onMade?.({ taken, unpacked: taken })
-    yield chunk
-  }
-}
-
-async function firstWindow(file: OpenedFile, maxWindowBytes: number | undefined): Promise<number> {
-  for (let at = 0, hops = 0; ; hops += 1) {
-    checkLeadingFrames(hops)
-    if (at >= file.size) throw truncatedZstd()
-    const target = Buffer.alloc(Math.min(MAX_HEADER_BYTES, file.size - at))
-    const start = parseFrameStart(await file.read(target, at), maxWindowBytes)
-    if ('windowBytes' in start) return start.windowBytes
-    at += start.skipBytes
+    return readTar(this.#file, this.fileName, { signal, ...options })
   }
 }
 
