@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { command, logs, type LogsOptions, queueAgain, show, watch } from './commands/job.ts'
 import { jobs, type JobsOptions } from './commands/jobs.ts'
+import { bundle, type BundleOptions } from './commands/bundle.ts'
 import { inspect, INSPECTED_PARTS, type InspectOptions } from './commands/inspect/inspect.ts'
 import { packages, tags } from './commands/packages.ts'
 import { copy, type CopyOptions } from './commands/copy.ts'
@@ -55,7 +56,7 @@ export function addClientCommands(program: Command, run: RunClient): void {
 function addTransfers(program: Command, run: RunClient): void {
   const sending = program
     .command('publish')
-    .description('publish a package')
+    .description('publish a package or a UDS bundle')
     .argument(
       '<package>',
       'a .tar.zst or .tar file, part000 of a split one, an unpacked folder, sha256:... of a stored package, or https://...',
@@ -88,7 +89,7 @@ function addTransfers(program: Command, run: RunClient): void {
   )
   const fetching = program
     .command('pull')
-    .description('pull a package and save its archive')
+    .description('pull a package or a UDS bundle and save its archive')
     .argument('<reference>', 'oci://REGISTRY/REPOSITORY:TAG')
     .option('-o, --output <folder>', 'where to save it (default: here)')
     .option('--store', "keep it in the daemon's store, and save nothing")
@@ -219,6 +220,15 @@ function addPackageViews(program: Command, run: RunClient): void {
   withOutput(withRegistry(looking)).action(
     (what: string, part: string | undefined, name: string | undefined, options: InspectOptions & OutputOptions) =>
       run(options, (context) => inspect(context, what, { ...options, part, name })),
+  )
+  const bundles = program
+    .command('bundle')
+    .description('show what a UDS bundle is of: packages, overrides, variables')
+    .argument('<bundle>', 'oci://REGISTRY/REPOSITORY:TAG, the sha256:DIGEST of a stored one, or a file')
+    .option('-a, --architecture <arch>', "which of the tag's bundles (default: the daemon's own)")
+    .option('-i, --images', 'list the images of what it has, and nothing else')
+  withOutput(withRegistry(bundles)).action((what: string, options: BundleOptions & OutputOptions) =>
+    run(options, (context) => bundle(context, what, options)),
   )
   withOutput(withRegistry(program.command('tags').description('list the tags of a repository')))
     .argument('<reference>', 'oci://REGISTRY/REPOSITORY')

@@ -45,6 +45,7 @@ import { packageViews } from './routes/package-views.ts'
 import { packageRoutes } from './routes/packages.ts'
 import { type MayName, type RegistryPinger, registryRoutes } from './routes/registries.ts'
 import { registryProfileRoutes, type RegistryProfiles } from './routes/registry-profiles.ts'
+import { bundleRoutes } from './routes/bundles.ts'
 import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { JobEventSchema } from './schemas/event.ts'
@@ -52,6 +53,7 @@ import { Har } from './schemas/har.ts'
 import { Key } from './schemas/key.ts'
 import { PackageSignatures, StoredPackage } from './schemas/package.ts'
 import { PACKAGE_VIEWS } from './schemas/package-views.ts'
+import { Bundle } from './schemas/bundle.ts'
 import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
@@ -134,6 +136,7 @@ const SCHEMAS = [
   TransferPlan,
   PackageSignatures,
   ...PACKAGE_VIEWS,
+  Bundle,
   RemotePackage,
   RemoteReferrers,
   RemoteRepository,
@@ -212,6 +215,7 @@ export function createApp(options: AppOptions): App {
   void app.register(uploadRoutes, shared)
   void app.register(packageRoutes, shared)
   void app.register(remotePackageRoutes, shared)
+  void app.register(bundleRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
   void app.register(registryRoutes, shared)
   void app.register(registryProfileRoutes, shared)
   void app.register(keyRoutes, shared)

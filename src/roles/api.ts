@@ -24,6 +24,7 @@ import { createProcessMetrics, type MetricJson } from '../metrics/process-metric
 import { reportProfile } from '../oci/facts/profile-report.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { requestTracer } from '../tracing/layerd-spans.ts'
+import { inspectBundle } from '../transfer/bundle/inspect.ts'
 import { inspectPackage } from '../transfer/inspect/overview.ts'
 import { createInspectCache, openRemotePackage } from '../transfer/inspect/remote.ts'
 import { inspectRepository } from '../transfer/inspect/repository.ts'
@@ -209,6 +210,7 @@ function registryReader(clientFor: RegistryClients): AppOptions['remote'] {
   }
   return {
     inspect: async (request, access) => inspectPackage(request, await ends(request.reference, access)),
+    bundle: async (request, access) => inspectBundle(request, await ends(request.reference, access)),
     open: async (request, access) => openRemotePackage(request, await ends(request.reference, access)),
     repository: async (request, access) => inspectRepository(request, await ends(request.reference, access)),
     async referrers(request, access) {

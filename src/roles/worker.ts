@@ -30,7 +30,8 @@ import { createSharedTraces } from '../worker/traces/shared-traces.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
 import { openTrustedRoots } from '../trust/verification.ts'
-import { findSourceFault, openPackage } from '../zarf/package.ts'
+import { openArchive } from '../transfer/publish/open.ts'
+import { findSourceFault } from '../zarf/package.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { keptKeys } from './kept-keys.ts'
 import { openStore, queueOptions } from './parts.ts'
@@ -128,7 +129,7 @@ async function workOf(
   const signed = { trustedRoots, keys, policies }
   const sources = { roots: config.fileRoots, uploads }
   const open: VerifyWorkOptions['openPackage'] = (source, options) =>
-    openPackage(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes })
+    openArchive(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes })
   const work = {
     publish: publishWork({
       sources,

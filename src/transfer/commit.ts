@@ -8,14 +8,9 @@ import { AppError } from '../lib/errors.ts'
 import { type IndexEntry, indexHolds, updateIndex, type UpdateIndexOptions } from '../oci/manifests/index-manifest.ts'
 import type { UpdatedIndex } from '../oci/manifests/tag-index.ts'
 import type { Repository } from '../oci/registry.ts'
-import {
-  buildArtifactManifest,
-  buildRelatedManifest,
-  type ManifestRelations,
-  type PackageContents,
-} from '../zarf/package.ts'
+import { buildArtifactManifest, buildRelatedManifest, type ManifestRelations } from '../zarf/package.ts'
 import type { OnEvent } from './events.ts'
-import { checkManifestSize } from './plan.ts'
+import { checkManifestSize, type Publishable } from './plan.ts'
 import { tellReferrer } from './refer.ts'
 
 /** What a committer needs from the job layer. */
@@ -53,7 +48,7 @@ export interface CommitOptions extends Ownership {
  * dropping the entry; MANIFEST_UNSUPPORTED where an artifact manifest alone was asked for and the registry takes none.
  */
 export async function commit(
-  contents: PackageContents,
+  contents: Publishable,
   target: CommitTarget,
   options: CommitOptions,
 ): Promise<{ reference: Reference; manifest: RawManifest; indexDigest: Digest }> {
@@ -78,22 +73,22 @@ function artifactTypeOf(mediaType: string, given: string | undefined): Pick<Desc
 
 /** What a package may be published as. Throws MANIFEST_TOO_LARGE. */
 export async function manifestsOf(
-  contents: PackageContents,
+  contents: Publishable,
   { kind = 'image', relations }: Pick<CommitTarget, 'kind' | 'relations'>,
 ): Promise<{ image: RawManifest; artifact: RawManifest | undefined }> {
   const made = contents.manifest
   // What was pulled from a registry may have been an artifact manifest.
   const isArtifact = made.mediaType === OCI_ARTIFACT_MANIFEST
-  const image = relations || isArtifact ? await buildRelatedManifest(contents, relations ?? {}) : made
+  const image = relations || isArtifact ? await buildRelatedManifest(ofPackage(contents), relations ?? {}) : made
   checkManifestSize(image.bytes.length, contents.layers.length)
   if (kind === 'image') return { image, artifact: undefined }
-  const artifact = isArtifact && !relations ? made : await buildArtifactManifest(contents, relations)
+  const artifact = isArtifact && !relations ? made : await buildArtifactManifest(ofPackage(contents), relations)
   checkManifestSize(artifact.bytes.length, contents.layers.length)
   return { image, artifact }
 }
 
 async function putManifest(
-  contents: PackageContents,
+  contents: Publishable,
   { repository, kind = 'image', relations }: CommitTarget,
   options: CommitOptions,
 ): Promise<RawManifest> {
@@ -116,6 +111,12 @@ async function putManifest(
       },
     },
   )
+}
+
+/** A bundle's manifest is never made anew: who asks for that was refused before (publish.ts). */
+function ofPackage({ definition, ...rest }: Publishable): Publishable & Required<Pick<Publishable, 'definition'>> {
+  if (definition) return { definition, ...rest }
+  throw new AppError('INTERNAL', 'a manifest was to be made of what is no package')
 }
 
 /**

@@ -6,11 +6,15 @@ import { AppError } from '../lib/errors.ts'
 import type { PackageContents } from '../zarf/package.ts'
 import type { OnEvent } from './events.ts'
 
+/** What is known of a package or a bundle once it may be published; `definition` of a package. */
+export type Publishable = Pick<PackageContents, 'identity' | 'manifest' | 'config' | 'layers'> &
+  Partial<Pick<PackageContents, 'definition' | 'files'>>
+
 /**
  * Every blob a package needs at its destination, once each: its layers, then its config. An artifact manifest has none;
  * `auto` brings it whatever manifest the registry takes in the end, so that the plan holds either way.
  */
-export function packageBlobs(contents: PackageContents, kind: ManifestKind): Descriptor[] {
+export function packageBlobs(contents: Pick<Publishable, 'layers' | 'config'>, kind: ManifestKind): Descriptor[] {
   return distinct(hasConfig(kind) ? [...contents.layers, contents.config.descriptor] : contents.layers)
 }
 

@@ -6,6 +6,7 @@ import { formatReference, manifestName, type Reference } from '../content/refere
 import { AppError } from '../lib/errors.ts'
 import { nextTurn } from '../lib/loop/breathe.ts'
 import type { Repository } from '../oci/registry.ts'
+import { checkNoNextBundle } from '../uds/layout/next-bundle.ts'
 
 /** What a reference turned out to be. */
 export interface ResolvedPackage {
@@ -55,6 +56,7 @@ export async function resolvePackage(
   if (parsed.kind === 'manifest') {
     return { raw, manifest: parsed, where, indexDigest: undefined, architectures: [] }
   }
+  checkNoNextBundle(raw, where)
   const entries = packageEntries(parsed)
   const entry = chooseEntry(entries, { ...request, where, index: parsed })
   const found = await fetchEntry(repository, entry, { where, signal })
@@ -111,6 +113,7 @@ export async function fetchEntry(
     )
   }
   const manifest = parseManifest(raw, `${where} (${architecture})`)
+  checkNoNextBundle(raw, where)
   await nextTurn()
   if (manifest.kind === 'manifest') return { raw, manifest, where: `${where} (${architecture})` }
   throw new AppError('MANIFEST_INVALID', `${where} has an index inside its index for ${architecture}`)

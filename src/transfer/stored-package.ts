@@ -1,7 +1,7 @@
 import type { Descriptor } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ByteStream } from '../content/endpoints.ts'
-import { parseManifest, type RawManifest, rawManifest } from '../content/manifest.ts'
+import { type ImageManifest, parseManifest, type RawManifest, rawManifest } from '../content/manifest.ts'
 import { AppError } from '../lib/errors.ts'
 import type { ContentStore, StoredPackage } from '../store/content-store.ts'
 import { type ComputedArchive, computeArchive } from '../zarf/computed-archive.ts'
@@ -46,6 +46,16 @@ export async function readStoredManifest(
   digest: Digest,
   signal: AbortSignal,
 ): Promise<StoredManifest> {
+  const { manifest, ...stored } = await readStoredRoot(store, digest, signal)
+  return { ...stored, layers: packageLayers(manifest, `${digest} in the store`) }
+}
+
+/** Of a package, or of a bundle. Throws PACKAGE_NOT_STORED, STORE_CORRUPT. */
+export async function readStoredRoot(
+  store: ContentStore,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<Pick<StoredManifest, 'record' | 'raw'> & { readonly manifest: ImageManifest }> {
   const record = await store.packages.get(digest)
   if (!record) {
     throw new AppError('PACKAGE_NOT_STORED', `the store does not hold the package ${digest}`, { details: { digest } })
@@ -54,7 +64,7 @@ export async function readStoredManifest(
   const raw = rawManifest(mediaType, await store.read({ mediaType, digest, size }, { signal }))
   const manifest = parseManifest(raw, `${digest} in the store`)
   if (manifest.kind !== 'manifest') throw new AppError('STORE_CORRUPT', `${digest} in the store is not a package`)
-  return { record, raw, layers: packageLayers(manifest, `${digest} in the store`) }
+  return { record, raw, manifest }
 }
 
 /** Throws PACKAGE_NOT_STORED, STORE_CORRUPT. */
@@ -108,7 +118,7 @@ async function storedArchive(
 }
 
 /** Nothing of what is being served is collected, whoever deletes the package meanwhile. */
-async function* leased(store: ContentStore, blobs: readonly Descriptor[], stream: ByteStream): ByteStream {
+export async function* leased(store: ContentStore, blobs: readonly Descriptor[], stream: ByteStream): ByteStream {
   await using _lease = await store.lease(blobs)
   yield* stream
 }

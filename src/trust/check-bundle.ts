@@ -12,13 +12,17 @@ import type { Wanted } from './wanted.ts'
 type Verified = Pick<PackageSignature, 'key' | 'identity'>
 
 /** The old form: base64 of the signature itself. Source: zarf v0.70 src/pkg/utils/cosign.go. */
-export function checkBase64(bytes: Buffer, { definition }: SignedFiles, key: PublicKey): Verified | Refusal {
+export function checkBase64(
+  bytes: Buffer,
+  { definition, name = 'zarf.yaml' }: SignedFiles,
+  key: PublicKey,
+): Verified | Refusal {
   const text = bytes.toString('latin1', 0, MAX_BASE64).trim()
   if (bytes.length > MAX_BASE64 || !/^[A-Za-z0-9+/]{8,}={0,2}$/.test(text)) {
-    return refused('invalid', 'zarf.yaml.sig is not the base64 of a signature')
+    return refused('invalid', `${name}.sig is not the base64 of a signature`)
   }
   if (key.verifies(definition, Buffer.from(text, 'base64'))) return { key: { fingerprint: key.fingerprint } }
-  return refused('invalid', 'zarf.yaml.sig is not a signature of this key over this zarf.yaml')
+  return refused('invalid', `${name}.sig is not a signature of this key over this ${name}`)
 }
 
 /** Base64 of the signature of an RSA key of 8192 bits, with line ends. */

@@ -5,13 +5,15 @@ import { toAppError } from '../lib/errors.ts'
 
 /** The files of a package that a signature is made of. zarf-packages.md 1.6. */
 export interface SignedFiles {
+  /** What the definition is called; the old form is called so with `.sig` behind. Default: zarf.yaml. */
+  readonly name?: string
   /** zarf.yaml, which a signature is over and which vouches for everything else. */
   readonly definition: Buffer
   /** Whether the package counts as signed. */
   readonly signed: boolean
   /** zarf.bundle.sig */
   readonly bundle: Buffer | undefined
-  /** zarf.yaml.sig, of packages from before the bundle. */
+  /** zarf.yaml.sig, of packages from before the bundle; uds-bundle.yaml.sig. */
   readonly base64: Buffer | undefined
   /** Why it cannot be signed at all. Default: it could be. */
   readonly unsignable?: string

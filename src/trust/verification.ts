@@ -92,14 +92,14 @@ function checkOne(
   files: SignedFiles,
   { wanted, root }: Check,
 ): Pick<PackageSignature, 'key' | 'identity'> | Refusal {
-  const { bundle, base64 } = files
+  const { bundle, base64, name = 'zarf.yaml' } = files
   if (form === 'bundle' && bundle) {
     if (wanted?.kind === 'key') return checkBundleByKey(bundle, files, wanted.key)
     if (wanted && root) return checkBundleByIdentity(bundle, files, { wanted, root })
   }
   if (form === 'base64' && base64) {
     if (wanted?.kind === 'key') return checkBase64(base64, files, wanted.key)
-    return refused('untrusted', 'it has the old zarf.yaml.sig alone, which tells no identity')
+    return refused('untrusted', `it has the old ${name}.sig alone, which tells no identity`)
   }
   throw new AppError('INTERNAL', 'a signature was to be checked and is not there')
 }

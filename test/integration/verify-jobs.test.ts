@@ -298,7 +298,7 @@ describe('what is verified on its way', () => {
     const refused = await system.copy(source, `oci://${there.host}/copies`, wanted)
     const { error } = await system.ended(refused.id)
     assert.equal(error?.code, 'SIGNATURE_MISSING')
-    assert.match(error?.detail ?? '', /not a Zarf package/)
+    assert.match(error?.detail ?? '', /neither a Zarf package nor a UDS bundle/)
     const possible = { options: { verify: { mode: 'if-possible' as const } } }
     const passed = await system.copy(source, `oci://${there.host}/copies`, possible)
     assert.equal((await system.ended(passed.id)).state, 'succeeded')

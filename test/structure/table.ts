@@ -121,7 +121,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'zarf/archive': {},
   'zarf/layout': {},
 
-  uds: { faces: ['bundle-manifest.ts'], imports: ['content', 'lib'] },
+  // A bundle is made of packages: it is read with zarf's own readers of tar, zstd and YAML, under the same limits.
+  uds: {
+    faces: ['bundle-archive.ts', 'computed-bundle.ts', 'contents', 'layout'],
+    top: ['uds/archive', 'uds/contents', 'zarf', 'zarf/definition'],
+    imports: ['content', 'lib', 'uds/layout'],
+  },
+  'uds/archive': { imports: ['uds/contents', 'zarf', 'zarf/archive', 'zarf/contents'] },
+  'uds/contents': { imports: ['uds/definition', 'zarf', 'zarf/definition'] },
+  'uds/definition': { imports: ['zarf/definition'] },
+  'uds/layout': {},
 
   trust: {
     faces: ['verification.ts'],
@@ -146,26 +155,29 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   transfer: {
     faces: [
       'publish/publish.ts',
+      'publish/open.ts',
       'pull/pull.ts',
       'copy/copy.ts',
       'copy/tags.ts',
       'verify/verify.ts',
       'inspect',
+      'bundle/inspect.ts',
+      'bundle/stored.ts',
       'referrers.ts',
       'resolve.ts',
       'signatures.ts',
       'signing.ts',
       'stored-package.ts',
-      'stored-publish.ts',
       'events.ts',
       'dry-run.ts',
     ],
     imports: ['content', 'lib', 'oci', 'zarf', 'uds', 'store', 'trust'],
   },
-  'transfer/copy': { imports: ['transfer'] },
-  'transfer/publish': { imports: ['transfer', 'transfer/verify'] },
-  'transfer/pull': { imports: ['transfer'] },
-  'transfer/verify': { imports: ['transfer'] },
+  'transfer/bundle': { imports: ['transfer'] },
+  'transfer/copy': { imports: ['transfer', 'transfer/bundle'] },
+  'transfer/publish': { imports: ['transfer', 'transfer/bundle', 'transfer/verify'] },
+  'transfer/pull': { imports: ['transfer', 'transfer/bundle'] },
+  'transfer/verify': { imports: ['transfer', 'transfer/bundle'] },
   'transfer/inspect': { imports: ['transfer'] },
 
   jobs: {

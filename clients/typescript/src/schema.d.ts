@@ -387,6 +387,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/bundles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a UDS bundle is of, as `uds inspect` tells it */
+        get: operations["getBundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/registries": {
         parameters: {
             query?: never;
@@ -1746,8 +1763,14 @@ export interface components {
                 tags?: string[];
                 /** @description The same: how many were there. */
                 tagsThere?: number;
+                /** @description pull, verify; publish of a bundle. */
                 name?: string;
                 version?: string | null;
+                /** @description Of a UDS bundle: its packages, by the digests of their manifests. */
+                packages?: {
+                    name: string;
+                    digest: string;
+                }[];
                 flavor?: string | null;
                 /** @description pull into the store: where its archive is served. */
                 archive?: string;
@@ -1767,7 +1790,7 @@ export interface components {
                 signatures?: components["schemas"]["Signature"][];
                 /** @description verify: what holds the package together; all of it was found right. */
                 checksums?: {
-                    /** @description Digest of checksums.txt, as zarf.yaml has it. */
+                    /** @description Digest of checksums.txt, as zarf.yaml has it; of a bundle of its uds-bundle.yaml. */
                     aggregate: string;
                     /** @description Of the package. */
                     files: number;
@@ -1920,8 +1943,13 @@ export interface components {
             /** @description Hexadecimal. */
             sha256: string;
         };
-        /** @description A package in the content store. */
+        /** @description A package or a bundle in the content store. */
         StoredPackage: {
+            /**
+             * @description A Zarf package, or a UDS bundle of them.
+             * @enum {string}
+             */
+            kind: "package" | "bundle";
             /** @description Of the package's manifest; `zarf package inspect digest` prints the same. */
             digest: string;
             name: string;
@@ -1934,7 +1962,7 @@ export interface components {
             size: number;
             layers: number;
             signed: boolean;
-            /** @description Those that were pulled. */
+            /** @description Those that were pulled; of a bundle none. */
             components: string[];
             /** @description Those that were pulled; absent for a package that was stored before this was kept. */
             images?: string[];
@@ -2147,6 +2175,116 @@ export interface components {
                 name: string;
                 /** @description Bytes. */
                 size: number;
+            }[];
+        };
+        /** @description A UDS bundle, as its metadata tell it. */
+        Bundle: {
+            /** @description oci://HOST/NS/NAME:TAG, or what was asked for. */
+            reference: string;
+            indexDigest: string | null;
+            /** @description Of the bundle's root manifest. */
+            digest: string;
+            name: string;
+            version: string | null;
+            architecture: string;
+            /** @description Of the tag. */
+            architectures: string[];
+            tags: string[] | null;
+            metadata: {
+                description: string | null;
+                url: string | null;
+                authors: string | null;
+                documentation: string | null;
+                source: string | null;
+                vendor: string | null;
+            };
+            build: {
+                architecture: string | null;
+                timestamp: string | null;
+                version: string | null;
+            };
+            /** @description Whether it has a signature, which is not checked here. */
+            signed: boolean;
+            /** @description All blobs that it and its packages' manifests name, each once, what it leaves out included. */
+            layers: number;
+            /** @description Their bytes. */
+            size: number;
+            /** @description What uds calls its archive, and a pull that saves it. */
+            fileName: string;
+            packages: {
+                name: string;
+                description: string | null;
+                repository: string | null;
+                path: string | null;
+                /** @description Tag and digest that it was taken by. */
+                ref: string;
+                /** @description Of the package's manifest. */
+                digest: string;
+                version: string | null;
+                architecture: string;
+                flavor: string | null;
+                namespace: string | null;
+                timeout: string | null;
+                optionalComponents: string[];
+                /** @description Whether a key is given that its signature is checked with. */
+                publicKey: boolean;
+                keyless: {
+                    identity: string | null;
+                    issuer: string | null;
+                } | null;
+                imports: {
+                    name: string;
+                    package: string;
+                    description: string | null;
+                }[];
+                exports: {
+                    name: string;
+                    description: string | null;
+                }[];
+                overrides: {
+                    component: string;
+                    chart: string;
+                    namespace: string | null;
+                    values: {
+                        path: string;
+                        value: unknown;
+                    }[];
+                    valuesFiles: string[];
+                    variables: {
+                        name: string;
+                        path: string;
+                        description: string | null;
+                        /** @description Null where there is none. */
+                        default: unknown;
+                        type: string | null;
+                        sensitive: boolean;
+                        source: string | null;
+                    }[];
+                }[];
+                /** @description What its manifest names, what the bundle leaves out included. */
+                layers: number;
+                /** @description Bytes of these and its config. */
+                size: number;
+                /** @description Whether it says so; signatures are not checked here. */
+                signed: boolean;
+                components: {
+                    name: string;
+                    description: string | null;
+                    required: boolean;
+                    default: boolean;
+                    /** @description Whether the bundle should have it. */
+                    included: boolean;
+                }[];
+                /** @description Of the components that the bundle should have. */
+                images: string[];
+                /** @description Zarf's own, which a deploy may set. */
+                variables: {
+                    name: string;
+                    description: string | null;
+                    default: string | null;
+                    sensitive: boolean;
+                    prompt: boolean;
+                }[];
             }[];
         };
         /** @description A package in a registry, as its metadata layers tell it. */
@@ -4254,6 +4392,7 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
+                     *           "kind": "package",
                      *           "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
                      *           "name": "nemo",
                      *           "version": "1.2.0",
@@ -4311,7 +4450,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A package in the content store. */
+            /** @description A package or a bundle in the content store. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4319,6 +4458,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "kind": "package",
                      *       "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
                      *       "name": "nemo",
                      *       "version": "1.2.0",
@@ -4507,6 +4647,144 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["RemoteReferrers"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBundle: {
+        parameters: {
+            query: {
+                /**
+                 * @description oci://host[:port]/repository:tag or @digest, store:sha256:..., upload:{id} or file:/absolute/path.
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /** @description Which of the tag's bundles. */
+                architecture?: string;
+                /** @description Speak plain HTTP to the registry. */
+                plainHttp?: boolean;
+            };
+            header?: {
+                /** @description Registry credentials as the Docker Engine takes them: base64url of {"username","password","serveraddress","identitytoken","registrytoken"}. */
+                "x-registry-auth"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A UDS bundle, as its metadata tell it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "reference": "oci://registry.example/team/armada:0.2.0",
+                     *       "indexDigest": "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                     *       "digest": "sha256:8888888888888888888888888888888888888888888888888888888888888888",
+                     *       "name": "armada",
+                     *       "version": "0.2.0",
+                     *       "architecture": "amd64",
+                     *       "architectures": [
+                     *         "amd64"
+                     *       ],
+                     *       "tags": [
+                     *         "0.2.0"
+                     *       ],
+                     *       "metadata": {
+                     *         "description": "Two packages in one bundle",
+                     *         "url": null,
+                     *         "authors": null,
+                     *         "documentation": null,
+                     *         "source": null,
+                     *         "vendor": null
+                     *       },
+                     *       "build": {
+                     *         "architecture": "amd64",
+                     *         "timestamp": "Mon, 23 Nov 2026 22:37:10 +0000",
+                     *         "version": "v0.35.1"
+                     *       },
+                     *       "signed": false,
+                     *       "layers": 31,
+                     *       "size": 2621440,
+                     *       "fileName": "uds-bundle-armada-amd64-0.2.0.tar.zst",
+                     *       "packages": [
+                     *         {
+                     *           "name": "nemo",
+                     *           "description": null,
+                     *           "repository": "registry.example/team/nemo",
+                     *           "path": null,
+                     *           "ref": "1.2.0@sha256:7777777777777777777777777777777777777777777777777777777777777777",
+                     *           "namespace": null,
+                     *           "timeout": null,
+                     *           "flavor": null,
+                     *           "optionalComponents": [
+                     *             "reef"
+                     *           ],
+                     *           "publicKey": false,
+                     *           "keyless": null,
+                     *           "imports": [],
+                     *           "exports": [],
+                     *           "overrides": [
+                     *             {
+                     *               "component": "reef",
+                     *               "chart": "reef",
+                     *               "namespace": null,
+                     *               "values": [
+                     *                 {
+                     *                   "path": "replicas",
+                     *                   "value": 2
+                     *                 }
+                     *               ],
+                     *               "valuesFiles": [],
+                     *               "variables": [
+                     *                 {
+                     *                   "name": "REEF_HOST",
+                     *                   "path": "ingress.host",
+                     *                   "description": null,
+                     *                   "default": "reef.example",
+                     *                   "type": null,
+                     *                   "sensitive": false,
+                     *                   "source": null
+                     *                 }
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "digest": "sha256:7777777777777777777777777777777777777777777777777777777777777777",
+                     *           "version": "1.2.0",
+                     *           "architecture": "amd64",
+                     *           "layers": 19,
+                     *           "size": 2610000,
+                     *           "signed": false,
+                     *           "components": [
+                     *             {
+                     *               "name": "reef",
+                     *               "description": null,
+                     *               "required": false,
+                     *               "default": false,
+                     *               "included": true
+                     *             }
+                     *           ],
+                     *           "images": [
+                     *             "registry.example/team/app:1"
+                     *           ],
+                     *           "variables": [
+                     *             {
+                     *               "name": "DOMAIN",
+                     *               "description": null,
+                     *               "default": "example",
+                     *               "sensitive": false,
+                     *               "prompt": false
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Bundle"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -8,6 +8,7 @@ type Schemas = components['schemas']
 type RegistryBody = NonNullable<Contract['/v1/registries/{host}']['put']['requestBody']>['content']['application/json']
 export type KeptCredentials = NonNullable<RegistryBody['credentials']>
 
+export type Bundle = Schemas['Bundle']
 export type Har = Schemas['Har']
 export type HarEntry = Har['log']['entries'][number]
 export type InspectedPackage = Schemas['InspectedPackage']

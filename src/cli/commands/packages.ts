@@ -13,7 +13,7 @@ export async function packages(context: CommandContext): Promise<ExitCode> {
   return printRows(context, rows, {
     heads: ['NAME', 'VERSION', 'FLAVOR', 'ARCH', 'SIZE', 'DIGEST'],
     cells: (row) => [
-      row.name,
+      row.kind === 'bundle' ? `${row.name} (bundle)` : row.name,
       row.version ?? '',
       row.flavor ?? '',
       row.architecture,

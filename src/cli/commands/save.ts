@@ -7,7 +7,8 @@ import type { Download } from '../client/api-client.ts'
 import { ApiProblem } from '../client/problems.ts'
 import { CommandFailure, type CommandContext, interruptible } from '../client/context.ts'
 import { makeFolders } from '../../lib/make-folders.ts'
-import { isRepository, lookAt, type LookOptions } from './remote-package.ts'
+import { lookAtBundle } from './bundle.ts'
+import { lookAt, type LookOptions } from './remote-package.ts'
 
 /** A daemon that restarts takes seconds; an attempt that brought bytes begins the count anew. */
 const ATTEMPTS = 30
@@ -120,12 +121,20 @@ async function fileNameOf(
   context: CommandContext,
   { reference, headers, options }: { reference: string; headers: Record<string, string>; options: SaveOptions },
 ): Promise<string | undefined> {
-  const looked = lookAt(context, reference, options, headers).catch((error: unknown) => {
-    if (error instanceof ApiProblem) return undefined
-    throw error
-  })
+  const looked = lookAt(context, reference, options, headers)
+    .catch((error: unknown) => {
+      // A bundle is none of what this looks at.
+      if (error instanceof ApiProblem && error.problem.code === 'PACKAGE_FORMAT_UNSUPPORTED') {
+        return lookAtBundle(context, reference, options, headers)
+      }
+      throw error
+    })
+    .catch((error: unknown) => {
+      if (error instanceof ApiProblem) return undefined
+      throw error
+    })
   const found = await Promise.race([looked, systemClock.sleep(LOOK_MS, context.stop.signal)])
-  return found === undefined || isRepository(found) ? undefined : (found.fileName ?? undefined)
+  return found === undefined || !('fileName' in found) ? undefined : (found.fileName ?? undefined)
 }
 
 function exists(target: string): CommandFailure {

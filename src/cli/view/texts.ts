@@ -1,5 +1,6 @@
 import type { Job, Progress, Signature, Transfer } from '../client/contract.ts'
 import type { StreamedEvent } from '../client/api-client.ts'
+import { visible } from '../../lib/text.ts'
 import { formatBytes, formatDuration, formatTimeLeft } from './format.ts'
 
 /** The sentence a job ends with. */
@@ -13,7 +14,8 @@ export function endText(job: Job): string {
     if (result.plan) return `dry run of a ${job.kind} done: nothing was written`
     const signed = result.signed ? '\n  signed here: the digest is not that of what came' : ''
     const tags = result.tags ? `${result.tags.length} tags copied, ${result.tagsThere ?? 0} were there` : result.digest
-    return `${job.kind} succeeded: ${result.reference}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}${signed}`
+    const of = result.packages ? `\n  the bundle of ${result.packages.map(({ name }) => visible(name)).join(', ')}` : ''
+    return `${job.kind} succeeded: ${result.reference}${of}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}${signed}`
   }
   if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
   return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`

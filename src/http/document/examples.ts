@@ -1,4 +1,5 @@
 import { IDENTITY, INSPECTED, VIEW_EXAMPLES } from './view-examples.ts'
+import { BUNDLE } from './bundle-example.ts'
 
 /** Answers as they look, by operation. The document shows them; a test holds each against its schema. */
 const ID = '01a22857-3e6a-7196-8431-4336bc16b6e8'
@@ -124,6 +125,7 @@ const TRANSFER = {
 const UPLOAD = { id: UPLOAD_ID, name: FILE, size: 2_400_000, sha256: LAYER.slice('sha256:'.length) }
 
 const STORED = {
+  kind: 'package',
   ...IDENTITY,
   references: [REFERENCE],
   size: 2_621_440,
@@ -199,6 +201,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   ...VIEW_EXAMPLES,
   getRemotePackage: REMOTE,
   getUploadedPackage: INSPECTED,
+  getBundle: BUNDLE,
   listReferrers: {
     reference: REFERENCE,
     digest: DIGEST,

@@ -5,7 +5,7 @@ import { checkLocalSource, type LocalSources } from '../../files/local-source.ts
 import { isWebSource, parseWebSource } from '../../files/web-source.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { ContentStore } from '../../store/content-store.ts'
-import { openStoredForPublish } from '../../transfer/stored-publish.ts'
+import { openStored } from '../../transfer/publish/open.ts'
 import { at, later, type MayName } from './package-reference.ts'
 import type { JobBody } from '../schemas/job.ts'
 
@@ -48,7 +48,7 @@ export async function checkLocalPackage(text: string, sources: LocalSources): Pr
 
 /** Opened, and closed again: it proves nothing for later. */
 async function checkStored(digest: Digest, store: ContentStore): Promise<void> {
-  const opened = await openStoredForPublish(store, digest, new AbortController().signal)
+  const opened = await openStored(store, digest, new AbortController().signal)
   await opened[Symbol.asyncDispose]()
 }
 

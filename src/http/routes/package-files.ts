@@ -3,7 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { parseDigest } from '../../content/digest.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { AppError } from '../../lib/errors.ts'
-import { openStoredPackage, type OpenedStoredPackage, type PackageChoice } from '../../transfer/stored-package.ts'
+import { openStoredArchive } from '../../transfer/bundle/stored.ts'
+import type { PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
 import { getArchiveSchema, headArchiveSchema } from '../schemas/package.ts'
 
@@ -16,18 +17,21 @@ export interface PackageFilesOptions {
 export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = async (app, { store, closing }) => {
   // A download may be hours from its end: a shutdown cuts it, and its client goes on by Range.
   const signalOf = (request: FastifyRequest) => AbortSignal.any([closing, request.signal])
-  const open = (request: FastifyRequest<{ Params: { digest: string } }>) =>
-    openStoredPackage(store, parseDigest(request.params.digest), signalOf(request))
-
+  const archiveOf = async (
+    request: FastifyRequest<{ Params: { digest: string }; Querystring: ArchiveChoice }>,
+  ): Promise<Download> => {
+    const choice = choiceOf(request.query)
+    const digest = parseDigest(request.params.digest)
+    return download(await openStoredArchive(store, digest, { choice, signal: signalOf(request) }))
+  }
   const url = '/v1/packages/:digest/archive'
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
   app.get(url, { schema: getArchiveSchema, exposeHeadRoute: false }, async (request, reply) => {
-    const download = await archiveOf(choiceOf(request.query), await open(request))
-    return sendDownload(request, reply, { download, signal: signalOf(request), onFetched: releaser(request, store) })
+    const options = { signal: signalOf(request), onFetched: releaser(request, store) }
+    return sendDownload(request, reply, { download: await archiveOf(request), ...options })
   })
   app.head(url, { schema: headArchiveSchema }, async (request, reply) => {
-    const download = await archiveOf(choiceOf(request.query), await open(request))
-    return sendDownload(request, reply, { download, signal: signalOf(request) })
+    return sendDownload(request, reply, { download: await archiveOf(request), signal: signalOf(request) })
   })
 }
 
@@ -45,8 +49,7 @@ function releaser(
   }
 }
 
-async function archiveOf(choice: PackageChoice, opened: OpenedStoredPackage): Promise<Download> {
-  const archive = await opened.archive(choice)
+function download(archive: Omit<Download, 'mediaType'>): Download {
   return { ...archive, mediaType: archive.fileName.endsWith('.zst') ? 'application/zstd' : 'application/x-tar' }
 }
 

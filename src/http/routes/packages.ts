@@ -44,8 +44,16 @@ function remoteUrl(url: string): string {
 }
 
 function toAnswer(stored: StoredPackage): StoredPackageAnswer {
-  const { manifestMediaType: _, manifestSize: __, holders, ...rest } = stored
-  return { ...rest, transient: holders !== undefined, archive: `/v1/packages/${stored.digest}/archive` }
+  const {
+    manifestMediaType: _,
+    manifestSize: __,
+    holders,
+    nested: ___,
+    without: ____,
+    kind = 'package',
+    ...rest
+  } = stored
+  return { kind, ...rest, transient: holders !== undefined, archive: `/v1/packages/${stored.digest}/archive` }
 }
 
 function notStored(digest: string): AppError {

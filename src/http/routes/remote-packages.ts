@@ -4,6 +4,7 @@ import { parseReference, type Reference } from '../../content/reference.ts'
 import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
+import type { InspectedBundle } from '../../transfer/bundle/inspect.ts'
 import type { InspectedRemote } from '../../transfer/inspect/overview.ts'
 import type { RemotePackageFiles } from '../../transfer/inspect/remote.ts'
 import type { InspectedRepository, RepositoryRequest } from '../../transfer/inspect/repository.ts'
@@ -33,6 +34,8 @@ export interface RegistryAccess {
 /** What is in registries; throws what transfer/inspect and the registry client throw. */
 export interface RegistryReader {
   inspect(request: ResolveRequest, access: RegistryAccess): Promise<InspectedRemote>
+  /** A UDS bundle. */
+  bundle(request: ResolveRequest, access: RegistryAccess): Promise<InspectedBundle>
   /** A package to be looked into. */
   open(request: ResolveRequest, access: RegistryAccess): Promise<RemotePackageFiles>
   /** What refers to a manifest. */
@@ -97,7 +100,8 @@ export async function openReference<T>(
   return await looking(request, reference, options, async (access) => task(await options.remote.open(wanted, access)))
 }
 
-async function looking<T>(
+/** Asks a registry as the caller of a request may. Throws REGISTRY_TIMEOUT. */
+export async function looking<T>(
   request: FastifyRequest,
   reference: Reference,
   { closing }: RemotePackageRoutesOptions,

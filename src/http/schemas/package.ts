@@ -17,6 +17,7 @@ export const identity = {
 
 export const StoredPackage = Type.Object(
   {
+    kind: Type.Enum(['package', 'bundle'], { description: 'A Zarf package, or a UDS bundle of them.' }),
     ...identity,
     references: Type.Array(Type.String(), { description: 'Where it was pulled from, the newest last.' }),
     size: Type.Integer({
@@ -25,7 +26,7 @@ export const StoredPackage = Type.Object(
     }),
     layers: Type.Integer({ minimum: 0 }),
     signed: Type.Boolean(),
-    components: Type.Array(Type.String(), { description: 'Those that were pulled.' }),
+    components: Type.Array(Type.String(), { description: 'Those that were pulled; of a bundle none.' }),
     images: Type.Optional(
       Type.Array(Type.String(), {
         description: 'Those that were pulled; absent for a package that was stored before this was kept.',
@@ -36,7 +37,7 @@ export const StoredPackage = Type.Object(
     transient: Type.Boolean({ description: 'It goes once the archive that a job asked for has been fetched.' }),
     archive: Type.String({ description: 'Where its archive is served.' }),
   },
-  { $id: 'StoredPackage', description: 'A package in the content store.' },
+  { $id: 'StoredPackage', description: 'A package or a bundle in the content store.' },
 )
 export type StoredPackage = Static<typeof StoredPackage>
 

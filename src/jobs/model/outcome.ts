@@ -116,8 +116,13 @@ export const JobResult = Type.Object({
   ),
   tags: Type.Optional(Type.Array(Type.String(), { description: 'copy by patterns of tags: those that were copied.' })),
   tagsThere: Type.Optional(Type.Integer({ minimum: 0, description: 'The same: how many were there.' })),
-  name: Type.Optional(Type.String()),
+  name: Type.Optional(Type.String({ description: 'pull, verify; publish of a bundle.' })),
   version: Type.Optional(Nullable(Type.String())),
+  packages: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String(), digest: Type.String() }), {
+      description: 'Of a UDS bundle: its packages, by the digests of their manifests.',
+    }),
+  ),
   flavor: Type.Optional(Nullable(Type.String())),
   archive: Type.Optional(Type.String({ description: 'pull into the store: where its archive is served.' })),
   path: Type.Optional(Type.String({ description: 'pull into a folder: the file written.' })),
@@ -139,7 +144,9 @@ export const JobResult = Type.Object({
   checksums: Type.Optional(
     Type.Object(
       {
-        aggregate: Type.String({ description: 'Digest of checksums.txt, as zarf.yaml has it.' }),
+        aggregate: Type.String({
+          description: 'Digest of checksums.txt, as zarf.yaml has it; of a bundle of its uds-bundle.yaml.',
+        }),
         files: Type.Integer({ minimum: 0, description: 'Of the package.' }),
         hashed: Type.Integer({
           minimum: 0,

@@ -10,10 +10,14 @@ import type { StoreLayout } from '../files/layout.ts'
 
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
+const PACKAGE_SCHEMA = 1
+/** Of records with `nested`: who does not know that would collect what only these name, and collects nothing for records it can't read. */
+const NESTED_SCHEMA = 2
+
 /** A stored package. One file each, so that writers of different packages never meet. */
 const RecordShape = Type.Object({
   /** Of this file's format. */
-  schema: Type.Literal(1),
+  schema: Type.Union([Type.Literal(PACKAGE_SCHEMA), Type.Literal(NESTED_SCHEMA)]),
   /** Of the package's manifest. */
   digest: Type.String(),
   manifestMediaType: Type.String(),
@@ -38,6 +42,12 @@ const RecordShape = Type.Object({
   storedAt: Type.String(),
   /** It goes when the last of these has let go of it. Absent: it stays. */
   holders: Type.Optional(Type.Array(Type.String())),
+  /** What it is. Absent: a package. */
+  kind: Type.Optional(Type.Literal('bundle')),
+  /** Blobs of it that are manifests: what they name is needed, too, but for `without`. Absent: none. */
+  nested: Type.Optional(Type.Array(Type.String())),
+  /** Digests that these name and that it leaves out by itself. Absent: none. */
+  without: Type.Optional(Type.Array(Type.String())),
   /** Digests of what its manifest names and no pull of it has brought, whoever else has. Absent: none. */
   lacks: Type.Optional(Type.Array(Type.String())),
 })
@@ -113,7 +123,11 @@ export function manifestDescriptor(
 }
 
 function recordText(record: StoredPackage): string {
-  return `${JSON.stringify({ schema: 1, ...record }, null, 2)}\n`
+  return `${JSON.stringify({ schema: schemaOf(record), ...record }, null, 2)}\n`
+}
+
+function schemaOf({ nested }: StoredPackage): number {
+  return nested ? NESTED_SCHEMA : PACKAGE_SCHEMA
 }
 
 function parseRecord(text: string | undefined): StoredPackage | undefined {
@@ -140,7 +154,7 @@ function indexText(records: readonly StoredPackage[]): string {
       platform: { architecture: record.architecture, os: 'multi' },
       annotations: {
         [REF_NAME]: (record.references.at(-1) ?? record.name).replace(/^oci:\/\//, ''),
-        [RECORD_ANNOTATION]: JSON.stringify({ schema: 1, ...record }),
+        [RECORD_ANNOTATION]: JSON.stringify({ schema: schemaOf(record), ...record }),
       },
     }))
   return JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests })

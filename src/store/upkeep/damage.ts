@@ -48,7 +48,10 @@ export async function dropDamaged({ layout, records, locked }: DamageParts, dige
     const contents = await Promise.all(packages.map((record) => contentsOf(layout, record)))
     await rm(path, { force: true })
     const lacking = packages.filter(
-      (record, at) => record.digest === digest || contents[at]?.some((blob) => blob.digest === digest),
+      (record, at) =>
+        record.digest === digest ||
+        record.nested?.includes(digest) === true ||
+        contents[at]?.some((blob) => blob.digest === digest),
     )
     for (const record of lacking) await records.put({ ...record, complete: false })
     if (lacking.length > 0) await records.writeIndex()

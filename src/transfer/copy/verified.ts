@@ -1,22 +1,24 @@
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { Verification } from '../../trust/verification.ts'
-import { isPackage, packageLayers } from '../../zarf/pulled-package.ts'
+import { readBundle } from '../../uds/contents/bundle.ts'
+import { isBundle, isPackage, packageLayers } from '../../zarf/pulled-package.ts'
+import { checkBundleSignature } from '../bundle/signature.ts'
 import type { OnEvent } from '../events.ts'
 import type { PackageSource } from '../package-source.ts'
 import { checkPackage } from '../signatures.ts'
 import type { ManifestTree } from './tree.ts'
 
-/** An image, a bundle, or somebody else's. */
+/** An image, or somebody else's. */
 const NO_PACKAGE = {
   definition: Buffer.alloc(0),
   signed: false,
   bundle: undefined,
   base64: undefined,
-  unsignable: 'it is not a Zarf package, and signatures of nothing else are checked',
+  unsignable: 'it is neither a Zarf package nor a UDS bundle, and signatures of nothing else are checked',
 }
 
 /**
- * Checks each package of a copy from its small layers. What is no package has nothing that could be checked, so where a key
+ * Checks each package and bundle of a copy from its small layers. What is neither has nothing that could be checked, so where a key
  * or an identity was given it is refused. Throws PACKAGE_*, SIGNATURE_*.
  */
 export async function verifyPackages(
@@ -35,11 +37,13 @@ export async function verifyPackages(
   for (const { raw, parsed } of tree.all) {
     if (parsed.kind === 'index') continue
     const where = `${options.where} (${raw.digest})`
-    if (!isPackage(parsed)) {
+    if (!isPackage(parsed) && !isBundle(parsed)) {
       verification.check(NO_PACKAGE, where)
       continue
     }
-    const { signatures } = await checkPackage(packageLayers(parsed, where), { read, verification, where, signal })
+    const signatures = isBundle(parsed)
+      ? await checkBundleSignature(await readBundle(raw, { read, where, signal }), { read, verification, where })
+      : (await checkPackage(packageLayers(parsed, where), { read, verification, where, signal })).signatures
     const verified = signatures.some((signature) => signature.verified === true)
     const came = verified ? 'is signed by whom it has to be' : 'goes with its signature unchecked'
     onEvent({ type: 'log', level: verified ? 'info' : 'warn', message: `${where} ${came}` })

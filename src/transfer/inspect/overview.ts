@@ -1,6 +1,5 @@
 import type { Digest } from '../../content/digest.ts'
-import { isAppError } from '../../lib/errors.ts'
-import type { Repository } from '../../oci/registry.ts'
+import { listTags } from '../listed-tags.ts'
 import type { ResolveRequest } from '../resolve.ts'
 import { type InspectedPackage, inspectOpened } from './facts.ts'
 import { createInspectCache, openRemotePackage, type RemoteDependencies } from './remote.ts'
@@ -40,15 +39,5 @@ export async function inspectPackage(
     architectures: indexDigest === null ? [inspected.architecture] : architectures,
     tags,
     ...inspected,
-  }
-}
-
-/** Many registries list tags to fewer people than may pull. */
-async function listTags(repository: Repository, signal: AbortSignal): Promise<readonly string[] | null> {
-  try {
-    return await repository.tags({ signal })
-  } catch (error) {
-    if (!isAppError(error) || error.retry !== 'permanent') throw error
-    return null
   }
 }

@@ -4,10 +4,9 @@ import { packageTag } from '../../zarf/package-reference.ts'
 import { manifestsOf } from '../commit.ts'
 import { createDryRun, type DryRun, lookingOnly, mountablesOf, tellDone } from '../dry-run.ts'
 import { packageBlobs, totalBytes } from '../plan.ts'
+import { checkedSource } from './checked-source.ts'
 import { prepare } from './prepare.ts'
 import type { PlannedPublish, PublishDependencies, PublishRequest } from './request.ts'
-import { publishSource } from './source.ts'
-import { verifySource } from './verified.ts'
 
 /**
  * What `publish` would do, without a request that writes; a compressed archive is read once for it. What would fail the publish for good
@@ -19,10 +18,9 @@ export async function planPublish(request: PublishRequest, dependencies: Publish
   const looking = { ...lookingOnly(dependencies), check }
   const { signal } = looking
   looking.onEvent({ type: 'phase', phase: 'planning' })
-  const tolerated = tolerating(request, dryRun)
-  const verified = await verifySource(tolerated, { ...looking, signing: undefined })
-  const source = publishSource(request.package)
-  const { repository, relations, mounts, known } = await prepare(source, { ...tolerated, scan: true }, looking)
+  const tolerated = { ...tolerating(request, dryRun), scan: true }
+  const { source, signatures, told } = await checkedSource(tolerated, looking)
+  const { repository, relations, mounts, known } = await prepare(source, tolerated, looking)
   const { contents } = known
   if (!contents) throw new AppError('INTERNAL', 'a package that was scanned is not known')
   const { manifest: kind = 'image', tag: given } = request
@@ -40,13 +38,15 @@ export async function planPublish(request: PublishRequest, dependencies: Publish
     architecture: contents.identity.architecture,
     layers: contents.layers.length,
     bytes: totalBytes(blobs),
-    ...(verified?.signatures ? { signatures: [...verified.signatures] } : {}),
+    ...told,
+    ...(signatures ? { signatures: [...signatures] } : {}),
     plan: { ...weighed, fits: !weighed.problems.some(({ code }) => code === 'MANIFEST_TOO_LARGE') },
   }
 }
 
-/** A signature that is not as it has to be is a problem. */
-function tolerating(request: PublishRequest, { tolerant }: DryRun): PublishRequest {
+/** A signature that is not as it has to be is a problem, and none is made. */
+function tolerating(given: PublishRequest, { tolerant }: DryRun): PublishRequest {
+  const { sign: _, ...request } = given
   const { verificationFor } = request
   if (!verificationFor) return request
   return {

@@ -1,7 +1,7 @@
 import { type CopyBlobOptions, copyBlob } from '../../content/copy-graph.ts'
 import { type Descriptor, TITLE_ANNOTATION } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
-import type { BlobOpener, ByteStream } from '../../content/endpoints.ts'
+import type { BlobOpener, ByteStream, VerifyOptions } from '../../content/endpoints.ts'
 import { ZARF_LAYER } from '../../content/media-types.ts'
 import { bufferOpener, readAll, skipBytes } from '../../content/streams.ts'
 import { createIdleMeter } from '../../lib/cpu-idle.ts'
@@ -9,7 +9,7 @@ import { AppError } from '../../lib/errors.ts'
 import { createLimiter, type Limiter } from '../../lib/limiter.ts'
 import { createTaskGroup, type TaskGroup } from '../../lib/task-group.ts'
 import type { Repository } from '../../oci/registry.ts'
-import { checksumMismatch, type PackageEntry, type PackagePass, type StreamedPackage } from '../../zarf/package.ts'
+import type { PackageEntry, PackagePass, StreamedPackage } from '../../zarf/package.ts'
 import { type BlobLookup, createBlobLookup } from './blob-lookup.ts'
 import type { OnEvent } from '../events.ts'
 import { announce } from '../plan.ts'
@@ -23,7 +23,10 @@ const LOAD_INTERVAL_MS = 1000
 
 export interface ArchivePassOptions {
   repository: Repository
+  /** Digests by path, as far as they are known; not all need be in the archive. */
   declared: ReadonlyMap<string, Digest>
+  /** How errors tell of an entry's wrong bytes. */
+  verify: (entry: PackageEntry) => VerifyOptions
   concurrency: number
   /** Whether rows were shown already (the plan was known). */
   announced: boolean
@@ -32,14 +35,19 @@ export interface ArchivePassOptions {
   onEvent: OnEvent
 }
 
+/** What is read, as far as moving it goes. */
+export type MovedArchive = Pick<StreamedPackage, 'pass' | 'open' | 'sourceBytes' | 'windowBytes' | 'maxReaders'>
+
 interface Pass extends ArchivePassOptions {
-  archive: StreamedPackage
+  archive: MovedArchive
   lookup: BlobLookup
   group: TaskGroup
   uploads: Limiter
   held: Limiter
   claimed: Set<Digest>
   load: { readers: number; sinkWaitMs: number; furthest: number }
+  /** A reader came to the end: nobody else has anything to claim. */
+  ended: boolean
 }
 
 /**
@@ -47,7 +55,7 @@ interface Pass extends ArchivePassOptions {
  * second look. The first reader runs from end to end and meets everything; further readers join while the wire is the
  * limit, each claiming what nobody has claimed. Resolves with the entries met, in the archive's order.
  */
-export async function moveArchive(archive: StreamedPackage, options: ArchivePassOptions): Promise<PackageEntry[]> {
+export async function moveArchive(archive: MovedArchive, options: ArchivePassOptions): Promise<PackageEntry[]> {
   const group = createTaskGroup(options.signal)
   const claimed = new Set<Digest>()
   const pass: Pass = {
@@ -63,6 +71,7 @@ export async function moveArchive(archive: StreamedPackage, options: ArchivePass
     held: createLimiter(HELD_FILES),
     claimed,
     load: { readers: 0, sinkWaitMs: 0, furthest: 0 },
+    ended: false,
   }
   pass.lookup.prefetch([...options.declared].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, digest]) => digest))
   const met: PackageEntry[] = []
@@ -88,6 +97,7 @@ function startReader(pass: Pass, met?: PackageEntry[]): void {
       }
       if (!met && unclaimed(pass) === 0) break
     }
+    pass.ended = true
     pass.load.readers -= 1
   })
 }
@@ -124,7 +134,7 @@ function copyOptions(pass: Pass, entry: PackageEntry, signal: AbortSignal): Copy
     mountFrom: pass.mountFrom,
     signal,
     onEvent: pass.onEvent,
-    verify: checksumMismatch(entry.path, entry.digest),
+    verify: pass.verify(entry),
   }
 }
 
@@ -227,6 +237,7 @@ async function* metered(pass: Pass, stream: ByteStream): ByteStream {
 }
 
 function unclaimed(pass: Pass): number {
+  if (pass.ended) return 0
   let count = 0
   for (const digest of pass.declared.values()) if (!pass.claimed.has(digest)) count += 1
   return count

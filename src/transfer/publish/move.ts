@@ -1,12 +1,11 @@
 import type { Repository } from '../../oci/registry.ts'
-import type { PackageContents } from '../../zarf/package.ts'
-import { announce, hasConfig, packageBlobs, totalBytes } from '../plan.ts'
+import { announce, hasConfig, packageBlobs, type Publishable, totalBytes } from '../plan.ts'
 import type { PreparedPublish } from './prepare.ts'
 import type { PublishDependencies } from './request.ts'
 
 /** A publish whose layers are all there. */
 export interface MovedPublish extends PreparedPublish {
-  readonly contents: PackageContents
+  readonly contents: Publishable
 }
 
 /**

@@ -39,13 +39,14 @@ export async function prepare(
 ): Promise<PreparedPublish> {
   const { signal, onEvent, places, sure, check = failing } = dependencies
   const known = await source.learn({ scan: !mayBegin(source.guess, request), check, signal, onEvent })
-  const identity = known.contents?.identity ?? guessed(source.guess, request)
-  const openedAs = { identity, sure: known.contents !== undefined }
+  const sureIdentity = known.contents?.identity ?? known.identity
+  const identity = sureIdentity ?? guessed(source.guess, request)
+  const openedAs = { identity, sure: sureIdentity !== undefined }
   const { repository, relations } = await openRepository(openedAs, request, dependencies)
   const { manifest = 'image' } = request
   const undeclared = hasConfig(manifest) ? UNDECLARED + 1 : UNDECLARED
   if (known.contents) announceBlobs(packageBlobs(known.contents, manifest), onEvent)
-  else onEvent({ type: 'outline', layers: new Set(known.digests).size + undeclared })
+  else onEvent({ type: 'outline', layers: new Set(known.digests).size + (known.identity ? 0 : undeclared) })
   const mounts = createMounts({ repository, places, sure: sure?.repository })
   mounts.lookUp(known.digests)
   return { source, request, repository, relations, identity, known, mounts }

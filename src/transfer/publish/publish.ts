@@ -1,42 +1,26 @@
-import type { OpenedPackage } from '../../zarf/package.ts'
-import { createSigning, type Signing } from '../signing.ts'
+import { checkedSource } from './checked-source.ts'
 import { complete } from './complete.ts'
 import { move, type MovedPublish } from './move.ts'
 import { prepare, type PreparedPublish } from './prepare.ts'
 import type { PublishDependencies, PublishOutcome, PublishRequest } from './request.ts'
-import { publishSource } from './source.ts'
-import { signedSource, stillVerified, verifySource } from './verified.ts'
 
 export type { PlannedPublish, PublishDependencies, PublishOutcome, PublishRequest } from './request.ts'
 export { planPublish } from './dry-run.ts'
 
 /**
- * Publishes a package: checks the destination, moves what it lacks, then makes it visible. Layers and image manifest are
- * byte for byte those of `zarf package publish`, or what `zarf package sign` makes of them. Rejects with the first error after everything has stopped; nothing is
- * tagged then. Throws PACKAGE_*, SIGNATURE_*, KEY_*, REGISTRY_*, TAG_*, MANIFEST_TOO_LARGE, MANIFEST_UNSUPPORTED, JOB_FENCED, JOB_CANCELED.
+ * Publishes a package or a bundle: checks the destination, moves what it lacks, then makes it visible. Layers and image manifest
+ * are byte for byte those of `zarf package publish` and `uds publish`, or what `zarf package sign` makes of them. Rejects with
+ * the first error after everything has stopped; nothing is tagged then. Throws PACKAGE_*, SIGNATURE_*, KEY_*, REGISTRY_*, TAG_*, MANIFEST_TOO_LARGE, MANIFEST_UNSUPPORTED, JOB_FENCED, JOB_CANCELED.
  */
 export async function publish(request: PublishRequest, dependencies: PublishDependencies): Promise<PublishOutcome> {
   const { onEvent } = dependencies
   onEvent({ type: 'phase', phase: 'planning' })
-  const signing = request.sign && createSigning(request.sign, dependencies)
-  const verified = await verifySource(request, { ...dependencies, signing })
-  const source = signing
-    ? publishSource(await signedSource(request.package, signing, { ...dependencies, verified }))
-    : stillVerified(publishSource(request.package), verified)
+  const { source, signatures, told, signed } = await checkedSource(request, dependencies)
   const prepared = await prepare(source, request, dependencies)
   const moved = await move(prepared, dependencies)
   const outcome = await completed(moved, prepared, dependencies)
-  if (signing) return { ...outcome, ...told(signing, { opened: request.package, outcome }) }
-  return verified?.signatures ? { ...outcome, signatures: [...verified.signatures] } : outcome
-}
-
-function told(
-  signing: Signing,
-  { opened, outcome }: { opened: OpenedPackage; outcome: PublishOutcome },
-): Pick<PublishOutcome, 'signed' | 'signatures'> {
-  const before = opened.kind === 'indexed' ? opened.contents : opened.known
-  signing.tell(opened.fileName, before?.manifest.digest, outcome.digest)
-  return { signed: true, signatures: [signing.signature] }
+  if (signed) return { ...outcome, ...signed(outcome) }
+  return { ...outcome, ...told, ...(signatures ? { signatures: [...signatures] } : {}) }
 }
 
 async function completed(

@@ -5,14 +5,16 @@ import type { ManifestKind } from '../../content/manifest.ts'
 import type { Destination } from '../../content/reference.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { PackageSignature, Verification } from '../../trust/verification.ts'
+import type { OpenedBundle } from '../../uds/bundle-archive.ts'
 import type { OpenedPackage } from '../../zarf/package.ts'
 import type { Ownership } from '../commit.ts'
 import type { Check, TransferPlan } from '../dry-run.ts'
+import type { BundledPackage } from '../bundle/packages.ts'
 import type { OnEvent } from '../events.ts'
 import type { SignRequest } from '../signing.ts'
 
 export interface PublishRequest {
-  package: OpenedPackage
+  package: OpenedPackage | OpenedBundle
   destination: Destination
   /** Replaces `version[-flavor]` as a whole. */
   tag?: string
@@ -64,6 +66,10 @@ export interface PublishOutcome {
   /** The index under the tag. */
   indexDigest: Digest
   architecture: string
+  /** Of a bundle, and the packages that it is of. */
+  name?: string
+  version?: string | null
+  packages?: BundledPackage[]
   layers: number
   /** Layers and, but for an artifact manifest that was asked for by name, config. */
   bytes: number

@@ -1,19 +1,20 @@
 import { type CopyBlobOptions, copyBlobs } from '../../content/copy-graph.ts'
 import { titleOrDigest } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
+import type { VerifyOptions } from '../../content/endpoints.ts'
 import { throwIfAborted } from '../../lib/abort.ts'
 import {
   checksumMismatch,
   type IndexedPackage,
   type OpenedPackage,
-  type PackageContents,
+  type PackageEntry,
   type PackageIdentity,
   type StreamedPackage,
 } from '../../zarf/package.ts'
 import type { Repository } from '../../oci/registry.ts'
 import type { Check } from '../dry-run.ts'
 import type { OnEvent } from '../events.ts'
-import { checkManifestSize, leastManifestBytes } from '../plan.ts'
+import { checkManifestSize, leastManifestBytes, type Publishable } from '../plan.ts'
 import { moveArchive } from './move-archive.ts'
 
 /** What is known of a package before its layers move. */
@@ -21,7 +22,9 @@ export interface KnownPackage {
   /** Digests of its files, as many as are known. */
   readonly digests: readonly Digest[]
   /** All of it; undefined where only moving its layers tells. */
-  readonly contents: PackageContents | undefined
+  readonly contents: Publishable | undefined
+  /** Who it is, where that is sure before all of it is known. */
+  readonly identity?: PackageIdentity
 }
 
 export interface MoveOptions {
@@ -45,7 +48,7 @@ export interface PublishSource {
    * Brings every file that the repository lacks, hashed on its way (content/hashing). Resolves with the contents, known by
    * then at the latest.
    */
-  move(options: MoveOptions): Promise<PackageContents>
+  move(options: MoveOptions): Promise<Publishable>
 }
 
 export function publishSource(opened: OpenedPackage): PublishSource {
@@ -78,7 +81,7 @@ function indexedSource(opened: IndexedPackage): PublishSource {
 
 /** Digests are known from the archive's head, sizes and the rest from a pass over it: an earlier one, a scan, or the moving itself. */
 function streamedSource(archive: StreamedPackage): PublishSource {
-  const scanned = ({ signal, onEvent }: Pick<MoveOptions, 'signal' | 'onEvent'>): Promise<PackageContents> => {
+  const scanned = ({ signal, onEvent }: Pick<MoveOptions, 'signal' | 'onEvent'>): Promise<Publishable> => {
     throwIfAborted(signal)
     const onRead = (bytesRead: number) => onEvent({ type: 'source', bytesRead, bytesTotal: archive.sourceBytes })
     return archive.scan({ signal, onRead })
@@ -92,7 +95,11 @@ function streamedSource(archive: StreamedPackage): PublishSource {
     },
     async move(options) {
       const declared = await archive.declared(options)
-      return await archive.conclude(await moveArchive(archive, { ...options, declared }))
+      return await archive.conclude(await moveArchive(archive, { ...options, declared, verify: declaredBytes }))
     },
   }
+}
+
+function declaredBytes({ path, digest }: PackageEntry): VerifyOptions {
+  return checksumMismatch(path, digest)
 }

@@ -1,7 +1,8 @@
 import type { Digest } from '../../content/digest.ts'
 import { repositoryFor } from '../../content/reference.ts'
 import type { PackageSignature } from '../../trust/verification.ts'
-import { DEFINITION, openSigned, type OpenedPackage, type PackageContents } from '../../zarf/package.ts'
+import { DEFINITION, openSigned, type OpenedPackage } from '../../zarf/package.ts'
+import type { Publishable } from '../plan.ts'
 import { changed, type Signing, signedFiles } from '../signing.ts'
 import { readOpened } from '../verify/opened.ts'
 import type { PublishDependencies, PublishRequest } from './request.ts'
@@ -21,7 +22,12 @@ export interface VerifiedSource {
  * signing throws.
  */
 export async function verifySource(
-  { package: opened, destination, verificationFor, signedVerificationFor }: PublishRequest,
+  opened: OpenedPackage,
+  {
+    destination,
+    verificationFor,
+    signedVerificationFor,
+  }: Pick<PublishRequest, 'destination' | 'verificationFor' | 'signedVerificationFor'>,
   { signing, signal, onEvent }: Pick<PublishDependencies, 'signal' | 'onEvent'> & { signing: Signing | undefined },
 ): Promise<VerifiedSource | undefined> {
   if (!verificationFor && !signedVerificationFor) return undefined
@@ -63,6 +69,6 @@ export function stillVerified(source: PublishSource, verified: VerifiedSource | 
   }
 }
 
-function definitionOf({ files }: PackageContents): Digest | undefined {
+function definitionOf({ files = [] }: Pick<Publishable, 'files'>): Digest | undefined {
   return files.find(({ path }) => path === DEFINITION)?.digest
 }

@@ -1,11 +1,8 @@
-import { distinct } from '../../content/copy-graph.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
-import type { Digest } from '../../content/digest.ts'
 import type { OpenedTarget } from '../../content/opened.ts'
 import { formatReference } from '../../content/reference.ts'
 import { bufferOpener } from '../../content/streams.ts'
 import { toAppError } from '../../lib/errors.ts'
-import { withConfig } from '../../zarf/pulled-package.ts'
 import { named } from '../resolve.ts'
 import { totalBytes } from '../plan.ts'
 import { move } from './move.ts'
@@ -44,32 +41,17 @@ async function writeArchive(pull: PreparedPull, target: OpenedTarget, dependenci
 
 async function record(plan: PreparedPull, { store, signal }: PullDependencies): Promise<void> {
   const { reference, holder } = plan.request
-  const { identity, signed } = plan.metadata
   const manifest = manifestOf(plan)
   await store.push(manifest, bufferOpener(plan.resolved.raw.bytes), { signal })
   await store.packages.put({
+    ...plan.record,
+    ...plan.identity,
     digest: manifest.digest,
     manifestMediaType: manifest.mediaType,
     manifestSize: manifest.size,
-    name: identity.name,
-    version: identity.version ?? null,
-    flavor: identity.flavor ?? null,
-    architecture: identity.architecture,
     references: [formatReference(named(reference))],
-    size: totalBytes(withConfig(plan.layers, plan.layers.layers)),
-    layers: plan.layers.layers.length,
-    signed,
-    components: [...plan.components],
-    images: [...plan.images],
-    leftOut: leftOut(plan),
     ...(holder === undefined ? {} : { holder }),
   })
-}
-
-/** What the manifest names beside the selection. */
-function leftOut({ layers, blobs }: PreparedPull): Digest[] {
-  const brought = new Set(blobs.map(({ digest }) => digest))
-  return distinct(layers.layers).flatMap(({ digest }) => (brought.has(digest) ? [] : [digest]))
 }
 
 export function manifestOf({ resolved }: PreparedPull): Descriptor {
@@ -78,16 +60,12 @@ export function manifestOf({ resolved }: PreparedPull): Descriptor {
 }
 
 export function outcome(plan: PreparedPull, path: string | undefined): PullOutcome {
-  const { identity } = plan.metadata
   return {
     reference: formatReference(named(plan.request.reference)),
     digest: plan.resolved.raw.digest,
-    architecture: identity.architecture,
-    name: identity.name,
-    version: identity.version ?? null,
-    flavor: identity.flavor ?? null,
+    ...plan.identity,
     path,
-    layers: plan.files.size,
+    ...plan.told,
     bytes: totalBytes(plan.blobs),
     ...(plan.request.verification ? { signatures: [...plan.signatures] } : {}),
   }

@@ -1,34 +1,46 @@
 import type { Descriptor } from '../../content/descriptor.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
+import type { PackageToStore } from '../../store/content-store.ts'
 import type { ComputedArchive } from '../../zarf/computed-archive.ts'
-import { type PackageLayers, packageLayers, type PulledMetadata, withConfig } from '../../zarf/pulled-package.ts'
-import { chooseFiles } from '../../zarf/select.ts'
+import { isBundle } from '../../zarf/pulled-package.ts'
 import { type PackageSource, packageSource } from '../package-source.ts'
 import { announceBlobs } from '../plan.ts'
-import { checkArchitecture, type ResolvedPackage, resolvePackage } from '../resolve.ts'
-import { checkPackage, type PackageSignature } from '../signatures.ts'
-import { packageArchive, titled } from '../stored-package.ts'
-import type { PullDependencies, PullRequest } from './request.ts'
+import { type ResolvedPackage, resolvePackage } from '../resolve.ts'
+import type { PackageSignature } from '../signatures.ts'
+import { planBundle } from './plan-bundle.ts'
+import { planPackage } from './plan-package.ts'
+import type { PullDependencies, PullOutcome, PullRequest } from './request.ts'
 
-/** What is pulled, once it is known. */
-export interface PreparedPull {
+/** What was found under the reference, and the way to it. */
+export interface FoundPull {
   readonly request: PullRequest
   readonly repository: Repository
   readonly source: PackageSource
   readonly resolved: ResolvedPackage
-  readonly metadata: PulledMetadata
-  readonly signatures: readonly PackageSignature[]
-  readonly layers: PackageLayers
-  /** By title. */
-  readonly files: ReadonlyMap<string, Descriptor>
-  readonly components: readonly string[]
-  readonly images: readonly string[]
-  /** Layers and config, each digest once. */
-  readonly blobs: readonly Descriptor[]
-  /** The package as a file. */
-  readonly archive: ComputedArchive
 }
+
+/** What of it is pulled, be it a package or a bundle. */
+export interface PullPlan {
+  readonly signatures: readonly PackageSignature[]
+  /** Each digest once. */
+  readonly blobs: readonly Descriptor[]
+  /** As a file. */
+  readonly archive: ComputedArchive
+  /** What the store keeps of it beside what it keeps of everything. */
+  readonly record: Omit<
+    PackageToStore,
+    'digest' | 'manifestMediaType' | 'manifestSize' | 'references' | 'holder' | keyof PackageIdentityFields
+  >
+  readonly identity: PackageIdentityFields
+  /** What the outcome says of it alone. */
+  readonly told: Pick<PullOutcome, 'layers' | 'packages'>
+}
+
+export type PackageIdentityFields = Pick<PullOutcome, 'name' | 'version' | 'flavor' | 'architecture'>
+
+/** What is pulled, once it is known. */
+export type PreparedPull = FoundPull & PullPlan
 
 /** Everything that can be known to fail without moving a layer fails here; then the plan is told. */
 export async function prepare(request: PullRequest, dependencies: PullDependencies): Promise<PreparedPull> {
@@ -43,35 +55,12 @@ export async function prepare(request: PullRequest, dependencies: PullDependenci
 
 /** What is to be pulled, before anything was done for it. */
 export async function makePlan(request: PullRequest, dependencies: PullDependencies): Promise<PreparedPull> {
-  const { store, signal, onEvent } = dependencies
+  const { signal } = dependencies
   const { registry, repository: name } = request.reference
   const repository = await dependencies.repository(registry, name)
   const resolved = await resolvePackage(repository, request, signal)
-  const layers = packageLayers(resolved.manifest, resolved.where)
   const source = packageSource(repository, signal)
-  const { verification } = request
-  const read = (layer: Descriptor) => source.read(layer)
-  const { metadata, signatures } = await checkPackage(layers, { read, verification, where: resolved.where, signal })
-  if (resolved.indexDigest === undefined) checkArchitecture(metadata.identity.architecture, request)
-  onEvent({ type: 'log', level: 'info', message: `pulling ${resolved.where}, ${resolved.raw.digest}` })
-  const selection = await select(request, { metadata, layers, source })
-  await nextTurn()
-  const blobs = withConfig(layers, selection.files.values())
-  const archive = packageArchive(store, {
-    digest: resolved.raw.digest,
-    definition: metadata.definition,
-    files: selection.files,
-    whole: selection.files.size === layers.byTitle.size,
-  })
-  return { request, repository, source, resolved, metadata, signatures, layers, ...selection, blobs, archive }
-}
-
-async function select(
-  request: PullRequest,
-  { metadata, layers, source }: Pick<PreparedPull, 'metadata' | 'layers' | 'source'>,
-): Promise<Pick<PreparedPull, 'files' | 'components' | 'images'>> {
-  const { byTitle } = layers
-  const read = (layer: Descriptor) => source.read(layer)
-  const { layers: chosen, ...names } = await chooseFiles(metadata.definition, request, { byTitle, read })
-  return { files: titled(byTitle, chosen), ...names }
+  const found = { request, repository, source, resolved }
+  const plan = isBundle(resolved.manifest) ? planBundle : planPackage
+  return { ...found, ...(await plan(found, dependencies)) }
 }

@@ -8,6 +8,7 @@ import type { PackageSignature, Verification } from '../../trust/verification.ts
 import type { PackageChoice } from '../../zarf/select.ts'
 import type { Ownership } from '../commit.ts'
 import type { TransferPlan } from '../dry-run.ts'
+import type { BundledPackage } from '../bundle/packages.ts'
 import type { OnEvent } from '../events.ts'
 
 export interface PullRequest extends PackageChoice {
@@ -51,6 +52,8 @@ export interface PullOutcome {
   flavor: string | null
   /** Where the archive lies, for a target; else undefined and the package is in the store. */
   path: string | undefined
+  /** Of a bundle: what it is of. */
+  packages?: BundledPackage[]
   /** Of the selection. */
   layers: number
   /** Layers and config, each digest once. */

@@ -7,13 +7,23 @@ import type { Repository } from '../../oci/registry.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { lookAtSignatures, type PackageSignature, type Verification } from '../../trust/verification.ts'
 import { checksumMismatch, type DefinitionOutline, type OpenedPackage } from '../../zarf/package.ts'
-import { metadataLayers, type PackageLayers, packageLayers, signatureLayers } from '../../zarf/pulled-package.ts'
+import { isOpenedBundle, type OpenedBundle } from '../../uds/bundle-archive.ts'
+import {
+  isBundle,
+  metadataLayers,
+  type PackageLayers,
+  packageLayers,
+  signatureLayers,
+} from '../../zarf/pulled-package.ts'
+import type { BundledPackage } from '../bundle/packages.ts'
 import type { OnEvent } from '../events.ts'
 import { packageSource } from '../package-source.ts'
 import { announceBlobs, totalBytes } from '../plan.ts'
 import { checkArchitecture, named, type ResolveRequest, resolvePackage } from '../resolve.ts'
 import { checkPackage } from '../signatures.ts'
+import { isStoredBundle } from '../bundle/stored.ts'
 import { openStoredPackage, requireWhole } from '../stored-package.ts'
+import { verifyOpenedBundle, verifyRemoteBundle, verifyStoredBundle } from './bundle.ts'
 import { readOpened } from './opened.ts'
 import { readProgress } from './progress.ts'
 
@@ -33,6 +43,8 @@ export interface VerifyOutcome {
   name: string
   version: string | null
   flavor: string | null
+  /** Of a bundle. */
+  packages?: BundledPackage[]
   layers: number
   /** Of all layers. */
   bytes: number
@@ -43,7 +55,7 @@ export interface VerifyOutcome {
 
 /** zarf.yaml vouches for checksums.txt, that for every other file. */
 export interface CheckedChecksums {
-  /** SHA-256 of checksums.txt, as zarf.yaml has it. */
+  /** SHA-256 of checksums.txt, as zarf.yaml has it; of a bundle its uds-bundle.yaml's, which pins its packages. */
   aggregate: Digest
   /** All files of the package. */
   files: number
@@ -63,6 +75,8 @@ export async function verifyRemote(
   const { verification = 'look', onEvent, signal } = dependencies
   onEvent({ type: 'phase', phase: 'planning' })
   const resolved = await resolvePackage(repository, request, signal)
+  if (isBundle(resolved.manifest))
+    return await verifyRemoteBundle({ request, resolved }, { repository, ...dependencies })
   const layers = packageLayers(resolved.manifest, resolved.where)
   const source = packageSource(repository, signal)
   const small = smallLayers(layers)
@@ -96,6 +110,7 @@ export async function verifyStored(
 ): Promise<VerifyOutcome> {
   const { verification = 'look', onEvent, signal } = dependencies
   onEvent({ type: 'phase', phase: 'planning' })
+  if (await isStoredBundle(store, digest)) return await verifyStoredBundle(digest, { store, ...dependencies })
   const opened = await openStoredPackage(store, digest, signal)
   const { layers, record } = opened
   await requireWhole(store, opened)
@@ -123,9 +138,11 @@ export async function verifyStored(
 
 /** Verifies every file of a package on this machine. `reference`: as its user named it. Throws PACKAGE_*, SIGNATURE_*. */
 export async function verifyOpened(
-  opened: OpenedPackage,
-  { reference, verification, onEvent, signal }: VerifyDependencies & { reference: string },
+  opened: OpenedPackage | OpenedBundle,
+  options: VerifyDependencies & { reference: string },
 ): Promise<VerifyOutcome> {
+  if (isOpenedBundle(opened)) return await verifyOpenedBundle(opened, options)
+  const { reference, verification, onEvent, signal } = options
   onEvent({ type: 'phase', phase: 'verifying' })
   const { contents, files } = await readOpened(opened, { whole: true, onEvent, signal })
   const { identity, definition, signed, layers, manifest } = contents

@@ -6,7 +6,7 @@ import { isWebSource, parseWebSource } from '../../files/web-source.ts'
 import { checkWhole } from '../../files/whole-file.ts'
 import type { PullDependencies } from '../../transfer/pull/pull.ts'
 import type { PublishRequest } from '../../transfer/publish/publish.ts'
-import { openStoredForPublish, storedKind } from '../../transfer/stored-publish.ts'
+import { openStored, storedKind } from '../../transfer/publish/open.ts'
 import { AppError } from '../../lib/errors.ts'
 import { openRemoteFile, type RemoteFileOptions } from '../../web/remote-file.ts'
 import { type RegistryAccess, registryAccess } from '../registry-access.ts'
@@ -36,7 +36,7 @@ export async function openForPublish(
   if (isWebSource(text)) return { package: await openFromWeb(job, options, context) }
   const digest = storedDigest(text)
   if (digest !== undefined) {
-    const stored = await openStoredForPublish(options.store, digest, signal)
+    const stored = await openStored(options.store, digest, signal)
     return { package: stored, ...(storedKind(stored) === 'artifact' ? { manifest: 'artifact' } : {}) }
   }
   const source = await openLocalSource(text, options.sources)

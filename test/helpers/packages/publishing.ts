@@ -10,7 +10,7 @@ import {
   type PublishRequest,
 } from '../../../src/transfer/publish/publish.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
-import { openPackageAt } from './open-package.ts'
+import { openArchiveAt } from './open-package.ts'
 
 const ANONYMOUS: CredentialProvider = { find: async () => undefined }
 
@@ -50,7 +50,7 @@ async function workOn<T>(
   const { path, destination, options } = what
   const { client = registryClient(t), signal = new AbortController().signal, onEvent, ...request } = options
   const events: EngineEvent[] = []
-  await using opened = await openPackageAt(path, { signal })
+  await using opened = await openArchiveAt(path, signal)
   const outcome = await work(
     { scan: false, concurrency: 6, ...request, package: opened, destination },
     {

@@ -31,7 +31,8 @@ import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
 import { createClouds } from '../../../src/oci/credentials/clouds/clouds.ts'
 import { keptKeys } from '../../../src/roles/kept-keys.ts'
 import { openTrustedRoots } from '../../../src/trust/verification.ts'
-import { findSourceFault, openPackage } from '../../../src/zarf/package.ts'
+import { openArchive } from '../../../src/transfer/publish/open.ts'
+import { findSourceFault } from '../../../src/zarf/package.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 
 export interface WorkerChoices {
@@ -120,7 +121,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
         locks,
         claims,
         places,
-        openPackage,
+        openPackage: openArchive,
         findFault: findSourceFault,
         websites: ({ jobId: _jobId, epoch: _epoch, reads: _reads, ...access }) => {
           const client = clientFor({ ...access, docker, connections, facts })
@@ -131,7 +132,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
       }),
       copy: copyWork({ locks, claims, places, registries, ...signed }),
       pull: pullWork({ store, roots, registries, places, ...signed }),
-      verify: verifyWork({ sources, store, openPackage, registries, trustedRoots, keys }),
+      verify: verifyWork({ sources, store, openPackage: openArchive, registries, trustedRoots, keys }),
     },
     async giveUp({ place, location, ...access }) {
       const client = clientFor({ ...access, docker, connections, facts, signal: AbortSignal.timeout(5000) })

@@ -13,6 +13,7 @@ import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
 import { reportProfile } from '../../../src/oci/facts/profile-report.ts'
 import { pingRegistry } from '../../../src/oci/ping/ping.ts'
 import { ANYWHERE } from '../../../src/oci/request/outbound.ts'
+import { inspectBundle } from '../../../src/transfer/bundle/inspect.ts'
 import { inspectPackage } from '../../../src/transfer/inspect/overview.ts'
 import { createInspectCache, openRemotePackage } from '../../../src/transfer/inspect/remote.ts'
 import { inspectRepository } from '../../../src/transfer/inspect/repository.ts'
@@ -127,6 +128,7 @@ function readerOf(t: Cleanup): AppOptions['remote'] {
   }
   return {
     inspect: async (request, access) => inspectPackage(request, await ends(request.reference, access)),
+    bundle: async (request, access) => inspectBundle(request, await ends(request.reference, access)),
     open: async (request, access) => openRemotePackage(request, await ends(request.reference, access)),
     repository: async (request, access) => inspectRepository(request, await ends(request.reference, access)),
     async referrers(request, { credentials, signal }) {

@@ -48,9 +48,9 @@ for (const shell of ['zsh', 'fish']) {
 }
 
 test('zsh and fish get each command with what it does', async () => {
-  assert.match(await scriptFor('zsh'), /'publish:publish a package'/)
+  assert.match(await scriptFor('zsh'), /'publish:publish a package or a UDS bundle'/)
   assert.match(
     await scriptFor('fish'),
-    /complete -c layerd -n '__fish_use_subcommand' -f -a publish -d 'publish a package'/,
+    /complete -c layerd -n '__fish_use_subcommand' -f -a publish -d 'publish a package or a UDS bundle'/,
   )
 })

@@ -62,6 +62,7 @@ test('a token file that cannot be read keeps the app from getting ready', async 
     uploads,
     store,
     remote: {
+      bundle: () => assert.fail('nothing is asked of a registry'),
       inspect: () => assert.fail('nothing is asked of a registry'),
       open: () => assert.fail('nothing is asked of a registry'),
       repository: () => assert.fail('nothing is asked of a registry'),

@@ -1,0 +1,263 @@
+import { type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
+import type { Digest } from '../../content/digest.ts'
+import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
+import type { OpenedFile } from '../../content/opened.ts'
+import { bufferOpener, skipBytes } from '../../content/streams.ts'
+import { AppError } from '../../lib/errors.ts'
+import { entryContent } from '../../zarf/archive/entry-content.ts'
+import { readTar, type ReadTarOptions, readWindow } from '../../zarf/archive/packed-tar.ts'
+import type { StreamTarInput } from '../../zarf/archive/tar-input.ts'
+import type { PackageEntry, PackagePass, PassOptions } from '../../zarf/contents/types.ts'
+import { type Bundle, readBundle } from '../contents/bundle.ts'
+import { BundleHead, checkBytes, SMALL_BYTES } from './bundle-head.ts'
+import { bundleEntries, type BundleEntry } from './bundle-entries.ts'
+
+export interface StreamedBundleOptions {
+  maxWindowBytes?: number
+  /** How many passes at once are worth while, where each is a download. */
+  maxReaders?: number
+}
+
+/** Kept unasked of a head whose order is not that of uds create. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024
+/** Blobs that nothing names: uds writes none, and a few MB of zstd may be hundreds of GB of them. */
+const MAX_EXTRA_BYTES = 16 * 1024 * 1024
+/** Image manifests, from which it is told what may be left out: of all packages together. */
+const MAX_IMAGE_MANIFEST_BYTES = 16 * 1024 * 1024
+const IMAGE_MANIFEST = /^[^/]+\/images\/(?:index\.json|blobs\/)/
+
+/** A bundle in a `.tar.zst`, or in a `.tar` that is read in one go. As a StreamedPackage: each pass decompresses for itself. */
+export class StreamedBundle implements AsyncDisposable {
+  readonly kind = 'streamed-bundle'
+  readonly fileName: string
+  readonly sourceBytes: number
+  readonly windowBytes: number
+  readonly maxReaders?: number
+  readonly #file: OpenedFile
+  readonly #maxWindowBytes: number | undefined
+  readonly #kept = new Map<Digest, Buffer>()
+  #keptBytes = 0
+  #bundle: Bundle | undefined
+
+  constructor(
+    file: OpenedFile,
+    fileName: string,
+    { windowBytes, maxWindowBytes, maxReaders }: StreamedBundleOptions & { windowBytes: number },
+  ) {
+    this.#file = file
+    this.#maxWindowBytes = maxWindowBytes
+    this.fileName = fileName
+    this.sourceBytes = file.size
+    this.windowBytes = windowBytes
+    if (maxReaders !== undefined) this.maxReaders = maxReaders
+  }
+
+  static async open(file: OpenedFile, fileName: string, options: StreamedBundleOptions): Promise<StreamedBundle> {
+    const windowBytes = await readWindow(file, fileName, options.maxWindowBytes)
+    return new StreamedBundle(file, fileName, { ...options, windowBytes })
+  }
+
+  /** From the archive's beginning, where uds create puts all of it. Throws PACKAGE_*, MANIFEST_*, DIGEST_MISMATCH. */
+  async read(options: PassOptions): Promise<Bundle> {
+    if (this.#bundle) return this.#bundle
+    const head = new BundleHead(this.fileName)
+    const kept = new Map<Digest, Buffer>()
+    for (let before = -1; !head.isWhole && head.progress > before; ) {
+      before = head.progress
+      await this.#readHead(head, kept, options)
+    }
+    const read = async (blob: Descriptor): Promise<Buffer> => head.read(blob)
+    this.#bundle = await readBundle(head.raw, { read, where: this.fileName, signal: options.signal })
+    return this.#bundle
+  }
+
+  /** A pass over the blobs that the bundle names, but its config; anything else is passed over, but not much of it. `read` comes first. */
+  pass({ signal, onRead }: PassOptions): PackagePass {
+    const so = { taken: 0, extra: 0 }
+    const input = this.#input({
+      signal,
+      onMade({ taken }) {
+        so.taken = taken
+        onRead?.(taken)
+      },
+    })
+    const entries = this.#entries(input, so)
+    return {
+      get sourceBytesRead() {
+        return so.taken
+      },
+      contentEstimate: undefined,
+      [Symbol.asyncIterator]: () => entries,
+      async [Symbol.asyncDispose]() {
+        await entries.return(undefined)
+      },
+    }
+  }
+
+  async open(descriptor: Descriptor, { offset = 0, signal }: OpenOptions): Promise<ByteStream> {
+    const kept = this.#kept.get(descriptor.digest)
+    return kept ? await bufferOpener(kept)({ offset, signal }) : this.#blob(descriptor, { offset, signal })
+  }
+
+  /** Bytes of small blobs, each checked; those that are not there are left out. One pass, or none for what a pass has kept. */
+  async readBlobs(wanted: readonly Descriptor[], options: PassOptions): Promise<ReadonlyMap<Digest, Buffer>> {
+    const found = new Map<Digest, Buffer>()
+    const byDigest = new Map(wanted.map((blob) => [blob.digest, blob]))
+    const take = (blob: Descriptor, bytes: Buffer): void => {
+      checkBytes(blob, bytes, this.fileName)
+      found.set(blob.digest, bytes)
+    }
+    for (const blob of byDigest.values()) {
+      const kept = this.#kept.get(blob.digest)
+      if (kept) take(blob, kept)
+    }
+    if (found.size === byDigest.size) return found
+    const input = this.#input(options)
+    try {
+      for await (const { is, size } of bundleEntries(input, this.fileName)) {
+        const blob = is === 'index' || is === 'layout' ? undefined : byDigest.get(is)
+        if (!blob || found.has(blob.digest)) continue
+        if (size !== blob.size) throw wrongSize(this.fileName, blob, size)
+        take(blob, await input.take(size))
+        if (found.size === byDigest.size) break
+      }
+    } finally {
+      await input.close()
+    }
+    return found
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file[Symbol.asyncDispose]()
+  }
+
+  async #readHead(head: BundleHead, kept: Map<Digest, Buffer>, { signal, onRead }: PassOptions): Promise<void> {
+    const input = this.#input({ signal, ...(onRead ? { onMade: ({ taken }) => onRead(taken) } : {}) })
+    let keptBytes = 0
+    const takeKept = (): void => {
+      for (const { digest } of head.missing) {
+        const bytes = kept.get(digest)
+        if (bytes) head.take(digest, bytes)
+      }
+    }
+    try {
+      for await (const { is, size } of bundleEntries(input, this.fileName)) {
+        if (is === 'layout') continue
+        if (is === 'index') head.takeIndex(await input.take(size))
+        else if (head.wants(is)) head.take(is, await this.#small(input, head.missing, { digest: is, size }))
+        else if (size <= SMALL_BYTES && keptBytes + size <= MAX_KEPT_BYTES && !kept.has(is)) {
+          kept.set(is, await input.take(size))
+          keptBytes += size
+          continue
+        } else continue
+        for (let left = Infinity; head.missing.length < left; ) {
+          left = head.missing.length
+          takeKept()
+        }
+        if (head.isWhole) return
+      }
+    } finally {
+      await input.close()
+    }
+  }
+
+  async #small(
+    input: StreamTarInput,
+    wanted: readonly Descriptor[],
+    { digest, size }: { digest: Digest; size: number },
+  ): Promise<Buffer> {
+    const blob = wanted.find((each) => each.digest === digest)
+    if (blob && blob.size !== size) throw wrongSize(this.fileName, blob, size)
+    return await input.take(size)
+  }
+
+  async *#entries(input: StreamTarInput, so: { taken: number; extra: number }): AsyncGenerator<PackageEntry> {
+    const bundle = this.#bundle
+    if (!bundle) throw new AppError('INTERNAL', `the head of ${this.fileName} was not read`)
+    const blobs = new Map(bundle.blobs.map((blob) => [blob.digest, blob]))
+    const apart = new Set<Digest>([bundle.raw.digest, bundle.config.descriptor.digest])
+    try {
+      for await (const entry of bundleEntries(input, this.fileName)) {
+        const { is } = entry
+        if (is === 'index' || is === 'layout' || apart.has(is)) continue
+        const blob = blobs.get(is)
+        if (blob) yield await this.#entry(input, entry, blob)
+        else so.extra += entry.size
+        if (so.extra > MAX_EXTRA_BYTES) throw tooMuchExtra(this.fileName)
+      }
+      await input.drain()
+      await this.#file.checkUnchanged()
+      so.taken = this.sourceBytes
+    } finally {
+      await input.close()
+    }
+  }
+
+  async #entry(input: StreamTarInput, entry: BundleEntry, blob: Descriptor): Promise<PackageEntry> {
+    const path = titleOrDigest(blob)
+    const { digest, size } = blob
+    if (entry.size !== size) throw wrongSize(this.fileName, blob, entry.size)
+    const kept = await this.#keep(input, blob)
+    if (!kept) return { path, size, digest, bytes: undefined, content: () => entryContent(input, entry) }
+    return { path, size, digest, bytes: kept, content: () => once(kept) }
+  }
+
+  async #keep(input: StreamTarInput, blob: Descriptor): Promise<Buffer | undefined> {
+    const { digest, size } = blob
+    if (size > SMALL_BYTES || !IMAGE_MANIFEST.test(titleOrDigest(blob)) || this.#kept.has(digest)) return undefined
+    if (this.#keptBytes + size > MAX_IMAGE_MANIFEST_BYTES) return undefined
+    const bytes = await input.take(size)
+    this.#keptBytes += size
+    this.#kept.set(digest, bytes)
+    return bytes
+  }
+
+  async *#blob(descriptor: Descriptor, { offset, signal }: { offset: number; signal: AbortSignal }): ByteStream {
+    await using pass = this.pass({ signal })
+    for await (const entry of pass) {
+      if (entry.digest !== descriptor.digest) continue
+      yield* skipBytes(entry.content(), offset)
+      return
+    }
+    throw new AppError('BLOB_NOT_FOUND', `${this.fileName} does not hold ${titleOrDigest(descriptor)}`, {
+      side: 'source',
+      details: { digest: descriptor.digest },
+    })
+  }
+
+  #input({ signal, onMade }: Pick<ReadTarOptions, 'signal' | 'onMade'>): StreamTarInput {
+    const maxWindowBytes = this.#maxWindowBytes
+    return readTar(this.#file, this.fileName, {
+      signal,
+      ...(onMade ? { onMade } : {}),
+      ...(maxWindowBytes === undefined ? {} : { maxWindowBytes }),
+    })
+  }
+}
+
+async function* once(bytes: Buffer): ByteStream {
+  if (bytes.length > 0) yield bytes
+}
+
+function tooMuchExtra(fileName: string): AppError {
+  return new AppError(
+    'PACKAGE_INVALID',
+    `${fileName} holds more than ${MAX_EXTRA_BYTES} bytes that belong to nothing in the bundle`,
+    {
+      hint: 'The bundle is damaged or was put together wrongly: make it again with uds create.',
+    },
+  )
+}
+
+function wrongSize(fileName: string, blob: Descriptor, found: number): AppError {
+  const { digest, size } = blob
+  return new AppError(
+    'SIZE_MISMATCH',
+    `${fileName} holds ${titleOrDigest(blob)} with ${found} bytes; its manifest says ${size}`,
+    {
+      side: 'source',
+      details: { digest, expected: size, found },
+      hint: 'The bundle is damaged: get it again, or make it again with uds create.',
+    },
+  )
+}
