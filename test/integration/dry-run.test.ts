@@ -49,6 +49,24 @@ for (const format of ['tar.zst', 'tar'] as const) {
   })
 }
 
+test('a bundle is planned as a package is, both ways, and a part of one is a problem of the request', async (t) => {
+  const { folder, registry, plan, run } = await dryRunBed(t)
+  const there = await registry()
+  await copyFile(FIXTURES.armadaBundle, join(folder, basename(FIXTURES.armadaBundle)))
+  const [source, to] = [`file:${join(folder, basename(FIXTURES.armadaBundle))}`, `oci://${there.host}/uds`]
+  const { job, plan: first } = await plan('publish', source, to)
+  assert.deepEqual([first.blobsThere, first.fits, first.problems], [0, true, []])
+  const published = await run('publish', source, to)
+  for (const name of ['reference', 'digest', 'architecture', 'name', 'packages', 'layers', 'bytes'] as const) {
+    assert.deepEqual(job.result?.[name], published.result?.[name], name)
+  }
+  assert.equal(published.progress.bytesSent, first.bytesToMove)
+  const { plan: pull } = await plan('pull', `${to}/armada:0.2.0`, 'store:')
+  assert.deepEqual([pull.bytesToMove, pull.fits, pull.problems], [first.bytes, true, []])
+  const part = await run('pull', `${to}/armada:0.2.0`, 'store:', { metadataOnly: true })
+  assert.deepEqual([part.state, part.error?.code], ['failed', 'COMPONENTS_INVALID'])
+})
+
 test('a publish knows where its layers could be mounted from, and asks there whether they still are', async (t) => {
   const { folder, registry, plan, run, system } = await dryRunBed(t)
   const there = await registry()
