@@ -8,6 +8,7 @@ import { lookAtSignatures, type Verification } from '../trust/verification.ts'
 import type { OnEvent } from './events.ts'
 import type { Mounts } from './mounts.ts'
 import { totalBytes } from './plan.ts'
+import type { VerificationFor } from './signatures.ts'
 
 /** What a transfer would do, as far as that can be told without writing. Source: api.md "Decided, second part". */
 export interface TransferPlan {
@@ -38,10 +39,19 @@ export const failing: Check = (check) => check()
 export interface DryRun {
   readonly problems: readonly AppError[]
   readonly check: Check
-  /** One that says what it found, and refuses nothing. */
-  readonly tolerant: (verification: Verification) => Verification
+  /** The request with verifications that say what they found, and refuse nothing. */
+  readonly tolerating: <R extends Verified>(request: R) => R
+  /** The same of one that is known by place. */
+  readonly tolerantFor: <P>(
+    verificationFor: ((place: P) => Promise<Verification | undefined>) | undefined,
+  ) => ((place: P) => Promise<Verification | undefined>) | undefined
   /** Sorts the blobs by what would become of them. */
   weigh(blobs: readonly Descriptor[], options: WeighOptions): Promise<Omit<TransferPlan, 'fits'>>
+}
+
+interface Verified {
+  readonly verification?: Verification
+  readonly bundledVerificationFor?: VerificationFor
 }
 
 export interface WeighOptions {
@@ -65,6 +75,22 @@ export function createDryRun(): DryRun {
     if (problems.size < MAX_PROBLEMS) problems.set(nameOf(error), error)
   }
   const found = (): readonly AppError[] => [...problems.values()]
+  const tolerant = (verification: Verification): Verification => ({
+    check(files, what) {
+      try {
+        return verification.check(files, what)
+      } catch (error) {
+        keep(error)
+        return lookAtSignatures(files)
+      }
+    },
+  })
+  const tolerantFor: DryRun['tolerantFor'] = (verificationFor) =>
+    verificationFor &&
+    (async (place) => {
+      const verification = await verificationFor(place)
+      return verification && tolerant(verification)
+    })
   return {
     get problems() {
       return found()
@@ -77,16 +103,16 @@ export function createDryRun(): DryRun {
         return undefined
       }
     },
-    tolerant: (verification) => ({
-      check(files, what) {
-        try {
-          return verification.check(files, what)
-        } catch (error) {
-          keep(error)
-          return lookAtSignatures(files)
-        }
-      },
-    }),
+    tolerantFor,
+    tolerating(request) {
+      const { verification } = request
+      const bundled = tolerantFor(request.bundledVerificationFor)
+      return {
+        ...request,
+        ...(verification ? { verification: tolerant(verification) } : {}),
+        ...(bundled ? { bundledVerificationFor: bundled } : {}),
+      }
+    },
     async weigh(blobs, options) {
       return { ...(await weigh(distinct(blobs), { ...options, keep })), problems: found() }
     },

@@ -15,9 +15,14 @@ import {
   signatureLayers,
 } from '../zarf/pulled-package.ts'
 
+import type { OnEvent } from './events.ts'
+
 export type { PackageSignature } from '../trust/verification.ts'
 
 type Read = (layer: Descriptor) => Promise<Buffer>
+
+/** What has to hold of a package of this repository, wherever it lies; undefined: nothing. */
+export type VerificationFor = (place: { registry: string; repository: string }) => Promise<Verification | undefined>
 
 /** A package in OCI form whose metadata hold together, and what came of its signature. */
 export interface CheckedPackage {
@@ -53,6 +58,16 @@ async function signedFiles(
   if (base64) checkSignatureSize(base64.size, LEGACY_SIGNATURE)
   const [bundleBytes, base64Bytes] = await Promise.all([bundle && read(bundle), base64 && read(base64)])
   return { definition, signed, bundle: bundleBytes, base64: base64Bytes }
+}
+
+/** For the log of a job that wanted it checked. */
+export function tellVerified(
+  signatures: readonly PackageSignature[],
+  { where, onEvent }: { where: string; onEvent: OnEvent },
+): void {
+  const verified = signatures.some((signature) => signature.verified === true)
+  const came = verified ? 'is signed by whom it has to be' : 'goes with its signature unchecked'
+  onEvent({ type: 'log', level: verified ? 'info' : 'warn', message: `${where} ${came}` })
 }
 
 /** What a package is signed with, as it says itself. */

@@ -7,10 +7,11 @@ import type { TagLocks } from '../jobs/redis/tag-locks.ts'
 import type { JobTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import type { EngineEvent, MirrorNote } from '../transfer/events.ts'
 import type { PublishDependencies, PublishRequest } from '../transfer/publish/publish.ts'
+import type { PullRequest } from '../transfer/pull/pull.ts'
 import type { SignRequest } from '../transfer/signing.ts'
-import { createVerification, type TrustedRoots, type Verification } from '../trust/verification.ts'
+import { createVerification, type TrustedRoots } from '../trust/verification.ts'
 import type { JobKeys } from './job-keys.ts'
-import { bothHold, type Policies, type PolicyPlace } from './policies.ts'
+import { bothHold, type Policies, type PolicyKind, type PolicyPlace } from './policies.ts'
 import { tellWarnings } from './registry-warnings.ts'
 import type { RunContext } from './run-job.ts'
 
@@ -62,13 +63,21 @@ export async function verificationOf(
   kind: 'pull' | 'copy',
   { options, source }: Job,
   { trustedRoots, keys, policies }: VerifyOptions,
-): Promise<{ verification?: Verification }> {
+): Promise<Pick<PullRequest, 'verification' | 'bundledVerificationFor'>> {
   const [policy, own] = [
     await policies?.verification(kind, parseReference(source)),
     await createVerification(options.verify, trustedRoots, keys),
   ]
   const verification = bothHold(policy, own)
-  return verification ? { verification } : {}
+  return { ...(verification ? { verification } : {}), ...bundledVerification(kind, policies) }
+}
+
+/** Packages of a bundle are held against the policy for the repositories that they are of. */
+function bundledVerification(
+  kind: PolicyKind,
+  policies: Policies | undefined,
+): Pick<PullRequest, 'bundledVerificationFor'> {
+  return policies ? { bundledVerificationFor: (place) => policies.verification(kind, place) } : {}
 }
 
 /** The same for a publish, whose repository is known once its package was read: what the policy wants has to hold of what lies there then. */
@@ -76,13 +85,17 @@ export async function publishVerification(
   { options }: Job,
   { registry }: Pick<PolicyPlace, 'registry'>,
   { trustedRoots, keys, policies }: VerifyOptions,
-): Promise<Pick<PublishRequest, 'verificationFor' | 'signedVerificationFor'>> {
+): Promise<Pick<PublishRequest, 'verificationFor' | 'signedVerificationFor' | 'bundledVerificationFor'>> {
   const own = await createVerification(options.verify, trustedRoots, keys)
   const concerned = await policies?.concern('publish', registry)
-  if (!own && !concerned) return {}
+  const bundled = bundledVerification('publish', policies)
+  if (!own && !concerned) return bundled
   const policy = async (repository: string) => await policies?.verification('publish', { registry, repository })
-  if (!options.sign) return { verificationFor: async (repository) => bothHold(await policy(repository), own) }
+  if (!options.sign) {
+    return { ...bundled, verificationFor: async (repository) => bothHold(await policy(repository), own) }
+  }
   return {
+    ...bundled,
     ...(own ? { verificationFor: async () => own } : {}),
     ...(concerned ? { signedVerificationFor: policy } : {}),
   }

@@ -11,9 +11,8 @@ export async function planCopy(request: CopyRequest, dependencies: CopyDependenc
   const dryRun = createDryRun()
   const looking = { ...lookingOnly(dependencies), check: dryRun.check }
   const { signal } = looking
-  const { verification } = request
   looking.onEvent({ type: 'phase', phase: 'planning' })
-  const tolerated = verification ? { ...request, verification: dryRun.tolerant(verification) } : request
+  const tolerated = dryRun.tolerating(request)
   const planned = await prepare(tolerated, looking)
   const { destination, mounts, blobs } = planned
   const mountable = mountablesOf(mounts, { registry: destination.registry, dependencies: looking })

@@ -92,7 +92,8 @@ async function plan(ends: Ends, dependencies: CopyDependencies): Promise<Prepare
     tell(one, { reference, destination, onEvent })
   }
   const where = formatReference(request.source)
-  await verifyPackages(tree, { verification: request.verification, reader, where, onEvent, signal })
+  const { verification, bundledVerificationFor } = request
+  await verifyPackages(tree, { verification, bundledVerificationFor, reader, where, onEvent, signal })
   const found = await related({ tree, tagged, wholes }, ends, { reader, where, onEvent, signal })
   const blobs = await blobsOf(found.tree, { source, reader, onEvent, signal })
   const sure = destination.registry === source.registry ? source.repository : undefined

@@ -6,6 +6,7 @@ import type { Repository } from '../../oci/registry.ts'
 import type { Verification } from '../../trust/verification.ts'
 import type { Ownership } from '../commit.ts'
 import type { Check, TransferPlan } from '../dry-run.ts'
+import type { VerificationFor } from '../signatures.ts'
 import type { OnEvent } from '../events.ts'
 import type { SignRequest } from '../signing.ts'
 
@@ -24,6 +25,8 @@ export interface CopyRequest {
   concurrency: number
   /** What has to hold of each package's signature before a blob moves. Default: nothing is checked. */
   verification?: Verification
+  /** What has to hold of each package of a bundle, by the repository that the bundle has it from. Default: nothing is checked. */
+  bundledVerificationFor?: VerificationFor
   /** Signs each package, which makes it another one. Default: they go as they came. */
   sign?: SignRequest
 }

@@ -2,10 +2,11 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import type { Verification } from '../../trust/verification.ts'
 import { readBundle } from '../../uds/contents/bundle.ts'
 import { isBundle, isPackage, packageLayers } from '../../zarf/pulled-package.ts'
+import { checkBundledPackages } from '../bundle/bundled.ts'
 import { checkBundleSignature } from '../bundle/signature.ts'
 import type { OnEvent } from '../events.ts'
 import type { PackageSource } from '../package-source.ts'
-import { checkPackage } from '../signatures.ts'
+import { checkPackage, tellVerified, type VerificationFor } from '../signatures.ts'
 import type { ManifestTree } from './tree.ts'
 
 /** An image, or somebody else's. */
@@ -25,27 +26,28 @@ export async function verifyPackages(
   tree: ManifestTree,
   options: {
     verification: Verification | undefined
+    bundledVerificationFor: VerificationFor | undefined
     reader: PackageSource
     where: string
     onEvent: OnEvent
     signal: AbortSignal
   },
 ): Promise<void> {
-  const { verification, reader, onEvent, signal } = options
-  if (!verification) return
+  const { verification, bundledVerificationFor, reader, onEvent, signal } = options
   const read = (layer: Descriptor) => reader.read(layer)
   for (const { raw, parsed } of tree.all) {
     if (parsed.kind === 'index') continue
     const where = `${options.where} (${raw.digest})`
-    if (!isPackage(parsed) && !isBundle(parsed)) {
-      verification.check(NO_PACKAGE, where)
-      continue
+    if (isBundle(parsed) && (verification || bundledVerificationFor)) {
+      const bundle = await readBundle(raw, { read, where, signal })
+      if (verification)
+        tellVerified(await checkBundleSignature(bundle, { read, verification, where }), { where, onEvent })
+      await checkBundledPackages(bundle, { verificationFor: bundledVerificationFor, read, where, onEvent, signal })
+    } else if (verification && isPackage(parsed)) {
+      const { signatures } = await checkPackage(packageLayers(parsed, where), { read, verification, where, signal })
+      tellVerified(signatures, { where, onEvent })
+    } else {
+      verification?.check(NO_PACKAGE, where)
     }
-    const signatures = isBundle(parsed)
-      ? await checkBundleSignature(await readBundle(raw, { read, where, signal }), { read, verification, where })
-      : (await checkPackage(packageLayers(parsed, where), { read, verification, where, signal })).signatures
-    const verified = signatures.some((signature) => signature.verified === true)
-    const came = verified ? 'is signed by whom it has to be' : 'goes with its signature unchecked'
-    onEvent({ type: 'log', level: verified ? 'info' : 'warn', message: `${where} ${came}` })
   }
 }

@@ -7,6 +7,7 @@ import type { PackageSignature } from '../../trust/verification.ts'
 import type { IndexedBundle, OpenedBundle, StreamedBundle } from '../../uds/bundle-archive.ts'
 import type { Bundle } from '../../uds/contents/bundle.ts'
 import { checkLeftOut } from '../../uds/contents/left-out.ts'
+import { checkBundledPackages } from '../bundle/bundled.ts'
 import { tellLeftOut } from '../bundle/blobs.ts'
 import { bundledPackages } from '../bundle/packages.ts'
 import { signedBundle } from '../bundle/signature.ts'
@@ -36,9 +37,11 @@ export async function openBundleSource(
   const bundle = opened.kind === 'indexed-bundle' ? opened.bundle : await opened.read({ signal })
   const { name, version } = bundle.outline
   const told = { name, version, packages: bundledPackages(bundle) }
-  const { verificationFor, destination } = request
+  const { verificationFor, bundledVerificationFor, destination } = request
   const verification = await verificationFor?.(repositoryFor(destination, name))
-  const signatures = verification?.check(await signedBundle(bundle, readerOf(opened, signal)), opened.fileName)
+  const [read, where] = [readerOf(opened, signal), opened.fileName]
+  const signatures = verification?.check(await signedBundle(bundle, read), where)
+  await checkBundledPackages(bundle, { verificationFor: bundledVerificationFor, read, where, onEvent, signal })
   const source = opened.kind === 'indexed-bundle' ? indexedBundle(opened) : streamedBundle(opened, bundle, request.scan)
   onEvent({ type: 'log', level: 'info', message: `the bundle ${name} is of ${told.packages.length} packages` })
   return { source, signatures, told }

@@ -45,15 +45,12 @@ export async function planPublish(request: PublishRequest, dependencies: Publish
 }
 
 /** A signature that is not as it has to be is a problem, and none is made. */
-function tolerating(given: PublishRequest, { tolerant }: DryRun): PublishRequest {
-  const { sign: _, ...request } = given
-  const { verificationFor } = request
-  if (!verificationFor) return request
+function tolerating(given: PublishRequest, { tolerantFor }: DryRun): PublishRequest {
+  const { sign: _, verificationFor, bundledVerificationFor, ...request } = given
+  const [own, bundled] = [tolerantFor(verificationFor), tolerantFor(bundledVerificationFor)]
   return {
     ...request,
-    async verificationFor(repository) {
-      const verification = await verificationFor(repository)
-      return verification && tolerant(verification)
-    },
+    ...(own ? { verificationFor: own } : {}),
+    ...(bundled ? { bundledVerificationFor: bundled } : {}),
   }
 }

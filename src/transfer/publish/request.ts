@@ -9,6 +9,7 @@ import type { OpenedBundle } from '../../uds/bundle-archive.ts'
 import type { OpenedPackage } from '../../zarf/package.ts'
 import type { Ownership } from '../commit.ts'
 import type { Check, TransferPlan } from '../dry-run.ts'
+import type { VerificationFor } from '../signatures.ts'
 import type { BundledPackage } from '../bundle/packages.ts'
 import type { OnEvent } from '../events.ts'
 import type { SignRequest } from '../signing.ts'
@@ -25,6 +26,8 @@ export interface PublishRequest {
    * once its zarf.yaml was read. Default: nothing is checked.
    */
   verificationFor?: (repository: string) => Promise<Verification | undefined>
+  /** What has to hold of each package of a bundle, by the repository that the bundle has it from. Default: nothing is checked. */
+  bundledVerificationFor?: VerificationFor
   /** The same of the package as it is signed, with `sign`. */
   signedVerificationFor?: (repository: string) => Promise<Verification | undefined>
   /** Signs it, which makes it another package. Default: it goes as it came. */

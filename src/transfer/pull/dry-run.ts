@@ -9,9 +9,9 @@ export async function planPackage(request: PullRequest, dependencies: PullDepend
   const dryRun = createDryRun()
   const looking = lookingOnly(dependencies)
   const { store, signal } = looking
-  const { verification, target, overwrite } = request
+  const { target, overwrite } = request
   looking.onEvent({ type: 'phase', phase: 'planning' })
-  const tolerated = verification ? { ...request, verification: dryRun.tolerant(verification) } : request
+  const tolerated = dryRun.tolerating(request)
   const planned = await makePlan(tolerated, looking)
   const { archive, blobs, repository } = planned
   const file = { name: archive.fileName, size: archive.size, overwrite }

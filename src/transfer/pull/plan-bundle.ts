@@ -1,6 +1,7 @@
 import { computeBundle } from '../../uds/computed-bundle.ts'
 import { type Bundle, readBundle } from '../../uds/contents/bundle.ts'
 import { findBundleBlobs } from '../bundle/blobs.ts'
+import { checkBundledPackages } from '../bundle/bundled.ts'
 import { checkBundleSignature } from '../bundle/signature.ts'
 import { bundledPackages } from '../bundle/packages.ts'
 import { totalBytes } from '../plan.ts'
@@ -20,8 +21,9 @@ export async function planBundle(
   const bundle = await readBundle(raw, { read, where, signal })
   const { architecture, name, version } = bundle.outline
   if (resolved.indexDigest === undefined) checkArchitecture(architecture, request)
-  const { verification } = request
+  const { verification, bundledVerificationFor: verificationFor } = request
   const signatures = await checkBundleSignature(bundle, { read, verification, where })
+  await checkBundledPackages(bundle, { verificationFor, read, where, onEvent, signal })
   const { length } = bundle.packages
   onEvent({ type: 'log', level: 'info', message: `pulling the bundle ${where} of ${length} packages, ${raw.digest}` })
   const blobs = await findBundleBlobs(bundle, { repository, read, where, onEvent, signal })

@@ -8,6 +8,7 @@ import type { PackageSignature, Verification } from '../../trust/verification.ts
 import type { PackageChoice } from '../../zarf/select.ts'
 import type { Ownership } from '../commit.ts'
 import type { TransferPlan } from '../dry-run.ts'
+import type { VerificationFor } from '../signatures.ts'
 import type { BundledPackage } from '../bundle/packages.ts'
 import type { OnEvent } from '../events.ts'
 
@@ -25,6 +26,8 @@ export interface PullRequest extends PackageChoice {
   concurrency: number
   /** What has to hold of the package's signature before a layer is fetched. Default: nothing is checked. */
   verification?: Verification
+  /** What has to hold of each package of a bundle, by the repository that the bundle has it from. Default: nothing is checked. */
+  bundledVerificationFor?: VerificationFor
 }
 
 export interface PullDependencies extends Pick<Ownership, 'checkOwnership'> {
