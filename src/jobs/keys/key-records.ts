@@ -4,11 +4,16 @@ import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { KeyRecord, KeySecret, KeySettings } from '../model/key-record.ts'
 import { createVault, type SecretKeys, type Vault } from '../record/credentials.ts'
+import { type Resealed, resealAll } from '../record/reseal.ts'
+import { changedMeanwhile, type Replaced, replaceKept, requireDone } from '../redis/kept-hash.ts'
 import { createKeys } from '../redis/keys.ts'
 import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
 import { createScripts } from '../redis/scripts.ts'
 
-/** Keys that are kept under a name, for all jobs: in Redis, their private halves sealed. Calls throw QUEUE_UNAVAILABLE while Redis is gone, but on a worker's connection, where they wait. */
+/**
+ * Keys that are kept under a name, for all jobs: in Redis, their private halves sealed. Calls throw QUEUE_UNAVAILABLE while Redis is
+ * gone, but on a worker's connection, where they wait.
+ */
 export interface KeyRecords {
   /** By name. */
   list(): Promise<KeyRecord[]>
@@ -22,7 +27,7 @@ export interface KeyRecords {
   /** The signatures that keys made in the last seven days. */
   readonly signatures: MadeSignatures
   /** Seals under the newest key what is sealed under an older one; nobody sees another record by that. */
-  reseal(): Promise<ResealedKeys>
+  reseal(): Promise<Resealed>
   close(): void
 }
 
@@ -30,14 +35,6 @@ export interface KeyRecords {
 export interface MadeSignatures {
   recall(fingerprint: string, digest: string): Promise<Buffer | undefined>
   remember(fingerprint: string, digest: string, signature: Buffer): Promise<void>
-}
-
-export interface ResealedKeys {
-  readonly resealed: number
-  /** Under an older key still. */
-  readonly older: number
-  /** Those of them that do not open: their key is gone. */
-  readonly lost: readonly string[]
 }
 
 export interface KeyRecordsOptions {
@@ -67,7 +64,7 @@ export function createKeyRecords({ clock = systemClock, ...options }: KeyRecords
   const table = openTable(options)
   const seenAgain = async (name: string, seen: KeyRecord | undefined): Promise<Kept | undefined> => {
     const before = await table.get(name)
-    if (before?.revision !== seen?.revision) throw changed(name)
+    if (before?.revision !== seen?.revision) throw changedMeanwhile(toldOf(name))
     return before
   }
   return {
@@ -86,14 +83,20 @@ export function createKeyRecords({ clock = systemClock, ...options }: KeyRecords
       const createdAt = new Date(clock.now()).toISOString()
       const record = { ...settings, name, createdAt, revision: randomUUID() }
       const next = parsed(JSON.stringify({ ...record, sealed: secret && vault.seal(sealName(record), secret) }))
-      await table.replace(name, before, next)
+      await replace(table, name, before, next)
       return told(next)
     },
     async remove(name, seen) {
-      await table.replace(name, await seenAgain(name, seen), undefined)
+      await replace(table, name, await seenAgain(name, seen), undefined)
     },
     signatures: table.signatures,
-    reseal: () => resealAll(table, vault),
+    reseal: async () =>
+      await resealAll(await table.all(), vault, {
+        nameOf: ({ name }) => name,
+        sealedOf: ({ sealed }) => [sealed],
+        anew: (one) => sealedAnew(vault, one),
+        replace: (before, next) => table.replace(before.name, before, next),
+      }),
     close: () => table.close(),
   }
 }
@@ -115,30 +118,20 @@ function parsed(text: string): Kept {
   return { ...(JSON.parse(text) as Omit<Kept, 'text'>), text }
 }
 
-async function resealAll(table: Table, vault: Vault): Promise<ResealedKeys> {
-  const outdated = (await table.all()).filter(({ sealed }) => sealed !== null && !vault.isNewest(sealed))
-  const lost: string[] = []
-  let resealed = 0
-  for (const one of outdated) {
-    const { text: _text, ...record } = one
-    try {
-      const sealed = vault.seal(sealName(one), opened(vault, one))
-      await table.replace(one.name, one, parsed(JSON.stringify({ ...record, sealed })))
-      resealed += 1
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'CREDENTIALS_INVALID') lost.push(one.name)
-      // Somebody else wrote it meanwhile.
-      else if (!(error instanceof AppError) || error.code !== 'PRECONDITION_FAILED') throw error
-    }
-  }
-  return { resealed, older: outdated.length - resealed, lost }
+function sealedAnew(vault: Vault, one: Kept): Kept {
+  const { text: _text, ...record } = one
+  return parsed(JSON.stringify({ ...record, sealed: vault.seal(sealName(one), opened(vault, one)) }))
+}
+
+/** Throws PRECONDITION_FAILED, REQUEST_INVALID. */
+async function replace(table: Table, name: string, before: Kept | undefined, next: Kept | undefined): Promise<void> {
+  requireDone(await table.replace(name, before, next), { what: toldOf(name), most: `${MAX_KEYS} keys` })
 }
 
 interface Table {
   all(): Promise<Kept[]>
   get(name: string): Promise<Kept | undefined>
-  /** Throws PRECONDITION_FAILED, REQUEST_INVALID. */
-  replace(name: string, before: Kept | undefined, next: Kept | undefined): Promise<void>
+  replace(name: string, before: Kept | undefined, next: Kept | undefined): Promise<Replaced>
   readonly signatures: MadeSignatures
   close(): void
 }
@@ -160,12 +153,7 @@ function openTable({ role, logger, prefix, redis: target }: Omit<KeyRecordsOptio
       const text = await guarded(() => redis.hget(key, name))
       return text === null ? undefined : parsed(text)
     },
-    async replace(name, before, next) {
-      const args = [name, before?.text ?? '', next?.text ?? '', MAX_KEYS, randomUUID()]
-      const done = await guarded(() => scripts.other('replace-registry', key, args))
-      if (done === 0) throw changed(name)
-      if (done === -1) throw tooMany()
-    },
+    replace: (name, before, next) => replaceKept(scripts, { key, most: MAX_KEYS }, { name, before, next }),
     signatures: {
       recall: async (...place) => (await guarded(() => redis.getBuffer(keys.madeSignature(...place)))) ?? undefined,
       async remember(fingerprint, digest, signature) {
@@ -185,14 +173,6 @@ export function keyNotFound(name: string): AppError {
   })
 }
 
-function changed(name: string): AppError {
-  return new AppError('PRECONDITION_FAILED', `the key ${name} is not what the request takes it for`, {
-    hint: 'Read it again (GET), and send its ETag in If-Match.',
-  })
-}
-
-function tooMany(): AppError {
-  return new AppError('REQUEST_INVALID', `more than ${MAX_KEYS} keys are not kept`, {
-    hint: 'Remove some that nobody uses (DELETE).',
-  })
+function toldOf(name: string): string {
+  return `the key ${name}`
 }

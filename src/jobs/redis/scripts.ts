@@ -33,7 +33,7 @@ const OTHER_SCRIPTS = [
   'forget-place',
   'recount-open',
   'shed-trace',
-  'replace-registry',
+  'replace-kept',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits'] as const
 

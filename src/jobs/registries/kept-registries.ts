@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../lib/logger.ts'
 import type { RegistryRecord } from '../model/registry-record.ts'
 import { COMMON_WAY } from '../model/registry-way.ts'
+import { type Replaced, replaceKept } from '../redis/kept-hash.ts'
 import { createKeys } from '../redis/keys.ts'
 import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
 import { createScripts } from '../redis/scripts.ts'
@@ -24,7 +24,7 @@ export interface KeptRegistries {
   /** By host. */
   all(): Kept[]
   /** Writes (undefined: removes) where what lies in Redis still is `before`. Throws QUEUE_UNAVAILABLE. */
-  replace(host: string, before: Kept | undefined, next: Kept | undefined): Promise<'done' | 'changed' | 'full'>
+  replace(host: string, before: Kept | undefined, next: Kept | undefined): Promise<Replaced>
   close(): void
 }
 
@@ -62,11 +62,9 @@ export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegist
     keeps: (registry) => registries.has(registry),
     all: () => [...kept.values()].toSorted((a, b) => (a.host < b.host ? -1 : 1)),
     async replace(host, before, next) {
-      const args = [host, before?.text ?? '', next?.text ?? '', MAX_REGISTRIES, randomUUID()]
-      const done = await guarded(() => scripts.other('replace-registry', key, args))
+      const done = await replaceKept(scripts, { key, most: MAX_REGISTRIES }, { name: host, before, next })
       await refresh()
-      if (done === 1) return 'done'
-      return done === 0 ? 'changed' : 'full'
+      return done
     },
     close: () => redis.disconnect(),
   }

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { registryId } from '../../content/reference.ts'
 import type { RegistryLimits } from '../../content/limits/registry-limits.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
-import { AppError } from '../../lib/errors.ts'
 import type { RegistryRecord, RegistrySecret, RegistrySettings } from '../model/registry-record.ts'
 import { changedParts, type WaySecrets } from '../model/registry-way.ts'
 import { createVault, type SecretKeys, type Vault } from '../record/credentials.ts'
+import { type Resealed, resealAll } from '../record/reseal.ts'
+import { changedMeanwhile, requireDone } from '../redis/kept-hash.ts'
 import {
   createKeptRegistries,
   type Kept,
@@ -15,7 +16,6 @@ import {
   parsed,
 } from './kept-registries.ts'
 import { toldSecret } from './told-secret.ts'
-import { type Resealed, resealAll } from './reseal.ts'
 import { limitsAt, nearestTo, onItsWay, placeOf } from './registry-places.ts'
 import { openedWay, placeName, sealedWay, toldWay, wantedAgain, waySecrets } from './kept-way.ts'
 
@@ -112,17 +112,26 @@ export function createRegistryRecords(options: RegistryRecordsOptions): Registry
       const host = placeOf(place)
       await replace(kept, host, await seenAgain(kept, host, seen), undefined)
     },
-    reseal: () => resealAll(kept, vault, (one) => sealedAnew(vault, one)),
+    reseal: () => reseal(kept, vault),
     close: () => kept.close(),
   }
 }
 
-function sealedAnew(vault: Vault, one: Kept): Partial<Kept> {
+async function reseal(kept: KeptRegistries, vault: Vault): Promise<Resealed> {
+  await kept.refresh()
+  return await resealAll(kept.all(), vault, {
+    nameOf: ({ host }) => host,
+    sealedOf: (one) => [one.sealed, one.sealedWay],
+    anew: (one) => sealedAnew(vault, one),
+    replace: (before, next) => kept.replace(before.host, before, next),
+  })
+}
+
+function sealedAnew(vault: Vault, one: Kept): Kept {
+  const { text: _text, ...record } = one
   const secret = opened(vault, one)
-  return {
-    sealed: secret ? vault.seal(placeName(one), secret) : null,
-    sealedWay: sealedWay(vault, one, openedWay(vault, one)),
-  }
+  const sealed = secret ? vault.seal(placeName(one), secret) : null
+  return parsed(JSON.stringify({ ...record, sealed, sealedWay: sealedWay(vault, one, openedWay(vault, one)) }))
 }
 
 /** What is kept by now. Throws PRECONDITION_FAILED where it is not what was seen. */
@@ -133,7 +142,7 @@ async function seenAgain(
 ): Promise<Kept | undefined> {
   await kept.refresh()
   const before = kept.known(host)
-  if (before?.revision !== seen?.revision) throw changed(host)
+  if (before?.revision !== seen?.revision) throw changedMeanwhile(toldOf(host))
   return before
 }
 
@@ -145,8 +154,7 @@ async function replace(
   next: Kept | undefined,
 ): Promise<void> {
   const done = await kept.replace(host, before, next)
-  if (done === 'changed') throw changed(host)
-  if (done === 'full') throw tooMany()
+  requireDone(done, { what: toldOf(host), most: `${MAX_REGISTRIES} registries` })
 }
 
 function recordOf(
@@ -180,14 +188,6 @@ function opened(vault: Vault, kept: Kept): RegistrySecret | undefined {
   return kept.sealed === null ? undefined : (vault.open(placeName(kept), kept.sealed) as RegistrySecret)
 }
 
-function changed(registry: string): AppError {
-  return new AppError('PRECONDITION_FAILED', `what is kept of ${registry} is not what the request takes it for`, {
-    hint: 'Read it again (GET), and send its ETag in If-Match.',
-  })
-}
-
-function tooMany(): AppError {
-  return new AppError('REQUEST_INVALID', `more than ${MAX_REGISTRIES} registries are not kept`, {
-    hint: 'Remove some that nobody uses (DELETE).',
-  })
+function toldOf(registry: string): string {
+  return `what is kept of ${registry}`
 }

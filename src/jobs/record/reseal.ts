@@ -1,5 +1,5 @@
-import type { Vault } from '../record/credentials.ts'
-import { type Kept, type KeptRegistries, parsed } from './kept-registries.ts'
+import type { Replaced } from '../redis/kept-hash.ts'
+import type { Vault } from './credentials.ts'
 
 export interface Resealed {
   /** That were sealed anew. */
@@ -11,26 +11,28 @@ export interface Resealed {
 }
 
 /** Seals under the newest key what is kept under an older one. What others see of it stays as it is. */
-export async function resealAll(
-  kept: KeptRegistries,
-  vault: Vault,
-  sealedAnew: (one: Kept) => Partial<Kept>,
+export async function resealAll<T>(
+  kept: readonly T[],
+  vault: Pick<Vault, 'isNewest'>,
+  each: {
+    nameOf: (one: T) => string
+    /** All that is sealed of it. */
+    sealedOf: (one: T) => ReadonlyArray<string | null>
+    /** Throws where it does not open. */
+    anew: (one: T) => T
+    replace: (before: T, next: T) => Promise<Replaced>
+  },
 ): Promise<Resealed> {
-  await kept.refresh()
   const isOlder = (text: string | null): boolean => text !== null && !vault.isNewest(text)
-  const outdated = kept.all().filter(({ sealed, sealedWay }) => isOlder(sealed) || isOlder(sealedWay))
+  const outdated = kept.filter((one) => each.sealedOf(one).some(isOlder))
   const lost: string[] = []
   let resealed = 0
   for (const one of outdated) {
-    const next = attempt(() => sealedAnew(one))
-    if (next === undefined) lost.push(one.host)
-    else if ((await kept.replace(one.host, one, withNew(one, next))) === 'done') resealed += 1
+    const next = attempt(() => each.anew(one))
+    if (next === undefined) lost.push(each.nameOf(one))
+    else if ((await each.replace(one, next)) === 'done') resealed += 1
   }
   return { resealed, older: outdated.length - resealed, lost }
-}
-
-function withNew({ text: _text, ...record }: Kept, changes: Partial<Kept>): Kept {
-  return parsed(JSON.stringify({ ...record, ...changes }))
 }
 
 function attempt<T>(task: () => T): T | undefined {

@@ -1,6 +1,6 @@
 --[[
-  Writes or removes what is kept of a registry, or a key that is kept, where it still is what its writer has seen. Field '' is another with each write,
-  which the channel of the same name is told of.
+  Writes or removes what is kept of a registry, or a key that is kept, where it still is what its writer has seen. Field '' is another
+  with each write, which the channel of the same name is told of.
 
   KEYS[1]  hash of registries, or of keys
   ARGV[1]  registry, or the key's name

@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto'
+import { AppError } from '../../lib/errors.ts'
+import { guarded } from './redis.ts'
+import type { Scripts } from './scripts.ts'
+
+/** `full`: there are as many as may be. */
+export type Replaced = 'done' | 'changed' | 'full'
+
+/**
+ * Writes (undefined: removes) a record of a hash where what lies there still is `before`; `text` is a record as it lies in Redis.
+ * Throws QUEUE_UNAVAILABLE.
+ */
+export async function replaceKept<T extends { readonly text: string }>(
+  scripts: Scripts,
+  { key, most }: { key: string; most: number },
+  { name, before, next }: { name: string; before: T | undefined; next: T | undefined },
+): Promise<Replaced> {
+  const args = [name, before?.text ?? '', next?.text ?? '', most, randomUUID()]
+  const done = await guarded(() => scripts.other('replace-kept', key, args))
+  if (done === 1) return 'done'
+  return done === 0 ? 'changed' : 'full'
+}
+
+/** Of `what`, which was to be written; `most`: as many as may be, of what. Throws PRECONDITION_FAILED, REQUEST_INVALID. */
+export function requireDone(done: Replaced, { what, most }: { what: string; most: string }): void {
+  if (done === 'changed') throw changedMeanwhile(what)
+  if (done === 'done') return
+  throw new AppError('REQUEST_INVALID', `more than ${most} are not kept`, {
+    hint: 'Remove some that nobody uses (DELETE).',
+  })
+}
+
+export function changedMeanwhile(what: string): AppError {
+  return new AppError('PRECONDITION_FAILED', `${what} is not what the request takes it for`, {
+    hint: 'Read it again (GET), and send its ETag in If-Match.',
+  })
+}
