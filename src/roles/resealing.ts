@@ -43,7 +43,10 @@ export function startResealing({
       )
     const signing = await kept.keys.reseal()
     if (signing.lost.length > 0)
-      logger.warn({ keys: signing.lost }, 'these keys open under no secret key that is there: add them again')
+      logger.warn(
+        { keys: signing.lost },
+        'these keys open under no secret key that is there: add them again (layerd keys add)',
+      )
     const [done, left] = [resealed + signing.resealed, older + signing.older]
     if (keys === 1 && done === 0 && left === 0) return
     const jobs = await queue.underOlderKeys()

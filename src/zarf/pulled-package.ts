@@ -170,7 +170,7 @@ function otherContent(path: string, expected: Digest, found: Digest): AppError {
 
 function notForBundles(where: string): AppError {
   return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${where} is a UDS bundle, not a Zarf package`, {
-    hint: 'Name one of its packages; GET /v1/bundles?ref= tells what a bundle is of, and it is published, pulled, copied and verified whole.',
+    hint: 'layerd bundle (GET /v1/bundles?ref=) tells what it is of; it is published, pulled, copied and verified whole. To look into one of its packages, name that in its own repository.',
   })
 }
 

@@ -181,6 +181,7 @@ describe('GET /v1/bundles', () => {
     }
     const asPackage = await app.inject(`/v1/remote-packages?ref=${encodeURIComponent(reference)}`)
     assert.match(asPackage.json().detail, /is a UDS bundle, not a Zarf package/)
+    assert.match(asPackage.json().hint, /^layerd bundle \(GET \/v1\/bundles\?ref=\)/)
     assert.equal((await look(reference, '&architecture=arm64')).json().code, 'ARCHITECTURE_NOT_FOUND')
   })
 })

@@ -40,7 +40,7 @@ function placeOf({ outline: { name, repository } }: BundlePackage, where: string
     return parseReference(repository)
   } catch (cause) {
     throw new AppError('PACKAGE_INVALID', `the repository of the package ${name} of ${where} is none`, {
-      hint: 'There are policies for packages, and which of them holds for this one cannot be told.',
+      hint: 'Which rule of LAYERD_POLICY_FILE holds for this package cannot be told: make the bundle again, with the registry and repository that the package is from.',
       details: { package: name },
       cause,
     })

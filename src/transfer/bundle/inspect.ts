@@ -207,6 +207,6 @@ function checkDefinitions({ packages }: Bundle): void {
 
 function noBundle(where: string): AppError {
   return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${where} is not a UDS bundle`, {
-    hint: 'GET /v1/remote-packages?ref= looks at a Zarf package.',
+    hint: 'layerd inspect (GET /v1/remote-packages?ref=, of a stored one GET /v1/packages/{digest}/overview) looks at a Zarf package.',
   })
 }

@@ -78,7 +78,7 @@ function withoutRanges(layer: Descriptor, cause: AppError): AppError {
   return new AppError(cause.code, `${cause.message}; ${titleOrDigest(layer)} has ${layer.size} bytes`, {
     op: 'fetch blob',
     cause,
-    hint: 'What gives no parts of blobs is not read so far for a look: pull the package, and look at it in the store.',
+    hint: 'This registry gives no parts of blobs, and so much is not read for a look: pull the package, and look at it in the store.',
     details: { digest: layer.digest, size: layer.size, limit: MAX_PASSED_BYTES },
   })
 }

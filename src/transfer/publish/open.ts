@@ -30,7 +30,7 @@ export async function openBundleArchive(
   if (isBundleArchive(fileName)) return await openBundle(source, options)
   await closeSource(source)
   throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${fileName} has no name of a bundle`, {
-    hint: 'uds calls them uds-bundle-NAME-ARCHITECTURE-VERSION.tar.zst, and knows them by that name alone.',
+    hint: 'uds calls a bundle uds-bundle-NAME-ARCHITECTURE-VERSION.tar.zst, and knows it by that name alone. layerd inspect looks at a Zarf package.',
     details: { path: fileName },
   })
 }

@@ -91,7 +91,7 @@ export class BundleHead {
     const parsed = parseManifest(raw, this.#fileName)
     if (parsed.kind === 'index' || !isBundle(parsed)) {
       throw new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${this.#fileName} is an OCI layout, and none of a UDS bundle`, {
-        hint: 'What can be published from a file is a Zarf package, or a bundle of uds.',
+        hint: 'Of files, Zarf packages are read, and bundles as uds create makes them; anything else can be copied between registries.',
       })
     }
     const { config, definition, packages, signature } = bundleLayers(parsed, this.#fileName)
