@@ -2,10 +2,11 @@ import type { BlobOpener, ByteStream } from './endpoints.ts'
 
 /** Opens bytes that lie in memory. */
 export function bufferOpener(bytes: Buffer): BlobOpener {
-  return async ({ offset = 0, end }) => once(bytes.subarray(offset, end))
+  return async ({ offset = 0, end }) => streamOf(bytes.subarray(offset, end))
 }
 
-async function* once(bytes: Buffer): ByteStream {
+/** Bytes that lie in memory, in one piece. */
+export async function* streamOf(bytes: Buffer): ByteStream {
   if (bytes.length > 0) yield bytes
 }
 

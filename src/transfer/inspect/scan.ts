@@ -1,9 +1,8 @@
 import { type Descriptor, TITLE_ANNOTATION, titleOrDigest } from '../../content/descriptor.ts'
 import { type Digest, digestOf } from '../../content/digest.ts'
-import type { ByteStream } from '../../content/endpoints.ts'
 import { verified } from '../../content/hashing/verify.ts'
 import { ZARF_LAYER } from '../../content/media-types.ts'
-import { readAll } from '../../content/streams.ts'
+import { readAll, streamOf } from '../../content/streams.ts'
 import { AppError, toAppError } from '../../lib/errors.ts'
 import { createBreathing } from '../../lib/loop/breathe.ts'
 import { type InnerFiles, listPassingFiles, MAX_KEPT_BYTES } from '../../zarf/inner-files.ts'
@@ -76,11 +75,7 @@ async function passTar(entry: PackageEntry, found: Found): Promise<void> {
   }
   const bytes = await readAll(entry.content())
   found.keep(entry.digest, bytes)
-  await found.list(path, () => listPassingFiles(once(bytes), innerOptions(path)))
-}
-
-async function* once(bytes: Buffer): ByteStream {
-  if (bytes.length > 0) yield bytes
+  await found.list(path, () => listPassingFiles(streamOf(bytes), innerOptions(path)))
 }
 
 type Found = ReturnType<typeof createFound>

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Descriptor } from '../../content/descriptor.ts'
 import type { ByteStream } from '../../content/endpoints.ts'
+import { streamOf } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import type { DefinitionOutline } from '../../zarf/package.ts'
@@ -87,13 +88,8 @@ async function contentOf(
     fileName: path.slice(path.lastIndexOf('/') + 1),
     size: file.size,
     etag: innerTag(layer, file),
-    open: ({ start, end }) => (kept ? pieceOf(kept, start, end) : partOf(found, layer, { file, start, end })),
+    open: ({ start, end }) => (kept ? streamOf(kept.subarray(start, end)) : partOf(found, layer, { file, start, end })),
   }
-}
-
-async function* pieceOf(bytes: Buffer, start: number, end: number): ByteStream {
-  const piece = bytes.subarray(start, end)
-  if (piece.length > 0) yield piece
 }
 
 function partOf(

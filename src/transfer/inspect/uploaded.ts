@@ -3,7 +3,7 @@ import type { ByteStream } from '../../content/endpoints.ts'
 import { verified } from '../../content/hashing/verify.ts'
 import { parseManifest } from '../../content/manifest.ts'
 import { closeSource, type OpenedSource } from '../../content/opened.ts'
-import { firstBytes, readAll } from '../../content/streams.ts'
+import { firstBytes, readAll, streamOf } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
 import { createLimiter } from '../../lib/limiter.ts'
 import { checksumMismatch, openPackage } from '../../zarf/package.ts'
@@ -73,7 +73,7 @@ function scannedPackage({ contents, layers, small, inner }: Scanned, reopened: R
   const { fileName, signal } = reopened
   const stream = (layer: Descriptor, range: { start: number; end: number }): ByteStream => {
     const known = small.get(layer.digest)
-    return known ? pieceOf(known, range) : reopenedRange(layer, range, reopened)
+    return known ? streamOf(known.subarray(range.start, range.end)) : reopenedRange(layer, range, reopened)
   }
   return {
     where: fileName,
@@ -97,11 +97,6 @@ function scannedPackage({ contents, layers, small, inner }: Scanned, reopened: R
 
 function notListed(layer: Descriptor): AppError {
   return new AppError('INTERNAL', `${titleOrDigest(layer)} was not listed with its package`)
-}
-
-async function* pieceOf(bytes: Buffer, { start, end }: { start: number; end: number }): ByteStream {
-  const piece = bytes.subarray(start, end)
-  if (piece.length > 0) yield piece
 }
 
 /** Of a compressed archive, by decompressing it up to there. */

@@ -2,7 +2,7 @@ import { type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
 import type { OpenedFile } from '../../content/opened.ts'
-import { bufferOpener, skipBytes } from '../../content/streams.ts'
+import { bufferOpener, skipBytes, streamOf } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
 import { entryContent } from '../../zarf/archive/entry-content.ts'
 import { readTar, type ReadTarOptions, readWindow } from '../../zarf/archive/packed-tar.ts'
@@ -199,7 +199,7 @@ export class StreamedBundle implements AsyncDisposable {
     if (entry.size !== size) throw wrongSize(this.fileName, blob, entry.size)
     const kept = await this.#keep(input, blob)
     if (!kept) return { path, size, digest, bytes: undefined, content: () => entryContent(input, entry) }
-    return { path, size, digest, bytes: kept, content: () => once(kept) }
+    return { path, size, digest, bytes: kept, content: () => streamOf(kept) }
   }
 
   async #keep(input: StreamTarInput, blob: Descriptor): Promise<Buffer | undefined> {
@@ -233,10 +233,6 @@ export class StreamedBundle implements AsyncDisposable {
       ...(maxWindowBytes === undefined ? {} : { maxWindowBytes }),
     })
   }
-}
-
-async function* once(bytes: Buffer): ByteStream {
-  if (bytes.length > 0) yield bytes
 }
 
 function tooMuchExtra(fileName: string): AppError {

@@ -1,5 +1,5 @@
 import { type Digest, digestOf } from '../../content/digest.ts'
-import type { ByteStream } from '../../content/endpoints.ts'
+import { streamOf } from '../../content/streams.ts'
 import { parseChecksums } from '../layout/checksums.ts'
 import { checkAggregate, duplicateFile, unlistedFile, unlistedRule } from '../contents/contents.ts'
 import { readDefinition } from '../definition/read-definition.ts'
@@ -88,7 +88,7 @@ export class PassState {
     const bytes = await this.#input.take(size)
     if (path === CHECKSUMS) this.#checksums = readChecksums(bytes)
     if (path === DEFINITION) await this.#readDefinition(bytes)
-    return { path, size, digest: digestOf(bytes), bytes, content: () => once(bytes) }
+    return { path, size, digest: digestOf(bytes), bytes, content: () => streamOf(bytes) }
   }
 
   #checkUnlisted(entry: TarEntry): void {
@@ -113,8 +113,4 @@ export class PassState {
     if (wrong !== undefined) throw unlistedFile(wrong)
     this.#mayBeUnlisted = mayBeUnlisted
   }
-}
-
-async function* once(bytes: Buffer): ByteStream {
-  if (bytes.length > 0) yield bytes
 }

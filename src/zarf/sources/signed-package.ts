@@ -1,7 +1,7 @@
 import type { Digest } from '../../content/digest.ts'
 import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
 import type { Descriptor } from '../../content/descriptor.ts'
-import { bufferOpener } from '../../content/streams.ts'
+import { bufferOpener, streamOf } from '../../content/streams.ts'
 import { type MadeFile, type MadeFiles, REPLACED, signedContents } from '../contents/signed-contents.ts'
 import type {
   IndexedPackage,
@@ -154,9 +154,5 @@ class SignedArchive implements StreamedPackage {
 }
 
 function entryOf({ path, digest, size, bytes }: MadeFile): PackageEntry {
-  return { path, digest, size, bytes, content: () => once(bytes) }
-}
-
-async function* once(bytes: Buffer): ByteStream {
-  yield bytes
+  return { path, digest, size, bytes, content: () => streamOf(bytes) }
 }
