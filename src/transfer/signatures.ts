@@ -6,7 +6,7 @@ import {
   type SignedFiles,
   type Verification,
 } from '../trust/verification.ts'
-import { BUNDLE_SIGNATURE, LEGACY_SIGNATURE } from '../zarf/package.ts'
+import { SIGSTORE_BUNDLE, LEGACY_SIGNATURE } from '../zarf/package.ts'
 import {
   checkMetadata,
   metadataLayers,
@@ -54,7 +54,7 @@ async function signedFiles(
   { definition, signed, read }: { definition: Buffer; signed: boolean; read: Read },
 ): Promise<SignedFiles> {
   const { bundle, base64 } = signatureLayers(layers)
-  if (bundle) checkSignatureSize(bundle.size, BUNDLE_SIGNATURE)
+  if (bundle) checkSignatureSize(bundle.size, SIGSTORE_BUNDLE)
   if (base64) checkSignatureSize(base64.size, LEGACY_SIGNATURE)
   const [bundleBytes, base64Bytes] = await Promise.all([bundle && read(bundle), base64 && read(base64)])
   return { definition, signed, bundle: bundleBytes, base64: base64Bytes }

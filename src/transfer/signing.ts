@@ -35,7 +35,7 @@ export function createSigning(
     signature: { form: 'bundle', key: { fingerprint }, verified: true, reason: null },
     sign(definition, expected) {
       const digest = digestOf(definition)
-      if (expected !== undefined && expected !== digest) throw changed()
+      if (expected !== undefined && expected !== digest) throw packageChanged()
       const files = done.get(digest) ?? make(definition)
       done.set(digest, files)
       return files
@@ -49,12 +49,12 @@ export function createSigning(
 }
 
 /** What of it a signature is checked by. */
-export function signedFiles({ definition, bundle }: MadeFiles): SignedFiles {
+export function madeSignature({ definition, bundle }: MadeFiles): SignedFiles {
   return { definition: definition.bytes, signed: true, bundle: bundle.bytes, base64: undefined }
 }
 
 /** What stands in for another one after it was checked. */
-export function changed(): AppError {
+export function packageChanged(): AppError {
   return new AppError('PACKAGE_CHANGED', 'zarf.yaml became another one after it was checked', {
     hint: 'Nothing was tagged. Leave the package as it is while it is published, and try again.',
   })

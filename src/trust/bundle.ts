@@ -4,12 +4,12 @@ import { AppError } from '../lib/errors.ts'
 import { beyondBounds } from '../lib/loop/json-bounds.ts'
 
 /** Who made the signature, as the bundle itself says: nothing of it is proved. */
-export type Signer = { kind: 'key'; hint: string } | { kind: 'certificate'; certificate: Buffer }
+export type ClaimedSigner = { kind: 'key'; hint: string } | { kind: 'certificate'; certificate: Buffer }
 
 /** A Sigstore bundle over zarf.yaml, read and not yet checked. */
 export interface ReadBundle {
   readonly bundle: Bundle
-  readonly signer: Signer
+  readonly signer: ClaimedSigner
   readonly signature: Buffer
   /** SHA-256 of what was signed, as the bundle says; undefined where it names another hash. */
   readonly signed: Buffer | undefined
@@ -134,7 +134,7 @@ function isNoLogEntry(entry: Bundle['verificationMaterial']['tlogEntries'][numbe
   )
 }
 
-function signerOf({ verificationMaterial: { content } }: Bundle): Signer {
+function signerOf({ verificationMaterial: { content } }: Bundle): ClaimedSigner {
   if (content.$case === 'publicKey') return { kind: 'key', hint: content.publicKey.hint }
   if (content.$case === 'certificate') return { kind: 'certificate', certificate: content.certificate.rawBytes }
   const [first] = content.x509CertificateChain.certificates

@@ -7,7 +7,7 @@ import { openTarPackage } from './sources/tar-package.ts'
 import type { OpenedPackage, PackageMemory } from './contents/types.ts'
 
 export { checksumMismatch } from './layout/checksums.ts'
-export { BUNDLE_SIGNATURE, DEFINITION, LEGACY_SIGNATURE } from './layout/metadata-files.ts'
+export { SIGSTORE_BUNDLE, DEFINITION, LEGACY_SIGNATURE } from './layout/metadata-files.ts'
 export { buildArtifactManifest, buildRelatedManifest, type ManifestRelations } from './contents/manifest.ts'
 export { type MadeFiles, madeFiles, REPLACED, signedContents } from './contents/signed-contents.ts'
 export { type SignedDefinition, signedDefinition } from './definition/read-definition.ts'

@@ -18,13 +18,7 @@ import {
 import type { DefinitionOutline } from './definition/outline.ts'
 import { readDefinition } from './definition/read-definition.ts'
 import { parseEntryPath } from './layout/entry-path.ts'
-import {
-  BUNDLE_SIGNATURE,
-  CHECKSUMS,
-  checkMetadataSize,
-  DEFINITION,
-  LEGACY_SIGNATURE,
-} from './layout/metadata-files.ts'
+import { SIGSTORE_BUNDLE, CHECKSUMS, checkMetadataSize, DEFINITION, LEGACY_SIGNATURE } from './layout/metadata-files.ts'
 import type { PackageIdentity } from './contents/types.ts'
 
 /** A package in OCI form: what its manifest says, before any layer was read. */
@@ -102,7 +96,7 @@ export function signatureLayers({ byTitle }: PackageLayers): {
   bundle: Descriptor | undefined
   base64: Descriptor | undefined
 } {
-  return { bundle: byTitle.get(BUNDLE_SIGNATURE), base64: byTitle.get(LEGACY_SIGNATURE) }
+  return { bundle: byTitle.get(SIGSTORE_BUNDLE), base64: byTitle.get(LEGACY_SIGNATURE) }
 }
 
 /** The config, to be read whole. Throws PACKAGE_TOO_LARGE. */

@@ -5,7 +5,7 @@ import {
   type SignedFiles,
   type Verification,
 } from '../../trust/verification.ts'
-import { type Bundle, BUNDLE_DEFINITION, BUNDLE_SIGNATURE_FILE, type ReadBlob } from '../../uds/contents/bundle.ts'
+import { type Bundle, BUNDLE_DEFINITION, BUNDLE_SIGNATURE, type ReadBlob } from '../../uds/contents/bundle.ts'
 
 /**
  * What a bundle's signature is made of: the old form alone, over uds-bundle.yaml. Throws SIGNATURE_INVALID for one too large to be
@@ -13,7 +13,7 @@ import { type Bundle, BUNDLE_DEFINITION, BUNDLE_SIGNATURE_FILE, type ReadBlob } 
  */
 export async function signedBundle({ layers, definition }: Bundle, read: ReadBlob): Promise<SignedFiles> {
   const { signature } = layers
-  if (signature) checkSignatureSize(signature.size, BUNDLE_SIGNATURE_FILE)
+  if (signature) checkSignatureSize(signature.size, BUNDLE_SIGNATURE)
   const base64 = signature && (await read(signature))
   return { name: BUNDLE_DEFINITION, definition, signed: signature !== undefined, bundle: undefined, base64 }
 }

@@ -3,7 +3,7 @@ import { repositoryFor } from '../../content/reference.ts'
 import type { PackageSignature } from '../../trust/verification.ts'
 import { DEFINITION, openSigned, type OpenedPackage } from '../../zarf/package.ts'
 import type { Publishable } from '../plan.ts'
-import { changed, type Signing, signedFiles } from '../signing.ts'
+import { madeSignature, packageChanged, type Signing } from '../signing.ts'
 import { readOpened } from '../verify/opened.ts'
 import type { PublishDependencies, PublishRequest } from './request.ts'
 import type { PublishSource } from './source.ts'
@@ -38,7 +38,7 @@ export async function verifySource(
   const wanted = signing && (await signedVerificationFor?.(repository))
   if (wanted) {
     const made = await signing.sign(files.definition, definition)
-    wanted.check(signedFiles(made), `${opened.fileName}, as it is to be signed,`)
+    wanted.check(madeSignature(made), `${opened.fileName}, as it is to be signed,`)
   }
   return { signatures, definition }
 }
@@ -64,7 +64,7 @@ export function stillVerified(source: PublishSource, verified: VerifiedSource | 
     async move(options) {
       const contents = await source.move(options)
       if (verified.definition === definitionOf(contents)) return contents
-      throw changed()
+      throw packageChanged()
     },
   }
 }

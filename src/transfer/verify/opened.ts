@@ -5,7 +5,7 @@ import { ZARF_LAYER } from '../../content/media-types.ts'
 import { readAll } from '../../content/streams.ts'
 import { checkSignatureSize, type SignedFiles } from '../../trust/verification.ts'
 import {
-  BUNDLE_SIGNATURE,
+  SIGSTORE_BUNDLE,
   checksumMismatch,
   DEFINITION,
   type IndexedPackage,
@@ -57,7 +57,7 @@ async function readIndexed(opened: IndexedPackage, { whole, onEvent, signal }: R
   }
   const [definition, bundle, base64] = [
     await bytesOf(DEFINITION),
-    await bytesOf(BUNDLE_SIGNATURE),
+    await bytesOf(SIGSTORE_BUNDLE),
     await bytesOf(LEGACY_SIGNATURE),
   ]
   return { contents, files: { definition: definition ?? Buffer.alloc(0), signed: contents.signed, bundle, base64 } }
@@ -83,12 +83,12 @@ async function readStreamed(archive: StreamedPackage, { whole, onEvent, signal }
     onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })
   }
   const definition = small.get(DEFINITION) ?? Buffer.alloc(0)
-  const [bundle, base64] = [small.get(BUNDLE_SIGNATURE), small.get(LEGACY_SIGNATURE)]
+  const [bundle, base64] = [small.get(SIGSTORE_BUNDLE), small.get(LEGACY_SIGNATURE)]
   return { contents, files: { definition, signed: contents.signed, bundle, base64 } }
 }
 
 function isSmall({ path }: PackageEntry): boolean {
-  return path === DEFINITION || path === BUNDLE_SIGNATURE || path === LEGACY_SIGNATURE
+  return path === DEFINITION || path === SIGSTORE_BUNDLE || path === LEGACY_SIGNATURE
 }
 
 /** What checksums.txt does not list was read whole by the pass. */

@@ -2,7 +2,7 @@ import { type Descriptor, descriptorTitle } from '../../content/descriptor.ts'
 import { type ImageManifest, MAX_MANIFEST_BYTES } from '../../content/manifest.ts'
 import { ZARF_LAYER } from '../../content/media-types.ts'
 import { AppError } from '../../lib/errors.ts'
-import { BUNDLE_DEFINITION, BUNDLE_SIGNATURE_FILE, checkDefinitionSize } from '../layout/bundle-files.ts'
+import { BUNDLE_DEFINITION, BUNDLE_SIGNATURE, checkDefinitionSize } from '../layout/bundle-files.ts'
 
 /** What a bundle's root manifest names. */
 export interface BundleLayers {
@@ -30,7 +30,7 @@ const MAX_PACKAGE_MANIFESTS_BYTES = 64 * 1024 * 1024
 export function bundleLayers({ config, layers }: ImageManifest, where: string): BundleLayers {
   const titled = (title: string) => layers.filter((layer) => descriptorTitle(layer) === title)
   const [definition, another] = titled(BUNDLE_DEFINITION)
-  const [signature, anotherSignature] = titled(BUNDLE_SIGNATURE_FILE)
+  const [signature, anotherSignature] = titled(BUNDLE_SIGNATURE)
   if (!config || !definition) throw invalid(`${where} does not hold ${config ? BUNDLE_DEFINITION : 'a config'}`)
   if (another ?? anotherSignature) throw invalid(`${where} holds ${BUNDLE_DEFINITION} or its signature twice`)
   checkDefinitionSize(definition.size)

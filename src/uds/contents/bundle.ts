@@ -19,7 +19,7 @@ export type {
 } from '../definition/bundle-outline.ts'
 export {
   BUNDLE_DEFINITION,
-  BUNDLE_SIGNATURE_FILE,
+  BUNDLE_SIGNATURE,
   bundleFileName,
   isBundleArchive,
 } from '../layout/bundle-files.ts'

@@ -2,7 +2,7 @@ import { AppError } from '../../lib/errors.ts'
 
 /** Titles of a bundle's own layers. zarf-packages.md 4.2. */
 export const BUNDLE_DEFINITION = 'uds-bundle.yaml'
-export const BUNDLE_SIGNATURE_FILE = 'uds-bundle.yaml.sig'
+export const BUNDLE_SIGNATURE = 'uds-bundle.yaml.sig'
 
 /** uds v0.35 knows a bundle's archive by its name alone. zarf-packages.md 4.1. */
 const ARCHIVE = /^uds-bundle-[^-]*-.*\.tar(?:\.zst)?$/

@@ -1,6 +1,6 @@
 import { digestOf, type Digest } from '../../content/digest.ts'
 import type { ReadDefinition, SignedDefinition } from '../definition/read-definition.ts'
-import { BUNDLE_SIGNATURE, DEFINITION, LEGACY_SIGNATURE } from '../layout/metadata-files.ts'
+import { SIGSTORE_BUNDLE, DEFINITION, LEGACY_SIGNATURE } from '../layout/metadata-files.ts'
 import { identityOf } from './contents.ts'
 import { buildManifest } from './manifest.ts'
 import type { PackageContents, PackageFile } from './types.ts'
@@ -18,10 +18,10 @@ export interface MadeFiles {
 }
 
 /** What has no place in a package once it is signed anew. Source: zarf v0.84 layout/package.go SignPackage. */
-export const REPLACED: ReadonlySet<string> = new Set([DEFINITION, BUNDLE_SIGNATURE, LEGACY_SIGNATURE])
+export const REPLACED: ReadonlySet<string> = new Set([DEFINITION, SIGSTORE_BUNDLE, LEGACY_SIGNATURE])
 
 export function madeFiles({ bytes, read }: SignedDefinition, bundle: Buffer): MadeFiles {
-  return { definition: made(DEFINITION, bytes), bundle: made(BUNDLE_SIGNATURE, bundle), read }
+  return { definition: made(DEFINITION, bytes), bundle: made(SIGSTORE_BUNDLE, bundle), read }
 }
 
 /** The package that these files make of an other one: all other files are its own, and checksums.txt holds for them still. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../../lib/errors.ts'
-import { BUNDLE_SIGNATURE, checkMetadataSize, DEFINITION } from '../layout/metadata-files.ts'
+import { SIGSTORE_BUNDLE, checkMetadataSize, DEFINITION } from '../layout/metadata-files.ts'
 import { loadDocuments } from './definition.ts'
 
 /** Source: zarf v0.84 layout/package.go SignPackage. */
@@ -59,7 +59,7 @@ function signed(document: unknown): unknown {
     'build',
     new Map(build)
       .set('signed', true)
-      .set('provenanceFiles', withItem(listIn(build, 'provenanceFiles'), namesSignature, BUNDLE_SIGNATURE))
+      .set('provenanceFiles', withItem(listIn(build, 'provenanceFiles'), namesSignature, SIGSTORE_BUNDLE))
       .set(
         'versionRequirements',
         withItem(listIn(build, 'versionRequirements'), isRequirement, new Map(Object.entries(REQUIREMENT))),
@@ -78,7 +78,7 @@ function listIn(build: Build, name: string): readonly unknown[] {
 }
 
 function namesSignature(item: unknown): boolean {
-  return item === BUNDLE_SIGNATURE
+  return item === SIGSTORE_BUNDLE
 }
 
 function isRequirement(item: unknown): boolean {
@@ -150,7 +150,7 @@ function edited(lines: string[], build: Build): string[] {
     ...listEdit(block, {
       name: 'provenanceFiles',
       isThere: listIn(build, 'provenanceFiles').some(namesSignature),
-      item: (at) => [`${at}- ${BUNDLE_SIGNATURE}\n`],
+      item: (at) => [`${at}- ${SIGSTORE_BUNDLE}\n`],
     }),
   ]
   // Backwards, so that lines keep their numbers; of those for one place the first comes first.

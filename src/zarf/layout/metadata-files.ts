@@ -3,7 +3,7 @@ import { AppError } from '../../lib/errors.ts'
 export const DEFINITION = 'zarf.yaml'
 export const CHECKSUMS = 'checksums.txt'
 export const LEGACY_SIGNATURE = 'zarf.yaml.sig'
-export const BUNDLE_SIGNATURE = 'zarf.bundle.sig'
+export const SIGSTORE_BUNDLE = 'zarf.bundle.sig'
 
 /** What is read whole into memory may not be larger: these files are small, and a bomb is not. */
 export const MAX_METADATA_BYTES = 16 * 1024 * 1024
@@ -21,7 +21,7 @@ export function checkMetadataSize({ path, size }: { path: string; size: number }
 }
 
 /** Files that checksums.txt never lists. Source: zarf v0.84 layout/package.go validatePackageIntegrity. */
-const NEVER_LISTED: ReadonlySet<string> = new Set([DEFINITION, CHECKSUMS, LEGACY_SIGNATURE, BUNDLE_SIGNATURE])
+const NEVER_LISTED: ReadonlySet<string> = new Set([DEFINITION, CHECKSUMS, LEGACY_SIGNATURE, SIGSTORE_BUNDLE])
 
 export function isNeverListed(path: string): boolean {
   return NEVER_LISTED.has(path)
