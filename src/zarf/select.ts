@@ -11,7 +11,7 @@ import { selectComponents } from './selection/components.ts'
 import { parseImageReference } from './selection/image-reference.ts'
 import { selectImages } from './selection/images.ts'
 
-export { pickComponents, selectComponents } from './selection/components.ts'
+export { noComponent, pickComponents, selectComponents } from './selection/components.ts'
 
 /** What describes a package and vouches for it. Source: zarf v0.84 src/pkg/zoci/pull.go PackageAlwaysPull. */
 const METADATA = [

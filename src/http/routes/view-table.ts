@@ -9,6 +9,7 @@ import {
   imagesOf,
   inspectOpened,
   inspectSignatures,
+  sizeOf,
   variablesOf,
 } from '../../transfer/inspect/facts.ts'
 import type { InspectablePackage } from '../../transfer/inspect/inspectable.ts'
@@ -91,11 +92,8 @@ export const VIEWS: readonly View[] = [
     name: 'Digest',
     summary: 'The digest of its manifest, as `zarf package inspect digest` prints it',
     response: json('PackageDigest'),
-    answer: ({ digest, layers }, _request, reply) => {
-      const size = [...new Map(allBlobs(layers).map((blob) => [blob.digest, blob.size])).values()]
-      const sum = size.reduce((total, bytes) => total + bytes, 0)
-      return sendJson<PackageDigest>(reply, { digest, layers: layers.layers.length, size: sum })
-    },
+    answer: ({ digest, layers }, _request, reply) =>
+      sendJson<PackageDigest>(reply, { digest, layers: layers.layers.length, size: sizeOf(layers) }),
   },
   {
     path: 'definition',
@@ -254,10 +252,6 @@ export const FILE_VIEWS: readonly FileView[] = [
     isPage: never,
   },
 ]
-
-function allBlobs({ config, layers }: InspectablePackage['layers']): InspectablePackage['layers']['layers'] {
-  return config ? [...layers, config] : layers
-}
 
 function chosen({ components = [] }: ViewQuery): string[] {
   return components.flatMap((names) => names.split(',').map((name) => name.trim())).filter((name) => name !== '')

@@ -14,25 +14,36 @@ const LOOKED_FOR_AT_ONCE = 8
  */
 export async function findBundleBlobs(
   bundle: Bundle,
-  options: {
-    repository: Pick<Repository, 'exists'>
-    read: ReadBlob
-    where: string
-    onEvent: OnEvent
-    signal: AbortSignal
-  },
+  options: PresentOptions & { repository: Pick<Repository, 'exists'> },
 ): Promise<readonly Descriptor[]> {
-  const { repository, read, where, onEvent, signal } = options
-  const absent = new Set<Digest>()
+  const { repository, signal } = options
+  const there = new Set<Digest>()
   await forEachConcurrent(bundle.blobs, { limit: LOOKED_FOR_AT_ONCE, signal }, async (blob, stop) => {
-    if (!(await repository.exists(blob, { signal: stop }))) absent.add(blob.digest)
+    if (await repository.exists(blob, { signal: stop })) there.add(blob.digest)
   })
-  await checkLeftOut(bundle, absent, { read, where, signal })
-  tellLeftOut(absent.size, onEvent)
-  return bundle.blobs.filter(({ digest }) => !absent.has(digest))
+  return await presentBlobs(bundle, there, options)
 }
 
-export function tellLeftOut(count: number, onEvent: OnEvent): void {
+interface PresentOptions {
+  read: ReadBlob
+  where: string
+  onEvent: OnEvent
+  signal: AbortSignal
+}
+
+/** The same of blobs that were looked for already; says how many are left out. */
+export async function presentBlobs(
+  bundle: Bundle,
+  there: ReadonlySet<Digest>,
+  { read, where, onEvent, signal }: PresentOptions,
+): Promise<readonly Descriptor[]> {
+  const absent = new Set(bundle.blobs.flatMap(({ digest }) => (there.has(digest) ? [] : [digest])))
+  await checkLeftOut(bundle, absent, { read, where, signal })
+  tellLeftOut(absent.size, onEvent)
+  return bundle.blobs.filter(({ digest }) => there.has(digest))
+}
+
+function tellLeftOut(count: number, onEvent: OnEvent): void {
   if (count === 0) return
   const message = `${count} files of the bundle's packages are not in it: components that it leaves out`
   onEvent({ type: 'log', level: 'info', message })

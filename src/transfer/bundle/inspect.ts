@@ -16,7 +16,7 @@ import {
   type ReadBlob,
 } from '../../uds/contents/bundle.ts'
 import { chosenComponents } from '../../uds/contents/left-out.ts'
-import { isBundle, metadataLayers, readMetadata } from '../../zarf/pulled-package.ts'
+import { isBundle, metadataLayers, readMetadata, withConfig } from '../../zarf/pulled-package.ts'
 import { componentImages } from '../../zarf/select.ts'
 import { listTags } from '../listed-tags.ts'
 import { packageSource } from '../package-source.ts'
@@ -175,7 +175,7 @@ async function describePackage(
     version: identity.version ?? null,
     architecture: identity.architecture,
     layers: layers.layers.length,
-    size: totalBytes(distinct(layers.config ? [...layers.layers, layers.config] : layers.layers)),
+    size: totalBytes(withConfig(layers, layers.layers)),
     signed,
     components: (definition.components ?? []).map((component) => ({
       name: component.name ?? '',

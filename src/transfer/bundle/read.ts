@@ -3,7 +3,12 @@ import type { Digest } from '../../content/digest.ts'
 import type { VerifyOptions } from '../../content/endpoints.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { OpenedBundle } from '../../uds/bundle-archive.ts'
-import type { ReadBlob } from '../../uds/contents/bundle.ts'
+import type { Bundle, ReadBlob } from '../../uds/contents/bundle.ts'
+
+/** What the archive is of; its head is read where that was not done. Throws as StreamedBundle.read. */
+export async function readOpenedBundle(opened: OpenedBundle, signal: AbortSignal): Promise<Bundle> {
+  return opened.kind === 'indexed-bundle' ? opened.bundle : await opened.read({ signal })
+}
 
 /** Reads small blobs of an archive. Throws PACKAGE_INVALID for one that is not there. */
 export function readerOf(opened: OpenedBundle, signal: AbortSignal): ReadBlob {

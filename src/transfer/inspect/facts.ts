@@ -43,6 +43,11 @@ export function filesOf({ layers }: Pick<PackageLayers, 'layers'>): InspectedFil
   return layers.map((layer) => ({ title: descriptorTitle(layer) ?? '', digest: layer.digest, size: layer.size }))
 }
 
+/** Bytes of layers and config, each digest once. */
+export function sizeOf(layers: PackageLayers): number {
+  return totalBytes(withConfig(layers, layers.layers))
+}
+
 export interface InspectedComponent {
   readonly name: string
   readonly description: string | null
@@ -154,7 +159,7 @@ export async function inspectOpened(found: InspectablePackage): Promise<Inspecte
     components: componentsOf(definition),
     images,
     layers: filesOf(found.layers),
-    size: totalBytes(withConfig(found.layers, found.layers.layers)),
+    size: sizeOf(found.layers),
     signed,
     fileName: definition.build?.architecture ? packageFileName(definition) : null,
     definition: definitionJson,

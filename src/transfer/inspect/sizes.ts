@@ -4,10 +4,9 @@ import type { Digest } from '../../content/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../../content/manifest.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { AppError } from '../../lib/errors.ts'
-import { withConfig } from '../../zarf/pulled-package.ts'
 import { componentImages, openImages, type PackageImages } from '../../zarf/select.ts'
 import { totalBytes } from '../plan.ts'
-import { definitionOf } from './facts.ts'
+import { definitionOf, sizeOf } from './facts.ts'
 import type { InspectablePackage } from './inspectable.ts'
 
 export interface ComponentSize {
@@ -37,7 +36,7 @@ const AT_ONCE = 6
 export async function sizesOf(found: InspectablePackage): Promise<PackageSizes> {
   const { definition } = await definitionOf(found)
   const components = definition.components ?? []
-  const { byTitle, layers } = found.layers
+  const { byTitle } = found.layers
   const images = componentImages(components).length === 0 ? undefined : await openAll(found)
   const sizes: ComponentSize[] = []
   const all = new Set<string>()
@@ -49,7 +48,7 @@ export async function sizesOf(found: InspectablePackage): Promise<PackageSizes> 
     sizes.push({ name, size: files + imageBytes, files, images: imageBytes })
   }
   return {
-    size: totalBytes(withConfig(found.layers, layers)),
+    size: sizeOf(found.layers),
     images: bytesOf(all, byTitle),
     components: sizes,
   }

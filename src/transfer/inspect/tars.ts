@@ -6,7 +6,7 @@ import { AppError } from '../../lib/errors.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import type { DefinitionOutline } from '../../zarf/package.ts'
 import type { InnerFile, InnerFiles } from '../../zarf/inner-files.ts'
-import { pickComponents } from '../../zarf/select.ts'
+import { noComponent, pickComponents } from '../../zarf/select.ts'
 import { definitionOf } from './facts.ts'
 import { DOCUMENTATION, type InspectablePackage, innerTag, MAX_TEXT_BYTES, SBOMS } from './inspectable.ts'
 
@@ -70,8 +70,7 @@ export async function componentFile(
   { component, name }: { component: string; name: string },
 ): Promise<InnerContent> {
   const { definition } = await definitionOf(found)
-  const names = (definition.components ?? []).map((each) => each.name ?? '')
-  if (!names.includes(component)) throw noComponent(component, names)
+  if (!definition.components?.some((each) => (each.name ?? '') === component)) throw noComponent(component, definition)
   return await contentOf(found, { title: `components/${component}.tar`, path: `${component}/${folder}/${name}`, name })
 }
 
@@ -169,16 +168,6 @@ export async function packageValues(found: InspectablePackage): Promise<PackedTe
     texts.push({ name, size: layer.size, content: bytes && isUtf8(bytes) ? bytes.toString('utf8') : null })
   }
   return texts
-}
-
-const MAX_NAMED = 20
-
-function noComponent(component: string, names: readonly string[]): AppError {
-  const some = names.slice(0, MAX_NAMED)
-  return new AppError('COMPONENTS_INVALID', `there is no component "${component.slice(0, 160)}"`, {
-    details: { components: some },
-    hint: `Choose from: ${some.join(', ')}${names.length > some.length ? ` and ${names.length - some.length} more` : ''}.`,
-  })
 }
 
 function noFile(

@@ -6,14 +6,13 @@ import { AppError } from '../../lib/errors.ts'
 import type { PackageSignature } from '../../trust/verification.ts'
 import type { IndexedBundle, OpenedBundle, StreamedBundle } from '../../uds/bundle-archive.ts'
 import type { Bundle } from '../../uds/contents/bundle.ts'
-import { checkLeftOut } from '../../uds/contents/left-out.ts'
 import { checkBundledPackages } from '../bundle/bundled.ts'
-import { tellLeftOut } from '../bundle/blobs.ts'
+import { presentBlobs } from '../bundle/blobs.ts'
 import { bundledPackages } from '../bundle/packages.ts'
 import { signedBundle } from '../bundle/signature.ts'
 import type { OnEvent } from '../events.ts'
 import type { Publishable } from '../plan.ts'
-import { readerOf, wrongBlob } from '../bundle/read.ts'
+import { readerOf, readOpenedBundle, wrongBlob } from '../bundle/read.ts'
 import { moveArchive } from './move-archive.ts'
 import type { PublishDependencies, PublishOutcome, PublishRequest } from './request.ts'
 import type { MoveOptions, PublishSource } from './source.ts'
@@ -34,7 +33,7 @@ export async function openBundleSource(
   { signal, onEvent }: Reading,
 ): Promise<BundleSource> {
   refuseOtherManifests(request)
-  const bundle = opened.kind === 'indexed-bundle' ? opened.bundle : await opened.read({ signal })
+  const bundle = await readOpenedBundle(opened, signal)
   const { name, version } = bundle.outline
   const told = { name, version, packages: bundledPackages(bundle) }
   const { verificationFor, bundledVerificationFor, destination } = request
@@ -123,10 +122,7 @@ async function contentsOf(
 ): Promise<Publishable> {
   const contents = publishable(bundle, isThere)
   const there = new Set([...contents.layers, bundle.config.descriptor].map(({ digest }) => digest))
-  const absent = new Set(bundle.blobs.flatMap(({ digest }) => (there.has(digest) ? [] : [digest])))
-  const read = readerOf(opened, signal)
-  await checkLeftOut(bundle, absent, { read, where: opened.fileName, signal })
-  tellLeftOut(absent.size, onEvent)
+  await presentBlobs(bundle, there, { read: readerOf(opened, signal), where: opened.fileName, onEvent, signal })
   return contents
 }
 

@@ -6,14 +6,13 @@ import type { Repository } from '../../oci/registry.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import type { OpenedBundle } from '../../uds/bundle-archive.ts'
 import { type Bundle, readBundle, type ReadBlob } from '../../uds/contents/bundle.ts'
-import { checkLeftOut } from '../../uds/contents/left-out.ts'
 import { checkMetadata, metadataLayers } from '../../zarf/pulled-package.ts'
-import { findBundleBlobs } from '../bundle/blobs.ts'
+import { findBundleBlobs, presentBlobs } from '../bundle/blobs.ts'
 import { checkBundleSignature } from '../bundle/signature.ts'
 import { bundledPackages } from '../bundle/packages.ts'
 import { packageSource } from '../package-source.ts'
 import { announce, announceBlobs, totalBytes } from '../plan.ts'
-import { readerOf, wrongBlob } from '../bundle/read.ts'
+import { readerOf, readOpenedBundle, wrongBlob } from '../bundle/read.ts'
 import { checkArchitecture, named, type ResolvedPackage, type ResolveRequest } from '../resolve.ts'
 import { openStoredBundle } from '../bundle/stored.ts'
 import { readProgress } from './progress.ts'
@@ -78,12 +77,10 @@ export async function verifyOpenedBundle(
 ): Promise<VerifyOutcome> {
   const { onEvent, signal } = dependencies
   onEvent({ type: 'phase', phase: 'verifying' })
-  const bundle = opened.kind === 'indexed-bundle' ? opened.bundle : await opened.read({ signal })
+  const bundle = await readOpenedBundle(opened, signal)
   const there = await readAllOf(opened, bundle, dependencies)
-  const blobs = bundle.blobs.filter(({ digest }) => there.has(digest))
-  const absent = new Set(bundle.blobs.flatMap(({ digest }) => (there.has(digest) ? [] : [digest])))
   const read = readerOf(opened, signal)
-  await checkLeftOut(bundle, absent, { read, where: opened.fileName, signal })
+  const blobs = await presentBlobs(bundle, there, { read, where: opened.fileName, onEvent, signal })
   onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })
   return await verified(bundle, { read, where: opened.fileName, reference, blobs, ...dependencies })
 }

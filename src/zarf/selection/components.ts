@@ -64,6 +64,11 @@ async function nameComponents(components: readonly ComponentOutline[], requested
   return new Map([...said].map(([{ component }, state]) => [component, state]))
 }
 
+/** For a name that no component has. */
+export function noComponent(name: string, { components = [] }: DefinitionOutline): AppError {
+  return invalid(`there is no component "${shownEntry(name)}"`, components)
+}
+
 function chooseOf(group: readonly ComponentOutline[], said: Said): readonly ComponentOutline[] {
   const wanted = group.filter((component) => component.required === true || said.get(component) === 'in')
   if (wanted.length > 1)
