@@ -14,7 +14,10 @@ export interface Room {
    * 16 MiB at first, is all that is kept. Throws STORE_FULL with the figures: for an archive one that may wait.
    */
   reserve(file: { path: string; bytes?: number | undefined; what: 'upload' | 'archive' }): Promise<Reservation>
-  /** Throws as `reserve` would now for an archive in a folder that is there; keeps nothing. What it would keep of the store's own disk. */
+  /**
+   * Throws as `reserve` would now for an archive in a folder that is there; keeps nothing. What it would keep of the store's
+   * own disk.
+   */
   look(file: { folder: string; bytes: number }): Promise<{ bytesBesideStore: number }>
 }
 

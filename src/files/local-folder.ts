@@ -44,8 +44,8 @@ async function realFolder(path: string, asked: string): Promise<string> {
 }
 
 /**
- * The folder, or the nearest one above it that is there, links followed: what would be written to. Throws PACKAGE_OUTSIDE_ROOTS, and what the
- * file system throws.
+ * The folder, or the nearest one above it that is there, links followed: what would be written to. Throws
+ * PACKAGE_OUTSIDE_ROOTS, and what the file system throws.
  */
 export async function nearestFolder(place: FolderPlace): Promise<string> {
   const allowed = await openFileRoots(place.roots)

@@ -39,8 +39,8 @@ function kmsSigner(record: KeyRecord, { kms, secret }: { kms: Kms; secret: AwsSe
 }
 
 /**
- * ECDSA makes another signature each time, and so another package. A run that takes over from one that was lost, and whoever signs
- * the same again, gets the one that was made before: then the blobs are there, and the digest is the same.
+ * ECDSA makes another signature each time, and so another package. A run that takes over from one that was lost, and whoever
+ * signs the same again, gets the one that was made before: then the blobs are there, and the digest is the same.
  */
 function remembering({ publicKey, ...signer }: Signer, made: MadeSignatures): Signer {
   return {

@@ -23,8 +23,8 @@ export interface ResealingOptions {
 }
 
 /**
- * Seals what is kept of registries, and keys that are kept, under the newest key, at the start and then hourly, as processes that still write under an
- * older one may do so meanwhile; and says what an older key is still needed for. Returns how to stop.
+ * Seals what is kept of registries, and keys that are kept, under the newest key, at the start and then hourly, as processes
+ * that still write under an older one may do so meanwhile; and says what an older key is still needed for. Returns how to stop.
  */
 export function startResealing({
   kept,

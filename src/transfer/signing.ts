@@ -13,7 +13,10 @@ export interface SignRequest {
 
 /** Signs packages for one run: the same zarf.yaml once, so that what is read again gets the signature that it had. */
 export interface Signing {
-  /** `expected`: of the zarf.yaml that was checked. Throws PACKAGE_NOT_SIGNABLE, PACKAGE_CHANGED, KEY_UNAVAILABLE, CREDENTIALS_INVALID. */
+  /**
+   * `expected`: of the zarf.yaml that was checked. Throws PACKAGE_NOT_SIGNABLE, PACKAGE_CHANGED, KEY_UNAVAILABLE,
+   * CREDENTIALS_INVALID.
+   */
   sign(definition: Buffer, expected?: Digest): Promise<MadeFiles>
   /** As it was made, and checked then. */
   readonly signature: PackageSignature

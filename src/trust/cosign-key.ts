@@ -8,7 +8,9 @@ import { beyondBounds } from '../lib/loop/json-bounds.ts'
 export const COSIGN_LABELS = ['ENCRYPTED SIGSTORE PRIVATE KEY', 'ENCRYPTED COSIGN PRIVATE KEY']
 
 const BOUNDS = { values: 32, keys: 32, depth: 4 }
-/** These alone are taken there too: others may ask for any amount of memory and time. Source: go-securesystemslib encrypted.go. */
+/**
+ * These alone are taken there too: others may ask for any amount of memory and time. Source: go-securesystemslib encrypted.go.
+ */
 const SCRYPT_N = [2 ** 15, 2 ** 16, 2 ** 17]
 const [SCRYPT_R, SCRYPT_P] = [8, 1]
 const SCRYPT_BYTES = 256 * 1024 * 1024

@@ -6,7 +6,10 @@ import { hashOf } from './private-key.ts'
 /** A key that signs, wherever its private half lies. */
 export interface Signer {
   readonly publicKey: PublicKey
-  /** The signature over the SHA-256 of these bytes (Ed25519: over themselves); of ECDSA in DER. Throws KEY_UNAVAILABLE, CREDENTIALS_INVALID. */
+  /**
+   * The signature over the SHA-256 of these bytes (Ed25519: over themselves); of ECDSA in DER. Throws KEY_UNAVAILABLE,
+   * CREDENTIALS_INVALID.
+   */
   sign(bytes: Buffer, signal: AbortSignal): Promise<Buffer>
 }
 

@@ -12,8 +12,9 @@ export function isOpenedBundle(opened: { readonly kind: string }): opened is Ope
 }
 
 /**
- * Opens a bundle's archive (isBundleArchive): of a `.tar` the whole structure is checked, a `.tar.zst` is checked as it is read. The
- * source belongs to the bundle from here on and is closed with it, also when this throws. Throws PACKAGE_*, MANIFEST_*, DIGEST_MISMATCH.
+ * Opens a bundle's archive (isBundleArchive): of a `.tar` the whole structure is checked, a `.tar.zst` is checked as it is
+ * read. The source belongs to the bundle from here on and is closed with it, also when this throws. Throws PACKAGE_*,
+ * MANIFEST_*, DIGEST_MISMATCH.
  */
 export async function openBundle(
   source: OpenedSource,

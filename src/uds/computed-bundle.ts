@@ -14,8 +14,8 @@ const LAYOUT_VERSION = 1
 const SMALL: ReadonlySet<string> = new Set(['zarf.yaml', 'zarf.yaml.sig', 'zarf.bundle.sig', 'checksums.txt'])
 
 /**
- * Arranges a bundle as `uds create` does: an OCI layout whose index.json names the root manifest by the bundle's version; what tells
- * what the bundle is comes first, so that `uds inspect` may stop early. `there`: which of the blobs the bundle has.
+ * Arranges a bundle as `uds create` does: an OCI layout whose index.json names the root manifest by the bundle's version;
+ * what tells what the bundle is comes first, so that `uds inspect` may stop early. `there`: which of the blobs the bundle has.
  */
 export function computeBundle(
   bundle: Bundle,

@@ -35,7 +35,10 @@ export interface PolicyPlace {
 
 /** What whoever runs layerd wants of packages, whatever their jobs say. */
 export interface Policies {
-  /** What the first rule that matches wants; undefined where it wants nothing or none matches. Throws CONFIG_INVALID, KEY_NOT_FOUND, TRUSTED_ROOT_*. */
+  /**
+   * What the first rule that matches wants; undefined where it wants nothing or none matches. Throws CONFIG_INVALID,
+   * KEY_NOT_FOUND, TRUSTED_ROOT_*.
+   */
   verification(kind: PolicyKind, place: PolicyPlace): Promise<Verification | undefined>
   /** Whether any rule could match a repository of that registry: what is not known yet may be needed then. Throws CONFIG_INVALID. */
   concern(kind: PolicyKind, registry: string): Promise<boolean>

@@ -80,7 +80,10 @@ function bundledVerification(
   return policies ? { bundledVerificationFor: (place) => policies.verification(kind, place) } : {}
 }
 
-/** The same for a publish, whose repository is known once its package was read: what the policy wants has to hold of what lies there then. */
+/**
+ * The same for a publish, whose repository is known once its package was read: what the policy wants has to hold of what lies
+ * there then.
+ */
 export async function publishVerification(
   { options }: Job,
   { registry }: Pick<PolicyPlace, 'registry'>,

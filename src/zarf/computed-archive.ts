@@ -64,7 +64,10 @@ export interface ArchiveEntry {
   readonly content: Buffer | Descriptor
 }
 
-/** A tar of these entries in their order, in one zstd frame of raw blocks unless its name says `.tar`. `etag`: see ComputedArchive. */
+/**
+ * A tar of these entries in their order, in one zstd frame of raw blocks unless its name says `.tar`. `etag`: see
+ * ComputedArchive.
+ */
 export function computeTar(
   options: Pick<ComputedArchiveOptions, 'fileName' | 'source'> & { entries: readonly ArchiveEntry[]; etag: string },
 ): ComputedArchive {

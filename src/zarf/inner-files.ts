@@ -31,8 +31,9 @@ export const MAX_KEPT_BYTES = 8 * 2 ** 20
 const HOP_BYTES = 16 * 1024
 
 /**
- * Lists a tar by hopping from header to header. Only plain files are told: links, devices and names that lead out of the folder are
- * passed over. Throws PACKAGE_INVALID, PACKAGE_TRUNCATED, PACKAGE_TOO_LARGE beyond 10,000 files or 1,000 reads, and what `read` throws.
+ * Lists a tar by hopping from header to header. Only plain files are told: links, devices and names that lead out of the
+ * folder are passed over. Throws PACKAGE_INVALID, PACKAGE_TRUNCATED, PACKAGE_TOO_LARGE beyond 10,000 files or 1,000 reads, and
+ * what `read` throws.
  */
 export async function listInnerFiles(
   file: Pick<OpenedFile, 'size' | 'read'>,

@@ -67,8 +67,8 @@ export interface JobRequestOptions extends PublishSources {
 
 /**
  * Checks what needs neither archive nor registry, so that a job that can't succeed is never made. Throws
- * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED, KEY_* and what
- * checkPublishSource throws; each names the field by JSON pointer.
+ * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED, KEY_*
+ * and what checkPublishSource throws; each names the field by JSON pointer.
  */
 export async function checkJobRequest(
   body: JobBody,

@@ -4,7 +4,10 @@ import type { AppError } from '../../lib/errors.ts'
 /** A caller waits for it, so it ends before proxies give up on the request. */
 export const LOOK_WITHIN_MS = 50_000
 
-/** Runs a look that ends with its caller, with layerd, and after 50 s. What it returns may go on with the signal, without that limit. */
+/**
+ * Runs a look that ends with its caller, with layerd, and after 50 s. What it returns may go on with the signal, without that
+ * limit.
+ */
 export async function lookWithin<T>(
   request: FastifyRequest,
   { closing, tooLate }: { closing: AbortSignal; tooLate: () => AppError },

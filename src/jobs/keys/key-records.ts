@@ -11,8 +11,8 @@ import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '..
 import { createScripts } from '../redis/scripts.ts'
 
 /**
- * Keys that are kept under a name, for all jobs: in Redis, their private halves sealed. Calls throw QUEUE_UNAVAILABLE while Redis is
- * gone, but on a worker's connection, where they wait.
+ * Keys that are kept under a name, for all jobs: in Redis, their private halves sealed. Calls throw QUEUE_UNAVAILABLE while
+ * Redis is gone, but on a worker's connection, where they wait.
  */
 export interface KeyRecords {
   /** By name. */

@@ -11,7 +11,10 @@ import type { StoreLayout } from '../files/layout.ts'
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
 const PACKAGE_SCHEMA = 1
-/** Of records with `nested`: who does not know that would collect what only these name, and collects nothing for records it can't read. */
+/**
+ * Of records with `nested`: who does not know that would collect what only these name, and collects nothing for records it
+ * can't read.
+ */
 const NESTED_SCHEMA = 2
 
 /** A stored package. One file each, so that writers of different packages never meet. */

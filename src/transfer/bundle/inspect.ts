@@ -81,8 +81,8 @@ export interface InspectedBundle extends Omit<BundleOutline, 'packages'> {
 const MAX_DEFINITIONS_BYTES = 32 * 1024 * 1024
 
 /**
- * Looks at a bundle in its registry: manifests, uds-bundle.yaml and each package's zarf.yaml are fetched, and nothing else. Throws what
- * resolving throws, PACKAGE_*, MANIFEST_*.
+ * Looks at a bundle in its registry: manifests, uds-bundle.yaml and each package's zarf.yaml are fetched, and nothing else.
+ * Throws what resolving throws, PACKAGE_*, MANIFEST_*.
  */
 export async function inspectBundle(
   request: ResolveRequest,

@@ -8,8 +8,8 @@ import {
 import { type Bundle, BUNDLE_DEFINITION, BUNDLE_SIGNATURE, type ReadBlob } from '../../uds/contents/bundle.ts'
 
 /**
- * What a bundle's signature is made of: the old form alone, over uds-bundle.yaml. Throws SIGNATURE_INVALID for one too large to be
- * one. Source: zarf-packages.md 4.2; uds v0.35 pkg/legacy/bundle/common.go ValidateBundleSignature.
+ * What a bundle's signature is made of: the old form alone, over uds-bundle.yaml. Throws SIGNATURE_INVALID for one too large
+ * to be one. Source: zarf-packages.md 4.2; uds v0.35 pkg/legacy/bundle/common.go ValidateBundleSignature.
  */
 export async function signedBundle({ layers, definition }: Bundle, read: ReadBlob): Promise<SignedFiles> {
   const { signature } = layers

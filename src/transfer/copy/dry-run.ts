@@ -4,8 +4,8 @@ import { prepare } from './prepare.ts'
 import type { CopyDependencies, CopyRequest, PlannedCopy } from './request.ts'
 
 /**
- * What `copy` would do, without a request that writes. What would fail it for good is in the plan's problems, but where nothing can be
- * planned: throws MANIFEST_*, ARCHITECTURE_NOT_FOUND, TAG_INVALID, REGISTRY_* of the source, and what passes by.
+ * What `copy` would do, without a request that writes. What would fail it for good is in the plan's problems, but where
+ * nothing can be planned: throws MANIFEST_*, ARCHITECTURE_NOT_FOUND, TAG_INVALID, REGISTRY_* of the source, and what passes by.
  */
 export async function planCopy(request: CopyRequest, dependencies: CopyDependencies): Promise<PlannedCopy> {
   const dryRun = createDryRun()

@@ -30,8 +30,8 @@ export interface SignCopyOptions {
 }
 
 /**
- * Signs each package of a copy, from its small layers alone; every other layer stays as it is. Throws PACKAGE_NOT_SIGNABLE for what
- * holds anything but packages, PACKAGE_*, and what signing throws.
+ * Signs each package of a copy, from its small layers alone; every other layer stays as it is. Throws PACKAGE_NOT_SIGNABLE
+ * for what holds anything but packages, PACKAGE_*, and what signing throws.
  */
 export async function signPackages<T extends { readonly ending: Ending }>(
   { tree, tagged }: { tree: ManifestTree; tagged: readonly T[] },

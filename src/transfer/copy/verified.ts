@@ -19,8 +19,8 @@ const NO_PACKAGE = {
 }
 
 /**
- * Checks each package and bundle of a copy from its small layers. What is neither has nothing that could be checked, so where a key
- * or an identity was given it is refused. Throws PACKAGE_*, SIGNATURE_*.
+ * Checks each package and bundle of a copy from its small layers. What is neither has nothing that could be checked, so where
+ * a key or an identity was given it is refused. Throws PACKAGE_*, SIGNATURE_*.
  */
 export async function verifyPackages(
   tree: ManifestTree,

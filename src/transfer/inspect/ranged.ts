@@ -16,7 +16,7 @@ export interface RangedPlace {
 }
 
 /** Where no ranges are to be had, a file up to this size is read from its beginning. */
-export const MAX_PASSED_BYTES = 64 * 2 ** 20
+const MAX_PASSED_BYTES = 64 * 2 ** 20
 
 /** Lists a tar by its ranges; a small one whole, and one whose place gives no ranges from its beginning to its end. */
 export async function innerOf(layer: Descriptor, place: RangedPlace): Promise<InnerFiles> {

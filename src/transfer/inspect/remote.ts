@@ -42,9 +42,9 @@ export interface RemotePackageFiles extends InspectablePackage {
 }
 
 /**
- * Finds a package in its registry; of its layers none is fetched before it is asked for, and then small ones whole, large ones by
- * their ranges. What others have fetched from the same repository counts once this caller's credentials have opened the manifest at
- * the registry. Throws what resolving throws, PACKAGE_*.
+ * Finds a package in its registry; of its layers none is fetched before it is asked for, and then small ones whole, large
+ * ones by their ranges. What others have fetched from the same repository counts once this caller's credentials have opened the
+ * manifest at the registry. Throws what resolving throws, PACKAGE_*.
  */
 export async function openRemotePackage(
   request: ResolveRequest,

@@ -30,8 +30,8 @@ const MAX_MANIFESTS = 2000
 const AT_ONCE = 6
 
 /**
- * How much of a package each component is; of its images their manifests are read, nothing else. Throws PACKAGE_INVALID naming what is
- * missing, PACKAGE_TOO_LARGE beyond 2,000 manifests of images.
+ * How much of a package each component is; of its images their manifests are read, nothing else. Throws PACKAGE_INVALID
+ * naming what is missing, PACKAGE_TOO_LARGE beyond 2,000 manifests of images.
  */
 export async function sizesOf(found: InspectablePackage): Promise<PackageSizes> {
   const { definition } = await definitionOf(found)

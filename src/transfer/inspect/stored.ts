@@ -5,7 +5,10 @@ import { readStoredManifest, requireStored, titled } from '../stored-package.ts'
 import type { InspectablePackage } from './inspectable.ts'
 import { innerOf, rangeOf } from './ranged.ts'
 
-/** A package of the store. What its own pulls did not bring is PACKAGE_INCOMPLETE when it is asked for. Throws PACKAGE_NOT_STORED, STORE_CORRUPT. */
+/**
+ * A package of the store. What its own pulls did not bring is PACKAGE_INCOMPLETE when it is asked for. Throws
+ * PACKAGE_NOT_STORED, STORE_CORRUPT.
+ */
 export async function openStoredFiles(
   store: ContentStore,
   digest: Digest,

@@ -26,7 +26,10 @@ export interface BundleSource {
 
 type Reading = Pick<PublishDependencies, 'signal' | 'onEvent'>
 
-/** Reads the bundle's head, and checks its signature where that is wanted. Throws BODY_INVALID, PACKAGE_*, MANIFEST_*, SIGNATURE_*. */
+/**
+ * Reads the bundle's head, and checks its signature where that is wanted. Throws BODY_INVALID, PACKAGE_*, MANIFEST_*,
+ * SIGNATURE_*.
+ */
 export async function openBundleSource(
   opened: OpenedBundle,
   request: PublishRequest,
@@ -84,7 +87,10 @@ function indexedBundle(opened: IndexedBundle): PublishSource {
   }
 }
 
-/** What is in the archive is known once it was read to its end: what the bundle should have and lacks is found then, before the tag moves. */
+/**
+ * What is in the archive is known once it was read to its end: what the bundle should have and lacks is found then, before the
+ * tag moves.
+ */
 function streamedBundle(opened: StreamedBundle, bundle: Bundle, scan: boolean): PublishSource {
   const named = bundle.blobs.filter(({ digest }) => digest !== bundle.config.descriptor.digest)
   const concluded = async (met: ReadonlySet<Digest>, { signal, onEvent }: Reading): Promise<Publishable> =>

@@ -9,8 +9,9 @@ import { prepare } from './prepare.ts'
 import type { PlannedPublish, PublishDependencies, PublishRequest } from './request.ts'
 
 /**
- * What `publish` would do, without a request that writes; a compressed archive is read once for it. What would fail the publish for good
- * is in the plan's problems, but where nothing can be planned: throws PACKAGE_*, REFERENCE_INVALID, and what passes by.
+ * What `publish` would do, without a request that writes; a compressed archive is read once for it. What would fail the
+ * publish for good is in the plan's problems, but where nothing can be planned: throws PACKAGE_*, REFERENCE_INVALID, and what
+ * passes by.
  */
 export async function planPublish(request: PublishRequest, dependencies: PublishDependencies): Promise<PlannedPublish> {
   const dryRun = createDryRun()

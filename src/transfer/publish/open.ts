@@ -14,7 +14,10 @@ export interface OpenOptions {
   maxWindowBytes?: number
 }
 
-/** Opens a package, or a bundle where the name is one of a bundle's archive, as for uds. Throws what openPackage and openBundle throw. */
+/**
+ * Opens a package, or a bundle where the name is one of a bundle's archive, as for uds. Throws what openPackage and openBundle
+ * throw.
+ */
 export async function openArchive(source: OpenedSource, options: OpenOptions): Promise<OpenedPackage | OpenedBundle> {
   if (!isBundleArchive(source.fileName)) return await openPackage(source, options)
   const { memory: _, ...rest } = options
@@ -36,8 +39,8 @@ export async function openBundleArchive(
 }
 
 /**
- * A stored package or bundle, as what a publish takes. Throws PACKAGE_NOT_STORED, PACKAGE_INCOMPLETE, STORE_CORRUPT, PACKAGE_* for one
- * that is wrong.
+ * A stored package or bundle, as what a publish takes. Throws PACKAGE_NOT_STORED, PACKAGE_INCOMPLETE, STORE_CORRUPT,
+ * PACKAGE_* for one that is wrong.
  */
 export async function openStored(
   store: ContentStore,

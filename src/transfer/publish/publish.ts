@@ -8,9 +8,10 @@ export type { PlannedPublish, PublishDependencies, PublishOutcome, PublishReques
 export { planPublish } from './dry-run.ts'
 
 /**
- * Publishes a package or a bundle: checks the destination, moves what it lacks, then makes it visible. Layers and image manifest
- * are byte for byte those of `zarf package publish` and `uds publish`, or what `zarf package sign` makes of them. Rejects with
- * the first error after everything has stopped; nothing is tagged then. Throws PACKAGE_*, SIGNATURE_*, KEY_*, REGISTRY_*, TAG_*, MANIFEST_TOO_LARGE, MANIFEST_UNSUPPORTED, JOB_FENCED, JOB_CANCELED.
+ * Publishes a package or a bundle: checks the destination, moves what it lacks, then makes it visible. Layers and image
+ * manifest are byte for byte those of `zarf package publish` and `uds publish`, or what `zarf package sign` makes of them.
+ * Rejects with the first error after everything has stopped; nothing is tagged then. Throws PACKAGE_*, SIGNATURE_*, KEY_*,
+ * REGISTRY_*, TAG_*, MANIFEST_TOO_LARGE, MANIFEST_UNSUPPORTED, JOB_FENCED, JOB_CANCELED.
  */
 export async function publish(request: PublishRequest, dependencies: PublishDependencies): Promise<PublishOutcome> {
   const { onEvent } = dependencies

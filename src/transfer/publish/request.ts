@@ -22,8 +22,8 @@ export interface PublishRequest {
   /** The package's name where the file name does not tell it; zarf.yaml still decides. */
   name?: string
   /**
-   * What has to hold of the package's signature, as it came, before a byte is sent, by the repository that it goes to; that is known
-   * once its zarf.yaml was read. Default: nothing is checked.
+   * What has to hold of the package's signature, as it came, before a byte is sent, by the repository that it goes to; that
+   * is known once its zarf.yaml was read. Default: nothing is checked.
    */
   verificationFor?: (repository: string) => Promise<Verification | undefined>
   /** What has to hold of each package of a bundle, by the repository that the bundle has it from. Default: nothing is checked. */

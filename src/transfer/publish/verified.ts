@@ -17,9 +17,9 @@ export interface VerifiedSource {
 }
 
 /**
- * Checks the signature where one may be wanted; a compressed archive is read to its end for it, as that is where its signature
- * lies. What is wanted of the package as it is signed is checked now too. Throws PACKAGE_*, SIGNATURE_*, POLICY_VIOLATED, and what
- * signing throws.
+ * Checks the signature where one may be wanted; a compressed archive is read to its end for it, as that is where its
+ * signature lies. What is wanted of the package as it is signed is checked now too. Throws PACKAGE_*, SIGNATURE_*,
+ * POLICY_VIOLATED, and what signing throws.
  */
 export async function verifySource(
   opened: OpenedPackage,

@@ -19,8 +19,8 @@ import { readProgress } from './progress.ts'
 import type { VerifyDependencies, VerifyOutcome } from './verify.ts'
 
 /**
- * Verifies a remote bundle: its signature, each package's zarf.yaml, checksums.txt and manifest against each other, and that every
- * blob is there that should be. Reads the small ones alone.
+ * Verifies a remote bundle: its signature, each package's zarf.yaml, checksums.txt and manifest against each other, and that
+ * every blob is there that should be. Reads the small ones alone.
  */
 export async function verifyRemoteBundle(
   { request, resolved }: { request: ResolveRequest; resolved: ResolvedPackage },

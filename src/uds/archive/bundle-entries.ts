@@ -9,7 +9,10 @@ export interface BundleEntry extends TarEntry {
   readonly is: Digest | 'index' | 'layout'
 }
 
-/** The entries of a bundle's archive in order. Throws PACKAGE_INVALID, PACKAGE_UNSAFE_PATH, PACKAGE_TOO_LARGE, PACKAGE_TRUNCATED. */
+/**
+ * The entries of a bundle's archive in order. Throws PACKAGE_INVALID, PACKAGE_UNSAFE_PATH, PACKAGE_TOO_LARGE,
+ * PACKAGE_TRUNCATED.
+ */
 export async function* bundleEntries(input: TarInput, fileName: string): AsyncGenerator<BundleEntry> {
   const paths = new Set<string>()
   let at: string | undefined

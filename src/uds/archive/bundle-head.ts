@@ -15,7 +15,7 @@ const MAX_ROOT_BYTES = 4 * 1024 * 1024
  * The one manifest that a bundle's index.json names. Throws PACKAGE_INVALID for none or several, PACKAGE_FORMAT_UNSUPPORTED.
  * Source: zarf-packages.md 4.1; uds v0.35 pkg/legacy/bundle/tarball.go loadBundleManifest.
  */
-export function rootOf(index: Buffer, fileName: string): Descriptor {
+function rootOf(index: Buffer, fileName: string): Descriptor {
   const where = `${INDEX_FILE} of ${fileName}`
   const raw = rawManifest(OCI_INDEX, index)
   const parsed = parseManifest(raw, where)

@@ -71,7 +71,10 @@ export class StreamedBundle implements AsyncDisposable {
     return this.#bundle
   }
 
-  /** A pass over the blobs that the bundle names, but its config; anything else is passed over, but not much of it. `read` comes first. */
+  /**
+   * A pass over the blobs that the bundle names, but its config; anything else is passed over, but not much of it. `read` comes
+   * first.
+   */
   pass({ signal, onRead }: PassOptions): PackagePass {
     const so = { taken: 0, extra: 0 }
     const input = this.#input({

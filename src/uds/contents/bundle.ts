@@ -43,7 +43,10 @@ export interface Bundle {
   readonly layers: BundleLayers
   readonly config: { readonly descriptor: Descriptor; readonly bytes: Buffer }
   readonly packages: readonly BundlePackage[]
-  /** Every blob that it or its packages' manifests name, once each, titled `package/path`. Which of them there are is another question. */
+  /**
+   * Every blob that it or its packages' manifests name, once each, titled `package/path`. Which of them there are is another
+   * question.
+   */
   readonly blobs: readonly Descriptor[]
 }
 
@@ -104,7 +107,7 @@ async function readPackage(
 }
 
 /** Of `tag@sha256:...`, as uds writes it when it makes a bundle. */
-export function pinnedDigest({ name, ref }: Pick<BundlePackageOutline, 'name' | 'ref'>): Digest {
+function pinnedDigest({ name, ref }: Pick<BundlePackageOutline, 'name' | 'ref'>): Digest {
   const digest = ref.slice(ref.indexOf('@') + 1)
   if (isDigest(digest)) return digest
   throw invalid(

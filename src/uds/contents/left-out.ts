@@ -60,7 +60,10 @@ async function checkPackage(
   for (const layer of needed) if (!MAY_LACK.has(titleOrDigest(layer))) demanded(layer)
 }
 
-/** The components of a package that its bundle should have. Throws PACKAGE_INVALID for optionalComponents that zarf would not take. */
+/**
+ * The components of a package that its bundle should have. Throws PACKAGE_INVALID for optionalComponents that zarf would not
+ * take.
+ */
 export async function chosenComponents(
   { outline }: Pick<BundlePackage, 'outline'>,
   definition: DefinitionOutline,

@@ -7,7 +7,10 @@ import { checkLeadingFrames, MAX_HEADER_BYTES, parseFrameStart, truncatedZstd } 
 /** What a reader of a `.tar` holds. */
 const PLAIN_BYTES = 4 * 1024 * 1024
 
-/** What one reader of a `.tar.zst`, or of a `.tar` that is read in one go, keeps in memory. Throws PACKAGE_INVALID, PACKAGE_TRUNCATED, PACKAGE_TOO_LARGE. */
+/**
+ * What one reader of a `.tar.zst`, or of a `.tar` that is read in one go, keeps in memory. Throws PACKAGE_INVALID,
+ * PACKAGE_TRUNCATED, PACKAGE_TOO_LARGE.
+ */
 export async function readWindow(
   file: OpenedFile,
   fileName: string,

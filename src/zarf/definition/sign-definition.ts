@@ -13,9 +13,9 @@ const REQUIREMENT = {
 const ORDER = ['signed', 'versionRequirements', 'provenanceFiles', 'aggregateChecksum']
 
 /**
- * zarf.yaml as signing writes it, edited as text: no byte of it is another but for `build.signed`, the version requirement and
- * the signature's name in `build.provenanceFiles`, which go in where zarf's own writer has them. What came of it is read again and
- * compared. Throws PACKAGE_NOT_SIGNABLE for a text that cannot be edited so, PACKAGE_INVALID, PACKAGE_TOO_LARGE.
+ * zarf.yaml as signing writes it, edited as text: no byte of it is another but for `build.signed`, the version requirement
+ * and the signature's name in `build.provenanceFiles`, which go in where zarf's own writer has them. What came of it is read
+ * again and compared. Throws PACKAGE_NOT_SIGNABLE for a text that cannot be edited so, PACKAGE_INVALID, PACKAGE_TOO_LARGE.
  */
 export function markSigned(bytes: Buffer): Buffer {
   const before = loadDocuments(bytes)

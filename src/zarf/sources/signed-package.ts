@@ -18,8 +18,8 @@ import { DEFINITION } from '../layout/metadata-files.ts'
 export type SignFiles = (definition: Buffer) => Promise<MadeFiles>
 
 /**
- * The package as it is once it is signed; it is closed with the one that it is made of, whose zarf.yaml is `definition` where that
- * can be read at once. The files that signing makes are held, all others come from where they lie.
+ * The package as it is once it is signed; it is closed with the one that it is made of, whose zarf.yaml is `definition` where
+ * that can be read at once. The files that signing makes are held, all others come from where they lie.
  */
 export async function openSigned(
   opened: OpenedPackage,

@@ -24,7 +24,10 @@ export function isReference(what: string): boolean {
   return /^oci:\/\//i.test(what) || ![STORED, UPLOADED, FILE].some((pattern) => pattern.test(what))
 }
 
-/** Where a package is: in its registry, in the store by its digest, in an upload, or in a file that is sent for the look. Throws ApiProblem. */
+/**
+ * Where a package is: in its registry, in the store by its digest, in an upload, or in a file that is sent for the look. Throws
+ * ApiProblem.
+ */
 export async function placeOf(context: CommandContext, what: string, options: LookOptions): Promise<Place> {
   if (isReference(what)) return await remotePlace(context, what, options)
   const digest = STORED.exec(what)?.[1]

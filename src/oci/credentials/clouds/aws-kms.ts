@@ -10,8 +10,8 @@ import { awsRefusal } from './aws-refusal.ts'
 import { senseless, unanswered, type Wanted } from './failure.ts'
 
 /**
- * Keys of AWS KMS. Each call is one or two requests of at most 30 s, and ends with the signal. Throws KEY_UNAVAILABLE: transient where
- * AWS or the network fail, permanent where AWS refuses.
+ * Keys of AWS KMS. Each call is one or two requests of at most 30 s, and ends with the signal. Throws KEY_UNAVAILABLE:
+ * transient where AWS or the network fail, permanent where AWS refuses.
  */
 export interface Kms {
   /** SubjectPublicKeyInfo, DER. Throws KEY_INVALID for a key that does not sign as zarf verifies. */

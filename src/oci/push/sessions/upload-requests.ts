@@ -126,8 +126,8 @@ const OLD_ADDRESS = 416
 const CANCEL_TRIES = 3
 
 /**
- * DELETE of a session, best effort: never throws, never asks for more rights. distribution 3 takes it at the address alone that says
- * how much it has, which its status tells.
+ * DELETE of a session, best effort: never throws, never asks for more rights. distribution 3 takes it at the address alone
+ * that says how much it has, which its status tells.
  */
 export async function cancelSession(context: RepositoryContext, location: URL): Promise<CancelOutcome> {
   const signal = AbortSignal.timeout(CANCEL_MS)
