@@ -23,9 +23,6 @@ test('a publish that is canceled in the middle of a layer leaves none of its byt
   // The layer takes seconds, and the registry has what has gone out.
   proxy.link = { bytesPerSecond: 4 * MIB }
   const { id } = await system.publish(built.path, `oci://${proxy.host}/canceled`)
-  await waitFor('the layer to be under way', () => proxy.passed.up > 6 * MIB)
-  await system.queue.cancel(id, { reason: 'enough' })
-  assert.equal((await system.ended(id)).state, 'canceled')
   const left = async () => {
     const files = glob('docker/registry/v2/repositories/**/_uploads/*/startedat', { cwd: registry.storage })
     const sizes = (await Array.fromAsync(files)).map(async (path) => {
@@ -34,6 +31,10 @@ test('a publish that is canceled in the middle of a layer leaves none of its byt
     })
     return (await Promise.all(sizes)).filter((size) => size > 0)
   }
+  await waitFor('the layer to be under way', () => proxy.passed.up > 6 * MIB)
+  await waitFor('the registry to hold some of it', async () => (await left()).length > 0)
+  await system.queue.cancel(id, { reason: 'enough' })
+  assert.equal((await system.ended(id)).state, 'canceled')
   await waitFor('its bytes to be gone', async () => (await left()).length === 0)
   await system.assertNothingLeft()
 })

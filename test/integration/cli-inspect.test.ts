@@ -108,7 +108,7 @@ test('what cannot be shown is said in a line, and what is wrong use costs no req
   }
   assert.equal(registry.requests.length, before)
   assert.match((await run(reference, 'manifests', '--components', 'x')).err, /Choose from: vessel, tender, bare/)
-  assert.match((await run(FIXTURES.armadaBundle)).err, /UDS bundle/)
+  assert.match((await run(FIXTURES.armadaBundle)).err, /such as a UDS bundle[^]*layerd bundle looks at a bundle/)
   const { out, err, exit } = await run(FIXTURES.logbook, 'docs')
   assert.deepEqual([exit, out, err.includes('(none)')], [0, '', true])
 })

@@ -1,15 +1,12 @@
 import type { Descriptor } from '../../content/descriptor.ts'
 import { type Digest, digestOf } from '../../content/digest.ts'
-import { parseManifest, type RawManifest, rawManifest } from '../../content/manifest.ts'
+import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from '../../content/manifest.ts'
 import { isManifestMediaType, OCI_INDEX } from '../../content/media-types.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isBundle } from '../../zarf/pulled-package.ts'
 import { bundleLayers } from '../contents/bundle-manifest.ts'
 import { INDEX_FILE } from '../layout/layout-path.ts'
 import { checkNoNextBundle, checkNoNextEntries } from '../layout/next-bundle.ts'
-
-/** Read whole, so bounded as all manifests are. */
-const MAX_ROOT_BYTES = 4 * 1024 * 1024
 
 /**
  * The one manifest that a bundle's index.json names. Throws PACKAGE_INVALID for none or several, PACKAGE_FORMAT_UNSUPPORTED.
@@ -26,7 +23,7 @@ function rootOf(index: Buffer, fileName: string): Descriptor {
   if (!root) throw invalid(`${where} names no manifest`)
   if (more.length > 0) throw invalid(`${where} names ${more.length + 1} manifests; a bundle has one`)
   if (!isManifestMediaType(root.mediaType)) throw invalid(`${where} names something that is no manifest`)
-  if (root.size > MAX_ROOT_BYTES) throw invalid(`${where} names a manifest of ${root.size} bytes`)
+  if (root.size > MAX_MANIFEST_BYTES) throw invalid(`${where} names a manifest of ${root.size} bytes`)
   return root
 }
 

@@ -198,6 +198,6 @@ class ArchivePackage implements StreamedPackage {
 
 function bundleInstead(fileName: string): AppError {
   return new AppError('PACKAGE_INVALID', `${fileName} is an OCI layout, such as a UDS bundle, and not a Zarf package`, {
-    hint: 'If it is a bundle, give it the name that uds gives it, by which alone it is known: uds-bundle-NAME-ARCHITECTURE-VERSION.tar.zst.',
+    hint: 'layerd bundle looks at a bundle. One that is to be published has to have the name that uds gives it: uds-bundle-NAME-ARCHITECTURE-VERSION.tar.zst.',
   })
 }
