@@ -361,11 +361,13 @@ describe('a bundle that is wrong', () => {
       code: 'PACKAGE_INVALID',
       message: /checksums\.txt, which no bundle/,
     })
-    const { path } = await buildBundle(folder, { fileName: 'zarf-package-x-amd64-1.tar.zst' })
-    await assert.rejects(publishTo(t, path, destination), {
-      code: 'PACKAGE_INVALID',
-      message: /OCI layout, such as a UDS bundle/,
-    })
+    for (const fileName of ['zarf-package-x-amd64-1.tar.zst', 'zarf-package-x-amd64-1.tar']) {
+      const { path } = await buildBundle(folder, { fileName })
+      await assert.rejects(publishTo(t, path, destination), {
+        code: 'PACKAGE_INVALID',
+        message: /OCI layout, such as a UDS bundle/,
+      })
+    }
   })
 
   test('it keeps its own manifest, and is not signed here', async (t) => {

@@ -85,6 +85,16 @@ export function missingFile(path: string): AppError {
   return invalid(`the package does not hold ${path}, which ${why}`, path)
 }
 
+/** The file that every OCI image layout has. Source: OCI image-spec v1.1.1 image-layout.md. */
+export const OCI_LAYOUT = 'oci-layout'
+
+/** For what has no checksums.txt, but this. */
+export function layoutInstead(fileName: string): AppError {
+  return new AppError('PACKAGE_INVALID', `${fileName} is an OCI layout, such as a UDS bundle, and not a Zarf package`, {
+    hint: 'layerd bundle looks at a bundle. One that is to be published has to have the name that uds gives it: uds-bundle-NAME-ARCHITECTURE-VERSION.tar.zst.',
+  })
+}
+
 function checkFiles(
   definition: DefinitionOutline,
   declared: ReadonlyMap<string, Digest>,

@@ -4,7 +4,7 @@ import type { OpenedFile } from '../../content/opened.ts'
 import { bufferOpener, skipBytes } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
 import { archiveEntries, type Checksums, PassState, readChecksums } from './archive-pass.ts'
-import { missingFile, packageContents } from '../contents/contents.ts'
+import { layoutInstead, missingFile, OCI_LAYOUT, packageContents } from '../contents/contents.ts'
 import { recall, remember } from './known-packages.ts'
 import { packEntries, unpackEntries } from './packed-entries.ts'
 import { CHECKSUMS, checkMetadataSize } from '../layout/metadata-files.ts'
@@ -175,7 +175,7 @@ class ArchivePackage implements StreamedPackage {
     try {
       for await (const entry of tarEntries(input)) {
         at = entry.path
-        isLayout ||= at === 'oci-layout'
+        isLayout ||= at === OCI_LAYOUT
         if (at !== CHECKSUMS) continue
         checkMetadataSize(entry)
         this.#checksums = readChecksums(await input.take(entry.size))
@@ -186,7 +186,7 @@ class ArchivePackage implements StreamedPackage {
     } finally {
       await input.close()
     }
-    throw isLayout ? bundleInstead(this.fileName) : missingFile(CHECKSUMS)
+    throw isLayout ? layoutInstead(this.fileName) : missingFile(CHECKSUMS)
   }
 
   #input({ signal, onMade }: { signal: AbortSignal; onMade?: (so: Unpacking) => void }): StreamTarInput {
@@ -194,10 +194,4 @@ class ArchivePackage implements StreamedPackage {
     const options = { ...(onMade ? { onMade } : {}), ...(maxWindowBytes === undefined ? {} : { maxWindowBytes }) }
     return readTar(this.#file, this.fileName, { signal, ...options })
   }
-}
-
-function bundleInstead(fileName: string): AppError {
-  return new AppError('PACKAGE_INVALID', `${fileName} is an OCI layout, such as a UDS bundle, and not a Zarf package`, {
-    hint: 'layerd bundle looks at a bundle. One that is to be published has to have the name that uds gives it: uds-bundle-NAME-ARCHITECTURE-VERSION.tar.zst.',
-  })
 }
