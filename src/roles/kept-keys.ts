@@ -59,7 +59,7 @@ function remembering({ publicKey, ...signer }: Signer, made: MadeSignatures): Si
 /** For a job too that was accepted before the key became one. */
 function cannotSign(name: string): AppError {
   return new AppError('PACKAGE_NOT_SIGNABLE', `the key ${name} is a public one, which verifies and does not sign`, {
-    hint: 'Name a key with its private half in "options.sign.keyRef".',
+    hint: 'Name one with its private half in "options.sign.keyRef": layerd keys (GET /v1/keys) tells the kind of each.',
     details: { keyRef: name },
   })
 }

@@ -75,7 +75,7 @@ export async function keyNamed({
   if (!found) throw keyNotFound(name)
   if (signs && found.kind === 'public') {
     throw new AppError('KEY_INVALID', `the key ${name} is a public one, which verifies and does not sign`, {
-      hint: 'Name a key with its private half.',
+      hint: 'Name one with its private half: layerd keys (GET /v1/keys) tells the kind of each.',
     })
   }
 }
