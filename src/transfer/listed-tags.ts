@@ -1,8 +1,8 @@
 import { isAppError } from '../lib/errors.ts'
 import type { Repository } from '../oci/registry.ts'
 
-/** Many registries list tags to fewer people than may pull. */
-export async function listTags(repository: Repository, signal: AbortSignal): Promise<readonly string[] | null> {
+/** Null where the registry does not list them: many do so to fewer people than may pull. */
+export async function tagsIfListed(repository: Repository, signal: AbortSignal): Promise<readonly string[] | null> {
   try {
     return await repository.tags({ signal })
   } catch (error) {

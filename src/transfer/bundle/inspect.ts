@@ -18,7 +18,7 @@ import {
 import { chosenComponents } from '../../uds/contents/left-out.ts'
 import { isBundle, metadataLayers, readMetadata, withConfig } from '../../zarf/pulled-package.ts'
 import { componentImages } from '../../zarf/select.ts'
-import { listTags } from '../listed-tags.ts'
+import { tagsIfListed } from '../listed-tags.ts'
 import { packageSource } from '../package-source.ts'
 import { totalBytes } from '../plan.ts'
 import { readerOf } from './read.ts'
@@ -93,7 +93,7 @@ export async function inspectBundle(
   if (!isBundle(resolved.manifest)) throw noBundle(where)
   const source = packageSource(repository, signal)
   const read: ReadBlob = (blob) => source.read(blob)
-  const [bundle, tags] = await Promise.all([readBundle(raw, { read, where, signal }), listTags(repository, signal)])
+  const [bundle, tags] = await Promise.all([readBundle(raw, { read, where, signal }), tagsIfListed(repository, signal)])
   const { architecture } = bundle.outline
   if (indexDigest === null) checkArchitecture(architecture, request)
   const architectures = indexDigest === null ? [architecture] : resolved.architectures

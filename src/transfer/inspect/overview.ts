@@ -1,5 +1,5 @@
 import type { Digest } from '../../content/digest.ts'
-import { listTags } from '../listed-tags.ts'
+import { tagsIfListed } from '../listed-tags.ts'
 import type { ResolveRequest } from '../resolve.ts'
 import { type InspectedPackage, inspectOpened } from './facts.ts'
 import { createInspectCache, openRemotePackage, type RemoteDependencies } from './remote.ts'
@@ -32,7 +32,7 @@ export async function inspectPackage(
 ): Promise<InspectedRemote> {
   const found = await openRemotePackage(request, { repository, origin, plainHttp, cache, signal })
   const { reference, indexDigest, architectures } = found
-  const [inspected, tags] = await Promise.all([inspectOpened(found), listTags(repository, signal)])
+  const [inspected, tags] = await Promise.all([inspectOpened(found), tagsIfListed(repository, signal)])
   return {
     reference,
     indexDigest,

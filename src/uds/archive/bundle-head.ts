@@ -1,4 +1,4 @@
-import type { Descriptor } from '../../content/descriptor.ts'
+import { type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
 import { type Digest, digestOf } from '../../content/digest.ts'
 import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from '../../content/manifest.ts'
 import { isManifestMediaType, OCI_INDEX } from '../../content/media-types.ts'
@@ -100,14 +100,25 @@ export class BundleHead {
 /** What is kept unasked, in case it turns out to be wanted. */
 export const SMALL_BYTES = 64 * 1024
 
-/** Throws SIZE_MISMATCH, DIGEST_MISMATCH. */
-export function checkBytes({ digest, size }: Descriptor, bytes: Buffer, fileName: string): void {
-  if (bytes.length !== size) {
-    throw new AppError('SIZE_MISMATCH', `${fileName} holds ${digest} with ${bytes.length} bytes instead of ${size}`, {
+/** Throws SIZE_MISMATCH. */
+export function checkSize(blob: Descriptor, found: number, fileName: string): void {
+  const { digest, size } = blob
+  if (found === size) return
+  throw new AppError(
+    'SIZE_MISMATCH',
+    `${fileName} holds ${titleOrDigest(blob)} with ${found} bytes; its manifest says ${size}`,
+    {
       side: 'source',
-      details: { digest, expected: size, found: bytes.length },
-    })
-  }
+      details: { digest, expected: size, found },
+      hint: 'The bundle is damaged: get it again, or make it again with uds create.',
+    },
+  )
+}
+
+/** Throws SIZE_MISMATCH, DIGEST_MISMATCH. */
+export function checkBytes(blob: Descriptor, bytes: Buffer, fileName: string): void {
+  const { digest } = blob
+  checkSize(blob, bytes.length, fileName)
   const found = digestOf(bytes)
   if (found === digest) return
   throw new AppError(

@@ -1,4 +1,4 @@
-import { type Descriptor, titleOrDigest } from '../../content/descriptor.ts'
+import type { Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { ByteStream, ContentSource, OpenOptions } from '../../content/endpoints.ts'
 import type { OpenedFile } from '../../content/opened.ts'
@@ -6,7 +6,7 @@ import { throwIfAborted } from '../../lib/abort.ts'
 import { AppError } from '../../lib/errors.ts'
 import { FileTarInput } from '../../zarf/archive/tar-input.ts'
 import { type Bundle, readBundle } from '../contents/bundle.ts'
-import { BundleHead, checkBytes } from './bundle-head.ts'
+import { BundleHead, checkBytes, checkSize } from './bundle-head.ts'
 import { bundleEntries, type BundleEntry } from './bundle-entries.ts'
 
 /** A bundle whose blobs are known at once and read where they lie, in any order: in a `.tar`, or in the store. */
@@ -61,7 +61,7 @@ class ArchiveBundle implements IndexedBundle {
       for (const blob of head.missing) {
         const entry = blobs.get(blob.digest)
         if (!entry) continue
-        checkSize(entry, blob, fileName)
+        checkSize(blob, entry.size, fileName)
         head.take(blob.digest, await readEntry(file, entry))
         left = Infinity
       }
@@ -70,7 +70,7 @@ class ArchiveBundle implements IndexedBundle {
     const bundle = await readBundle(head.raw, { read, where: fileName, signal })
     for (const blob of bundle.blobs) {
       const entry = blobs.get(blob.digest)
-      if (entry) checkSize(entry, blob, fileName)
+      if (entry) checkSize(blob, entry.size, fileName)
     }
     return new ArchiveBundle(file, fileName, { blobs, bundle })
   }
@@ -106,17 +106,4 @@ interface Found {
 
 async function readEntry(file: OpenedFile, { offset, size }: BundleEntry): Promise<Buffer> {
   return await file.read(Buffer.alloc(size), offset)
-}
-
-function checkSize({ size }: BundleEntry, blob: Descriptor, fileName: string): void {
-  if (size === blob.size) return
-  throw new AppError(
-    'SIZE_MISMATCH',
-    `${fileName} holds ${titleOrDigest(blob)} with ${size} bytes; its manifest says ${blob.size}`,
-    {
-      side: 'source',
-      details: { digest: blob.digest, expected: blob.size, found: size },
-      hint: 'The bundle is damaged: get it again, or make it again with uds create.',
-    },
-  )
 }

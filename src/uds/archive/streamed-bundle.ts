@@ -9,7 +9,7 @@ import { readTar, type ReadTarOptions, readWindow } from '../../zarf/archive/pac
 import type { StreamTarInput } from '../../zarf/archive/tar-input.ts'
 import type { PackageEntry, PackagePass, PassOptions } from '../../zarf/contents/types.ts'
 import { type Bundle, readBundle } from '../contents/bundle.ts'
-import { BundleHead, checkBytes, SMALL_BYTES } from './bundle-head.ts'
+import { BundleHead, checkBytes, checkSize, SMALL_BYTES } from './bundle-head.ts'
 import { bundleEntries, type BundleEntry } from './bundle-entries.ts'
 
 export interface StreamedBundleOptions {
@@ -120,7 +120,7 @@ export class StreamedBundle implements AsyncDisposable {
       for await (const { is, size } of bundleEntries(input, this.fileName)) {
         const blob = is === 'index' || is === 'layout' ? undefined : byDigest.get(is)
         if (!blob || found.has(blob.digest)) continue
-        if (size !== blob.size) throw wrongSize(this.fileName, blob, size)
+        checkSize(blob, size, this.fileName)
         take(blob, await input.take(size))
         if (found.size === byDigest.size) break
       }
@@ -170,7 +170,7 @@ export class StreamedBundle implements AsyncDisposable {
     { digest, size }: { digest: Digest; size: number },
   ): Promise<Buffer> {
     const blob = wanted.find((each) => each.digest === digest)
-    if (blob && blob.size !== size) throw wrongSize(this.fileName, blob, size)
+    if (blob) checkSize(blob, size, this.fileName)
     return await input.take(size)
   }
 
@@ -199,7 +199,7 @@ export class StreamedBundle implements AsyncDisposable {
   async #entry(input: StreamTarInput, entry: BundleEntry, blob: Descriptor): Promise<PackageEntry> {
     const path = titleOrDigest(blob)
     const { digest, size } = blob
-    if (entry.size !== size) throw wrongSize(this.fileName, blob, entry.size)
+    checkSize(blob, entry.size, this.fileName)
     const kept = await this.#keep(input, blob)
     if (!kept) return { path, size, digest, bytes: undefined, content: () => entryContent(input, entry) }
     return { path, size, digest, bytes: kept, content: () => streamOf(kept) }
@@ -244,19 +244,6 @@ function tooMuchExtra(fileName: string): AppError {
     `${fileName} holds more than ${MAX_EXTRA_BYTES} bytes that belong to nothing in the bundle`,
     {
       hint: 'The bundle is damaged or was put together wrongly: make it again with uds create.',
-    },
-  )
-}
-
-function wrongSize(fileName: string, blob: Descriptor, found: number): AppError {
-  const { digest, size } = blob
-  return new AppError(
-    'SIZE_MISMATCH',
-    `${fileName} holds ${titleOrDigest(blob)} with ${found} bytes; its manifest says ${size}`,
-    {
-      side: 'source',
-      details: { digest, expected: size, found },
-      hint: 'The bundle is damaged: get it again, or make it again with uds create.',
     },
   )
 }
