@@ -67,6 +67,19 @@ const CASES: ReadonlyArray<{ name: string; options: BundleOptions; code: ErrorCo
     message: /holds ship-0\/components\/layer-000[01]\.tar with 4095 bytes; its manifest says 4096/,
   },
   {
+    name: 'it is a package at once, which its signature says nothing of',
+    options: {
+      tamper: {
+        root: ({ layers, ...rest }) => {
+          const [first, ...more] = layers as object[]
+          return { ...rest, layers: [first, ...more, { ...first, annotations: { [TITLE]: 'zarf.yaml' } }] }
+        },
+      },
+    },
+    code: 'PACKAGE_INVALID',
+    message: /is a bundle and a package at once: it holds zarf\.yaml, too/,
+  },
+  {
     name: 'index.json names two manifests',
     options: { tamper: { index: (index) => ({ ...index, manifests: [1, 2].flatMap(() => index['manifests']) }) } },
     code: 'PACKAGE_INVALID',

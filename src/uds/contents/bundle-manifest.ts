@@ -2,6 +2,7 @@ import { type Descriptor, descriptorTitle } from '../../content/descriptor.ts'
 import { type ImageManifest, MAX_MANIFEST_BYTES } from '../../content/manifest.ts'
 import { ZARF_LAYER } from '../../content/media-types.ts'
 import { AppError } from '../../lib/errors.ts'
+import { DEFINITION } from '../../zarf/package.ts'
 import { BUNDLE_DEFINITION, BUNDLE_SIGNATURE, checkDefinitionSize } from '../layout/bundle-files.ts'
 
 /** What a bundle's root manifest names. */
@@ -33,6 +34,9 @@ export function bundleLayers({ config, layers }: ImageManifest, where: string): 
   const [signature, anotherSignature] = titled(BUNDLE_SIGNATURE)
   if (!config || !definition) throw invalid(`${where} does not hold ${config ? BUNDLE_DEFINITION : 'a config'}`)
   if (another ?? anotherSignature) throw invalid(`${where} holds ${BUNDLE_DEFINITION} or its signature twice`)
+  // What a bundle's signature vouches for is not what zarf would deploy of it.
+  if (titled(DEFINITION).length > 0)
+    throw invalid(`${where} is a bundle and a package at once: it holds ${DEFINITION}, too`)
   checkDefinitionSize(definition.size)
   if (config.size > MAX_CONFIG_BYTES) throw invalid(`${where} has a config of ${config.size} bytes`)
   const packages = layers.filter((layer) => layer.mediaType === ZARF_LAYER && descriptorTitle(layer) === undefined)
