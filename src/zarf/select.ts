@@ -1,7 +1,7 @@
 import { distinct } from '../content/copy-graph.ts'
 import { type Descriptor, titleOrDigest } from '../content/descriptor.ts'
 import { digestHex } from '../content/digest.ts'
-import { parseManifest, rawManifest, successors } from '../content/manifest.ts'
+import { MAX_MANIFEST_BYTES, parseManifest, rawManifest, successors } from '../content/manifest.ts'
 import { isIndexMediaType, isManifestMediaType, OCI_INDEX } from '../content/media-types.ts'
 import { AppError } from '../lib/errors.ts'
 import { createBreathing } from '../lib/loop/breathe.ts'
@@ -112,11 +112,14 @@ function layersOf({ byTitle }: LayerSource, titles: ReadonlySet<string>): Descri
   return [...byTitle].flatMap(([title, layer]) => (titles.has(title) ? [layer] : []))
 }
 
-/** Where the layers of a package are read; each small. */
+/** Where the layers of a package are read: `read` is asked for manifests alone, whose sizes were checked. */
 export interface LayerSource {
   readonly byTitle: ReadonlyMap<string, Descriptor>
   readonly read: (layer: Descriptor) => Promise<Buffer>
 }
+
+/** Manifests of all images that are looked into together: real ones have some KiB each, and readers may hold them. */
+const MAX_IMAGE_MANIFESTS_BYTES = 64 * 1024 * 1024
 
 async function imageTitles(images: readonly string[], source: LayerSource): Promise<Set<string>> {
   const held = await openImages(source)
@@ -131,10 +134,11 @@ export interface PackageImages {
   titlesOf(images: readonly string[]): Promise<Set<string>>
 }
 
-/** Reads images/index.json. Throws PACKAGE_INVALID naming what is missing, MANIFEST_*. */
+/** Reads images/index.json. Throws PACKAGE_INVALID naming what is missing, MANIFEST_*, PACKAGE_TOO_LARGE beyond 64 MiB of manifests. */
 export async function openImages(source: LayerSource): Promise<PackageImages> {
+  const walk = createWalk(source)
   const byName = new Map<string, Descriptor>()
-  for (const entry of await parseLayer(layerOf(source, IMAGE_INDEX), OCI_INDEX, source)) {
+  for (const entry of await walk.read(layerOf(source, IMAGE_INDEX), OCI_INDEX)) {
     const base = entry.annotations?.[BASE_NAME]
     if (base !== undefined && !byName.has(base)) byName.set(base, entry)
   }
@@ -143,35 +147,89 @@ export async function openImages(source: LayerSource): Promise<PackageImages> {
     manifests,
     async titlesOf(images) {
       const titles = new Set<string>()
-      const breathe = createBreathing()
       for (const image of images) {
-        await breathe()
+        await walk.breathe()
         const { full, withoutDockerHub } = parseImageReference(image)
         const entry = byName.get(full) ?? byName.get(withoutDockerHub ?? full)
         if (!entry) throw new AppError('PACKAGE_INVALID', `${IMAGE_INDEX} does not have the image ${full}`)
-        await addImage(entry, source, titles)
+        await addImage(entry, walk, titles)
       }
       return titles
     },
   }
 }
 
-function imageBlob({ digest }: Descriptor): string {
+function imageBlob({ digest }: Pick<Descriptor, 'digest'>): string {
   return `images/blobs/sha256/${digestHex(digest)}`
 }
 
-async function addImage(blob: Descriptor, source: LayerSource, titles: Set<string>): Promise<void> {
+type Child = Pick<Descriptor, 'digest' | 'mediaType'>
+
+/** One for all that is asked of a package: others chose how often a manifest is named, and it is read and parsed once. */
+interface ImageWalk {
+  readonly source: LayerSource
+  readonly breathe: () => Promise<void> | undefined
+  /** What a manifest names. Throws MANIFEST_*, PACKAGE_TOO_LARGE. */
+  read(layer: Descriptor, mediaType: string): Promise<readonly Descriptor[]>
+  /** The same, which is kept. */
+  children(layer: Descriptor, mediaType: string): Promise<readonly Child[]>
+}
+
+function createWalk(source: LayerSource): ImageWalk {
+  const known = new Map<string, Promise<readonly Child[]>>()
+  let bytes = 0
+  const read = async (layer: Descriptor, mediaType: string): Promise<readonly Descriptor[]> => {
+    if (layer.size > MAX_MANIFEST_BYTES) throw tooLarge(layer)
+    bytes += layer.size
+    if (bytes > MAX_IMAGE_MANIFESTS_BYTES) throw tooManyBytes()
+    return await parseLayer(layer, mediaType, source)
+  }
+  const light = async (children: Promise<readonly Descriptor[]>): Promise<readonly Child[]> =>
+    (await children).map(({ digest, mediaType }) => ({ digest, mediaType }))
+  return {
+    source,
+    breathe: createBreathing(),
+    read,
+    children(layer, mediaType) {
+      const key = `${layer.digest} ${mediaType}`
+      const children = known.get(key) ?? light(read(layer, mediaType))
+      known.set(key, children)
+      return children
+    },
+  }
+}
+
+async function addImage(blob: Child, walk: ImageWalk, titles: Set<string>): Promise<void> {
   const title = imageBlob(blob)
-  const layer = layerOf(source, title)
+  const layer = layerOf(walk.source, title)
   if (titles.has(title)) return
   titles.add(title)
   if (!isIndexMediaType(blob.mediaType) && !isManifestMediaType(blob.mediaType)) return
-  for (const child of await parseLayer(layer, blob.mediaType, source)) await addImage(child, source, titles)
+  for (const child of await walk.children(layer, blob.mediaType)) {
+    await walk.breathe()
+    await addImage(child, walk, titles)
+  }
 }
 
 async function parseLayer(layer: Descriptor, mediaType: string, source: LayerSource): Promise<readonly Descriptor[]> {
   const where = titleOrDigest(layer)
   return successors(parseManifest(rawManifest(mediaType, await source.read(layer)), where))
+}
+
+/** As a registry's, before it is read: what its manifest says of its size is somebody's word. */
+function tooLarge(layer: Descriptor): AppError {
+  const message = `${titleOrDigest(layer)} has ${layer.size} bytes, where a manifest has at most ${MAX_MANIFEST_BYTES}`
+  return new AppError('MANIFEST_TOO_LARGE', message, {
+    details: { path: titleOrDigest(layer), limit: MAX_MANIFEST_BYTES },
+  })
+}
+
+function tooManyBytes(): AppError {
+  return new AppError(
+    'PACKAGE_TOO_LARGE',
+    `the manifests of the package's images have more than ${MAX_IMAGE_MANIFESTS_BYTES} bytes together`,
+    { details: { limit: MAX_IMAGE_MANIFESTS_BYTES } },
+  )
 }
 
 function layerOf({ byTitle }: LayerSource, title: string): Descriptor {

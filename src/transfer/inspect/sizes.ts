@@ -4,6 +4,7 @@ import type { Digest } from '../../content/digest.ts'
 import { MAX_MANIFEST_BYTES } from '../../content/manifest.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { AppError } from '../../lib/errors.ts'
+import { createBreathing } from '../../lib/loop/breathe.ts'
 import { componentImages, openImages, type PackageImages } from '../../zarf/select.ts'
 import { totalBytes } from '../plan.ts'
 import { definitionOf, sizeOf } from './facts.ts'
@@ -27,11 +28,13 @@ export interface PackageSizes {
 
 /** Each of an image, or of one of its architectures. */
 const MAX_MANIFESTS = 2000
+/** All are held until the sizes are known. */
+const MAX_MANIFESTS_BYTES = 64 * 2 ** 20
 const AT_ONCE = 6
 
 /**
  * How much of a package each component is; of its images their manifests are read, nothing else. Throws PACKAGE_INVALID
- * naming what is missing, PACKAGE_TOO_LARGE beyond 2,000 manifests of images.
+ * naming what is missing, PACKAGE_TOO_LARGE beyond 2,000 manifests or 64 MiB of them.
  */
 export async function sizesOf(found: InspectablePackage): Promise<PackageSizes> {
   const { definition } = await definitionOf(found)
@@ -40,7 +43,10 @@ export async function sizesOf(found: InspectablePackage): Promise<PackageSizes> 
   const images = componentImages(components).length === 0 ? undefined : await openAll(found)
   const sizes: ComponentSize[] = []
   const all = new Set<string>()
+  const breathe = createBreathing()
   for (const component of components) {
+    await breathe()
+    found.signal.throwIfAborted()
     const name = component.name ?? ''
     const titles = (await images?.titlesOf(componentImages([component]))) ?? new Set<string>()
     for (const title of titles) all.add(title)
@@ -57,6 +63,7 @@ export async function sizesOf(found: InspectablePackage): Promise<PackageSizes> 
 /** All manifests are read a few at once, and each once. */
 async function openAll(found: InspectablePackage): Promise<PackageImages> {
   const read = new Map<Digest, Promise<Buffer>>()
+  let held = 0
   const source = {
     byTitle: found.layers.byTitle,
     read: (layer: Descriptor) => {
@@ -64,6 +71,8 @@ async function openAll(found: InspectablePackage): Promise<PackageImages> {
       if (known) return known
       if (read.size > MAX_MANIFESTS) throw tooMany()
       if (layer.size > MAX_MANIFEST_BYTES) throw tooLarge(layer)
+      held += layer.size
+      if (held > MAX_MANIFESTS_BYTES) throw tooManyBytes()
       const bytes = found.read(layer)
       // Whoever asks for it again is told.
       bytes.catch(() => undefined)
@@ -86,6 +95,11 @@ function tooMany(): AppError {
     hint: 'Pull the package to learn the sizes of its components.',
     details: { limit: MAX_MANIFESTS },
   })
+}
+
+function tooManyBytes(): AppError {
+  const message = `the manifests of the package's images have more than ${MAX_MANIFESTS_BYTES} bytes together`
+  return new AppError('PACKAGE_TOO_LARGE', message, { details: { limit: MAX_MANIFESTS_BYTES } })
 }
 
 function tooLarge({ digest, size }: Descriptor): AppError {
