@@ -126,13 +126,19 @@ export async function textsOf(
 ): Promise<ComponentTexts[]> {
   const { definition } = await definitionOf(found)
   const names = await chosenNames(definition, components)
-  const inner = new Map<string, InnerFiles>()
-  await forEachConcurrent(names, { limit: AT_ONCE, signal: found.signal }, async (name) => {
-    const layer = found.layers.byTitle.get(`components/${name}.tar`)
-    if (layer) inner.set(name, await found.inner(layer))
-  })
   const budget = { bytes: MAX_TEXTS_BYTES, files: MAX_TEXTS }
-  return names.map((name) => ({ name, files: packedTexts(inner.get(name), `${name}/${folder}/`, budget) }))
+  const told: ComponentTexts[] = []
+  // Each may hold some MiB, and others chose how many there are: a few at once, of which the texts alone are kept.
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const some = names.slice(at, at + AT_ONCE)
+    const inner = new Map<string, InnerFiles>()
+    await forEachConcurrent(some, { limit: AT_ONCE, signal: found.signal }, async (name) => {
+      const layer = found.layers.byTitle.get(`components/${name}.tar`)
+      if (layer) inner.set(name, await found.inner(layer))
+    })
+    for (const name of some) told.push({ name, files: packedTexts(inner.get(name), `${name}/${folder}/`, budget) })
+  }
+  return told
 }
 
 async function chosenNames(definition: DefinitionOutline, requested: readonly string[]): Promise<string[]> {
