@@ -161,6 +161,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'copy/tags.ts',
       'verify/verify.ts',
       'inspect',
+      'bundle/archives.ts',
       'bundle/inspect.ts',
       'bundle/stored.ts',
       'referrers.ts',

@@ -3,7 +3,8 @@ import { storedDigest } from '../../content/reference.ts'
 import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { ContentStore } from '../../store/content-store.ts'
-import { type InspectedBundle, inspectOpenedBundle, inspectStoredBundle } from '../../transfer/bundle/inspect.ts'
+import { type BundleArchives, createBundleArchives } from '../../transfer/bundle/archives.ts'
+import { type InspectedBundle, inspectStoredBundle } from '../../transfer/bundle/inspect.ts'
 import { openBundleArchive } from '../../transfer/publish/open.ts'
 import { sendJson } from '../answers/made-json.ts'
 import { LOOK_WITHIN_MS, lookWithin } from '../requests/look.ts'
@@ -19,13 +20,14 @@ export interface BundleRoutesOptions extends RemotePackageRoutesOptions {
 /** A look at a UDS bundle, wherever it lies. */
 export const bundleRoutes: FastifyPluginAsyncTypebox<BundleRoutesOptions> = async (app, options) => {
   const { remote, mayName, closing } = options
+  const archives = createBundleArchives()
 
   app.get('/v1/bundles', { schema: getBundleSchema }, async (request, reply) => {
     const { ref, architecture } = request.query
     void reply.header('cache-control', 'no-cache')
     if (!ref.startsWith('oci://')) {
       const found = await lookWithin(request, { closing, tooLate: () => tooLate(ref) }, (signal) =>
-        localBundle(ref, options, signal),
+        localBundle(ref, { ...options, archives }, signal),
       )
       return sendJson<InspectedBundle>(reply, found)
     }
@@ -41,14 +43,14 @@ export const bundleRoutes: FastifyPluginAsyncTypebox<BundleRoutesOptions> = asyn
 
 async function localBundle(
   ref: string,
-  { store, sources }: BundleRoutesOptions,
+  { store, sources, archives }: BundleRoutesOptions & { archives: BundleArchives },
   signal: AbortSignal,
 ): Promise<InspectedBundle> {
   const digest = at('/ref', storedDigest, ref)
   if (digest !== undefined) return await inspectStoredBundle(store, digest, signal)
   if (!/^(?:file|upload):/.test(ref)) throw notNamed(ref)
-  await using opened = await openBundleArchive(await openLocalSource(ref, sources), { signal })
-  return await inspectOpenedBundle(opened, { reference: ref, signal })
+  const open = async () => openBundleArchive(await openLocalSource(ref, sources), { signal })
+  return await archives.inspect(open, { reference: ref, signal })
 }
 
 /** In an archive of another order than that of uds create its small files may come last, and it may be a bomb. */

@@ -79,6 +79,8 @@ export interface InspectedBundle extends Omit<BundleOutline, 'packages'> {
 
 /** zarf.yaml files of all packages together, which are read for a look. */
 const MAX_DEFINITIONS_BYTES = 32 * 1024 * 1024
+/** The same as JSON, where a small one may stand for 16 MiB. */
+const MAX_TOLD_BYTES = 64 * 1024 * 1024
 
 /**
  * Looks at a bundle in its registry: manifests, uds-bundle.yaml and each package's zarf.yaml are fetched, and nothing else.
@@ -146,7 +148,8 @@ async function describe(
 ): Promise<Omit<InspectedBundle, 'reference' | 'indexDigest' | 'architectures' | 'tags'>> {
   checkDefinitions(bundle)
   const packages: InspectedBundlePackage[] = []
-  for (const each of bundle.packages) packages.push(await describePackage(each, read, signal))
+  const room = { left: MAX_TOLD_BYTES }
+  for (const each of bundle.packages) packages.push(await describePackage(each, { read, room, signal }))
   const { packages: _, ...outline } = bundle.outline
   return {
     ...outline,
@@ -161,12 +164,13 @@ async function describe(
 
 async function describePackage(
   found: BundlePackage,
-  read: ReadBlob,
-  signal: AbortSignal,
+  { read, room, signal }: { read: ReadBlob; room: { left: number }; signal: AbortSignal },
 ): Promise<InspectedBundlePackage> {
   const { layers, manifest, outline } = found
   const bytes = await read(metadataLayers(layers).definition)
-  const { definition, identity, signed } = await readMetadata(layers, bytes, signal)
+  const { definition, definitionJson, identity, signed } = await readMetadata(layers, bytes, signal)
+  room.left -= definitionJson.length
+  if (room.left < 0) throw tooMuch(`once aliases are what they stand for more than ${MAX_TOLD_BYTES} bytes, which`)
   const chosen = new Set(await chosenComponents(found, definition))
   await nextTurn()
   return {
@@ -195,14 +199,16 @@ async function describePackage(
   }
 }
 
+/** Of packages that share one it counts for each, as it is told for each. */
 function checkDefinitions({ packages }: Bundle): void {
-  const bytes = totalBytes(distinct(packages.map(({ layers }) => metadataLayers(layers).definition)))
-  if (bytes <= MAX_DEFINITIONS_BYTES) return
-  throw new AppError(
-    'PACKAGE_TOO_LARGE',
-    `the zarf.yaml files of the bundle have ${bytes} bytes; more than ${MAX_DEFINITIONS_BYTES} are not read for a look`,
-    { details: { limit: MAX_DEFINITIONS_BYTES } },
-  )
+  const bytes = totalBytes(packages.map(({ layers }) => metadataLayers(layers).definition))
+  if (bytes > MAX_DEFINITIONS_BYTES) throw tooMuch(`${bytes} bytes; more than ${MAX_DEFINITIONS_BYTES}`)
+}
+
+function tooMuch(what: string): AppError {
+  return new AppError('PACKAGE_TOO_LARGE', `the zarf.yaml files of the bundle have ${what} are not read for a look`, {
+    details: { limit: MAX_DEFINITIONS_BYTES },
+  })
 }
 
 function noBundle(where: string): AppError {

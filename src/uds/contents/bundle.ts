@@ -70,9 +70,10 @@ export async function readBundle(
   const definition = await read(layers.definition)
   const outline = await readBundleDefinition(definition, signal)
   const packages: BundlePackage[] = []
+  const known = new Map<Digest, PackageLayers>()
   let named = layers.layers.length
   for (const each of outline.packages) {
-    const found = await readPackage(each, { layers, read, where })
+    const found = await readPackage(each, { layers, read, where, known })
     packages.push(found)
     named += found.layers.layers.length
     if (named > MAX_BLOBS) throw tooMany(where)
@@ -93,17 +94,26 @@ export async function readBundle(
   }
 }
 
+interface ReadPackageOptions {
+  layers: BundleLayers
+  read: ReadBlob
+  where: string
+  /** A manifest that several packages are pinned to is read and held once, as its size counts once. */
+  known: Map<Digest, PackageLayers>
+}
+
 async function readPackage(
   outline: BundlePackageOutline,
-  { layers, read, where }: { layers: BundleLayers; read: ReadBlob; where: string },
+  { layers, read, where, known }: ReadPackageOptions,
 ): Promise<BundlePackage> {
   const digest = pinnedDigest(outline)
   const manifest = layers.packages.find((layer) => layer.digest === digest)
   const name = `the package ${outline.name.slice(0, 100)} of ${where}`
   if (!manifest)
     throw invalid(`${BUNDLE_DEFINITION} pins ${name} to ${digest}, which the bundle's manifest does not name`)
-  const parsed = parsePackage(await read(manifest), name)
-  return { outline, manifest, layers: packageLayers(parsed, name) }
+  const found = known.get(digest) ?? packageLayers(parsePackage(await read(manifest), name), name)
+  known.set(digest, found)
+  return { outline, manifest, layers: found }
 }
 
 /** Of `tag@sha256:...`, as uds writes it when it makes a bundle. */
