@@ -5,7 +5,7 @@ import { parseManifest } from '../../content/manifest.ts'
 import { closeSource, type OpenedSource } from '../../content/opened.ts'
 import { firstBytes, readAll, streamOf } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
-import { createLimiter } from '../../lib/limiter.ts'
+import { createLimiter, type Limiter } from '../../lib/limiter.ts'
 import { checksumMismatch, openPackage } from '../../zarf/package.ts'
 import { type PackageLayers, packageLayers } from '../../zarf/pulled-package.ts'
 import { createWeighedCache } from './cache.ts'
@@ -41,7 +41,7 @@ export function createArchiveReader(): ArchiveReader {
           return scanned
         }, stop)
       const scanned = cache.get(identity) ?? (await flights.run(identity, signal, scan))
-      return scannedPackage(scanned, { openSource, fileName, signal })
+      return scannedPackage(scanned, { openSource, fileName, signal, limiter })
     },
   }
 }
@@ -57,6 +57,7 @@ interface Reopened {
   openSource: () => Promise<OpenedSource>
   fileName: string
   signal: AbortSignal
+  limiter: Limiter
 }
 
 interface Scanned extends ScannedPackage {
@@ -99,12 +100,37 @@ function notListed(layer: Descriptor): AppError {
   return new AppError('INTERNAL', `${titleOrDigest(layer)} was not listed with its package`)
 }
 
-/** Of a compressed archive, by decompressing it up to there. */
+/**
+ * Of a compressed archive, by decompressing it up to there: that has its turn among the passes, and what then goes to a client
+ * has not.
+ */
 async function* reopenedRange(
+  layer: Descriptor,
+  range: { start: number; end: number },
+  reopened: Reopened,
+): ByteStream {
+  const { limiter, signal } = reopened
+  const { opened, stream, first } = await limiter.run(() => reopen(layer, range, reopened), signal)
+  await using _opened = opened
+  try {
+    for (let next = first; !next.done; next = await stream.next()) yield next.value
+  } finally {
+    await stream.return?.()
+  }
+}
+
+async function reopen(
   layer: Descriptor,
   { start, end }: { start: number; end: number },
   { openSource, signal }: Reopened,
-): ByteStream {
-  await using opened = await openPackage(await openSource(), { signal })
-  yield* firstBytes(await opened.open(layer, { offset: start, end, signal }), end - start)
+): Promise<{ opened: AsyncDisposable; stream: AsyncIterator<Buffer>; first: IteratorResult<Buffer> }> {
+  const opened = await openPackage(await openSource(), { signal })
+  try {
+    const whole = await opened.open(layer, { offset: start, end, signal })
+    const stream = firstBytes(whole, end - start)[Symbol.asyncIterator]()
+    return { opened, stream, first: await stream.next() }
+  } catch (error) {
+    await opened[Symbol.asyncDispose]()
+    throw error
+  }
 }

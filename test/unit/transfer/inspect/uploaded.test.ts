@@ -6,7 +6,7 @@ import type { OpenedSource } from '../../../../src/content/opened.ts'
 import { openSource } from '../../../../src/files/opened-file.ts'
 import { AppError } from '../../../../src/lib/errors.ts'
 import { definitionOf } from '../../../../src/transfer/inspect/facts.ts'
-import { sbomsOf } from '../../../../src/transfer/inspect/tars.ts'
+import { sbomFile, sbomsOf } from '../../../../src/transfer/inspect/tars.ts'
 import { createArchiveReader } from '../../../../src/transfer/inspect/uploaded.ts'
 import { inspectedPackage } from '../../../helpers/packages/inspected.ts'
 import { waitFor } from '../../../helpers/wait-for.ts'
@@ -14,7 +14,7 @@ import { waitFor } from '../../../helpers/wait-for.ts'
 const never = new AbortController().signal
 
 /** The archive, with a count of readings from its beginning; each waits for `gate`. */
-async function counted(t: TestContext, gate: Promise<unknown> = Promise.resolve()) {
+async function counted(t: TestContext, gate: () => Promise<unknown> = () => Promise.resolve()) {
   const { path } = await inspectedPackage(t)
   const seen = { streams: 0, open: 0, stopped: 0 }
   const open = async (): Promise<OpenedSource> => {
@@ -28,7 +28,7 @@ async function counted(t: TestContext, gate: Promise<unknown> = Promise.resolve(
         ...file,
         async *stream(range) {
           seen.streams += 1
-          await Promise.race([gate, once(range.signal, 'abort')])
+          await Promise.race([gate(), once(range.signal, 'abort')])
           if (range.signal.aborted) seen.stopped += 1
           range.signal.throwIfAborted()
           yield* file.stream(range)
@@ -56,7 +56,7 @@ test('a compressed archive is read through once, however many ask at once and af
 
 test('a reading goes on as long as one of those who asked waits, and ends with the last', async (t) => {
   const gate = Promise.withResolvers<void>()
-  const { open, seen, archives } = await counted(t, gate.promise)
+  const { open, seen, archives } = await counted(t, () => gate.promise)
   const [first, second] = [new AbortController(), new AbortController()]
   const asked = [first, second].map(({ signal }) => archives.open(open, signal))
   const gone = asked.map((each) => assert.rejects(each, { code: 'PACKAGE_TIMEOUT' }))
@@ -71,4 +71,25 @@ test('a reading goes on as long as one of those who asked waits, and ends with t
   assert.equal(seen.stopped, 1)
   gate.resolve()
   assert.equal((await sbomsOf(await archives.open(open, never))).length, 5, 'and begins anew for the next')
+})
+
+test('a large file is reached by two at once, and those who read theirs keep nobody from it', async (t) => {
+  const gate = Promise.withResolvers<void>()
+  let held: Promise<unknown> = Promise.resolve()
+  const { open, seen, archives } = await counted(t, () => held)
+  const found = await archives.open(open, never)
+  held = gate.promise
+  const file = await sbomFile(found, 'a.json')
+  const readers = Array.from({ length: 5 }, () => {
+    const stream = file.open({ start: 0, end: file.size })[Symbol.asyncIterator]()
+    return { stream, first: stream.next() }
+  })
+  await waitFor('two that read', () => seen.streams >= 3)
+  await turn()
+  assert.deepEqual([seen.streams, seen.open], [3, 2])
+  gate.resolve()
+  // None of them reads on, and each gets its beginning.
+  for (const { first } of readers) assert.ok(((await first).value?.length ?? 0) > 0)
+  for (const { stream } of readers) await stream.return?.()
+  assert.equal(seen.open, 0)
 })
