@@ -25,6 +25,11 @@ const MAX_EXTRA_BYTES = 16 * 1024 * 1024
 /** Image manifests, from which it is told what may be left out: of all packages together. */
 const MAX_IMAGE_MANIFEST_BYTES = 16 * 1024 * 1024
 const IMAGE_MANIFEST = /^[^/]+\/images\/(?:index\.json|blobs\/)/
+/** What packages are checked by, of all together: the first reading for any of it takes all, as others chose how many there are. */
+const METADATA = /^[^/]+\/(?:zarf\.yaml|zarf\.yaml\.sig|zarf\.bundle\.sig|checksums\.txt)$/
+const MAX_METADATA_BYTES = 16 * 1024 * 1024
+/** What is not kept costs a reading each; with the order and sizes that uds makes there are a few. */
+const MAX_READINGS = 100
 
 /** A bundle in a `.tar.zst`, or in a `.tar` that is read in one go. As a StreamedPackage: each pass decompresses for itself. */
 export class StreamedBundle implements AsyncDisposable {
@@ -37,6 +42,7 @@ export class StreamedBundle implements AsyncDisposable {
   readonly #maxWindowBytes: number | undefined
   readonly #kept = new Map<Digest, Buffer>()
   #keptBytes = 0
+  #readings = 0
   #bundle: Bundle | undefined
 
   constructor(
@@ -104,25 +110,38 @@ export class StreamedBundle implements AsyncDisposable {
 
   /** Bytes of small blobs, each checked; those that are not there are left out. One pass, or none for what a pass has kept. */
   async readBlobs(wanted: readonly Descriptor[], options: PassOptions): Promise<ReadonlyMap<Digest, Buffer>> {
+    const missing = wanted.filter(({ digest }) => !this.#kept.has(digest))
+    const fresh = missing.length > 0 ? await this.#readInOneGo(missing, options) : undefined
     const found = new Map<Digest, Buffer>()
-    const byDigest = new Map(wanted.map((blob) => [blob.digest, blob]))
-    const take = (blob: Descriptor, bytes: Buffer): void => {
+    for (const blob of wanted) {
+      const bytes = this.#kept.get(blob.digest) ?? fresh?.get(blob.digest)
+      if (!bytes) continue
       checkBytes(blob, bytes, this.fileName)
       found.set(blob.digest, bytes)
     }
-    for (const blob of byDigest.values()) {
-      const kept = this.#kept.get(blob.digest)
-      if (kept) take(blob, kept)
-    }
-    if (found.size === byDigest.size) return found
+    return found
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file[Symbol.asyncDispose]()
+  }
+
+  async #readInOneGo(wanted: readonly Descriptor[], options: PassOptions): Promise<Map<Digest, Buffer>> {
+    const along = this.#metadata()
+    this.#readings += 1
+    if (this.#readings > MAX_READINGS) throw tooManyReadings(this.fileName)
+    const all = new Map([...along.values(), ...wanted].map((blob) => [blob.digest as string, blob]))
+    const found = new Map<Digest, Buffer>()
     const input = this.#input(options)
     try {
       for await (const { is, size } of bundleEntries(input, this.fileName)) {
-        const blob = is === 'index' || is === 'layout' ? undefined : byDigest.get(is)
+        const blob = all.get(is)
         if (!blob || found.has(blob.digest)) continue
         checkSize(blob, size, this.fileName)
-        take(blob, await input.take(size))
-        if (found.size === byDigest.size) break
+        const bytes = await input.take(size)
+        found.set(blob.digest, bytes)
+        if (along.has(blob.digest)) this.#kept.set(blob.digest, bytes)
+        if (found.size === all.size) break
       }
     } finally {
       await input.close()
@@ -130,8 +149,17 @@ export class StreamedBundle implements AsyncDisposable {
     return found
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file[Symbol.asyncDispose]()
+  /** What the first reading takes along. */
+  #metadata(): Map<Digest, Descriptor> {
+    const along = new Map<Digest, Descriptor>()
+    if (this.#readings > 0) return along
+    let bytes = 0
+    for (const blob of this.#bundle?.blobs ?? []) {
+      if (!METADATA.test(titleOrDigest(blob)) || bytes + blob.size > MAX_METADATA_BYTES) continue
+      bytes += blob.size
+      along.set(blob.digest, blob)
+    }
+    return along
   }
 
   async #readHead(head: BundleHead, kept: Map<Digest, Buffer>, { signal, onRead }: PassOptions): Promise<void> {
@@ -246,4 +274,11 @@ function tooMuchExtra(fileName: string): AppError {
       hint: 'The bundle is damaged or was put together wrongly: make it again with uds create.',
     },
   )
+}
+
+function tooManyReadings(fileName: string): AppError {
+  return new AppError('PACKAGE_TOO_LARGE', `${fileName} would have to be read more than ${MAX_READINGS} times`, {
+    hint: 'Its small files do not come first, or are large: make it again with uds create.',
+    details: { limit: MAX_READINGS },
+  })
 }
