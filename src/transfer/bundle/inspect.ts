@@ -1,4 +1,3 @@
-import { distinct } from '../../content/copy-graph.ts'
 import type { Digest } from '../../content/digest.ts'
 import { formatReference } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
