@@ -35,6 +35,8 @@ export interface PolicyPlace {
 
 /** What whoever runs layerd wants of packages, whatever their jobs say. */
 export interface Policies {
+  /** Whether there may be any rule. */
+  readonly any: boolean
   /**
    * What the first rule that matches wants; undefined where it wants nothing or none matches. Throws CONFIG_INVALID,
    * KEY_NOT_FOUND, TRUSTED_ROOT_*.
@@ -53,6 +55,7 @@ const MAX_BYTES = 1024 * 1024
 export function openPolicies(file: string | undefined, trustedRoots: TrustedRoots, keys?: KeyRing): Policies {
   const rules = async () => (file === undefined ? [] : await readRules(file))
   return {
+    any: file !== undefined,
     async verification(kind, place) {
       const rule = (await rules()).find(
         (each) => covers(each, kind) && each.match.some((entry) => matches(entry, place)),

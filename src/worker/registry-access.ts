@@ -77,7 +77,7 @@ function bundledVerification(
   kind: PolicyKind,
   policies: Policies | undefined,
 ): Pick<PullRequest, 'bundledVerificationFor'> {
-  return policies ? { bundledVerificationFor: (place) => policies.verification(kind, place) } : {}
+  return policies?.any ? { bundledVerificationFor: (place) => policies.verification(kind, place) } : {}
 }
 
 /**

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FIXTURES } from '../helpers/packages/fixtures.ts'
+import { buildBundle } from '../helpers/packages/bundle-builder.ts'
 import { putBundle } from '../helpers/packages/copying.ts'
 import { startJobSystem } from '../helpers/redis/job-system.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
@@ -78,4 +79,24 @@ test('what the policy for the packages wants is not wanted of the bundle, nor th
   assert.equal((await run(publish)).state, 'succeeded')
   assert.equal((await run(copy)).error?.code, 'POLICY_VIOLATED')
   assert.equal((await system.store.packages.list()).length, 1)
+})
+
+test('a repository that no reference can name is refused where there are policies, and of no account where there are none', async (t) => {
+  const folder = await tempDir(t)
+  const built = await buildBundle(folder, { packages: [{ entry: { repository: 'ghcr.io/Team/Sample' } }] })
+  const there = await startMemoryRegistry()
+  t.after(() => there.close())
+  const policyFile = join(await tempDir(t), 'policy.json')
+  await writeFile(policyFile, '[]')
+  const states = []
+  for (const choices of [{}, { policyFile }]) {
+    const system = await startJobSystem(t, { roots: [folder] })
+    await system.worker('one', choices)
+    const { state, error } = await system.ended((await system.publish(built.path, `oci://${there.host}/uds`)).id)
+    states.push([state, error?.code])
+  }
+  assert.deepEqual(states, [
+    ['succeeded', undefined],
+    ['failed', 'PACKAGE_INVALID'],
+  ])
 })
