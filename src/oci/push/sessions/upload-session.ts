@@ -49,7 +49,7 @@ export function next(session: UploadSession, event: UploadEvent, size: number): 
   switch (session.at) {
     case 'idle':
       if (event.type === 'opened') return { at: 'open', location: event.location, offset: 0, sent: 0 }
-      if (event.type === 'restored') return { at: 'open', location: event.location, offset: event.offset, sent: size }
+      if (event.type === 'restored') return restored(event, size)
       if (event.type === 'committed') return { at: 'done' }
       break
     case 'open':
@@ -68,6 +68,12 @@ export function next(session: UploadSession, event: UploadEvent, size: number): 
       break
   }
   throw illegal(session, event)
+}
+
+/** Where all was acknowledged no byte is left to send: its commit may have been on its way, or be still. */
+function restored({ location, offset }: Extract<UploadEvent, { type: 'restored' }>, size: number): UploadSession {
+  if (offset >= size) return { at: 'committing', location, inDoubt: true }
+  return { at: 'open', location, offset, sent: size }
 }
 
 function nextOpen(session: OpenSession, event: UploadEvent, size: number): UploadSession {

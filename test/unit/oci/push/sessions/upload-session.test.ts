@@ -64,6 +64,11 @@ test('of an earlier process everything counts as sent', () => {
   assert.deepEqual(all, { at: 'committing', location: b, inDoubt: false })
 })
 
+test('one of an earlier process that lacks nothing is committed, be it that this has happened', () => {
+  const restored = run([{ type: 'restored', location: a, offset: SIZE }])
+  assert.deepEqual(restored, { at: 'committing', location: a, inDoubt: true })
+})
+
 test('a commit without an answer is in doubt, and the registry may lack bytes after all', () => {
   const committing: UploadSession = { at: 'committing', location: a, inDoubt: false }
   const doubt = run([{ type: 'cut', sent: SIZE }], committing)
