@@ -2,7 +2,7 @@ import { AppError, toAppError } from '../../lib/errors.ts'
 import { saidBy } from '../errors/errors.ts'
 import { statBlob } from '../pull/blobs.ts'
 import { completedOtherwise, doubtGuess } from './other-ways.ts'
-import { advance, type BlobPush, giveUp, storedOrLost } from './push-state.ts'
+import { advance, type BlobPush, giveUp, storedOrLost, tellStart } from './push-state.ts'
 import { pushScope } from '../request/repository-context.ts'
 import { commitRequest, sessionStatus } from './sessions/upload-requests.ts'
 import type { UploadSession } from './sessions/upload-session.ts'
@@ -62,12 +62,17 @@ export async function failed(push: BlobPush, error: AppError): Promise<AppError>
 
 /** A commit often succeeds after a proxy gave up on it (docker/build-push-action#251), so first look for the blob. */
 async function findOut(push: BlobPush, session: Committing): Promise<void> {
-  const { context, commitFailure, call } = push
+  const { context, commitFailure, call, descriptor } = push
   const { commitWaitMs } = context
   const patience = commitFailure && gaveUpWaiting(commitFailure) ? commitWaitMs : 0
   if (await appears(push, patience)) return advance(push, { type: 'committed' })
   const status = await sessionStatus(context, session.location, call)
-  if (status.alive) return advance(push, { ...status, type: 'stands' })
+  if (status.alive) {
+    await advance(push, { ...status, type: 'stands' })
+    // An earlier process has brought all of it: nothing is sent, and still it goes on from there.
+    if (push.session.at === 'committing' && !push.begun) tellStart(push, descriptor.size)
+    return
+  }
   // A session that is gone after its commit broke off has ended with it: what GHCR let in so shows some seconds later.
   const isLetIn = !status.silent && commitFailure?.code === 'REGISTRY_CONNECTION_LOST'
   if (isLetIn && (await appears(push, Math.min(commitWaitMs, LATE_COMMIT_MS)))) {
