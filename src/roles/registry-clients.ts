@@ -167,11 +167,6 @@ function createAccess({
   }
 }
 
-/** processRegistries where nobody pings. */
-export function registryClients(...options: Parameters<typeof processRegistries>): RegistryClients {
-  return processRegistries(...options).clientFor
-}
-
 /**
  * What this process's settings let callers name. A worker that was started alone does not know where the API listens, unless
  * it is told as the API is (LAYERD_LISTEN).

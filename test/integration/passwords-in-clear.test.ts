@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test'
 import { loadConfig } from '../../src/config/config.ts'
 import type { AppError } from '../../src/lib/errors.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
-import { outboundPolicy, type RegistryClients, registryClients } from '../../src/roles/registry-clients.ts'
+import { outboundPolicy, processRegistries, type RegistryClients } from '../../src/roles/registry-clients.ts'
 import type { RoleContext } from '../../src/roles/context.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -39,7 +39,7 @@ async function daemon(t: TestContext, logins: readonly string[], settings: Recor
   await writeFile(join(folder, 'config.json'), JSON.stringify({ auths }))
   const env = { DOCKER_CONFIG: folder, ...settings }
   const context = { config: loadConfig(env), env, version: '1.2.3', logger: silentLogger } as unknown as RoleContext
-  return registryClients(context, { policy: outboundPolicy(context, 'api') })
+  return processRegistries(context, { policy: outboundPolicy(context, 'api') }).clientFor
 }
 
 async function refusalOf(clients: RegistryClients, registry: string, credentials?: typeof GIVEN): Promise<AppError> {
