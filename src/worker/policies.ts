@@ -44,6 +44,8 @@ export interface Policies {
   verification(kind: PolicyKind, place: PolicyPlace): Promise<Verification | undefined>
   /** Whether any rule could match a repository of that registry: what is not known yet may be needed then. Throws CONFIG_INVALID. */
   concern(kind: PolicyKind, registry: string): Promise<boolean>
+  /** The same for the packages of one bundle: the rules are read for the first of them. */
+  readOnce(): Policies
 }
 
 const MAX_BYTES = 1024 * 1024
@@ -54,8 +56,20 @@ const MAX_BYTES = 1024 * 1024
  */
 export function openPolicies(file: string | undefined, trustedRoots: TrustedRoots, keys?: KeyRing): Policies {
   const rules = async () => (file === undefined ? [] : await readRules(file))
+  return policiesOf(rules, { any: file !== undefined, trustedRoots, keys })
+}
+
+function policiesOf(
+  rules: () => Promise<readonly Rule[]>,
+  options: { any: boolean; trustedRoots: TrustedRoots; keys: KeyRing | undefined },
+): Policies {
+  const { any, trustedRoots, keys } = options
   return {
-    any: file !== undefined,
+    any,
+    readOnce() {
+      let read: Promise<readonly Rule[]> | undefined
+      return policiesOf(() => (read ??= rules()), options)
+    },
     async verification(kind, place) {
       const rule = (await rules()).find(
         (each) => covers(each, kind) && each.match.some((entry) => matches(entry, place)),

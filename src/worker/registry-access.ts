@@ -77,7 +77,9 @@ function bundledVerification(
   kind: PolicyKind,
   policies: Policies | undefined,
 ): Pick<PullRequest, 'bundledVerificationFor'> {
-  return policies?.any ? { bundledVerificationFor: (place) => policies.verification(kind, place) } : {}
+  if (!policies?.any) return {}
+  const once = policies.readOnce()
+  return { bundledVerificationFor: (place) => once.verification(kind, place) }
 }
 
 /**
