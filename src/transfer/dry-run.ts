@@ -41,16 +41,13 @@ export interface DryRun {
   readonly check: Check
   /** The request with verifications that say what they found, and refuse nothing. */
   readonly tolerating: <R extends Verified>(request: R) => R
-  /** The same of one that is known by place. */
-  readonly tolerantFor: <P>(
-    verificationFor: ((place: P) => Promise<Verification | undefined>) | undefined,
-  ) => ((place: P) => Promise<Verification | undefined>) | undefined
   /** Sorts the blobs by what would become of them. */
   weigh(blobs: readonly Descriptor[], options: WeighOptions): Promise<Omit<TransferPlan, 'fits'>>
 }
 
 interface Verified {
   readonly verification?: Verification
+  readonly verificationFor?: (repository: string) => Promise<Verification | undefined>
   readonly bundledVerificationFor?: VerificationFor
 }
 
@@ -85,12 +82,12 @@ export function createDryRun(): DryRun {
       }
     },
   })
-  const tolerantFor: DryRun['tolerantFor'] = (verificationFor) =>
-    verificationFor &&
-    (async (place) => {
+  const tolerantFor =
+    <P>(verificationFor: (place: P) => Promise<Verification | undefined>) =>
+    async (place: P) => {
       const verification = await verificationFor(place)
       return verification && tolerant(verification)
-    })
+    }
   return {
     get problems() {
       return found()
@@ -103,14 +100,13 @@ export function createDryRun(): DryRun {
         return undefined
       }
     },
-    tolerantFor,
     tolerating(request) {
-      const { verification } = request
-      const bundled = tolerantFor(request.bundledVerificationFor)
+      const { verification, verificationFor, bundledVerificationFor } = request
       return {
         ...request,
         ...(verification ? { verification: tolerant(verification) } : {}),
-        ...(bundled ? { bundledVerificationFor: bundled } : {}),
+        ...(verificationFor ? { verificationFor: tolerantFor(verificationFor) } : {}),
+        ...(bundledVerificationFor ? { bundledVerificationFor: tolerantFor(bundledVerificationFor) } : {}),
       }
     },
     async weigh(blobs, options) {

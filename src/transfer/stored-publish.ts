@@ -5,6 +5,7 @@ import { bufferOpener } from '../content/streams.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { type IndexedPackage, packageFileName } from '../zarf/package.ts'
 import { checkMetadata, configLayer, metadataLayers, readMetadata, withConfig } from '../zarf/pulled-package.ts'
+import { totalBytes } from './plan.ts'
 import { readStoredManifest, requireStored, type StoredManifest } from './stored-package.ts'
 
 /**
@@ -29,7 +30,7 @@ export async function openStoredForPublish(
       kind: 'indexed',
       format: 'stored',
       fileName: packageFileName(contents.definition),
-      sourceBytes: blobs.reduce((sum, { size }) => sum + size, 0),
+      sourceBytes: totalBytes(blobs),
       contents,
       open: (blob, options) =>
         blob.digest === contents.config.descriptor.digest

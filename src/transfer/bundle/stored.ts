@@ -6,6 +6,8 @@ import type { IndexedBundle } from '../../uds/bundle-archive.ts'
 import { computeBundle } from '../../uds/computed-bundle.ts'
 import { type Bundle, readBundle } from '../../uds/contents/bundle.ts'
 import type { ComputedArchive } from '../../zarf/computed-archive.ts'
+import { isPartial } from '../../zarf/select.ts'
+import { totalBytes } from '../plan.ts'
 import { leased, openStoredPackage, type PackageChoice, readStoredRoot, requireStored } from '../stored-package.ts'
 
 /** A bundle in the content store. */
@@ -62,7 +64,7 @@ export async function openStoredBundleForPublish(
     return {
       kind: 'indexed-bundle',
       fileName: `${digest} in the store`,
-      sourceBytes: blobs.reduce((sum, { size }) => sum + size, 0),
+      sourceBytes: totalBytes(blobs),
       bundle,
       has: (blob) => there.has(blob),
       open: (blob, options) => store.open(blob, options),
@@ -93,8 +95,8 @@ export async function isStoredBundle(store: ContentStore, digest: Digest): Promi
 }
 
 /** A bundle is pulled and served whole: throws COMPONENTS_INVALID where a part is asked for. */
-export function refuseChoice({ components, images, metadataOnly = false }: PackageChoice, where: string): void {
-  if (components === undefined && images === undefined && !metadataOnly) return
+export function refuseChoice(choice: PackageChoice, where: string): void {
+  if (!isPartial(choice)) return
   throw new AppError('COMPONENTS_INVALID', `${where} is a UDS bundle, which is taken whole`, {
     hint: 'Leave "components", "images" and "metadataOnly" out; which components of its packages it has was chosen when it was made.',
   })

@@ -3,7 +3,6 @@ import type { Digest } from '../../content/digest.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
 import { type ComponentOutline, type DefinitionOutline, packageFileName } from '../../zarf/package.ts'
 import {
-  metadataLayer,
   metadataLayers,
   type PackageLayers,
   type ReadMetadata,
@@ -29,7 +28,7 @@ export async function definitionOf(found: InspectablePackage): Promise<PackageDe
 /** checksums.txt as it is, of what is a package. Throws as definitionOf. */
 export async function checksumsOf(found: InspectablePackage): Promise<Buffer> {
   await definitionOf(found)
-  return await found.read(metadataLayer(found.layers, 'checksums.txt'))
+  return await found.read(metadataLayers(found.layers).checksums)
 }
 
 export interface InspectedFile {

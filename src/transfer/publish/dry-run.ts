@@ -2,7 +2,7 @@ import { formatReference } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
 import { manifestsOf } from '../commit.ts'
-import { createDryRun, type DryRun, lookingOnly, mountablesOf, tellDone } from '../dry-run.ts'
+import { createDryRun, lookingOnly, mountablesOf, tellDone } from '../dry-run.ts'
 import { packageBlobs, totalBytes } from '../plan.ts'
 import { checkedSource } from './checked-source.ts'
 import { prepare } from './prepare.ts'
@@ -19,7 +19,9 @@ export async function planPublish(request: PublishRequest, dependencies: Publish
   const looking = { ...lookingOnly(dependencies), check }
   const { signal } = looking
   looking.onEvent({ type: 'phase', phase: 'planning' })
-  const tolerated = { ...tolerating(request, dryRun), scan: true }
+  // No signature is made.
+  const { sign: _, ...unsigned } = request
+  const tolerated = { ...dryRun.tolerating(unsigned), scan: true }
   const { source, signatures, told } = await checkedSource(tolerated, looking)
   const { repository, relations, mounts, known } = await prepare(source, tolerated, looking)
   const { contents } = known
@@ -42,16 +44,5 @@ export async function planPublish(request: PublishRequest, dependencies: Publish
     ...told,
     ...(signatures ? { signatures: [...signatures] } : {}),
     plan: { ...weighed, fits: !weighed.problems.some(({ code }) => code === 'MANIFEST_TOO_LARGE') },
-  }
-}
-
-/** A signature that is not as it has to be is a problem, and none is made. */
-function tolerating(given: PublishRequest, { tolerantFor }: DryRun): PublishRequest {
-  const { sign: _, verificationFor, bundledVerificationFor, ...request } = given
-  const [own, bundled] = [tolerantFor(verificationFor), tolerantFor(bundledVerificationFor)]
-  return {
-    ...request,
-    ...(own ? { verificationFor: own } : {}),
-    ...(bundled ? { bundledVerificationFor: bundled } : {}),
   }
 }
