@@ -1,13 +1,10 @@
 import { extname } from 'node:path'
 import { AppError } from '../../lib/errors.ts'
 import { Thread } from '../../lib/loop/thread.ts'
+import { isQuick } from '../../zarf/definition/yaml-limits.ts'
 import { BUNDLE_DEFINITION } from '../layout/bundle-files.ts'
 import type { BundleOutline } from './bundle-outline.ts'
 import { parseBundle } from './parse-bundle.ts'
-
-/** As of a zarf.yaml (zarf/definition/read-definition.ts). */
-const INLINE_BYTES = 16 * 1024
-const ANCHOR = /(?:^|[\s,:[\]{}])&[^\s&]/
 
 const thread = new Thread<Uint8Array, BundleOutline>({
   file: new URL(`./bundle-thread${extname(import.meta.filename)}`, import.meta.url),
@@ -27,7 +24,7 @@ const thread = new Thread<Uint8Array, BundleOutline>({
  * PACKAGE_TOO_LARGE beyond the thread's memory or time, the signal's reason.
  */
 export async function readBundleDefinition(bytes: Buffer, signal?: AbortSignal): Promise<BundleOutline> {
-  if (bytes.length <= INLINE_BYTES && !ANCHOR.test(bytes.toString('latin1'))) return parseBundle(bytes)
+  if (isQuick(bytes)) return parseBundle(bytes)
   // A view of a pool's buffer would take all of that along.
   const own = new Uint8Array(bytes)
   return await thread.ask(own, { transfer: [own.buffer], ...(signal ? { signal } : {}) })

@@ -5,14 +5,10 @@ import { checkMetadataSize, DEFINITION } from '../layout/metadata-files.ts'
 import type { DefinitionQuestion } from './definition-thread.ts'
 import { encodeDefinition, type EncodedDefinition } from './encode-definition.ts'
 import { markSigned } from './sign-definition.ts'
+import { isQuick } from './yaml-limits.ts'
 
 /** What zarf.yaml says: `outline`, and all of it as the bytes of zarf's config blob. */
 export type ReadDefinition = EncodedDefinition<Buffer>
-
-/** Few milliseconds, also where it is the first. Most packages' are smaller. */
-const INLINE_BYTES = 16 * 1024
-/** What may begin an anchor: with aliases to it a small text stands for a large one. */
-const ANCHOR = /(?:^|[\s,:[\]{}])&[^\s&]/
 
 /** Source for the figures: docs/adr/0014-no-worker-threads.md. */
 const thread = new Thread<DefinitionQuestion, EncodedDefinition<Uint8Array> & { signed?: Uint8Array }>({
@@ -53,10 +49,6 @@ export async function signedDefinition(bytes: Buffer, signal: AbortSignal): Prom
   }
   const { signed = new Uint8Array(), ...read } = await askThread(bytes, { sign: true, signal })
   return { bytes: Buffer.from(signed.buffer, signed.byteOffset, signed.byteLength), read: asBuffer(read) }
-}
-
-function isQuick(bytes: Buffer): boolean {
-  return bytes.length <= INLINE_BYTES && !ANCHOR.test(bytes.toString('latin1'))
 }
 
 function askThread(

@@ -17,6 +17,16 @@ export const MAX_MERGED_KEYS = 10_000
 /** The parser's own, so that it stops: what it lets through is measured here, aliases unfolded. */
 export const MAX_PARSER_DEPTH = 2 * MAX_DEPTH
 
+/** Few milliseconds, also where it is the first. Most packages' are smaller. */
+const INLINE_BYTES = 16 * 1024
+/** What may begin an anchor: with aliases to it a small text stands for a large one. */
+const ANCHOR = /(?:^|[\s,:[\]{}])&[^\s&]/
+
+/** Whether it is read faster than it is handed to a thread. */
+export function isQuick(bytes: Buffer): boolean {
+  return bytes.length <= INLINE_BYTES && !ANCHOR.test(bytes.toString('latin1'))
+}
+
 /** What a value costs beyond its text: an entry in a list or a map, a header of its own. */
 const VALUE_BYTES = 16
 

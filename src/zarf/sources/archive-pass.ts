@@ -14,7 +14,7 @@ import type { Seen } from './size-estimate.ts'
 import { type TarEntry, tarEntries } from '../archive/tar-entries.ts'
 import { entryContent } from '../archive/entry-content.ts'
 import { atEntry, type StreamTarInput } from '../archive/tar-input.ts'
-import type { PackageEntry } from '../contents/types.ts'
+import type { PackageContents, PackageEntry, PassOptions, StreamedPackage } from '../contents/types.ts'
 
 /** checksums.txt: what it declares, and its own bytes for zarf.yaml to vouch for. */
 export interface Checksums {
@@ -113,4 +113,15 @@ export class PassState {
     if (wrong !== undefined) throw unlistedFile(wrong)
     this.#mayBeUnlisted = mayBeUnlisted
   }
+}
+
+/** StreamedPackage.scan. */
+export async function scanArchive(
+  archive: Pick<StreamedPackage, 'pass' | 'conclude'>,
+  options: PassOptions,
+): Promise<PackageContents> {
+  const met: PackageEntry[] = []
+  await using pass = archive.pass(options)
+  for await (const entry of pass) met.push(entry)
+  return await archive.conclude(met)
 }

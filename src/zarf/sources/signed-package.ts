@@ -13,6 +13,7 @@ import type {
   StreamedPackage,
 } from '../contents/types.ts'
 import { DEFINITION } from '../layout/metadata-files.ts'
+import { scanArchive } from './archive-pass.ts'
 
 /** Signs a zarf.yaml: one of the same bytes gets the same signature each time it is asked for. */
 export type SignFiles = (definition: Buffer) => Promise<MadeFiles>
@@ -122,11 +123,8 @@ class SignedArchive implements StreamedPackage {
     return this.#known
   }
 
-  async scan(options: PassOptions): Promise<PackageContents> {
-    const met: PackageEntry[] = []
-    await using pass = this.pass(options)
-    for await (const entry of pass) met.push(entry)
-    return await this.conclude(met)
+  scan(options: PassOptions): Promise<PackageContents> {
+    return scanArchive(this, options)
   }
 
   async open(descriptor: Descriptor, { offset = 0, signal }: OpenOptions): Promise<ByteStream> {

@@ -3,7 +3,7 @@ import type { ByteStream, OpenOptions } from '../../content/endpoints.ts'
 import type { OpenedFile } from '../../content/opened.ts'
 import { bufferOpener, skipBytes } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
-import { archiveEntries, type Checksums, PassState, readChecksums } from './archive-pass.ts'
+import { archiveEntries, type Checksums, PassState, readChecksums, scanArchive } from './archive-pass.ts'
 import { layoutInstead, missingFile, OCI_LAYOUT, packageContents } from '../contents/contents.ts'
 import { recall, remember } from './known-packages.ts'
 import { packEntries, unpackEntries } from './packed-entries.ts'
@@ -125,11 +125,8 @@ class ArchivePackage implements StreamedPackage {
     return contents
   }
 
-  async scan(options: PassOptions): Promise<PackageContents> {
-    const met: PackageEntry[] = []
-    await using pass = this.pass(options)
-    for await (const entry of pass) met.push(entry)
-    return await this.conclude(met)
+  scan(options: PassOptions): Promise<PackageContents> {
+    return scanArchive(this, options)
   }
 
   async open(descriptor: Descriptor, { offset = 0, signal }: OpenOptions): Promise<ByteStream> {
