@@ -5,6 +5,14 @@ export function trimEndOf(text: string, unwanted: string): string {
   return text.slice(0, end)
 }
 
+/** Names separated by commas; none where nothing is named. */
+export function listedNames(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
 /** Whether it can stand in a header as one word: visible ASCII, without spaces. */
 export function isHeaderWord(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text)

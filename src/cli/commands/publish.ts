@@ -7,7 +7,8 @@ import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
-import { uploadPackage } from './upload-package.ts'
+import { storedDigest } from '../client/stored-digest.ts'
+import { forgetUpload, uploadPackage } from './upload-package.ts'
 
 export interface PublishOptions extends SubmitOptions, DryRunOptions, SignChoice, VerifyChoices {
   tag?: string
@@ -19,12 +20,9 @@ export interface PublishOptions extends SubmitOptions, DryRunOptions, SignChoice
   subject?: string
 }
 
-/** A package of the daemon's store. */
-const STORED = /^(?:store:)?(sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))$/
-
 /** What is no path of this machine. */
 function namedSource(text: string): string | undefined {
-  const digest = STORED.exec(text)?.[1]
+  const digest = storedDigest(text)
   return digest === undefined ? (/^https?:/i.test(text) ? text : undefined) : `store:${digest}`
 }
 
@@ -91,13 +89,8 @@ export async function withPackage(
   })
   const settled = await settle(context, job, { detach, quietResult: true })
   // One that failed can be run again with it; one that is left behind goes after 24 h.
-  if (settled.job?.state === 'succeeded') for (const id of uploaded) await forget(context, id)
+  if (settled.job?.state === 'succeeded') for (const id of uploaded) await forgetUpload(context, id)
   return settled.exit
-}
-
-/** What cannot be deleted (a daemon that is gone, a token that may not) goes by itself: no reason to fail. */
-async function forget({ client }: CommandContext, upload: string): Promise<void> {
-  await client.calls.DELETE('/v1/uploads/{upload}', { params: { path: { upload } } }).catch(() => undefined)
 }
 
 function notUploaded(path: string): CommandFailure {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { listedNames } from '../../lib/text.ts'
 import type { Job } from '../client/contract.ts'
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
@@ -49,8 +50,8 @@ function pullRequest(
     source,
     options: {
       ...(architecture === undefined ? {} : { architecture }),
-      ...(components === undefined ? {} : { components: listed(components) }),
-      ...(images === undefined ? {} : { images: listed(images) }),
+      ...(components === undefined ? {} : { components: listedNames(components) }),
+      ...(images === undefined ? {} : { images: listedNames(images) }),
       ...(metadataOnly ? { metadataOnly } : {}),
       // What is here for the file alone goes with it; the daemon knows when.
       ...(transient ? { transient } : {}),
@@ -60,14 +61,6 @@ function pullRequest(
     },
     ...labels(options),
   }
-}
-
-/** Names separated by commas; an empty list where nothing is named. */
-function listed(names: string): string[] {
-  return names
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
 }
 
 async function save(context: CommandContext, job: Job, folder: string, options: PullOptions): Promise<void> {

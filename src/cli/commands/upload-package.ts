@@ -48,6 +48,11 @@ export async function uploadPackage(
   })
 }
 
+/** What cannot be deleted (a daemon that is gone, a token that may not) goes by itself after 24 h: no reason to fail. */
+export async function forgetUpload({ client }: Pick<CommandContext, 'client'>, upload: string): Promise<void> {
+  await client.calls.DELETE('/v1/uploads/{upload}', { params: { path: { upload } } }).catch(() => undefined)
+}
+
 const HEAD = /\.part000$/
 
 /** The file, and the parts that lie beside it where it is part000: all up to the last that is there. */

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { parseDigest } from '../../content/digest.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { AppError } from '../../lib/errors.ts'
+import { listedNames } from '../../lib/text.ts'
 import { openStoredArchive } from '../../transfer/bundle/stored.ts'
 import type { PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
@@ -59,19 +60,14 @@ interface ArchiveChoice {
   metadataOnly?: boolean
 }
 
-/** Throws REQUEST_INVALID where one excludes the other. */
+/** Names are separated by commas or repeated; an empty one says that none is meant. Throws REQUEST_INVALID where one excludes the other. */
 function choiceOf({ components, images, metadataOnly = false }: ArchiveChoice): PackageChoice {
   if (metadataOnly && (components ?? images) !== undefined) {
     throw new AppError('REQUEST_INVALID', 'metadataOnly leaves out all components and images, so none can be chosen')
   }
   return {
-    ...(components === undefined ? {} : { components: split(components) }),
-    ...(images === undefined ? {} : { images: split(images) }),
+    ...(components === undefined ? {} : { components: components.flatMap((names) => listedNames(names)) }),
+    ...(images === undefined ? {} : { images: images.flatMap((names) => listedNames(names)) }),
     metadataOnly,
   }
-}
-
-/** Separated by commas or repeated; an empty one says that none is meant. */
-function split(values: readonly string[]): string[] {
-  return values.flatMap((names) => names.split(',').map((name) => name.trim())).filter((name) => name !== '')
 }

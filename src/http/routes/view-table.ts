@@ -13,6 +13,7 @@ import {
   variablesOf,
 } from '../../transfer/inspect/facts.ts'
 import type { InspectablePackage } from '../../transfer/inspect/inspectable.ts'
+import { listedNames } from '../../lib/text.ts'
 import { sizesOf } from '../../transfer/inspect/sizes.ts'
 import {
   componentFile,
@@ -177,7 +178,7 @@ export const VIEWS: readonly View[] = [
     query: { components: ComponentsQuery },
     response: json('PackageManifests'),
     answer: async (found, request, reply) => {
-      const components = await textsOf(found, 'manifests', chosen(request.query))
+      const components = await textsOf(found, 'manifests', listedIn(request.query))
       return sendJson<PackageManifests>(reply, { components })
     },
   },
@@ -188,7 +189,7 @@ export const VIEWS: readonly View[] = [
     query: { components: ComponentsQuery },
     response: json('PackageValues'),
     answer: async (found, request, reply) => {
-      const components = await textsOf(found, 'values', chosen(request.query))
+      const components = await textsOf(found, 'values', listedIn(request.query))
       return sendJson<PackageValues>(reply, { package: await packageValues(found), components })
     },
   },
@@ -253,8 +254,8 @@ export const FILE_VIEWS: readonly FileView[] = [
   },
 ]
 
-function chosen({ components = [] }: ViewQuery): string[] {
-  return components.flatMap((names) => names.split(',').map((name) => name.trim())).filter((name) => name !== '')
+function listedIn({ components = [] }: ViewQuery): string[] {
+  return components.flatMap((names) => listedNames(names))
 }
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
-import { answer } from '../../client/calls.ts'
 import type { CommandContext } from '../../client/context.ts'
 import { registryAuth } from '../registry-auth.ts'
 import type { LookOptions } from '../remote-package.ts'
-import { uploadPackage } from '../upload-package.ts'
+import { storedDigest } from '../../client/stored-digest.ts'
+import { forgetUpload, uploadPackage } from '../upload-package.ts'
 
 /** A package that is looked into: where the API has it. */
 export interface Place {
@@ -14,14 +14,14 @@ export interface Place {
   done(): Promise<void>
 }
 
-const STORED = /^(?:store:)?(sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))$/
 const UPLOADED = /^upload:([0-9a-f-]{36})$/
 /** A path, rather than a reference that was written without oci://. */
 const FILE = /^(?:file:|[./~])|\.tar(?:\.zst)?(?:\.part[0-9]{3})?$/
 
 /** Whether it can be nothing but a reference to a registry. */
 export function isReference(what: string): boolean {
-  return /^oci:\/\//i.test(what) || ![STORED, UPLOADED, FILE].some((pattern) => pattern.test(what))
+  if (/^oci:\/\//i.test(what)) return true
+  return storedDigest(what) === undefined && !UPLOADED.test(what) && !FILE.test(what)
 }
 
 /**
@@ -30,7 +30,7 @@ export function isReference(what: string): boolean {
  */
 export async function placeOf(context: CommandContext, what: string, options: LookOptions): Promise<Place> {
   if (isReference(what)) return await remotePlace(context, what, options)
-  const digest = STORED.exec(what)?.[1]
+  const digest = storedDigest(what)
   if (digest !== undefined) return placeAt(`/v1/packages/${digest}`)
   const upload = UPLOADED.exec(what)?.[1]
   if (upload !== undefined) return placeAt(`/v1/uploads/${upload}/package`)
@@ -38,11 +38,7 @@ export async function placeOf(context: CommandContext, what: string, options: Lo
   return {
     ...placeAt(`/v1/uploads/${ids[0]}/package`),
     async done() {
-      for (const id of ids) {
-        const path = { upload: id }
-        // What cannot be deleted goes by itself after 24 h.
-        await answer(context.client.calls.DELETE('/v1/uploads/{upload}', { params: { path } })).catch(() => undefined)
-      }
+      for (const id of ids) await forgetUpload(context, id)
     },
   }
 }
