@@ -8,6 +8,7 @@ import { buildBundle, putBuiltBundle } from '../helpers/packages/bundle-builder.
 import { FIXTURES, publishedIndex, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { pullFrom } from '../helpers/packages/pulling.ts'
 import { startJobSystem } from '../helpers/redis/job-system.ts'
+import { takenOver } from '../helpers/redis/taken-over.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
@@ -129,16 +130,10 @@ describe('jobs of bundles', () => {
       const there = await startDockerRegistry(t, { program })
       const proxy = await startFaultProxy(t, there.host)
       const system = await startJobSystem(t, { roots: [folder] })
-      const first = await system.workerProcess('first', { lockMs: 3000 })
       const options = { options: { concurrency: 1 } }
-      const job = await system.publish(bundle.path, `oci://${proxy.host}/team`, options)
-      await waitFor('half of it to be moved', async () => {
-        const { progress } = (await system.queue.get(job.id)) ?? {}
-        return (progress?.bytesSent ?? 0) > 14 * MIB
-      })
-      await first.kill()
-      await system.workerProcess('second', { lockMs: 3000 })
-      const ended = await system.ended(job.id)
+      const ended = await takenOver(system, 14 * MIB, () =>
+        system.publish(bundle.path, `oci://${proxy.host}/team`, options),
+      )
       assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
       assert.equal(ended.result?.digest, bundle.digest)
       const { wireBytes } = ended.progress
@@ -146,7 +141,7 @@ describe('jobs of bundles', () => {
         wireBytes < (ended.result?.bytes ?? 0) + 13 * MIB,
         `${wireBytes} bytes went: at most one blob goes twice`,
       )
-      assertStreamInvariants(await system.log(job.id))
+      assertStreamInvariants(await system.log(ended.id))
       const pulled = await pullFrom(t, ended.result?.reference ?? '')
       assert.equal(pulled.outcome.digest, bundle.digest)
     })

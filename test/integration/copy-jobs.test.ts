@@ -9,11 +9,11 @@ import { publishTo } from '../helpers/packages/publishing.ts'
 import { fillRegistry, pullFrom } from '../helpers/packages/pulling.ts'
 import { startFaultProxy } from '../helpers/network/fault-proxy.ts'
 import { startJobSystem } from '../helpers/redis/job-system.ts'
+import { takenOver } from '../helpers/redis/taken-over.ts'
 import { registryPrograms, startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-import { waitFor } from '../helpers/wait-for.ts'
 
 const MIB = 1024 * 1024
 const NEMO = { path: FIXTURES.nemoAmd64, published: 'nemo' } as const
@@ -81,23 +81,17 @@ describe('copy jobs', () => {
       const proxy = await startFaultProxy(t, there.host)
       await publishTo(t, built.path, parseDestination(`${source.host}/team`))
       const system = await startJobSystem(t, { roots: [] })
-      const first = await system.workerProcess('first', { lockMs: 3000 })
       const options = { options: { concurrency: 1 } }
-      const job = await system.copy(`oci://${source.host}/team/sample:1.0.0`, `oci://${proxy.host}/copies`, options)
-      await waitFor('half of it to be moved', async () => {
-        const { progress } = (await system.queue.get(job.id)) ?? {}
-        return (progress?.bytesSent ?? 0) > 14 * MIB
-      })
-      await first.kill()
-      await system.workerProcess('second', { lockMs: 3000 })
-      const ended = await system.ended(job.id)
+      const ended = await takenOver(system, 14 * MIB, () =>
+        system.copy(`oci://${source.host}/team/sample:1.0.0`, `oci://${proxy.host}/copies`, options),
+      )
       assert.equal(ended.state, 'succeeded', JSON.stringify(ended.error))
       const { wireBytes } = ended.progress
       assert.ok(
         wireBytes < (ended.result?.bytes ?? 0) + 13 * MIB,
         `${wireBytes} bytes went: at most one layer goes twice`,
       )
-      assertStreamInvariants(await system.log(job.id))
+      assertStreamInvariants(await system.log(ended.id))
       const pulled = await pullFrom(t, ended.result?.reference ?? '', { architecture: 'amd64' })
       assert.equal(pulled.outcome.digest, ended.result?.digest)
     })
