@@ -56,12 +56,10 @@ describe('pulling what zarf published', () => {
       const skeleton = await pullFrom(t, `${registry.host}/zarf/logbook:0.1.0`, { architecture: 'skeleton' })
       assert.equal(skeleton.outcome.digest, digestOf(publishedManifest('logbook', 'skeleton')))
     })
-    await t.test('a bundle is refused by what it is', async (t) => {
-      await assert.rejects(pullFrom(t, `${registry.host}/uds/armada:0.2.0`), (error: Error & { code: string }) => {
-        assert.equal(error.code, 'PACKAGE_FORMAT_UNSUPPORTED')
-        assert.match(error.message, /UDS bundle/)
-        return true
-      })
+    await t.test('a bundle, with the digest that uds gave it', async (t) => {
+      const { outcome, store } = await pullFrom(t, `${registry.host}/uds/armada:0.2.0`, { architecture: 'amd64' })
+      assert.equal(outcome.digest, digestOf(publishedManifest('armadaBundle')))
+      assert.equal((await store.packages.get(outcome.digest))?.complete, true)
     })
   })
 
