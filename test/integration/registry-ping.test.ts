@@ -58,12 +58,12 @@ test('a ping needs the scope registries:admin, which * has', async (t) => {
   const { code, detail, hint, details } = refused.json()
   assert.equal(code, 'SCOPE_MISSING')
   assert.match(detail, /"other" does not have the scope registries:admin/)
-  assert.match(hint, /LAYERD_TOKENS_FILE/)
+  assert.match(hint, /registries:admin/)
   assert.deepEqual(details, { scope: 'registries:admin' })
   assert.equal((await ask('nobody', pathOf('b.example'))).statusCode, 401)
   assert.deepEqual(pinged, ['a.example', 'a.example'])
-  // Routes that name no scope are open to every token.
-  assert.equal((await ask('other', '/v1/jobs', 'GET')).statusCode, 200)
+  assert.equal((await ask('admin', '/v1/jobs', 'GET')).statusCode, 200)
+  assert.equal((await ask('other', '/v1/jobs', 'GET')).statusCode, 403)
 })
 
 test('the host is a name or an address with or without a port, and nothing else', async (t) => {

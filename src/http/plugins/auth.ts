@@ -1,19 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { ANONYMOUS, type Principal } from '../../access/principal.ts'
+import { requireScope, type Scope } from '../../access/scopes.ts'
+import { openTokenFile } from '../../access/token-file.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { isOpen } from '../requests/open-paths.ts'
-import { requireScope, type Scope } from '../requests/scopes.ts'
-import { openTokenFile } from '../requests/token-file.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Name of the caller's token; "anonymous" where none is required. */
-    principal: string
+    /** Who asks; everybody is anonymous where no token is required. */
+    caller: Principal
   }
   interface FastifyContextConfig {
-    /** What the caller's token has to have beside being known. Default: nothing. */
-    scope?: Scope
+    /** What the caller has to have, one of these; `known`: nothing beside being known. Every route that is not open says it. */
+    scope?: readonly Scope[] | 'known'
   }
 }
 
@@ -25,20 +26,26 @@ export interface AuthOptions {
 
 /**
  * RFC 6750 bearer tokens from a file of hashes. Throws UNAUTHENTICATED, which answers with WWW-Authenticate, and SCOPE_MISSING
- * where a route wants a scope (`config.scope`) that the token has not.
+ * before anything of the request is read. A route that says no scope ends the start: it would be everybody's.
  */
 export const authPlugin = fastifyPlugin(
   async (app: FastifyInstance, options: AuthOptions) => {
-    app.decorateRequest('principal', 'anonymous')
-    if (options.tokensFile === undefined) return
-    const tokens = await openTokenFile(options.tokensFile, options.logger)
+    app.decorateRequest('caller', null as unknown as Principal)
+    app.addHook('onRoute', ({ url, method, config }) => {
+      if (isOpen(url) || config?.scope !== undefined) return
+      throw new Error(`the route ${[method].flat().join(', ')} ${url} says no scope`)
+    })
+    const tokens =
+      options.tokensFile === undefined ? undefined : await openTokenFile(options.tokensFile, options.logger)
     app.addHook('onRequest', async (request) => {
-      if (isOpen(request.routeOptions.url)) return
+      request.caller = ANONYMOUS
+      if (tokens === undefined || isOpen(request.routeOptions.url)) return
       const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-      const principal = token === undefined ? undefined : await tokens.authenticate(token)
-      if (principal === undefined) throw refusal(token === undefined)
-      request.principal = principal.name
-      requireScope(principal, request.routeOptions.config.scope)
+      const caller = token === undefined ? undefined : await tokens.authenticate(token)
+      if (caller === undefined) throw refusal(token === undefined)
+      request.caller = caller
+      const { scope } = request.routeOptions.config
+      if (scope !== undefined && scope !== 'known') requireScope(caller, scope)
     })
   },
   { name: 'auth', fastify: '5.x' },

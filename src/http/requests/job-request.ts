@@ -1,3 +1,6 @@
+import { requireBelow, requireKind, requirePlace } from '../../access/limits.ts'
+import type { Principal } from '../../access/principal.ts'
+import { requireScope, scopesOfJob } from '../../access/scopes.ts'
 import { isDigest } from '../../content/digest.ts'
 import {
   checkNotItself,
@@ -63,11 +66,13 @@ export interface JobRequestOptions extends PublishSources {
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
   mayName: MayName
   keys: KeyNames
+  /** Who asks: what it may not, no job may for it. */
+  caller: Principal
 }
 
 /**
  * Checks what needs neither archive nor registry, so that a job that can't succeed is never made. Throws
- * JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED, KEY_*
+ * SCOPE_MISSING, TOKEN_LIMITED, JOB_KIND_UNSUPPORTED, BODY_INVALID, REFERENCE_INVALID, TAG_INVALID, PACKAGE_FORMAT_UNSUPPORTED, REGISTRY_NOT_ALLOWED, KEY_*
  * and what checkPublishSource throws; each names the field by JSON pointer.
  */
 export async function checkJobRequest(
@@ -81,6 +86,8 @@ export async function checkJobRequest(
       details: { pointer: '/kind' },
     })
   }
+  for (const scope of scopesOfJob(body)) requireScope(options.caller, scope)
+  at('/kind', () => requireKind(options.caller, kind), undefined)
   refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
   if (body.options?.dryRun && body.options.sign) throw signsNothing()
   await checkKeys(body, options.keys)
@@ -113,11 +120,12 @@ export function registriesOf({ kind, source, destination }: Pick<Job, 'kind' | '
 }
 
 async function checkPublish(body: JobBody, options: JobRequestOptions): Promise<Checked> {
-  const { mayName } = options
+  const { mayName, caller } = options
   if (body.destination === undefined) {
     throw noDestination('a publish')
   }
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
+  at('/destination', () => requireBelow(caller, { registry, namespace }), undefined)
   await later('/destination', mayName, registry)
   const { tag, subject } = body.options ?? {}
   if (tag !== undefined) at('/options/tag', parseTag, tag)
@@ -131,7 +139,7 @@ function isLocal(source: string): boolean {
   return /^(?:store|file|upload):/.test(source)
 }
 
-async function checkVerify(body: JobBody, { sources, mayName }: JobRequestOptions): Promise<Checked> {
+async function checkVerify(body: JobBody, { sources, mayName, caller }: JobRequestOptions): Promise<Checked> {
   const { source } = body
   if (body.destination !== undefined) throw goesNowhere()
   if (isLocal(source)) {
@@ -140,6 +148,7 @@ async function checkVerify(body: JobBody, { sources, mayName }: JobRequestOption
   }
   const reference = parsePackageReference(source, '/source')
   const { registry } = reference
+  at('/source', () => requirePlace(caller, reference), undefined)
   await later('/source', mayName, registry)
   return { source: formatReference(reference), destination: null, queueHost: registry, registries: [registry] }
 }
@@ -150,15 +159,17 @@ function goesNowhere(): AppError {
   })
 }
 
-async function checkCopy(body: JobBody, { mayName }: JobRequestOptions): Promise<Checked> {
+async function checkCopy(body: JobBody, { mayName, caller }: JobRequestOptions): Promise<Checked> {
   const reference = copySource(body)
+  at('/source', () => requirePlace(caller, reference), undefined)
   await later('/source', mayName, reference.registry)
   if (body.destination === undefined) throw noDestination('a copy')
   const { registry, namespace } = at('/destination', parseDestination, body.destination)
   await later('/destination', mayName, registry)
   const tag = body.options?.tag
   if (tag !== undefined) at('/options/tag', parseTag, tag)
-  at('/destination', () => copiedRepository({ registry, namespace }, reference), undefined)
+  const repository = at('/destination', () => copiedRepository({ registry, namespace }, reference), undefined)
+  at('/destination', () => requirePlace(caller, { registry, repository }), undefined)
   // Signed again it becomes another one where it lies.
   if (!body.options?.sign) checkNotItself(reference, { registry, namespace }, tag)
   const destination = `oci://${formatRegistryPlace({ registry, path: namespace })}`
@@ -180,10 +191,11 @@ function copySource({ source, options = {} }: JobBody): Reference {
   })
 }
 
-async function checkPull(body: JobBody, { sources: { roots }, mayName }: JobRequestOptions): Promise<Checked> {
+async function checkPull(body: JobBody, { sources: { roots }, mayName, caller }: JobRequestOptions): Promise<Checked> {
   const { destination = null } = body
   const reference = parsePackageReference(body.source, '/source')
   checkParts(body.options)
+  at('/source', () => requirePlace(caller, reference), undefined)
   await later('/source', mayName, reference.registry)
   if (destination?.startsWith('file:') && body.options?.transient === true) throw notTransient()
   if (destination?.startsWith('file:')) await locateFolder(destination, roots)

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { requirePlace } from '../../access/limits.ts'
 import { storedDigest } from '../../content/reference.ts'
 import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -17,12 +18,14 @@ export interface BundleRoutesOptions extends RemotePackageRoutesOptions {
   sources: LocalSources
 }
 
+const READ = { scope: ['packages:read'] } as const
+
 /** A look at a UDS bundle, wherever it lies. */
 export const bundleRoutes: FastifyPluginAsyncTypebox<BundleRoutesOptions> = async (app, options) => {
   const { remote, mayName, closing } = options
   const archives = createBundleArchives()
 
-  app.get('/v1/bundles', { schema: getBundleSchema }, async (request, reply) => {
+  app.get('/v1/bundles', { schema: getBundleSchema, config: READ }, async (request, reply) => {
     const { ref, architecture } = request.query
     void reply.header('cache-control', 'no-cache')
     if (!ref.startsWith('oci://')) {
@@ -32,6 +35,7 @@ export const bundleRoutes: FastifyPluginAsyncTypebox<BundleRoutesOptions> = asyn
       return sendJson<InspectedBundle>(reply, found)
     }
     const reference = parsePackageReference(ref, '/ref')
+    at('/ref', () => requirePlace(request.caller, reference), undefined)
     await later('/ref', mayName, reference.registry)
     const wanted = { reference, ...(architecture === undefined ? {} : { architecture }) }
     return sendJson<InspectedBundle>(

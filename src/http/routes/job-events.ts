@@ -29,36 +29,42 @@ const FRAMINGS: Readonly<Record<string, Framing>> = {
 /** Before every id that Redis gives. */
 const BEGINNING = '0-0'
 
+const READ = { scope: ['jobs:read'] } as const
+
 export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = async (app, options) => {
   const { queue, events, closing, logger } = options
   const hub = new EventHub({ queue, events, logger, ...options.streams })
   options.observer?.watchStreams(() => hub.watchers)
   closing.addEventListener('abort', () => hub.drain(), { once: true })
 
-  app.get('/v1/jobs/:id/events', { schema: followEventsSchema, exposeHeadRoute: false }, async (request, reply) => {
-    const { id } = request.params
-    const { once, pageSize } = request.query
-    const job = await queue.get(id)
-    if (!job) throw noSuchJob(id)
-    const named = request.headers['last-event-id'] ?? request.query.lastEventId ?? ''
-    const lastEventId = isEventId(named) ? named : undefined
-    void reply.header('vary', 'accept').header('cache-control', 'no-store, no-transform')
-    const framing =
-      FRAMINGS[chooseMediaType(request.headers.accept, [...Object.keys(FRAMINGS), 'application/json']) ?? '']
-    if (!framing) {
-      const size = Math.min(pageSize ?? DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-      return sendPage(reply, await events.replay(id, lastEventId ?? BEGINNING, size))
-    }
-    if (once === true) {
-      const frame = await hub.once(id)
-      return reply.type(framing.contentType).serializer(String).send(framing.event(frame.logged))
-    }
-    const opening = await hub.open(job, lastEventId)
-    if (opening === 'over') return reply.code(204).send(null)
-    const { raw } = takeOver(reply, framing)
-    opening.start(raw, framing)
-    return reply
-  })
+  app.get(
+    '/v1/jobs/:id/events',
+    { schema: followEventsSchema, config: READ, exposeHeadRoute: false },
+    async (request, reply) => {
+      const { id } = request.params
+      const { once, pageSize } = request.query
+      const job = await queue.get(id)
+      if (!job) throw noSuchJob(id)
+      const named = request.headers['last-event-id'] ?? request.query.lastEventId ?? ''
+      const lastEventId = isEventId(named) ? named : undefined
+      void reply.header('vary', 'accept').header('cache-control', 'no-store, no-transform')
+      const framing =
+        FRAMINGS[chooseMediaType(request.headers.accept, [...Object.keys(FRAMINGS), 'application/json']) ?? '']
+      if (!framing) {
+        const size = Math.min(pageSize ?? DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        return sendPage(reply, await events.replay(id, lastEventId ?? BEGINNING, size))
+      }
+      if (once === true) {
+        const frame = await hub.once(id)
+        return reply.type(framing.contentType).serializer(String).send(framing.event(frame.logged))
+      }
+      const opening = await hub.open(job, lastEventId)
+      if (opening === 'over') return reply.code(204).send(null)
+      const { raw } = takeOver(reply, framing)
+      opening.start(raw, framing)
+      return reply
+    },
+  )
 }
 
 function sendPage(reply: FastifyReply, logged: Awaited<ReturnType<JobEventReader['replay']>>): FastifyReply {

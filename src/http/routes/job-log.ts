@@ -25,13 +25,15 @@ const RENDERERS: Readonly<Record<string, (line: JobLogLine) => string>> = {
   'application/x-ndjson': (line) => `${JSON.stringify(line)}\n`,
 }
 
+const READ = { scope: ['jobs:read'] } as const
+
 /** What became of a job, in words. */
 export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app, options) => {
   const { queue, events, closing } = options
 
   app.get(
     '/v1/jobs/:id/logs', // A followed log would wait in the compressor until there is enough of it.
-    { schema: jobLogSchema, exposeHeadRoute: false, compress: false },
+    { schema: jobLogSchema, config: READ, exposeHeadRoute: false, compress: false },
     async (request, reply) => {
       const { id } = request.params
       const { follow = false, since, level = 'debug' } = request.query

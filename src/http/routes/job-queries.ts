@@ -15,16 +15,18 @@ export interface JobQueriesOptions {
   closing: AbortSignal
 }
 
+const READ = { scope: ['jobs:read'] } as const
+
 /** What only looks at jobs. */
 export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (app, options) => {
   const { queue } = options
 
-  app.get('/v1/jobs', { schema: listJobsSchema }, async (request, reply) => {
+  app.get('/v1/jobs', { schema: listJobsSchema, config: READ }, async (request, reply) => {
     const page = await queue.list(filterOf(request.query), pageFrom(request.query))
     return sendPage(reply, request.url, page)
   })
 
-  app.get('/v1/jobs/:id', { schema: getJobSchema }, async (request, reply) => {
+  app.get('/v1/jobs/:id', { schema: getJobSchema, config: READ }, async (request, reply) => {
     const { id } = request.params
     const known = request.headers['if-none-match']
     const seconds = applyWait(reply, request.headers.prefer)
@@ -39,7 +41,7 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
     return reply.send(job)
   })
 
-  app.get('/v1/jobs/:id/transfers', { schema: listTransfersSchema }, async (request, reply) => {
+  app.get('/v1/jobs/:id/transfers', { schema: listTransfersSchema, config: READ }, async (request, reply) => {
     const { state, q, sort } = request.query
     const filter = { ...(state ? { states: state } : {}), ...(q === undefined ? {} : { q }), ...(sort ? { sort } : {}) }
     const page = await queue.transfers(request.params.id, pageFrom(request.query), filter)

@@ -15,21 +15,27 @@ export interface JobTraceOptions {
   version: string
 }
 
+const READ = { scope: ['jobs:read'] } as const
+
 /** What a job said to its registry, and what it was answered. */
 export const jobTraceRoutes: FastifyPluginAsyncTypebox<JobTraceOptions> = async (app, { queue, version }) => {
-  app.get('/v1/jobs/:id/trace.har', { schema: jobTraceSchema, exposeHeadRoute: false }, async (request, reply) => {
-    const { id } = request.params
-    const job = await queue.get(id)
-    if (!job) throw noSuchJob(id)
-    const trace = await queue.trace(id)
-    const coming = job.options.trace === true && !job.done
-    if (trace.requests.length === 0 && !coming) throw noTrace(job)
-    return reply
-      .type('application/json; charset=utf-8')
-      .header('cache-control', 'no-store')
-      .header('content-disposition', `attachment; filename="layerd-${job.id}.har"`)
-      .send(Readable.from(archive(job, trace, version)))
-  })
+  app.get(
+    '/v1/jobs/:id/trace.har',
+    { schema: jobTraceSchema, config: READ, exposeHeadRoute: false },
+    async (request, reply) => {
+      const { id } = request.params
+      const job = await queue.get(id)
+      if (!job) throw noSuchJob(id)
+      const trace = await queue.trace(id)
+      const coming = job.options.trace === true && !job.done
+      if (trace.requests.length === 0 && !coming) throw noTrace(job)
+      return reply
+        .type('application/json; charset=utf-8')
+        .header('cache-control', 'no-store')
+        .header('content-disposition', `attachment; filename="layerd-${job.id}.har"`)
+        .send(Readable.from(archive(job, trace, version)))
+    },
+  )
 }
 
 async function* archive(job: Job, trace: JobTrace, version: string): AsyncGenerator<string> {

@@ -30,6 +30,11 @@ export interface JobRoutesOptions extends PublishSources {
   closing: AbortSignal
 }
 
+/** What each kind asks for beside that is known when its body was read. */
+const CREATE = { scope: ['jobs:write', 'deploy'] } as const
+const CANCEL = { scope: ['jobs:cancel'] } as const
+const WRITE = { scope: ['jobs:write', 'deploy'] } as const
+
 /** What makes, stops and forgets jobs. */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, options) => {
   const { queue } = options
@@ -39,9 +44,10 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     return readJobAuth(header, registriesOf(known))
   }
 
-  app.post('/v1/jobs', { schema: createJobSchema }, async (request, reply) => {
-    const checked = await checkJobRequest(request.body, options)
-    const { headers, principal, traceparent, id: requestId } = request
+  app.post('/v1/jobs', { schema: createJobSchema, config: CREATE }, async (request, reply) => {
+    const checked = await checkJobRequest(request.body, { ...options, caller: request.caller })
+    const { headers, caller, traceparent, id: requestId } = request
+    const principal = caller.name
     const idempotency = readIdempotency({
       key: headers['idempotency-key'],
       principal,
@@ -63,45 +69,45 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     return sendAccepted(reply, waited ?? job)
   })
 
-  app.post('/v1/jobs/:id/cancel', { schema: cancelJobSchema }, async (request, reply) => {
-    const job = await queue.cancel(request.params.id, { ...request.body, by: request.principal })
+  app.post('/v1/jobs/:id/cancel', { schema: cancelJobSchema, config: CANCEL }, async (request, reply) => {
+    const job = await queue.cancel(request.params.id, { ...request.body, by: request.caller.name })
     tell(request, 'job cancel asked', job)
     return reply.code(job.done ? 200 : 202).send(job)
   })
 
-  app.post('/v1/jobs/:id/retry', { schema: retryJobSchema }, async (request, reply) => {
+  app.post('/v1/jobs/:id/retry', { schema: retryJobSchema, config: WRITE }, async (request, reply) => {
     const { id } = request.params
     const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
-    const job = await queue.retry(id, { by: request.principal, ...(credentials ? { credentials } : {}) })
+    const job = await queue.retry(id, { by: request.caller.name, ...(credentials ? { credentials } : {}) })
     tell(request, 'job queued again', job)
     return sendAccepted(reply, job)
   })
 
-  app.post('/v1/jobs/:id/pause', { schema: pauseJobSchema }, async (request, reply) => {
-    const job = await queue.pause(request.params.id, { ...request.body, by: request.principal })
+  app.post('/v1/jobs/:id/pause', { schema: pauseJobSchema, config: WRITE }, async (request, reply) => {
+    const job = await queue.pause(request.params.id, { ...request.body, by: request.caller.name })
     tell(request, 'job pause asked', job)
     return sendAccepted(reply, job)
   })
 
-  app.post('/v1/jobs/:id/resume', { schema: resumeJobSchema }, async (request, reply) => {
+  app.post('/v1/jobs/:id/resume', { schema: resumeJobSchema, config: WRITE }, async (request, reply) => {
     const { id } = request.params
     const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
-    const job = await queue.resume(id, { by: request.principal, ...(credentials ? { credentials } : {}) })
+    const job = await queue.resume(id, { by: request.caller.name, ...(credentials ? { credentials } : {}) })
     tell(request, 'job resumed', job)
     return sendAccepted(reply, job)
   })
 
-  app.delete('/v1/jobs/:id', { schema: deleteJobSchema }, async (request, reply) => {
+  app.delete('/v1/jobs/:id', { schema: deleteJobSchema, config: WRITE }, async (request, reply) => {
     await queue.remove(request.params.id)
-    request.log.info({ principal: request.principal, jobId: request.params.id }, 'job deleted')
+    request.log.info({ principal: request.caller.name, jobId: request.params.id }, 'job deleted')
     return reply.code(204).send(null)
   })
 }
 
 /** Who did what, for the process's log; the request's id stands in each of its lines. */
-function tell({ log, principal }: FastifyRequest, what: string, job: Job): void {
+function tell({ log, caller }: FastifyRequest, what: string, job: Job): void {
   const { id, kind, source, destination, state } = job
-  log.info({ principal, jobId: id, kind, source, destination, state }, what)
+  log.info({ principal: caller.name, jobId: id, kind, source, destination, state }, what)
 }
 
 function sendAccepted(reply: FastifyReply, job: Job): FastifyReply {

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { requireUnlimited } from '../../access/limits.ts'
 import type { KeyRecords } from '../../jobs/keys/key-records.ts'
 import type { KeyRecord } from '../../jobs/model/key-record.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -16,8 +17,8 @@ export interface KeyRoutesOptions {
 }
 
 const BY_NAME = { place: ({ name }: KeyRecord) => [name], isId: (text: string) => text !== '' }
-const READ = { scope: 'registries:read' } as const
-const ADMIN = { scope: 'registries:admin' } as const
+const READ = { scope: ['registries:read'] } as const
+const ADMIN = { scope: ['registries:admin'] } as const
 
 /** Keys that jobs sign and verify with. */
 export const keyRoutes: FastifyPluginAsyncTypebox<KeyRoutesOptions> = async (app, { keys, kmsPublicKey, closing }) => {
@@ -38,24 +39,29 @@ export const keyRoutes: FastifyPluginAsyncTypebox<KeyRoutesOptions> = async (app
 
   app.put('/v1/keys/:name', { schema: putKeySchema, config: ADMIN }, async (request, reply) => {
     const { name } = request.params
+    requireUnlimited(request.caller, `the key ${name}, which is for all registries`)
     const seen = await keys.get(name)
     checkPreconditions(request.headers, seen && etagOf(seen), `the key ${name}`)
     const signal = AbortSignal.any([closing, request.signal])
     const settings = await keySettings(request.body, { kmsPublicKey, signal })
     const record = await keys.put(name, settings, seen)
     const { kind, fingerprint } = record
-    request.log.info({ key: name, kind, fingerprint, principal: request.principal }, seen ? 'key replaced' : 'key kept')
+    request.log.info(
+      { key: name, kind, fingerprint, principal: request.caller.name },
+      seen ? 'key replaced' : 'key kept',
+    )
     void reply.header('etag', etagOf(record)).header('cache-control', 'no-cache')
     return reply.code(seen ? 200 : 201).send(toldKey(record))
   })
 
   app.delete('/v1/keys/:name', { schema: deleteKeySchema, config: ADMIN }, async (request, reply) => {
     const { name } = request.params
+    requireUnlimited(request.caller, `the key ${name}, which is for all registries`)
     const seen = await keys.get(name)
     if (!seen) throw notKept(name)
     checkPreconditions({ 'if-match': request.headers['if-match'] }, etagOf(seen), `the key ${name}`)
     await keys.remove(name, seen)
-    request.log.info({ key: name, principal: request.principal }, 'key forgotten')
+    request.log.info({ key: name, principal: request.caller.name }, 'key forgotten')
     return reply.code(204).send(null)
   })
 }

@@ -15,7 +15,7 @@ export interface MetricsOptions {
 }
 
 export const metricsRoutes: FastifyPluginAsyncTypebox<MetricsOptions> = async (app, { observer }) => {
-  app.get('/metrics', { schema: getMetricsSchema }, async (_request, reply) => {
+  app.get('/metrics', { schema: getMetricsSchema, config: { scope: ['system:read'] } }, async (_request, reply) => {
     const { text, type } = (await observer?.exposition()) ?? { text: '', type: 'text/plain' }
     return reply.type(type).header('cache-control', 'no-store').send(text)
   })

@@ -14,6 +14,8 @@ export interface PackageFilesOptions {
   closing: AbortSignal
 }
 
+const READ = { scope: ['packages:read'] } as const
+
 /** A stored package as a file. */
 export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = async (app, { store, closing }) => {
   // A download may be hours from its end: a shutdown cuts it, and its client goes on by Range.
@@ -27,11 +29,11 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   }
   const url = '/v1/packages/:digest/archive'
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
-  app.get(url, { schema: getArchiveSchema, exposeHeadRoute: false }, async (request, reply) => {
+  app.get(url, { schema: getArchiveSchema, config: READ, exposeHeadRoute: false }, async (request, reply) => {
     const options = { signal: signalOf(request), onFetched: releaser(request, store) }
     return sendDownload(request, reply, { download: await archiveOf(request), ...options })
   })
-  app.head(url, { schema: headArchiveSchema }, async (request, reply) => {
+  app.head(url, { schema: headArchiveSchema, config: READ }, async (request, reply) => {
     return sendDownload(request, reply, { download: await archiveOf(request), signal: signalOf(request) })
   })
 }

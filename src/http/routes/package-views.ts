@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type TProperties, Type } from 'typebox'
+import type { Scope } from '../../access/scopes.ts'
 import { parseDigest } from '../../content/digest.ts'
 import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
 import type { UploadFolder } from '../../files/upload-folder.ts'
@@ -33,6 +34,7 @@ interface Place {
   /** Of its operationIds. */
   readonly name: string
   readonly url: string
+  readonly config: { readonly scope: readonly Scope[] }
   readonly params: TProperties
   readonly query: TProperties
   readonly headers: TProperties
@@ -47,7 +49,7 @@ export const packageViews: FastifyPluginAsyncTypebox<PackageViewsOptions> = asyn
     for (const view of FILE_VIEWS) addFileView(app, place, view)
   }
   const uploaded = places[2] as Place
-  app.get(uploaded.url, { schema: getUploadedPackageSchema }, async (request, reply) => {
+  app.get(uploaded.url, { schema: getUploadedPackageSchema, config: uploaded.config }, async (request, reply) => {
     void reply.header('cache-control', 'no-cache')
     const { definition, ...rest } = await uploaded.look(request, inspectOpened)
     return sendJsonWith<InspectedPackage>(reply, rest, ['definition', definition])
@@ -66,7 +68,7 @@ function addView(app: App, place: Place, view: View): void {
     ...(description === undefined ? {} : { description }),
     response,
   }
-  app.get(`${place.url}/${path}`, { schema }, async (request, reply) => {
+  app.get(`${place.url}/${path}`, { schema, config: place.config }, async (request, reply) => {
     void reply.header('cache-control', 'no-cache')
     return await place.look(request, async (found) => {
       const answered = await view.answer(found, request, reply)
@@ -98,11 +100,13 @@ function addFileView(app: App, place: Place, view: FileView): void {
   }
   const url = `${place.url}/${view.path}`
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away. Compressed, ranges would be of other bytes.
-  app.get(url, { schema, exposeHeadRoute: false, compress: false }, async (request, reply) =>
+  app.get(url, { schema, config: place.config, exposeHeadRoute: false, compress: false }, async (request, reply) =>
     answer(request as Asked, reply),
   )
   const { response: _, ...asked } = schema
-  app.head(url, { schema: { ...asked, hide: true } }, async (request, reply) => answer(request as Asked, reply))
+  app.head(url, { schema: { ...asked, hide: true }, config: place.config }, async (request, reply) =>
+    answer(request as Asked, reply),
+  )
 }
 
 function requestOf(
@@ -121,6 +125,7 @@ function remotePlace(options: PackageViewsOptions): Place {
   return {
     name: 'RemotePackage',
     url: '/v1/remote-packages',
+    config: { scope: ['packages:read'] },
     params: {},
     query: remoteRequest.querystring,
     headers: remoteRequest.headers,
@@ -132,6 +137,7 @@ function storedPlace({ store, closing }: PackageViewsOptions): Place {
   return {
     name: 'Package',
     url: '/v1/packages/:digest',
+    config: { scope: ['packages:read'] },
     params: PackageParams.properties,
     query: {},
     headers: {},
@@ -148,6 +154,7 @@ function uploadedPlace({ sources, uploads, closing }: PackageViewsOptions): Plac
   return {
     name: 'UploadedPackage',
     url: '/v1/uploads/:upload/package',
+    config: { scope: ['uploads:write', 'packages:read'] },
     params: UploadParams.properties,
     query: {},
     headers: {},

@@ -15,25 +15,28 @@ export interface PackageRoutesOptions {
   store: ContentStore
 }
 
+const READ = { scope: ['packages:read'] } as const
+const DELETE = { scope: ['packages:delete'] } as const
+
 /** The packages in the store. */
 export const packageRoutes: FastifyPluginAsyncTypebox<PackageRoutesOptions> = async (app, { store }) => {
-  app.get('/v1/packages', { schema: listPackagesSchema }, async (request, reply) => {
+  app.get('/v1/packages', { schema: listPackagesSchema, config: READ }, async (request, reply) => {
     if (request.query.ref !== undefined) return reply.code(308).header('location', remoteUrl(request.url)).send(null)
     const { items, ...page } = pageOfPackages(await store.packages.list(), pageFrom(request.query))
     return sendPage(reply, request.url, { items: items.map(toAnswer), ...page })
   })
 
-  app.get('/v1/packages/:digest', { schema: getPackageSchema }, async (request, reply) => {
+  app.get('/v1/packages/:digest', { schema: getPackageSchema, config: READ }, async (request, reply) => {
     const digest = parseDigest(request.params.digest)
     const stored = await store.packages.get(digest)
     if (!stored) throw notStored(digest)
     return reply.header('cache-control', 'no-cache').send(toAnswer(stored))
   })
 
-  app.delete('/v1/packages/:digest', { schema: deletePackageSchema }, async (request, reply) => {
+  app.delete('/v1/packages/:digest', { schema: deletePackageSchema, config: DELETE }, async (request, reply) => {
     const digest = parseDigest(request.params.digest)
     if (!(await store.packages.delete(digest))) throw notStored(digest)
-    request.log.info({ principal: request.principal, package: digest }, 'package deleted')
+    request.log.info({ principal: request.caller.name, package: digest }, 'package deleted')
     return reply.code(204).send(null)
   })
 }

@@ -1,4 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { allowsRegistry, requireRegistry } from '../../access/limits.ts'
+import type { Principal } from '../../access/principal.ts'
 import { formatRegistryPlace, parseDestination, parseRegistryPlace, registryPlaceId } from '../../content/reference.ts'
 import type { RegistryRecord } from '../../jobs/model/registry-record.ts'
 import { COMMON_WAY, type WaySettings } from '../../jobs/model/registry-way.ts'
@@ -49,18 +51,22 @@ export interface RegistryRoutesOptions {
 
 /** The registries themselves. */
 export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = async (app, options) => {
-  const { ping, registries, profiles, mayName, mayKeep, closing } = options
+  const { registries, profiles, mayKeep } = options
   const shown = async (record: RegistryRecord) =>
     toldRegistry(record, await profiles.of(parseRegistryPlace(record.host).registry))
 
   app.get('/v1/registries', { schema: listRegistriesSchema, config: READ }, async (request, reply) => {
-    const page = placedPage(await registries.list(), pageFrom(request.query), BY_HOST)
+    const { limits } = request.caller
+    const shownOnes = (await registries.list()).filter(({ host }) =>
+      allowsRegistry(limits, parseRegistryPlace(host).registry),
+    )
+    const page = placedPage(shownOnes, pageFrom(request.query), BY_HOST)
     const items = await Promise.all(page.items.map(shown))
     return sendPage(reply, request.url, { ...page, items })
   })
 
   app.get('/v1/registries/:host', { schema: getRegistrySchema, config: READ }, async (request, reply) => {
-    const host = at('/host', placeNamed, request.params.host)
+    const host = hostAsked(request)
     const record = await registries.get(host)
     if (!record) throw notKept(host)
     const found = await shown(record)
@@ -71,35 +77,42 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   })
 
   app.put('/v1/registries/:host', { schema: putRegistrySchema, config: ADMIN }, async (request, reply) => {
-    const host = at('/host', placeNamed, request.params.host)
+    const host = hostAsked(request)
     const { registry, path } = parseRegistryPlace(host)
     at('/host', mayKeep, registry)
     const { body } = request
     const settings = path === '' ? registrySettings(body, registry) : pathSettings(body, { registry, path })
-    checkMirror(registry, settings.way?.mirror, mayKeep)
+    checkMirror(registry, settings.way?.mirror, (mirror) => {
+      requireRegistry(request.caller, mirror)
+      mayKeep(mirror)
+    })
     const seen = await registries.get(host)
     checkPreconditions(conditionsOf(request.headers), seen && etagOf(seen), `the registry ${host}`)
     const record = await registries.put(host, settings, seen)
-    request.log.info({ registry: host, principal: request.principal }, seen ? 'registry changed' : 'registry kept')
+    request.log.info({ registry: host, principal: request.caller.name }, seen ? 'registry changed' : 'registry kept')
     const found = await shown(record)
     void reply.header('etag', etagWith(record.revision, found.profile)).header('cache-control', 'no-cache')
     return reply.code(seen ? 200 : 201).send(found)
   })
 
   app.delete('/v1/registries/:host', { schema: deleteRegistrySchema, config: ADMIN }, async (request, reply) => {
-    const host = at('/host', placeNamed, request.params.host)
+    const host = hostAsked(request)
     const seen = await registries.get(host)
     if (!seen) throw notKept(host)
     const { 'if-match': match } = conditionsOf(request.headers)
     checkPreconditions({ 'if-match': match }, etagOf(seen), `the registry ${host}`)
     await registries.remove(host, seen)
     if (parseRegistryPlace(host).path === '') await profiles.forget(host)
-    request.log.info({ registry: host, principal: request.principal }, 'registry forgotten')
+    request.log.info({ registry: host, principal: request.caller.name }, 'registry forgotten')
     return reply.code(204).send(null)
   })
+  pingRoute(app, options)
+}
 
+function pingRoute(app: Parameters<typeof registryRoutes>[0], { ping, mayName, closing }: RegistryRoutesOptions): void {
   app.post('/v1/registries/:host/ping', { schema: pingRegistrySchema, config: ADMIN }, async (request, reply) => {
     const registry = at('/host', registryNamed, request.params.host)
+    at('/host', () => requireRegistry(request.caller, registry), undefined)
     const { repository, plainHttp = false } = request.body ?? {}
     if (repository !== undefined) at('/repository', parseDestination, `oci://${registry}/${repository}`)
     await later('/host', mayName, registry)
@@ -113,8 +126,8 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
 }
 
 const BY_HOST = { place: ({ host }: RegistryRecord) => [host], isId: (text: string) => text !== '' }
-const READ = { scope: 'registries:read' } as const
-const ADMIN = { scope: 'registries:admin' } as const
+const READ = { scope: ['registries:read'] } as const
+const ADMIN = { scope: ['registries:admin'] } as const
 
 function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registry {
   const { host, plainHttp, repositories, credentials, limits = null, updatedAt } = record
@@ -132,6 +145,13 @@ function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registr
     updatedAt,
     profile,
   }
+}
+
+/** Throws REFERENCE_INVALID, TOKEN_LIMITED. */
+function hostAsked({ params, caller }: { params: { host: string }; caller: Principal }): string {
+  const host = at('/host', placeNamed, params.host)
+  at('/host', () => requireRegistry(caller, parseRegistryPlace(host).registry), undefined)
+  return host
 }
 
 /** host[:port], or host[:port]/path. Throws REFERENCE_INVALID. */

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { createHash } from 'node:crypto'
+import { requireRegistry } from '../../access/limits.ts'
 import { at } from '../requests/package-reference.ts'
 import { registryNamed } from '../requests/registry-named.ts'
 import {
@@ -24,19 +25,25 @@ export const registryProfileRoutes: FastifyPluginAsyncTypebox<RegistryProfileRou
   { profiles },
 ) => {
   const path = '/v1/registries/:host/profile'
-  app.get(path, { schema: getRegistryProfileSchema, config: { scope: 'registries:read' } }, async (request, reply) => {
-    const host = at('/host', registryNamed, request.params.host)
-    void reply.header('cache-control', 'no-store')
-    return reply.send(await profiles.of(host))
-  })
+  app.get(
+    path,
+    { schema: getRegistryProfileSchema, config: { scope: ['registries:read'] } },
+    async (request, reply) => {
+      const host = at('/host', registryNamed, request.params.host)
+      at('/host', () => requireRegistry(request.caller, host), undefined)
+      void reply.header('cache-control', 'no-store')
+      return reply.send(await profiles.of(host))
+    },
+  )
 
   app.delete(
     path,
-    { schema: deleteRegistryProfileSchema, config: { scope: 'registries:admin' } },
+    { schema: deleteRegistryProfileSchema, config: { scope: ['registries:admin'] } },
     async (request, reply) => {
       const host = at('/host', registryNamed, request.params.host)
+      at('/host', () => requireRegistry(request.caller, host), undefined)
       await profiles.forget(host)
-      request.log.info({ registry: host, principal: request.principal }, 'what was learnt of a registry is forgotten')
+      request.log.info({ registry: host, principal: request.caller.name }, 'what was learnt of a registry is forgotten')
       return reply.code(204).send(null)
     },
   )

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { requirePlace } from '../../access/limits.ts'
 import { parseReference, type Reference } from '../../content/reference.ts'
 import type { JobCredentials } from '../../jobs/model/requests.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -51,13 +52,16 @@ export interface RemotePackageRoutesOptions {
   closing: AbortSignal
 }
 
+const READ = { scope: ['packages:read'] } as const
+
 /** A look at packages in registries. */
 export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesOptions> = async (app, options) => {
   const { remote, mayName } = options
 
-  app.get('/v1/remote-packages', { schema: getRemotePackageSchema }, async (request, reply) => {
+  app.get('/v1/remote-packages', { schema: getRemotePackageSchema, config: READ }, async (request, reply) => {
     const { ref, architecture, pageToken } = request.query
     const reference = at('/ref', parseReference, ref)
+    at('/ref', () => requirePlace(request.caller, reference), undefined)
     await later('/ref', mayName, reference.registry)
     void reply.header('cache-control', 'no-cache')
     if (reference.tag === undefined && reference.digest === undefined) {
@@ -72,9 +76,10 @@ export const remotePackageRoutes: FastifyPluginAsyncTypebox<RemotePackageRoutesO
     return sendJsonWith<RemotePackage>(reply, rest, ['definition', definition])
   })
 
-  app.get('/v1/remote-packages/referrers', { schema: listReferrersSchema }, async (request, reply) => {
+  app.get('/v1/remote-packages/referrers', { schema: listReferrersSchema, config: READ }, async (request, reply) => {
     const { ref, architecture, artifactType } = request.query
     const reference = parsePackageReference(ref, '/ref')
+    at('/ref', () => requirePlace(request.caller, reference), undefined)
     await later('/ref', mayName, reference.registry)
     void reply.header('cache-control', 'no-cache')
     const wanted = {
@@ -95,6 +100,7 @@ export async function openReference<T>(
 ): Promise<T> {
   const { ref, architecture } = request.query as { ref: string; architecture?: string }
   const reference = parsePackageReference(ref, '/ref')
+  at('/ref', () => requirePlace(request.caller, reference), undefined)
   await later('/ref', options.mayName, reference.registry)
   const wanted = { reference, architecture }
   return await looking(request, reference, options, async (access) => task(await options.remote.open(wanted, access)))

@@ -26,6 +26,8 @@ const SWEEP_EVERY_MS = 10 * 60 * 1000
 const SAFE_NAME = /^[^./\\][^/\\]{0,250}$/u
 const ARCHIVE = /\.tar(\.zst)?(\.part[0-9]{3})?$/
 
+const WRITE = { scope: ['uploads:write'] } as const
+
 export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, options) => {
   const { uploads, closing, bodyPace = LEAST_PACE } = options
   const open = new OpenUploads(options.uploadsPerPrincipal ?? UPLOADS_PER_PRINCIPAL)
@@ -43,7 +45,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     const promise = uploads.receive(request.params.upload, bytes, {
       ...(declaredBytes === undefined ? {} : { declaredBytes }),
       ...(sha256 === undefined ? {} : { sha256 }),
-      principal: request.principal,
+      principal: request.caller.name,
     })
     receiving.add(promise)
     void promise.catch(() => {}).finally(() => receiving.delete(promise))
@@ -57,12 +59,13 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     '/v1/uploads/:upload',
     {
       schema: putUploadSchema,
+      config: WRITE,
       // Before the client is told to go on: a refused upload is not sent at all by who asks first (curl does).
       onRequest: async (request, reply) => {
         checkFileName(request.params.upload)
         checkWhole(request)
         readBodyDigest(request.headers)
-        const place = open.take(request.principal)
+        const place = open.take(request.caller.name)
         // Its connection may have ended while the token was looked at.
         if (reply.raw.closed || reply.raw.destroyed || request.raw.destroyed) place[Symbol.dispose]()
         else reply.raw.once('close', () => place[Symbol.dispose]())
@@ -72,7 +75,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
       try {
         const upload = await Promise.race([receive(request), shutdown])
         const { id, name, size } = upload
-        request.log.info({ principal: request.principal, upload: id, name, size }, 'upload received')
+        request.log.info({ principal: request.caller.name, upload: id, name, size }, 'upload received')
         return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(upload)
       } catch (error) {
         // What is still on its way is not read to its end. node:http no longer tells a request whose answer is out that
@@ -87,21 +90,21 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
 }
 
 function keptUploads(app: Parameters<typeof uploadRoutes>[0], uploads: UploadFolder): void {
-  app.get('/v1/uploads/:upload', { schema: getUploadSchema }, async (request) => {
+  app.get('/v1/uploads/:upload', { schema: getUploadSchema, config: WRITE }, async (request) => {
     const upload = await uploads.get(request.params.upload)
     if (upload) return upload
     throw noUpload(request.params.upload)
   })
 
-  app.get('/v1/uploads', { schema: listUploadsSchema }, async (request, reply) => {
+  app.get('/v1/uploads', { schema: listUploadsSchema, config: WRITE }, async (request, reply) => {
     const order = { place: ({ name, id }: Upload) => [name, id], isId: isUploadId }
     return sendPage(reply, request.url, placedPage(await uploads.list(), pageFrom(request.query), order))
   })
 
-  app.delete('/v1/uploads/:upload', { schema: deleteUploadSchema }, async (request, reply) => {
+  app.delete('/v1/uploads/:upload', { schema: deleteUploadSchema, config: WRITE }, async (request, reply) => {
     const { upload: id } = request.params
     if (!(await uploads.remove(id))) throw noUpload(id)
-    request.log.info({ principal: request.principal, upload: id }, 'upload deleted')
+    request.log.info({ principal: request.caller.name, upload: id }, 'upload deleted')
     return reply.code(204).send(null)
   })
 }

@@ -1,21 +1,17 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { type Clock, systemClock } from '../../lib/clock.ts'
-import { AppError } from '../../lib/errors.ts'
-import type { Logger } from '../../lib/logger.ts'
-
-/** Who asks. `scopes` holds "*" or single ones: scopes.ts says which of them routes ask for. */
-export interface Principal {
-  name: string
-  scopes: ReadonlySet<string>
-}
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Logger } from '../lib/logger.ts'
+import { isPlacePattern, LIMIT_NAMES, type Limits } from './limits.ts'
+import type { Principal } from './principal.ts'
 
 export interface TokenFile {
   authenticate(token: string): Promise<Principal | undefined>
 }
 
 interface Entry extends Principal {
-  hash: Buffer
+  readonly hash: Buffer
 }
 
 const NAME = /^[A-Za-z0-9._@-]+$/
@@ -28,8 +24,8 @@ const GRACE_MS = 60_000
 const READ_AGAIN_MS = 60_000
 
 /**
- * Reads LAYERD_TOKENS_FILE: lines `name sha256-hex scope,...`, where the hash is of the token's bytes; `#` begins a
- * comment line. A changed file is read before the next request is judged, and an unchanged one once a minute. A line that
+ * Reads LAYERD_TOKENS_FILE: lines `name sha256-hex scope,... [limit=value,...]`, where the hash is of the token's bytes; `#`
+ * begins a comment line. A changed file is read before the next request is judged, and an unchanged one once a minute. A line that
  * is no token loses itself alone. A file that cannot be read, or that holds no token, lets nobody in once it has been like
  * that for a minute, or nobody asked for that long; until then the tokens known before go on. The log tells each once.
  * Throws CONFIG_INVALID when the first reading fails, then also for a line that is no token.
@@ -114,17 +110,31 @@ async function load(path: string): Promise<Reading> {
 }
 
 const FORMAT_HINT =
-  'Each line is "name sha256-hex scope,...", for example: echo "me $(printf %s "$TOKEN" | sha256sum | cut -d\' \' -f1) *".'
+  'Each line is "name sha256-hex scope,... [repositories=ghcr.io/team/**,...]", for example: echo "me $(printf %s "$TOKEN" | sha256sum | cut -d\' \' -f1) *".'
 
 function parse(path: string, line: { text: string; number: number }): Entry | AppError {
   const [name = '', hash = '', scopes = '', ...rest] = line.text.split(/\s+/)
-  const wellFormed = NAME.test(name) && name.length <= MAX_NAME && HASH.test(hash) && rest.length === 0
+  const limits = parseLimits(rest)
+  const wellFormed = NAME.test(name) && name.length <= MAX_NAME && HASH.test(hash) && limits !== undefined
   if (!wellFormed || scopes.split(',').includes('')) {
     return new AppError('CONFIG_INVALID', `line ${line.number} of the token file ${path} is not a token`, {
       hint: FORMAT_HINT,
     })
   }
-  return { name, hash: Buffer.from(hash, 'hex'), scopes: new Set(scopes.split(',')) }
+  const credential = `file:${hash.slice(0, 16).toLowerCase()}`
+  return { name, hash: Buffer.from(hash, 'hex'), scopes: new Set(scopes.split(',')), limits, credential }
+}
+
+/** `registries=a,b repositories=a/b/** kinds=pull`; undefined where one is none, or stands twice: no token is wider than its line. */
+function parseLimits(fields: readonly string[]): Limits | undefined {
+  const limits = new Map<string, readonly string[]>()
+  for (const field of fields) {
+    const [name = '', ...values] = field.split(/[=,]/)
+    const known = (LIMIT_NAMES as readonly string[]).includes(name) && !limits.has(name) && field[name.length] === '='
+    if (!known || values.length === 0 || values.includes('')) return undefined
+    limits.set(name, values)
+  }
+  return limits.get('repositories')?.every(isPlacePattern) === false ? undefined : Object.fromEntries(limits)
 }
 
 function unreadable(path: string, cause: unknown): AppError {

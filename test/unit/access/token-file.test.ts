@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { openTokenFile } from '../../../../src/http/requests/token-file.ts'
-import { type Logger, silentLogger } from '../../../../src/lib/logger.ts'
-import { createStepClock } from '../../../helpers/step-clock.ts'
-import { tempDir } from '../../../helpers/temp-dir.ts'
+import { openTokenFile } from '../../../src/access/token-file.ts'
+import { type Logger, silentLogger } from '../../../src/lib/logger.ts'
+import { createStepClock } from '../../helpers/step-clock.ts'
+import { tempDir } from '../../helpers/temp-dir.ts'
 
 const hash = (token: string) => createHash('sha256').update(token).digest('hex')
 

@@ -1,0 +1,121 @@
+import { isRepositoryPattern, matchesRepository } from '../content/repository-pattern.ts'
+import { AppError } from '../lib/errors.ts'
+
+/** What a token may touch, beside its scopes; what is left out limits nothing. Source: api.md "Auth". */
+export interface Limits {
+  /** host[:port]. */
+  readonly registries?: readonly string[]
+  /** `host/team/**`, as rules of policies have it; the host may be `*`. */
+  readonly repositories?: readonly string[]
+  /** Kinds of jobs. */
+  readonly kinds?: readonly string[]
+}
+
+export const NO_LIMITS: Limits = Object.freeze({})
+
+/** A repository; a component `*` is one that is not known yet, and only patterns that take any let it through. */
+export interface Place {
+  readonly registry: string
+  readonly repository: string
+}
+
+/** What limits are called, as settings and bodies name them. */
+export const LIMIT_NAMES = ['registries', 'repositories', 'kinds'] as const
+
+/** `registry/repository`, component by component: `*` one, `**` at the end all that follow. */
+export function isPlacePattern(text: string): boolean {
+  const slash = text.indexOf('/')
+  return slash > 0 && isRepositoryPattern(text.slice(slash + 1))
+}
+
+export function isLimited({ registries, repositories, kinds }: Limits): boolean {
+  return registries !== undefined || repositories !== undefined || kinds !== undefined
+}
+
+export function allowsPlace(limits: Limits, place: Place): boolean {
+  return allowsRegistryByName(limits, place.registry) && anyPattern(limits, (pattern) => takes(pattern, place))
+}
+
+/** Whether some package may go below a namespace: its own name, one component more, is known later. */
+export function allowsBelow(limits: Limits, { registry, namespace }: { registry: string; namespace: string }): boolean {
+  const below = namespace === '' ? [] : namespace.split('/')
+  return (
+    allowsRegistryByName(limits, registry) &&
+    anyPattern(limits, (pattern) => {
+      if (!isOf(pattern, registry)) return false
+      const parts = repositoryOf(pattern).split('/')
+      const named = parts.at(-1) === '**' ? parts.slice(0, -1) : parts
+      const matched = named.slice(0, below.length).every((part, at) => part === '*' || part === below[at])
+      return matched && (parts.at(-1) === '**' ? named.length <= below.length : named.length === below.length + 1)
+    })
+  )
+}
+
+/** Whether anything at a registry may be touched. */
+export function allowsRegistry(limits: Limits, registry: string): boolean {
+  return allowsRegistryByName(limits, registry) && anyPattern(limits, (pattern) => isOf(pattern, registry))
+}
+
+/** Whether a token was given these repositories by name, all of them: what lies there is its business, whoever brought it. */
+export function covers(limits: Limits, places: readonly Place[]): boolean {
+  if (limits.registries === undefined && limits.repositories === undefined) return false
+  return places.length > 0 && places.every((place) => allowsPlace(limits, place))
+}
+
+/** Throws TOKEN_LIMITED. */
+export function requirePlace(who: Limited, place: Place): void {
+  if (!allowsPlace(who.limits, place)) throw beyond(who, `${place.registry}/${place.repository}`)
+}
+
+/** As `allowsBelow`. Throws TOKEN_LIMITED. */
+export function requireBelow(who: Limited, place: { registry: string; namespace: string }): void {
+  if (!allowsBelow(who.limits, place)) throw beyond(who, [place.registry, place.namespace].filter(Boolean).join('/'))
+}
+
+/** Throws TOKEN_LIMITED. */
+export function requireRegistry(who: Limited, registry: string): void {
+  if (!allowsRegistry(who.limits, registry)) throw beyond(who, registry)
+}
+
+/** Throws TOKEN_LIMITED. */
+export function requireKind(who: Limited, kind: string): void {
+  if (who.limits.kinds?.includes(kind) === false) throw beyond(who, `jobs of the kind ${kind}`)
+}
+
+/** For what belongs to no registry and counts for all of them. Throws TOKEN_LIMITED. */
+export function requireUnlimited(who: Limited, what: string): void {
+  if (isLimited(who.limits)) throw beyond(who, what)
+}
+
+interface Limited {
+  readonly name: string
+  readonly limits: Limits
+}
+
+function allowsRegistryByName({ registries }: Limits, registry: string): boolean {
+  return registries === undefined || registries.some((one) => one.toLowerCase() === registry.toLowerCase())
+}
+
+function anyPattern({ repositories }: Limits, matches: (pattern: string) => boolean): boolean {
+  return repositories === undefined || repositories.some(matches)
+}
+
+function takes(pattern: string, { registry, repository }: Place): boolean {
+  return isOf(pattern, registry) && matchesRepository(repositoryOf(pattern), repository)
+}
+
+function isOf(pattern: string, registry: string): boolean {
+  const host = pattern.slice(0, pattern.indexOf('/')).toLowerCase()
+  return host === '*' || host === registry.toLowerCase()
+}
+
+function repositoryOf(pattern: string): string {
+  return pattern.slice(pattern.indexOf('/') + 1)
+}
+
+function beyond({ name, limits }: Limited, what: string): AppError {
+  return new AppError('TOKEN_LIMITED', `"${name}" may not touch ${what.slice(0, 300)}`, {
+    hint: 'GET /v1/session tells what the token is limited to; another token, or wider limits, let it through.',
+    details: { limits },
+  })
+}
