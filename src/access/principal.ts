@@ -9,6 +9,8 @@ export interface Principal {
   readonly limits: Limits
   /** What let it in, to know it again: `open`, or `KIND:ID` of a token or session. Never a secret. */
   readonly credential: string
+  /** When that ends, ms since 1970. Default: when it is taken away. */
+  readonly expiresAt?: number
 }
 
 /** Everybody where no token is required, and the owner of what is older than owners. */

@@ -4,22 +4,22 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import { isPlacePattern, LIMIT_NAMES, type Limits } from './limits.ts'
+import type { TokenSource } from './authenticator.ts'
 import type { Principal } from './principal.ts'
-
-export interface TokenFile {
-  authenticate(token: string): Promise<Principal | undefined>
-}
 
 interface Entry extends Principal {
   readonly hash: Buffer
 }
 
+const NOBODY: readonly Entry[] = []
 const NAME = /^[A-Za-z0-9._@-]+$/
 const MAX_NAME = 128
 const HASH = /^[0-9a-fA-F]{64}$/
 
 /** A file that is being saved may be empty or away for a moment; a token that was taken away may not stay. */
 const GRACE_MS = 60_000
+/** How soon a line that was taken away ends what is open, where nobody asks meanwhile. */
+const WATCH_MS = 2000
 /** Some network file systems tell a change late by its times. */
 const READ_AGAIN_MS = 60_000
 
@@ -30,7 +30,7 @@ const READ_AGAIN_MS = 60_000
  * that for a minute, or nobody asked for that long; until then the tokens known before go on. The log tells each once.
  * Throws CONFIG_INVALID when the first reading fails, then also for a line that is no token.
  */
-export async function openTokenFile(path: string, logger: Logger, clock: Clock = systemClock): Promise<TokenFile> {
+export async function openTokenFile(path: string, logger: Logger, clock: Clock = systemClock): Promise<TokenSource> {
   let version = await versionOf(path)
   const first = await load(path)
   const [fault] = first.faults
@@ -65,17 +65,29 @@ export async function openTokenFile(path: string, logger: Logger, clock: Clock =
     } catch (error) {
       const over = clock.now() - goodAt >= GRACE_MS
       tellOnce(error, over ? 'nobody is let in for want of a token file' : 'token file not readable')
-      return over ? [] : entries
+      return over ? NOBODY : entries
     }
   }
 
   return {
+    kind: 'file',
     async authenticate(token) {
       const hash = createHash('sha256').update(token).digest()
       let found: Entry | undefined
       // Each entry is compared in full, so that the time tells neither which one nor how much of it matched.
       for (const entry of await known()) if (timingSafeEqual(entry.hash, hash)) found = entry
       return found
+    },
+    current: async (credential) => (await known()).find((entry) => entry.credential === credential),
+    onChange(listener) {
+      let before = entries
+      const timer = setInterval(() => {
+        void known().then((now) => {
+          if (now !== before) listener()
+          before = now
+        })
+      }, WATCH_MS).unref()
+      return () => clearInterval(timer)
     },
   }
 }

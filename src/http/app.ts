@@ -8,6 +8,7 @@ import {
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
 } from 'fastify'
+import { type Authenticator, createAuthenticator } from '../access/authenticator.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
@@ -86,8 +87,8 @@ export interface AppOptions {
   listenHost: string
   /** LAYERD_PUBLIC_URL. */
   publicUrl?: string | undefined
-  /** LAYERD_TOKENS_FILE; read when the app gets ready, and again when it changes. */
-  tokensFile?: string | undefined
+  /** Who is who. Default: nobody has to be known. */
+  authenticator?: Authenticator
   /** LAYERD_FILE_ROOTS, absolute paths. */
   fileRoots: readonly string[]
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. Default: they may name all. */
@@ -155,12 +156,16 @@ const HEADERS_MS = 60_000
 
 /**
  * The HTTP side of layerd as a Fastify instance that does not listen yet. `close()` ends open streams first and refuses
- * what still comes in; it closes neither queue nor events: who made them does. `ready()` rejects with CONFIG_INVALID
- * when the token file cannot be read.
+ * what still comes in; it closes neither queue nor events: who made them does.
  */
 export function createApp(options: AppOptions): App {
   const closing = new AbortController()
-  const { joined = () => true, mayName = () => undefined, mayKeep = () => undefined } = options
+  const {
+    authenticator = createAuthenticator([]),
+    joined = () => true,
+    mayName = () => undefined,
+    mayKeep = () => undefined,
+  } = options
   const loggerInstance: FastifyBaseLogger = options.logger
   const app = fastify({
     loggerInstance,
@@ -193,10 +198,10 @@ export function createApp(options: AppOptions): App {
   void app.register(ownOriginPlugin, {
     listenHost: options.listenHost,
     publicUrl: options.publicUrl,
-    tokensRequired: options.tokensFile !== undefined,
+    tokensRequired: authenticator.required,
   })
   void app.register(joiningPlugin, { joined })
-  void app.register(authPlugin, { tokensFile: options.tokensFile, logger: options.logger })
+  void app.register(authPlugin, { authenticator })
   void app.register(identityBodiesPlugin)
   void app.register(jsonOnlyPlugin)
   void app.register(queryCoercionPlugin)

@@ -29,6 +29,7 @@ import { inspectPackage } from '../transfer/inspect/overview.ts'
 import { createInspectCache, openRemotePackage } from '../transfer/inspect/remote.ts'
 import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
+import { openAuthenticator } from './access.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { publicKeyPem } from './kept-keys.ts'
@@ -77,6 +78,7 @@ export async function startApi(
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
+  const authenticator = await openAuthenticator(context)
   const store = await openStore(config, directory)
   const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
   const queue = createJobQueue(shared)
@@ -102,7 +104,7 @@ export async function startApi(
     version,
     listenHost: config.listen.host,
     publicUrl: config.publicUrl,
-    tokensFile: config.tokensFile,
+    authenticator,
     fileRoots: config.fileRoots,
     uploadsPerPrincipal: config.uploadsPerPrincipal,
     kinds: KINDS,

@@ -327,6 +327,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   roles: {
     imports: [
+      'access',
       'metrics',
       'tracing',
       'config',

@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import type { Authenticator } from '../../access/authenticator.ts'
 import { ANONYMOUS, type Principal } from '../../access/principal.ts'
 import { requireScope, type Scope } from '../../access/scopes.ts'
-import { openTokenFile } from '../../access/token-file.ts'
 import { AppError } from '../../lib/errors.ts'
-import type { Logger } from '../../lib/logger.ts'
 import { isOpen } from '../requests/open-paths.ts'
 
 declare module 'fastify' {
@@ -19,29 +18,25 @@ declare module 'fastify' {
 }
 
 export interface AuthOptions {
-  /** LAYERD_TOKENS_FILE; without it every caller that reaches the API is let in. */
-  tokensFile: string | undefined
-  logger: Logger
+  authenticator: Authenticator
 }
 
 /**
- * RFC 6750 bearer tokens from a file of hashes. Throws UNAUTHENTICATED, which answers with WWW-Authenticate, and SCOPE_MISSING
+ * RFC 6750 bearer tokens. Throws UNAUTHENTICATED, which answers with WWW-Authenticate, and SCOPE_MISSING
  * before anything of the request is read. A route that says no scope ends the start: it would be everybody's.
  */
 export const authPlugin = fastifyPlugin(
-  async (app: FastifyInstance, options: AuthOptions) => {
+  async (app: FastifyInstance, { authenticator }: AuthOptions) => {
     app.decorateRequest('caller', null as unknown as Principal)
     app.addHook('onRoute', ({ url, method, config }) => {
       if (isOpen(url) || config?.scope !== undefined) return
       throw new Error(`the route ${[method].flat().join(', ')} ${url} says no scope`)
     })
-    const tokens =
-      options.tokensFile === undefined ? undefined : await openTokenFile(options.tokensFile, options.logger)
     app.addHook('onRequest', async (request) => {
       request.caller = ANONYMOUS
-      if (tokens === undefined || isOpen(request.routeOptions.url)) return
+      if (!authenticator.required || isOpen(request.routeOptions.url)) return
       const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-      const caller = token === undefined ? undefined : await tokens.authenticate(token)
+      const caller = token === undefined ? undefined : await authenticator.authenticate(token)
       if (caller === undefined) throw refusal(token === undefined)
       request.caller = caller
       const { scope } = request.routeOptions.config

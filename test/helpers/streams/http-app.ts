@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { createAuthenticator } from '../../../src/access/authenticator.ts'
+import { openTokenFile } from '../../../src/access/token-file.ts'
 import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
 import { type Reference, registryId } from '../../../src/content/reference.ts'
 import { createRegistryFacts, type SharedRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
@@ -43,6 +45,8 @@ export interface TestApp {
 
 export type TestAppOptions = Partial<AppOptions> & {
   uploadLimits?: Omit<UploadFolderOptions, 'folder'>
+  /** LAYERD_TOKENS_FILE. */
+  tokensFile?: string
   /** Bytes that the disk keeps free. Default 0. */
   diskReserve?: number
   /** Further arguments of redis-server. */
@@ -52,7 +56,7 @@ export type TestAppOptions = Partial<AppOptions> & {
 /** The whole HTTP side over a real queue in a Redis of its own. */
 export async function startApp(
   t: Cleanup,
-  { uploadLimits, diskReserve = 0, redisArgs = [], ...changes }: TestAppOptions = {},
+  { uploadLimits, diskReserve = 0, redisArgs = [], tokensFile, ...changes }: TestAppOptions = {},
 ): Promise<TestApp> {
   const jobs = await startJobs(t, { args: redisArgs })
   const folder = await tempDir(t)
@@ -91,6 +95,9 @@ export async function startApp(
     listenHost: '127.0.0.1',
     fileRoots: [root],
     kinds: new Set(['publish']),
+    ...(tokensFile === undefined
+      ? {}
+      : { authenticator: createAuthenticator([await openTokenFile(tokensFile, silentLogger)]) }),
     allInOne: false,
     ...changes,
   })

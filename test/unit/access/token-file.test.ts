@@ -118,3 +118,37 @@ test('a file that cannot be used at first is a wrong setting that names the line
     })
   }
 })
+
+test('limits stand behind the scopes, and a line whose limits are none counts for nothing', async (t) => {
+  const path = join(await tempDir(t), 'tokens')
+  const lines = [
+    `ann ${hash('ann')} jobs:read registries=ghcr.io,docker.io repositories=ghcr.io/team/**,*/x kinds=pull`,
+    ...['repositories=ghcr.io', 'repositories=', 'kinds=pull kinds=copy', 'other=1', '=x', 'kinds'].map(
+      (limits, at) => `bad${at} ${hash(`bad${at}`)} * ${limits}`,
+    ),
+  ]
+  await writeFile(path, lines[0] as string)
+  const tokens = await openTokenFile(path, silentLogger)
+  assert.deepEqual((await tokens.authenticate('ann'))?.limits, {
+    registries: ['ghcr.io', 'docker.io'],
+    repositories: ['ghcr.io/team/**', '*/x'],
+    kinds: ['pull'],
+  })
+  await writeFile(path, lines.join('\n'))
+  for (let at = 0; at < lines.length - 1; at++)
+    assert.equal(await tokens.authenticate(`bad${at}`), undefined, lines[at + 1])
+  assert.equal((await tokens.authenticate('ann'))?.name, 'ann')
+})
+
+test('a credential is what its line says now, and a line that goes is told', async (t) => {
+  const path = join(await tempDir(t), 'tokens')
+  await writeFile(path, `ann ${hash('a')} jobs:read\nbob ${hash('b')} *\n`)
+  const tokens = await openTokenFile(path, silentLogger)
+  const { credential = '' } = (await tokens.authenticate('a')) ?? {}
+  assert.deepEqual([...((await tokens.current(credential))?.scopes ?? [])], ['jobs:read'])
+  const told = Promise.withResolvers<void>()
+  t.after(tokens.onChange(() => told.resolve()))
+  await writeFile(path, `bob ${hash('b')} *\n`)
+  await told.promise
+  assert.equal(await tokens.current(credential), undefined)
+})

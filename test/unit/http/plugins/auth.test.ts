@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createApp } from '../../../../src/http/app.ts'
-import { silentLogger } from '../../../../src/lib/logger.ts'
+import { fastify } from 'fastify'
+import { createAuthenticator } from '../../../../src/access/authenticator.ts'
+import { authPlugin } from '../../../../src/http/plugins/auth.ts'
 import { startApp } from '../../../helpers/streams/http-app.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 
@@ -54,32 +55,11 @@ test('a token is refused before its upload is read', async (t) => {
   assert.deepEqual(await readdir(uploadFolder), [])
 })
 
-test('a token file that cannot be read keeps the app from getting ready', async (t) => {
-  const { jobs, uploads, store, registries, keys } = await startApp(t)
-  const app = createApp({
-    queue: jobs.queue,
-    events: jobs.events,
-    uploads,
-    store,
-    remote: {
-      bundle: () => assert.fail('nothing is asked of a registry'),
-      inspect: () => assert.fail('nothing is asked of a registry'),
-      open: () => assert.fail('nothing is asked of a registry'),
-      repository: () => assert.fail('nothing is asked of a registry'),
-      referrers: () => assert.fail('nothing is asked of a registry'),
-    },
-    registries,
-    keys,
-    kmsPublicKey: () => assert.fail('nobody asks'),
-    profiles: { of: () => assert.fail('nobody asks'), forget: () => assert.fail('nobody asks') },
-    ping: () => assert.fail('nothing is asked of a registry'),
-    logger: silentLogger,
-    version: '1.2.3',
-    listenHost: '127.0.0.1',
-    tokensFile: '/no/such/file',
-    fileRoots: [],
-    kinds: new Set(),
-    allInOne: false,
-  })
-  await assert.rejects(async () => app.ready(), { code: 'CONFIG_INVALID' })
+test('a route that says no scope ends the start', async (t) => {
+  const authenticator = createAuthenticator([])
+  const app = fastify()
+  t.after(() => app.close())
+  void app.register(authPlugin, { authenticator })
+  void app.register(async (inner) => void inner.get('/v1/anything', async () => 'all'))
+  await assert.rejects(async () => app.ready(), /GET \/v1\/anything says no scope/)
 })
