@@ -69,6 +69,10 @@ export async function openTokenFile(path: string, logger: Logger, clock: Clock =
     }
   }
 
+  return sourceOf(known)
+}
+
+function sourceOf(known: () => Promise<readonly Entry[]>): TokenSource {
   return {
     kind: 'file',
     async authenticate(token) {
@@ -80,12 +84,11 @@ export async function openTokenFile(path: string, logger: Logger, clock: Clock =
     },
     current: async (credential) => (await known()).find((entry) => entry.credential === credential),
     onChange(listener) {
-      let before = entries
+      let before = known()
       const timer = setInterval(() => {
-        void known().then((now) => {
-          if (now !== before) listener()
-          before = now
-        })
+        const now = known()
+        void Promise.all([before, now]).then(([were, are]) => were !== are && listener())
+        before = now
       }, WATCH_MS).unref()
       return () => clearInterval(timer)
     },

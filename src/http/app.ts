@@ -18,6 +18,7 @@ import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
+import { registerRoutes } from './all-routes.ts'
 import { type BodyPaceOptions, bodyPacePlugin } from './plugins/body-pace.ts'
 import { answersPlugin } from './plugins/answers.ts'
 import { authPlugin } from './plugins/auth.ts'
@@ -32,23 +33,13 @@ import { type ProblemOptions, problemPlugin, sendProblem } from './plugins/probl
 import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
-import { healthRoutes } from './routes/health.ts'
-import { keyRoutes, type KeyRoutesOptions } from './routes/keys.ts'
-import { jobEventRoutes, type JobEventRoutesOptions } from './routes/job-events.ts'
-import { jobLogRoutes } from './routes/job-log.ts'
-import { jobQueries } from './routes/job-queries.ts'
-import { jobTraceRoutes } from './routes/job-trace.ts'
-import { jobRoutes } from './routes/jobs.ts'
-import { type ApiObserver, metricsRoutes } from './routes/metrics.ts'
 
-import { packageFiles } from './routes/package-files.ts'
-import { packageViews } from './routes/package-views.ts'
-import { packageRoutes } from './routes/packages.ts'
-import { type MayName, type RegistryPinger, registryRoutes } from './routes/registries.ts'
-import { registryProfileRoutes, type RegistryProfiles } from './routes/registry-profiles.ts'
-import { bundleRoutes } from './routes/bundles.ts'
-import { type RegistryReader, remotePackageRoutes } from './routes/remote-packages.ts'
-import { uploadRoutes } from './routes/uploads.ts'
+import type { JobEventRoutesOptions } from './routes/job-events.ts'
+import type { KeyRoutesOptions } from './routes/keys.ts'
+import type { ApiObserver } from './routes/metrics.ts'
+import type { MayName, RegistryPinger } from './routes/registries.ts'
+import type { RegistryProfiles } from './routes/registry-profiles.ts'
+import type { RegistryReader } from './routes/remote-packages.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
 import { Key } from './schemas/key.ts'
@@ -208,23 +199,6 @@ export function createApp(options: AppOptions): App {
   void app.register(continuePlugin)
   void app.register(bodyPacePlugin, { bodyPace: options.bodyPace })
   void app.register(openapiPlugin, { version: options.version })
-  const shared = { ...options, mayName, mayKeep, joined, closing: closing.signal }
-  void app.register(healthRoutes, shared)
-  void app.register(metricsRoutes, { observer: options.observer })
-  const sources = { roots: options.fileRoots, uploads: options.uploads }
-  void app.register(jobRoutes, { ...shared, sources })
-  void app.register(jobQueries, shared)
-  void app.register(jobLogRoutes, shared)
-  void app.register(jobTraceRoutes, shared)
-  void app.register(jobEventRoutes, shared)
-  void app.register(uploadRoutes, shared)
-  void app.register(packageRoutes, shared)
-  void app.register(remotePackageRoutes, shared)
-  void app.register(bundleRoutes, { ...shared, sources: { roots: options.fileRoots, uploads: options.uploads } })
-  void app.register(registryRoutes, shared)
-  void app.register(registryProfileRoutes, shared)
-  void app.register(keyRoutes, shared)
-  void app.register(packageFiles, shared)
-  void app.register(packageViews, { ...shared, sources })
+  registerRoutes(app, { ...options, mayName, mayKeep, joined, authenticator, closing: closing.signal })
   return app
 }

@@ -1,0 +1,46 @@
+import type { App, AppOptions } from './app.ts'
+import { bundleRoutes } from './routes/bundles.ts'
+import { healthRoutes } from './routes/health.ts'
+import { jobEventRoutes } from './routes/job-events.ts'
+import { jobLogRoutes } from './routes/job-log.ts'
+import { jobQueries } from './routes/job-queries.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { jobTraceRoutes } from './routes/job-trace.ts'
+import { keyRoutes } from './routes/keys.ts'
+import { metricsRoutes } from './routes/metrics.ts'
+import { packageFiles } from './routes/package-files.ts'
+import { packageRoutes } from './routes/packages.ts'
+import { packageViews } from './routes/package-views.ts'
+import { registryProfileRoutes } from './routes/registry-profiles.ts'
+import { registryRoutes } from './routes/registries.ts'
+import { remotePackageRoutes } from './routes/remote-packages.ts'
+import { uploadRoutes } from './routes/uploads.ts'
+
+/** What routes need, with the app's defaults filled in. */
+export type RouteOptions = AppOptions &
+  Required<Pick<AppOptions, 'mayName' | 'mayKeep' | 'joined' | 'authenticator'>> & {
+    /** Aborts when the app closes. */
+    closing: AbortSignal
+  }
+
+/** The interface: every resource has its file. */
+export function registerRoutes(app: App, options: RouteOptions): void {
+  const { observer, fileRoots: roots, uploads } = options
+  const withSources = { ...options, sources: { roots, uploads } }
+  void app.register(healthRoutes, options)
+  void app.register(metricsRoutes, { observer })
+  void app.register(jobRoutes, withSources)
+  void app.register(jobQueries, options)
+  void app.register(jobLogRoutes, options)
+  void app.register(jobTraceRoutes, options)
+  void app.register(jobEventRoutes, options)
+  void app.register(uploadRoutes, options)
+  void app.register(packageRoutes, options)
+  void app.register(remotePackageRoutes, options)
+  void app.register(bundleRoutes, withSources)
+  void app.register(registryRoutes, options)
+  void app.register(registryProfileRoutes, options)
+  void app.register(keyRoutes, options)
+  void app.register(packageFiles, options)
+  void app.register(packageViews, withSources)
+}
