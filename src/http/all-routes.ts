@@ -1,4 +1,5 @@
 import type { App, AppOptions } from './app.ts'
+import { sessionRoutes } from './routes/access/session.ts'
 import { bundleRoutes } from './routes/bundles.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes } from './routes/job-events.ts'
@@ -29,6 +30,7 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   const withSources = { ...options, sources: { roots, uploads } }
   void app.register(healthRoutes, options)
   void app.register(metricsRoutes, { observer })
+  void app.register(sessionRoutes)
   void app.register(jobRoutes, withSources)
   void app.register(jobQueries, options)
   void app.register(jobLogRoutes, options)

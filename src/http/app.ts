@@ -49,6 +49,7 @@ import { Bundle } from './schemas/bundle.ts'
 import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
+import { Session } from './schemas/session.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type { RequestTracer } from './plugins/request-tracing.ts'
@@ -136,6 +137,7 @@ const SCHEMAS = [
   RegistryPing,
   RegistryProfile,
   Key,
+  Session,
 ]
 
 const JSON_BODY_BYTES = 1024 * 1024

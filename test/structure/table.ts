@@ -207,7 +207,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'uploads/transfer-claims.ts',
     ],
     top: ['jobs/commands', 'jobs/progress', 'jobs/uploads', 'jobs/dispatch', 'jobs/record', 'jobs/redis'],
-    imports: ['content', 'lib', 'jobs/model'],
+    imports: ['access', 'content', 'lib', 'jobs/model'],
     types: ['transfer/events.ts'],
     packages: ['bullmq', 'ioredis', 'typebox'],
   },
@@ -262,7 +262,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   http: {
     faces: ['app.ts', 'schemas'],
-    top: ['http/plugins', 'http/routes', 'http/schemas'],
+    top: ['http/plugins', 'http/routes', 'http/routes/access', 'http/schemas'],
     imports: [
       'access',
       'jobs',
@@ -287,6 +287,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
   },
   'http/routes': { imports: ['http/requests', 'http/answers', 'http/events', 'http/schemas'] },
+  'http/routes/access': { imports: ['http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
   'http/plugins': { imports: ['http/requests', 'http/answers', 'http/document'] },
   'http/document': { imports: ['http/requests'] },
   'http/requests': { types: ['http/schemas'] },

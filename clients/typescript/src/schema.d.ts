@@ -89,6 +89,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who asks, and what they may
+         * @description Needs no scope.
+         */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs": {
         parameters: {
             query?: never;
@@ -2545,6 +2565,30 @@ export interface components {
             /** Format: date-time */
             createdAt: string;
         };
+        /** @description Who asks, and what they may. */
+        Session: {
+            /** @description Whose jobs, uploads and packages are its own. */
+            principal: string;
+            /** @description "*" is all of them. */
+            scopes: string[];
+            /** @description What may be touched; what is left out limits nothing. */
+            limits: {
+                /** @description host[:port]. */
+                registries?: string[];
+                /** @description Patterns as ghcr.io/team/**; the host may be *. */
+                repositories?: string[];
+                /** @description Kinds of jobs. */
+                kinds?: string[];
+            };
+            credential: {
+                /** @description open: no token is required. file: of LAYERD_TOKENS_FILE. Others may come. */
+                kind: string;
+                /** @description Of what can be taken away by its id. */
+                id: string | null;
+            };
+            /** @description When it lets nobody in any more; null: when it is taken away. */
+            expiresAt: string | null;
+        };
         SnapshotEvent: {
             /** @description Opaque; SSE carries it as the event's id. */
             id?: string;
@@ -3180,6 +3224,47 @@ export interface operations {
                      *     layerd_fleet_workers 2
                      */
                     "text/plain": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who asks, and what they may. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "principal": "ci",
+                     *       "scopes": [
+                     *         "jobs:read",
+                     *         "jobs:write",
+                     *         "packages:read"
+                     *       ],
+                     *       "limits": {
+                     *         "repositories": [
+                     *           "registry.example/team/**"
+                     *         ]
+                     *       },
+                     *       "credential": {
+                     *         "kind": "file",
+                     *         "id": null
+                     *       },
+                     *       "expiresAt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -33,6 +33,7 @@ export const openapiPlugin = fastifyPlugin(
           { name: 'registries', description: 'What layerd knows of a registry, and what is wrong with it.' },
           { name: 'keys', description: 'Keys that jobs sign and verify packages with.' },
           { name: 'uploads', description: 'Packages sent by the caller.' },
+          { name: 'access', description: 'Who asks, and what they may.' },
           { name: 'service', description: 'The daemon itself.' },
         ],
         components: {

@@ -1,0 +1,22 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Principal } from '../../../access/principal.ts'
+import { getSessionSchema, type Session } from '../../schemas/session.ts'
+
+/** Who asks. */
+export const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/v1/session', { schema: getSessionSchema, config: { scope: 'known' } }, async (request, reply) =>
+    reply.header('cache-control', 'no-store').send(toldSession(request.caller)),
+  )
+}
+
+export function toldSession({ name, scopes, limits, credential, expiresAt }: Principal): Session {
+  const [kind = '', id] = credential.split(':', 2)
+  return {
+    principal: name,
+    scopes: [...scopes].toSorted(),
+    limits: limits as Session['limits'],
+    // The file's ids are of its hashes, and nothing that anybody could name.
+    credential: { kind, id: kind === 'file' ? null : (id ?? null) },
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+  }
+}
