@@ -188,6 +188,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     faces: [
       'queue.ts',
       'runs.ts',
+      'access/session-records.ts',
       'dispatch',
       'hints/blob-places.ts',
       'hints/known-packages.ts',
@@ -211,6 +212,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     types: ['transfer/events.ts'],
     packages: ['bullmq', 'ioredis', 'typebox'],
   },
+  'jobs/access': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/commands': { imports: ['jobs/progress', 'jobs/dispatch', 'jobs/record', 'jobs/redis'] },
   'jobs/progress': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/uploads': { imports: ['jobs/record', 'jobs/redis'] },

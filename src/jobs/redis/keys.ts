@@ -23,6 +23,8 @@ export interface Keys {
   readonly registries: string
   /** Hash: name -> a key that is kept, its private half sealed. Field '' as there. */
   readonly signingKeys: string
+  /** Sorted set of browsers' log-ins, by their ends; the rest of sessions.lua's keys below it. Also the channel that tells which are over. */
+  readonly sessions: string
   /** Channel: `paused|...` and `freed|...` (limits.lua). */
   readonly limits: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
@@ -80,6 +82,7 @@ export function createKeys(name = 'layerd'): Keys {
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
     signingKeys: `${prefix}keys`,
+    sessions: `${prefix}sessions`,
     limits: `${prefix}limits`,
     stop: `${prefix}stop`,
     job,

@@ -36,10 +36,12 @@ const OTHER_SCRIPTS = [
   'replace-kept',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits'] as const
+const WORD_SCRIPTS = ['sessions'] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]
 type ListScript = (typeof LIST_SCRIPTS)[number]
+type WordScript = (typeof WORD_SCRIPTS)[number]
 
 /**
  * Runs scripts/ on one connection, by EVALSHA; a server that lost them gets them again. On a worker's connection a call
@@ -50,6 +52,7 @@ export interface Scripts {
   job(script: JobScript, target: JobTarget, args: ReadonlyArray<string | number>): Promise<[string, ...string[]]>
   other(script: OtherScript, key: string, args: ReadonlyArray<string | number>): Promise<number>
   numbers(script: ListScript, key: string, args: ReadonlyArray<string | number>): Promise<number[]>
+  words(script: WordScript, key: string, args: ReadonlyArray<string | number>): Promise<string[]>
 }
 
 export interface JobTarget {
@@ -90,6 +93,7 @@ export function createScripts(redis: Redis): Scripts {
     },
     other: async (script, key, args) => (await run(script, key, args)) as number,
     numbers: async (script, key, args) => (await run(script, key, args)) as number[],
+    words: async (script, key, args) => (await run(script, key, args)) as string[],
   }
 }
 
@@ -101,7 +105,7 @@ function sources(): ReadonlyMap<string, string> {
     ...JOB_SCRIPTS.map(
       (name) => [commandName(name), [transitionTable(), ...SHARED.map(read), read(`jobs/${name}`)].join('\n')] as const,
     ),
-    ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS].map((name) => [commandName(name), read(name)] as const),
+    ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS, ...WORD_SCRIPTS].map((name) => [commandName(name), read(name)] as const),
   ])
   return loaded
 }
