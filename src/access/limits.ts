@@ -56,9 +56,39 @@ export function allowsRegistry(limits: Limits, registry: string): boolean {
   return allowsRegistryByName(limits, registry) && anyPattern(limits, (pattern) => isOf(pattern, registry))
 }
 
+/** Whether it says where. */
+export function namesPlaces({ registries, repositories }: Limits): boolean {
+  return registries !== undefined || repositories !== undefined
+}
+
+/**
+ * Whether `inner` reaches nowhere that `outer` does not: registries and kinds one by one; of repositories each pattern as it
+ * stands in `outer`, or a plain repository that `outer` takes.
+ */
+export function within(outer: Limits, inner: Limits): boolean {
+  const holds = (own: readonly string[] | undefined, given: readonly string[] | undefined, has: Has) =>
+    own === undefined || given?.every((one) => has(own, one)) === true
+  const sameHost: Has = (own, one) => own.some((other) => other.toLowerCase() === one.toLowerCase())
+  return (
+    holds(outer.registries, inner.registries, sameHost) &&
+    holds(outer.kinds, inner.kinds, (own, kind) => own.includes(kind)) &&
+    holds(outer.repositories, inner.repositories, (own, pattern) => own.includes(pattern) || takesPlain(own, pattern))
+  )
+}
+
+type Has = (own: readonly string[], one: string) => boolean
+
+/** Without any pattern in it, so that it is one repository. */
+function takesPlain(patterns: readonly string[], text: string): boolean {
+  if (text.includes('*')) return false
+  const slash = text.indexOf('/')
+  const place = { registry: text.slice(0, slash), repository: text.slice(slash + 1) }
+  return patterns.some((pattern) => takes(pattern, place))
+}
+
 /** Whether a token was given these repositories by name, all of them: what lies there is its business, whoever brought it. */
 export function covers(limits: Limits, places: readonly Place[]): boolean {
-  if (limits.registries === undefined && limits.repositories === undefined) return false
+  if (!namesPlaces(limits)) return false
   return places.length > 0 && places.every((place) => allowsPlace(limits, place))
 }
 

@@ -21,7 +21,8 @@ export interface EventHubOptions {
 
 /** A stream that is ready to begin: nothing was written yet, and nothing of it can be refused any more. */
 export interface Opening {
-  start(response: ServerResponse, framing: Framing): void
+  /** `ended`: ends it as a shutdown does; who comes back is judged again. */
+  start(response: ServerResponse, framing: Framing, ended: AbortSignal): void
 }
 
 /** Where a stream begins: what is sent at once, and after which event it goes on. */
@@ -60,7 +61,10 @@ export class EventHub {
     try {
       const beginning = await this.#begin(job, lastEventId)
       if (beginning !== 'over') {
-        return { start: (response, framing) => this.#start(channel, beginning, { response, framing }) }
+        return {
+          start: (response, framing, ended) =>
+            this.#start(channel, beginning, { response, framing, accessEnded: ended }),
+        }
       }
     } catch (error) {
       channel.letGo()
@@ -129,7 +133,7 @@ export class EventHub {
   #start(
     channel: EventChannel,
     { frames, after, ended }: Beginning,
-    { response, framing }: { response: ServerResponse; framing: Framing },
+    { response, framing, accessEnded }: { response: ServerResponse; framing: Framing; accessEnded: AbortSignal },
   ): void {
     const { stuckMs } = this.#options
     const client = new EventClient({ response, framing, ...(stuckMs === undefined ? {} : { stuckMs }) })
@@ -138,6 +142,7 @@ export class EventHub {
     if (ended) client.end()
     else if (this.#draining) this.#sendAway(client)
     else void channel.attach(client, after)
+    onAbort(accessEnded, () => this.#sendAway(client))
     channel.letGo()
   }
 
@@ -169,4 +174,9 @@ export class EventHub {
 
 function baseOf({ jobId, seq, time, attempt }: JobEvent): Pick<JobEvent, 'jobId' | 'seq' | 'time' | 'attempt'> {
   return { jobId, seq, time, attempt }
+}
+
+function onAbort(signal: AbortSignal, listener: () => void): void {
+  if (signal.aborted) listener()
+  else signal.addEventListener('abort', listener, { once: true })
 }

@@ -1,6 +1,7 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Authenticator } from '../../access/authenticator.ts'
+import { type AccessGuard, createAccessGuard } from '../../access/guard.ts'
 import { ANONYMOUS, type Principal } from '../../access/principal.ts'
 import { requireScope, type Scope } from '../../access/scopes.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -10,6 +11,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; everybody is anonymous where no token is required. */
     caller: Principal
+    /** Aborts when the caller's token is taken away or expires while this request is answered: UNAUTHENTICATED. */
+    accessEnded: () => AbortSignal
   }
   interface FastifyContextConfig {
     /** What the caller has to have, one of these; `known`: nothing beside being known. Every route that is not open says it. */
@@ -27,31 +30,62 @@ export interface AuthOptions {
  */
 export const authPlugin = fastifyPlugin(
   async (app: FastifyInstance, { authenticator }: AuthOptions) => {
+    const guard = createAccessGuard(authenticator)
+    app.addHook('onClose', async () => guard.close())
     app.decorateRequest('caller', null as unknown as Principal)
+    app.decorateRequest('accessEnded', null as unknown as () => AbortSignal)
     app.addHook('onRoute', ({ url, method, config }) => {
       if (isOpen(url) || config?.scope !== undefined) return
       throw new Error(`the route ${[method].flat().join(', ')} ${url} says no scope`)
     })
-    app.addHook('onRequest', async (request) => {
+    app.addHook('onRequest', async (request, reply) => {
       request.caller = ANONYMOUS
+      request.accessEnded = watcher(guard, request, reply)
+      checkAuthorization(request)
       if (!authenticator.required || isOpen(request.routeOptions.url)) return
       const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
       const caller = token === undefined ? undefined : await authenticator.authenticate(token)
-      if (caller === undefined) throw refusal(token === undefined)
+      if (caller === undefined) throw refusal(reply, token === undefined)
       request.caller = caller
       const { scope } = request.routeOptions.config
       if (scope !== undefined && scope !== 'known') requireScope(caller, scope)
+    })
+    // A body may take its time, and a token may end meanwhile.
+    app.addHook('preHandler', async (request) => {
+      if (request.body !== undefined) await guard.requireCurrent(request.caller)
     })
   },
   { name: 'auth', fastify: '5.x' },
 )
 
-function refusal(missing: boolean): AppError {
+/** Watches from the first time that somebody asks, to the end of the connection's part in it. */
+function watcher(guard: AccessGuard, request: FastifyRequest, reply: FastifyReply): () => AbortSignal {
+  let ended: AbortSignal | undefined
+  return () => {
+    if (ended) return ended
+    const watch = guard.watch(request.caller)
+    if (reply.raw.closed || reply.raw.destroyed) watch.stop()
+    else reply.raw.once('close', () => watch.stop())
+    ended = watch.ended
+    return ended
+  }
+}
+
+/** What stands before us may have looked at the other one. */
+function checkAuthorization({ raw: { rawHeaders } }: FastifyRequest): void {
+  const count = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'authorization').length
+  if (count < 2) return
+  throw new AppError('REQUEST_INVALID', `the request has ${count} Authorization headers`, { hint: 'Send one.' })
+}
+
+/** Source: RFC 6750 3. */
+function refusal(reply: FastifyReply, missing: boolean): AppError {
+  void reply.header('www-authenticate', `Bearer realm="layerd"${missing ? '' : ', error="invalid_token"'}`)
   return new AppError(
     'UNAUTHENTICATED',
-    missing ? 'the request has no bearer token' : 'the bearer token is not known',
+    missing ? 'the request has no bearer token' : 'the bearer token is not known, or not any more',
     {
-      hint: "Send the header 'Authorization: Bearer TOKEN' with a token whose SHA-256 is in LAYERD_TOKENS_FILE.",
+      hint: "Send the header 'Authorization: Bearer TOKEN' with a token of LAYERD_TOKENS_FILE, one that layerd issued (POST /v1/tokens, layerd tokens add), or one of the OIDC issuer that it trusts.",
     },
   )
 }

@@ -57,7 +57,10 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const problem = problemOf(error, { instance: pathOf(request), requestId: request.id })
   if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'request failed')
   else request.log.debug({ code: error.code, status: problem.status }, 'request refused')
-  if (error.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer realm="layerd"')
+  if (error.code === 'UNAUTHENTICATED' && !reply.hasHeader('www-authenticate')) {
+    // A token was there: what ended while it was used.
+    void reply.header('www-authenticate', 'Bearer realm="layerd", error="invalid_token"')
+  }
   // What is still to come is not waited for.
   if (error.code === 'BODY_TOO_SLOW') void reply.header('connection', 'close')
   if (problem.status === 503 || error.retryAfterMs !== undefined) {

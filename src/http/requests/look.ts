@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { AppError } from '../../lib/errors.ts'
+import { lifeOf } from './life.ts'
 
 /** A caller waits for it, so it ends before proxies give up on the request. */
 export const LOOK_WITHIN_MS = 50_000
@@ -16,7 +17,7 @@ export async function lookWithin<T>(
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(tooLate()), LOOK_WITHIN_MS)
   try {
-    return await look(AbortSignal.any([closing, request.signal, late.signal]))
+    return await look(AbortSignal.any([lifeOf(request, closing), late.signal]))
   } finally {
     clearTimeout(timer)
   }

@@ -61,7 +61,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = 
       const opening = await hub.open(job, lastEventId)
       if (opening === 'over') return reply.code(204).send(null)
       const { raw } = takeOver(reply, framing)
-      opening.start(raw, framing)
+      opening.start(raw, framing, request.accessEnded())
       return reply
     },
   )

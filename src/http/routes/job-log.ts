@@ -5,6 +5,7 @@ import { type JobLogLine, LOG_LEVELS } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
+import { lifeOf } from '../requests/life.ts'
 import { withoutUnseen } from '../../lib/text.ts'
 import { chooseMediaType } from '../answers/accept.ts'
 import { jobLogSchema } from '../schemas/job.ts'
@@ -45,11 +46,11 @@ export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app
         (since === undefined || Date.parse(line.time) >= Date.parse(since))
       // Before the answer begins: a job that is not there is a 404.
       await queue.log(id, { limit: 1 })
-      const signal = AbortSignal.any([closing, request.signal])
+      const signal = lifeOf(request, closing)
       const read: Read = (after) => queue.log(id, { after, limit: PAGE })
       const lines = follow ? followed(id, { queue, events, signal, read }) : written(read)
       if (follow) keepOpen(request)
-      return sendLines(reply, `${type}; charset=utf-8`, rendered(lines, isWanted, render))
+      return sendLines(reply, `${type}; charset=utf-8`, rendered(lines, { isWanted, render, signal }))
     },
   )
 }
@@ -63,10 +64,18 @@ type Read = (after: string | undefined) => ReturnType<JobQueue['log']>
 
 async function* rendered(
   lines: AsyncIterable<JobLogLine>,
-  isWanted: (line: JobLogLine) => boolean,
-  render: (line: JobLogLine) => string,
+  { isWanted, render, signal }: Rendering,
 ): AsyncGenerator<string> {
-  for await (const line of lines) if (isWanted(line)) yield render(line)
+  for await (const line of lines) {
+    if (signal.aborted) return
+    if (isWanted(line)) yield render(line)
+  }
+}
+
+interface Rendering {
+  isWanted: (line: JobLogLine) => boolean
+  render: (line: JobLogLine) => string
+  signal: AbortSignal
 }
 
 /** All that is there, in pages. Returns the place of the last one. */

@@ -6,6 +6,7 @@ import type { JobFilter } from '../../jobs/model/requests.ts'
 import { isKnownTag } from '../answers/conditional.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { waitForJob } from '../answers/job-wait.ts'
+import { lifeOf } from '../requests/life.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { getJobSchema, type JobQuery, listJobsSchema, listTransfersSchema } from '../schemas/job.ts'
 
@@ -31,9 +32,10 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
     const known = request.headers['if-none-match']
     const seconds = applyWait(reply, request.headers.prefer)
     const until = (job: Job) => (known === undefined ? job.done : !isKnownTag(known, etagOf(job)))
-    const signal = AbortSignal.any([options.closing, request.signal])
+    const signal = lifeOf(request, options.closing)
     const job =
       seconds === undefined ? await queue.get(id) : await waitForJob(id, { ...options, seconds, until, signal })
+    if (seconds !== undefined) request.accessEnded().throwIfAborted()
     if (!job) throw noSuchJob(id)
     void reply.header('etag', etagOf(job)).header('cache-control', 'no-cache')
     if (isKnownTag(known, etagOf(job))) return reply.code(304).send(null)

@@ -7,6 +7,7 @@ import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { checkJobRequest, registriesOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
+import { lifeOf } from '../requests/life.ts'
 import type { KeyNames } from '../requests/key-settings.ts'
 import type { MayName } from '../requests/package-reference.ts'
 import type { PublishSources } from '../requests/publish-source.ts'
@@ -63,7 +64,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     if (replayed) void reply.header('idempotency-replayed', 'true')
     const seconds = applyWait(reply, headers.prefer)
     if (seconds === undefined) return sendAccepted(reply, job)
-    const signal = AbortSignal.any([options.closing, request.signal])
+    const signal = lifeOf(request, options.closing)
     // The job is kept: whatever happens to the wait, the answer is 202.
     const waited = await waitForJob(job.id, { ...options, seconds, until: isDone, signal }).catch(() => job)
     return sendAccepted(reply, waited ?? job)

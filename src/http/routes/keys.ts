@@ -7,6 +7,7 @@ import { isKnownTag } from '../answers/conditional.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
 import { keySettings, type KmsPublicKey } from '../requests/key-settings.ts'
+import { lifeOf } from '../requests/life.ts'
 import { checkPreconditions } from '../requests/preconditions.ts'
 import { deleteKeySchema, getKeySchema, type Key, listKeysSchema, putKeySchema } from '../schemas/key.ts'
 
@@ -42,7 +43,7 @@ export const keyRoutes: FastifyPluginAsyncTypebox<KeyRoutesOptions> = async (app
     requireUnlimited(request.caller, `the key ${name}, which is for all registries`)
     const seen = await keys.get(name)
     checkPreconditions(request.headers, seen && etagOf(seen), `the key ${name}`)
-    const signal = AbortSignal.any([closing, request.signal])
+    const signal = lifeOf(request, closing)
     const settings = await keySettings(request.body, { kmsPublicKey, signal })
     const record = await keys.put(name, settings, seen)
     const { kind, fingerprint } = record

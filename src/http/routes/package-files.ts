@@ -7,6 +7,7 @@ import { listedNames } from '../../lib/text.ts'
 import { openStoredArchive } from '../../transfer/bundle/stored.ts'
 import type { PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
+import { lifeOf } from '../requests/life.ts'
 import { getArchiveSchema, headArchiveSchema } from '../schemas/package.ts'
 
 export interface PackageFilesOptions {
@@ -19,7 +20,7 @@ const READ = { scope: ['packages:read'] } as const
 /** A stored package as a file. */
 export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = async (app, { store, closing }) => {
   // A download may be hours from its end: a shutdown cuts it, and its client goes on by Range.
-  const signalOf = (request: FastifyRequest) => AbortSignal.any([closing, request.signal])
+  const signalOf = (request: FastifyRequest) => lifeOf(request, closing)
   const archiveOf = async (
     request: FastifyRequest<{ Params: { digest: string }; Querystring: ArchiveChoice }>,
   ): Promise<Download> => {

@@ -96,7 +96,7 @@ function addFileView(app: App, place: Place, view: FileView): void {
     const mediaType = isPage ? 'text/html; charset=utf-8' : mediaTypeOf(content.fileName)
     const download = { ...content, mediaType, ...(isPage ? { disposition: 'inline' as const } : {}) }
     void reply.header('content-security-policy', FOREIGN_CSP)
-    return sendDownload(request, reply, { download, signal: request.signal })
+    return sendDownload(request, reply, { download, signal: AbortSignal.any([request.signal, request.accessEnded()]) })
   }
   const url = `${place.url}/${view.path}`
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away. Compressed, ranges would be of other bytes.

@@ -6,6 +6,7 @@ import type { RegistryRecord } from '../../jobs/model/registry-record.ts'
 import { COMMON_WAY, type WaySettings } from '../../jobs/model/registry-way.ts'
 import type { RegistryRecords } from '../../jobs/registries/registry-records.ts'
 import { AppError } from '../../lib/errors.ts'
+import { lifeOf } from '../requests/life.ts'
 import { isKnownTag } from '../answers/conditional.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
@@ -119,7 +120,7 @@ function pingRoute(app: Parameters<typeof registryRoutes>[0], { ping, mayName, c
     const header = request.headers['x-registry-auth']
     const credentials = readRegistryAuth(typeof header === 'string' ? header : undefined, registry)
     void reply.header('cache-control', 'no-store')
-    const signal = AbortSignal.any([closing, request.signal])
+    const signal = lifeOf(request, closing)
     const way = givenWay(request.body ?? {})
     return await ping({ registry, repository, way }, { credentials, plainHttp, signal })
   })

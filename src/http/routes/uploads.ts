@@ -37,15 +37,19 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   sweepNowAndThen(app, uploads)
 
   const receiving = new Set<Promise<Upload>>()
-  const receive = (request: FastifyRequest<{ Params: { upload: string } }>): Promise<Upload> => {
+  const receive = (request: FastifyRequest<{ Params: { upload: string } }>, ended: AbortSignal): Promise<Upload> => {
     const declaredBytes = declaredLength(request)
     const sha256 = readBodyDigest(request.headers)
     // destroyOnReturn: a refusal half-way must still find the connection open.
     const bytes = paced(request.raw.iterator({ destroyOnReturn: false }), bodyPace)
-    const promise = uploads.receive(request.params.upload, bytes, {
+    const received = uploads.receive(request.params.upload, bytes, {
       ...(declaredBytes === undefined ? {} : { declaredBytes }),
       ...(sha256 === undefined ? {} : { sha256 }),
       principal: request.caller.name,
+    })
+    const promise = received.then(async (upload) => {
+      if (ended.aborted) await uploads.remove(upload.id)
+      return upload
     })
     receiving.add(promise)
     void promise.catch(() => {}).finally(() => receiving.delete(promise))
@@ -73,7 +77,8 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     },
     async (request, reply) => {
       try {
-        const upload = await Promise.race([receive(request), shutdown])
+        const ended = request.accessEnded()
+        const upload = await Promise.race([receive(request, ended), shutdown, whenEnded(ended)])
         const { id, name, size } = upload
         request.log.info({ principal: request.caller.name, upload: id, name, size }, 'upload received')
         return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(upload)
@@ -161,6 +166,17 @@ function whenClosing(closing: AbortSignal): Promise<never> {
       )
     }
     closing.addEventListener('abort', refuse, { once: true })
+  })
+  promise.catch(() => {})
+  return promise
+}
+
+/** Rejects when the token that lets it in ends: what came so far is dropped with the connection. */
+function whenEnded(ended: AbortSignal): Promise<never> {
+  const promise = new Promise<never>((_resolve, reject) => {
+    const refuse = () => reject(ended.reason as Error)
+    if (ended.aborted) refuse()
+    else ended.addEventListener('abort', refuse, { once: true })
   })
   promise.catch(() => {})
   return promise

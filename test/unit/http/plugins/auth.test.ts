@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fastify } from 'fastify'
 import { createAuthenticator } from '../../../../src/access/authenticator.ts'
@@ -62,4 +64,28 @@ test('a route that says no scope ends the start', async (t) => {
   void app.register(authPlugin, { authenticator })
   void app.register(async (inner) => void inner.get('/v1/anything', async () => 'all'))
   await assert.rejects(async () => app.ready(), /GET \/v1\/anything says no scope/)
+})
+
+test('a token that is not known is told from none, and two are not chosen from', async (t) => {
+  const { app, listen } = await startWithToken(t)
+  const challenge = async (headers: Record<string, string>) =>
+    (await app.inject({ url: '/v1/jobs', headers })).headers['www-authenticate']
+  assert.equal(await challenge({}), 'Bearer realm="layerd"')
+  assert.equal(await challenge({ authorization: 'Basic c2VjcmV0' }), 'Bearer realm="layerd"')
+  assert.equal(await challenge({ authorization: 'Bearer other' }), 'Bearer realm="layerd", error="invalid_token"')
+
+  const { hostname, port } = new URL(await listen())
+  const ask = async (path: string, ...lines: string[]) => {
+    const socket = connect(Number(port), hostname)
+    socket.write([`GET ${path} HTTP/1.1`, 'Host: localhost', ...lines, 'Connection: close', '', ''].join('\r\n'))
+    return await text(socket)
+  }
+  const twice = ['Authorization: Bearer secret', 'authorization: Bearer secret']
+  for (const path of ['/v1/jobs', '/livez']) {
+    const answer = await ask(path, ...twice)
+    assert.match(answer, /^HTTP\/1\.1 400 [^]*the request has 2 Authorization headers/, path)
+  }
+  assert.match(await ask('/v1/jobs', twice[0] ?? ''), /^HTTP\/1\.1 200 /)
+  const long = await ask('/v1/jobs', `Authorization: Bearer ${'x'.repeat(100 * 1024)}`)
+  assert.match(long, /^HTTP\/1\.1 431 [^]*the request headers are too large/)
 })

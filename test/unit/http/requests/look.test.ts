@@ -7,12 +7,12 @@ import { AppError } from '../../../../src/lib/errors.ts'
 
 const tooLate = () => new AppError('PACKAGE_TIMEOUT', 'too late')
 
-test('a look ends after its time, with its caller, and with layerd; what it found goes on', async (t) => {
+test('a look ends after its time, with its caller, what let that in, and layerd; what it found goes on', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const [caller, closing] = [new AbortController(), new AbortController()]
-  const request = { signal: caller.signal } as FastifyRequest
-  const look = () =>
-    lookWithin(request, { closing: closing.signal, tooLate }, async (signal) => {
+  const [caller, closing, access] = [new AbortController(), new AbortController(), new AbortController()]
+  const request = { signal: caller.signal, accessEnded: () => access.signal } as FastifyRequest
+  const look = (by = request) =>
+    lookWithin(by, { closing: closing.signal, tooLate }, async (signal) => {
       if (!signal.aborted) await once(signal, 'abort')
       throw signal.reason
     })
@@ -26,4 +26,8 @@ test('a look ends after its time, with its caller, and with layerd; what it foun
   caller.abort(new Error('gone'))
   await gone
   assert.equal(found.aborted, true)
+  const other = { ...request, signal: new AbortController().signal } as FastifyRequest
+  const ended = assert.rejects(look(other), /taken away/)
+  access.abort(new Error('taken away'))
+  await ended
 })
