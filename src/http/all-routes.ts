@@ -1,5 +1,6 @@
 import type { App, AppOptions } from './app.ts'
 import { sessionRoutes } from './routes/access/session.ts'
+import { policyRoutes } from './routes/access/policies.ts'
 import { bundleRoutes } from './routes/bundles.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes } from './routes/job-events.ts'
@@ -43,6 +44,7 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   void app.register(registryRoutes, options)
   void app.register(registryProfileRoutes, options)
   void app.register(keyRoutes, options)
+  void app.register(policyRoutes, options)
   void app.register(packageFiles, options)
   void app.register(packageViews, withSources)
 }

@@ -13,6 +13,7 @@ import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
+import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -50,6 +51,7 @@ import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remo
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
 import { Session } from './schemas/session.ts'
+import { Policy } from './schemas/policy.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type { RequestTracer } from './plugins/request-tracing.ts'
@@ -91,6 +93,8 @@ export interface AppOptions {
   registries: RegistryRecords
   /** Keys that jobs sign and verify with. */
   keys: KeyRecords
+  /** What packages have to be signed by. */
+  policies: PolicyRecords
   /** Asks AWS for the public half of a key. */
   kmsPublicKey: KeyRoutesOptions['kmsPublicKey']
   /** What is known of their ways. */
@@ -138,6 +142,7 @@ const SCHEMAS = [
   RegistryProfile,
   Key,
   Session,
+  Policy,
 ]
 
 const JSON_BODY_BYTES = 1024 * 1024

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { JobEventReader } from '../jobs/progress/events.ts'
+import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { JobQueue } from '../jobs/queue.ts'
@@ -26,6 +27,7 @@ export async function renderOpenapi(): Promise<string> {
     remote: {} as RegistryReader,
     registries: {} as RegistryRecords,
     keys: {} as KeyRecords,
+    policies: {} as PolicyRecords,
     kmsPublicKey: async () => Promise.reject(new Error('nobody asks')),
     profiles: {} as RegistryProfiles,
     ping: async () => Promise.reject(new Error('nobody asks')),

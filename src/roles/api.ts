@@ -9,6 +9,7 @@ import type { JobKind } from '../jobs/model/definitions.ts'
 import { type Reference, registryId } from '../content/reference.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
+import { createPolicyRecords } from '../jobs/access/policy-records.ts'
 import { createKeyRecords } from '../jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
@@ -160,7 +161,10 @@ function redisTroubles(
 function registryParts(
   context: RoleContext,
   shared: ReturnType<typeof queueOptions>,
-): Pick<AppOptions, 'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep' | 'keys' | 'kmsPublicKey'> & {
+): Pick<
+  AppOptions,
+  'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep' | 'keys' | 'policies' | 'kmsPublicKey'
+> & {
   closeRegistries: () => Promise<void>
 } {
   const { tracing } = context
@@ -170,11 +174,13 @@ function registryParts(
   const facts = createRegistryFacts(shared)
   const limits = createSharedLimits({ ...shared, records, logger: context.logger })
   const keys = createKeyRecords({ ...shared, role: 'starting' })
+  const policies = createPolicyRecords({ ...shared, role: 'starting' })
   const { clientFor, ping, kms } = processRegistries(context, { policy, records, facts, limits, ...hooks })
   return {
     async closeRegistries() {
       records.close()
       keys.close()
+      policies.close()
       await Promise.all([facts.close(), limits.close()])
     },
     profiles: {
@@ -185,6 +191,7 @@ function registryParts(
     ping,
     registries: records,
     keys,
+    policies,
     async kmsPublicKey(key, secret, signal) {
       return publicKeyPem(await kms.publicKey(key, secret, signal))
     },

@@ -7,6 +7,7 @@ import { createKnownPackages } from '../jobs/hints/known-packages.ts'
 import { createUploadCheckpoints } from '../jobs/uploads/checkpoints.ts'
 import { createTagLocks } from '../jobs/redis/tag-locks.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
+import { createPolicyRecords } from '../jobs/access/policy-records.ts'
 import { createKeyRecords } from '../jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
@@ -125,7 +126,8 @@ async function workOf(
   const claims = createTransferClaims({ ...shared, logger })
   const trustedRoots = openTrustedRoots(config.trustedRoots)
   const keys = keptKeys(createKeyRecords({ ...shared, role: 'worker', logger }), kms)
-  const policies = openPolicies(config.policyFile, trustedRoots, keys)
+  const kept = createPolicyRecords({ ...shared, role: 'worker', logger })
+  const policies = openPolicies({ file: config.policyFile, kept }, trustedRoots, keys)
   const signed = { trustedRoots, keys, policies }
   const sources = { roots: config.fileRoots, uploads }
   const open: VerifyWorkOptions['openPackage'] = (source, options) =>

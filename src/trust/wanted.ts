@@ -82,8 +82,7 @@ function like({ san, issuer }: WantedIdentity) {
 }
 
 function invalid(why: string): AppError {
-  return new AppError('BODY_INVALID', `what "options.verify" asks for ${why}`, {
+  return new AppError('BODY_INVALID', `what "verify" asks for ${why}`, {
     hint: 'For example {"mode": "always", "key": "-----BEGIN PUBLIC KEY-----..."}.',
-    details: { pointer: '/options/verify' },
   })
 }

@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises'
 import { load, YAMLException } from 'js-yaml'
-import { type Static, Type } from 'typebox'
+import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import { isRepositoryPattern, matchesRepository } from '../content/repository-pattern.ts'
-import { JobOptions } from '../jobs/model/job-options.ts'
+import { matchesRepository } from '../content/repository-pattern.ts'
+import type { PolicyRecords } from '../jobs/access/policy-records.ts'
+import { type PolicyKind, PolicyRule, wrongMatch } from '../jobs/model/policy.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
 import {
   createVerification,
@@ -13,19 +14,12 @@ import {
   type Verification,
 } from '../trust/verification.ts'
 
-const POLICY_KINDS = ['pull', 'copy', 'publish'] as const
-export type PolicyKind = (typeof POLICY_KINDS)[number]
+const Rules = Type.Array(PolicyRule, { maxItems: 1000 })
 
-const Rule = Type.Object(
-  {
-    match: Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { minItems: 1, maxItems: 100 }),
-    verify: JobOptions.properties.verify,
-    kinds: Type.Optional(Type.Array(Type.Enum([...POLICY_KINDS]), { minItems: 1 })),
-  },
-  { additionalProperties: false, required: ['match', 'verify'] },
-)
-const Rules = Type.Array(Rule, { maxItems: 1000 })
-type Rule = Static<typeof Rule>
+/** A rule, and what it is called where it is refused by. */
+interface Rule extends PolicyRule {
+  readonly from: string
+}
 
 /** Where a package comes from, or for a publish where it goes. */
 export interface PolicyPlace {
@@ -35,8 +29,8 @@ export interface PolicyPlace {
 
 /** What whoever runs layerd wants of packages, whatever their jobs say. */
 export interface Policies {
-  /** Whether there may be any rule. */
-  readonly any: boolean
+  /** Whether there may be any rule. Throws CONFIG_INVALID. */
+  any(): Promise<boolean>
   /**
    * What the first rule that matches wants; undefined where it wants nothing or none matches. Throws CONFIG_INVALID,
    * KEY_NOT_FOUND, TRUSTED_ROOT_*.
@@ -50,22 +44,32 @@ export interface Policies {
 
 const MAX_BYTES = 1024 * 1024
 
+/** Where rules are; what is left out has none. */
+export interface PolicyPlaces {
+  /** LAYERD_POLICY_FILE: JSON or YAML. */
+  readonly file?: string | undefined
+  readonly kept?: Pick<PolicyRecords, 'list'>
+}
+
 /**
- * Reads the rules of a file (JSON or YAML) anew for each job, so that a change counts at once. One that cannot be read fails
- * the job: what nobody can tell is not let pass. `file` undefined: there are none; `keys`: those that rules name, default none.
+ * Reads the rules anew for each job, so that a change counts at once: those of the file, then those that are kept, by name. A file
+ * that cannot be read fails the job: what nobody can tell is not let pass. `keys`: those that rules name, default none.
  */
-export function openPolicies(file: string | undefined, trustedRoots: TrustedRoots, keys?: KeyRing): Policies {
-  const rules = async () => (file === undefined ? [] : await readRules(file))
-  return policiesOf(rules, { any: file !== undefined, trustedRoots, keys })
+export function openPolicies({ file, kept }: PolicyPlaces, trustedRoots: TrustedRoots, keys?: KeyRing): Policies {
+  const rules = async () => [
+    ...(file === undefined ? [] : await readRules(file)),
+    ...((await kept?.list()) ?? []).map((rule): Rule => ({ ...rule, from: `/v1/policies/${rule.name}` })),
+  ]
+  return policiesOf(rules, { always: file !== undefined, trustedRoots, keys })
 }
 
 function policiesOf(
   rules: () => Promise<readonly Rule[]>,
-  options: { any: boolean; trustedRoots: TrustedRoots; keys: KeyRing | undefined },
+  options: { always: boolean; trustedRoots: TrustedRoots; keys: KeyRing | undefined },
 ): Policies {
-  const { any, trustedRoots, keys } = options
+  const { always, trustedRoots, keys } = options
   return {
-    any,
+    any: async () => always || (await rules()).length > 0,
     readOnce() {
       let read: Promise<readonly Rule[]> | undefined
       return policiesOf(() => (read ??= rules()), options)
@@ -108,7 +112,11 @@ function isOf(entry: string, registry: string): boolean {
   return host === '*' || host === registry.toLowerCase()
 }
 
-function demanding(verification: Verification, { match }: Rule, { registry, repository }: PolicyPlace): Verification {
+function demanding(
+  verification: Verification,
+  { match, from }: Rule,
+  { registry, repository }: PolicyPlace,
+): Verification {
   return {
     check(files, what) {
       try {
@@ -116,8 +124,8 @@ function demanding(verification: Verification, { match }: Rule, { registry, repo
       } catch (error) {
         if (!isAppError(error) || !error.code.startsWith('SIGNATURE_')) throw error
         throw new AppError('POLICY_VIOLATED', `the policy for ${match.slice(0, 3).join(', ')}: ${error.message}`, {
-          details: { ...error.details, match, place: `${registry}/${repository}`, reason: error.code },
-          hint: 'Whoever runs layerd decides what packages have to be signed by (LAYERD_POLICY_FILE).',
+          details: { ...error.details, match, policy: from, place: `${registry}/${repository}`, reason: error.code },
+          hint: `Whoever runs layerd decides what packages have to be signed by, here by a rule of ${from}.`,
           cause: error,
         })
       }
@@ -130,10 +138,9 @@ async function readRules(file: string): Promise<Rule[]> {
   const [error] = Value.Errors(Rules, rules)
   if (error)
     throw invalid(file, `${error.instancePath || '/'} ${error.message.replace('schema is false', 'is unknown here')}`)
-  for (const [at, { match, verify }] of (rules as Rule[]).entries()) {
-    const wrong = match.find(
-      (entry) => !isRepositoryPattern(entry.slice(entry.indexOf('/') + 1)) || !/^[^/]+\//.test(entry),
-    )
+  const read = rules as PolicyRule[]
+  for (const [at, { match, verify }] of read.entries()) {
+    const wrong = wrongMatch({ match })
     if (wrong !== undefined)
       throw invalid(file, `/${at}/match: "${wrong}" is not registry/repository, such as ghcr.io/team/**`)
     try {
@@ -142,7 +149,7 @@ async function readRules(file: string): Promise<Rule[]> {
       throw invalid(file, `/${at}/verify: ${isAppError(cause) ? cause.message : 'cannot be read'}`, cause)
     }
   }
-  return rules as Rule[]
+  return read.map((rule) => ({ ...rule, from: 'LAYERD_POLICY_FILE' }))
 }
 
 function parse(text: string, file: string): unknown {

@@ -11,7 +11,8 @@ import type { PullRequest } from '../transfer/pull/pull.ts'
 import type { SignRequest } from '../transfer/signing.ts'
 import { createVerification, type TrustedRoots } from '../trust/verification.ts'
 import type { JobKeys } from './job-keys.ts'
-import { bothHold, type Policies, type PolicyKind, type PolicyPlace } from './policies.ts'
+import type { PolicyKind } from '../jobs/model/policy.ts'
+import { bothHold, type Policies, type PolicyPlace } from './policies.ts'
 import { tellWarnings } from './registry-warnings.ts'
 import type { RunContext } from './run-job.ts'
 
@@ -69,16 +70,16 @@ export async function verificationOf(
     await createVerification(options.verify, trustedRoots, keys),
   ]
   const verification = bothHold(policy, own)
-  return { ...(verification ? { verification } : {}), ...bundledVerification(kind, policies) }
+  return { ...(verification ? { verification } : {}), ...(await bundledVerification(kind, policies)) }
 }
 
 /** Packages of a bundle are held against the policy for the repositories that they are of. */
-function bundledVerification(
+async function bundledVerification(
   kind: PolicyKind,
   policies: Policies | undefined,
-): Pick<PullRequest, 'bundledVerificationFor'> {
-  if (!policies?.any) return {}
-  const once = policies.readOnce()
+): Promise<Pick<PullRequest, 'bundledVerificationFor'>> {
+  const once = policies?.readOnce()
+  if (!once || !(await once.any())) return {}
   return { bundledVerificationFor: (place) => once.verification(kind, place) }
 }
 
@@ -93,7 +94,7 @@ export async function publishVerification(
 ): Promise<Pick<PublishRequest, 'verificationFor' | 'signedVerificationFor' | 'bundledVerificationFor'>> {
   const own = await createVerification(options.verify, trustedRoots, keys)
   const concerned = await policies?.concern('publish', registry)
-  const bundled = bundledVerification('publish', policies)
+  const bundled = await bundledVerification('publish', policies)
   if (!own && !concerned) return bundled
   const policy = async (repository: string) => await policies?.verification('publish', { registry, repository })
   if (!options.sign) {

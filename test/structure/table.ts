@@ -188,6 +188,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     faces: [
       'queue.ts',
       'runs.ts',
+      'access/policy-records.ts',
       'access/session-records.ts',
       'dispatch',
       'hints/blob-places.ts',

@@ -564,6 +564,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The policies that are kept, in the order in which they count
+         * @description Needs the scope policies:admin or system:read. Rules of LAYERD_POLICY_FILE, which come first, are not told.
+         */
+        get: operations["listPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policies/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A policy that is kept
+         * @description Needs the scope policies:admin or system:read.
+         */
+        get: operations["getPolicy"];
+        /**
+         * Say what packages have to be signed by
+         * @description Needs the scope policies:admin, of a token without limits. Holds for every job that begins from then on. The first rule that matches counts: those of LAYERD_POLICY_FILE, then these by name.
+         */
+        put: operations["putPolicy"];
+        post?: never;
+        /**
+         * Forget a policy
+         * @description Needs the scope policies:admin, of a token without limits.
+         */
+        delete: operations["deletePolicy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/archive": {
         parameters: {
             query?: never;
@@ -2588,6 +2636,44 @@ export interface components {
             };
             /** @description When it lets nobody in any more; null: when it is taken away. */
             expiresAt: string | null;
+        };
+        /** @description What packages have to be signed by, by where they come from or go to, whatever a job asks for. */
+        Policy: {
+            name: string;
+            /** @description registry/repository: the registry as references write it or * for any, the repository component by component, * one, ** at the end all that follow. */
+            match: string[];
+            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            verify: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
+            /** @description Kinds of jobs that it holds for; all unless given. */
+            kinds?: ("pull" | "copy" | "publish")[];
+            /** Format: date-time */
+            updatedAt: string;
         };
         SnapshotEvent: {
             /** @description Opaque; SSE carries it as the event's id. */
@@ -5585,6 +5671,252 @@ export interface operations {
             path: {
                 /**
                  * @description As jobs name it: lower case, digits, and . _ - in between.
+                 * @example release
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPolicies: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policies that are kept, in the order in which they count */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "team",
+                     *           "match": [
+                     *             "registry.example/team/**"
+                     *           ],
+                     *           "verify": {
+                     *             "keyRef": "release"
+                     *           },
+                     *           "kinds": [
+                     *             "pull",
+                     *             "copy"
+                     *           ],
+                     *           "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Policy"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Lower case, digits, and . _ - in between. Rules count in the order of their names.
+                 * @example release
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is kept. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "team",
+                     *       "match": [
+                     *         "registry.example/team/**"
+                     *       ],
+                     *       "verify": {
+                     *         "keyRef": "release"
+                     *       },
+                     *       "kinds": [
+                     *         "pull",
+                     *         "copy"
+                     *       ],
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Its ETag. Needed where it is kept already. */
+                "if-match"?: string;
+                /** @description *: only where there is none of that name yet. */
+                "if-none-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Lower case, digits, and . _ - in between. Rules count in the order of their names.
+                 * @example release
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description registry/repository: the registry as references write it or * for any, the repository component by component, * one, ** at the end all that follow. */
+                    match: string[];
+                    /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+                    verify: {
+                        /**
+                         * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                         * @enum {string}
+                         */
+                        mode?: "never" | "if-possible" | "always";
+                        /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                        key?: string;
+                        /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                        keyRef?: string;
+                        /** @description Signed without a key of their own (keyless), by exactly these. */
+                        identity?: {
+                            /** @description Who signed: a mail address or a URI. */
+                            san: string;
+                            /** @description Who vouched for them: the OIDC issuer. */
+                            issuer: string;
+                        };
+                        /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                        identityPattern?: {
+                            /** @description Who signed: a mail address or a URI. */
+                            san: string;
+                            /** @description Who vouched for them: the OIDC issuer. */
+                            issuer: string;
+                        };
+                        /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                        trustedRoot?: string;
+                    };
+                    /** @description Kinds of jobs that it holds for; all unless given. */
+                    kinds?: ("pull" | "copy" | "publish")[];
+                };
+            };
+        };
+        responses: {
+            /** @description It took the place of the one that was kept. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "team",
+                     *       "match": [
+                     *         "registry.example/team/**"
+                     *       ],
+                     *       "verify": {
+                     *         "keyRef": "release"
+                     *       },
+                     *       "kinds": [
+                     *         "pull",
+                     *         "copy"
+                     *       ],
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            /** @description Kept for the first time. */
+            201: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "team",
+                     *       "match": [
+                     *         "registry.example/team/**"
+                     *       ],
+                     *       "verify": {
+                     *         "keyRef": "release"
+                     *       },
+                     *       "kinds": [
+                     *         "pull",
+                     *         "copy"
+                     *       ],
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deletePolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Its ETag. Needed where it is kept already. */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Lower case, digits, and . _ - in between. Rules count in the order of their names.
                  * @example release
                  */
                 name: string;

@@ -1,4 +1,12 @@
 /** Answers about who asks and what they may, as examples.ts has them. */
+const POLICY = {
+  name: 'team',
+  match: ['registry.example/team/**'],
+  verify: { keyRef: 'release' },
+  kinds: ['pull', 'copy'],
+  updatedAt: '2026-03-01T12:00:00.000Z',
+}
+
 export const ACCESS_EXAMPLES: Readonly<Record<string, unknown>> = {
   getSession: {
     principal: 'ci',
@@ -7,4 +15,7 @@ export const ACCESS_EXAMPLES: Readonly<Record<string, unknown>> = {
     credential: { kind: 'file', id: null },
     expiresAt: null,
   },
+  listPolicies: { items: [POLICY] },
+  getPolicy: POLICY,
+  putPolicy: POLICY,
 }

@@ -5,10 +5,9 @@ import type { Logger } from '../../lib/logger.ts'
 import type { KeyRecord, KeySecret, KeySettings } from '../model/key-record.ts'
 import { createVault, type SecretKeys, type Vault } from '../record/credentials.ts'
 import { type Resealed, resealAll } from '../record/reseal.ts'
-import { changedMeanwhile, type Replaced, replaceKept, requireDone } from '../redis/kept-hash.ts'
+import { changedMeanwhile, type KeptHash, keptHash, requireDone } from '../redis/kept-hash.ts'
 import { createKeys } from '../redis/keys.ts'
 import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
-import { createScripts } from '../redis/scripts.ts'
 
 /**
  * Keys that are kept under a name, for all jobs: in Redis, their private halves sealed. Calls throw QUEUE_UNAVAILABLE while
@@ -128,32 +127,16 @@ async function replace(table: Table, name: string, before: Kept | undefined, nex
   requireDone(await table.replace(name, before, next), { what: toldOf(name), most: `${MAX_KEYS} keys` })
 }
 
-interface Table {
-  all(): Promise<Kept[]>
-  get(name: string): Promise<Kept | undefined>
-  replace(name: string, before: Kept | undefined, next: Kept | undefined): Promise<Replaced>
+interface Table extends KeptHash<Kept> {
   readonly signatures: MadeSignatures
   close(): void
 }
 
 function openTable({ role, logger, prefix, redis: target }: Omit<KeyRecordsOptions, 'secretKey' | 'clock'>): Table {
   const redis = connectRedis(target, { role, name: 'layerd-keys', ...(logger ? { logger } : {}) })
-  const scripts = createScripts(redis)
   const keys = createKeys(prefix)
-  const key = keys.signingKeys
   return {
-    async all() {
-      // Field '' is the version that the script writes.
-      const { '': _version, ...fields } = await guarded(() => redis.hgetall(key))
-      return Object.values(fields)
-        .map(parsed)
-        .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    },
-    async get(name) {
-      const text = await guarded(() => redis.hget(key, name))
-      return text === null ? undefined : parsed(text)
-    },
-    replace: (name, before, next) => replaceKept(scripts, { key, most: MAX_KEYS }, { name, before, next }),
+    ...keptHash(redis, { key: keys.signingKeys, most: MAX_KEYS, parse: parsed }),
     signatures: {
       recall: async (...place) => (await guarded(() => redis.getBuffer(keys.madeSignature(...place)))) ?? undefined,
       async remember(fingerprint, digest, signature) {

@@ -25,6 +25,8 @@ export interface Keys {
   readonly signingKeys: string
   /** Sorted set of browsers' log-ins, by their ends; the rest of sessions.lua's keys below it. Also the channel that tells which are over. */
   readonly sessions: string
+  /** Hash: name -> a rule of the policy. Field '' as there. */
+  readonly policies: string
   /** Channel: `paused|...` and `freed|...` (limits.lua). */
   readonly limits: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
@@ -83,6 +85,7 @@ export function createKeys(name = 'layerd'): Keys {
     registries: `${prefix}registries`,
     signingKeys: `${prefix}keys`,
     sessions: `${prefix}sessions`,
+    policies: `${prefix}policies`,
     limits: `${prefix}limits`,
     stop: `${prefix}stop`,
     job,

@@ -10,6 +10,7 @@ import type { CreateOptions, NewJob } from '../../../src/jobs/model/requests.ts'
 import type { RedisTarget } from '../../../src/jobs/redis/redis.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
 import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
+import { createPolicyRecords, type PolicyRecords } from '../../../src/jobs/access/policy-records.ts'
 import { createRegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import type { RegistryLimits } from '../../../src/content/limits/registry-limits.ts'
 import type { JobWorker } from '../../../src/worker/worker.ts'
@@ -32,6 +33,7 @@ export interface JobSystem {
   readonly events: JobEventReader
   readonly places: JobBlobPlaces
   readonly keys: KeyRecords
+  readonly policies: PolicyRecords
   /** Of all workers. */
   readonly store: ContentStore
   worker(name: string, options?: WorkerChoices): Promise<JobWorker>
@@ -72,10 +74,12 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
   const places = createBlobPlaces(target)
   const records = createRegistryRecords({ ...target, role: 'starting' })
   const keys = createKeyRecords({ ...target, role: 'starting' })
+  const policies = createPolicyRecords({ ...target, role: 'starting' })
   defer(t, async () => {
     await Promise.all([events.close(), places.close()])
     records.close()
     keys.close()
+    policies.close()
     await queue.close()
   })
 
@@ -108,6 +112,7 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
     events,
     places,
     keys,
+    policies,
     store,
     worker,
     workerProcess,

@@ -30,6 +30,7 @@ import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
 import { createClouds } from '../../../src/oci/credentials/clouds/clouds.ts'
 import { keptKeys } from '../../../src/roles/kept-keys.ts'
+import { createPolicyRecords } from '../../../src/jobs/access/policy-records.ts'
 import { openTrustedRoots } from '../../../src/trust/verification.ts'
 import { openArchive } from '../../../src/transfer/publish/open.ts'
 import { findSourceFault } from '../../../src/zarf/package.ts'
@@ -109,7 +110,9 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const trustedRoots = openTrustedRoots(join(folder, 'trusted-roots'))
   const keyRecords = createKeyRecords({ ...target, role: 'worker' })
   const keys = keptKeys(keyRecords, createClouds({ call: connections.cloud, env: {} }).kms)
-  const signed = { trustedRoots, keys, policies: openPolicies(options.policyFile, trustedRoots, keys) }
+  const kept = createPolicyRecords({ ...target, role: 'worker' })
+  const policies = openPolicies({ file: options.policyFile, kept }, trustedRoots, keys)
+  const signed = { trustedRoots, keys, policies }
   const worker = await startWorker({
     ...target,
     runs,
@@ -149,6 +152,7 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     await connections[Symbol.asyncDispose]()
     records.close()
     keyRecords.close()
+    kept.close()
     await Promise.all([runs, locks, checkpoints, facts, claims, places, limits].map((part) => part.close()))
   })
   return worker

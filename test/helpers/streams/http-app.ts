@@ -9,6 +9,7 @@ import { createRegistryFacts, type SharedRegistryFacts } from '../../../src/jobs
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
+import { createPolicyRecords, type PolicyRecords } from '../../../src/jobs/access/policy-records.ts'
 import { createRegistryRecords, type RegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
@@ -35,6 +36,7 @@ export interface TestApp {
   store: ContentStore
   registries: RegistryRecords
   keys: KeyRecords
+  policies: PolicyRecords
   facts: SharedRegistryFacts
   /** The one folder that `file:` sources may lie in. */
   root: string
@@ -74,6 +76,9 @@ export async function startApp(
   const keys = createKeyRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => keys.close())
   await waitFor('keys that are kept to be read', () => keys.list())
+  const policies = createPolicyRecords({ ...jobs.options, role: 'starting' })
+  defer(t, () => policies.close())
+  await waitFor('policies that are kept to be read', () => policies.list())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
   const app = createApp({
@@ -84,6 +89,7 @@ export async function startApp(
     remote: readerOf(t),
     registries,
     keys,
+    policies,
     kmsPublicKey: async () => Promise.reject(new Error('this app knows no cloud')),
     profiles: {
       of: (registry) => reportProfile(registry, facts),
@@ -108,6 +114,7 @@ export async function startApp(
     facts,
     jobs,
     keys,
+    policies,
     uploads,
     store,
     registries,

@@ -14,7 +14,7 @@ const UNSIGNED = { definition: DEFINITION, signed: false, bundle: undefined, bas
 async function policiesOf(t: TestContext, text: string): Promise<Policies> {
   const file = join(await tempDir(t), 'policy.yaml')
   await writeFile(file, text)
-  return openPolicies(file, openTrustedRoots(undefined))
+  return openPolicies({ file }, openTrustedRoots(undefined))
 }
 
 const RULES = JSON.stringify([
@@ -33,12 +33,12 @@ test('a rule may name a key that is kept, which is looked up as it is asked for'
     return KEY.pem
   }
   const roots = openTrustedRoots(undefined)
-  const verification = await openPolicies(file, roots, { publicKey }).verification('pull', place)
+  const verification = await openPolicies({ file }, roots, { publicKey }).verification('pull', place)
   assert.deepEqual(asked, ['release'])
   assert.throws(() => verification?.check(UNSIGNED, 'nemo'), { code: 'POLICY_VIOLATED' })
   const bundle = json(signByKey(DEFINITION, KEY))
   assert.equal(verification?.check({ ...UNSIGNED, signed: true, bundle }, 'nemo')[0]?.verified, true)
-  await assert.rejects(openPolicies(file, roots).verification('pull', place), { code: 'KEY_NOT_FOUND' })
+  await assert.rejects(openPolicies({ file }, roots).verification('pull', place), { code: 'KEY_NOT_FOUND' })
 })
 
 test('the first rule that matches counts, by kind, registry and repository', async (t) => {
@@ -86,7 +86,7 @@ test('what is refused says by which rule, what was found and what was wanted', a
 
 test('YAML is read too, and a change counts at once', async (t) => {
   const file = join(await tempDir(t), 'policy.yaml')
-  const policies = openPolicies(file, openTrustedRoots(undefined))
+  const policies = openPolicies({ file }, openTrustedRoots(undefined))
   const place = { registry: 'ghcr.io', repository: 'team/nemo' }
   await writeFile(file, `- match: [ghcr.io/team/**]\n  verify:\n    key: |\n${KEY.pem.replace(/^/gm, '      ')}\n`)
   assert.ok(await policies.verification('pull', place))
@@ -95,7 +95,7 @@ test('YAML is read too, and a change counts at once', async (t) => {
 })
 
 test('without a file there are no rules', async () => {
-  const policies = openPolicies(undefined, openTrustedRoots(undefined))
+  const policies = openPolicies({}, openTrustedRoots(undefined))
   assert.equal(await policies.verification('pull', { registry: 'a', repository: 'b' }), undefined)
 })
 
@@ -120,6 +120,6 @@ test('a file that cannot be read or understood lets nothing pass', async (t) => 
     const place = { registry: 'elsewhere.example', repository: 'nemo' }
     await assert.rejects(policies.verification('pull', place), { code: 'CONFIG_INVALID', message })
   }
-  const absent = openPolicies('/nowhere/policy.yaml', openTrustedRoots(undefined))
+  const absent = openPolicies({ file: '/nowhere/policy.yaml' }, openTrustedRoots(undefined))
   await assert.rejects(absent.concern('publish', 'a'), { code: 'CONFIG_INVALID', message: /ENOENT/ })
 })
