@@ -23,7 +23,7 @@ export interface SourceFacts {
 export interface LocalSources {
   /** Absolute folders; `file:` paths outside are refused. */
   roots: readonly string[]
-  uploads: Pick<UploadFolder, 'use' | 'list'>
+  uploads: Pick<UploadFolder, 'get' | 'use' | 'list'>
   /** Default: as this system can. */
   paths?: HandlePaths
 }

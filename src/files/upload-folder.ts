@@ -113,7 +113,7 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
     remove: (id) => remove(folder, id),
     async use(id) {
       const upload = await read(folder, id)
-      if (!upload) throw missing(id)
+      if (!upload) throw noSuchUpload(id)
       const now = new Date(clock.now())
       await utimes(join(folder, id, RECORD), now, now)
       return { ...upload, path: join(folder, id, upload.name) }
@@ -184,11 +184,11 @@ async function read(folder: string, id: string): Promise<Upload | undefined> {
   }
 }
 
-/** Those of other uploads with the same bytes. */
-async function filesWith(folder: string, { sha256, size }: Upload): Promise<string[]> {
+/** Those of other uploads of the same sender with the same bytes: by time and disk anybody could tell what others have sent. */
+async function filesWith(folder: string, { sha256, size, principal }: Upload): Promise<string[]> {
   const others = await Promise.all((await readdir(folder)).map((entry) => read(folder, entry)))
   return others
-    .filter((other) => other?.sha256 === sha256 && other.size === size)
+    .filter((other) => other?.sha256 === sha256 && other.size === size && other.principal === principal)
     .map((other) => join(folder, other?.id ?? '', other?.name ?? ''))
 }
 
@@ -271,7 +271,8 @@ function explain(error: unknown, maxBytes: number): unknown {
   }
 }
 
-function missing(id: string): AppError {
+/** What `use` throws. */
+export function noSuchUpload(id: string): AppError {
   return new AppError('UPLOAD_NOT_FOUND', `there is no upload ${id.slice(0, 64)}`, {
     hint: 'Uploads go 24 h after their last use: send it again with PUT /v1/uploads/{file name}.',
     details: { pointer: '/source' },

@@ -24,7 +24,16 @@ import { prepareLayout } from './index/prepare-layout.ts'
 import { rightsFrom } from './origins/rights.ts'
 import { RANGE_TUNING, type RangeTuning } from './ingest/range-growth.ts'
 import { packageRecords, type StoredPackage } from './index/records.ts'
-import { deletePackage, expirePackages, type PackageToStore, putPackage, releasePackage } from './packages.ts'
+import type { CountsShare } from './index/shares.ts'
+import {
+  deletePackage,
+  expirePackages,
+  getPackage,
+  listPackages,
+  type PackageToStore,
+  putPackage,
+  releasePackage,
+} from './packages.ts'
 import { collectWith, type Parts } from './parts.ts'
 import { checkStillRoom, createRoom, heldOn, waitingIfLow } from './upkeep/room.ts'
 import { bytesToCome, measureSpace, type Space } from './upkeep/space.ts'
@@ -36,6 +45,7 @@ export type { GcOptions, GcReport } from './upkeep/gc.ts'
 export type { Lease } from './locks/locks.ts'
 export { type Disk, diskReserve } from './files/disk.ts'
 export type { StoredPackage } from './index/records.ts'
+export type { CountsShare } from './index/shares.ts'
 export type { Space } from './upkeep/space.ts'
 export type { PackageToStore } from './packages.ts'
 
@@ -89,17 +99,22 @@ export interface ContentStore extends ContentSource, ContentSink, AsyncDisposabl
   /** Throws as `lease` would now, which holds nothing and takes nothing away. */
   checkRoom(blobs: readonly Descriptor[], options?: LeaseOptions): Promise<void>
   readonly packages: {
-    list(): Promise<StoredPackage[]>
-    get(digest: Digest): Promise<StoredPackage | undefined>
-    /** Records a package whose manifest is stored; known references and components are kept beside the new ones. */
+    /** As `get`, those of which anything counts. */
+    list(counts?: CountsShare): Promise<StoredPackage[]>
+    /** As the pulls of those owners that count make it: what others alone brought it lacks. Default: all count. */
+    get(digest: Digest, counts?: CountsShare): Promise<StoredPackage | undefined>
+    /** Records a package whose manifest is stored; an owner's known references and components are kept beside the new ones. */
     put(record: PackageToStore): Promise<StoredPackage>
-    /** Forgets a package and frees what no other one shares and nobody leases; false when it is not known. */
-    delete(digest: Digest): Promise<boolean>
+    /**
+     * Forgets that the owners that count (default: all) have pulled a package, with the last one the package, and frees what nobody else
+     * brought, no other package shares and nobody leases; false when they have not.
+     */
+    delete(digest: Digest, counts?: CountsShare): Promise<boolean>
     /**
      * The archive that a transient pull was for has been saved: the package is forgotten, as `delete` does, unless something
-     * else wants it, such as another pull. True when it went.
+     * else wants it, such as another pull. True when it went. `counts`: whose pulls it may end. Default: everybody's.
      */
-    release(digest: Digest, holder: string): Promise<boolean>
+    release(digest: Digest, holder: string, counts?: CountsShare): Promise<boolean>
     /** Forgets transient packages whose archive nobody has saved for so long. Returns how many went. */
     expire(ms: number): Promise<number>
   }
@@ -197,13 +212,16 @@ function fileOpener(
   }
 }
 
+const everybodys: CountsShare = () => true
+
 function packagesOf(parts: Parts): ContentStore['packages'] {
   return {
-    list: () => parts.records.list(),
-    get: (digest) => parts.records.get(digest),
+    list: (counts = everybodys) => listPackages(parts, counts),
+    get: (digest, counts = everybodys) => getPackage(parts, digest, counts),
     put: (record) => locked(parts, () => putPackage(parts, record)),
-    delete: (digest) => locked(parts, () => deletePackage(parts, digest)),
-    release: (digest, holder) => locked(parts, () => releasePackage(parts, digest, holder)),
+    delete: (digest, counts = everybodys) => locked(parts, () => deletePackage(parts, digest, counts)),
+    release: (digest, holder, counts = everybodys) =>
+      locked(parts, () => releasePackage(parts, digest, { holder, counts })),
     expire: (ms) => locked(parts, () => expirePackages(parts, ms)),
   }
 }

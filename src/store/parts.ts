@@ -22,6 +22,10 @@ export interface Parts {
 export async function collectWith({ layout, locks, records }: Parts, options?: GcOptions): Promise<GcReport> {
   // A record that can't be read may name anything: nothing goes until it is mended.
   if ((await records.broken()).length > 0) return { removedBlobs: 0, removedIngests: 0, freedBytes: 0 }
-  const contents = (record: StoredPackage) => contentsOf(layout, record)
+  const contents = async (record: StoredPackage) => {
+    // What no pull of it brought is held by those who did bring it.
+    const lacks = new Set<string>(record.lacks)
+    return (await contentsOf(layout, record))?.filter(({ digest }) => !lacks.has(digest))
+  }
   return collect({ layout, locks, packages: await records.list(), contentsOf: contents }, options)
 }

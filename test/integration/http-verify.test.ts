@@ -108,7 +108,8 @@ test('a job that could never verify is not made, and the key is not repeated', a
 })
 
 test('a verify job names a reference, a stored package or one on this machine, and no destination', async (t) => {
-  const { app, reference, root } = await withSigned(t)
+  const { app, reference, root, store } = await withSigned(t)
+  await pullFrom(t, reference, { store, architecture: 'amd64' })
   await copyFile(FIXTURES.signedNemo, join(root, basename(FIXTURES.signedNemo)))
   const post = (payload: object) =>
     app.inject({ method: 'POST', url: '/v1/jobs', payload: { kind: 'verify', ...payload } })
@@ -121,6 +122,7 @@ test('a verify job names a reference, a stored package or one on this machine, a
   const cases: ReadonlyArray<[body: object, code: string, pointer: string | undefined]> = [
     [{ source: reference, destination: 'store:' }, 'BODY_INVALID', '/destination'],
     [{ source: 'store:sha256:12' }, 'REFERENCE_INVALID', '/source'],
+    [{ source: `store:sha256:${'0'.repeat(64)}` }, 'PACKAGE_NOT_STORED', '/source'],
     [{ source: 'file:/etc/passwd' }, 'PACKAGE_OUTSIDE_ROOTS', '/source'],
     [{ source: 'upload:none' }, 'UPLOAD_NOT_FOUND', '/source'],
     [{ source: reference, options: { tag: 'x' } }, 'BODY_INVALID', '/options/tag'],

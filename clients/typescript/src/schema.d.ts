@@ -360,7 +360,10 @@ export interface paths {
         get: operations["getPackage"];
         put?: never;
         post?: never;
-        /** Forget a stored package and free what no other one shares */
+        /**
+         * Forget a stored package and free what no other one shares
+         * @description Of a package that several have pulled: one's own pulls; it goes with the last one. Who has not pulled it ends those of others: with `system:admin` all, with a token that is limited to the repositories those.
+         */
         delete: operations["deletePackage"];
         options?: never;
         head?: never;
@@ -2038,6 +2041,8 @@ export interface components {
             complete: boolean;
             /** Format: date-time */
             storedAt: string;
+            /** @description Who pulled it, of those whose pulls the caller may see; the other fields tell of these pulls alone. */
+            owners: string[];
             /** @description It goes once the archive that a job asked for has been fetched. */
             transient: boolean;
             /** @description Where its archive is served. */
@@ -4580,6 +4585,9 @@ export interface operations {
                      *           ],
                      *           "complete": true,
                      *           "storedAt": "2026-03-01T12:00:00.000Z",
+                     *           "owners": [
+                     *             "ci"
+                     *           ],
                      *           "transient": false,
                      *           "archive": "/v1/packages/sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5/archive"
                      *         }
@@ -4646,6 +4654,9 @@ export interface operations {
                      *       ],
                      *       "complete": true,
                      *       "storedAt": "2026-03-01T12:00:00.000Z",
+                     *       "owners": [
+                     *         "ci"
+                     *       ],
                      *       "transient": false,
                      *       "archive": "/v1/packages/sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5/archive"
                      *     }

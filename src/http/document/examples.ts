@@ -135,6 +135,7 @@ const STORED = {
   components: ['baseline'],
   complete: true,
   storedAt: TIME,
+  owners: ['ci'],
   transient: false,
   archive: `/v1/packages/${DIGEST}/archive`,
 }

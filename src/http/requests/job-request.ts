@@ -22,7 +22,8 @@ import { tagPattern } from '../../transfer/copy/tags.ts'
 import { readRequest } from '../../trust/verification.ts'
 import { type KeyNames, keyNamed, signsEachTime } from './key-settings.ts'
 import { at, later, type MayName, parsePackageReference } from './package-reference.ts'
-import { checkLocalPackage, checkPublishSource, type PublishSources } from './publish-source.ts'
+import { checkLocalPackage, checkPublishSource, checkStored, type PublishSources } from './publish-source.ts'
+import { seenBy } from './seen.ts'
 import type { JobBody } from '../schemas/job.ts'
 
 type Checked = Pick<NewJob, 'source' | 'destination' | 'queueHost' | 'registries'>
@@ -91,7 +92,7 @@ export async function checkJobRequest(
   refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
   if (body.options?.dryRun && body.options.sign) throw signsNothing()
   await checkKeys(body, options.keys)
-  const checked = await CHECKS[kind](body, options)
+  const checked = await CHECKS[kind](body, { ...options, ...seenBy(options.caller, options) })
   return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
 }
 
@@ -139,11 +140,13 @@ function isLocal(source: string): boolean {
   return /^(?:store|file|upload):/.test(source)
 }
 
-async function checkVerify(body: JobBody, { sources, mayName, caller }: JobRequestOptions): Promise<Checked> {
+async function checkVerify(body: JobBody, { sources, store, mayName, caller }: JobRequestOptions): Promise<Checked> {
   const { source } = body
   if (body.destination !== undefined) throw goesNowhere()
   if (isLocal(source)) {
-    if (at('/source', storedDigest, source) === undefined) await checkLocalPackage(source, sources)
+    const stored = at('/source', storedDigest, source)
+    if (stored === undefined) await checkLocalPackage(source, sources)
+    else await later('/source', (digest) => checkStored(digest, store), stored)
     return { source, destination: null, queueHost: LOCAL_QUEUE, registries: [] }
   }
   const reference = parsePackageReference(source, '/source')

@@ -46,8 +46,8 @@ export async function checkLocalPackage(text: string, sources: LocalSources): Pr
   )
 }
 
-/** Opened, and closed again: it proves nothing for later. */
-async function checkStored(digest: Digest, store: ContentStore): Promise<void> {
+/** Opened, and closed again: that nothing of it is there by others alone. Throws PACKAGE_NOT_STORED, PACKAGE_INCOMPLETE. */
+export async function checkStored(digest: Digest, store: ContentStore): Promise<void> {
   const opened = await openStored(store, digest, new AbortController().signal)
   await opened[Symbol.asyncDispose]()
 }

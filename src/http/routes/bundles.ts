@@ -10,6 +10,7 @@ import { openBundleArchive } from '../../transfer/publish/open.ts'
 import { sendJson } from '../answers/made-json.ts'
 import { LOOK_WITHIN_MS, lookWithin } from '../requests/look.ts'
 import { at, later, parsePackageReference } from '../requests/package-reference.ts'
+import { seenBy } from '../requests/seen.ts'
 import { getBundleSchema } from '../schemas/bundle.ts'
 import { looking, type RemotePackageRoutesOptions } from './remote-packages.ts'
 
@@ -30,7 +31,7 @@ export const bundleRoutes: FastifyPluginAsyncTypebox<BundleRoutesOptions> = asyn
     void reply.header('cache-control', 'no-cache')
     if (!ref.startsWith('oci://')) {
       const found = await lookWithin(request, { closing, tooLate: () => tooLate(ref) }, (signal) =>
-        localBundle(ref, { ...options, archives }, signal),
+        localBundle(ref, { ...options, ...seenBy(request.caller, options), archives }, signal),
       )
       return sendJson<InspectedBundle>(reply, found)
     }

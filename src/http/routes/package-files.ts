@@ -8,6 +8,7 @@ import { openStoredArchive } from '../../transfer/bundle/stored.ts'
 import type { PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
 import { lifeOf } from '../requests/life.ts'
+import { storeSeenBy } from '../requests/seen.ts'
 import { getArchiveSchema, headArchiveSchema } from '../schemas/package.ts'
 
 export interface PackageFilesOptions {
@@ -26,12 +27,14 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   ): Promise<Download> => {
     const choice = choiceOf(request.query)
     const digest = parseDigest(request.params.digest)
-    return download(await openStoredArchive(store, digest, { choice, signal: signalOf(request) }))
+    return download(
+      await openStoredArchive(storeSeenBy(request.caller, store), digest, { choice, signal: signalOf(request) }),
+    )
   }
   const url = '/v1/packages/:digest/archive'
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
   app.get(url, { schema: getArchiveSchema, config: READ, exposeHeadRoute: false }, async (request, reply) => {
-    const options = { signal: signalOf(request), onFetched: releaser(request, store) }
+    const options = { signal: signalOf(request), onFetched: releaser(request, storeSeenBy(request.caller, store)) }
     return sendDownload(request, reply, { download: await archiveOf(request), ...options })
   })
   app.head(url, { schema: headArchiveSchema, config: READ }, async (request, reply) => {

@@ -15,6 +15,7 @@ import { createArchiveReader } from '../../transfer/inspect/uploaded.ts'
 import { sendDownload } from '../answers/download.ts'
 import { sendJsonWith } from '../answers/made-json.ts'
 import { LOOK_WITHIN_MS, lookWithin } from '../requests/look.ts'
+import { storeSeenBy, uploadsSeenBy } from '../requests/seen.ts'
 import { PackageParams } from '../schemas/package.ts'
 import { fileRequestHeaders, fileResponse, type InspectedPackage } from '../schemas/package-views.ts'
 import { UploadParams, getUploadedPackageSchema } from '../schemas/upload.ts'
@@ -143,7 +144,8 @@ function storedPlace({ store, closing }: PackageViewsOptions): Place {
     headers: {},
     async look(request, task) {
       const { digest } = request.params as { digest: string }
-      const open = (signal: AbortSignal) => openStoredFiles(store, parseDigest(digest), signal)
+      const seen = storeSeenBy(request.caller, store)
+      const open = (signal: AbortSignal) => openStoredFiles(seen, parseDigest(digest), signal)
       return await lookWithin(request, { closing, tooLate }, async (signal) => task(await open(signal)))
     },
   }
@@ -160,9 +162,10 @@ function uploadedPlace({ sources, uploads, closing }: PackageViewsOptions): Plac
     headers: {},
     async look(request, task) {
       const { upload } = request.params as { upload: string }
+      const seen = uploadsSeenBy(request.caller, uploads)
       const open = async () => {
-        if (!(await uploads.get(upload))) throw noUpload(upload)
-        return await openLocalSource(`upload:${upload}`, sources)
+        if (!(await seen.get(upload))) throw noUpload(upload)
+        return await openLocalSource(`upload:${upload}`, { ...sources, uploads: seen })
       }
       return await lookWithin(request, { closing, tooLate }, async (signal) => task(await archives.open(open, signal)))
     },

@@ -1,9 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ANONYMOUS } from '../../access/principal.ts'
 import { parseDigest } from '../../content/digest.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { ContentStore, StoredPackage } from '../../store/content-store.ts'
 import { pageOfPackages } from '../answers/package-list.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
+import { storeSeenBy } from '../requests/seen.ts'
 import {
   deletePackageSchema,
   getPackageSchema,
@@ -22,20 +24,23 @@ const DELETE = { scope: ['packages:delete'] } as const
 export const packageRoutes: FastifyPluginAsyncTypebox<PackageRoutesOptions> = async (app, { store }) => {
   app.get('/v1/packages', { schema: listPackagesSchema, config: READ }, async (request, reply) => {
     if (request.query.ref !== undefined) return reply.code(308).header('location', remoteUrl(request.url)).send(null)
-    const { items, ...page } = pageOfPackages(await store.packages.list(), pageFrom(request.query))
+    const { items, ...page } = pageOfPackages(
+      await storeSeenBy(request.caller, store).packages.list(),
+      pageFrom(request.query),
+    )
     return sendPage(reply, request.url, { items: items.map(toAnswer), ...page })
   })
 
   app.get('/v1/packages/:digest', { schema: getPackageSchema, config: READ }, async (request, reply) => {
     const digest = parseDigest(request.params.digest)
-    const stored = await store.packages.get(digest)
+    const stored = await storeSeenBy(request.caller, store).packages.get(digest)
     if (!stored) throw notStored(digest)
     return reply.header('cache-control', 'no-cache').send(toAnswer(stored))
   })
 
   app.delete('/v1/packages/:digest', { schema: deletePackageSchema, config: DELETE }, async (request, reply) => {
     const digest = parseDigest(request.params.digest)
-    if (!(await store.packages.delete(digest))) throw notStored(digest)
+    if (!(await storeSeenBy(request.caller, store).packages.delete(digest))) throw notStored(digest)
     request.log.info({ principal: request.caller.name, package: digest }, 'package deleted')
     return reply.code(204).send(null)
   })
@@ -53,10 +58,18 @@ function toAnswer(stored: StoredPackage): StoredPackageAnswer {
     holders,
     nested: ___,
     without: ____,
+    lacks: _____,
+    owners = [ANONYMOUS],
     kind = 'package',
     ...rest
   } = stored
-  return { kind, ...rest, transient: holders !== undefined, archive: `/v1/packages/${stored.digest}/archive` }
+  return {
+    kind,
+    ...rest,
+    owners: owners.map(({ name }) => name),
+    transient: holders !== undefined,
+    archive: `/v1/packages/${stored.digest}/archive`,
+  }
 }
 
 function notStored(digest: string): AppError {

@@ -9,6 +9,7 @@ import { placedPage } from '../answers/placed-page.ts'
 import { type BodyPace, LEAST_PACE, paced } from '../requests/body-pace.ts'
 import { readBodyDigest } from '../requests/body-digest.ts'
 import { OpenUploads } from '../requests/open-uploads.ts'
+import { requireChange, uploadsSeenBy } from '../requests/seen.ts'
 import { deleteUploadSchema, getUploadSchema, listUploadsSchema, putUploadSchema } from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {
@@ -96,19 +97,22 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
 
 function keptUploads(app: Parameters<typeof uploadRoutes>[0], uploads: UploadFolder): void {
   app.get('/v1/uploads/:upload', { schema: getUploadSchema, config: WRITE }, async (request) => {
-    const upload = await uploads.get(request.params.upload)
+    const upload = await uploadsSeenBy(request.caller, uploads).get(request.params.upload)
     if (upload) return upload
     throw noUpload(request.params.upload)
   })
 
   app.get('/v1/uploads', { schema: listUploadsSchema, config: WRITE }, async (request, reply) => {
     const order = { place: ({ name, id }: Upload) => [name, id], isId: isUploadId }
-    return sendPage(reply, request.url, placedPage(await uploads.list(), pageFrom(request.query), order))
+    const seen = await uploadsSeenBy(request.caller, uploads).list()
+    return sendPage(reply, request.url, placedPage(seen, pageFrom(request.query), order))
   })
 
   app.delete('/v1/uploads/:upload', { schema: deleteUploadSchema, config: WRITE }, async (request, reply) => {
     const { upload: id } = request.params
-    if (!(await uploads.remove(id))) throw noUpload(id)
+    const upload = await uploadsSeenBy(request.caller, uploads).get(id)
+    if (upload) requireChange(request.caller, upload)
+    if (!upload || !(await uploads.remove(id))) throw noUpload(id)
     request.log.info({ principal: request.caller.name, upload: id }, 'upload deleted')
     return reply.code(204).send(null)
   })

@@ -34,6 +34,10 @@ export const StoredPackage = Type.Object(
     ),
     complete: Type.Boolean({ description: 'Whether every layer is stored.' }),
     storedAt: Type.String({ format: 'date-time' }),
+    owners: Type.Array(Type.String(), {
+      description:
+        'Who pulled it, of those whose pulls the caller may see; the other fields tell of these pulls alone.',
+    }),
     transient: Type.Boolean({ description: 'It goes once the archive that a job asked for has been fetched.' }),
     archive: Type.String({ description: 'Where its archive is served.' }),
   },
@@ -110,6 +114,8 @@ export const deletePackageSchema = {
   tags,
   operationId: 'deletePackage',
   summary: 'Forget a stored package and free what no other one shares',
+  description:
+    "Of a package that several have pulled: one's own pulls; it goes with the last one. Who has not pulled it ends those of others: with `system:admin` all, with a token that is limited to the repositories those.",
   params: PackageParams,
   response: { 204: Type.Null({ description: 'Gone.' }) },
 }

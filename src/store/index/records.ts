@@ -17,6 +17,20 @@ const PACKAGE_SCHEMA = 1
  */
 const NESTED_SCHEMA = 2
 
+/** What one owner's pulls brought of a package; each field as the package's own, which has those of all owners together. */
+const ShareShape = Type.Object({
+  /** Of a principal. */
+  name: Type.String(),
+  references: Type.Array(Type.String()),
+  components: Type.Array(Type.String()),
+  images: Type.Optional(Type.Array(Type.String())),
+  storedAt: Type.String(),
+  holders: Type.Optional(Type.Array(Type.String())),
+  without: Type.Optional(Type.Array(Type.String())),
+  lacks: Type.Optional(Type.Array(Type.String())),
+})
+export type Share = Static<typeof ShareShape>
+
 /** A stored package. One file each, so that writers of different packages never meet. */
 const RecordShape = Type.Object({
   /** Of this file's format. */
@@ -53,6 +67,11 @@ const RecordShape = Type.Object({
   without: Type.Optional(Type.Array(Type.String())),
   /** Digests of what its manifest names and no pull of it has brought, whoever else has. Absent: none. */
   lacks: Type.Optional(Type.Array(Type.String())),
+  /**
+   * Who has pulled it, and what that brought, the newest last. Absent: all of it is of `anonymous`. An older layerd that pulls it again
+   * leaves this out, and drops nothing else.
+   */
+  owners: Type.Optional(Type.Array(ShareShape, { minItems: 1 })),
 })
 
 /** Compiled: others chose how many components there are. */

@@ -40,7 +40,7 @@ async function writeArchive(pull: PreparedPull, target: OpenedTarget, dependenci
 }
 
 async function record(plan: PreparedPull, { store, signal }: PullDependencies): Promise<void> {
-  const { reference, holder } = plan.request
+  const { reference, holder, owner } = plan.request
   const manifest = manifestOf(plan)
   await store.push(manifest, bufferOpener(plan.resolved.raw.bytes), { signal })
   await store.packages.put({
@@ -51,6 +51,7 @@ async function record(plan: PreparedPull, { store, signal }: PullDependencies): 
     manifestSize: manifest.size,
     references: [formatReference(named(reference))],
     ...(holder === undefined ? {} : { holder }),
+    ...(owner === undefined ? {} : { owner }),
   })
 }
 

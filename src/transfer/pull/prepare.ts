@@ -30,7 +30,7 @@ export interface PullPlan {
   /** What the store keeps of it beside what it keeps of everything. */
   readonly record: Omit<
     PackageToStore,
-    'digest' | 'manifestMediaType' | 'manifestSize' | 'references' | 'holder' | keyof PackageIdentityFields
+    'digest' | 'manifestMediaType' | 'manifestSize' | 'references' | 'holder' | 'owner' | keyof PackageIdentityFields
   >
   readonly identity: PackageIdentityFields
   /** What the outcome says of it alone. */

@@ -22,6 +22,8 @@ export interface PullRequest extends PackageChoice {
   overwrite: boolean
   /** Into the store for this holder alone (PackageToStore). Default: the package stays there. */
   holder?: string
+  /** Whose it is in the store. Default: as PackageToStore's. */
+  owner?: string
   /** Blobs at once. */
   concurrency: number
   /** What has to hold of the package's signature before a layer is fetched. Default: nothing is checked. */

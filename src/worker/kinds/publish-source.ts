@@ -11,6 +11,7 @@ import { AppError } from '../../lib/errors.ts'
 import { openRemoteFile, type RemoteFileOptions } from '../../web/remote-file.ts'
 import { type RegistryAccess, registryAccess } from '../registry-access.ts'
 import type { RunContext } from '../run-job.ts'
+import { ownPackages } from './own-packages.ts'
 
 export interface PublishSourceOptions {
   sources: LocalSources
@@ -36,7 +37,7 @@ export async function openForPublish(
   if (isWebSource(text)) return { package: await openFromWeb(job, options, context) }
   const digest = storedDigest(text)
   if (digest !== undefined) {
-    const stored = await openStored(options.store, digest, signal)
+    const stored = await openStored(ownPackages(options.store, job.principal), digest, signal)
     return { package: stored, ...(storedKind(stored) === 'artifact' ? { manifest: 'artifact' } : {}) }
   }
   const source = await openLocalSource(text, options.sources)

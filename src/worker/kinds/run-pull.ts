@@ -29,6 +29,7 @@ export function pullWork(options: PullWorkOptions): JobWork {
       reference: parseReference(job.source),
       overwrite,
       concurrency,
+      owner: job.principal,
       ...(await verificationOf('pull', job, options)),
       ...(architecture === undefined ? {} : { architecture }),
       ...(components === undefined ? {} : { components }),

@@ -5,6 +5,7 @@ import { createVerification } from '../../trust/verification.ts'
 import { transferDependencies, type TransferOptions, type VerifyOptions } from '../registry-access.ts'
 import type { JobWork, RunContext } from '../run-job.ts'
 import type { Job } from '../../jobs/model/definitions.ts'
+import { ownPackages } from './own-packages.ts'
 import type { PublishSourceOptions } from './publish-source.ts'
 
 export type VerifyWorkOptions = TransferOptions &
@@ -22,7 +23,8 @@ async function verify(job: Job, context: RunContext, options: VerifyWorkOptions)
   const verification = await createVerification(job.options.verify, options.trustedRoots, options.keys)
   const shared = { verification, onEvent, signal }
   const stored = storedDigest(source)
-  if (stored !== undefined) return await verifyStored(stored, { ...shared, store: options.store })
+  if (stored !== undefined)
+    return await verifyStored(stored, { ...shared, store: ownPackages(options.store, job.principal) })
   if (source.startsWith('oci://')) {
     const { architecture } = job.options
     const reference = parseReference(source)

@@ -21,9 +21,23 @@ export interface StoredSample {
 /** Puts a package of these layers into a store, as a pull would; `leaveOut` layers are named and not stored. */
 export async function storeSample(
   store: ContentStore,
-  options: { name?: string; layers?: Buffer[]; leaveOut?: number; holder?: string } = {},
+  options: {
+    name?: string
+    layers?: Buffer[]
+    leaveOut?: number
+    holder?: string
+    owner?: string
+    reference?: string
+  } = {},
 ): Promise<StoredSample> {
-  const { holder, name = 'sample', layers: contents = [randomBytes(3000), randomBytes(5000)], leaveOut = 0 } = options
+  const {
+    holder,
+    owner,
+    reference,
+    name = 'sample',
+    layers: contents = [randomBytes(3000), randomBytes(5000)],
+    leaveOut = 0,
+  } = options
   const config = Buffer.from(JSON.stringify({ name }))
   const configBlob = blobOf(config, undefined, ZARF_CONFIG)
   const layers = contents.map((bytes, index) => blobOf(bytes, `components/c${index}.tar`))
@@ -45,11 +59,13 @@ export async function storeSample(
     version: '1.0.0',
     flavor: null,
     architecture: 'amd64',
-    references: [`oci://registry.example/team/${name}:1.0.0`],
+    references: [reference ?? `oci://registry.example/team/${name}:1.0.0`],
     size: layers.reduce((sum, layer) => sum + layer.size, configBlob.size),
     layers: layers.length,
     signed: false,
-    components: layers.map((_, index) => `c${index}`),
+    components: layers.map((_, index) => `c${index}`).slice(leaveOut),
+    leftOut: layers.slice(0, leaveOut).map(({ digest }) => digest),
+    ...(owner === undefined ? {} : { owner }),
     ...(holder === undefined ? {} : { holder }),
   })
   return { record, manifest, layers }

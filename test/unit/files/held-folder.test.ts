@@ -75,7 +75,11 @@ for (const [name, paths] of Object.entries({ byDescriptor, byRealPath })) {
         await mkdir(join(side, 'a/b'), { recursive: true })
         await writeFile(join(side, 'a/b/file'), side === root ? 'inside' : 'outside')
       }
-      const uploads = { use: () => Promise.reject(new Error('no upload was asked for')), list: async () => [] }
+      const uploads = {
+        use: () => Promise.reject(new Error('no upload was asked for')),
+        list: async () => [],
+        get: async () => undefined,
+      }
       const source = await openLocalSource(`file:${root}`, { roots: [root], uploads, paths })
       assert.ok('folder' in source)
       defer(t, () => closeSource(source))

@@ -125,6 +125,10 @@ async function bed(t: TestContext) {
     for (const file of ['p.tar', 'package/p.tar', `package/images/blobs/${what}`])
       await writeFile(join(side, file), what)
   }
-  const uploads = { use: () => Promise.reject(new Error('no upload was asked for')), list: async () => [] }
+  const uploads = {
+    use: () => Promise.reject(new Error('no upload was asked for')),
+    list: async () => [],
+    get: async () => undefined,
+  }
   return { root, outside, sources: { roots: [root], uploads } }
 }

@@ -43,6 +43,8 @@ test('equal content lies on the disk once, under names that go by themselves', a
   const inode = async ({ id, name }: { id: string; name: string }) => (await stat(join(folder, id, name))).ino
   assert.equal(await inode(first), await inode(second))
   assert.notEqual(await inode(first), await inode(other))
+  const foreign = await uploads.receive('d.tar', chunks(bytes), { principal: 'bob' })
+  assert.notEqual(await inode(first), await inode(foreign), 'of another sender, who would see that it is there')
   assert.deepEqual((await readdir(join(folder, second.id))).toSorted(), ['b.tar', 'upload.json'])
   assert.equal(await uploads.remove(first.id), true)
   assert.ok((await readFile(join(folder, second.id, 'b.tar'))).equals(bytes))
