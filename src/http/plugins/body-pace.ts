@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { type BodyPace, LEAST_PACE, paced } from '../requests/body-pace.ts'
+import { type BodyPace, LEAST_PACE, paced } from '../requests/bodies/body-pace.ts'
 
 export interface BodyPaceOptions {
   bodyPace?: BodyPace | undefined

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { AppError } from '../../lib/errors.ts'
+import { AppError } from '../../../lib/errors.ts'
 
 const HEADERS = ['content-digest', 'repr-digest'] as const
 const SHA256_BYTES = 32

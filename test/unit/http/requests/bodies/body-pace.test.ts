@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type BodyPace, paced } from '../../../../src/http/requests/body-pace.ts'
-import { waitFor } from '../../../helpers/wait-for.ts'
+import { type BodyPace, paced } from '../../../../../src/http/requests/bodies/body-pace.ts'
+import { waitFor } from '../../../../helpers/wait-for.ts'
 
 const PACE: BodyPace = { bytesPerSecond: 1024, overMs: 300 }
 
