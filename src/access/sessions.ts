@@ -28,10 +28,12 @@ export interface SessionRecords {
   onChange(listener: () => void): () => void
 }
 
+export type SessionPrincipal = Principal & { readonly expiresAt: number }
+
 /** What a browser has instead of a token: a secret of its own, which ends when the token does. No bearer token is one. */
 export interface Sessions extends TokenSource {
   /** A new one, whatever there was before. The secret is for the cookie alone. */
-  begin(principal: Principal): Promise<{ secret: string; principal: Principal }>
+  begin(principal: Principal): Promise<{ secret: string; principal: SessionPrincipal }>
   /** Whose cookie this is; undefined where it is nobody's any more. Costs one look-up at most. */
   open(secret: string): Promise<Principal | undefined>
   /** Whether there was one. */
@@ -78,11 +80,25 @@ export function createSessions({ records, tokens, clock = systemClock }: Session
   }
 }
 
+/** Knows sessions beside the tokens that they stand for. */
+export function withSessions(tokens: Authenticator, sessions: Sessions): Authenticator {
+  return {
+    ...tokens,
+    current: (credential) => (credential.startsWith(`${KIND}:`) ? sessions : tokens).current(credential),
+    onChange(listener) {
+      const stops = [tokens.onChange(listener), sessions.onChange(listener)]
+      return () => {
+        for (const stop of stops) stop()
+      }
+    },
+  }
+}
+
 function idOf(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url')
 }
 
-function standingFor(principal: Principal, { id, endsAt }: KeptSession): Principal & { expiresAt: number } {
+function standingFor(principal: Principal, { id, endsAt }: KeptSession): SessionPrincipal {
   const expiresAt = Math.min(endsAt, principal.expiresAt ?? endsAt)
   return { ...principal, credential: `${KIND}:${id}`, expiresAt }
 }

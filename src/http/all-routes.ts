@@ -1,4 +1,6 @@
 import type { App, AppOptions } from './app.ts'
+import type { BrowserSessions } from './access/browser-sessions.ts'
+import { browserSessionRoutes } from './routes/access/browser-session.ts'
 import { sessionRoutes } from './routes/access/session.ts'
 import { policyRoutes } from './routes/access/policies.ts'
 import { bundleRoutes } from './routes/bundles.ts'
@@ -21,6 +23,7 @@ import { uploadRoutes } from './routes/uploads.ts'
 /** What routes need, with the app's defaults filled in. */
 export type RouteOptions = AppOptions &
   Required<Pick<AppOptions, 'mayName' | 'mayKeep' | 'joined' | 'authenticator'>> & {
+    browsers: BrowserSessions | undefined
     /** Aborts when the app closes. */
     closing: AbortSignal
   }
@@ -32,6 +35,7 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   void app.register(healthRoutes, options)
   void app.register(metricsRoutes, { observer })
   void app.register(sessionRoutes)
+  void app.register(browserSessionRoutes, options)
   void app.register(jobRoutes, withSources)
   void app.register(jobQueries, options)
   void app.register(jobLogRoutes, options)

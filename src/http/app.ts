@@ -9,6 +9,7 @@ import {
   type RawRequestDefaultExpression,
 } from 'fastify'
 import { type Authenticator, createAuthenticator } from '../access/authenticator.ts'
+import type { Sessions } from '../access/sessions.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
@@ -20,6 +21,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { registerRoutes } from './all-routes.ts'
+import { cookiesPlugin } from './plugins/cookies.ts'
 import { type BodyPaceOptions, bodyPacePlugin } from './plugins/body-pace.ts'
 import { answersPlugin } from './plugins/answers.ts'
 import { authPlugin } from './plugins/auth.ts'
@@ -34,6 +36,7 @@ import { type ProblemOptions, problemPlugin, sendProblem } from './plugins/probl
 import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
+import { createBrowserSessions } from './access/browser-sessions.ts'
 
 import type { JobEventRoutesOptions } from './routes/job-events.ts'
 import type { KeyRoutesOptions } from './routes/keys.ts'
@@ -83,6 +86,8 @@ export interface AppOptions {
   publicUrl?: string | undefined
   /** Who is who. Default: nobody has to be known. */
   authenticator?: Authenticator
+  /** What browsers have instead of a token. Default: nothing. */
+  sessions?: Sessions | undefined
   /** LAYERD_FILE_ROOTS, absolute paths. */
   fileRoots: readonly string[]
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. Default: they may name all. */
@@ -199,13 +204,15 @@ export function createApp(options: AppOptions): App {
     tokensRequired: authenticator.required,
   })
   void app.register(joiningPlugin, { joined })
-  void app.register(authPlugin, { authenticator })
+  const browsers = createBrowserSessions(options, app.server)
+  void app.register(cookiesPlugin)
+  void app.register(authPlugin, { authenticator, browsers })
   void app.register(identityBodiesPlugin)
   void app.register(jsonOnlyPlugin)
   void app.register(queryCoercionPlugin)
   void app.register(continuePlugin)
   void app.register(bodyPacePlugin, { bodyPace: options.bodyPace })
   void app.register(openapiPlugin, { version: options.version })
-  registerRoutes(app, { ...options, mayName, mayKeep, joined, authenticator, closing: closing.signal })
+  registerRoutes(app, { ...options, mayName, mayKeep, joined, authenticator, browsers, closing: closing.signal })
   return app
 }

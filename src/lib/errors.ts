@@ -61,6 +61,7 @@ export const ERROR_CODES = {
   PRECONDITION_REQUIRED: { status: 428, retry: 'permanent', title: 'The request has to say what it changes' },
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'permanent', title: 'The range lies outside the content' },
   UNAUTHENTICATED: { status: 401, retry: 'permanent', title: 'A valid bearer token is needed' },
+  LOG_IN_NOT_NEEDED: { status: 409, retry: 'permanent', title: 'No log-in is needed here' },
   SCOPE_MISSING: { status: 403, retry: 'permanent', title: 'The token lacks the scope for this' },
   TOKEN_LIMITED: { status: 403, retry: 'permanent', title: 'The token is limited, and not to this' },
   ORIGIN_NOT_ALLOWED: { status: 403, retry: 'permanent', title: 'Requests from this origin are refused' },

@@ -31,6 +31,7 @@ import { createInspectCache, openRemotePackage } from '../transfer/inspect/remot
 import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
 import { openAuthenticator } from './access.ts'
+import { openSessions } from './browser-sessions.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { publicKeyPem } from './kept-keys.ts'
@@ -79,7 +80,7 @@ export async function startApi(
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
-  const authenticator = await openAuthenticator(context)
+  const { authenticator, sessions, closeSessions } = openSessions(await openAuthenticator(context), shared)
   const store = await openStore(config, directory)
   const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
   const queue = createJobQueue(shared)
@@ -106,6 +107,7 @@ export async function startApi(
     listenHost: config.listen.host,
     publicUrl: config.publicUrl,
     authenticator,
+    sessions,
     fileRoots: config.fileRoots,
     uploadsPerPrincipal: config.uploadsPerPrincipal,
     kinds: KINDS,
@@ -124,6 +126,7 @@ export async function startApi(
       clearInterval(collecting)
       stopWatching()
       stopResealing()
+      closeSessions()
       await Promise.all([closeRegistries(), queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }

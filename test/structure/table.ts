@@ -265,7 +265,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   http: {
     faces: ['app.ts', 'schemas'],
-    top: ['http/plugins', 'http/routes', 'http/routes/access', 'http/schemas'],
+    top: ['http/plugins', 'http/routes', 'http/routes/access', 'http/access', 'http/schemas'],
     imports: [
       'access',
       'jobs',
@@ -283,6 +283,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'fastify',
       'fastify-plugin',
       '@fastify/compress',
+      '@fastify/cookie',
       '@fastify/swagger',
       '@fastify/swagger-ui',
       '@fastify/type-provider-typebox',
@@ -290,9 +291,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
   },
   'http/routes': { imports: ['http/requests', 'http/requests/bodies', 'http/answers', 'http/events', 'http/schemas'] },
-  'http/routes/access': { imports: ['http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
-  'http/plugins': { imports: ['http/requests', 'http/requests/bodies', 'http/answers', 'http/document'] },
+  'http/routes/access': { imports: ['http/access', 'http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
+  'http/plugins': {
+    imports: ['http/access', 'http/requests', 'http/requests/bodies', 'http/answers', 'http/document'],
+  },
   'http/document': { imports: ['http/requests'] },
+  'http/access': {},
   'http/requests/bodies': {},
   'http/requests': { types: ['http/schemas'] },
   'http/answers': { imports: ['http/schemas'] },

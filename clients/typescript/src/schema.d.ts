@@ -102,8 +102,16 @@ export interface paths {
          */
         get: operations["getSession"];
         put?: never;
-        post?: never;
-        delete?: never;
+        /**
+         * Log in: a cookie for a browser, which stands for a token
+         * @description The token stands in the body, or in Authorization; what there was of a session before ends. The cookie is HttpOnly and SameSite=Strict. It ends twelve hours after its last use, seven days after its beginning, and with its token.
+         */
+        post: operations["beginSession"];
+        /**
+         * Log out: the session of the cookie ends, and what it has open
+         * @description Needs no scope.
+         */
+        delete: operations["endSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2634,7 +2642,7 @@ export interface components {
                 kinds?: string[];
             };
             credential: {
-                /** @description open: no token is required. file: of LAYERD_TOKENS_FILE. Others may come. */
+                /** @description open: no token is required. file: of LAYERD_TOKENS_FILE. session: of a browser. Others may come. */
                 kind: string;
                 /** @description Of what can be taken away by its id. */
                 id: string | null;
@@ -3357,6 +3365,69 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["Session"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    beginSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @description A bearer token. */
+                    token?: string;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description Logged in. */
+            201: {
+                headers: {
+                    /** @description The session. */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "principal": "ada",
+                     *       "scopes": [
+                     *         "*"
+                     *       ],
+                     *       "limits": {},
+                     *       "credential": {
+                     *         "kind": "session",
+                     *         "id": "7vR1mZ5nXwq0s4tYb2KcJd8uLh3eGfPoAi6rBxNzQ9E"
+                     *       },
+                     *       "expiresAt": "2026-03-08T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -18,4 +18,11 @@ export const ACCESS_EXAMPLES: Readonly<Record<string, unknown>> = {
   listPolicies: { items: [POLICY] },
   getPolicy: POLICY,
   putPolicy: POLICY,
+  beginSession: {
+    principal: 'ada',
+    scopes: ['*'],
+    limits: {},
+    credential: { kind: 'session', id: '7vR1mZ5nXwq0s4tYb2KcJd8uLh3eGfPoAi6rBxNzQ9E' },
+    expiresAt: '2026-03-08T12:00:00.000Z',
+  },
 }

@@ -5,6 +5,8 @@ import { type AccessGuard, createAccessGuard } from '../../access/guard.ts'
 import { ANONYMOUS, type Principal } from '../../access/principal.ts'
 import { requireScope, type Scope } from '../../access/scopes.ts'
 import { AppError } from '../../lib/errors.ts'
+import { bearerToken } from '../access/bearer-token.ts'
+import type { BrowserSessions } from '../access/browser-sessions.ts'
 import { isOpen } from '../requests/open-paths.ts'
 
 declare module 'fastify' {
@@ -15,21 +17,23 @@ declare module 'fastify' {
     accessEnded: () => AbortSignal
   }
   interface FastifyContextConfig {
-    /** What the caller has to have, one of these; `known`: nothing beside being known. Every route that is not open says it. */
-    scope?: readonly Scope[] | 'known'
+    /** What the caller has to have, one of these; `known`: nothing beside being known; `log-in`: not even that. Every route that is not open says it. */
+    scope?: readonly Scope[] | 'known' | 'log-in'
   }
 }
 
 export interface AuthOptions {
   authenticator: Authenticator
+  /** Undefined: there are none, and cookies are nothing. */
+  browsers?: BrowserSessions | undefined
 }
 
 /**
- * RFC 6750 bearer tokens. Throws UNAUTHENTICATED, which answers with WWW-Authenticate, and SCOPE_MISSING
+ * RFC 6750 bearer tokens, and sessions of browsers. Throws UNAUTHENTICATED, which answers with WWW-Authenticate, and SCOPE_MISSING
  * before anything of the request is read. A route that says no scope ends the start: it would be everybody's.
  */
 export const authPlugin = fastifyPlugin(
-  async (app: FastifyInstance, { authenticator }: AuthOptions) => {
+  async (app: FastifyInstance, { authenticator, browsers }: AuthOptions) => {
     const guard = createAccessGuard(authenticator)
     app.addHook('onClose', async () => guard.close())
     app.decorateRequest('caller', null as unknown as Principal)
@@ -42,17 +46,21 @@ export const authPlugin = fastifyPlugin(
       request.caller = ANONYMOUS
       request.accessEnded = watcher(guard, request, reply)
       checkAuthorization(request)
+      const { scope } = request.routeOptions.config
       if (!authenticator.required || isOpen(request.routeOptions.url)) return
-      const token = /^Bearer +([\x21-\x7e]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-      const caller = token === undefined ? undefined : await authenticator.authenticate(token)
+      if (scope === 'log-in') return browsers?.check(request)
+      const token = bearerToken(request.headers.authorization)
+      const caller =
+        (await browsers?.callerOf(request, reply)) ??
+        (token === undefined ? undefined : await authenticator.authenticate(token))
       if (caller === undefined) throw refusal(reply, token === undefined)
       request.caller = caller
-      const { scope } = request.routeOptions.config
       if (scope !== undefined && scope !== 'known') requireScope(caller, scope)
     })
     // A body may take its time, and a token may end meanwhile.
     app.addHook('preHandler', async (request) => {
-      if (request.body !== undefined) await guard.requireCurrent(request.caller)
+      const { caller, body } = request
+      if (body !== undefined && caller !== ANONYMOUS) await guard.requireCurrent(caller)
     })
   },
   { name: 'auth', fastify: '5.x' },

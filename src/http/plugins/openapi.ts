@@ -40,6 +40,13 @@ export const openapiPlugin = fastifyPlugin(
         components: {
           securitySchemes: {
             token: { type: 'http', scheme: 'bearer', description: 'Where LAYERD_TOKENS_FILE is set.' },
+            session: {
+              type: 'apiKey',
+              in: 'cookie',
+              name: 'layerd-session-8420',
+              description:
+                'Of POST /v1/session, for browsers. The port is that of LAYERD_PUBLIC_URL, or where layerd listens.',
+            },
           },
           responses: {
             Problem: {
@@ -48,7 +55,7 @@ export const openapiPlugin = fastifyPlugin(
             },
           },
         },
-        security: [{ token: [] }, {}],
+        security: [{ token: [] }, { session: [] }, {}],
       },
       refResolver: {
         buildLocalReference: (schema, _base, _fragment, at) =>

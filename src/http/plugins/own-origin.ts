@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
 import { isPage } from '../requests/open-paths.ts'
+import { isOwnOrigin } from '../access/origin.ts'
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]']
 
@@ -58,7 +59,7 @@ function checkHost(request: FastifyRequest, names: ReadonlySet<string>): void {
 
 function checkOrigin(request: FastifyRequest, publicOrigin: string | undefined): void {
   const { origin, host } = request.headers
-  if (origin !== undefined && !isOwn(origin, host, publicOrigin)) {
+  if (origin !== undefined && !isOwnOrigin(origin, host, publicOrigin)) {
     throw new AppError('ORIGIN_NOT_ALLOWED', `requests from the origin "${origin.slice(0, 200)}" are refused`, {
       hint: 'layerd sends no CORS headers: call it from its own pages, or from a server.',
     })
@@ -76,12 +77,6 @@ function isOwnPage({ headers, method, routeOptions }: FastifyRequest): boolean {
   if (site === undefined || site === 'same-origin' || site === 'none') return true
   const opened = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
   return method === 'GET' && opened && isPage(routeOptions.url)
-}
-
-function isOwn(origin: string, host: string | undefined, publicOrigin: string | undefined): boolean {
-  if (origin === publicOrigin) return true
-  const match = /^https?:\/\/([^/]+)$/.exec(origin)
-  return host !== undefined && match?.[1]?.toLowerCase() === host.toLowerCase()
 }
 
 /** The name of `name[:port]`, lower case; undefined when it is not one. */

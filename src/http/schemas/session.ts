@@ -18,7 +18,9 @@ export const Session = Type.Object(
     scopes: Type.Array(Type.String(), { description: '"*" is all of them.' }),
     limits: TokenLimits,
     credential: Type.Object({
-      kind: Type.String({ description: 'open: no token is required. file: of LAYERD_TOKENS_FILE. Others may come.' }),
+      kind: Type.String({
+        description: 'open: no token is required. file: of LAYERD_TOKENS_FILE. session: of a browser. Others may come.',
+      }),
       id: Type.Union([Type.String(), Type.Null()], { description: 'Of what can be taken away by its id.' }),
     }),
     expiresAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
@@ -35,4 +37,35 @@ export const getSessionSchema = {
   summary: 'Who asks, and what they may',
   description: 'Needs no scope.',
   response: { 200: Type.Ref('Session') },
+}
+
+/** What an Authorization header has room for. */
+const MAX_TOKEN = 12_288
+
+export const beginSessionSchema = {
+  tags: ['access'],
+  operationId: 'beginSession',
+  summary: 'Log in: a cookie for a browser, which stands for a token',
+  description:
+    'The token stands in the body, or in Authorization; what there was of a session before ends. The cookie is HttpOnly and SameSite=Strict. It ends twelve hours after its last use, seven days after its beginning, and with its token.',
+  body: Type.Unsafe<{ token?: string } | null>({
+    type: ['object', 'null'],
+    properties: { token: { type: 'string', minLength: 1, maxLength: MAX_TOKEN, description: 'A bearer token.' } },
+    additionalProperties: false,
+  }),
+  response: {
+    201: {
+      description: 'Logged in.',
+      headers: { 'Set-Cookie': { type: 'string', description: 'The session.' } },
+      content: { 'application/json': { schema: Type.Ref('Session') } },
+    },
+  },
+}
+
+export const endSessionSchema = {
+  tags: ['access'],
+  operationId: 'endSession',
+  summary: 'Log out: the session of the cookie ends, and what it has open',
+  description: 'Needs no scope.',
+  response: { 204: Type.Null({ description: 'Ended.' }) },
 }

@@ -16,6 +16,7 @@ import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
 import { reportProfile } from '../../../src/oci/facts/profile-report.ts'
 import { pingRegistry } from '../../../src/oci/ping/ping.ts'
 import { ANYWHERE } from '../../../src/oci/request/outbound.ts'
+import { openSessions } from '../../../src/roles/browser-sessions.ts'
 import { inspectBundle } from '../../../src/transfer/bundle/inspect.ts'
 import { inspectPackage } from '../../../src/transfer/inspect/overview.ts'
 import { createInspectCache, openRemotePackage } from '../../../src/transfer/inspect/remote.ts'
@@ -101,9 +102,7 @@ export async function startApp(
     listenHost: '127.0.0.1',
     fileRoots: [root],
     kinds: new Set(['publish']),
-    ...(tokensFile === undefined
-      ? {}
-      : { authenticator: createAuthenticator([await openTokenFile(tokensFile, silentLogger)]) }),
+    ...(tokensFile === undefined ? {} : await tokensAndSessions(t, tokensFile, jobs.options)),
     allInOne: false,
     ...changes,
   })
@@ -125,6 +124,14 @@ export async function startApp(
       return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
     },
   }
+}
+
+/** As src/roles does it. */
+async function tokensAndSessions(t: Cleanup, tokensFile: string, options: TestJobs['options']) {
+  const tokens = createAuthenticator([await openTokenFile(tokensFile, silentLogger)])
+  const { closeSessions, ...opened } = openSessions(tokens, options)
+  defer(t, closeSessions)
+  return opened
 }
 
 /** As src/roles does it, without Docker's credentials. */

@@ -1,0 +1,75 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import type { Authenticator } from '../../../access/authenticator.ts'
+import { AppError } from '../../../lib/errors.ts'
+import { bearerToken } from '../../access/bearer-token.ts'
+import type { BrowserSessions } from '../../access/browser-sessions.ts'
+import { beginSessionSchema, endSessionSchema } from '../../schemas/session.ts'
+import { toldSession } from './session.ts'
+
+export interface BrowserSessionOptions {
+  authenticator: Authenticator
+  browsers: BrowserSessions | undefined
+}
+
+/** Log-in by a token, and log-out. */
+export const browserSessionRoutes: FastifyPluginAsyncTypebox<BrowserSessionOptions> = async (
+  app,
+  { authenticator, browsers },
+) => {
+  app.post('/v1/session', { schema: beginSessionSchema, config: { scope: 'log-in' } }, async (request, reply) => {
+    if (!browsers) throw notNeeded()
+    const principal = await authenticator.authenticate(tokenOf(request, request.body?.token))
+    if (!principal) throw unknownToken()
+    const begun = await browsers.begin(principal, request, reply)
+    request.log.info({ principal: begun.name }, 'logged in')
+    return reply.code(201).header('cache-control', 'no-store').send(toldSession(begun))
+  })
+
+  app.delete('/v1/session', { schema: endSessionSchema, config: { scope: 'known' } }, async (request, reply) => {
+    if (!browsers) throw notNeeded()
+    if (!(await browsers.end(request, reply))) throw noSession()
+    request.log.info({ principal: request.caller.name }, 'logged out')
+    return reply.code(204).header('cache-control', 'no-store').send(null)
+  })
+}
+
+/** Throws REQUEST_INVALID, UNAUTHENTICATED. */
+function tokenOf({ headers }: FastifyRequest, inBody: string | undefined): string {
+  if (headers.authorization === undefined) {
+    if (inBody !== undefined) return inBody
+    throw new AppError('UNAUTHENTICATED', 'the request has no token to log in with', {
+      hint: 'Send {"token": "..."} as application/json, or the header Authorization: Bearer TOKEN.',
+    })
+  }
+  if (inBody !== undefined) {
+    throw new AppError('REQUEST_INVALID', 'the request has two tokens, in Authorization and in the body', {
+      hint: 'Send one of them.',
+    })
+  }
+  const token = bearerToken(headers.authorization)
+  if (token === undefined) throw unknownToken()
+  return token
+}
+
+function unknownToken(): AppError {
+  return new AppError('UNAUTHENTICATED', 'the token is not known', {
+    hint: 'Log in with a token that layerd takes as Authorization: Bearer TOKEN.',
+  })
+}
+
+function notNeeded(): AppError {
+  return new AppError(
+    'LOG_IN_NOT_NEEDED',
+    'this layerd requires no token, so there is nothing to log in to or out of',
+    {
+      hint: 'Send requests as they are. LAYERD_TOKENS_FILE makes layerd require tokens.',
+    },
+  )
+}
+
+function noSession(): AppError {
+  return new AppError('NOT_FOUND', 'the request came with a token, and not with the cookie of a session', {
+    hint: 'There is nothing to log out of. A token is taken away where it was given.',
+  })
+}
