@@ -6,6 +6,7 @@ import { AppError } from '../lib/errors.ts'
 import { isHeaderWord } from '../lib/text.ts'
 import { isLoopback, parseListen } from './listen.ts'
 import { unescapable } from '../lib/formats/escapes.ts'
+import { OidcEnvironment, readOidc } from './oidc.ts'
 import { type OutboundSettings, parseSwitch, registryEntry } from './outbound.ts'
 import { type Env, readSecret } from './secrets.ts'
 import { parseSize } from './sizes.ts'
@@ -51,6 +52,7 @@ export const Environment = Type.Object({
     Type.String({ description: 'A folder of NAME.json, by which keyless signatures are verified.' }),
   ),
   LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
+  ...OidcEnvironment,
   LAYERD_WORKERS: Type.Integer({
     default: Math.min(availableParallelism(), MAX_DEFAULT_WORKERS),
     minimum: 0,
@@ -120,7 +122,7 @@ type Environment = Static<typeof Environment>
 type Name = keyof Environment
 
 /** Settings that may hold a secret, so that their file is taken too. */
-const SECRETS: ReadonlySet<Name> = new Set<Name>(['LAYERD_REDIS_URL', 'LAYERD_TOKEN'])
+const SECRETS: ReadonlySet<Name> = new Set<Name>(['LAYERD_REDIS_URL', 'LAYERD_TOKEN', 'LAYERD_OIDC_CLIENT_SECRET'])
 
 /** All names that `loadConfig` reads. */
 export const SETTING_NAMES: readonly string[] = Object.keys(Environment.properties).flatMap((name) =>
@@ -147,12 +149,12 @@ export function loadConfig(env: Env): Config {
 }
 
 /** Without tokens only this machine may reach the API. Throws CONFIG_INVALID. For the roles that listen. */
-export function requireSafeListen({ listen, tokensFile }: Config): void {
-  if (isLoopback(listen) || tokensFile !== undefined) return
+export function requireSafeListen({ listen, tokensFile, oidc }: Config): void {
+  if (isLoopback(listen) || tokensFile !== undefined || oidc !== undefined) return
   throw new AppError(
     'CONFIG_INVALID',
-    `LAYERD_LISTEN: ${listen.host} can be reached from other machines, and LAYERD_TOKENS_FILE is not set`,
-    { hint: 'Set LAYERD_TOKENS_FILE, or listen on 127.0.0.1.' },
+    `LAYERD_LISTEN: ${listen.host} can be reached from other machines, and neither LAYERD_TOKENS_FILE nor LAYERD_OIDC_ISSUER is set`,
+    { hint: 'Set one of them, or listen on 127.0.0.1.' },
   )
 }
 
@@ -178,6 +180,7 @@ function derive(settings: Environment, env: Env) {
       settings.LAYERD_DISK_RESERVE === '0' ? 0 : optionalSize('LAYERD_DISK_RESERVE', settings.LAYERD_DISK_RESERVE),
     fileRoots: Object.freeze(roots === undefined ? [join(dataDir, 'packages')] : parseRoots(roots)),
     tokensFile: settings.LAYERD_TOKENS_FILE,
+    oidc: readOidc(settings),
     policyFile: settings.LAYERD_POLICY_FILE === undefined ? undefined : resolve(settings.LAYERD_POLICY_FILE),
     trustedRoots: settings.LAYERD_TRUSTED_ROOTS === undefined ? undefined : resolve(settings.LAYERD_TRUSTED_ROOTS),
     workers: settings.LAYERD_WORKERS,

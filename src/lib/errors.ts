@@ -62,6 +62,7 @@ export const ERROR_CODES = {
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'permanent', title: 'The range lies outside the content' },
   UNAUTHENTICATED: { status: 401, retry: 'permanent', title: 'A valid bearer token is needed' },
   LOG_IN_NOT_NEEDED: { status: 409, retry: 'permanent', title: 'No log-in is needed here' },
+  ISSUER_UNAVAILABLE: { status: 503, retry: 'transient', title: 'The OIDC issuer cannot be asked' },
   SCOPE_MISSING: { status: 403, retry: 'permanent', title: 'The token lacks the scope for this' },
   TOKEN_LIMITED: { status: 403, retry: 'permanent', title: 'The token is limited, and not to this' },
   ORIGIN_NOT_ALLOWED: { status: 403, retry: 'permanent', title: 'Requests from this origin are refused' },

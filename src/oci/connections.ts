@@ -22,6 +22,7 @@ import { ANYWHERE, Outbound, type OutboundPolicy, type Reach } from './request/o
 import type { RegistryWay } from './request/registry-way.ts'
 import type { RegistryConnections } from './request/transport.ts'
 
+export { createMask } from './errors/mask.ts'
 export { remainingOf } from './wire/pace/remaining.ts'
 export type { HookList } from './request/hooks.ts'
 export { COMMON_WAY, type RegistryWay, registryWay } from './request/registry-way.ts'

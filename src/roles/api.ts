@@ -30,7 +30,7 @@ import { inspectPackage } from '../transfer/inspect/overview.ts'
 import { createInspectCache, openRemotePackage } from '../transfer/inspect/remote.ts'
 import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
-import { openAuthenticator } from './access.ts'
+import { openAccess } from './access.ts'
 import { openSessions } from './browser-sessions.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
@@ -80,7 +80,8 @@ export async function startApi(
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
-  const { authenticator, sessions, closeSessions } = openSessions(await openAuthenticator(context), shared)
+  const access = await openAccess(context)
+  const { authenticator, sessions, closeSessions } = openSessions(access.authenticator, shared)
   const store = await openStore(config, directory)
   const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
   const queue = createJobQueue(shared)

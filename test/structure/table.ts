@@ -140,6 +140,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   // Who may do what. Records of tokens and sessions lie in Redis, and so behind interfaces.
   access: { imports: ['content', 'lib'] },
+  'access/oidc': { imports: ['access'], packages: ['jose', 'js-yaml', 'typebox'] },
 
   store: {
     faces: ['content-store.ts'],

@@ -2642,7 +2642,7 @@ export interface components {
                 kinds?: string[];
             };
             credential: {
-                /** @description open: no token is required. file: of LAYERD_TOKENS_FILE. session: of a browser. Others may come. */
+                /** @description open: no token is required. file: of LAYERD_TOKENS_FILE. oidc: of LAYERD_OIDC_ISSUER. session: of a browser. Others may come. */
                 kind: string;
                 /** @description Of what can be taken away by its id. */
                 id: string | null;

@@ -39,7 +39,11 @@ export const openapiPlugin = fastifyPlugin(
         ],
         components: {
           securitySchemes: {
-            token: { type: 'http', scheme: 'bearer', description: 'Where LAYERD_TOKENS_FILE is set.' },
+            token: {
+              type: 'http',
+              scheme: 'bearer',
+              description: 'Where LAYERD_TOKENS_FILE or LAYERD_OIDC_ISSUER is set.',
+            },
             session: {
               type: 'apiKey',
               in: 'cookie',

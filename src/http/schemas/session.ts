@@ -19,7 +19,8 @@ export const Session = Type.Object(
     limits: TokenLimits,
     credential: Type.Object({
       kind: Type.String({
-        description: 'open: no token is required. file: of LAYERD_TOKENS_FILE. session: of a browser. Others may come.',
+        description:
+          'open: no token is required. file: of LAYERD_TOKENS_FILE. oidc: of LAYERD_OIDC_ISSUER. session: of a browser. Others may come.',
       }),
       id: Type.Union([Type.String(), Type.Null()], { description: 'Of what can be taken away by its id.' }),
     }),

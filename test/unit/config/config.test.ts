@@ -23,6 +23,7 @@ test('without any setting every default holds', () => {
     diskReserve: undefined,
     fileRoots: ['/home/somebody/.local/share/layerd/packages'],
     tokensFile: undefined,
+    oidc: undefined,
     policyFile: undefined,
     trustedRoots: undefined,
     apiHeapBytes: undefined,
@@ -210,10 +211,15 @@ test('NAME and NAME_FILE together are refused, and so is a file that is not ther
   )
 })
 
-test('another address than loopback needs a token file', () => {
+test('another address than loopback needs a token file, or an issuer', () => {
   const open = { ...HOME, LAYERD_LISTEN: '0.0.0.0:8420' }
-  assert.throws(() => requireSafeListen(loadConfig(open)), /LAYERD_LISTEN: 0\.0\.0\.0 .* LAYERD_TOKENS_FILE is not set/)
+  assert.throws(
+    () => requireSafeListen(loadConfig(open)),
+    /LAYERD_LISTEN: 0\.0\.0\.0 .* neither LAYERD_TOKENS_FILE nor LAYERD_OIDC_ISSUER is set/,
+  )
   requireSafeListen(loadConfig({ ...open, LAYERD_TOKENS_FILE: '/etc/layerd/tokens' }))
+  const issuer = { LAYERD_OIDC_ISSUER: 'https://id.example', LAYERD_OIDC_AUDIENCE: 'layerd' }
+  requireSafeListen(loadConfig({ ...open, ...issuer, LAYERD_OIDC_GROUPS_FILE: '/etc/layerd/groups.yaml' }))
   for (const listen of ['127.0.0.1:0', '127.9.9.9:1', 'localhost:1', '[::1]:1']) {
     requireSafeListen(loadConfig({ ...HOME, LAYERD_LISTEN: listen }))
   }

@@ -15,8 +15,8 @@ export function toldSession({ name, scopes, limits, credential, expiresAt }: Pri
     principal: name,
     scopes: [...scopes].toSorted(),
     limits: limits as Session['limits'],
-    // The file's ids are of its hashes, and nothing that anybody could name.
-    credential: { kind, id: kind === 'file' ? null : (id ?? null) },
+    // Others are nothing that anybody could name.
+    credential: { kind, id: kind === 'file' || kind === 'oidc' ? null : (id ?? null) },
     expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
   }
 }
