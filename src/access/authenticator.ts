@@ -8,6 +8,8 @@ export interface TokenSource {
   authenticate(token: string): Promise<Principal | undefined>
   /** What a credential of its kind lets in now; undefined once it is revoked or has expired. */
   current(credential: string): Promise<Principal | undefined>
+  /** Whether a name is of its principals for good, so that nobody else may get it. Default: none is. */
+  reserves?(name: string): Promise<boolean>
   /** Tells that some credential may have ended, in any process; returns what ends the telling. */
   onChange(listener: () => void): () => void
 }
@@ -31,6 +33,10 @@ export function createAuthenticator(sources: readonly TokenSource[]): Authentica
     async current(credential) {
       const kind = credential.slice(0, credential.indexOf(':'))
       return await sources.find((source) => source.kind === kind)?.current(credential)
+    },
+    async reserves(name) {
+      const answers = await Promise.all(sources.map(async (source) => source.reserves?.(name)))
+      return answers.includes(true)
     },
     onChange(listener) {
       const stops = sources.map((source) => source.onChange(listener))

@@ -34,6 +34,7 @@ export async function openTokenFile(path: string, logger: Logger, clock: Clock =
       return found
     },
     current: async (credential) => (await file.entries()).find((entry) => entry.credential === credential),
+    reserves: async (name) => (await file.entries()).some((entry) => entry.name === name),
     onChange: (listener) => file.onChange(listener),
   }
 }

@@ -3,6 +3,7 @@ import type { BrowserSessions } from './access/browser-sessions.ts'
 import { browserSessionRoutes } from './routes/access/browser-session.ts'
 import { sessionRoutes } from './routes/access/session.ts'
 import { policyRoutes } from './routes/access/policies.ts'
+import { tokenRoutes } from './routes/access/tokens.ts'
 import { bundleRoutes } from './routes/bundles.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes } from './routes/job-events.ts'
@@ -36,6 +37,7 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   void app.register(metricsRoutes, { observer })
   void app.register(sessionRoutes)
   void app.register(browserSessionRoutes, options)
+  void app.register(tokenRoutes, options)
   void app.register(jobRoutes, withSources)
   void app.register(jobQueries, options)
   void app.register(jobLogRoutes, options)

@@ -10,6 +10,7 @@ import {
 } from 'fastify'
 import { type Authenticator, createAuthenticator } from '../access/authenticator.ts'
 import type { Sessions } from '../access/sessions.ts'
+import type { IssuedTokens } from '../access/issued-tokens.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
@@ -55,6 +56,7 @@ import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
 import { Session } from './schemas/session.ts'
 import { Policy } from './schemas/policy.ts'
+import { Token } from './schemas/token.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type { RequestTracer } from './plugins/request-tracing.ts'
@@ -88,6 +90,8 @@ export interface AppOptions {
   authenticator?: Authenticator
   /** What browsers have instead of a token. Default: nothing. */
   sessions?: Sessions | undefined
+  /** Those that layerd issues. */
+  tokens: IssuedTokens
   /** LAYERD_FILE_ROOTS, absolute paths. */
   fileRoots: readonly string[]
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. Default: they may name all. */
@@ -148,6 +152,7 @@ const SCHEMAS = [
   Key,
   Session,
   Policy,
+  Token,
 ]
 
 const JSON_BODY_BYTES = 1024 * 1024

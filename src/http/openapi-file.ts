@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import type { IssuedTokens } from '../access/issued-tokens.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
@@ -28,6 +29,7 @@ export async function renderOpenapi(): Promise<string> {
     registries: {} as RegistryRecords,
     keys: {} as KeyRecords,
     policies: {} as PolicyRecords,
+    tokens: {} as IssuedTokens,
     kmsPublicKey: async () => Promise.reject(new Error('nobody asks')),
     profiles: {} as RegistryProfiles,
     ping: async () => Promise.reject(new Error('nobody asks')),

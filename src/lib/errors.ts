@@ -65,6 +65,8 @@ export const ERROR_CODES = {
   ISSUER_UNAVAILABLE: { status: 503, retry: 'transient', title: 'The OIDC issuer cannot be asked' },
   SCOPE_MISSING: { status: 403, retry: 'permanent', title: 'The token lacks the scope for this' },
   TOKEN_LIMITED: { status: 403, retry: 'permanent', title: 'The token is limited, and not to this' },
+  TOKEN_NAME_TAKEN: { status: 409, retry: 'permanent', title: 'The name is not free for this token' },
+  TOKENS_NOT_REQUIRED: { status: 409, retry: 'permanent', title: 'No token is asked for here' },
   ORIGIN_NOT_ALLOWED: { status: 403, retry: 'permanent', title: 'Requests from this origin are refused' },
   HOST_NOT_ALLOWED: { status: 421, retry: 'permanent', title: 'This Host is not served here' },
   IDEMPOTENCY_CONFLICT: { status: 409, retry: 'permanent', title: 'The first request with this key is still running' },

@@ -1,22 +1,48 @@
-import { type Authenticator, createAuthenticator } from '../access/authenticator.ts'
+import { type Authenticator, createAuthenticator, type TokenSource } from '../access/authenticator.ts'
+import { createIssuedTokens, type IssuedTokens } from '../access/issued-tokens.ts'
 import { type Oidc, openOidc } from '../access/oidc/oidc.ts'
 import { openTokenFile } from '../access/token-file.ts'
+import { createTokenRecords, type TokenRecordsOptions } from '../jobs/access/token-records.ts'
+import { type OpenedSessions, openSessions } from './browser-sessions.ts'
 import type { RoleContext } from './context.ts'
 import { issuerHttp } from './issuer-http.ts'
 
-/** Who is who, and how browsers log in at the issuer, as the settings say. */
-export interface Access {
-  readonly authenticator: Authenticator
+/** Who is who, and how browsers log in, as the settings say. */
+export interface Access extends Pick<OpenedSessions, 'authenticator' | 'sessions'> {
+  /** Those that layerd issues. */
+  readonly tokens: IssuedTokens
   /** Undefined where no issuer is set. */
   readonly oidc: Oidc | undefined
 }
 
-/** Throws CONFIG_INVALID. */
-export async function openAccess(context: RoleContext): Promise<Access> {
+/** Opens connections to Redis. Throws CONFIG_INVALID. */
+export async function openAccess(
+  context: RoleContext,
+  shared: Omit<TokenRecordsOptions, 'role'>,
+): Promise<Access & { closeAccess: () => void }> {
   const { config, logger } = context
-  const { tokensFile, oidc: settings } = config
-  const file = tokensFile === undefined ? [] : [await openTokenFile(tokensFile, logger)]
-  const oidc = settings && (await openOidc({ settings, http: issuerHttp(context), logger }))
-  // Last: its refusals are errors, which end the asking.
-  return { authenticator: createAuthenticator([...file, ...(oidc ? [oidc.source] : [])]), oidc }
+  const oidc = config.oidc && (await openOidc({ settings: config.oidc, http: issuerHttp(context), logger }))
+  const file = config.tokensFile === undefined ? undefined : await openTokenFile(config.tokensFile, logger)
+  const records = createTokenRecords({ ...shared, role: 'starting' })
+  const tokens = createIssuedTokens(records)
+  const known = authenticatorOf({ file, tokens, issuer: oidc?.source })
+  const { closeSessions, ...sessions } = openSessions(known, shared)
+  const closeAccess = (): void => {
+    closeSessions()
+    records.close()
+  }
+  return { ...sessions, tokens, oidc, closeAccess }
+}
+
+interface Sources {
+  readonly file: TokenSource | undefined
+  readonly tokens: TokenSource
+  readonly issuer: TokenSource | undefined
+}
+
+/** Issued tokens count where others do: somebody has to issue the first. */
+function authenticatorOf({ file, tokens, issuer }: Sources): Authenticator {
+  if (file === undefined && issuer === undefined) return createAuthenticator([])
+  // The issuer last: its refusals are errors, which end the asking.
+  return createAuthenticator([...(file ? [file] : []), tokens, ...(issuer ? [issuer] : [])])
 }

@@ -31,7 +31,6 @@ import { createInspectCache, openRemotePackage } from '../transfer/inspect/remot
 import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
 import { openAccess } from './access.ts'
-import { openSessions } from './browser-sessions.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { publicKeyPem } from './kept-keys.ts'
@@ -80,8 +79,7 @@ export async function startApi(
 ): Promise<RunningApi> {
   const { config, logger, version } = context
   const shared = { ...queueOptions(config, directory), logger }
-  const access = await openAccess(context)
-  const { authenticator, sessions, closeSessions } = openSessions(access.authenticator, shared)
+  const { closeAccess, ...access } = await openAccess(context, shared)
   const store = await openStore(config, directory)
   const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
   const queue = createJobQueue(shared)
@@ -107,8 +105,7 @@ export async function startApi(
     version,
     listenHost: config.listen.host,
     publicUrl: config.publicUrl,
-    authenticator,
-    sessions,
+    ...access,
     fileRoots: config.fileRoots,
     uploadsPerPrincipal: config.uploadsPerPrincipal,
     kinds: KINDS,
@@ -127,7 +124,7 @@ export async function startApi(
       clearInterval(collecting)
       stopWatching()
       stopResealing()
-      closeSessions()
+      closeAccess()
       await Promise.all([closeRegistries(), queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }

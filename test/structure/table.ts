@@ -191,6 +191,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'runs.ts',
       'access/policy-records.ts',
       'access/session-records.ts',
+      'access/token-records.ts',
       'dispatch',
       'hints/blob-places.ts',
       'hints/known-packages.ts',

@@ -117,6 +117,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tokens that layerd issued, by name
+         * @description Needs the scope tokens:admin.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * Issue a token
+         * @description Needs the scope tokens:admin. Nobody gives more than they have: SCOPE_MISSING, TOKEN_LIMITED. A name that tokens have already is given to who has all that they have, or had in the last 90 days.
+         */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A token that layerd issued
+         * @description Needs the scope tokens:admin.
+         */
+        get: operations["getToken"];
+        put?: never;
+        post?: never;
+        /**
+         * Take a token away
+         * @description Needs the scope tokens:admin, and all that the token has. It lets nobody in from the next request on, and what it has open ends.
+         */
+        delete: operations["deleteToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs": {
         parameters: {
             query?: never;
@@ -2688,6 +2736,33 @@ export interface components {
             /** Format: date-time */
             updatedAt: string;
         };
+        /** @description A token that layerd issued, without its secret. */
+        Token: {
+            /** @description Stands in the token, and opens nothing. */
+            id: string;
+            /** @description Whose its jobs, uploads and packages are. */
+            name: string;
+            scopes: string[];
+            /** @description What may be touched; what is left out limits nothing. */
+            limits: {
+                /** @description host[:port]. */
+                registries?: string[];
+                /** @description Patterns as ghcr.io/team/**; the host may be *. */
+                repositories?: string[];
+                /** @description Kinds of jobs. */
+                kinds?: string[];
+            };
+            /** @description What it is for. */
+            description: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            /** @description The principal that asked for it. */
+            createdBy: string;
+            /** @description Null: when it is taken away. */
+            expiresAt: string | null;
+            /** @description To the minute; null: never. */
+            lastUsedAt: string | null;
+        };
         SnapshotEvent: {
             /** @description Opaque; SSE carries it as the event's id. */
             id?: string;
@@ -3423,6 +3498,238 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tokens that layerd issued, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "5f0c1b7e9a3d2468",
+                     *           "name": "ci",
+                     *           "scopes": [
+                     *             "jobs:write",
+                     *             "uploads:write"
+                     *           ],
+                     *           "limits": {
+                     *             "repositories": [
+                     *               "registry.example/team/**"
+                     *             ],
+                     *             "kinds": [
+                     *               "publish"
+                     *             ]
+                     *           },
+                     *           "description": "publishes what main builds",
+                     *           "createdAt": "2026-03-01T12:00:00.000Z",
+                     *           "createdBy": "ops",
+                     *           "expiresAt": "2026-05-30T12:00:00.000Z",
+                     *           "lastUsedAt": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Token"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Several tokens may have it, to change from one to the next. Not anonymous, and none of LAYERD_TOKENS_FILE. */
+                    name: string;
+                    /** @description Those that the caller has, or fewer; "*" is all of them. */
+                    scopes: ("*" | "jobs:read" | "jobs:write" | "jobs:cancel" | "packages:read" | "packages:write" | "packages:delete" | "uploads:write" | "registries:read" | "registries:admin" | "policies:admin" | "tokens:admin" | "deploy" | "system:read" | "system:admin" | "audit:read")[];
+                    /** @description What is left out limits nothing. They lie inside the caller's own. What lies in repositories that are named is its business, whoever brought it: who names them is limited to them, or has system:admin. */
+                    limits?: {
+                        /** @description host[:port]. */
+                        registries?: string[];
+                        /** @description Patterns as ghcr.io/team/**; the host may be *. */
+                        repositories?: string[];
+                        /** @description Kinds of jobs. */
+                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];
+                    };
+                    /**
+                     * Format: date-time
+                     * @description Default: when it is taken away.
+                     */
+                    expiresAt?: string;
+                    /** @description In place of expiresAt. At most ten years. */
+                    expiresInSeconds?: number;
+                    description?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Issued. The secret is shown this once, and kept as a hash alone. */
+            201: {
+                headers: {
+                    /** @description Of the token, without its secret. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5f0c1b7e9a3d2468",
+                     *       "name": "ci",
+                     *       "scopes": [
+                     *         "jobs:write",
+                     *         "uploads:write"
+                     *       ],
+                     *       "limits": {
+                     *         "repositories": [
+                     *           "registry.example/team/**"
+                     *         ],
+                     *         "kinds": [
+                     *           "publish"
+                     *         ]
+                     *       },
+                     *       "description": "publishes what main builds",
+                     *       "createdAt": "2026-03-01T12:00:00.000Z",
+                     *       "createdBy": "ops",
+                     *       "expiresAt": "2026-05-30T12:00:00.000Z",
+                     *       "lastUsedAt": null,
+                     *       "token": "ldt_5f0c1b7e9a3d2468_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description Stands in the token, and opens nothing. */
+                        id: string;
+                        /** @description Whose its jobs, uploads and packages are. */
+                        name: string;
+                        scopes: string[];
+                        /** @description What may be touched; what is left out limits nothing. */
+                        limits: {
+                            /** @description host[:port]. */
+                            registries?: string[];
+                            /** @description Patterns as ghcr.io/team/**; the host may be *. */
+                            repositories?: string[];
+                            /** @description Kinds of jobs. */
+                            kinds?: string[];
+                        };
+                        /** @description What it is for. */
+                        description: string | null;
+                        /** Format: date-time */
+                        createdAt: string;
+                        /** @description The principal that asked for it. */
+                        createdBy: string;
+                        /** @description Null: when it is taken away. */
+                        expiresAt: string | null;
+                        /** @description To the minute; null: never. */
+                        lastUsedAt: string | null;
+                        /** @description Shown this once: Authorization: Bearer TOKEN. */
+                        token: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description As GET /v1/tokens tells it.
+                 * @example 01a22857-3e6a-7196-8431-4336bc16b6e8
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A token that layerd issued, without its secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "5f0c1b7e9a3d2468",
+                     *       "name": "ci",
+                     *       "scopes": [
+                     *         "jobs:write",
+                     *         "uploads:write"
+                     *       ],
+                     *       "limits": {
+                     *         "repositories": [
+                     *           "registry.example/team/**"
+                     *         ],
+                     *         "kinds": [
+                     *           "publish"
+                     *         ]
+                     *       },
+                     *       "description": "publishes what main builds",
+                     *       "createdAt": "2026-03-01T12:00:00.000Z",
+                     *       "createdBy": "ops",
+                     *       "expiresAt": "2026-05-30T12:00:00.000Z",
+                     *       "lastUsedAt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description As GET /v1/tokens tells it.
+                 * @example 01a22857-3e6a-7196-8431-4336bc16b6e8
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
             204: {
                 headers: {
                     [name: string]: unknown;

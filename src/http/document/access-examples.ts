@@ -1,3 +1,17 @@
+const TIME = '2026-03-01T12:00:00.000Z'
+
+const TOKEN = {
+  id: '5f0c1b7e9a3d2468',
+  name: 'ci',
+  scopes: ['jobs:write', 'uploads:write'],
+  limits: { repositories: ['registry.example/team/**'], kinds: ['publish'] },
+  description: 'publishes what main builds',
+  createdAt: TIME,
+  createdBy: 'ops',
+  expiresAt: '2026-05-30T12:00:00.000Z',
+  lastUsedAt: null,
+}
+
 /** Answers about who asks and what they may, as examples.ts has them. */
 const POLICY = {
   name: 'team',
@@ -25,4 +39,7 @@ export const ACCESS_EXAMPLES: Readonly<Record<string, unknown>> = {
     credential: { kind: 'session', id: '7vR1mZ5nXwq0s4tYb2KcJd8uLh3eGfPoAi6rBxNzQ9E' },
     expiresAt: '2026-03-08T12:00:00.000Z',
   },
+  listTokens: { items: [TOKEN] },
+  getToken: TOKEN,
+  createToken: { ...TOKEN, token: `ldt_${TOKEN.id}_${'x'.repeat(43)}` },
 }

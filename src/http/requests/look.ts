@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import type { AppError } from '../../lib/errors.ts'
-import { lifeOf } from './life.ts'
 
 /** A caller waits for it, so it ends before proxies give up on the request. */
 export const LOOK_WITHIN_MS = 50_000
@@ -21,4 +20,9 @@ export async function lookWithin<T>(
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Aborts when the answer is not to go on: its client has gone, layerd shuts down, or what let the client in has ended. */
+export function lifeOf(request: FastifyRequest, closing: AbortSignal): AbortSignal {
+  return AbortSignal.any([closing, request.signal, request.accessEnded()])
 }

@@ -6,7 +6,7 @@ import type { JobFilter } from '../../jobs/model/requests.ts'
 import { isKnownTag } from '../answers/conditional.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { waitForJob } from '../answers/job-wait.ts'
-import { lifeOf } from '../requests/life.ts'
+import { lifeOf } from '../requests/look.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { getJobSchema, type JobQuery, listJobsSchema, listTransfersSchema } from '../schemas/job.ts'
 

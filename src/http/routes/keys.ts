@@ -7,7 +7,7 @@ import { isKnownTag } from '../answers/conditional.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
 import { keySettings, type KmsPublicKey } from '../requests/key-settings.ts'
-import { lifeOf } from '../requests/life.ts'
+import { lifeOf } from '../requests/look.ts'
 import { checkPreconditions } from '../requests/preconditions.ts'
 import { deleteKeySchema, getKeySchema, type Key, listKeysSchema, putKeySchema } from '../schemas/key.ts'
 

@@ -7,7 +7,7 @@ import { listedNames } from '../../lib/text.ts'
 import { openStoredArchive } from '../../transfer/bundle/stored.ts'
 import type { PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
-import { lifeOf } from '../requests/life.ts'
+import { lifeOf } from '../requests/look.ts'
 import { storeSeenBy } from '../requests/seen.ts'
 import { getArchiveSchema, headArchiveSchema } from '../schemas/package.ts'
 

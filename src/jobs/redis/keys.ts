@@ -23,6 +23,8 @@ export interface Keys {
   readonly registries: string
   /** Hash: name -> a key that is kept, its private half sealed. Field '' as there. */
   readonly signingKeys: string
+  /** Hash: id -> a token that layerd issued, its secret as a hash. Field '' as there; the rest of tokens.lua's keys below it. Also the channel that tells which were taken away. */
+  readonly tokens: string
   /** Sorted set of browsers' log-ins, by their ends; the rest of sessions.lua's keys below it. Also the channel that tells which are over. */
   readonly sessions: string
   /** Hash: name -> a rule of the policy. Field '' as there. */
@@ -84,6 +86,7 @@ export function createKeys(name = 'layerd'): Keys {
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
     signingKeys: `${prefix}keys`,
+    tokens: `${prefix}tokens`,
     sessions: `${prefix}sessions`,
     policies: `${prefix}policies`,
     limits: `${prefix}limits`,

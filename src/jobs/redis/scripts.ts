@@ -34,6 +34,7 @@ const OTHER_SCRIPTS = [
   'recount-open',
   'shed-trace',
   'replace-kept',
+  'tokens',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits'] as const
 const WORD_SCRIPTS = ['sessions'] as const

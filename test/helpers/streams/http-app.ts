@@ -1,12 +1,14 @@
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { createAuthenticator } from '../../../src/access/authenticator.ts'
+import { createAuthenticator, type TokenSource } from '../../../src/access/authenticator.ts'
+import { createIssuedTokens, type IssuedTokens } from '../../../src/access/issued-tokens.ts'
 import { openTokenFile } from '../../../src/access/token-file.ts'
 import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
 import { type Reference, registryId } from '../../../src/content/reference.ts'
 import { createRegistryFacts, type SharedRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
+import { createTokenRecords } from '../../../src/jobs/access/token-records.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
 import { createPolicyRecords, type PolicyRecords } from '../../../src/jobs/access/policy-records.ts'
@@ -38,6 +40,7 @@ export interface TestApp {
   registries: RegistryRecords
   keys: KeyRecords
   policies: PolicyRecords
+  tokens: IssuedTokens
   facts: SharedRegistryFacts
   /** The one folder that `file:` sources may lie in. */
   root: string
@@ -80,6 +83,10 @@ export async function startApp(
   const policies = createPolicyRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => policies.close())
   await waitFor('policies that are kept to be read', () => policies.list())
+  const issued = createTokenRecords({ ...jobs.options, role: 'starting' })
+  defer(t, () => issued.close())
+  const tokens = createIssuedTokens(issued, jobs.clock)
+  await waitFor('issued tokens to be read', () => tokens.list())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
   const app = createApp({
@@ -91,6 +98,7 @@ export async function startApp(
     registries,
     keys,
     policies,
+    tokens,
     kmsPublicKey: async () => Promise.reject(new Error('this app knows no cloud')),
     profiles: {
       of: (registry) => reportProfile(registry, facts),
@@ -102,7 +110,9 @@ export async function startApp(
     listenHost: '127.0.0.1',
     fileRoots: [root],
     kinds: new Set(['publish']),
-    ...(tokensFile === undefined ? {} : await tokensAndSessions(t, tokensFile, jobs.options)),
+    ...(tokensFile === undefined
+      ? {}
+      : await tokensAndSessions(t, [await openTokenFile(tokensFile, silentLogger), tokens], jobs.options)),
     allInOne: false,
     ...changes,
   })
@@ -114,6 +124,7 @@ export async function startApp(
     jobs,
     keys,
     policies,
+    tokens,
     uploads,
     store,
     registries,
@@ -127,9 +138,8 @@ export async function startApp(
 }
 
 /** As src/roles does it. */
-async function tokensAndSessions(t: Cleanup, tokensFile: string, options: TestJobs['options']) {
-  const tokens = createAuthenticator([await openTokenFile(tokensFile, silentLogger)])
-  const { closeSessions, ...opened } = openSessions(tokens, options)
+async function tokensAndSessions(t: Cleanup, sources: readonly TokenSource[], options: TestJobs['options']) {
+  const { closeSessions, ...opened } = openSessions(createAuthenticator(sources), options)
   defer(t, closeSessions)
   return opened
 }

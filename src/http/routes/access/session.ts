@@ -15,8 +15,8 @@ export function toldSession({ name, scopes, limits, credential, expiresAt }: Pri
     principal: name,
     scopes: [...scopes].toSorted(),
     limits: limits as Session['limits'],
-    // Others are nothing that anybody could name.
-    credential: { kind, id: kind === 'file' || kind === 'oidc' ? null : (id ?? null) },
+    // Those of others are nothing that anybody could name.
+    credential: { kind, id: kind === 'issued' ? (id ?? null) : null },
     expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
   }
 }
