@@ -56,6 +56,12 @@ export function allowsRegistry(limits: Limits, registry: string): boolean {
   return allowsRegistryByName(limits, registry) && anyPattern(limits, (pattern) => isOf(pattern, registry))
 }
 
+/** The registries that limits name, in lower case; undefined: any may be meant. */
+export function namedRegistries({ registries, repositories }: Limits): readonly string[] | undefined {
+  const named = registries ?? repositories?.map((pattern) => pattern.slice(0, pattern.indexOf('/')))
+  return named?.includes('*') ? undefined : named && [...new Set(named.map((name) => name.toLowerCase()))]
+}
+
 /** Whether it says where. */
 export function namesPlaces({ registries, repositories }: Limits): boolean {
   return registries !== undefined || repositories !== undefined

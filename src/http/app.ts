@@ -30,6 +30,7 @@ import { answerBrokenRequest } from './plugins/broken-request.ts'
 import { continuePlugin } from './plugins/continue.ts'
 import { identityBodiesPlugin } from './plugins/identity-bodies.ts'
 import { joiningPlugin } from './plugins/joining.ts'
+import { jobSightPlugin } from './plugins/job-sight.ts'
 import { jsonOnlyPlugin } from './plugins/json-only.ts'
 import { openapiPlugin } from './plugins/openapi.ts'
 import { ownOriginPlugin } from './plugins/own-origin.ts'
@@ -212,6 +213,7 @@ export function createApp(options: AppOptions): App {
   const browsers = createBrowserSessions(options, app.server)
   void app.register(cookiesPlugin)
   void app.register(authPlugin, { authenticator, browsers })
+  void app.register(jobSightPlugin, { queue: options.queue })
   void app.register(identityBodiesPlugin)
   void app.register(jsonOnlyPlugin)
   void app.register(queryCoercionPlugin)

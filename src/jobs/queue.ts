@@ -9,15 +9,18 @@ import {
   resumeJob,
   retryJob,
 } from './commands/commands.ts'
+import type { Principal } from '../access/principal.ts'
 import type { Job } from './model/definitions.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { createJobIds } from './model/job-id.ts'
 import { listJobs } from './record/listing.ts'
+import { isAlone } from './record/job-order.ts'
+import { viewOf } from './record/view.ts'
 import { troubleOf, guarded } from './redis/redis.ts'
 import type {
+  AgainOptions,
   CommandOptions,
   CreateOptions,
-  JobCredentials,
   JobFilter,
   NewJob,
   Page,
@@ -27,6 +30,7 @@ import type {
 } from './model/requests.ts'
 import { type JobFigures, readFigures } from './commands/figures.ts'
 import { jobsUnderOlderKeys } from './commands/older-keys.ts'
+import { ensureOwners } from './commands/owners.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
 import { withWaits } from './commands/waits.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
@@ -41,8 +45,8 @@ export interface JobQueue {
    */
   create(job: NewJob, options?: CreateOptions): Promise<{ job: Job; replayed: boolean }>
   get(id: string): Promise<Job | undefined>
-  /** Newest first. */
-  list(filter: JobFilter, page: Page): Promise<PageOf<Job>>
+  /** Newest first, of those that `who` sees. */
+  list(filter: JobFilter, page: Page, who: Principal): Promise<PageOf<Job>>
   /** Throws JOB_NOT_FOUND. */
   transfers(id: string, page: Page, filter?: TransferFilter): Promise<TransferPage>
   /** Lines of the job's log after the place `after` (exclusive; default all), oldest first. Throws JOB_NOT_FOUND. */
@@ -57,9 +61,9 @@ export interface JobQueue {
    */
   pause(id: string, options?: CommandOptions & { reason?: string }): Promise<Job>
   /** paused -> queued, and goes on from its checkpoints; a job that is not paused is answered as it is. Throws as pause does. */
-  resume(id: string, options?: CommandOptions & { credentials?: JobCredentials }): Promise<Job>
+  resume(id: string, options?: AgainOptions): Promise<Job>
   /** failed or canceled -> queued, same id. Throws JOB_FINISHED for succeeded, JOB_NOT_FINISHED for an active one. */
-  retry(id: string, options?: CommandOptions & { credentials?: JobCredentials }): Promise<Job>
+  retry(id: string, options?: AgainOptions): Promise<Job>
   /** Removes a terminal job. Throws JOB_NOT_FINISHED, JOB_NOT_FOUND. */
   remove(id: string): Promise<void>
   /** Resolves true when Redis answers within `timeoutMs`. */
@@ -92,9 +96,11 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
         const job = await readJob(context, id)
         return job && (await told(job))
       }),
-    list: (filter, page) =>
+    list: (filter, page, who) =>
       guarded(async () => {
-        const found = await listJobs(redis, keys, filter, page)
+        const view = viewOf(who)
+        if (isAlone(view)) await ensureOwners(store)
+        const found = await listJobs(redis, keys, { filter, view, ...page })
         return { ...found, items: await withWaits(store, found.items) }
       }),
     transfers: (id, page, filter = {}) =>

@@ -13,6 +13,7 @@ import {
   type RunContext,
 } from './commands/run-commands.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
+import { recheckOwners } from './commands/owners.ts'
 import {
   createTraceShedder,
   heartbeat,
@@ -67,6 +68,8 @@ export interface JobRuns {
   requeueOrphans(): Promise<number>
   /** Every 10 minutes: sets right how many open jobs hosts and principals have; returns of how many that was wrong. */
   recountOpen(): Promise<number>
+  /** As often: puts jobs of older versions into the sets of who asked for them; returns how many were in none. */
+  recheckOwners(): Promise<number>
   /** Every 5 s: forgets events, logs and requests of ended jobs, oldest first, while Redis is short of memory; returns of how many. */
   shedTraces(): Promise<number>
   /** Every hour: removes ended jobs past 30 days or past the newest 10,000; returns how many. */
@@ -102,6 +105,7 @@ export function createJobRuns(options: JobStoreOptions): JobRuns {
     sweepOutbox: () => sweepOutbox(store),
     requeueOrphans: () => requeueOrphans(store),
     recountOpen: () => recountOpen(store),
+    recheckOwners: () => recheckOwners(store),
     shedTraces: createTraceShedder(store),
     removeExpired: () => removeExpired(store),
     close: () => store.close(),

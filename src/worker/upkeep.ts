@@ -20,6 +20,7 @@ export function startUpkeep(runs: JobRuns, options: { logger: Logger; extra: rea
     { every: 5 * SECOND, task: () => shed(runs, options.logger) },
     { every: 60 * SECOND, task: () => runs.requeueOrphans() },
     { every: 600 * SECOND, task: () => recount(runs, options.logger) },
+    { every: 600 * SECOND, task: () => runs.recheckOwners() },
     { every: 3600 * SECOND, task: () => runs.removeExpired() },
   ]
   const timers = chores.map(({ every, task }) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { ANONYMOUS } from '../../src/access/principal.ts'
 import { createJobEventReader } from '../../src/jobs/progress/events.ts'
 import { createJobQueue, type JobQueue } from '../../src/jobs/queue.ts'
 import type { NewJob } from '../../src/jobs/model/requests.ts'
@@ -107,7 +108,7 @@ test('a submission with any Redis call failing is accepted and runs, or is refus
       const again = await create(queue, name)
       if (known !== undefined) assert.deepEqual([again.job.id, again.replayed], [known, true])
       accepted.set(name, again.job.id)
-      const { items } = await system.queue.list({ labels: [{ key: 'name', value: name }] }, { size: 10 })
+      const { items } = await system.queue.list({ labels: [{ key: 'name', value: name }] }, { size: 10 }, ANONYMOUS)
       assert.deepEqual(
         items.map(({ id }) => id),
         [again.job.id],
@@ -155,7 +156,7 @@ test('the list, a job, its transfers and its events with any Redis call failing:
   const connected = () => waitFor('the events to answer', async () => (await events.bounds(job.id)) !== undefined)
   await connected()
   const look = async (queue: JobQueue) => {
-    assert.deepEqual((await queue.list({}, { size: 10 })).items, [expected])
+    assert.deepEqual((await queue.list({}, { size: 10 }, ANONYMOUS)).items, [expected])
     assert.deepEqual(await queue.get(job.id), expected)
     assert.equal((await queue.transfers(job.id, { size: 100 })).items.length, expected?.progress.layers.total)
     assert.deepEqual(await events.replay(job.id, '0-0', 1000), log)

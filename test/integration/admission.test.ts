@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ANONYMOUS } from '../../src/access/principal.ts'
 import { begin, limitedQueue, newJob, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 import { log } from '../helpers/streams/http-events.ts'
 
@@ -51,7 +52,7 @@ test('where several have jobs one may have a tenth of all', async (t) => {
   await queue.create(of('bob'))
   await assert.rejects(queue.create(of('bob')), { code: 'TOO_MANY_JOBS' })
   await queue.create(of('cem'))
-  const { items } = await queue.list({}, { size: 200 })
+  const { items } = await queue.list({}, { size: 200 }, ANONYMOUS)
   for (const { id, principal } of items) if (principal !== 'ann') await queue.cancel(id)
   await queue.create(of('ann'))
   await assert.rejects(
@@ -172,7 +173,11 @@ test('10,000 jobs at once are all there, in order, within 400 MB', async (t) => 
   assert.ok(used < 400e6, `${used} bytes`)
   const listed: string[] = []
   for (let token: string | undefined; ; ) {
-    const page = await jobs.queue.list({ sort: 'createdAt' }, { size: 200, ...(token === undefined ? {} : { token }) })
+    const page = await jobs.queue.list(
+      { sort: 'createdAt' },
+      { size: 200, ...(token === undefined ? {} : { token }) },
+      ANONYMOUS,
+    )
     listed.push(...page.items.map(({ id }) => id))
     token = page.nextPageToken
     if (token === undefined) break

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ANONYMOUS } from '../../src/access/principal.ts'
 import type { Job, Problem, Transfer } from '../../src/jobs/model/definitions.ts'
 import { type TestApp } from '../helpers/streams/http-app.ts'
 import { begin, PROBLEM, RESULT } from '../helpers/redis/jobs.ts'
@@ -152,5 +153,5 @@ test('Redis gone while a job is submitted: 503 and no job; afterwards it goes on
 })
 
 async function waitForOne({ jobs }: TestApp): Promise<Job> {
-  return waitFor('the job to be there', async () => (await jobs.queue.list({}, { size: 1 })).items[0])
+  return waitFor('the job to be there', async () => (await jobs.queue.list({}, { size: 1 }, ANONYMOUS)).items[0])
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { ANONYMOUS } from '../../src/access/principal.ts'
 import type { Job, JobState } from '../../src/jobs/model/definitions.ts'
 import { JOB_SORTS, type JobFilter, type JobSort } from '../../src/jobs/model/requests.ts'
 import { begin, newJob, startJobs } from '../helpers/redis/jobs.ts'
@@ -58,7 +59,7 @@ test('pages part the list: every job that matches once, newest first, whatever t
       const paged: Job[] = []
       let token: string | undefined
       do {
-        const page = await jobs.queue.list(filter, { size, ...(token === undefined ? {} : { token }) })
+        const page = await jobs.queue.list(filter, { size, ...(token === undefined ? {} : { token }) }, ANONYMOUS)
         assert.ok(page.items.length <= size)
         assert.ok(page.items.length > 0 || page.nextPageToken === undefined, 'no empty page but the only one')
         paged.push(...page.items)
@@ -69,12 +70,14 @@ test('pages part the list: every job that matches once, newest first, whatever t
     }),
     { numRuns: 200 },
   )
-  await assert.rejects(jobs.queue.list({}, { size: 5, token: 'bm90IGEgdG9rZW4' }), { code: 'REQUEST_INVALID' })
-  const token = (await jobs.queue.list({}, { size: 5 })).nextPageToken ?? ''
+  await assert.rejects(jobs.queue.list({}, { size: 5, token: 'bm90IGEgdG9rZW4' }, ANONYMOUS), {
+    code: 'REQUEST_INVALID',
+  })
+  const token = (await jobs.queue.list({}, { size: 5 }, ANONYMOUS)).nextPageToken ?? ''
   const others = [{ states: ['queued'] }, { sort: 'createdAt' }, { q: 'nemo' }] as const
   for (const filter of others) {
     const other = { code: 'REQUEST_INVALID', message: /other filters or another order/ }
-    await assert.rejects(jobs.queue.list(filter, { size: 5, token }), other)
+    await assert.rejects(jobs.queue.list(filter, { size: 5, token }, ANONYMOUS), other)
   }
 })
 
@@ -82,12 +85,12 @@ test('a list goes on where it stood when jobs come and go in between', async (t)
   const jobs = await startJobs(t)
   const made: string[] = []
   for (let at = 0; at < 6; at += 1) made.unshift((await jobs.queue.create(newJob())).job.id)
-  const first = await jobs.queue.list({}, { size: 3 })
+  const first = await jobs.queue.list({}, { size: 3 }, ANONYMOUS)
   const last = first.items.at(-1)?.id ?? ''
   await jobs.queue.cancel(last)
   await jobs.queue.remove(last)
   await jobs.queue.create(newJob())
-  const second = await jobs.queue.list({}, { size: 3, token: first.nextPageToken ?? '' })
+  const second = await jobs.queue.list({}, { size: 3, token: first.nextPageToken ?? '' }, ANONYMOUS)
   assert.deepEqual(
     [...first.items, ...second.items].map(({ id }) => id),
     made,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ANONYMOUS } from '../../src/access/principal.ts'
 import type { Job } from '../../src/jobs/model/definitions.ts'
 import { createJobQueue } from '../../src/jobs/queue.ts'
 import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
@@ -13,7 +14,7 @@ test('an accepted job is recorded, listed, told, queued in BullMQ under its id a
   assert.equal(replayed, false)
   assert.deepEqual(await jobs.queue.get(job.id), job)
   assert.deepEqual(job.options, { components: [] }, 'empty arrays stay arrays')
-  assert.deepEqual(await jobs.queue.list({}, { size: 10 }), { items: [job] })
+  assert.deepEqual(await jobs.queue.list({}, { size: 10 }, ANONYMOUS), { items: [job] })
   const [told] = await jobs.events.replay(job.id, '0-0', 10)
   const recorded = { ...job, reason: null }
   assert.deepEqual(told?.event, {
@@ -51,7 +52,7 @@ test('an idempotency key replays its job, refuses another body, and makes one jo
   const answers = await Promise.all(Array.from({ length: 20 }, () => ask('body-1')))
   assert.equal(new Set(answers.map(({ job }) => job.id)).size, 1)
   assert.equal(answers.filter(({ replayed }) => !replayed).length, 1)
-  assert.equal((await jobs.queue.list({}, { size: 10 })).items.length, 1)
+  assert.equal((await jobs.queue.list({}, { size: 10 }, ANONYMOUS)).items.length, 1)
   await assert.rejects(ask('body-2'), { code: 'IDEMPOTENCY_MISMATCH' })
   const [key = ''] = await jobs.raw.keys('{layerd}:idem:*')
   const ttl = await jobs.raw.ttl(key)
@@ -191,7 +192,7 @@ test('while Redis is gone every call says so at once, and works again when it is
   const calls: Record<string, () => Promise<unknown>> = {
     create: () => jobs.queue.create(newJob()),
     get: () => jobs.queue.get(job.id),
-    list: () => jobs.queue.list({}, { size: 1 }),
+    list: () => jobs.queue.list({}, { size: 1 }, ANONYMOUS),
     transfers: () => jobs.queue.transfers(job.id, { size: 1 }),
     cancel: () => jobs.queue.cancel(job.id),
     retry: () => jobs.queue.retry(job.id),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ANONYMOUS } from '../../src/access/principal.ts'
 import type { Job, Progress } from '../../src/jobs/model/definitions.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { createLedger } from '../../src/worker/ledger.ts'
@@ -8,7 +9,7 @@ import { begin, newJob, PROBLEM, startJobs, type TestJobs } from '../helpers/red
 
 async function reasonOf({ queue }: TestJobs, { id }: Job): Promise<string | null | undefined> {
   const job = await queue.get(id)
-  const [listed] = (await queue.list({}, { size: 200 })).items.filter((one) => one.id === id)
+  const [listed] = (await queue.list({}, { size: 200 }, ANONYMOUS)).items.filter((one) => one.id === id)
   assert.deepEqual(listed, job, 'lists say the same')
   return job?.reason
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ANONYMOUS } from '../../src/access/principal.ts'
 import type { JobQueue } from '../../src/jobs/queue.ts'
 import type { AppError } from '../../src/lib/errors.ts'
 import { addJob, hostOf, startInstantWorker } from '../helpers/redis/instant-worker.ts'
@@ -140,7 +141,7 @@ test('a job for one host too many is refused with the figure, and taken when ano
   await queue.cancel(first)
   await refused(queue.resume(third))
   await queue.retry(first)
-  const { items } = await queue.list({}, { size: 10 })
+  const { items } = await queue.list({}, { size: 10 }, ANONYMOUS)
   for (const { id, destination } of items) if (destination === 'oci://a/team') await queue.cancel(id)
   await queue.resume(third)
   await refused(queue.retry(first))

@@ -6,7 +6,6 @@ import type { Logger } from '../../lib/logger.ts'
 import { chooseMediaType } from '../answers/accept.ts'
 import { EventHub, type EventHubOptions } from '../events/event-hub.ts'
 import type { ApiObserver } from './metrics.ts'
-import { noSuchJob } from '../answers/job-answers.ts'
 import { followEventsSchema } from '../schemas/event.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
 import { type Framing, ndjsonFraming, sseFraming } from '../events/sse.ts'
@@ -29,7 +28,7 @@ const FRAMINGS: Readonly<Record<string, Framing>> = {
 /** Before every id that Redis gives. */
 const BEGINNING = '0-0'
 
-const READ = { scope: ['jobs:read'] } as const
+const READ = { scope: ['jobs:read'], job: 'looked-at' } as const
 
 export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = async (app, options) => {
   const { queue, events, closing, logger } = options
@@ -41,10 +40,9 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = 
     '/v1/jobs/:id/events',
     { schema: followEventsSchema, config: READ, exposeHeadRoute: false },
     async (request, reply) => {
-      const { id } = request.params
+      const { job } = request
+      const { id } = job
       const { once, pageSize } = request.query
-      const job = await queue.get(id)
-      if (!job) throw noSuchJob(id)
       const named = request.headers['last-event-id'] ?? request.query.lastEventId ?? ''
       const lastEventId = isEventId(named) ? named : undefined
       void reply.header('vary', 'accept').header('cache-control', 'no-store, no-transform')

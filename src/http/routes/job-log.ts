@@ -26,7 +26,7 @@ const RENDERERS: Readonly<Record<string, (line: JobLogLine) => string>> = {
   'application/x-ndjson': (line) => `${JSON.stringify(line)}\n`,
 }
 
-const READ = { scope: ['jobs:read'] } as const
+const READ = { scope: ['jobs:read'], job: 'looked-at' } as const
 
 /** What became of a job, in words. */
 export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app, options) => {
@@ -36,7 +36,7 @@ export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app
     '/v1/jobs/:id/logs', // A followed log would wait in the compressor until there is enough of it.
     { schema: jobLogSchema, config: READ, exposeHeadRoute: false, compress: false },
     async (request, reply) => {
-      const { id } = request.params
+      const { id } = request.job
       const { follow = false, since, level = 'debug' } = request.query
       const type = chooseMediaType(request.headers.accept, Object.keys(RENDERERS))
       const render = RENDERERS[type ?? '']
@@ -44,8 +44,6 @@ export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app
       const isWanted = (line: JobLogLine) =>
         LOG_LEVELS.indexOf(line.level) >= LOG_LEVELS.indexOf(level) &&
         (since === undefined || Date.parse(line.time) >= Date.parse(since))
-      // Before the answer begins: a job that is not there is a 404.
-      await queue.log(id, { limit: 1 })
       const signal = lifeOf(request, closing)
       const read: Read = (after) => queue.log(id, { after, limit: PAGE })
       const lines = follow ? followed(id, { queue, events, signal, read }) : written(read)

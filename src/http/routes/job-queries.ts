@@ -16,25 +16,25 @@ export interface JobQueriesOptions {
   closing: AbortSignal
 }
 
-const READ = { scope: ['jobs:read'] } as const
+const LIST = { scope: ['jobs:read'] } as const
+const READ = { ...LIST, job: 'looked-at' } as const
 
 /** What only looks at jobs. */
 export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (app, options) => {
   const { queue } = options
 
-  app.get('/v1/jobs', { schema: listJobsSchema, config: READ }, async (request, reply) => {
-    const page = await queue.list(filterOf(request.query), pageFrom(request.query))
+  app.get('/v1/jobs', { schema: listJobsSchema, config: LIST }, async (request, reply) => {
+    const page = await queue.list(filterOf(request.query), pageFrom(request.query), request.caller)
     return sendPage(reply, request.url, page)
   })
 
   app.get('/v1/jobs/:id', { schema: getJobSchema, config: READ }, async (request, reply) => {
-    const { id } = request.params
+    const { id } = request.job
     const known = request.headers['if-none-match']
     const seconds = applyWait(reply, request.headers.prefer)
     const until = (job: Job) => (known === undefined ? job.done : !isKnownTag(known, etagOf(job)))
     const signal = lifeOf(request, options.closing)
-    const job =
-      seconds === undefined ? await queue.get(id) : await waitForJob(id, { ...options, seconds, until, signal })
+    const job = seconds === undefined ? request.job : await waitForJob(id, { ...options, seconds, until, signal })
     if (seconds !== undefined) request.accessEnded().throwIfAborted()
     if (!job) throw noSuchJob(id)
     void reply.header('etag', etagOf(job)).header('cache-control', 'no-cache')
@@ -46,7 +46,7 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
   app.get('/v1/jobs/:id/transfers', { schema: listTransfersSchema, config: READ }, async (request, reply) => {
     const { state, q, sort } = request.query
     const filter = { ...(state ? { states: state } : {}), ...(q === undefined ? {} : { q }), ...(sort ? { sort } : {}) }
-    const page = await queue.transfers(request.params.id, pageFrom(request.query), filter)
+    const page = await queue.transfers(request.job.id, pageFrom(request.query), filter)
     return sendPage(reply, request.url, page)
   })
 }

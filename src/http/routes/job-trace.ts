@@ -6,7 +6,6 @@ import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
 import { createBreathing } from '../../lib/loop/breathe.ts'
 import { harEntry } from '../answers/har.ts'
-import { noSuchJob } from '../answers/job-answers.ts'
 import { jobTraceSchema } from '../schemas/har.ts'
 
 export interface JobTraceOptions {
@@ -15,7 +14,7 @@ export interface JobTraceOptions {
   version: string
 }
 
-const READ = { scope: ['jobs:read'] } as const
+const READ = { scope: ['jobs:read'], job: 'looked-at' } as const
 
 /** What a job said to its registry, and what it was answered. */
 export const jobTraceRoutes: FastifyPluginAsyncTypebox<JobTraceOptions> = async (app, { queue, version }) => {
@@ -23,10 +22,8 @@ export const jobTraceRoutes: FastifyPluginAsyncTypebox<JobTraceOptions> = async 
     '/v1/jobs/:id/trace.har',
     { schema: jobTraceSchema, config: READ, exposeHeadRoute: false },
     async (request, reply) => {
-      const { id } = request.params
-      const job = await queue.get(id)
-      if (!job) throw noSuchJob(id)
-      const trace = await queue.trace(id)
+      const { job } = request
+      const trace = await queue.trace(job.id)
       const coming = job.options.trace === true && !job.done
       if (trace.requests.length === 0 && !coming) throw noTrace(job)
       return reply

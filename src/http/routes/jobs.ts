@@ -2,9 +2,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
+import type { AgainOptions } from '../../jobs/model/requests.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import { readIdempotency } from '../requests/idempotency.ts'
-import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
+import { applyWait, etagOf, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
+import { requireAgain } from '../requests/job-again.ts'
 import { checkJobRequest, registriesOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
 import { lifeOf } from '../requests/look.ts'
@@ -33,17 +35,12 @@ export interface JobRoutesOptions extends PublishSources {
 
 /** What each kind asks for beside that is known when its body was read. */
 const CREATE = { scope: ['jobs:write', 'deploy'] } as const
-const CANCEL = { scope: ['jobs:cancel'] } as const
-const WRITE = { scope: ['jobs:write', 'deploy'] } as const
+const CANCEL = { scope: ['jobs:cancel'], job: 'changed' } as const
+const WRITE = { scope: ['jobs:write', 'deploy'], job: 'changed' } as const
 
 /** What makes, stops and forgets jobs. */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, options) => {
   const { queue } = options
-  const credentialsFor = async (id: string, header: string | undefined) => {
-    const known = await queue.get(id)
-    if (!known) throw noSuchJob(id)
-    return readJobAuth(header, registriesOf(known))
-  }
 
   app.post('/v1/jobs', { schema: createJobSchema, config: CREATE }, async (request, reply) => {
     const checked = await checkJobRequest(request.body, { ...options, caller: request.caller })
@@ -57,7 +54,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     })
     const credentials = readJobAuth(headers['x-registry-auth'], registriesOf(checked))
     const { job, replayed } = await queue.create(
-      { ...checked, principal, requestId, ...(traceparent === undefined ? {} : { traceparent }) },
+      {
+        ...checked,
+        principal,
+        limits: caller.limits,
+        requestId,
+        ...(traceparent === undefined ? {} : { traceparent }),
+      },
       { ...(idempotency ? { idempotency } : {}), ...(credentials ? { credentials } : {}) },
     )
     if (!replayed) tell(request, 'job accepted', job)
@@ -71,38 +74,41 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   })
 
   app.post('/v1/jobs/:id/cancel', { schema: cancelJobSchema, config: CANCEL }, async (request, reply) => {
-    const job = await queue.cancel(request.params.id, { ...request.body, by: request.caller.name })
+    const job = await queue.cancel(request.job.id, { ...request.body, by: request.caller.name })
     tell(request, 'job cancel asked', job)
     return reply.code(job.done ? 200 : 202).send(job)
   })
 
   app.post('/v1/jobs/:id/retry', { schema: retryJobSchema, config: WRITE }, async (request, reply) => {
-    const { id } = request.params
-    const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
-    const job = await queue.retry(id, { by: request.caller.name, ...(credentials ? { credentials } : {}) })
+    const job = await queue.retry(request.job.id, again(request, request.headers['x-registry-auth']))
     tell(request, 'job queued again', job)
     return sendAccepted(reply, job)
   })
 
   app.post('/v1/jobs/:id/pause', { schema: pauseJobSchema, config: WRITE }, async (request, reply) => {
-    const job = await queue.pause(request.params.id, { ...request.body, by: request.caller.name })
+    const job = await queue.pause(request.job.id, { ...request.body, by: request.caller.name })
     tell(request, 'job pause asked', job)
     return sendAccepted(reply, job)
   })
 
   app.post('/v1/jobs/:id/resume', { schema: resumeJobSchema, config: WRITE }, async (request, reply) => {
-    const { id } = request.params
-    const credentials = await credentialsFor(id, request.headers['x-registry-auth'])
-    const job = await queue.resume(id, { by: request.caller.name, ...(credentials ? { credentials } : {}) })
+    const job = await queue.resume(request.job.id, again(request, request.headers['x-registry-auth']))
     tell(request, 'job resumed', job)
     return sendAccepted(reply, job)
   })
 
   app.delete('/v1/jobs/:id', { schema: deleteJobSchema, config: WRITE }, async (request, reply) => {
-    await queue.remove(request.params.id)
-    request.log.info({ principal: request.caller.name, jobId: request.params.id }, 'job deleted')
+    await queue.remove(request.job.id)
+    request.log.info({ principal: request.caller.name, jobId: request.job.id }, 'job deleted')
     return reply.code(204).send(null)
   })
+}
+
+/** For a job that is to go on. Throws SCOPE_MISSING, TOKEN_LIMITED, CREDENTIALS_INVALID. */
+function again({ job, caller }: FastifyRequest, header: string | undefined): AgainOptions {
+  requireAgain(caller, job)
+  const credentials = readJobAuth(header, registriesOf(job))
+  return { by: caller.name, limits: caller.limits, ...(credentials ? { credentials } : {}) }
 }
 
 /** Who did what, for the process's log; the request's id stands in each of its lines. */

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
+import { NO_LIMITS } from '../../access/limits.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Job } from '../model/definitions.ts'
 import { type Dispatch, outboxMember } from '../dispatch/dispatch.ts'
 import { isJobId } from '../model/job-id.ts'
-import type { CommandOptions, CreateOptions, JobCredentials, NewJob } from '../model/requests.ts'
-import { DOCUMENT_FIELDS, newRecord, parseRecord } from '../record/record.ts'
+import type { AgainOptions, CommandOptions, CreateOptions, NewJob } from '../model/requests.ts'
+import { DOCUMENT_FIELDS, keptLimits, newRecord, parseRecord } from '../record/record.ts'
 import { throwIfRefused } from './admission.ts'
 import type { JobStore } from './job-store.ts'
 
@@ -88,20 +89,18 @@ export async function pauseJob(
   return job
 }
 
-export async function resumeJob(context: CommandContext, id: string, options: Requeueing): Promise<Job> {
+export async function resumeJob(context: CommandContext, id: string, options: AgainOptions): Promise<Job> {
   const { status, job } = await queueAgain(context, 'resume', id, options)
   if (status === 'finished') throw finished(job, 'does not go on; a failed or canceled job can be retried')
   return job
 }
 
-export async function retryJob(context: CommandContext, id: string, options: Requeueing): Promise<Job> {
+export async function retryJob(context: CommandContext, id: string, options: AgainOptions): Promise<Job> {
   const { status, job } = await queueAgain(context, 'retry', id, options)
   if (status === 'finished') throw finished(job, 'has succeeded, so there is nothing to retry')
   if (status === 'active') throw notFinished(job)
   return job
 }
-
-type Requeueing = CommandOptions & { credentials?: JobCredentials }
 
 /** Calls from within layerd, and of callers that need no name. */
 const NOBODY = 'anonymous'
@@ -110,7 +109,7 @@ async function queueAgain(
   context: CommandContext,
   script: 'resume' | 'retry',
   id: string,
-  { credentials, by = NOBODY }: Requeueing,
+  { credentials, by = NOBODY, limits = NO_LIMITS }: AgainOptions,
 ): Promise<{ status: string; job: Job }> {
   const sealed = credentials === undefined ? '' : context.vault.seal(id, credentials)
   const [status, answer = '', host = '', round = ''] = await command(context, script, id, [
@@ -118,6 +117,7 @@ async function queueAgain(
     by,
     context.maxHosts,
     context.maxJobs,
+    keptLimits(limits),
   ])
   if (status === 'queued') await deliver(context, host, { id, round: Number(round) })
   return { status, job: JSON.parse(answer) as Job }

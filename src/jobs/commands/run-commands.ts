@@ -7,6 +7,7 @@ import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunRepo
 import type { JobTransition } from '../model/state.ts'
 import { jobCanceled, jobPaused } from '../model/stops.ts'
 import { allTransfers } from '../progress/transfers.ts'
+import { LIMIT_FIELDS, parseLimits } from '../record/record.ts'
 import type { JobStore } from './job-store.ts'
 
 /** What the worker's calls work with. */
@@ -50,6 +51,7 @@ export async function beginRun(
     ended: false,
     job: JSON.parse(job) as Job,
     epoch: Number(epoch),
+    limits: parseLimits(await redis.hmget(keys.job(id), ...LIMIT_FIELDS)),
     credentials: sealed === null ? undefined : (vault.open(id, sealed) as JobCredentials),
     transfers: await allTransfers(redis, keys, id),
     retries: Number(retries),

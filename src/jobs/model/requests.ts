@@ -1,3 +1,4 @@
+import type { Limits } from '../../access/limits.ts'
 import type { JobKind, JobState, Transfer } from './definitions.ts'
 import type { JobOptions } from './job-options.ts'
 
@@ -17,6 +18,8 @@ export interface NewJob {
   registries: readonly string[]
   /** Who asked (token name, or "anonymous"). */
   principal: string
+  /** What who asked may touch: its runs are held to it, as they find out where the job really goes. Default: everything. */
+  limits?: Limits
   requestId: string
   /** W3C Trace Context, where the request had one. */
   traceparent?: string
@@ -88,6 +91,13 @@ export interface TransferPage extends PageOf<Transfer> {
 /** Who gives a word to a job, for its log. */
 export interface CommandOptions {
   by?: string
+}
+
+/** Who lets a job go on. */
+export interface AgainOptions extends CommandOptions {
+  credentials?: JobCredentials
+  /** What that one may touch: from here on the job is held to these beside its own. Default: everything. */
+  limits?: Limits
 }
 
 export interface Page {

@@ -1,3 +1,4 @@
+import type { Limits } from '../../access/limits.ts'
 import type { Job, JobResult, Problem, Progress, Transfer } from '../model/definitions.ts'
 import type { JobCredentials } from '../model/requests.ts'
 import type { TracedRequest } from './trace.ts'
@@ -9,6 +10,8 @@ export interface BegunRun {
   epoch: number
   /** What the caller sent with X-Registry-Auth, or undefined. */
   credentials: JobCredentials | undefined
+  /** What it may touch: all of these have to let it. */
+  limits: readonly Limits[]
   /** Rows that earlier runs left, in order of appearance. */
   transfers: Transfer[]
   /** Runs in a row that ended in `retrying` without a new byte; the worker's retry budget counts them. */

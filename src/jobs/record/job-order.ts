@@ -3,6 +3,7 @@ import { firstIdAt } from '../model/job-id.ts'
 import type { JobFilter } from '../model/requests.ts'
 import type { Keys } from '../redis/keys.ts'
 import { pipelineResults } from '../redis/redis.ts'
+import type { JobView } from './view.ts'
 
 /** Places read at once. */
 export const CHUNK = 200
@@ -13,19 +14,29 @@ export type Place = readonly [id: string, score?: string]
 /** The next places behind `after`, CHUNK of them unless the list is at its end. */
 export type Order = (redis: Redis, after: Place | undefined) => Promise<Place[]>
 
-export function orderOf(keys: Keys, filter: JobFilter): Order {
+export function orderOf(keys: Keys, filter: JobFilter, view: JobView): Order {
   const { sort = '-createdAt', createdAfter, endedAfter } = filter
   if (sort === 'endedAt' || sort === '-endedAt') {
     const least = endedAfter === undefined ? '-inf' : `(${Date.parse(endedAfter)}`
-    return byEnd(keys.doneJobs, sort === '-endedAt', least)
+    const set = isAlone(view) ? keys.doneJobsOf(view.owner) : keys.doneJobs
+    return byEnd(set, sort === '-endedAt', least)
   }
   const least = createdAfter === undefined ? '-' : `[${firstIdAt(Date.parse(createdAfter) + 1)}`
-  return byCreation(setsOf(keys, filter), sort === '-createdAt', least)
+  return byCreation(setsOf(keys, filter, view), sort === '-createdAt', least)
 }
 
-/** The smallest choice of sets that holds every match; the rest of the filter looks at the records. */
-function setsOf(keys: Keys, filter: JobFilter): string[] {
+/** Whether one sees its own jobs and no others. */
+export function isAlone(view: JobView): view is JobView & { owner: string } {
+  return view.owner !== undefined && view.registries?.length === 0
+}
+
+/** The smallest choice of sets that holds every match; the rest of the filter, and the view, look at the records. */
+function setsOf(keys: Keys, filter: JobFilter, view: JobView): string[] {
+  if (isAlone(view)) return [keys.jobsOf(view.owner)]
   if (filter.registry !== undefined) return [keys.jobsOfRegistry(filter.registry.toLowerCase())]
+  if (view.owner !== undefined && view.registries !== undefined) {
+    return [keys.jobsOf(view.owner), ...view.registries.map((registry) => keys.jobsOfRegistry(registry))]
+  }
   if (filter.states !== undefined && filter.states.length > 0) {
     return [...new Set(filter.states)].map((state) => keys.jobsInState(state))
   }

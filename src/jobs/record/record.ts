@@ -1,3 +1,4 @@
+import { isLimited, type Limits, NO_LIMITS } from '../../access/limits.ts'
 import type { Job, JobState, Progress } from '../model/definitions.ts'
 import { TERMINAL_STATES } from '../model/definitions.ts'
 import type { NewJob } from '../model/requests.ts'
@@ -63,6 +64,7 @@ export function newRecord(job: NewJob, now: number, idempotencyKey: string): str
     host: job.queueHost,
     registries: JSON.stringify(job.registries),
     principal: job.principal,
+    limits: keptLimits(job.limits ?? NO_LIMITS),
     requestId: job.requestId,
     traceparent: job.traceparent ?? '',
     idempotencyKey,
@@ -76,6 +78,19 @@ export function newRecord(job: NewJob, now: number, idempotencyKey: string): str
     ...Object.entries(own).flat(),
   ]
 }
+
+/** As a field of the record; empty where nothing is limited. */
+export function keptLimits(limits: Limits): string {
+  return isLimited(limits) ? JSON.stringify(limits) : ''
+}
+
+/** What a job's runs are held to, all of it; of HMGET, as LIMIT_FIELDS has them. */
+export function parseLimits(values: ReadonlyArray<string | null>): Limits[] {
+  return values.flatMap((text) => (text ? [JSON.parse(text) as Limits] : []))
+}
+
+/** For HMGET: of who asked for the job, and of who let it go on last. */
+export const LIMIT_FIELDS = ['limits', 'againLimits'] as const
 
 /** Of a job that no run has begun; `updatedAt` in ISO. */
 export function initialProgress(updatedAt: string): Progress {

@@ -11,6 +11,8 @@ export interface Keys {
   readonly schema: string
   readonly jobs: string
   readonly doneJobs: string
+  /** Is there once older jobs, too, are in the sets of who asked for them. */
+  readonly owned: string
   readonly outbox: string
   /** Sorted set of queue hosts, scored by their jobs that have not ended. Also the channel that tells a new one. */
   readonly hosts: string
@@ -49,6 +51,10 @@ export interface Keys {
   credentials(id: string): string
   jobsInState(state: string): string
   jobsOfRegistry(registry: string): string
+  /** By who asked for them. */
+  jobsOf(principal: string): string
+  /** The same of those that have ended, by when. */
+  doneJobsOf(principal: string): string
   idempotency(hash: string): string
   tagLock(reference: string): string
   upload(registry: string, repository: string, digest: string): string
@@ -79,6 +85,7 @@ export function createKeys(name = 'layerd'): Keys {
     schema: `${prefix}schema`,
     jobs: `${prefix}jobs`,
     doneJobs: `${prefix}jobs:done`,
+    owned: `${prefix}jobs:owned`,
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
     workers: `${prefix}workers`,
@@ -102,6 +109,8 @@ export function createKeys(name = 'layerd'): Keys {
     credentials: (id) => `${prefix}cred:${id}`,
     jobsInState: (state) => `${prefix}jobs:state:${state}`,
     jobsOfRegistry: (registry) => `${prefix}jobs:host:${registry}`,
+    jobsOf: (principal) => `${prefix}jobs:of:${principal}`,
+    doneJobsOf: (principal) => `${prefix}jobs:done-of:${principal}`,
     idempotency: (hash) => `${prefix}idem:${hash}`,
     tagLock: (reference) => `${prefix}lock:tag:${reference}`,
     upload: (registry, repository, digest) => `${prefix}upload:${registry}/${repository}@${digest}`,

@@ -32,6 +32,7 @@ const OTHER_SCRIPTS = [
   'learn-places',
   'forget-place',
   'recount-open',
+  'index-owners',
   'shed-trace',
   'replace-kept',
   'tokens',

@@ -42,6 +42,7 @@ if ARGV[8] ~= '' then
   redis.call('SET', CREDENTIALS, ARGV[8])
 end
 redis.call('ZADD', PREFIX .. 'jobs', 0, ID)
+redis.call('ZADD', owned_by('jobs:of:'), 0, ID)
 for _, registry in ipairs(cjson.decode(ARGV[9])) do
   redis.call('ZADD', PREFIX .. 'jobs:host:' .. registry, 0, ID)
 end

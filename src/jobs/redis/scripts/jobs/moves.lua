@@ -55,6 +55,7 @@ end
 local function close_job(to)
   count_open(-1)
   redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
+  redis.call('ZADD', owned_by('jobs:done-of:'), NOW_MS, ID)
   drop_foreign_uploads()
   local left = redis.call('EXISTS', NOTES) == 1 or (to == 'canceled' and redis.call('EXISTS', UPLOADS) == 1)
   if left then

@@ -50,6 +50,11 @@ local function count(name)
   return tonumber(field(name) or '0')
 end
 
+-- The set of that kind of who asked for the job; one from before anybody did is everybody's.
+local function owned_by(kind)
+  return PREFIX .. kind .. (field('principal') or 'anonymous')
+end
+
 local function text(fragment)
   local value = fragment and cjson.decode(fragment)
   return type(value) == 'string' and value or nil

@@ -22,6 +22,8 @@ end
 redis.call('ZREM', PREFIX .. 'jobs:state:' .. state, ID)
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
 redis.call('ZREM', PREFIX .. 'jobs', ID)
+redis.call('ZREM', owned_by('jobs:of:'), ID)
+redis.call('ZREM', owned_by('jobs:done-of:'), ID)
 redis.call('ZREM', PREFIX .. 'tidy', ID)
 redis.call('DEL', JOB, EVENTS, TRANSFERS, ORDER, UPLOADS, NOTES, CREDENTIALS, LOG, TRACE)
 return { 'ok' }

@@ -6,6 +6,8 @@
   ARGV[5]  sealed credentials, or '' to keep those it has
   ARGV[6]  who asks
   ARGV[7]  how many hosts may have open jobs
+  ARGV[8]  not used
+  ARGV[9]  what who asks may touch, '' where that is everything
 
   Output: {'missing'} | {'finished', job} | {'ok', job} (nothing to hand over) | {'queued', job, queue host, round} |
           {'crowded', 'all' | 'own' | 'alone', hosts, limit, limit of all}
@@ -34,7 +36,7 @@ if to == state then
   return { 'ok', render() }
 end
 redis.call('HINCRBY', JOB, 'round', 1)
-redis.call('HSET', JOB, 'reason', 'null', 'retries', 0, 'lostRuns', 0)
+redis.call('HSET', JOB, 'reason', 'null', 'retries', 0, 'lostRuns', 0, 'againLimits', ARGV[9])
 enter(to)
 open_job()
 return { 'queued', render(), field('host'), field('round') }

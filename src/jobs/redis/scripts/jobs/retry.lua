@@ -6,6 +6,7 @@
   ARGV[6]  who asks
   ARGV[7]  how many hosts may have open jobs
   ARGV[8]  how many jobs may be open
+  ARGV[9]  what who asks may touch, '' where that is everything
 
   Output: {'missing'} | {'finished', job} | {'active', job} | {'queued', job, queue host, round} |
           {'crowded', 'all' | 'own' | 'alone', hosts, limit, limit of all} |
@@ -27,7 +28,9 @@ log_command('retry', ARGV[6])
 redis.call('HINCRBY', JOB, 'round', 1)
 redis.call('HSET', JOB, 'result', 'null', 'error', 'null', 'reason', 'null', 'endedAt', 'null', 'retries', 0, 'lostRuns', 0)
 redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker', 'looked')
+redis.call('HSET', JOB, 'againLimits', ARGV[9])
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
+redis.call('ZREM', owned_by('jobs:done-of:'), ID)
 redis.call('ZREM', PREFIX .. 'tidy', ID)
 for _, key in ipairs({ EVENTS, TRANSFERS, ORDER, TRACE }) do
   redis.call('PERSIST', key)
