@@ -53,6 +53,13 @@ export const Environment = Type.Object({
   ),
   LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
   ...OidcEnvironment,
+  LAYERD_AUDIT_ENTRIES: Type.Integer({
+    default: 10_000,
+    minimum: 100,
+    maximum: 1_000_000,
+    description: 'Entries of the audit that are kept, and as many of what was refused.',
+  }),
+  LAYERD_AUDIT_FILE: Type.Optional(Type.String({ description: 'JSON lines of who did what are appended to it.' })),
   LAYERD_WORKERS: Type.Integer({
     default: Math.min(availableParallelism(), MAX_DEFAULT_WORKERS),
     minimum: 0,
@@ -183,6 +190,8 @@ function derive(settings: Environment, env: Env) {
     oidc: readOidc(settings),
     policyFile: settings.LAYERD_POLICY_FILE === undefined ? undefined : resolve(settings.LAYERD_POLICY_FILE),
     trustedRoots: settings.LAYERD_TRUSTED_ROOTS === undefined ? undefined : resolve(settings.LAYERD_TRUSTED_ROOTS),
+    auditEntries: settings.LAYERD_AUDIT_ENTRIES,
+    auditFile: settings.LAYERD_AUDIT_FILE === undefined ? undefined : resolve(settings.LAYERD_AUDIT_FILE),
     workers: settings.LAYERD_WORKERS,
     apiHeapBytes: optionalBytes('LAYERD_API_HEAP', settings.LAYERD_API_HEAP, MIN_HEAP_BYTES),
     workerHeapBytes: optionalBytes('LAYERD_WORKER_HEAP', settings.LAYERD_WORKER_HEAP, MIN_HEAP_BYTES),

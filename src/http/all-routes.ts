@@ -2,6 +2,7 @@ import type { App, AppOptions } from './app.ts'
 import type { BrowserSessions } from './access/browser-sessions.ts'
 import { browserSessionRoutes } from './routes/access/browser-session.ts'
 import { sessionRoutes } from './routes/access/session.ts'
+import { auditRoutes } from './routes/access/audit.ts'
 import { policyRoutes } from './routes/access/policies.ts'
 import { tokenRoutes } from './routes/access/tokens.ts'
 import { bundleRoutes } from './routes/bundles.ts'
@@ -51,6 +52,7 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   void app.register(registryProfileRoutes, options)
   void app.register(keyRoutes, options)
   void app.register(policyRoutes, options)
+  void app.register(auditRoutes, options)
   void app.register(packageFiles, options)
   void app.register(packageViews, withSources)
 }

@@ -15,6 +15,8 @@ import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
+import type { AuditRecorder } from '../access/audit.ts'
+import type { AuditLog } from '../jobs/access/audit-log.ts'
 import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
@@ -25,6 +27,7 @@ import { registerRoutes } from './all-routes.ts'
 import { cookiesPlugin } from './plugins/cookies.ts'
 import { type BodyPaceOptions, bodyPacePlugin } from './plugins/body-pace.ts'
 import { answersPlugin } from './plugins/answers.ts'
+import { auditPlugin } from './plugins/audit.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
 import { continuePlugin } from './plugins/continue.ts'
@@ -56,6 +59,7 @@ import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remo
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
 import { Session } from './schemas/session.ts'
+import { AuditEntry } from './schemas/audit.ts'
 import { Policy } from './schemas/policy.ts'
 import { Token } from './schemas/token.ts'
 import { Upload } from './schemas/upload.ts'
@@ -105,6 +109,8 @@ export interface AppOptions {
   keys: KeyRecords
   /** What packages have to be signed by. */
   policies: PolicyRecords
+  /** Is told who did what, and tells it. */
+  audit: AuditRecorder & Pick<AuditLog, 'list'>
   /** Asks AWS for the public half of a key. */
   kmsPublicKey: KeyRoutesOptions['kmsPublicKey']
   /** What is known of their ways. */
@@ -154,6 +160,7 @@ const SCHEMAS = [
   Session,
   Policy,
   Token,
+  AuditEntry,
 ]
 
 const JSON_BODY_BYTES = 1024 * 1024
@@ -202,6 +209,7 @@ export function createApp(options: AppOptions): App {
 
   void app.register(requestContextPlugin, { closing: closing.signal, onAnswered: options.observer?.onAnswered })
   void app.register(requestTracingPlugin, { tracer: options.tracer })
+  void app.register(auditPlugin, { recorder: options.audit, tokensRequired: authenticator.required })
   void app.register(problemPlugin, { whyNoRedis: options.whyNoRedis })
   void app.register(answersPlugin)
   void app.register(ownOriginPlugin, {

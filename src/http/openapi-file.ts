@@ -8,7 +8,7 @@ import type { JobQueue } from '../jobs/queue.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
-import { createApp } from './app.ts'
+import { type AppOptions, createApp } from './app.ts'
 import type { RegistryProfiles } from './routes/registry-profiles.ts'
 import type { RegistryReader } from './routes/remote-packages.ts'
 
@@ -30,6 +30,7 @@ export async function renderOpenapi(): Promise<string> {
     keys: {} as KeyRecords,
     policies: {} as PolicyRecords,
     tokens: {} as IssuedTokens,
+    audit: {} as AppOptions['audit'],
     kmsPublicKey: async () => Promise.reject(new Error('nobody asks')),
     profiles: {} as RegistryProfiles,
     ping: async () => Promise.reject(new Error('nobody asks')),

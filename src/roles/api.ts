@@ -20,6 +20,7 @@ import { openUploadFolder } from '../files/upload-folder.ts'
 import type { Logger } from '../lib/logger.ts'
 import { EXPOSITION_TYPE, exposition } from '../metrics/aggregate.ts'
 import { createApiMetrics } from '../metrics/api-metrics.ts'
+import { countAudit } from '../metrics/audit-metrics.ts'
 import { createFleetMetrics, type FleetMetricsOptions } from '../metrics/fleet-metrics.ts'
 import { createProcessMetrics, type MetricJson } from '../metrics/process-metrics.ts'
 import { reportProfile } from '../oci/facts/profile-report.ts'
@@ -31,6 +32,7 @@ import { createInspectCache, openRemotePackage } from '../transfer/inspect/remot
 import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
 import { openAccess } from './access.ts'
+import { type Audit, openAudit } from './audit.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { publicKeyPem } from './kept-keys.ts'
@@ -77,14 +79,14 @@ export async function startApi(
   directory: DataDirectory,
   { allInOne, joining, whyNoRedis, workerFigures, portPatienceMs }: ApiRoleOptions,
 ): Promise<RunningApi> {
-  const { config, logger, version } = context
+  const { config, logger, version, tracing } = context
   const shared = { ...queueOptions(config, directory), logger }
   const { closeAccess, ...access } = await openAccess(context, shared)
+  const audit = openAudit({ ...shared, entries: config.auditEntries, file: config.auditFile })
   const store = await openStore(config, directory)
   const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
   const queue = createJobQueue(shared)
   const events = createJobEventReader(shared)
-  const { tracing } = context
   const { closeRegistries, ...registries } = registryParts(context, shared)
   let joined = false
   joining.then(
@@ -95,7 +97,7 @@ export async function startApi(
     joined: () => joined,
     whyNoRedis: redisTroubles(config, whyNoRedis),
     ...(tracing ? { tracer: requestTracer(tracing) } : {}),
-    observer: apiObserver({ queue, store, storeMaxBytes: config.storeMaxBytes }, workerFigures),
+    observer: apiObserver({ queue, store, storeMaxBytes: config.storeMaxBytes }, { workerFigures, audit }),
     queue,
     events,
     uploads,
@@ -106,6 +108,7 @@ export async function startApi(
     listenHost: config.listen.host,
     publicUrl: config.publicUrl,
     ...access,
+    audit: audit.trail,
     fileRoots: config.fileRoots,
     uploadsPerPrincipal: config.uploadsPerPrincipal,
     kinds: KINDS,
@@ -125,7 +128,7 @@ export async function startApi(
       stopWatching()
       stopResealing()
       closeAccess()
-      await Promise.all([closeRegistries(), queue.close(), events.close(), store[Symbol.asyncDispose]()])
+      await Promise.all([audit.close(), closeRegistries(), queue.close(), events.close(), store[Symbol.asyncDispose]()])
     },
   }
 }
@@ -244,8 +247,12 @@ function collectHourly(store: ContentStore, logger: Logger): NodeJS.Timeout {
 }
 
 /** All that is counted here, in the workers and in Redis, as one text. */
-function apiObserver(fleet: FleetMetricsOptions, workerFigures: () => Promise<MetricJson[][]>): ApiObserver {
+function apiObserver(
+  fleet: FleetMetricsOptions,
+  { workerFigures, audit }: Pick<ApiRoleOptions, 'workerFigures'> & { audit: Audit },
+): ApiObserver {
   const metrics = createProcessMetrics()
+  countAudit(metrics, audit.outlets)
   const readFleet = createFleetMetrics(fleet)
   return {
     ...createApiMetrics(metrics),

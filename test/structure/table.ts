@@ -189,6 +189,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     faces: [
       'queue.ts',
       'runs.ts',
+      'access/audit-log.ts',
       'access/policy-records.ts',
       'access/session-records.ts',
       'access/token-records.ts',

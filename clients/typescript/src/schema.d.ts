@@ -671,6 +671,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who asked for what, newest first
+         * @description Needs the scope audit:read, of a token without limits. Each request that may change something and each that was refused, of those that came too often one a minute and address; as many as LAYERD_AUDIT_ENTRIES says. A page may be short or empty and have a nextPageToken all the same.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/archive": {
         parameters: {
             query?: never;
@@ -2762,6 +2782,44 @@ export interface components {
             expiresAt: string | null;
             /** @description To the minute; null: never. */
             lastUsedAt: string | null;
+        };
+        /** @description Who asked for what, and what came of it. What became of a job is in the job itself. */
+        AuditEntry: {
+            /** @description Opaque. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was answered.
+             */
+            time: string;
+            /** @description Who asked; null: nobody knows. */
+            principal: string | null;
+            /** @description What let it in. */
+            credential: {
+                kind: string;
+                /** @description Of what can be taken away by its id. */
+                id: string | null;
+            } | null;
+            /** @description Whom the connection is from: behind a proxy the proxy. */
+            address: string;
+            /** @description The operation, as this document calls it; null where there is none. */
+            action: string | null;
+            method: string;
+            /** @description Its address, with the names of its parameters. */
+            route: string | null;
+            /** @description What it was about: ids, names, references, by what each is. Without secrets. */
+            target: {
+                [key: string]: string;
+            };
+            /**
+             * @description refused: 401, 403, 429.
+             * @enum {string}
+             */
+            outcome: "succeeded" | "refused" | "failed";
+            status: number;
+            /** @description Of the problem that it was answered with. */
+            code: string | null;
+            requestId: string;
         };
         SnapshotEvent: {
             /** @description Opaque; SSE carries it as the event's id. */
@@ -6320,6 +6378,70 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+                principal?: string;
+                /** @description An operationId of this document. */
+                action?: string;
+                outcome?: ("succeeded" | "refused" | "failed")[];
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who asked for what, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "d1772366400000-0",
+                     *           "time": "2026-03-01T12:00:00.000Z",
+                     *           "principal": "ci",
+                     *           "credential": {
+                     *             "kind": "file",
+                     *             "id": null
+                     *           },
+                     *           "address": "192.0.2.10",
+                     *           "action": "createJob",
+                     *           "method": "POST",
+                     *           "route": "/v1/jobs",
+                     *           "target": {
+                     *             "kind": "pull",
+                     *             "source": "oci://registry.example/team/nemo:1.2.0",
+                     *             "job": "01a22857-3e6a-7196-8431-4336bc16b6e8"
+                     *           },
+                     *           "outcome": "succeeded",
+                     *           "status": 202,
+                     *           "code": null,
+                     *           "requestId": "c0ffee"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["AuditEntry"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
             };
             default: components["responses"]["Problem"];
         };

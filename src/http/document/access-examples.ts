@@ -21,6 +21,26 @@ const POLICY = {
   updatedAt: '2026-03-01T12:00:00.000Z',
 }
 
+const AUDITED = {
+  id: 'd1772366400000-0',
+  time: '2026-03-01T12:00:00.000Z',
+  principal: 'ci',
+  credential: { kind: 'file', id: null },
+  address: '192.0.2.10',
+  action: 'createJob',
+  method: 'POST',
+  route: '/v1/jobs',
+  target: {
+    kind: 'pull',
+    source: 'oci://registry.example/team/nemo:1.2.0',
+    job: '01a22857-3e6a-7196-8431-4336bc16b6e8',
+  },
+  outcome: 'succeeded',
+  status: 202,
+  code: null,
+  requestId: 'c0ffee',
+}
+
 export const ACCESS_EXAMPLES: Readonly<Record<string, unknown>> = {
   getSession: {
     principal: 'ci',
@@ -29,6 +49,7 @@ export const ACCESS_EXAMPLES: Readonly<Record<string, unknown>> = {
     credential: { kind: 'file', id: null },
     expiresAt: null,
   },
+  listAudit: { items: [AUDITED] },
   listPolicies: { items: [POLICY] },
   getPolicy: POLICY,
   putPolicy: POLICY,

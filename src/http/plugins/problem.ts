@@ -54,6 +54,7 @@ export const problemPlugin = fastifyPlugin(
 /** Answers with the error's problem document; also for errors from before routing (`frameworkErrors`). */
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const error = translate(thrown)
+  request.problemCode = error.code
   const problem = problemOf(error, { instance: pathOf(request), requestId: request.id })
   if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'request failed')
   else request.log.debug({ code: error.code, status: problem.status }, 'request refused')

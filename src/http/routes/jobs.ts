@@ -4,6 +4,7 @@ import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { AgainOptions } from '../../jobs/model/requests.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
+import { targetOfJob } from '../requests/audited.ts'
 import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { requireAgain } from '../requests/job-again.ts'
@@ -34,7 +35,7 @@ export interface JobRoutesOptions extends PublishSources {
 }
 
 /** What each kind asks for beside that is known when its body was read. */
-const CREATE = { scope: ['jobs:write', 'deploy'] } as const
+const CREATE = { scope: ['jobs:write', 'deploy'], audit: targetOfJob } as const
 const CANCEL = { scope: ['jobs:cancel'], job: 'changed' } as const
 const WRITE = { scope: ['jobs:write', 'deploy'], job: 'changed' } as const
 

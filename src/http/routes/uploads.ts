@@ -6,6 +6,7 @@ import { noArchive } from '../../files/archive-name.ts'
 import { isUploadId, type Upload, type UploadFolder } from '../../files/upload-folder.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
+import { targetOfUpload } from '../requests/audited.ts'
 import { type BodyPace, LEAST_PACE, paced } from '../requests/bodies/body-pace.ts'
 import { readBodyDigest } from '../requests/bodies/body-digest.ts'
 import { OpenUploads } from '../requests/bodies/open-uploads.ts'
@@ -64,7 +65,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
     '/v1/uploads/:upload',
     {
       schema: putUploadSchema,
-      config: WRITE,
+      config: { ...WRITE, audit: targetOfUpload },
       // Before the client is told to go on: a refused upload is not sent at all by who asks first (curl does).
       onRequest: async (request, reply) => {
         checkFileName(request.params.upload)

@@ -31,6 +31,9 @@ export interface Keys {
   readonly sessions: string
   /** Hash: name -> a rule of the policy. Field '' as there. */
   readonly policies: string
+  /** Streams: who did what, and what was refused. */
+  readonly audit: string
+  readonly refusals: string
   /** Channel: `paused|...` and `freed|...` (limits.lua). */
   readonly limits: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
@@ -96,6 +99,8 @@ export function createKeys(name = 'layerd'): Keys {
     tokens: `${prefix}tokens`,
     sessions: `${prefix}sessions`,
     policies: `${prefix}policies`,
+    audit: `${prefix}audit`,
+    refusals: `${prefix}audit:refused`,
     limits: `${prefix}limits`,
     stop: `${prefix}stop`,
     job,

@@ -12,6 +12,7 @@ import { createTokenRecords } from '../../../src/jobs/access/token-records.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
 import { createPolicyRecords, type PolicyRecords } from '../../../src/jobs/access/policy-records.ts'
+import { type Audit, openAudit } from '../../../src/roles/audit.ts'
 import { createRegistryRecords, type RegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
 import { openUploadFolder, type UploadFolder, type UploadFolderOptions } from '../../../src/files/upload-folder.ts'
 import { fixedCredentials } from '../../../src/oci/credentials/fixed.ts'
@@ -41,6 +42,7 @@ export interface TestApp {
   keys: KeyRecords
   policies: PolicyRecords
   tokens: IssuedTokens
+  audit: Audit
   facts: SharedRegistryFacts
   /** The one folder that `file:` sources may lie in. */
   root: string
@@ -87,6 +89,8 @@ export async function startApp(
   defer(t, () => issued.close())
   const tokens = createIssuedTokens(issued, jobs.clock)
   await waitFor('issued tokens to be read', () => tokens.list())
+  const audit = openAudit({ prefix: 'layerd', ...jobs.options, entries: 1000, logger: silentLogger })
+  defer(t, () => audit.close())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
   const app = createApp({
@@ -99,6 +103,7 @@ export async function startApp(
     keys,
     policies,
     tokens,
+    audit: audit.trail,
     kmsPublicKey: async () => Promise.reject(new Error('this app knows no cloud')),
     profiles: {
       of: (registry) => reportProfile(registry, facts),
@@ -125,6 +130,7 @@ export async function startApp(
     keys,
     policies,
     tokens,
+    audit,
     uploads,
     store,
     registries,

@@ -26,6 +26,8 @@ test('without any setting every default holds', () => {
     oidc: undefined,
     policyFile: undefined,
     trustedRoots: undefined,
+    auditEntries: 10_000,
+    auditFile: undefined,
     apiHeapBytes: undefined,
     workerHeapBytes: undefined,
     jobsPerWorker: 4,

@@ -22,6 +22,7 @@ export const browserSessionRoutes: FastifyPluginAsyncTypebox<BrowserSessionOptio
     const principal = await authenticator.authenticate(tokenOf(request, request.body?.token))
     if (!principal) throw unknownToken()
     const begun = await browsers.begin(principal, request, reply)
+    request.auditedAs = begun
     request.log.info({ principal: begun.name }, 'logged in')
     return reply.code(201).header('cache-control', 'no-store').send(toldSession(begun))
   })

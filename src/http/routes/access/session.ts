@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { toldCredential } from '../../../access/audit.ts'
 import type { Principal } from '../../../access/principal.ts'
 import { getSessionSchema, type Session } from '../../schemas/session.ts'
 
@@ -10,13 +11,11 @@ export const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export function toldSession({ name, scopes, limits, credential, expiresAt }: Principal): Session {
-  const [kind = '', id] = credential.split(':', 2)
   return {
     principal: name,
     scopes: [...scopes].toSorted(),
     limits: limits as Session['limits'],
-    // Those of others are nothing that anybody could name.
-    credential: { kind, id: kind === 'issued' ? (id ?? null) : null },
+    credential: toldCredential({ credential }),
     expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
   }
 }

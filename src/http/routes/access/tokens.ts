@@ -51,6 +51,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     const wish = await tokenWish(request.body, { caller, now: clock.now(), reserves })
     const { text, token } = await tokens.issue(wish, (others) => requireName(caller, wish.name, others))
     const { id, name, scopes, limits, expiresAt } = token
+    request.audited = { token: id, name }
     request.log.info({ principal: caller.name, token: id, name, scopes, limits, expiresAt }, 'token issued')
     return reply
       .code(201)
@@ -62,6 +63,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     const { id, name, scopes, limits } = await kept(request.params.id)
     requireIncluded(request.caller, { scopes: new Set(scopes), limits })
     await tokens.revoke(id)
+    request.audited = { name }
     request.log.info({ principal: request.caller.name, token: id, name }, 'token taken away')
     return reply.code(204).send(null)
   })
