@@ -61,7 +61,7 @@ export function groupsOf(payload: JWTPayload, claim: string): readonly string[] 
 function atPath(from: unknown, names: readonly string[]): unknown {
   let found = from
   for (const name of names) {
-    if (!isObject(found) || !Object.hasOwn(found, name)) return undefined
+    if (!isObject(found)) return undefined
     found = found[name]
   }
   return found

@@ -45,7 +45,7 @@ export function createIssuer({ issuer: name, http, logger, clock }: IssuerOption
     const said = error instanceof Error ? error.message : String(error)
     if (told.has(said) || told.size >= MAX_TOLD) return
     told.add(said)
-    logger.warn({ err: error, issuer: name }, 'the OIDC issuer cannot be asked')
+    logger.warn({ issuer: name, reason: said }, 'the OIDC issuer cannot be asked')
   }
   const unavailable = (cause: unknown) =>
     new AppError('ISSUER_UNAVAILABLE', `the OIDC issuer ${name} cannot be asked for its keys and addresses`, {

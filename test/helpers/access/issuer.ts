@@ -27,6 +27,8 @@ export interface TestIssuer {
   /** Whoever comes to log in; undefined: they say no. */
   user: JWTPayload | undefined
   readonly clients: Map<string, TestClient>
+  /** How they show their secret. */
+  clientAuthentication: 'client_secret_basic' | 'client_secret_post'
   /** Claims that every ID token has, in place of the right ones. */
   idClaims: JWTPayload
   /** How often each path was asked. */
@@ -69,6 +71,7 @@ export async function startIssuer(t: Cleanup): Promise<TestIssuer> {
     keys: [await createIssuerKey()],
     user: { sub: 'ada', groups: ['users'] },
     clients: new Map(),
+    clientAuthentication: 'client_secret_basic',
     idClaims: {},
     asked,
     instead: new Map(),
@@ -114,12 +117,13 @@ function json(response: ServerResponse, status: number, body: object): void {
   response.end(JSON.stringify(body))
 }
 
-export function discoveryOf({ url }: Pick<TestIssuer, 'url'>) {
+export function discoveryOf({ url, clientAuthentication }: Pick<TestIssuer, 'url' | 'clientAuthentication'>) {
   return {
     issuer: url,
     jwks_uri: url + KEYS,
     authorization_endpoint: url + AUTHORIZE,
     token_endpoint: url + TOKEN,
+    token_endpoint_auth_methods_supported: [clientAuthentication],
     response_types_supported: ['code'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['ES256'],
@@ -185,6 +189,8 @@ function clientOf(issuer: TestIssuer, header: string | undefined, form: URLSearc
   const basic = Buffer.from(/^Basic (.+)$/.exec(header ?? '')?.[1] ?? '', 'base64').toString()
   const [id, secret] = basic === '' ? [form.get('client_id'), form.get('client_secret')] : basic.split(':').map(decoded)
   const client = issuer.clients.get(id ?? '')
+  const isWrongWay = (issuer.clientAuthentication === 'client_secret_basic') !== (basic !== '')
+  if (client?.secret !== undefined && isWrongWay) return undefined
   return client && sameText(client.secret ?? '', secret ?? '') ? client : undefined
 }
 

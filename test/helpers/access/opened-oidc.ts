@@ -28,14 +28,14 @@ export interface OpenedOidc {
 export async function openedOidc(
   t: TestContext,
   settings: Partial<OidcSettings> = {},
-  answerMs?: number,
+  { env = {}, answerMs }: { env?: Record<string, string>; answerMs?: number } = {},
 ): Promise<OpenedOidc> {
   const issuer = await startIssuer(t)
   const groupsFile = join(await tempDir(t), 'groups.yaml')
   await writeFile(groupsFile, GROUPS)
   const clock = createOffsetClock()
   const warned: string[] = []
-  const warn = ({ err }: { err: Error }) => void warned.push(err.message)
+  const warn = ({ reason }: { reason: string }) => void warned.push(reason)
   const oidc = await openOidc({
     settings: {
       issuer: issuer.url,
@@ -47,7 +47,7 @@ export async function openedOidc(
       groupsFile,
       ...settings,
     },
-    http: issuerHttp({ env: {}, version: '0.0.0', tracing: undefined }, answerMs),
+    http: issuerHttp({ env, version: '0.0.0', tracing: undefined }, answerMs),
     logger: Object.assign(Object.create(silentLogger) as Logger, { warn }),
     clock,
   })

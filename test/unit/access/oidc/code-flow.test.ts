@@ -57,8 +57,7 @@ test('a browser logs in, and may what its groups may at that time, for half a da
 
 test('a secret goes where the issuer wants it: in the header, or in the form where that is all it takes', async (t) => {
   const { issuer, logIn } = await opened(t)
-  const document = { ...discoveryOf(issuer), token_endpoint_auth_methods_supported: ['client_secret_post'] }
-  issuer.instead.set(DISCOVERY, (_request, response) => void response.end(JSON.stringify(document)))
+  issuer.clientAuthentication = 'client_secret_post'
   assert.equal((await logIn()).name, 'oidc:ada')
 })
 

@@ -140,13 +140,10 @@ test('what is no token of the issuer costs no cryptography and no request', asyn
 
 test('groups that are no list of texts, or more than anybody is in, are none', async (t) => {
   const { issuer, oidc, letsIn } = await openedOidc(t)
-  const many = Array.from({ length: 1001 }, (_, at) => `g${at}`)
+  const many = Array.from({ length: 1001 }, (_, at) => (at === 0 ? 'users' : `g${at}`))
   const none: unknown[] = [{ users: true }, 7, null, [['users']], ['users', 7], 'users,/UDS Core/Admin', many, {}, true]
   for (const groups of none) assert.equal(await letsIn(await issuer.token({ groups })), 'oidc:ada ')
-  assert.equal(
-    await letsIn(await issuer.token({ groups: [...many.slice(0, 1000), 'users'].slice(1) })),
-    'oidc:ada jobs:read',
-  )
+  assert.equal(await letsIn(await issuer.token({ groups: many.slice(0, 1000) })), 'oidc:ada jobs:read')
   assert.equal(await letsIn(await issuer.token({ groups: 'users' })), 'oidc:ada jobs:read')
   const claims = JSON.parse('{"groups": null, "__proto__": {"groups": ["users"]}}') as JWTPayload
   assert.equal(await letsIn(await issuer.token(claims)), 'oidc:ada ')

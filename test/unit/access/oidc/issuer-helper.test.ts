@@ -8,6 +8,7 @@ const verifier = 'v'.repeat(43)
 
 async function opened(t: TestContext) {
   const issuer = await startIssuer(t)
+  issuer.clientAuthentication = 'client_secret_post'
   issuer.clients.set('app', { id: 'app', secret: 'secret', redirectUris: [redirectUri] })
   const authorize = async (changes: Record<string, string> = {}) => {
     const asked = {
