@@ -1,6 +1,8 @@
+import type { DownloadLinks } from '../access/links.ts'
 import type { App, AppOptions } from './app.ts'
 import type { BrowserSessions } from './access/browser-sessions.ts'
 import { browserSessionRoutes } from './routes/access/browser-session.ts'
+import { linkRoutes } from './routes/access/links.ts'
 import { sessionRoutes } from './routes/access/session.ts'
 import { auditRoutes } from './routes/access/audit.ts'
 import { policyRoutes } from './routes/access/policies.ts'
@@ -23,9 +25,10 @@ import { remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 
 /** What routes need, with the app's defaults filled in. */
-export type RouteOptions = AppOptions &
+export type RouteOptions = Omit<AppOptions, 'links'> &
   Required<Pick<AppOptions, 'mayName' | 'mayKeep' | 'joined' | 'authenticator'>> & {
     browsers: BrowserSessions | undefined
+    links: DownloadLinks
     /** Aborts when the app closes. */
     closing: AbortSignal
   }
@@ -53,6 +56,7 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   void app.register(keyRoutes, options)
   void app.register(policyRoutes, options)
   void app.register(auditRoutes, options)
+  void app.register(linkRoutes, options)
   void app.register(packageFiles, options)
   void app.register(packageViews, withSources)
 }

@@ -8,6 +8,7 @@ import {
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
 } from 'fastify'
+import { createDownloadLinks, type LinkRecords } from '../access/links.ts'
 import { type Authenticator, createAuthenticator } from '../access/authenticator.ts'
 import type { Sessions } from '../access/sessions.ts'
 import type { IssuedTokens } from '../access/issued-tokens.ts'
@@ -28,6 +29,7 @@ import { cookiesPlugin } from './plugins/cookies.ts'
 import { type BodyPaceOptions, bodyPacePlugin } from './plugins/body-pace.ts'
 import { answersPlugin } from './plugins/answers.ts'
 import { auditPlugin } from './plugins/audit.ts'
+import { downloadLinksPlugin } from './plugins/download-links.ts'
 import { authPlugin } from './plugins/auth.ts'
 import { answerBrokenRequest } from './plugins/broken-request.ts'
 import { continuePlugin } from './plugins/continue.ts'
@@ -52,7 +54,7 @@ import type { RegistryReader } from './routes/remote-packages.ts'
 import { JobEventSchema } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
 import { Key } from './schemas/key.ts'
-import { PackageSignatures, StoredPackage } from './schemas/package.ts'
+import { PackageLink, PackageSignatures, StoredPackage } from './schemas/package.ts'
 import { PACKAGE_VIEWS } from './schemas/package-views.ts'
 import { Bundle } from './schemas/bundle.ts'
 import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remote-package.ts'
@@ -107,6 +109,8 @@ export interface AppOptions {
   registries: RegistryRecords
   /** Keys that jobs sign and verify with. */
   keys: KeyRecords
+  /** Links to downloads. */
+  links: LinkRecords
   /** What packages have to be signed by. */
   policies: PolicyRecords
   /** Is told who did what, and tells it. */
@@ -148,6 +152,7 @@ const SCHEMAS = [
   Signature,
   TransferPlan,
   PackageSignatures,
+  PackageLink,
   ...PACKAGE_VIEWS,
   Bundle,
   RemotePackage,
@@ -219,7 +224,9 @@ export function createApp(options: AppOptions): App {
   })
   void app.register(joiningPlugin, { joined })
   const browsers = createBrowserSessions(options, app.server)
+  const links = createDownloadLinks({ records: options.links, authenticator })
   void app.register(cookiesPlugin)
+  void app.register(downloadLinksPlugin, { links })
   void app.register(authPlugin, { authenticator, browsers })
   void app.register(jobSightPlugin, { queue: options.queue })
   void app.register(identityBodiesPlugin)
@@ -228,6 +235,7 @@ export function createApp(options: AppOptions): App {
   void app.register(continuePlugin)
   void app.register(bodyPacePlugin, { bodyPace: options.bodyPace })
   void app.register(openapiPlugin, { version: options.version })
-  registerRoutes(app, { ...options, mayName, mayKeep, joined, authenticator, browsers, closing: closing.signal })
+  const made = { mayName, mayKeep, joined, authenticator, browsers, links }
+  registerRoutes(app, { ...options, ...made, closing: closing.signal })
   return app
 }

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { IssuedTokens } from '../access/issued-tokens.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
+import type { LinkRecords } from '../access/links.ts'
 import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
@@ -31,6 +32,7 @@ export async function renderOpenapi(): Promise<string> {
     policies: {} as PolicyRecords,
     tokens: {} as IssuedTokens,
     audit: {} as AppOptions['audit'],
+    links: {} as LinkRecords,
     kmsPublicKey: async () => Promise.reject(new Error('nobody asks')),
     profiles: {} as RegistryProfiles,
     ping: async () => Promise.reject(new Error('nobody asks')),

@@ -109,6 +109,7 @@ export const ERROR_CODES = {
   TAG_IMMUTABLE: { status: 409, retry: 'permanent', title: 'The registry does not let this tag change' },
   UPLOAD_NOT_FOUND: { status: 422, retry: 'permanent', title: 'There is no such upload' },
   UPLOAD_INTERRUPTED: { status: 400, retry: 'permanent', title: 'The upload ended before its last byte' },
+  LINKS_TOO_MANY: { status: 429, retry: 'transient', title: 'The caller has too many download links open' },
   UPLOADS_TOO_MANY: { status: 429, retry: 'transient', title: 'The caller has too many uploads open' },
   REGISTRY_UNREACHABLE: { status: 502, retry: 'transient', title: 'The registry cannot be reached' },
   REGISTRY_UNKNOWN_HOST: { status: 502, retry: 'permanent', title: 'The registry host is not known' },

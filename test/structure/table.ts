@@ -190,6 +190,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'queue.ts',
       'runs.ts',
       'access/audit-log.ts',
+      'access/link-records.ts',
       'access/policy-records.ts',
       'access/session-records.ts',
       'access/token-records.ts',
@@ -293,7 +294,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'typebox',
     ],
   },
-  'http/routes': { imports: ['http/requests', 'http/requests/bodies', 'http/answers', 'http/events', 'http/schemas'] },
+  'http/routes': {
+    imports: [
+      'http/access/link.ts',
+      'http/requests',
+      'http/requests/bodies',
+      'http/answers',
+      'http/events',
+      'http/schemas',
+    ],
+  },
   'http/routes/access': { imports: ['http/access', 'http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
   'http/plugins': {
     imports: ['http/access', 'http/requests', 'http/requests/bodies', 'http/answers', 'http/document'],

@@ -691,6 +691,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/packages/{digest}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link to the archive that needs no other credential, for some minutes
+         * @description For a browser or another machine: GET and HEAD of this one archive, with this one choice, by ranges too. At most 1,000 open ones of a caller.
+         */
+        post: operations["createPackageLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/archive": {
         parameters: {
             query?: never;
@@ -2170,6 +2190,16 @@ export interface components {
             signed: boolean;
             /** @description As they call themselves: nothing is verified here, which a job of the kind verify does. */
             signatures: components["schemas"]["Signature"][];
+        };
+        /** @description An address with a secret in it: whoever has it may fetch one archive. */
+        PackageLink: {
+            /** @description Where the archive is served to who has this address; absolute where LAYERD_PUBLIC_URL is set. */
+            url: string;
+            /**
+             * Format: date-time
+             * @description It ends sooner with the credential that made it, and with the package.
+             */
+            expiresAt: string;
         };
         /** @description A package, as its metadata files tell it. */
         InspectedPackage: {
@@ -6446,6 +6476,52 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    createPackageLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @default 600 */
+                    expiresInSeconds?: number;
+                    /** @description As of a pull; then the link is of this part alone. */
+                    components?: string[];
+                    /** @description As of a pull. */
+                    images?: string[];
+                    /** @description As of a pull. */
+                    metadataOnly?: boolean;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description Made; the address is told this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "url": "/v1/packages/sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5/archive?link=N6zJmJqk0yH9v3o0m2mZkqg6B1c7XkqW4l0S2b8pQ5E",
+                     *       "expiresAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageLink"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getPackageArchive: {
         parameters: {
             query?: {
@@ -6457,6 +6533,8 @@ export interface operations {
                 metadataOnly?: boolean;
                 /** @description The transient pull that it is fetched for; in the result as it is. */
                 forJob?: string;
+                /** @description Of a link (createPackageLink): in place of any other credential, and of what else is chosen here. */
+                link?: string;
             };
             header?: {
                 "if-none-match"?: string;

@@ -200,6 +200,10 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   listUploads: { items: [UPLOAD] },
   listPackages: { items: [STORED] },
   getPackage: STORED,
+  createPackageLink: {
+    url: `/v1/packages/${DIGEST}/archive?link=N6zJmJqk0yH9v3o0m2mZkqg6B1c7XkqW4l0S2b8pQ5E`,
+    expiresAt: TIME,
+  },
   ...VIEW_EXAMPLES,
   getRemotePackage: REMOTE,
   getUploadedPackage: INSPECTED,

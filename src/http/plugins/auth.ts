@@ -47,6 +47,10 @@ export const authPlugin = fastifyPlugin(
       request.accessEnded = watcher(guard, request, reply)
       checkAuthorization(request)
       const { scope } = request.routeOptions.config
+      if (request.link) {
+        request.caller = request.link.maker
+        return
+      }
       if (!authenticator.required || isOpen(request.routeOptions.url)) return
       if (scope === 'log-in') return browsers?.check(request)
       const token = bearerToken(request.headers.authorization)

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
+import { linkIn } from '../access/link.ts'
 import { isPage } from '../requests/open-paths.ts'
 import { isOwnOrigin } from '../access/origin.ts'
 
@@ -43,9 +44,14 @@ function checkTarget(request: FastifyRequest): void {
   if (url.startsWith('/') || url === '*') return
   const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? []
   if (authority !== undefined && authority.toLowerCase() === request.headers.host?.toLowerCase()) return
-  throw new AppError('HOST_NOT_ALLOWED', `the address "${url.slice(0, 200)}" is not the Host's`, {
+  throw new AppError('HOST_NOT_ALLOWED', `the address "${withoutQuery(url).slice(0, 200)}" is not the Host's`, {
     hint: 'layerd is no proxy: send the path alone.',
   })
+}
+
+/** A query may have a secret. */
+function withoutQuery(url: string): string {
+  return url.split('?', 1)[0] ?? ''
 }
 
 function checkHost(request: FastifyRequest, names: ReadonlySet<string>): void {
@@ -71,12 +77,13 @@ function checkOrigin(request: FastifyRequest, publicOrigin: string | undefined):
   }
 }
 
-/** Nobody's page, our own, or a link to one of ours. Browsers tell it over HTTPS and to loopback; others send no such header. */
-function isOwnPage({ headers, method, routeOptions }: FastifyRequest): boolean {
+/** Nobody's page, our own, or a link to one of ours, or to a download. Browsers tell it over HTTPS and to loopback; others send no such header. */
+function isOwnPage(request: FastifyRequest): boolean {
+  const { headers, method, routeOptions } = request
   const site = headers['sec-fetch-site']
   if (site === undefined || site === 'same-origin' || site === 'none') return true
   const opened = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
-  return method === 'GET' && opened && isPage(routeOptions.url)
+  return method === 'GET' && opened && (isPage(routeOptions.url) || linkIn(request) !== undefined)
 }
 
 /** The name of `name[:port]`, lower case; undefined when it is not one. */

@@ -15,6 +15,7 @@ const DEFAULT_RETRY_AFTER_SECONDS = 2
 
 /** How Fastify's own refusals read in layerd's codes; what is not listed goes by its status. */
 const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_BAD_URL: 'REQUEST_INVALID',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
   FST_ERR_CTP_BODY_TOO_LARGE: 'PAYLOAD_TOO_LARGE',
   FST_ERR_CTP_INVALID_JSON_BODY: 'BODY_INVALID',
@@ -120,6 +121,8 @@ function translate(thrown: unknown): AppError {
 }
 
 function plain(error: Partial<FastifyError>): string {
+  // Its own text has the whole address, and so the secret of a link.
+  if (error.code === 'FST_ERR_BAD_URL') return 'the path is not encoded as RFC 3986 says'
   return error.message ?? 'the request cannot be read'
 }
 

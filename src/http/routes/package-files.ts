@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import type { OpenedLink } from '../../access/links.ts'
 import { parseDigest } from '../../content/digest.ts'
 import type { ContentStore } from '../../store/content-store.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -8,6 +9,7 @@ import { openStoredArchive } from '../../transfer/bundle/stored.ts'
 import type { PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
 import { lifeOf } from '../requests/look.ts'
+import { noSuchLink } from '../access/link.ts'
 import { storeSeenBy } from '../requests/seen.ts'
 import { getArchiveSchema, headArchiveSchema } from '../schemas/package.ts'
 
@@ -16,7 +18,7 @@ export interface PackageFilesOptions {
   closing: AbortSignal
 }
 
-const READ = { scope: ['packages:read'] } as const
+const READ = { scope: ['packages:read'], linked: true } as const
 
 /** A stored package as a file. */
 export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = async (app, { store, closing }) => {
@@ -25,8 +27,8 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   const archiveOf = async (
     request: FastifyRequest<{ Params: { digest: string }; Querystring: ArchiveChoice }>,
   ): Promise<Download> => {
-    const choice = choiceOf(request.query)
     const digest = parseDigest(request.params.digest)
+    const choice = request.link ? await linkedChoice(request, request.link, store) : choiceOf(request.query)
     return download(
       await openStoredArchive(storeSeenBy(request.caller, store), digest, { choice, signal: signalOf(request) }),
     )
@@ -61,16 +63,33 @@ function download(archive: Omit<Download, 'mediaType'>): Download {
 }
 
 interface ArchiveChoice {
-  components?: readonly string[]
-  images?: readonly string[]
+  components?: readonly string[] | undefined
+  images?: readonly string[] | undefined
   metadataOnly?: boolean
 }
 
-/** Names are separated by commas or repeated; an empty one says that none is meant. Throws REQUEST_INVALID where one excludes the other. */
-function choiceOf({ components, images, metadataOnly = false }: ArchiveChoice): PackageChoice {
-  if (metadataOnly && (components ?? images) !== undefined) {
-    throw new AppError('REQUEST_INVALID', 'metadataOnly leaves out all components and images, so none can be chosen')
+/** What a link is of, where who made it still sees that. Throws NOT_FOUND as for any other link, REQUEST_INVALID. */
+async function linkedChoice(
+  { query }: FastifyRequest,
+  { digest, choice, maker }: OpenedLink,
+  store: ContentStore,
+): Promise<PackageChoice> {
+  if (Object.keys(query as object).length > 1) {
+    throw new AppError('REQUEST_INVALID', 'a link is of one archive, and nothing can be chosen beside it')
   }
+  if (!(await storeSeenBy(maker, store).packages.get(parseDigest(digest)))) throw noSuchLink()
+  return choice
+}
+
+/** Throws REQUEST_INVALID where one excludes the other. */
+export function checkChoice({ components, images, metadataOnly = false }: ArchiveChoice): void {
+  if (!metadataOnly || (components ?? images) === undefined) return
+  throw new AppError('REQUEST_INVALID', 'metadataOnly leaves out all components and images, so none can be chosen')
+}
+
+/** Names are separated by commas or repeated; an empty one says that none is meant. Throws as checkChoice. */
+function choiceOf({ components, images, metadataOnly = false }: ArchiveChoice): PackageChoice {
+  checkChoice({ components, images, metadataOnly })
   return {
     ...(components === undefined ? {} : { components: components.flatMap((names) => listedNames(names)) }),
     ...(images === undefined ? {} : { images: images.flatMap((names) => listedNames(names)) }),

@@ -81,6 +81,13 @@ const ArchiveQuery = Type.Object(
         description: 'The transient pull that it is fetched for; in the result as it is.',
       }),
     ),
+    link: Type.Optional(
+      Type.String({
+        maxLength: 128,
+        description:
+          'Of a link (createPackageLink): in place of any other credential, and of what else is chosen here.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -176,5 +183,52 @@ export const headArchiveSchema = {
   response: {
     200: { description: 'As GET without Range, without the bytes.', headers: archiveHeaders },
     304: Type.Null({ description: 'It still has this ETag.' }),
+  },
+}
+
+export const DEFAULT_LINK_SECONDS = 600
+
+export const PackageLink = Type.Object(
+  {
+    url: Type.String({
+      description: 'Where the archive is served to who has this address; absolute where LAYERD_PUBLIC_URL is set.',
+    }),
+    expiresAt: Type.String({
+      format: 'date-time',
+      description: 'It ends sooner with the credential that made it, and with the package.',
+    }),
+  },
+  { $id: 'PackageLink', description: 'An address with a secret in it: whoever has it may fetch one archive.' },
+)
+export type PackageLink = Static<typeof PackageLink>
+
+const names = (maxLength: number) => Type.Array(Type.String({ minLength: 1, maxLength }), { maxItems: 100 })
+
+const LinkOptions = Type.Object(
+  {
+    expiresInSeconds: Type.Optional(Type.Integer({ minimum: 60, maximum: 3600, default: DEFAULT_LINK_SECONDS })),
+    components: Type.Optional({ ...names(128), description: 'As of a pull; then the link is of this part alone.' }),
+    images: Type.Optional({ ...names(512), description: 'As of a pull.' }),
+    metadataOnly: Type.Optional(Type.Boolean({ description: 'As of a pull.' })),
+  },
+  { additionalProperties: false },
+)
+
+/** Or none. */
+const LinkBody = Type.Unsafe<Static<typeof LinkOptions> | null>({ ...LinkOptions, type: ['object', 'null'] })
+
+export const createLinkSchema = {
+  tags,
+  operationId: 'createPackageLink',
+  summary: 'A link to the archive that needs no other credential, for some minutes',
+  description:
+    'For a browser or another machine: GET and HEAD of this one archive, with this one choice, by ranges too. At most 1,000 open ones of a caller.',
+  params: PackageParams,
+  body: LinkBody,
+  response: {
+    201: {
+      description: 'Made; the address is told this once.',
+      content: { 'application/json': { schema: Type.Ref('PackageLink') } },
+    },
   },
 }

@@ -75,6 +75,9 @@ export interface Keys {
   registryFacts(registry: string): string
   /** Hash: what all processes ask of a host. Beside it, as `...:places`, a hash: process -> bodies that it may have under way. */
   registryLimits(host: string): string
+  /** A link to a download, by the hash of its secret; and a sorted set of those that a principal made, by their ends. */
+  link(id: string): string
+  linksOf(owner: string): string
 }
 
 /** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
@@ -127,6 +130,8 @@ export function createKeys(name = 'layerd'): Keys {
     madeSignature: (fingerprint, digest) => `${prefix}signature:${fingerprint}:${digest}`,
     registryFacts: (registry) => `${prefix}facts:${registry}`,
     registryLimits: (host) => `${prefix}limits:${host}`,
+    link: (id) => `${prefix}link:${id}`,
+    linksOf: (owner) => `${prefix}links:${owner}`,
   }
 }
 

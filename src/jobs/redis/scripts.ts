@@ -36,6 +36,7 @@ const OTHER_SCRIPTS = [
   'shed-trace',
   'replace-kept',
   'tokens',
+  'add-link',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits'] as const
 const WORD_SCRIPTS = ['sessions'] as const

@@ -11,6 +11,7 @@ import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { createTokenRecords } from '../../../src/jobs/access/token-records.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
+import { createLinkRecords } from '../../../src/jobs/access/link-records.ts'
 import { createPolicyRecords, type PolicyRecords } from '../../../src/jobs/access/policy-records.ts'
 import { type Audit, openAudit } from '../../../src/roles/audit.ts'
 import { createRegistryRecords, type RegistryRecords } from '../../../src/jobs/registries/registry-records.ts'
@@ -82,6 +83,8 @@ export async function startApp(
   const keys = createKeyRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => keys.close())
   await waitFor('keys that are kept to be read', () => keys.list())
+  const links = createLinkRecords({ redis: jobs.options.redis, role: 'starting' })
+  defer(t, () => links.close())
   const policies = createPolicyRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => policies.close())
   await waitFor('policies that are kept to be read', () => policies.list())
@@ -104,6 +107,7 @@ export async function startApp(
     policies,
     tokens,
     audit: audit.trail,
+    links,
     kmsPublicKey: async () => Promise.reject(new Error('this app knows no cloud')),
     profiles: {
       of: (registry) => reportProfile(registry, facts),

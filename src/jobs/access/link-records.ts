@@ -1,0 +1,49 @@
+import type { KeptLink, LinkRecords } from '../../access/links.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import { AppError } from '../../lib/errors.ts'
+import { type Logger, silentLogger } from '../../lib/logger.ts'
+import { createKeys } from '../redis/keys.ts'
+import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
+import { createScripts } from '../redis/scripts.ts'
+
+export interface LinkRecordsOptions {
+  redis: RedisTarget
+  role: ConnectionRole
+  /** LAYERD_REDIS_PREFIX, default `layerd`. */
+  prefix?: string
+  logger?: Logger
+  clock?: Pick<Clock, 'now'>
+  /** Most open links of one owner. Default 1,000. */
+  most?: number
+}
+
+const MOST = 1000
+
+/** Links to downloads in Redis. Opens a connection of its own. Calls throw QUEUE_UNAVAILABLE. */
+export function createLinkRecords(options: LinkRecordsOptions): LinkRecords & { close(): void } {
+  const { clock = systemClock, most = MOST, logger = silentLogger } = options
+  const redis = connectRedis(options.redis, { role: options.role, name: 'layerd-links', logger })
+  const scripts = createScripts(redis)
+  const keys = createKeys(options.prefix)
+  return {
+    async add(link) {
+      const { id, owner, expiresAt } = link
+      const args = [keys.link(id), JSON.stringify(link), clock.now(), expiresAt, most]
+      const waitMs = await guarded(() => scripts.other('add-link', keys.linksOf(owner), args))
+      if (waitMs > 0) throw tooMany(owner, { most, waitMs })
+    },
+    async get(id) {
+      const text = await guarded(() => redis.get(keys.link(id)))
+      return text === null ? undefined : (JSON.parse(text) as KeptLink)
+    },
+    close: () => redis.disconnect(),
+  }
+}
+
+function tooMany(owner: string, { most, waitMs }: { most: number; waitMs: number }): AppError {
+  return new AppError('LINKS_TOO_MANY', `"${owner}" has ${most} download links open, and no more are made`, {
+    retryAfterMs: waitMs,
+    hint: 'Wait for the first of them to expire, and make them for a shorter time (expiresInSeconds).',
+    details: { most },
+  })
+}
