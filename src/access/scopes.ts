@@ -56,9 +56,13 @@ interface AskedJob {
 
 /** All that a job of that kind asks for, each a choice. Source: api.md, "scope by kind". */
 export function scopesOfJob({ kind, source, destination }: AskedJob): ReadonlyArray<readonly Scope[]> {
-  if (kind === 'deploy' || kind === 'remove') return [['deploy'], ...scopesOfSource(source)]
   const stores = kind === 'pull' && (destination ?? 'store:') === 'store:'
-  return [['jobs:write'], ...scopesOfSource(source), ...(stores ? [['packages:write'] as const] : [])]
+  return [[scopeOfKind(kind)], ...scopesOfSource(source), ...(stores ? [['packages:write'] as const] : [])]
+}
+
+/** What making a job of that kind asks for, wherever it is from. */
+export function scopeOfKind(kind: string): Scope {
+  return kind === 'deploy' || kind === 'remove' ? 'deploy' : 'jobs:write'
 }
 
 /** What others may have brought: a file of the daemon's own folders is guarded by LAYERD_FILE_ROOTS, a registry by its passwords. */

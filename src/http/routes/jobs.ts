@@ -7,7 +7,7 @@ import type { JobQueue } from '../../jobs/queue.ts'
 import { targetOfJob } from '../requests/audited.ts'
 import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
-import { requireAgain } from '../requests/job-again.ts'
+import { requireAgain, requireWriter } from '../requests/job-again.ts'
 import { checkJobRequest, registriesOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
 import { lifeOf } from '../requests/look.ts'
@@ -87,6 +87,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   })
 
   app.post('/v1/jobs/:id/pause', { schema: pauseJobSchema, config: WRITE }, async (request, reply) => {
+    requireWriter(request.caller, request.job)
     const job = await queue.pause(request.job.id, { ...request.body, by: request.caller.name })
     tell(request, 'job pause asked', job)
     return sendAccepted(reply, job)
@@ -99,6 +100,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
   })
 
   app.delete('/v1/jobs/:id', { schema: deleteJobSchema, config: WRITE }, async (request, reply) => {
+    requireWriter(request.caller, request.job)
     await queue.remove(request.job.id)
     request.log.info({ principal: request.caller.name, jobId: request.job.id }, 'job deleted')
     return reply.code(204).send(null)

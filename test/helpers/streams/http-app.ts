@@ -45,6 +45,8 @@ export interface TestApp {
   tokens: IssuedTokens
   audit: Audit
   facts: SharedRegistryFacts
+  /** All that the app serves. */
+  routes: ReadonlyArray<{ method: string; url: string }>
   /** The one folder that `file:` sources may lie in. */
   root: string
   uploadFolder: string
@@ -126,9 +128,15 @@ export async function startApp(
     ...changes,
   })
   defer(t, () => app.close())
+  const routes: Array<{ method: string; url: string }> = []
+  app.addHook(
+    'onRoute',
+    ({ method, url }) => void routes.push(...[method].flat().map((each) => ({ method: each, url }))),
+  )
   await app.ready()
   return {
     app,
+    routes,
     facts,
     jobs,
     keys,
