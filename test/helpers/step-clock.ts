@@ -7,8 +7,8 @@ export interface StepClock extends Clock {
 }
 
 /** A clock that stands still but for its waits, which pass at once. */
-export function createStepClock(): StepClock {
-  let now = Date.parse('2026-03-01T12:00:00Z')
+export function createStepClock(startAt = Date.parse('2026-03-01T12:00:00Z')): StepClock {
+  let now = startAt
   const slept: number[] = []
   return {
     slept,

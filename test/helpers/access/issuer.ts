@@ -2,6 +2,7 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose'
+import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { listenOnLoopback } from '../network/listening.ts'
 
@@ -61,7 +62,7 @@ interface Grant {
 }
 
 /** An OIDC issuer that does what the specifications say, until it is told otherwise. Source: OpenID Connect Core 1.0; RFC 6749; RFC 7636. */
-export async function startIssuer(t: Cleanup): Promise<TestIssuer> {
+export async function startIssuer(t: Cleanup, clock: Clock = systemClock): Promise<TestIssuer> {
   const grants = new Map<string, Grant>()
   const server = createServer((request, response) => void answer(issuer, grants, request, response))
   const host = await listenOnLoopback(t, server)
@@ -78,7 +79,7 @@ export async function startIssuer(t: Cleanup): Promise<TestIssuer> {
     async token(claims = {}, header = {}, given?: IssuerKey) {
       const [key] = given ? [given] : issuer.keys
       if (!key) throw new Error('the issuer has no key')
-      const iat = Math.floor(Date.now() / 1000)
+      const iat = Math.floor(clock.now() / 1000)
       const whole = { iss: issuer.url, aud: 'layerd', sub: 'ada', iat, exp: iat + 3600, ...claims }
       const payload = JSON.parse(JSON.stringify(whole)) as JWTPayload
       return await new SignJWT(payload).setProtectedHeader({ alg: key.alg, kid: key.kid, ...header }).sign(key.private)

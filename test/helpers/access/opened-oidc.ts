@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import { type Oidc, type OidcSettings, openOidc } from '../../../src/access/oidc/oidc.ts'
 import { type Logger, silentLogger } from '../../../src/lib/logger.ts'
 import { issuerHttp } from '../../../src/roles/issuer-http.ts'
-import { type OffsetClock, createOffsetClock } from './offset-clock.ts'
+import { createStepClock, type StepClock } from '../step-clock.ts'
 import { tempDir } from '../temp-dir.ts'
 import { startIssuer, type TestIssuer } from './issuer.ts'
 
@@ -16,7 +16,8 @@ export const GROUPS = JSON.stringify([
 export interface OpenedOidc {
   readonly issuer: TestIssuer
   readonly oidc: Oidc
-  readonly clock: OffsetClock
+  /** Of both. It stands still, at the time of day when it was made. */
+  readonly clock: StepClock
   readonly groupsFile: string
   /** What was warned of. */
   readonly warned: string[]
@@ -30,10 +31,10 @@ export async function openedOidc(
   settings: Partial<OidcSettings> = {},
   { env = {}, answerMs }: { env?: Record<string, string>; answerMs?: number } = {},
 ): Promise<OpenedOidc> {
-  const issuer = await startIssuer(t)
   const groupsFile = join(await tempDir(t), 'groups.yaml')
   await writeFile(groupsFile, GROUPS)
-  const clock = createOffsetClock()
+  const clock = createStepClock(Date.now())
+  const issuer = await startIssuer(t, clock)
   const warned: string[] = []
   const warn = ({ reason }: { reason: string }) => void warned.push(reason)
   const oidc = await openOidc({

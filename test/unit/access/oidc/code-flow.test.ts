@@ -108,8 +108,8 @@ test('another verifier, address, client, or a code that was used is refused, and
 })
 
 test('an ID token of another log-in, client, time or issuer lets nobody in', async (t) => {
-  const { issuer, logIn, refusal } = await opened(t)
-  const now = Math.floor(Date.now() / 1000)
+  const { issuer, clock, logIn, refusal } = await opened(t)
+  const now = Math.floor(clock.now() / 1000)
   const cases: ReadonlyArray<readonly [Record<string, unknown>, RegExp]> = [
     [{ nonce: 'another' }, /of another log-in/],
     [{ nonce: undefined }, /of another log-in/],

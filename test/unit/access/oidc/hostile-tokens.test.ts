@@ -2,22 +2,24 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import { CompactEncrypt, type CryptoKey, exportSPKI, generateKeyPair, importJWK, type JWTPayload } from 'jose'
+import type { Clock } from '../../../../src/lib/clock.ts'
 import { type IssuerKey, KEYS, startIssuer } from '../../../helpers/access/issuer.ts'
 import { openedOidc } from '../../../helpers/access/opened-oidc.ts'
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-const seconds = () => Math.floor(Date.now() / 1000)
+const secondsOf = (clock: Clock) => Math.floor(clock.now() / 1000)
 
-function claimsOf(iss: string, more: JWTPayload = {}): JWTPayload {
-  return { iss, aud: 'layerd', sub: 'ada', iat: seconds(), exp: seconds() + 600, groups: ['/UDS Core/Admin'], ...more }
+function claimsOf(iss: string, clock: Clock): JWTPayload {
+  const iat = secondsOf(clock)
+  return { iss, aud: 'layerd', sub: 'ada', iat, exp: iat + 600, groups: ['/UDS Core/Admin'] }
 }
 
 test('a token without a signature, or one that anybody can make, is none', async (t) => {
-  const { issuer, letsIn } = await openedOidc(t)
+  const { issuer, clock, letsIn } = await openedOidc(t)
   const [key] = issuer.keys as [IssuerKey]
   // So that the keys are known, and whoever takes one for a secret has it.
   assert.equal(await letsIn(await issuer.token()), 'oidc:ada ')
-  const payload = encode(claimsOf(issuer.url))
+  const payload = encode(claimsOf(issuer.url, clock))
   for (const alg of ['none', 'None', 'NONE', 'nOnE', '']) {
     const unsigned = `${encode({ alg, kid: key.kid })}.${payload}.`
     assert.equal(await letsIn(unsigned), undefined, alg)
@@ -39,8 +41,8 @@ test('a token without a signature, or one that anybody can make, is none', async
 })
 
 test('claims of another audience, issuer or time let nobody in, and say why to who was given the token', async (t) => {
-  const { issuer, letsIn } = await openedOidc(t)
-  const now = seconds()
+  const { issuer, clock, letsIn } = await openedOidc(t)
+  const now = secondsOf(clock)
   const cases: ReadonlyArray<readonly [JWTPayload, RegExp | undefined]> = [
     [{ aud: 'another' }, /for another audience/],
     [{ aud: ['another', 'layerd2'] }, /for another audience/],
@@ -112,7 +114,7 @@ test('what a header says of its key counts for nothing but the name of one of th
 })
 
 test('what is no token of the issuer costs no cryptography and no request', async (t) => {
-  const { issuer, letsIn } = await openedOidc(t)
+  const { issuer, clock, letsIn } = await openedOidc(t)
   const { publicKey } = await generateKeyPair('ECDH-ES')
   const inner = new TextEncoder().encode(await issuer.token())
   const header = { alg: 'ECDH-ES', enc: 'A256GCM', cty: 'JWT', kid: 'x' }
@@ -128,8 +130,8 @@ test('what is no token of the issuer costs no cryptography and no request', asyn
     `${head}.${encode([])}.AAAA`,
     `${head}.${encode(null)}.AAAA`,
     `${head}.${Buffer.from(await issuer.token()).toString('base64url')}.AAAA`,
-    `${encode([])}.${encode(claimsOf(issuer.url))}.AAAA`,
-    `${encode({ alg: 7 })}.${encode(claimsOf(issuer.url))}.AAAA`,
+    `${encode([])}.${encode(claimsOf(issuer.url, clock))}.AAAA`,
+    `${encode({ alg: 7 })}.${encode(claimsOf(issuer.url, clock))}.AAAA`,
     `${head}.${Buffer.from('['.repeat(6000)).toString('base64url')}.AAAA`,
     `${await issuer.token()}\n`,
     '',

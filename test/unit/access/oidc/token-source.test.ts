@@ -7,8 +7,8 @@ import { GROUPS, openedOidc } from '../../../helpers/access/opened-oidc.ts'
 const MINUTE = 60_000
 
 test('a token of the issuer lets in as its subject, with what its first group of the file has', async (t) => {
-  const { issuer, oidc, letsIn } = await openedOidc(t)
-  const exp = Math.floor(Date.now() / 1000) + 600
+  const { issuer, oidc, clock, letsIn } = await openedOidc(t)
+  const exp = Math.floor(clock.now() / 1000) + 600
   const token = await issuer.token({ sub: 'b0b', groups: ['nobody', 'users'], exp })
   const principal = await oidc.source.authenticate(token)
   assert.deepEqual(
@@ -110,7 +110,7 @@ test('with the issuer away nobody new is let in, with an error that says so, and
 
 test('what an issuer said a day ago counts no longer', async (t) => {
   const { issuer, clock, letsIn } = await openedOidc(t)
-  const token = await issuer.token({ exp: Math.floor(Date.now() / 1000) + 200_000 })
+  const token = await issuer.token({ exp: Math.floor(clock.now() / 1000) + 200_000 })
   assert.equal(await letsIn(token), 'oidc:ada ')
   await issuer.away()
   clock.advance(24 * 60 * MINUTE)
@@ -119,7 +119,7 @@ test('what an issuer said a day ago counts no longer', async (t) => {
 
 test('a token is verified once, known by its credential until it expires, and may what the file says now', async (t) => {
   const { issuer, oidc, clock, groupsFile } = await openedOidc(t)
-  const token = await issuer.token({ groups: ['users'], exp: Math.floor(Date.now() / 1000) + 600 })
+  const token = await issuer.token({ groups: ['users'], exp: Math.floor(clock.now() / 1000) + 600 })
   const { credential = '' } = (await oidc.source.authenticate(token)) ?? {}
   assert.deepEqual([...((await oidc.source.current(credential))?.scopes ?? [])], ['jobs:read'])
   await writeFile(groupsFile, GROUPS.replace('jobs:read', 'jobs:write'))
