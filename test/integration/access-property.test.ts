@@ -169,6 +169,7 @@ function draw(walk: Walk): Asked {
   if (thing.kind === 'package') {
     if (draws.oneIn(15)) return { method: 'DELETE', url: `/v1/packages/${id}`, about: thing }
     if (draws.oneIn(5)) return { method: 'GET', url: `/v1/bundles?ref=store:${id}`, about: thing }
+    if (draws.oneIn(8)) return { method: 'POST', url: `/v1/packages/${id}/links`, payload: {}, about: thing }
     return { method: draws.one(['GET', 'HEAD']), url: `/v1/packages/${id}${draws.one(PACKAGE_VIEWS)}`, about: thing }
   }
   if (draws.oneIn(15)) return { method: 'DELETE', url: `/v1/jobs/${id}`, about: thing }

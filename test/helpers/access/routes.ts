@@ -85,6 +85,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/packages': { scopes: PACKAGES },
   'GET /v1/packages/:digest': { scopes: PACKAGES, about: 'package' },
   'GET /v1/packages/:digest/archive': { scopes: PACKAGES, about: 'package' },
+  'POST /v1/packages/:digest/links': { scopes: PACKAGES, about: 'package', payload: {} },
   'DELETE /v1/packages/:digest': { scopes: ['packages:delete'], about: 'package', changes: true },
   ...views('/v1/packages/:digest', { scopes: PACKAGES, about: 'package' }),
 
