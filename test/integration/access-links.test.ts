@@ -162,6 +162,14 @@ test('a link ends in time, and one owner has no more than so many', async (t) =>
   await assert.rejects(add('c', 'ada', 60_000), { code: 'LINKS_TOO_MANY', retryAfterMs: 60_000 })
   assert.equal(await records.get('c'), undefined)
   await add('d', 'bob', 60_000)
+  const large = {
+    owner: 'bob',
+    credential: 'x'.repeat(9 * 2 ** 20),
+    digest: DIGEST,
+    choice: {},
+    expiresAt: now + 60_000,
+  }
+  await assert.rejects(records.add({ id: 'e', ...large }), { code: 'LINKS_TOO_MANY' })
   now += 60_000
   await add('c', 'ada', 60_000)
   assert.equal((await records.get('c'))?.owner, 'ada')

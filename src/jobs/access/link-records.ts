@@ -18,6 +18,8 @@ export interface LinkRecordsOptions {
 }
 
 const MOST = 1000
+/** Of one owner's links, were all as large as the one that is added: the choice and the credential of some have kilobytes. */
+const MOST_BYTES = 16 * 2 ** 20
 
 /** Links to downloads in Redis. Opens a connection of its own. Calls throw QUEUE_UNAVAILABLE. */
 export function createLinkRecords(options: LinkRecordsOptions): LinkRecords & { close(): void } {
@@ -28,9 +30,11 @@ export function createLinkRecords(options: LinkRecordsOptions): LinkRecords & { 
   return {
     async add(link) {
       const { id, owner, expiresAt } = link
-      const args = [keys.link(id), JSON.stringify(link), clock.now(), expiresAt, most]
+      const text = JSON.stringify(link)
+      const allowed = Math.min(most, Math.floor(MOST_BYTES / text.length))
+      const args = [keys.link(id), text, clock.now(), expiresAt, allowed]
       const waitMs = await guarded(() => scripts.other('add-link', keys.linksOf(owner), args))
-      if (waitMs > 0) throw tooMany(owner, { most, waitMs })
+      if (waitMs > 0) throw tooMany(owner, { most: allowed, waitMs })
     },
     async get(id) {
       const text = await guarded(() => redis.get(keys.link(id)))
@@ -41,7 +45,7 @@ export function createLinkRecords(options: LinkRecordsOptions): LinkRecords & { 
 }
 
 function tooMany(owner: string, { most, waitMs }: { most: number; waitMs: number }): AppError {
-  return new AppError('LINKS_TOO_MANY', `"${owner}" has ${most} download links open, and no more are made`, {
+  return new AppError('LINKS_TOO_MANY', `"${owner}" has as many download links open as may be of this size: ${most}`, {
     retryAfterMs: waitMs,
     hint: 'Wait for the first of them to expire, and make them for a shorter time (expiresInSeconds).',
     details: { most },
