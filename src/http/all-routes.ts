@@ -1,8 +1,9 @@
 import type { DownloadLinks } from '../access/links.ts'
 import type { App, AppOptions } from './app.ts'
-import type { BrowserSessions } from './access/browser-sessions.ts'
+import type { Browsers } from './access/browsers.ts'
 import { browserSessionRoutes } from './routes/access/browser-session.ts'
 import { linkRoutes } from './routes/access/links.ts'
+import { logInRoutes } from './routes/access/log-in.ts'
 import { sessionRoutes } from './routes/access/session.ts'
 import { auditRoutes } from './routes/access/audit.ts'
 import { policyRoutes } from './routes/access/policies.ts'
@@ -27,7 +28,7 @@ import { uploadRoutes } from './routes/uploads.ts'
 /** What routes need, with the app's defaults filled in. */
 export type RouteOptions = Omit<AppOptions, 'links'> &
   Required<Pick<AppOptions, 'mayName' | 'mayKeep' | 'joined' | 'authenticator'>> & {
-    browsers: BrowserSessions | undefined
+    browsers: Browsers | undefined
     links: DownloadLinks
     /** Aborts when the app closes. */
     closing: AbortSignal
@@ -42,6 +43,7 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   void app.register(sessionRoutes)
   void app.register(browserSessionRoutes, options)
   void app.register(tokenRoutes, options)
+  void app.register(logInRoutes, options)
   void app.register(jobRoutes, withSources)
   void app.register(jobQueries, options)
   void app.register(jobLogRoutes, options)

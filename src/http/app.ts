@@ -43,7 +43,7 @@ import { type ProblemOptions, problemPlugin, sendProblem } from './plugins/probl
 import { queryCoercionPlugin } from './plugins/query-coercion.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
-import { createBrowserSessions } from './access/browser-sessions.ts'
+import { createBrowsers, type LogIn } from './access/browsers.ts'
 
 import type { JobEventRoutesOptions } from './routes/job-events.ts'
 import type { KeyRoutesOptions } from './routes/keys.ts'
@@ -99,6 +99,8 @@ export interface AppOptions {
   sessions?: Sessions | undefined
   /** Those that layerd issues. */
   tokens: IssuedTokens
+  /** How browsers log in at an OIDC issuer. Default: not at all. */
+  logIn?: LogIn | undefined
   /** LAYERD_FILE_ROOTS, absolute paths. */
   fileRoots: readonly string[]
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. Default: they may name all. */
@@ -223,11 +225,11 @@ export function createApp(options: AppOptions): App {
     tokensRequired: authenticator.required,
   })
   void app.register(joiningPlugin, { joined })
-  const browsers = createBrowserSessions(options, app.server)
+  const browsers = createBrowsers(options, app.server)
   const links = createDownloadLinks({ records: options.links, authenticator })
   void app.register(cookiesPlugin)
   void app.register(downloadLinksPlugin, { links })
-  void app.register(authPlugin, { authenticator, browsers })
+  void app.register(authPlugin, { authenticator, browsers: browsers?.sessions })
   void app.register(jobSightPlugin, { queue: options.queue })
   void app.register(identityBodiesPlugin)
   void app.register(jsonOnlyPlugin)

@@ -1,37 +1,35 @@
 import { type Authenticator, createAuthenticator, type TokenSource } from '../access/authenticator.ts'
 import { createIssuedTokens, type IssuedTokens } from '../access/issued-tokens.ts'
-import { type Oidc, openOidc } from '../access/oidc/oidc.ts'
+import { openOidc } from '../access/oidc/oidc.ts'
 import { openTokenFile } from '../access/token-file.ts'
-import { createTokenRecords, type TokenRecordsOptions } from '../jobs/access/token-records.ts'
-import { type OpenedSessions, openSessions } from './browser-sessions.ts'
+import { createTokenRecords } from '../jobs/access/token-records.ts'
+import { type OpenedSessions, openSessions, type SessionsShared } from './browser-sessions.ts'
 import type { RoleContext } from './context.ts'
 import { issuerHttp } from './issuer-http.ts'
 
 /** Who is who, and how browsers log in, as the settings say. */
-export interface Access extends Pick<OpenedSessions, 'authenticator' | 'sessions'> {
+export interface Access extends Pick<OpenedSessions, 'authenticator' | 'sessions' | 'logIn'> {
   /** Those that layerd issues. */
   readonly tokens: IssuedTokens
-  /** Undefined where no issuer is set. */
-  readonly oidc: Oidc | undefined
 }
 
 /** Opens connections to Redis. Throws CONFIG_INVALID. */
 export async function openAccess(
   context: RoleContext,
-  shared: Omit<TokenRecordsOptions, 'role'>,
+  shared: SessionsShared,
 ): Promise<Access & { closeAccess: () => void }> {
   const { config, logger } = context
   const oidc = config.oidc && (await openOidc({ settings: config.oidc, http: issuerHttp(context), logger }))
   const file = config.tokensFile === undefined ? undefined : await openTokenFile(config.tokensFile, logger)
   const records = createTokenRecords({ ...shared, role: 'starting' })
   const tokens = createIssuedTokens(records)
-  const known = authenticatorOf({ file, tokens, issuer: oidc?.source })
-  const { closeSessions, ...sessions } = openSessions(known, shared)
+  const authenticator = authenticatorOf({ file, tokens, issuer: oidc?.source })
+  const { closeSessions, ...sessions } = openSessions({ authenticator, codeFlow: oidc?.codeFlow }, shared)
   const closeAccess = (): void => {
     closeSessions()
     records.close()
   }
-  return { ...sessions, tokens, oidc, closeAccess }
+  return { ...sessions, tokens, closeAccess }
 }
 
 interface Sources {

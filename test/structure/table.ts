@@ -192,6 +192,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'access/audit-log.ts',
       'access/link-records.ts',
       'access/policy-records.ts',
+      'access/log-in-seal.ts',
       'access/session-records.ts',
       'access/token-records.ts',
       'dispatch',

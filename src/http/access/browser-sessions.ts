@@ -1,10 +1,10 @@
-import type { Server } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal } from '../../access/principal.ts'
 import type { Sessions } from '../../access/sessions.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { requireOwnPage } from './origin.ts'
-import { createSessionCookie } from './session-cookie.ts'
+import type { BrowserCookie } from './browser-cookie.ts'
 
 /** Sessions as requests bring them and answers give them: in a cookie. */
 export interface BrowserSessions {
@@ -22,18 +22,15 @@ export interface BrowserSessions {
 }
 
 export interface BrowserSessionsOptions {
-  sessions?: Sessions | undefined
+  sessions: Sessions
+  cookie: BrowserCookie
   /** LAYERD_PUBLIC_URL. */
-  publicUrl?: string | undefined
+  publicUrl: string | undefined
+  clock?: Clock
 }
 
-/** Undefined where there are no sessions. */
-export function createBrowserSessions(
-  { sessions, publicUrl }: BrowserSessionsOptions,
-  server: Pick<Server, 'address'>,
-): BrowserSessions | undefined {
-  if (!sessions) return undefined
-  const cookie = createSessionCookie({ publicUrl, port: () => portOf(server) })
+export function createBrowserSessions(options: BrowserSessionsOptions): BrowserSessions {
+  const { sessions, cookie, publicUrl, clock = systemClock } = options
   const publicOrigin = publicUrl === undefined ? undefined : new URL(publicUrl).origin
   const read = (request: FastifyRequest): string | undefined => {
     const secret = cookie.read(request)
@@ -55,7 +52,7 @@ export function createBrowserSessions(
       const before = read(request)
       const begun = await sessions.begin(principal)
       if (before !== undefined) await sessions.end(before)
-      cookie.set(reply, begun.secret, begun.principal.expiresAt)
+      cookie.set(reply, begun.secret, begun.principal.expiresAt - clock.now())
       return begun.principal
     },
     async end(request, reply) {
@@ -71,11 +68,6 @@ export function createBrowserSessions(
 /** Source: RFC 9110 9.2.1. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-function portOf(server: Pick<Server, 'address'>): number {
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
 /** Also where both are of one: who looks at a request must not have to know which of the two counted. */
 function twoCallers(name: string): AppError {
   return new AppError('REQUEST_INVALID', `the request has a token and the cookie ${name}, which may be two callers`, {
@@ -85,6 +77,6 @@ function twoCallers(name: string): AppError {
 
 function ended(): AppError {
   return new AppError('UNAUTHENTICATED', 'the session of the cookie has ended', {
-    hint: 'Log in again: POST /v1/session with a token.',
+    hint: 'Log in again: POST /v1/session with a token, or open /v1/session/login where there is an OIDC issuer.',
   })
 }

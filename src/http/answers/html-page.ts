@@ -3,11 +3,11 @@ import type { FastifyReply } from 'fastify'
 /** Nothing is loaded from elsewhere, and no script runs. */
 const CSP = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** `title` and `body` are HTML. */
-export function htmlPage(title: string, body: string): string {
+/** `title`, `body` and `head` are HTML. */
+export function htmlPage(title: string, body: string, head = ''): string {
   return `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>${head}</head>
 <body>
 ${body}
 </body>

@@ -1,9 +1,12 @@
 /** What probes call, and the interface's own description, which the source tells too. */
 const OPEN = new Set(['/livez', '/readyz', '/version', '/', '/openapi.yaml', '/docs'])
 
-/** What people open in a browser, by a link from anywhere: HTML that acts on nothing and stands in no frame. */
+/** Pages, and the way to an OIDC issuer and back, which is a link from there. */
+const PAGES = new Set<string | undefined>(['/', '/docs', '/v1/session/login', '/v1/session/callback'])
+
+/** What people open in a browser, by a link from anywhere: HTML that changes nothing for who did not want it, and stands in no frame. */
 export function isPage(route: string | undefined): boolean {
-  return route === '/' || route === '/docs' || route?.startsWith('/docs/') === true
+  return PAGES.has(route) || route?.startsWith('/docs/') === true
 }
 
 /** A route that tells nothing secret: it needs no token, and answers whatever else is not there yet. */

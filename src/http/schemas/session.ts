@@ -70,3 +70,29 @@ export const endSessionSchema = {
   description: 'Needs no scope.',
   response: { 204: Type.Null({ description: 'Ended.' }) },
 }
+
+const page = { 'text/html': { schema: Type.String() } }
+const Answered = Type.Optional(Type.String({ maxLength: 8192 }))
+
+export const logInSchema = {
+  tags: ['access'],
+  operationId: 'logIn',
+  summary: 'Log in at the OIDC issuer: for browsers, which it sends there',
+  description: 'Needs no token. The log-in has ten minutes.',
+  querystring: Type.Object({
+    returnTo: Type.Optional(Type.String({ description: 'Where the browser goes then, a path of layerd. Default /.' })),
+  }),
+  response: {
+    302: Type.Null({
+      description: 'To the issuer.',
+    }),
+  },
+}
+
+export const finishLogInSchema = {
+  tags: ['access'],
+  operationId: 'finishLogIn',
+  summary: 'Where the OIDC issuer sends browsers back to: the session of beginSession begins',
+  querystring: Type.Object({ code: Answered, state: Answered, error: Answered, error_description: Answered }),
+  response: { 200: { description: 'Logged in; the page goes on by itself.', content: page } },
+}

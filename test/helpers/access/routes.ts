@@ -104,6 +104,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/session': { scopes: 'known' },
   'POST /v1/session': { scopes: 'known' },
   'DELETE /v1/session': { scopes: 'known' },
+  'GET /v1/session/login': OPEN,
+  'GET /v1/session/callback': OPEN,
 
   'GET /v1/policies': POLICIES,
   'GET /v1/policies/:name': POLICIES,

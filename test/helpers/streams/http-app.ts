@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createAuthenticator, type TokenSource } from '../../../src/access/authenticator.ts'
 import { createIssuedTokens, type IssuedTokens } from '../../../src/access/issued-tokens.ts'
+import type { Oidc } from '../../../src/access/oidc/oidc.ts'
 import { openTokenFile } from '../../../src/access/token-file.ts'
 import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
 import { type Reference, registryId } from '../../../src/content/reference.ts'
@@ -58,6 +59,8 @@ export type TestAppOptions = Partial<AppOptions> & {
   uploadLimits?: Omit<UploadFolderOptions, 'folder'>
   /** LAYERD_TOKENS_FILE. */
   tokensFile?: string
+  /** An issuer that lets in. */
+  oidc?: Oidc
   /** Bytes that the disk keeps free. Default 0. */
   diskReserve?: number
   /** Further arguments of redis-server. */
@@ -67,7 +70,7 @@ export type TestAppOptions = Partial<AppOptions> & {
 /** The whole HTTP side over a real queue in a Redis of its own. */
 export async function startApp(
   t: Cleanup,
-  { uploadLimits, diskReserve = 0, redisArgs = [], tokensFile, ...changes }: TestAppOptions = {},
+  { uploadLimits, diskReserve = 0, redisArgs = [], tokensFile, oidc, ...changes }: TestAppOptions = {},
 ): Promise<TestApp> {
   const jobs = await startJobs(t, { args: redisArgs })
   const folder = await tempDir(t)
@@ -121,9 +124,7 @@ export async function startApp(
     listenHost: '127.0.0.1',
     fileRoots: [root],
     kinds: new Set(['publish']),
-    ...(tokensFile === undefined
-      ? {}
-      : await tokensAndSessions(t, [await openTokenFile(tokensFile, silentLogger), tokens], jobs.options)),
+    ...(tokensFile === undefined && !oidc ? {} : await openedAccess(t, { tokensFile, tokens, oidc }, jobs.options)),
     allInOne: false,
     ...changes,
   })
@@ -156,8 +157,14 @@ export async function startApp(
 }
 
 /** As src/roles does it. */
-async function tokensAndSessions(t: Cleanup, sources: readonly TokenSource[], options: TestJobs['options']) {
-  const { closeSessions, ...opened } = openSessions(createAuthenticator(sources), options)
+async function openedAccess(
+  t: Cleanup,
+  { tokensFile, tokens, oidc }: { tokensFile: string | undefined; tokens: TokenSource; oidc: Oidc | undefined },
+  options: TestJobs['options'],
+) {
+  const file = tokensFile === undefined ? [] : [await openTokenFile(tokensFile, silentLogger)]
+  const authenticator = createAuthenticator([...file, tokens, ...(oidc ? [oidc.source] : [])])
+  const { closeSessions, ...opened } = openSessions({ authenticator, codeFlow: oidc?.codeFlow }, options)
   defer(t, closeSessions)
   return opened
 }

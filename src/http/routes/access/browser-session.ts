@@ -3,13 +3,13 @@ import type { FastifyRequest } from 'fastify'
 import type { Authenticator } from '../../../access/authenticator.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { bearerToken } from '../../access/bearer-token.ts'
-import type { BrowserSessions } from '../../access/browser-sessions.ts'
+import { type Browsers, notNeeded } from '../../access/browsers.ts'
 import { beginSessionSchema, endSessionSchema } from '../../schemas/session.ts'
 import { toldSession } from './session.ts'
 
 export interface BrowserSessionOptions {
   authenticator: Authenticator
-  browsers: BrowserSessions | undefined
+  browsers: Browsers | undefined
 }
 
 /** Log-in by a token, and log-out. */
@@ -21,7 +21,7 @@ export const browserSessionRoutes: FastifyPluginAsyncTypebox<BrowserSessionOptio
     if (!browsers) throw notNeeded()
     const principal = await authenticator.authenticate(tokenOf(request, request.body?.token))
     if (!principal) throw unknownToken()
-    const begun = await browsers.begin(principal, request, reply)
+    const begun = await browsers.sessions.begin(principal, request, reply)
     request.auditedAs = begun
     request.log.info({ principal: begun.name }, 'logged in')
     return reply.code(201).header('cache-control', 'no-store').send(toldSession(begun))
@@ -29,7 +29,7 @@ export const browserSessionRoutes: FastifyPluginAsyncTypebox<BrowserSessionOptio
 
   app.delete('/v1/session', { schema: endSessionSchema, config: { scope: 'known' } }, async (request, reply) => {
     if (!browsers) throw notNeeded()
-    if (!(await browsers.end(request, reply))) throw noSession()
+    if (!(await browsers.sessions.end(request, reply))) throw noSession()
     request.log.info({ principal: request.caller.name }, 'logged out')
     return reply.code(204).header('cache-control', 'no-store').send(null)
   })
@@ -57,16 +57,6 @@ function unknownToken(): AppError {
   return new AppError('UNAUTHENTICATED', 'the token is not known', {
     hint: 'Log in with a token that layerd takes as Authorization: Bearer TOKEN.',
   })
-}
-
-function notNeeded(): AppError {
-  return new AppError(
-    'LOG_IN_NOT_NEEDED',
-    'this layerd requires no token, so there is nothing to log in to or out of',
-    {
-      hint: 'Send requests as they are. LAYERD_TOKENS_FILE makes layerd require tokens.',
-    },
-  )
 }
 
 function noSession(): AppError {
