@@ -11,6 +11,8 @@ export interface RepositoryName {
  * and short-lived. Nothing here throws; where hints cannot be had there are none.
  */
 export interface BlobPlaces {
+  /** Whether a registry may be asked to link a blob from wherever it has it. Default: it may. */
+  readonly anywhere?: boolean
   /** Repositories that held a blob, the newest first. A digest that is known nowhere is left out. */
   find(registry: string, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, readonly string[]>>
   /** Repositories that jobs have used, the newest first. */

@@ -57,6 +57,8 @@ export interface WireRequest {
 export interface RecordedRequest {
   /** `host[:port]` of the registry that it was sent for. */
   readonly registry: string
+  /** Of one that was sent for all: the repositories that it is about, none where it is about the registry. */
+  readonly repositories?: readonly string[]
   told(): WireRequest
 }
 

@@ -93,7 +93,7 @@ function createGuesses(
   let refusals = 0
   const list = async (): Promise<Array<string | undefined>> => {
     const used = await places.repositories(repository.registry)
-    return [...siblings(repository.repository, used), undefined]
+    return [...siblings(repository.repository, used), ...(places.anywhere === false ? [] : [undefined])]
   }
   return {
     async next() {

@@ -140,8 +140,8 @@ export function transferDependencies(
 ): Pick<PublishDependencies, 'repository' | 'places' | 'checkOwnership' | 'onEvent' | 'signal'> {
   const { signal, onEvent } = context
   return {
-    repository: registries(registryAccess(job, context)),
-    ...(places ? { places } : {}),
+    repository: context.places.within(registries(registryAccess(job, context))),
+    ...(places ? { places: context.places.hintsFrom(places) } : {}),
     checkOwnership: () => context.checkOwnership(),
     onEvent,
     signal,

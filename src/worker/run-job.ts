@@ -15,6 +15,7 @@ import { createLedger } from './ledger.ts'
 import { createReporter, type Reporter } from './reporter.ts'
 import { NOBODY, registryOf, type RunObserver, type RunWatch } from './run-observer.ts'
 import { createRunTrace } from './traces/run-trace.ts'
+import { createRunPlaces, type RunPlaces } from './places/run-places.ts'
 import type { SharedTraces } from './traces/shared-traces.ts'
 import { SLOW_LIMIT, type SlowLimit, type SlowWatch, watchSlowness } from './slow-transfer.ts'
 
@@ -28,6 +29,8 @@ export interface RunContext {
   trace: WireTrace
   epoch: number
   credentials: JobCredentials | undefined
+  /** Where it may go. */
+  places: RunPlaces
   logger: Logger
   /** Throws JOB_FENCED, JOB_CANCELED or JOB_PAUSED; asked right before each visible write. */
   checkOwnership(): Promise<void>
@@ -65,8 +68,7 @@ export async function runJob(
   if (begun.ended) return { next: 'done' }
   const { job, epoch } = begun
   const logger = loggerOf(job, epoch, options.logger)
-  const { lease } = control
-  using controller = childController(lease.signal)
+  using controller = childController(control.lease.signal)
   control.begun?.((reason) => controller.abort(reason))
   const describe = (error: AppError) => jobProblem(error, job.id)
   const now = options.clock.now()
@@ -76,7 +78,8 @@ export async function runJob(
     attempt: job.attempt,
     onNews: () => reporter.onRequests(),
   })
-  using _shared = options.sharedTraces?.join(registryOf(job), trace)
+  const places = createRunPlaces({ principal: job.principal, limits: begun.limits })
+  using _shared = options.sharedTraces?.join(registryOf(job), trace, places.knows)
   const reporter = createReporter({
     runs: options.runs,
     jobId: job.id,
@@ -92,7 +95,9 @@ export async function runJob(
   using pace = watchSlowness(options.slow ?? SLOW_LIMIT, (error) => controller.abort(error))
   logBegin(logger, job)
   const around = options.observer?.around ?? ((_job: Job, work: () => Promise<RunOutcome | AppError>) => work())
-  const context = contextOf(begun, options, { signal: controller.signal, lease, reporter, watch, pace, trace, logger })
+  const { signal } = controller
+  const parts = { signal, lease: control.lease, reporter, watch, pace, trace, places, logger }
+  const context = contextOf(begun, options, parts)
   const ended = await around(job, () => attempt(begun, options, context))
   const outcome = 'code' in ended ? decide(ended, begun, options, reporter.progressed()) : ended
   const over = outcome !== 'fenced' && TERMINAL_STATES.has(outcome.state)
@@ -108,7 +113,7 @@ export async function runJob(
   return nextAfter(await options.runs.finish(job.id, epoch, outcome, report), outcome)
 }
 
-interface RunParts extends Pick<RunContext, 'signal' | 'trace' | 'logger'> {
+interface RunParts extends Pick<RunContext, 'signal' | 'trace' | 'places' | 'logger'> {
   lease: Pick<Lease, 'check'>
   reporter: Reporter
   watch: RunWatch

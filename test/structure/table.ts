@@ -248,14 +248,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   worker: {
     faces: ['worker.ts', 'registry-access.ts', 'policies.ts', 'job-keys.ts', 'kinds', 'traces/shared-traces.ts'],
-    top: ['worker/traces'],
+    top: ['worker/places', 'worker/traces'],
     imports: [
+      'access',
       'jobs',
       'transfer',
       'trust',
       'files',
       'web',
       'content/reference.ts',
+      'content/blob-places.ts',
       'content/repository-pattern.ts',
       'content/digest.ts',
       'content/opened.ts',
@@ -266,6 +268,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 
   'worker/kinds': { imports: ['worker'] },
+  'worker/places': {},
   'worker/traces': {},
 
   http: {

@@ -5,6 +5,14 @@ export function formatScopes(scopes: readonly Scope[]): string[] {
   return mergeScopes(scopes.map((scope) => `repository:${scope.repository}:${scope.actions.join(',')}`))
 }
 
+/** The repositories that scopes are for, each once. */
+export function repositoriesIn(scopes: readonly string[]): string[] {
+  const resources = [...byResource(scopes).keys()].filter((resource) => resource.startsWith(REPOSITORY))
+  return resources.map((resource) => resource.slice(REPOSITORY.length))
+}
+
+const REPOSITORY = 'repository:'
+
 /** The scopes of a challenge: separated by blanks, of any form ("registry:catalog:*", Gitea's "*"). */
 export function parseScopes(text: string | undefined): string[] {
   return (text ?? '').split(/\s+/).filter((scope) => scope !== '')

@@ -11,6 +11,8 @@ export interface CallFacts {
   readonly op: string
   readonly registry: string
   readonly repository?: string
+  /** What a token is asked for. */
+  readonly scopes?: readonly string[]
   readonly method: string
   readonly url: URL
   /** Path and query that we chose ourselves; an address that was told to us may hold what we have shown. */

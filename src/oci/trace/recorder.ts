@@ -1,6 +1,7 @@
 import type { WireTrace } from '../../content/wire-request.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CallFacts } from '../errors/errors.ts'
+import { repositoriesIn } from '../auth/scope.ts'
 import type { Hooks, Outgoing } from '../request/hooks.ts'
 import { type Draft, toldRequest } from './told-request.ts'
 
@@ -76,6 +77,7 @@ function draftOf(
   const draft: Draft = {
     ...more,
     registry: facts.registry,
+    ...(more.shared && facts.scopes ? { repositories: repositoriesIn(facts.scopes) } : {}),
     told: () => toldRequest(draft, performance.now()),
     facts,
     exchange,

@@ -18,7 +18,8 @@ const MAX_TOKEN_ANSWER = 128 * 1024
 export function issueToken(calls: SharedCalls, key: TokenKey, limitMs: number): Promise<IssuedToken> {
   const mask = maskFor(key.registry, key.credential)
   const call: TokenCall = async (request) => {
-    const facts = { op: 'get a token', registry: key.registry, method: request.method, url: request.url, mask }
+    const { registry, scopes } = key
+    const facts = { op: 'get a token', registry, scopes, method: request.method, url: request.url, mask }
     const { url, ...answer } = await followed(calls, { key, facts, request, reach: key.reach }, limitMs)
     const found: CallFacts = { ...facts, url }
     return {

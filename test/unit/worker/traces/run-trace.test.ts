@@ -13,9 +13,10 @@ import { wireRequest } from '../../../helpers/wire-request.ts'
 
 let told = 0
 
-function requestOf(at: number): RecordedRequest {
+function requestOf(at: number, repositories?: readonly string[]): RecordedRequest {
   const wire = wireRequest(at)
   return {
+    ...(repositories ? { repositories } : {}),
     registry: 'registry.example',
     told() {
       told += 1
@@ -93,8 +94,8 @@ test('what callers share goes to the runs at that registry for as long as they a
   const early = requestOf(1)
   shared.trace.began(early)
   {
-    using _here = shared.join('registry.example', here)
-    using _there = shared.join('other.example', there)
+    using _here = shared.join('registry.example', here, () => true)
+    using _there = shared.join('other.example', there, () => true)
     // It began when nobody was there.
     shared.trace.ended(early)
     const known = requestOf(2)
@@ -105,4 +106,20 @@ test('what callers share goes to the runs at that registry for as long as they a
   shared.trace.began(requestOf(4))
   assert.deepEqual(order(await here.rest(false)), [2, 3])
   assert.equal(await there.rest(false), undefined)
+})
+
+test('of what is about repositories a run is told of those alone that are its business', async () => {
+  const shared = createSharedTraces()
+  const { trace } = runTrace(true)
+  const own = ['team/nemo', 'team/base']
+  using _run = shared.join('registry.example', trace, ({ registry, repository }) => {
+    return registry === 'registry.example' && own.includes(repository)
+  })
+  const about = [['team/nemo'], ['secret/plans'], ['secret/plans', 'team/nemo'], ['team/nemo', 'team/base'], []]
+  for (const [at, repositories] of about.entries()) {
+    const request = requestOf(at, repositories)
+    shared.trace.began(request)
+    shared.trace.ended(request)
+  }
+  assert.deepEqual(order(await trace.rest(false)), [0, 3, 4])
 })
