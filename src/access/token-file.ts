@@ -6,6 +6,7 @@ import { isPlacePattern, LIMIT_NAMES, type Limits } from './limits.ts'
 import type { TokenSource } from './authenticator.ts'
 import { followFile, type Reading } from './followed-file.ts'
 import type { Principal } from './principal.ts'
+import { isScope } from './scopes.ts'
 
 interface Entry extends Principal {
   readonly hash: Buffer
@@ -22,7 +23,12 @@ const HASH = /^[0-9a-fA-F]{64}$/
  * line that is no token.
  */
 export async function openTokenFile(path: string, logger: Logger, clock: Clock = systemClock): Promise<TokenSource> {
-  const parse = (text: string) => parseAll(path, text)
+  const tell = createScopeNotes(path, logger)
+  const parse = (text: string) => {
+    const reading = parseAll(path, text)
+    tell(reading.entries)
+    return reading
+  }
   const file = await followFile({ path, what: 'token file', setting: 'LAYERD_TOKENS_FILE', parse, logger, clock })
   return {
     kind: 'file',
@@ -33,9 +39,22 @@ export async function openTokenFile(path: string, logger: Logger, clock: Clock =
       for (const entry of await file.entries()) if (timingSafeEqual(entry.hash, hash)) found = entry
       return found
     },
-    current: async (credential) => (await file.entries()).find((entry) => entry.credential === credential),
+    current: async (credential) => (await file.entries()).findLast((entry) => entry.credential === credential),
     reserves: async (name) => (await file.entries()).some((entry) => entry.name === name),
     onChange: (listener) => file.onChange(listener),
+  }
+}
+
+/** Scopes that there are not let nobody do anything; each is told once. */
+function createScopeNotes(path: string, logger: Logger): (entries: readonly Entry[]) => void {
+  const told = new Set<string>()
+  return (entries) => {
+    for (const { name, scopes } of entries) {
+      const unknown = [...scopes].filter((scope) => scope !== '*' && !isScope(scope) && !told.has(`${name} ${scope}`))
+      if (unknown.length === 0) continue
+      for (const scope of unknown) told.add(`${name} ${scope}`)
+      logger.warn({ path, name, scopes: unknown }, 'a token has scopes that there are not: they are good for nothing')
+    }
   }
 }
 

@@ -15,6 +15,7 @@ import { verify, type VerifyCommandOptions } from './commands/verify.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
+import { addTokenCommands } from './token-commands.ts'
 import {
   argumentOf,
   collect,
@@ -51,6 +52,8 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addRegistryCommands(program, run)
   program.commandsGroup('Keys:')
   addKeyCommands(program, run)
+  program.commandsGroup('Access:')
+  addTokenCommands(program, run)
 }
 
 function addTransfers(program: Command, run: RunClient): void {

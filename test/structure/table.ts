@@ -322,12 +322,20 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   cli: {
     faces: ['program.ts'],
-    top: ['cli/commands/inspect', 'cli/commands/registries', 'cli/commands/keys', 'cli/commands', 'cli/view'],
+    top: [
+      'cli/commands/inspect',
+      'cli/commands/registries',
+      'cli/commands/keys',
+      'cli/commands/tokens',
+      'cli/commands',
+      'cli/view',
+    ],
     imports: ['lib', 'cli/client'],
     packages: ['commander'],
   },
   'cli/commands/inspect': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/keys': { imports: ['cli/commands', 'cli/view'] },
+  'cli/commands/tokens': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/registries': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },

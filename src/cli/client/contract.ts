@@ -30,6 +30,9 @@ export interface PackageViews {
 }
 export type Key = Schemas['Key']
 export type KeyBody = NonNullable<Contract['/v1/keys/{name}']['put']['requestBody']>['content']['application/json']
+export type Token = Schemas['Token']
+export type TokenBody = Contract['/v1/tokens']['post']['requestBody']['content']['application/json']
+export type IssuedToken = Contract['/v1/tokens']['post']['responses'][201]['content']['application/json']
 export type Problem = Schemas['Problem']
 export type Progress = Schemas['Progress']
 export type Registry = Schemas['Registry']

@@ -63,6 +63,8 @@ export type TestAppOptions = Partial<AppOptions> & {
   oidc?: Oidc
   /** Bytes that the disk keeps free. Default 0. */
   diskReserve?: number
+  /** As another process over the same Redis. */
+  beside?: Pick<TestApp, 'jobs'>
   /** Further arguments of redis-server. */
   redisArgs?: readonly string[]
 }
@@ -70,9 +72,9 @@ export type TestAppOptions = Partial<AppOptions> & {
 /** The whole HTTP side over a real queue in a Redis of its own. */
 export async function startApp(
   t: Cleanup,
-  { uploadLimits, diskReserve = 0, redisArgs = [], tokensFile, oidc, ...changes }: TestAppOptions = {},
+  { uploadLimits, diskReserve = 0, redisArgs = [], tokensFile, oidc, beside, ...changes }: TestAppOptions = {},
 ): Promise<TestApp> {
-  const jobs = await startJobs(t, { args: redisArgs })
+  const jobs = beside?.jobs ?? (await startJobs(t, { args: redisArgs }))
   const folder = await tempDir(t)
   const root = join(folder, 'packages')
   const uploadFolder = join(folder, 'uploads')

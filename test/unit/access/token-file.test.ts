@@ -152,3 +152,26 @@ test('a credential is what its line says now, and a line that goes is told', asy
   await told.promise
   assert.equal(await tokens.current(credential), undefined)
 })
+
+test('scopes that there are not are told once, and the token goes on', async (t) => {
+  const path = join(await tempDir(t), 'tokens')
+  await writeFile(path, `ada ${hash('one')} jobs,jobs:read\n`)
+  const warned: object[] = []
+  const logger = { ...silentLogger, info: () => {}, warn: (fields: object) => void warned.push(fields) }
+  const tokens = await openTokenFile(path, logger as unknown as Logger)
+  assert.deepEqual([...((await tokens.authenticate('one'))?.scopes ?? [])], ['jobs', 'jobs:read'])
+  await writeFile(path, `ada ${hash('one')} jobs,jobs:read\nbob ${hash('two')} *,what\n`)
+  assert.equal((await tokens.authenticate('two'))?.name, 'bob')
+  assert.deepEqual(warned, [
+    { path, name: 'ada', scopes: ['jobs'] },
+    { path, name: 'bob', scopes: ['what'] },
+  ])
+})
+
+test('of two lines for one token the last one counts, and goes on counting', async (t) => {
+  const path = join(await tempDir(t), 'tokens')
+  await writeFile(path, `ada ${hash('one')} *\nbob ${hash('one')} jobs:read\n`)
+  const tokens = await openTokenFile(path, silentLogger)
+  const bob = await tokens.authenticate('one')
+  assert.deepEqual([bob?.name, await tokens.current(bob?.credential ?? '')], ['bob', bob])
+})
