@@ -158,7 +158,7 @@ test('scopes that there are not are told once, and the token goes on', async (t)
   await writeFile(path, `ada ${hash('one')} jobs,jobs:read\n`)
   const warned: object[] = []
   const logger = { ...silentLogger, info: () => {}, warn: (fields: object) => void warned.push(fields) }
-  const tokens = await openTokenFile(path, logger as unknown as Logger)
+  const tokens = await openTokenFile(path, logger)
   assert.deepEqual([...((await tokens.authenticate('one'))?.scopes ?? [])], ['jobs', 'jobs:read'])
   await writeFile(path, `ada ${hash('one')} jobs,jobs:read\nbob ${hash('two')} *,what\n`)
   assert.equal((await tokens.authenticate('two'))?.name, 'bob')

@@ -52,6 +52,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     const { text, token } = await tokens.issue(wish, (others) => requireName(caller, wish.name, others))
     const { id, name, scopes, limits, expiresAt } = token
     request.audited = { token: id, name }
+    request.audited = { token: id, name, scopes: scopes.join(',') }
     request.log.info({ principal: caller.name, token: id, name, scopes, limits, expiresAt }, 'token issued')
     return reply
       .code(201)
@@ -61,6 +62,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
 
   app.delete('/v1/tokens/:id', { schema: deleteTokenSchema, config: ADMIN }, async (request, reply) => {
     const { id, name, scopes, limits } = await kept(request.params.id)
+    request.audited = { name }
     requireIncluded(request.caller, { scopes: new Set(scopes), limits })
     await tokens.revoke(id)
     request.audited = { name }
