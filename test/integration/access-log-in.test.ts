@@ -161,6 +161,24 @@ describe('log-in at the issuer', () => {
     assert.deepEqual(await refusalOf(await get(back.href, { cookie })), [401, 'UNAUTHENTICATED'])
   })
 
+  test('the audit tells who came back, and who did not, without codes', async (t) => {
+    const { get, sent, issuer } = await started(t)
+    issuer.user = { sub: 'root', groups: ['/UDS Core/Admin'] }
+    const { cookie, back } = await sent()
+    await get(back.href)
+    const session = cookieOf(await get(back.href, { cookie }), 1)
+    const told = await waitFor('both to be told', async () => {
+      const text = await (await get('/v1/audit', { cookie: session })).text()
+      const { items } = JSON.parse(text) as { items: Array<Record<string, unknown>> }
+      const found = items.filter(({ action }) => action === 'finishLogIn')
+      return found.length === 2 ? { text, found } : undefined
+    })
+    const outcomes = told.found.map(({ principal, status, code }) => `${principal} ${status} ${code}`)
+    assert.deepEqual(outcomes.toSorted(), ['null 401 UNAUTHENTICATED', 'oidc:root 200 null'])
+    for (const secret of [back.searchParams.get('code'), back.searchParams.get('state'), session.split('=')[1]])
+      assert.ok(!told.text.includes(secret ?? '-'))
+  })
+
   test('returnTo leads nowhere else', async (t) => {
     const { get } = await started(t)
     const wrong = [

@@ -3602,7 +3602,7 @@ export interface operations {
                      *       "limits": {},
                      *       "credential": {
                      *         "kind": "session",
-                     *         "id": "7vR1mZ5nXwq0s4tYb2KcJd8uLh3eGfPoAi6rBxNzQ9E"
+                     *         "id": null
                      *       },
                      *       "expiresAt": "2026-03-08T12:00:00.000Z"
                      *     }

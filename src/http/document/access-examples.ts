@@ -57,7 +57,7 @@ export const ACCESS_EXAMPLES: Readonly<Record<string, unknown>> = {
     principal: 'ada',
     scopes: ['*'],
     limits: {},
-    credential: { kind: 'session', id: '7vR1mZ5nXwq0s4tYb2KcJd8uLh3eGfPoAi6rBxNzQ9E' },
+    credential: { kind: 'session', id: null },
     expiresAt: '2026-03-08T12:00:00.000Z',
   },
   listTokens: { items: [TOKEN] },
