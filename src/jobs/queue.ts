@@ -44,7 +44,8 @@ export interface JobQueue {
    * `replayed` is true when the same key and body made it before. Throws IDEMPOTENCY_MISMATCH.
    */
   create(job: NewJob, options?: CreateOptions): Promise<{ job: Job; replayed: boolean }>
-  get(id: string): Promise<Job | undefined>
+  /** `isSeen`: who may not see it takes as long to hear that there is none as if there were none. Default: everybody does. */
+  get(id: string, isSeen?: (job: Job) => boolean): Promise<Job | undefined>
   /** Newest first, of those that `who` sees. */
   list(filter: JobFilter, page: Page, who: Principal): Promise<PageOf<Job>>
   /** Throws JOB_NOT_FOUND. */
@@ -91,10 +92,10 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
         const made = await createJob(context, job, createOptions)
         return { ...made, job: await told(made.job) }
       }),
-    get: (id) =>
+    get: (id, isSeen = () => true) =>
       guarded(async () => {
         const job = await readJob(context, id)
-        return job && (await told(job))
+        return job && isSeen(job) ? await told(job) : undefined
       }),
     list: (filter, page, who) =>
       guarded(async () => {

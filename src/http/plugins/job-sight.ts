@@ -37,8 +37,8 @@ export const jobSightPlugin = fastifyPlugin(
       const { job: what } = request.routeOptions.config
       if (what === undefined) return
       const { id } = request.params as { id: string }
-      const job = await queue.get(id)
-      if (!job || !sees(request.caller, ownedJob(job))) throw noSuchJob(id)
+      const job = await queue.get(id, (found) => sees(request.caller, ownedJob(found)))
+      if (!job) throw noSuchJob(id)
       if (what === 'changed' && !mayChange(request.caller, ownedJob(job)))
         requireScope(request.caller, ['system:admin'])
       request.job = job
