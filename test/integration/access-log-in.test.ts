@@ -173,7 +173,7 @@ describe('log-in at the issuer', () => {
       const found = items.filter(({ action }) => action === 'finishLogIn')
       return found.length === 2 ? { text, found } : undefined
     })
-    const outcomes = told.found.map(({ principal, status, code }) => `${principal} ${status} ${code}`)
+    const outcomes = told.found.map(({ principal, status, code }) => [principal, status, code].map(String).join(' '))
     assert.deepEqual(outcomes.toSorted(), ['null 401 UNAUTHENTICATED', 'oidc:root 200 null'])
     for (const secret of [back.searchParams.get('code'), back.searchParams.get('state'), session.split('=')[1]])
       assert.ok(!told.text.includes(secret ?? '-'))
