@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { AppError } from '../../lib/errors.ts'
+import { AppError, toAppError } from '../../lib/errors.ts'
 import { chooseRange, isKnownTag } from './conditional.ts'
 
 /** Bytes that are always the same, readable from anywhere. */
@@ -61,7 +61,17 @@ export function sendDownload(
     const isWhole = () => sent.bytes === end - start && stream.readableLength === 0
     whenTaken(request, reply, { isWhole, onTaken: onFetched })
   }
+  endWith(signal, stream, request)
   return reply.send(stream)
+}
+
+/** One that waits for a client that reads nothing would wait on: nobody asks for the next chunk, which is refused. */
+function endWith(signal: AbortSignal, stream: Readable, request: FastifyRequest): void {
+  const end = (): void => {
+    if (!request.signal.aborted) stream.destroy(toAppError(signal.reason))
+  }
+  signal.addEventListener('abort', end, { once: true })
+  stream.once('close', () => signal.removeEventListener('abort', end))
 }
 
 async function* counted(source: AsyncIterable<Uint8Array>, sent: { bytes: number }): AsyncGenerator<Uint8Array> {
