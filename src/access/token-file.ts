@@ -53,7 +53,10 @@ function createScopeNotes(path: string, logger: Logger): (entries: readonly Entr
       const unknown = [...scopes].filter((scope) => scope !== '*' && !isScope(scope) && !told.has(`${name} ${scope}`))
       if (unknown.length === 0) continue
       for (const scope of unknown) told.add(`${name} ${scope}`)
-      logger.warn({ path, name, scopes: unknown }, 'a token has scopes that there are not: they are good for nothing')
+      logger.warn(
+        { path, principal: name, scopes: unknown },
+        'a token has scopes that there are not: they are good for nothing',
+      )
     }
   }
 }

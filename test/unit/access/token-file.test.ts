@@ -163,8 +163,8 @@ test('scopes that there are not are told once, and the token goes on', async (t)
   await writeFile(path, `ada ${hash('one')} jobs,jobs:read\nbob ${hash('two')} *,what\n`)
   assert.equal((await tokens.authenticate('two'))?.name, 'bob')
   assert.deepEqual(warned, [
-    { path, name: 'ada', scopes: ['jobs'] },
-    { path, name: 'bob', scopes: ['what'] },
+    { path, principal: 'ada', scopes: ['jobs'] },
+    { path, principal: 'bob', scopes: ['what'] },
   ])
 })
 

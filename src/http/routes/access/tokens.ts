@@ -53,7 +53,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     const { id, name, scopes, limits, expiresAt } = token
     request.audited = { token: id, name }
     request.audited = { token: id, name, scopes: scopes.join(',') }
-    request.log.info({ principal: caller.name, token: id, name, scopes, limits, expiresAt }, 'token issued')
+    request.log.info({ principal: caller.name, token: id, of: name, scopes, limits, expiresAt }, 'token issued')
     return reply
       .code(201)
       .headers({ location: `/v1/tokens/${id}`, 'cache-control': 'no-store' })
@@ -66,7 +66,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     requireIncluded(request.caller, { scopes: new Set(scopes), limits })
     await tokens.revoke(id)
     request.audited = { name }
-    request.log.info({ principal: request.caller.name, token: id, name }, 'token taken away')
+    request.log.info({ principal: request.caller.name, token: id, of: name }, 'token taken away')
     return reply.code(204).send(null)
   })
 }
