@@ -115,6 +115,19 @@ describe('tokens that layerd issues', () => {
     assert.equal(await status(token, '/v1/session'), 200)
   })
 
+  test('a Redis without memory lets in and takes away, and issues nothing', async (t) => {
+    const { issue, jobs, tokens, app, status } = await startTokenApp(t)
+    const [{ token, id }, other] = [await issue({}), await issue({})]
+    await jobs.raw.config('SET', 'maxmemory', '1')
+    const headers = { authorization: 'Bearer root' }
+    const payload = { name: 'ci', scopes: ['jobs:read'] }
+    const full = await app.inject({ method: 'POST', url: '/v1/tokens', payload, headers })
+    assert.deepEqual([full.statusCode, full.json<Problem>().code], [503, 'QUEUE_UNAVAILABLE'])
+    assert.equal(await status(token, '/v1/session'), 200)
+    assert.equal(await waitFor('Redis to answer', () => tokens.revoke(id)), true)
+    assert.deepEqual([await status(token, '/v1/session'), await status(other.token, '/v1/session')], [401, 200])
+  })
+
   test('their use is told to the minute', async (t) => {
     const { issue, status, jobs, tokens } = await startTokenApp(t)
     const { token, id } = await issue({})

@@ -32,7 +32,8 @@ export function createTokenRecords(options: TokenRecordsOptions): TokenRecords &
       return text === null ? undefined : (JSON.parse(text) as KeptToken)
     },
     async read() {
-      const looks = redis.multi().hgetall(key).hgetall(`${key}:used`).hgetall(`${key}:ended`)
+      // No MULTI, which a Redis without memory refuses. In this order: one that is taken away meanwhile shows in both, never in none.
+      const looks = redis.pipeline().hgetall(key).hgetall(`${key}:used`).hgetall(`${key}:ended`)
       const [kept, used, gone] = await guarded(async () => pipelineResults(await looks.exec()))
       const { '': version = '', ...texts } = kept as Record<string, string>
       return {

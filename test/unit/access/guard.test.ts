@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createAuthenticator, type TokenSource } from '../../../src/access/authenticator.ts'
 import { createAccessGuard } from '../../../src/access/guard.ts'
 import type { Principal } from '../../../src/access/principal.ts'
@@ -109,4 +110,18 @@ test('while nobody can tell what is open stays open, and nothing new is let in',
   setAway(false)
   tell()
   await endOf(ended)
+})
+
+test('a change that nobody told of is found by itself', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { guard, known, asked } = started(t)
+  const { ended } = guard.watch(ADA)
+  while (asked.length === 0) await nextTurn()
+  known.clear()
+  t.mock.timers.tick(29_000)
+  await nextTurn()
+  assert.equal(ended.aborted, false)
+  t.mock.timers.tick(1000)
+  await nextTurn()
+  assert.equal(ended.aborted, true)
 })
