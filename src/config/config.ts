@@ -53,6 +53,18 @@ export const Environment = Type.Object({
   ),
   LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
   ...OidcEnvironment,
+  LAYERD_RATE_PER_PRINCIPAL: Type.Integer({
+    default: 6000,
+    minimum: 0,
+    maximum: 10_000_000,
+    description: 'Requests a minute that a caller may send; 0: as many as they like.',
+  }),
+  LAYERD_RATE_PER_ADDRESS: Type.Integer({
+    default: 600,
+    minimum: 0,
+    maximum: 10_000_000,
+    description: 'The same of an address, without a token.',
+  }),
   LAYERD_AUDIT_ENTRIES: Type.Integer({
     default: 10_000,
     minimum: 100,
@@ -190,6 +202,7 @@ function derive(settings: Environment, env: Env) {
     oidc: readOidc(settings),
     policyFile: settings.LAYERD_POLICY_FILE === undefined ? undefined : resolve(settings.LAYERD_POLICY_FILE),
     trustedRoots: settings.LAYERD_TRUSTED_ROOTS === undefined ? undefined : resolve(settings.LAYERD_TRUSTED_ROOTS),
+    rates: { perPrincipal: settings.LAYERD_RATE_PER_PRINCIPAL, perAddress: settings.LAYERD_RATE_PER_ADDRESS },
     auditEntries: settings.LAYERD_AUDIT_ENTRIES,
     auditFile: settings.LAYERD_AUDIT_FILE === undefined ? undefined : resolve(settings.LAYERD_AUDIT_FILE),
     workers: settings.LAYERD_WORKERS,

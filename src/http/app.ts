@@ -41,6 +41,7 @@ import { openapiPlugin } from './plugins/openapi.ts'
 import { ownOriginPlugin } from './plugins/own-origin.ts'
 import { type ProblemOptions, problemPlugin, sendProblem } from './plugins/problem.ts'
 import { queryCoercionPlugin } from './plugins/query-coercion.ts'
+import { type RateLimitsOptions, rateLimitsPlugin } from './plugins/rate-limits.ts'
 import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
 import { createBrowsers, type LogIn } from './access/browsers.ts'
@@ -133,6 +134,8 @@ export interface AppOptions {
   joined?: () => boolean
   /** Asked when Redis does not answer: what better describes it than that, and what to do. Default: nothing. */
   whyNoRedis?: ProblemOptions['whyNoRedis']
+  /** How often who may ask. Default: as often as they like. */
+  rates?: RateLimitsOptions['rates']
   /** Most uploads that a caller may have open at once, in this process. Default 32. */
   uploadsPerPrincipal?: number
   /** What a sender of a body must bring. Default: 1 KiB a second over 30 s. */
@@ -228,6 +231,7 @@ export function createApp(options: AppOptions): App {
   const browsers = createBrowsers(options, app.server)
   const links = createDownloadLinks({ records: options.links, authenticator })
   void app.register(cookiesPlugin)
+  void app.register(rateLimitsPlugin, { rates: options.rates, tokensRequired: authenticator.required })
   void app.register(downloadLinksPlugin, { links })
   void app.register(authPlugin, { authenticator, browsers: browsers?.sessions })
   void app.register(jobSightPlugin, { queue: options.queue })

@@ -2,6 +2,8 @@ import { type Authenticator, createAuthenticator, type TokenSource } from '../ac
 import { createIssuedTokens, type IssuedTokens } from '../access/issued-tokens.ts'
 import { openOidc } from '../access/oidc/oidc.ts'
 import { openTokenFile } from '../access/token-file.ts'
+import type { RateCounter, RateSettings } from '../access/rates.ts'
+import { createRateCounts } from '../jobs/access/rate-counts.ts'
 import { createTokenRecords } from '../jobs/access/token-records.ts'
 import { type OpenedSessions, openSessions, type SessionsShared } from './browser-sessions.ts'
 import type { RoleContext } from './context.ts'
@@ -11,6 +13,8 @@ import { issuerHttp } from './issuer-http.ts'
 export interface Access extends Pick<OpenedSessions, 'authenticator' | 'sessions' | 'logIn'> {
   /** Those that layerd issues. */
   readonly tokens: IssuedTokens
+  /** How often who may ask; undefined where nobody has to be known. */
+  readonly rates: (RateSettings & { readonly counter: RateCounter }) | undefined
 }
 
 /** Opens connections to Redis. Throws CONFIG_INVALID. */
@@ -25,11 +29,13 @@ export async function openAccess(
   const tokens = createIssuedTokens(records)
   const authenticator = authenticatorOf({ file, tokens, issuer: oidc?.source })
   const { closeSessions, ...sessions } = openSessions({ authenticator, codeFlow: oidc?.codeFlow }, shared)
+  const counter = authenticator.required ? createRateCounts(shared) : undefined
   const closeAccess = (): void => {
+    counter?.close()
     closeSessions()
     records.close()
   }
-  return { ...sessions, tokens, closeAccess }
+  return { ...sessions, tokens, rates: counter && { ...config.rates, counter }, closeAccess }
 }
 
 interface Sources {

@@ -13,6 +13,7 @@ import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { fillRegistry, pullFrom } from '../helpers/packages/pulling.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { startApp, type TestAppOptions } from '../helpers/streams/http-app.ts'
+import { waitFor } from '../helpers/wait-for.ts'
 import { ask, bearer, told, tokensFor, WORKS, writeTokens } from '../helpers/streams/principals.ts'
 
 const NEMO = { path: FIXTURES.nemoAmd64, published: 'nemo', architecture: 'amd64' } as const
@@ -35,7 +36,7 @@ async function withNemo(t: TestContext, { owner = 'ada', ...changes }: TestAppOp
 }
 
 test('a link lets in whoever has it to GET and HEAD of one archive, by ranges too', async (t) => {
-  const { app, make } = await withNemo(t)
+  const { app, make, audit } = await withNemo(t)
   const before = Date.now()
   const made = await make('ada', { expiresInSeconds: 60 })
   const { url, expiresAt } = made.json<PackageLink>()
@@ -58,6 +59,13 @@ test('a link lets in whoever has it to GET and HEAD of one archive, by ranges to
   assert.deepEqual([part.statusCode, part.rawPayload], [206, whole.rawPayload.subarray(5, 10)])
   const again = await app.inject({ url, headers: { 'if-none-match': String(whole.headers['etag']) } })
   assert.equal(again.statusCode, 304)
+  const entries = await waitFor('the audit to tell of it', async () => {
+    const { items } = await audit.trail.list({ principal: 'ada' }, { size: 50 })
+    return items.length >= 7 ? items : undefined
+  })
+  const downloads = entries.filter(({ method }) => method !== 'POST')
+  assert.equal(downloads.length, 6)
+  for (const { target } of downloads) assert.deepEqual(target, { by: 'link', digest: DIGEST })
 })
 
 test('it is of one choice, and of nothing else anywhere', async (t) => {

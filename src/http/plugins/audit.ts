@@ -17,7 +17,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the audit says that a request is about. Default: what its parameters name. */
     audit?: (request: FastifyRequest, reply: FastifyReply) => AuditTarget
-    /** Whether the audit tells of it though it changes nothing. */
+    /** Whether the audit tells of it though it only reads: log-ins that a link leads through. */
     auditReads?: boolean
   }
 }
@@ -33,7 +33,7 @@ const MINUTE_MS = 60_000
 const MOST_ADDRESSES = 10_000
 
 /**
- * Tells who did what: each request that may change something, each that was refused. Of those that came too often (429) one a
+ * Tells who did what: each request that may change something, each download by a link, each that was refused. Of those that came too often (429) one a
  * minute and address. Nothing of bodies, queries and headers but what routes name. Registered before who asks is looked at.
  */
 export const auditPlugin = fastifyPlugin(
@@ -54,11 +54,11 @@ export const auditPlugin = fastifyPlugin(
   { name: 'audit', fastify: '5.x' },
 )
 
-function isTold({ method, routeOptions, caller }: FastifyRequest, { statusCode }: FastifyReply): boolean {
+function isTold({ method, routeOptions, caller, link }: FastifyRequest, { statusCode }: FastifyReply): boolean {
   if (outcomeOf(statusCode) === 'refused') return true
   // Refused before anybody looked who asks: layerd ends, or waits for Redis.
   if (!caller || routeOptions.url === undefined) return false
-  return !SAFE.has(method) || routeOptions.config.auditReads === true
+  return !SAFE.has(method) || Boolean(link) || routeOptions.config.auditReads === true
 }
 
 function recordOf(request: FastifyRequest, reply: FastifyReply, tokensRequired: boolean) {
@@ -73,7 +73,11 @@ function recordOf(request: FastifyRequest, reply: FastifyReply, tokensRequired: 
     action: schema?.operationId ?? null,
     method,
     route: route ?? null,
-    target: { ...(config.audit?.(request, reply) ?? targetOfPath(request)), ...request.audited },
+    target: {
+      ...(request.link ? { by: 'link' } : {}),
+      ...(config.audit?.(request, reply) ?? targetOfPath(request)),
+      ...request.audited,
+    },
     outcome: outcomeOf(reply.statusCode),
     status: reply.statusCode,
     code: request.problemCode ?? null,

@@ -4,10 +4,10 @@ import type { Authenticator } from '../../access/authenticator.ts'
 import { type AccessGuard, createAccessGuard } from '../../access/guard.ts'
 import { ANONYMOUS, type Principal } from '../../access/principal.ts'
 import { requireScope, type Scope } from '../../access/scopes.ts'
-import { AppError } from '../../lib/errors.ts'
+import { AppError, isAppError } from '../../lib/errors.ts'
 import { bearerToken } from '../access/bearer-token.ts'
 import type { BrowserSessions } from '../access/browser-sessions.ts'
-import { isOpen } from '../requests/open-paths.ts'
+import { isOpen, isProbe } from '../requests/open-paths.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -46,20 +46,21 @@ export const authPlugin = fastifyPlugin(
       request.caller = ANONYMOUS
       request.accessEnded = watcher(guard, request, reply)
       checkAuthorization(request)
-      const { scope } = request.routeOptions.config
+      const { url, config } = request.routeOptions
+      const { scope } = config
       if (request.link) {
         request.caller = request.link.maker
+        return request.limitPrincipal(reply)
+      }
+      if (!authenticator.required || isProbe(url)) return
+      if (isOpen(url) || scope === 'log-in') {
+        await request.limitAddress(reply)
+        if (scope === 'log-in') browsers?.check(request)
         return
       }
-      if (!authenticator.required || isOpen(request.routeOptions.url)) return
-      if (scope === 'log-in') return browsers?.check(request)
-      const token = bearerToken(request.headers.authorization)
-      const caller =
-        (await browsers?.callerOf(request, reply)) ??
-        (token === undefined ? undefined : await authenticator.authenticate(token))
-      if (caller === undefined) throw refusal(reply, token === undefined)
-      request.caller = caller
-      if (scope !== undefined && scope !== 'known') requireScope(caller, scope)
+      request.caller = await identified(request, reply, { authenticator, browsers })
+      await request.limitPrincipal(reply)
+      if (scope !== undefined && scope !== 'known') requireScope(request.caller, scope)
     })
     // A body may take its time, and a token may end meanwhile.
     app.addHook('preHandler', async (request) => {
@@ -69,6 +70,35 @@ export const authPlugin = fastifyPlugin(
   },
   { name: 'auth', fastify: '5.x' },
 )
+
+/** Who it is. Good tokens are let in however many others failed. Throws UNAUTHENTICATED, RATE_LIMITED. */
+async function identified(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { authenticator, browsers }: AuthOptions,
+): Promise<Principal> {
+  const token = bearerToken(request.headers.authorization)
+  const caller = await refusable(async () => {
+    const byCookie = await browsers?.callerOf(request, reply)
+    return byCookie ?? (token === undefined ? undefined : await authenticator.authenticate(token))
+  }, request)
+  if (caller) return caller
+  if (request.headers.authorization === undefined) {
+    await request.limitAddress(reply)
+    throw refusal(reply, true)
+  }
+  throw (await request.logInFailed()) ?? refusal(reply, token === undefined)
+}
+
+/** Counts what refuses by an error of its own. */
+async function refusable<T>(task: () => Promise<T>, request: FastifyRequest): Promise<T> {
+  try {
+    return await task()
+  } catch (error) {
+    if (!isAppError(error) || error.code !== 'UNAUTHENTICATED') throw error
+    throw (await request.logInFailed()) ?? error
+  }
+}
 
 /** Watches from the first time that somebody asks, to the end of the connection's part in it. */
 function watcher(guard: AccessGuard, request: FastifyRequest, reply: FastifyReply): () => AbortSignal {

@@ -21,7 +21,9 @@ export const downloadLinksPlugin = fastifyPlugin(
       const secret = linkIn(request)
       if (secret === undefined) return
       const link = await links.open(secret)
-      if (!link || link.digest !== (request.params as { digest?: string }).digest) throw noSuchLink()
+      if (!link || link.digest !== (request.params as { digest?: string }).digest) {
+        throw (await request.logInFailed()) ?? noSuchLink()
+      }
       request.link = link
     })
     app.addHook('onSend', async (request, reply) => {

@@ -9,6 +9,11 @@ export function isPage(route: string | undefined): boolean {
   return PAGES.has(route) || route?.startsWith('/docs/') === true
 }
 
+/** What asks whether layerd lives, for ever and often. */
+export function isProbe(route: string | undefined): boolean {
+  return route === '/livez' || route === '/readyz' || route === '/version'
+}
+
 /** A route that tells nothing secret: it needs no token, and answers whatever else is not there yet. */
 export function isOpen(route: string | undefined): boolean {
   return route !== undefined && (OPEN.has(route) || route.startsWith('/docs/'))

@@ -78,6 +78,8 @@ export interface Keys {
   /** A link to a download, by the hash of its secret; and a sorted set of those that a principal made, by their ends. */
   link(id: string): string
   linksOf(owner: string): string
+  /** How often somebody asked in this window of time. */
+  rate(key: string): string
 }
 
 /** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
@@ -132,6 +134,7 @@ export function createKeys(name = 'layerd'): Keys {
     registryLimits: (host) => `${prefix}limits:${host}`,
     link: (id) => `${prefix}link:${id}`,
     linksOf: (owner) => `${prefix}links:${owner}`,
+    rate: (key) => `${prefix}rate:${key}`,
   }
 }
 

@@ -38,7 +38,7 @@ const OTHER_SCRIPTS = [
   'tokens',
   'add-link',
 ] as const
-const LIST_SCRIPTS = ['look-queues', 'limits'] as const
+const LIST_SCRIPTS = ['look-queues', 'limits', 'rate'] as const
 const WORD_SCRIPTS = ['sessions'] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]

@@ -26,6 +26,7 @@ test('without any setting every default holds', () => {
     oidc: undefined,
     policyFile: undefined,
     trustedRoots: undefined,
+    rates: { perPrincipal: 6000, perAddress: 600 },
     auditEntries: 10_000,
     auditFile: undefined,
     apiHeapBytes: undefined,

@@ -20,7 +20,7 @@ export const browserSessionRoutes: FastifyPluginAsyncTypebox<BrowserSessionOptio
   app.post('/v1/session', { schema: beginSessionSchema, config: { scope: 'log-in' } }, async (request, reply) => {
     if (!browsers) throw notNeeded()
     const principal = await authenticator.authenticate(tokenOf(request, request.body?.token))
-    if (!principal) throw unknownToken()
+    if (!principal) throw (await request.logInFailed()) ?? unknownToken()
     const begun = await browsers.sessions.begin(principal, request, reply)
     request.auditedAs = begun
     request.log.info({ principal: begun.name }, 'logged in')
