@@ -38,15 +38,37 @@ export function allowsPlace(limits: Limits, place: Place): boolean {
 
 /** Whether some package may go below a namespace: its own name, one component more, is known later. */
 export function allowsBelow(limits: Limits, { registry, namespace }: { registry: string; namespace: string }): boolean {
-  const below = namespace === '' ? [] : namespace.split('/')
+  const below = partsOf(namespace)
   return (
     allowsRegistryByName(limits, registry) &&
     anyPattern(limits, (pattern) => {
-      if (!isOf(pattern, registry)) return false
-      const parts = repositoryOf(pattern).split('/')
-      const named = parts.at(-1) === '**' ? parts.slice(0, -1) : parts
-      const matched = named.slice(0, below.length).every((part, at) => part === '*' || part === below[at])
-      return matched && (parts.at(-1) === '**' ? named.length <= below.length : named.length === below.length + 1)
+      const { named, open } = readPattern(pattern)
+      const reaches = open ? named.length <= below.length : named.length === below.length + 1
+      return isOf(pattern, registry) && reaches && startsAlike(named, below)
+    })
+  )
+}
+
+/** Whether all that lies at a registry, or below a path of it, may be touched: what is said of it counts for all of that. */
+export function allowsAllBelow(limits: Limits, { registry, path }: { registry: string; path: string }): boolean {
+  const below = partsOf(path)
+  return (
+    allowsRegistryByName(limits, registry) &&
+    anyPattern(limits, (pattern) => {
+      const { named, open } = readPattern(pattern)
+      return isOf(pattern, registry) && open && named.length <= below.length && startsAlike(named, below)
+    })
+  )
+}
+
+/** Whether anything at a registry, or at a path of it and below, may be touched. */
+export function allowsSomeBelow(limits: Limits, { registry, path }: { registry: string; path: string }): boolean {
+  const below = partsOf(path)
+  return (
+    allowsRegistryByName(limits, registry) &&
+    anyPattern(limits, (pattern) => {
+      const { named, open } = readPattern(pattern)
+      return isOf(pattern, registry) && (open || named.length >= below.length) && startsAlike(named, below)
     })
   )
 }
@@ -113,6 +135,16 @@ export function requireRegistry(who: Limited, registry: string): void {
   if (!allowsRegistry(who.limits, registry)) throw beyond(who, registry)
 }
 
+/** For what is said of a registry, or of a path of one, and counts for all that lies there. Throws TOKEN_LIMITED. */
+export function requireAllBelow(who: Limited, place: { registry: string; path: string }): void {
+  if (!allowsAllBelow(who.limits, place)) throw beyond(who, `all of ${pathShown(place)}`)
+}
+
+/** As `allowsSomeBelow`. Throws TOKEN_LIMITED. */
+export function requireSomeBelow(who: Limited, place: { registry: string; path: string }): void {
+  if (!allowsSomeBelow(who.limits, place)) throw beyond(who, pathShown(place))
+}
+
 /** Throws TOKEN_LIMITED. */
 export function requireKind(who: Limited, kind: string): void {
   if (who.limits.kinds?.includes(kind) === false) throw beyond(who, `jobs of the kind ${kind}`)
@@ -143,6 +175,26 @@ function takes(pattern: string, { registry, repository }: Place): boolean {
 function isOf(pattern: string, registry: string): boolean {
   const host = pattern.slice(0, pattern.indexOf('/')).toLowerCase()
   return host === '*' || host === registry.toLowerCase()
+}
+
+/** What a pattern of repositories begins with, and whether all that follows is let through. */
+function readPattern(pattern: string): { named: readonly string[]; open: boolean } {
+  const parts = repositoryOf(pattern).split('/')
+  const open = parts.at(-1) === '**'
+  return { named: open ? parts.slice(0, -1) : parts, open }
+}
+
+/** As far as both go. */
+function startsAlike(named: readonly string[], below: readonly string[]): boolean {
+  return named.slice(0, below.length).every((part, at) => part === '*' || part === below[at])
+}
+
+function partsOf(path: string): readonly string[] {
+  return path === '' ? [] : path.split('/')
+}
+
+function pathShown({ registry, path }: { registry: string; path: string }): string {
+  return [registry, path].filter(Boolean).join('/')
 }
 
 function repositoryOf(pattern: string): string {

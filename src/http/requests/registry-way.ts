@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import { formatRegistryPlace, parseDestination, registryId } from '../../content/reference.ts'
+import { formatRegistryPlace, parseDestination, registryId, type RegistryPlace } from '../../content/reference.ts'
 import type { WaySettings } from '../../jobs/model/registry-way.ts'
 import { AppError } from '../../lib/errors.ts'
 import { pemCertificates, toPem } from '../../lib/formats/pem.ts'
@@ -31,16 +31,16 @@ function mirrorOf(text: string): string {
   return formatRegistryPlace({ registry, path: namespace })
 }
 
-/** Throws BODY_INVALID where a registry would be its own mirror, and what `mayKeep` throws of the mirror's host. */
+/** Throws BODY_INVALID where a registry would be its own mirror, and what `mayKeep` throws of the mirror. */
 export function checkMirror(
   host: string,
   mirror: string | null | undefined,
-  mayKeep: (registry: string) => void,
+  mayKeep: (mirror: RegistryPlace) => void,
 ): void {
-  const there = mirror?.split('/')[0]
-  if (there === undefined) return
-  at('/mirror', mayKeep, there)
-  if (registryId(there) !== registryId(host)) return
+  if (typeof mirror !== 'string') return
+  const { registry, namespace: path } = parseDestination(`oci://${mirror}`)
+  at('/mirror', mayKeep, { registry, path })
+  if (registryId(registry) !== registryId(host)) return
   throw new AppError('BODY_INVALID', `${host} cannot be its own mirror`, {
     hint: 'Name the registry that has copies of its content, as host[:port][/path], or null for none.',
     details: { pointer: '/mirror' },

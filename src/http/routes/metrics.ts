@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { requireUnlimited } from '../../access/limits.ts'
 import { getMetricsSchema } from '../schemas/health.ts'
 
 /** Figures for Prometheus, and who is told what to count. */
@@ -15,7 +16,8 @@ export interface MetricsOptions {
 }
 
 export const metricsRoutes: FastifyPluginAsyncTypebox<MetricsOptions> = async (app, { observer }) => {
-  app.get('/metrics', { schema: getMetricsSchema, config: { scope: ['system:read'] } }, async (_request, reply) => {
+  app.get('/metrics', { schema: getMetricsSchema, config: { scope: ['system:read'] } }, async (request, reply) => {
+    requireUnlimited(request.caller, 'the figures, which are of all registries')
     const { text, type } = (await observer?.exposition()) ?? { text: '', type: 'text/plain' }
     return reply.type(type).header('cache-control', 'no-store').send(text)
   })

@@ -1,7 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { allowsRegistry, requireRegistry } from '../../access/limits.ts'
+import {
+  allowsSomeBelow,
+  requireAllBelow,
+  requirePlace,
+  requireRegistry,
+  requireSomeBelow,
+} from '../../access/limits.ts'
 import type { Principal } from '../../access/principal.ts'
-import { formatRegistryPlace, parseDestination, parseRegistryPlace, registryPlaceId } from '../../content/reference.ts'
+import {
+  formatRegistryPlace,
+  parseDestination,
+  parseRegistryPlace,
+  type RegistryPlace,
+  registryPlaceId,
+} from '../../content/reference.ts'
 import type { RegistryRecord } from '../../jobs/model/registry-record.ts'
 import { COMMON_WAY, type WaySettings } from '../../jobs/model/registry-way.ts'
 import type { RegistryRecords } from '../../jobs/registries/registry-records.ts'
@@ -58,16 +70,14 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
 
   app.get('/v1/registries', { schema: listRegistriesSchema, config: READ }, async (request, reply) => {
     const { limits } = request.caller
-    const shownOnes = (await registries.list()).filter(({ host }) =>
-      allowsRegistry(limits, parseRegistryPlace(host).registry),
-    )
+    const shownOnes = (await registries.list()).filter(({ host }) => allowsSomeBelow(limits, parseRegistryPlace(host)))
     const page = placedPage(shownOnes, pageFrom(request.query), BY_HOST)
     const items = await Promise.all(page.items.map(shown))
     return sendPage(reply, request.url, { ...page, items })
   })
 
   app.get('/v1/registries/:host', { schema: getRegistrySchema, config: READ }, async (request, reply) => {
-    const host = hostAsked(request)
+    const host = placeAsked(request, requireSomeBelow)
     const record = await registries.get(host)
     if (!record) throw notKept(host)
     const found = await shown(record)
@@ -78,14 +88,14 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   })
 
   app.put('/v1/registries/:host', { schema: putRegistrySchema, config: ADMIN }, async (request, reply) => {
-    const host = hostAsked(request)
+    const host = placeAsked(request, requireAllBelow)
     const { registry, path } = parseRegistryPlace(host)
     at('/host', mayKeep, registry)
     const { body } = request
     const settings = path === '' ? registrySettings(body, registry) : pathSettings(body, { registry, path })
     checkMirror(registry, settings.way?.mirror, (mirror) => {
-      requireRegistry(request.caller, mirror)
-      mayKeep(mirror)
+      requireAllBelow(request.caller, mirror)
+      mayKeep(mirror.registry)
     })
     const seen = await registries.get(host)
     checkPreconditions(conditionsOf(request.headers), seen && etagOf(seen), `the registry ${host}`)
@@ -97,7 +107,7 @@ export const registryRoutes: FastifyPluginAsyncTypebox<RegistryRoutesOptions> = 
   })
 
   app.delete('/v1/registries/:host', { schema: deleteRegistrySchema, config: ADMIN }, async (request, reply) => {
-    const host = hostAsked(request)
+    const host = placeAsked(request, requireAllBelow)
     const seen = await registries.get(host)
     if (!seen) throw notKept(host)
     const { 'if-match': match } = conditionsOf(request.headers)
@@ -115,7 +125,8 @@ function pingRoute(app: Parameters<typeof registryRoutes>[0], { ping, mayName, c
     const registry = at('/host', registryNamed, request.params.host)
     at('/host', () => requireRegistry(request.caller, registry), undefined)
     const { repository, plainHttp = false } = request.body ?? {}
-    if (repository !== undefined) at('/repository', parseDestination, `oci://${registry}/${repository}`)
+    if (repository !== undefined)
+      at('/repository', () => repositoryAsked(request.caller, registry, repository), undefined)
     await later('/host', mayName, registry)
     const header = request.headers['x-registry-auth']
     const credentials = readRegistryAuth(typeof header === 'string' ? header : undefined, registry)
@@ -148,11 +159,20 @@ function toldRegistry(record: RegistryRecord, profile: RegistryProfile): Registr
   }
 }
 
-/** Throws REFERENCE_INVALID, TOKEN_LIMITED. */
-function hostAsked({ params, caller }: { params: { host: string }; caller: Principal }): string {
+/** Throws REFERENCE_INVALID, and what `require` throws. */
+function placeAsked(
+  { params, caller }: { params: { host: string }; caller: Principal },
+  require: (caller: Principal, place: RegistryPlace) => void,
+): string {
   const host = at('/host', placeNamed, params.host)
-  at('/host', () => requireRegistry(caller, parseRegistryPlace(host).registry), undefined)
+  at('/host', () => require(caller, parseRegistryPlace(host)), undefined)
   return host
+}
+
+/** Throws REFERENCE_INVALID, TOKEN_LIMITED: the daemon's password is shown for it. */
+function repositoryAsked(caller: Principal, registry: string, text: string): void {
+  const { namespace: repository } = parseDestination(`oci://${registry}/${text}`)
+  requirePlace(caller, { registry, repository })
 }
 
 /** host[:port], or host[:port]/path. Throws REFERENCE_INVALID. */

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { createHash } from 'node:crypto'
-import { requireRegistry } from '../../access/limits.ts'
+import { requireAllBelow, requireRegistry } from '../../access/limits.ts'
 import { at } from '../requests/package-reference.ts'
 import { registryNamed } from '../requests/registry-named.ts'
 import {
@@ -41,7 +41,7 @@ export const registryProfileRoutes: FastifyPluginAsyncTypebox<RegistryProfileRou
     { schema: deleteRegistryProfileSchema, config: { scope: ['registries:admin'] } },
     async (request, reply) => {
       const host = at('/host', registryNamed, request.params.host)
-      at('/host', () => requireRegistry(request.caller, host), undefined)
+      at('/host', () => requireAllBelow(request.caller, { registry: host, path: '' }), undefined)
       await profiles.forget(host)
       request.log.info({ registry: host, principal: request.caller.name }, 'what was learnt of a registry is forgotten')
       return reply.code(204).send(null)

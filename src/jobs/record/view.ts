@@ -1,7 +1,6 @@
 import { namedRegistries, namesPlaces } from '../../access/limits.ts'
 import type { Principal } from '../../access/principal.ts'
-import { hasScope } from '../../access/scopes.ts'
-import { sees } from '../../access/sight.ts'
+import { sees, seesAll } from '../../access/sight.ts'
 import { type JobAffair, ownedJob } from '../model/places.ts'
 
 /** What of the jobs one caller sees, and where these are to be looked for. */
@@ -19,7 +18,7 @@ export interface JobView {
 const MAX_REGISTRIES = 16
 
 export function viewOf(who: Principal): JobView {
-  if (hasScope(who, 'system:read')) {
+  if (seesAll(who)) {
     return { name: 'all', owner: undefined, registries: undefined, sees: () => true }
   }
   const { name: owner, limits } = who

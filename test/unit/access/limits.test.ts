@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { allowsBelow, allowsPlace, allowsRegistry, covers, isPlacePattern } from '../../../src/access/limits.ts'
+import {
+  allowsAllBelow,
+  allowsSomeBelow,
+  allowsBelow,
+  allowsPlace,
+  allowsRegistry,
+  covers,
+  isPlacePattern,
+} from '../../../src/access/limits.ts'
 import type { Principal } from '../../../src/access/principal.ts'
 import { hasScope, requireScope, scopesOfJob } from '../../../src/access/scopes.ts'
 import { mayChange, sees } from '../../../src/access/sight.ts'
@@ -56,6 +64,36 @@ describe('limits of a token', () => {
     }
   })
 
+  test('what counts for a whole place is for who has all of it, and to look at for who has some', () => {
+    for (const [pattern, path, all, some] of [
+      ['ghcr.io/**', '', true, true],
+      ['*/**', 'team', true, true],
+      ['ghcr.io/*', '', false, true],
+      ['ghcr.io/team/**', '', false, true],
+      ['ghcr.io/team/**', 'team', true, true],
+      ['ghcr.io/team/**', 'team/a', true, true],
+      ['ghcr.io/team/**', 'teams', false, false],
+      ['ghcr.io/*/a/**', 'team', false, true],
+      ['ghcr.io/*/a/**', 'team/a', true, true],
+      ['ghcr.io/team/nemo', 'team', false, true],
+      ['ghcr.io/team/nemo', 'team/nemo', false, true],
+      ['ghcr.io/team/nemo', 'team/nemo/x', false, false],
+      ['docker.io/**', '', false, false],
+    ] as const) {
+      const limits = { repositories: [pattern] }
+      const place = { registry: 'ghcr.io', path }
+      assert.deepEqual(
+        [allowsAllBelow(limits, place), allowsSomeBelow(limits, place)],
+        [all, some],
+        `${pattern} ${path}`,
+      )
+    }
+    assert.ok(allowsAllBelow({ registries: ['ghcr.io'] }, { registry: 'ghcr.io', path: '' }))
+    assert.ok(
+      !allowsAllBelow({ registries: ['docker.io'], repositories: ['ghcr.io/**'] }, { registry: 'ghcr.io', path: '' }),
+    )
+  })
+
   test('a registry is touched where something of it may be', () => {
     assert.ok(allowsRegistry({ repositories: ['ghcr.io/team/**'] }, 'ghcr.io'))
     assert.ok(!allowsRegistry({ repositories: ['ghcr.io/team/**'] }, 'docker.io'))
@@ -108,6 +146,10 @@ test('a thing shows to its owner, to whom its repositories were given, and to sy
     [who('bob', ['system:read']), true, false],
     [who('bob', ['system:admin']), true, true],
     [who('bob', ['*']), true, true],
+    [who('bob', ['*'], { kinds: ['pull'] }), true, true],
+    [who('bob', ['*'], { repositories: ['ghcr.io/other/**'] }), false, false],
+    [who('bob', ['*'], { registries: ['other.example'] }), false, false],
+    [who('bob', ['*'], { registries: ['ghcr.io'] }), true, true],
   ] as const) {
     assert.equal(sees(caller, thing), seen)
     assert.equal(mayChange(caller, thing), changed)
