@@ -35,6 +35,21 @@ export function registryId(host: string): string {
   return HUB_NAMES.has(name) ? 'docker.io' : name
 }
 
+/**
+ * Whether two names lead to one registry as far as they tell it by themselves: Docker Hub's, ports of the schemes, zeros before a port,
+ * other forms of an address. What the DNS would say nobody asks.
+ */
+export function isSameRegistry(one: string, other: string): boolean {
+  return plainHost(one) === plainHost(other)
+}
+
+/** Source: WHATWG URL 3.5, as what is asked for is made from it. */
+function plainHost(registry: string): string {
+  const id = registryId(registry)
+  const url = URL.canParse(`http://${id}`) ? new URL(`http://${id}`).host : id
+  return registryId(url.replace(/:443$/, ''))
+}
+
 /** A registry, or the repositories of one that begin with a path. */
 export interface RegistryPlace {
   /** registryId of its host[:port]. */

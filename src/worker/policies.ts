@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { load, YAMLException } from 'js-yaml'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { isSameRegistry } from '../content/reference.ts'
 import { matchesRepository } from '../content/repository-pattern.ts'
 import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import { type PolicyKind, PolicyRule, wrongMatch } from '../jobs/model/policy.ts'
@@ -106,10 +107,10 @@ function matches(entry: string, { registry, repository }: PolicyPlace): boolean 
   return isOf(entry, registry) && matchesRepository(entry.slice(entry.indexOf('/') + 1), repository)
 }
 
-/** `*` stands for any registry. */
+/** `*` stands for any registry. A job may write one in another way than the rule, and is held to it all the same. */
 function isOf(entry: string, registry: string): boolean {
-  const host = entry.slice(0, entry.indexOf('/')).toLowerCase()
-  return host === '*' || host === registry.toLowerCase()
+  const host = entry.slice(0, entry.indexOf('/'))
+  return host === '*' || isSameRegistry(host, registry)
 }
 
 function demanding(

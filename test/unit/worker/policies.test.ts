@@ -19,7 +19,8 @@ async function policiesOf(t: TestContext, text: string): Promise<Policies> {
 
 const RULES = JSON.stringify([
   { match: ['ghcr.io/team/public/**'], verify: { mode: 'never' } },
-  { match: ['ghcr.io/team/**', 'r.example:5000/*'], verify: { key: KEY.pem } },
+  { match: ['ghcr.io/team/**', 'r.example:5000/*', 'docker.io/team/*'], verify: { key: KEY.pem } },
+  { match: ['10.0.0.1:5000/team/*', '[::1]:5000/team/*'], verify: { key: KEY.pem } },
   { match: ['*/mirror/**'], verify: { key: KEY.pem }, kinds: ['publish'] },
 ])
 
@@ -54,6 +55,16 @@ test('the first rule that matches counts, by kind, registry and repository', asy
     ['pull', 'ghcr.io.evil.example', 'team/nemo', false],
     ['pull', 'r.example:5000', 'nemo', true],
     ['pull', 'r.example', 'nemo', false],
+    ['pull', 'ghcr.io:443', 'team/nemo', true],
+    ['pull', 'ghcr.io:0443', 'team/nemo', true],
+    ['pull', 'ghcr.io:80', 'team/nemo', true],
+    ['pull', 'ghcr.io:8443', 'team/nemo', false],
+    ['pull', 'r.example:05000', 'nemo', true],
+    ['pull', 'index.docker.io', 'team/nemo', true],
+    ['pull', 'registry-1.docker.io:443', 'team/nemo', true],
+    ['pull', '10.1:5000', 'team/nemo', true],
+    ['pull', '0x0a.0.0.1:5000', 'team/nemo', true],
+    ['pull', '[::0:1]:5000', 'team/nemo', true],
     ['pull', 'r.example:5000', 'team/nemo', false],
     ['publish', 'any.example', 'mirror/nemo', true],
     ['pull', 'any.example', 'mirror/nemo', false],
