@@ -161,6 +161,19 @@ describe('log-in at the issuer', () => {
     assert.deepEqual(await refusalOf(await get(back.href, { cookie })), [401, 'UNAUTHENTICATED'])
   })
 
+  test('a token of the issuer logs in too, and the session ends with it', async (t) => {
+    const { app, issuer } = await started(t)
+    const exp = Math.floor(Date.now() / 1000) + 600
+    const logIn = async (claims: Record<string, unknown>) =>
+      app.inject({ method: 'POST', url: '/v1/session', payload: { token: await issuer.token(claims) } })
+    const answer = await logIn({ groups: ['users'], exp })
+    assert.equal(answer.statusCode, 201, answer.body)
+    assert.equal(answer.json<Session>().principal, 'oidc:ada')
+    assert.equal(answer.json<Session>().expiresAt, new Date((exp + 60) * 1000).toISOString(), 'clocks may differ')
+    const foreign = await logIn({ aud: 'another' })
+    assert.deepEqual([foreign.statusCode, foreign.headers['set-cookie']], [401, undefined])
+  })
+
   test('the audit tells who came back, and who did not, without codes', async (t) => {
     const { get, sent, issuer } = await started(t)
     issuer.user = { sub: 'root', groups: ['/UDS Core/Admin'] }

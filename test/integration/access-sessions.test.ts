@@ -107,12 +107,12 @@ describe('POST /v1/session', () => {
     const { ask, base } = shared
     const post = (body: string | undefined, headers: Headers = JSON_BODY) =>
       ask('/v1/session', { method: 'POST', headers, ...(body === undefined ? {} : { body }) })
-    for (const body of [undefined, '{}', '{"token":"wrong"}', `{"token":"${'x'.repeat(12_288)}"}`, '{"token":"a b"}']) {
+    for (const body of [undefined, '{}', '{"token":"wrong"}', `{"token":"${'x'.repeat(16_384)}"}`, '{"token":"a b"}']) {
       const answer = await post(body)
       assert.deepEqual(answer.headers.getSetCookie(), [], body)
       assert.deepEqual(await problemOf(answer), [401, 'UNAUTHENTICATED'], body)
     }
-    for (const body of ['{"token":""}', '{"token":1}', '{"token":"x","y":1}', `{"token":"${'x'.repeat(12_289)}"}`])
+    for (const body of ['{"token":""}', '{"token":1}', '{"token":"x","y":1}', `{"token":"${'x'.repeat(16_385)}"}`])
       assert.deepEqual(await problemOf(await post(body)), [400, 'BODY_INVALID'], body)
     const token = '{"token":"ada-token"}'
     const both = await post(token, { ...JSON_BODY, authorization: 'Bearer ada-token' })

@@ -40,8 +40,8 @@ export const getSessionSchema = {
   response: { 200: Type.Ref('Session') },
 }
 
-/** What an Authorization header has room for. */
-const MAX_TOKEN = 12_288
+/** As long as those of an OIDC issuer may be. */
+const MAX_TOKEN = 16_384
 
 export const beginSessionSchema = {
   tags: ['access'],
