@@ -163,12 +163,13 @@ function hashOf(salt: string, secret: string): string {
 const NOBODYS = { salt: randomBytes(16).toString('hex'), hash: randomBytes(32).toString('hex') }
 
 function principalOf({ id, name, scopes, limits, expiresAt }: KeptToken): Principal {
+  const end = expiresAt === null ? undefined : Date.parse(expiresAt)
   return {
     name,
     scopes: new Set(scopes),
     limits,
     credential: `${KIND}:${id}`,
-    ...(expiresAt === null ? {} : { expiresAt: Date.parse(expiresAt) }),
+    ...(end === undefined ? {} : { expiresAt: end, issuesUntil: end }),
   }
 }
 

@@ -11,6 +11,8 @@ export interface Principal {
   readonly credential: string
   /** When that ends, ms since 1970. Default: when it is taken away. */
   readonly expiresAt?: number
+  /** No token that it issues may last longer, ms since 1970: it was issued to end then itself. Default: none is bound. */
+  readonly issuesUntil?: number
 }
 
 /** Everybody where no token is required, and the owner of what is older than owners. */

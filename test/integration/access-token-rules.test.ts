@@ -4,7 +4,7 @@ import { createIssuedTokens, MAX_TOKENS } from '../../src/access/issued-tokens.t
 import { createTokenRecords } from '../../src/jobs/access/token-records.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
+import { type IssuedAnswer, lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
 
 const TEAM = { repositories: ['r.example/team/**'] }
 
@@ -103,6 +103,21 @@ describe('what tokens are issued for', () => {
     }
     const child = await issue({ name: 'child', expiresAt }, token)
     assert.equal(child.expiresAt, expiresAt)
+  })
+
+  test('a browser that logged in issues what its token could: a log-in ends, and what its person may does not', async (t) => {
+    const { issue, ask } = await started(t)
+    const fromBrowser = async (token: string, payload: object) => {
+      const { headers } = await ask(token, { method: 'POST', url: '/v1/session' })
+      const cookie = String(headers['set-cookie']).split(';', 1)[0] ?? ''
+      const own = { cookie, host: 'localhost', origin: 'http://localhost' }
+      return await ask(undefined, { method: 'POST', url: '/v1/tokens', headers: own, payload })
+    }
+    const lasting = await fromBrowser('root', { name: 'robot', scopes: ['jobs:read'] })
+    assert.deepEqual([lasting.statusCode, lasting.json<IssuedAnswer>().expiresAt], [201, null])
+    const { token } = await issue({ scopes: ['tokens:admin', 'jobs:read'], expiresInSeconds: 3600 })
+    const bound = await fromBrowser(token, { name: 'other', scopes: ['jobs:read'], expiresInSeconds: 7200 })
+    assert.deepEqual([bound.statusCode, bound.json<Problem>().code], [403, 'TOKEN_LIMITED'])
   })
 
   test('a name is given again, and a token taken away, by who has all that it has', async (t) => {

@@ -75,10 +75,11 @@ function endOf({ expiresAt, expiresInSeconds }: TokenBody, now: number): string 
   throw invalid(`${expiresAt} is not in the future`, '/expiresAt')
 }
 
-function requireNotLonger({ name, expiresAt }: Principal, wanted: string | null): void {
-  if (expiresAt === undefined || (wanted !== null && Date.parse(wanted) <= expiresAt)) return
-  const last = new Date(expiresAt).toISOString()
-  throw new AppError('TOKEN_LIMITED', `"${name}" ends at ${last}, and issues no token that lasts longer`, {
+/** A log-in's end, of a browser or an issuer, is not that of what its person may do. */
+function requireNotLonger({ name, issuesUntil }: Principal, wanted: string | null): void {
+  if (issuesUntil === undefined || (wanted !== null && Date.parse(wanted) <= issuesUntil)) return
+  const last = new Date(issuesUntil).toISOString()
+  throw new AppError('TOKEN_LIMITED', `the token of "${name}" ends at ${last}, and issues none that lasts longer`, {
     hint: `Give an expiresAt of ${last} or earlier, or ask with a token that lasts.`,
     details: { pointer: '/expiresAt' },
   })
