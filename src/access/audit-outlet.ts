@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { AuditRecord, AuditRecorder } from './audit.ts'
+import { type AuditRecord, type AuditRecorder, isDone } from './audit.ts'
 
 /** Where records go, in batches, later than they are made. What does not come to be written is counted. */
 export interface AuditOutlet extends AuditRecorder {
@@ -15,7 +15,7 @@ export interface AuditOutletOptions {
   write: (records: readonly AuditRecord[]) => Promise<void>
   /** Told when it begins to fail, and when it is well again (undefined). */
   onTrouble: (error: unknown) => void
-  /** Records that may wait: of what was refused, and of the rest, each. Default 1,000. */
+  /** Records that may wait: of what was done, and of what was refused or failed, each. Default 1,000. */
   most?: number
   retryMs?: number
 }
@@ -26,12 +26,12 @@ const BATCH = 200
 const GATHER_MS = 50
 const RETRY_MS = 1000
 
-/** What was refused has places of its own, so that a flood of it drops nothing of what was done. */
+/** What was refused or failed has places of its own, so that a flood of it drops nothing of what was done. */
 export function createAuditOutlet(options: AuditOutletOptions): AuditOutlet {
   const { write, onTrouble, most = MOST, retryMs = RETRY_MS } = options
   const waiting: AuditRecord[] = []
-  const counts = { refused: 0, other: 0 }
-  const kindOf = ({ outcome }: AuditRecord) => (outcome === 'refused' ? 'refused' : 'other')
+  const counts = { done: 0, other: 0 }
+  const kindOf = (record: AuditRecord) => (isDone(record) ? 'done' : 'other')
   const closing = new AbortController()
   let lost = 0
   let fails = false

@@ -39,6 +39,11 @@ export interface AuditRecorder {
   record(entry: AuditRecord): void
 }
 
+/** What came to nothing is kept apart: whoever may do little can bring about as much of it as they like. */
+export function isDone({ outcome }: Pick<AuditRecord, 'outcome'>): boolean {
+  return outcome === 'succeeded'
+}
+
 export function outcomeOf(status: number): AuditOutcome {
   if (status < 400) return 'succeeded'
   return status === 401 || status === 403 || status === 429 ? 'refused' : 'failed'

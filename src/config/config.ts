@@ -69,7 +69,7 @@ export const Environment = Type.Object({
     default: 10_000,
     minimum: 100,
     maximum: 1_000_000,
-    description: 'Entries of the audit that are kept, and as many of what was refused.',
+    description: 'Entries of the audit that are kept, and as many of what was refused or failed.',
   }),
   LAYERD_AUDIT_FILE: Type.Optional(Type.String({ description: 'JSON lines of who did what are appended to it.' })),
   LAYERD_WORKERS: Type.Integer({

@@ -88,15 +88,16 @@ describe('the audit', () => {
     assert.equal((await ask('bob', { url: '/v1/audit' })).json<Problem>().code, 'SCOPE_MISSING')
   })
 
-  test('a flood of what was refused pushes nothing out of what was done, and both are bounded', async (t) => {
+  test('a flood of what was refused, or failed, pushes nothing out of what was done, and both are bounded', async (t) => {
     const { ask, told, audit, jobs, written } = await started(t)
     await ask('ann', { method: 'POST', url: '/v1/jobs', payload: PULL })
     await ask('nobody', { url: '/v1/jobs' })
     const both = await told(2)
     const [refused, done] = ['refused', 'succeeded'].map((outcome) => both.find((one) => one.outcome === outcome))
     assert.ok(done && refused)
+    const failed = { ...done, outcome: 'failed', status: 404, code: 'NOT_FOUND' } as const
     for (let batch = 0; batch < 4; batch += 1) {
-      for (let at = 0; at < 900; at += 1) written.trail.record(refused)
+      for (let at = 0; at < 900; at += 1) written.trail.record(at % 2 === 0 ? refused : failed)
       await waitFor('the flood to be written', () => written.outlets.get('redis')?.waiting === 0)
     }
     const kept = await jobs.raw.xlen('{layerd}:audit:refused')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { AuditOutcome, AuditRecord } from '../../access/audit.ts'
+import { type AuditOutcome, type AuditRecord, isDone } from '../../access/audit.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { Page, PageOf } from '../model/requests.ts'
@@ -21,7 +21,7 @@ export interface AuditFilter {
 }
 
 /**
- * The newest records of all processes, in two streams of Redis: what was refused has its own, so that a flood of it pushes out
+ * The newest records of all processes, in two streams of Redis: what was refused or failed has its own, so that a flood of it pushes out
  * nothing of what was done. Calls throw QUEUE_UNAVAILABLE.
  */
 export interface AuditLog {
@@ -64,7 +64,7 @@ export function createAuditLog({ entries, prefix, logger, redis: target }: Audit
       guarded(async () => {
         const pipeline = redis.pipeline()
         for (const record of records) {
-          const key = record.outcome === 'refused' ? refusals : audit
+          const key = isDone(record) ? audit : refusals
           pipeline.xadd(key, 'MAXLEN', '~', entries, '*', FIELD, JSON.stringify(record))
         }
         pipelineResults(await pipeline.exec())
@@ -82,7 +82,7 @@ export function createAuditLog({ entries, prefix, logger, redis: target }: Audit
   }
 }
 
-/** d: what was done. r: what was refused. */
+/** d: what was done. r: what was refused, or failed. */
 type Mark = 'd' | 'r'
 type Place = Record<Mark, string>
 const START: Place = { d: NEWEST, r: NEWEST }

@@ -31,7 +31,7 @@ export interface Keys {
   readonly sessions: string
   /** Hash: name -> a rule of the policy. Field '' as there. */
   readonly policies: string
-  /** Streams: who did what, and what was refused. */
+  /** Streams: who did what, and what was refused or failed. */
   readonly audit: string
   readonly refusals: string
   /** Channel: `paused|...` and `freed|...` (limits.lua). */
