@@ -140,6 +140,8 @@ export interface AppOptions {
   uploadsPerPrincipal?: number
   /** What a sender of a body must bring. Default: 1 KiB a second over 30 s. */
   bodyPace?: BodyPaceOptions['bodyPace']
+  /** Event streams that may be open at once. Default: 1,000 of a caller, 20,000 in all. */
+  streamLimits?: JobEventRoutesOptions['streamLimits']
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
   streams?: JobEventRoutesOptions['streams']
 }
