@@ -12,6 +12,9 @@ import { silentLogger } from '../../src/lib/logger.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
 import { fillRegistry, pullFrom } from '../helpers/packages/pulling.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
+import { createRateCounts } from '../../src/jobs/access/rate-counts.ts'
+import { defer } from '../helpers/cleanup.ts'
+import { startRedis } from '../helpers/redis/redis.ts'
 import { startApp, type TestAppOptions } from '../helpers/streams/http-app.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 import { ask, bearer, told, tokensFor, WORKS, writeTokens } from '../helpers/streams/principals.ts'
@@ -229,6 +232,21 @@ test('a browser may follow one from anywhere, and nothing else of the API', asyn
   assert.equal((await app.inject({ url, headers: scripts })).statusCode, 403)
   const plain = url.replace(/\?.*/, '')
   assert.equal((await app.inject({ url: plain, headers: { ...cross, ...bearer('ada') } })).statusCode, 403)
+})
+
+test('whoever follows a link, however often, keeps its maker from nothing', async (t) => {
+  const redis = await startRedis(t)
+  const counter = createRateCounts({ redis: { socketPath: redis.socketPath } })
+  defer(t, () => counter.close())
+  const once = { max: 1, windowMs: 1 }
+  await waitFor('the counter to be connected', () => counter.count('none', once).catch(() => undefined))
+  const { app, link } = await withNemo(t, {
+    rates: { perPrincipal: 3, perAddress: 1, counter, windowMs: 3_600_000 },
+  })
+  const url = await link('ada')
+  const follow = async () => (await app.inject({ method: 'HEAD', url })).statusCode
+  assert.deepEqual([await follow(), await follow(), await follow(), await follow()], [200, 200, 200, 429])
+  assert.equal((await ask(app, 'ada', { url: '/v1/packages' })).statusCode, 200)
 })
 
 test('where no token is asked for links work too, absolute where layerd knows its address; not once tokens are', async (t) => {

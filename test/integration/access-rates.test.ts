@@ -133,4 +133,17 @@ describe('log-ins that fail', () => {
     assert.equal(longest, 3_600_000)
     assert.equal((await ask('ann', '/v1/session')).statusCode, 200)
   })
+
+  test('by others behind the same proxy keep nobody with a good token from a log-in, which is counted as theirs', async (t) => {
+    const { ask } = await started(t, { perPrincipal: 2, perAddress: 1 })
+    const logIn = async (token?: string) =>
+      ask(undefined, '/v1/session', { method: 'POST', payload: token === undefined ? {} : { token } })
+    assert.equal((await logIn()).statusCode, 401)
+    assertLimited(await logIn(), /without a token came from/)
+    assertLimited(await logIn('guess'), /without a token came from/)
+    assertLimited(await ask(undefined, '/docs/errors'), /without a token came from/)
+    assert.equal((await logIn('ann')).statusCode, 201)
+    assert.equal((await ask('ann', '/v1/session', { method: 'POST' })).statusCode, 201)
+    assertLimited(await logIn('ann'), /^"ann" has sent/)
+  })
 })

@@ -50,14 +50,12 @@ export const authPlugin = fastifyPlugin(
       const { scope } = config
       if (request.link) {
         request.caller = request.link.maker
-        return request.limitPrincipal(reply)
+        return request.limitLinks(reply)
       }
       if (!authenticator.required || isProbe(url)) return
-      if (isOpen(url) || scope === 'log-in') {
-        await request.limitAddress(reply)
-        if (scope === 'log-in') browsers?.check(request)
-        return
-      }
+      if (isOpen(url)) return request.limitAddress(reply)
+      // Who it is shows later, and is counted then: nobody is locked out by what others send from behind the same proxy.
+      if (scope === 'log-in') return browsers?.check(request)
       request.caller = await identified(request, reply, { authenticator, browsers })
       await request.limitPrincipal(reply)
       if (scope !== undefined && scope !== 'known') requireScope(request.caller, scope)

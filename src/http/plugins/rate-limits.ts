@@ -9,6 +9,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Counts it as its caller's. Throws RATE_LIMITED. */
     limitPrincipal: (reply: FastifyReply) => Promise<void>
+    /** Counts it as one by a link of its caller's, apart from what these ask for themselves. Throws RATE_LIMITED. */
+    limitLinks: (reply: FastifyReply) => Promise<void>
     /** Counts it as nobody's, who came from there. Throws RATE_LIMITED. */
     limitAddress: (reply: FastifyReply) => Promise<void>
     /** Counts a log-in that failed: what to answer it with in place of that; undefined: nothing else. */
@@ -37,6 +39,7 @@ export const rateLimitsPlugin = fastifyPlugin(
     const nothing = async () => undefined
     if (!rates || !tokensRequired) {
       app.decorateRequest('limitPrincipal', nothing)
+      app.decorateRequest('limitLinks', nothing)
       app.decorateRequest('limitAddress', nothing)
       app.decorateRequest('logInFailed', nothing)
       return
@@ -53,6 +56,7 @@ export const rateLimitsPlugin = fastifyPlugin(
       group: 'principal',
       keyGenerator: ({ caller }) => caller.name,
     })
+    const links = limiter(app, { max: rates.perPrincipal, group: 'links', keyGenerator: ({ caller }) => caller.name })
     const addresses = limiter(app, { max: rates.perAddress, group: 'address' })
     const failures = limiter(app, { max: FAILED_LOG_INS, group: 'failed', mostMs: MOST_PATIENCE_MS })
     app.decorateRequest('limitPrincipal', async function limitPrincipal(this: FastifyRequest, reply: FastifyReply) {
@@ -62,6 +66,14 @@ export const rateLimitsPlugin = fastifyPlugin(
       if (found.isExceeded) {
         throw tooOften(`"${this.caller.name}" has sent more than ${found.max} requests in ${windowMs / 1000} s`, found)
       }
+    })
+    // Whoever has a link keeps nobody from anything else.
+    app.decorateRequest('limitLinks', async function limitLinks(this: FastifyRequest, reply: FastifyReply) {
+      const found = rates.perPrincipal === 0 ? undefined : await links(this)
+      if (!found) return
+      tell(reply, 'links', { ...found, windowMs })
+      if (!found.isExceeded) return
+      throw tooOften(`links of one caller were followed more than ${found.max} times in ${windowMs / 1000} s`, found)
     })
     app.decorateRequest('limitAddress', async function limitAddress(this: FastifyRequest, reply: FastifyReply) {
       const found = rates.perAddress === 0 ? undefined : await addresses(this)

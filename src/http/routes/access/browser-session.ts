@@ -12,15 +12,26 @@ export interface BrowserSessionOptions {
   browsers: Browsers | undefined
 }
 
+/** Four times the longest token: whoever sends it is not known yet. */
+const LOG_IN_BYTES = 64 * 1024
+
 /** Log-in by a token, and log-out. */
 export const browserSessionRoutes: FastifyPluginAsyncTypebox<BrowserSessionOptions> = async (
   app,
   { authenticator, browsers },
 ) => {
-  app.post('/v1/session', { schema: beginSessionSchema, config: { scope: 'log-in' } }, async (request, reply) => {
+  const options = { schema: beginSessionSchema, config: { scope: 'log-in' }, bodyLimit: LOG_IN_BYTES } as const
+  app.post('/v1/session', options, async (request, reply) => {
     if (!browsers) throw notNeeded()
-    const principal = await authenticator.authenticate(tokenOf(request, request.body?.token))
-    if (!principal) throw (await request.logInFailed()) ?? unknownToken()
+    const token = tokenOf(request, request.body?.token)
+    const principal = token === undefined ? undefined : await authenticator.authenticate(token)
+    if (!principal) {
+      await request.limitAddress(reply)
+      if (token === undefined) throw noToken()
+      throw (await request.logInFailed()) ?? unknownToken()
+    }
+    request.caller = principal
+    await request.limitPrincipal(reply)
     const begun = await browsers.sessions.begin(principal, request, reply)
     request.auditedAs = begun
     request.log.info({ principal: begun.name }, 'logged in')
@@ -35,22 +46,21 @@ export const browserSessionRoutes: FastifyPluginAsyncTypebox<BrowserSessionOptio
   })
 }
 
-/** Throws REQUEST_INVALID, UNAUTHENTICATED. */
-function tokenOf({ headers }: FastifyRequest, inBody: string | undefined): string {
-  if (headers.authorization === undefined) {
-    if (inBody !== undefined) return inBody
-    throw new AppError('UNAUTHENTICATED', 'the request has no token to log in with', {
-      hint: 'Send {"token": "..."} as application/json, or the header Authorization: Bearer TOKEN.',
-    })
-  }
+/** '': what is none. Throws REQUEST_INVALID. */
+function tokenOf({ headers }: FastifyRequest, inBody: string | undefined): string | undefined {
+  if (headers.authorization === undefined) return inBody
   if (inBody !== undefined) {
     throw new AppError('REQUEST_INVALID', 'the request has two tokens, in Authorization and in the body', {
       hint: 'Send one of them.',
     })
   }
-  const token = bearerToken(headers.authorization)
-  if (token === undefined) throw unknownToken()
-  return token
+  return bearerToken(headers.authorization) ?? ''
+}
+
+function noToken(): AppError {
+  return new AppError('UNAUTHENTICATED', 'the request has no token to log in with', {
+    hint: 'Send {"token": "..."} as application/json, or the header Authorization: Bearer TOKEN.',
+  })
 }
 
 function unknownToken(): AppError {

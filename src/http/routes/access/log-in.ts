@@ -19,6 +19,7 @@ const COMMON = { config: { scope: 'log-in' }, exposeHeadRoute: false, errorHandl
 /** Log-in at the OIDC issuer: there and back. Both are opened by links, the second one by the issuer's. */
 export const logInRoutes: FastifyPluginAsyncTypebox<LogInRoutesOptions> = async (app, { browsers }) => {
   app.get(LOG_IN, { schema: logInSchema, ...COMMON }, async (request, reply) => {
+    await request.limitAddress(reply)
     const { logIn } = required(browsers)
     const { returnTo = '/' } = request.query
     if (!isLocalPath(returnTo)) throw notLocal()
@@ -28,6 +29,7 @@ export const logInRoutes: FastifyPluginAsyncTypebox<LogInRoutesOptions> = async 
 
   const config = { scope: 'log-in', auditReads: true } as const
   app.get(CALLBACK, { schema: finishLogInSchema, ...COMMON, config }, async (request, reply) => {
+    await request.limitAddress(reply)
     const { logIn, sessions } = required(browsers)
     const { principal, returnTo } = await logIn.finish(request.query, request, reply)
     const begun = await sessions.begin(principal, request, reply)
