@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { describe, test, type TestContext } from 'node:test'
 import { createIssuedTokens, MAX_TOKENS } from '../../src/access/issued-tokens.ts'
 import { createTokenRecords } from '../../src/jobs/access/token-records.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
+import { newJob } from '../helpers/redis/jobs.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { type IssuedAnswer, lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
 
@@ -140,6 +142,22 @@ describe('what tokens are issued for', () => {
     jobs.clock.advance(91 * 86_400_000)
     assert.equal((await revoke((await issue({ name: 'other' })).id)).statusCode, 204)
     await issue({ name: 'strong' }, 'wide')
+  })
+
+  test('what is there of a name that no token has any more is for who may change what others own', async (t) => {
+    const { issue, refused, setLines, jobs, uploads } = await started(t)
+    const admins = lineOf('wide', 'tokens:admin,jobs:read') + lineOf('seer', 'tokens:admin,jobs:read,system:admin')
+    await setLines(
+      admins + lineOf('left', 'jobs:write') + lineOf('sent', 'uploads:write') + lineOf('none', 'jobs:write'),
+    )
+    const { job } = await jobs.queue.create(newJob({ principal: 'left' }))
+    await uploads.receive('a.tar', Readable.from([Buffer.from('a')]), { principal: 'sent' })
+    await setLines(admins)
+    for (const name of ['left', 'sent']) assert.equal((await refused({ name }, 'wide')).code, 'TOKEN_NAME_TAKEN', name)
+    await issue({ name: 'none' }, 'wide')
+    await issue({ name: 'left' }, 'seer')
+    await issue({ name: 'left' }, 'wide')
+    assert.equal((await jobs.queue.get(job.id))?.principal, 'left')
   })
 
   test('who is second to take a name is judged beside who was first', async (t) => {

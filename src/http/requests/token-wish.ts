@@ -1,7 +1,10 @@
 import { type Grant, requireIncluded } from '../../access/grants.ts'
 import type { TokenWish } from '../../access/issued-tokens.ts'
-import { isPlacePattern, type Limits } from '../../access/limits.ts'
+import { isPlacePattern, type Limits, NO_LIMITS } from '../../access/limits.ts'
 import { ANONYMOUS, type Principal } from '../../access/principal.ts'
+import type { UploadFolder } from '../../files/upload-folder.ts'
+import type { JobQueue } from '../../jobs/queue.ts'
+import type { ContentStore } from '../../store/content-store.ts'
 import { AppError } from '../../lib/errors.ts'
 import { hasUnseen } from '../../lib/text.ts'
 import type { TokenBody } from '../schemas/token.ts'
@@ -30,16 +33,43 @@ export async function tokenWish(body: TokenBody, { caller, now, reserves }: Wish
   return { name, scopes: [...scopes].toSorted(), limits, description, createdBy: caller.name, expiresAt }
 }
 
-/** For a name that others have, or had: whoever has it sees and changes what is theirs. Throws TOKEN_NAME_TAKEN. */
-export function requireName(caller: Principal, name: string, others: readonly Grant[]): void {
+/** Where things lie that belong to somebody. */
+export interface OwnedThings {
+  queue: Pick<JobQueue, 'list'>
+  uploads: Pick<UploadFolder, 'list'>
+  store: Pick<ContentStore, 'packages'>
+}
+
+/** Whether anything is there of who was called so: whoever is called so next has it. */
+export async function ownsAnything(name: string, { queue, uploads, store }: OwnedThings): Promise<boolean> {
+  const itself = { name, scopes: new Set<string>(), limits: NO_LIMITS, credential: 'none' }
+  if ((await queue.list({}, { size: 1 }, itself)).items.length > 0) return true
+  if ((await uploads.list()).some(({ principal }) => principal === name)) return true
+  return (await store.packages.list((share) => share.name === name)).length > 0
+}
+
+/**
+ * For a name that others have, or had: whoever has it sees and changes what is theirs. `owns`: things are there of that name; where
+ * nobody knows what its tokens had (they stood in the file), it is for who may change what others own. Throws TOKEN_NAME_TAKEN.
+ */
+export function requireName(
+  caller: Principal,
+  name: string,
+  { others, owns }: { others: readonly Grant[]; owns: boolean },
+): void {
   try {
     for (const other of others) requireIncluded(caller, other)
+    if (owns && others.length === 0) requireIncluded(caller, { scopes: new Set(['system:admin']), limits: NO_LIMITS })
   } catch (error) {
-    throw new AppError('TOKEN_NAME_TAKEN', `the name "${name}" is of tokens that have more than "${caller.name}" has`, {
-      hint: 'Take another name: whoever has it sees and changes what is theirs. One that was taken away keeps it for 90 days.',
-      details: { pointer: '/name' },
-      cause: error,
-    })
+    throw new AppError(
+      'TOKEN_NAME_TAKEN',
+      `the name "${name}" is of tokens that have, or had, more than "${caller.name}" has`,
+      {
+        hint: 'Take another name: whoever has it sees and changes what is theirs. One that was taken away keeps it for 90 days, and for as long as there is anything of it.',
+        details: { pointer: '/name' },
+        cause: error,
+      },
+    )
   }
 }
 

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { pageFrom, sendPage } from '../../answers/page.ts'
 import { placedPage } from '../../answers/placed-page.ts'
-import { requireName, tokenWish } from '../../requests/token-wish.ts'
+import { type OwnedThings, ownsAnything, requireName, tokenWish } from '../../requests/token-wish.ts'
 import {
   createTokenSchema,
   deleteTokenSchema,
@@ -15,7 +15,7 @@ import {
   type Token,
 } from '../../schemas/token.ts'
 
-export interface TokenRoutesOptions {
+export interface TokenRoutesOptions extends OwnedThings {
   tokens: IssuedTokens
   authenticator: Authenticator
   clock?: Clock
@@ -49,7 +49,8 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     const { caller } = request
     const reserves = async (name: string) => (await authenticator.reserves?.(name)) === true
     const wish = await tokenWish(request.body, { caller, now: clock.now(), reserves })
-    const { text, token } = await tokens.issue(wish, (others) => requireName(caller, wish.name, others))
+    const owns = await ownsAnything(wish.name, options)
+    const { text, token } = await tokens.issue(wish, (others) => requireName(caller, wish.name, { others, owns }))
     const { id, name, scopes, limits, expiresAt } = token
     request.audited = { token: id, name }
     request.audited = { token: id, name, scopes: scopes.join(',') }
