@@ -52,7 +52,6 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     const owns = await ownsAnything(wish.name, options)
     const { text, token } = await tokens.issue(wish, (others) => requireName(caller, wish.name, { others, owns }))
     const { id, name, scopes, limits, expiresAt } = token
-    request.audited = { token: id, name }
     request.audited = { token: id, name, scopes: scopes.join(',') }
     request.log.info({ principal: caller.name, token: id, of: name, scopes, limits, expiresAt }, 'token issued')
     return reply
@@ -66,7 +65,6 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async 
     request.audited = { name }
     requireIncluded(request.caller, { scopes: new Set(scopes), limits })
     await tokens.revoke(id)
-    request.audited = { name }
     request.log.info({ principal: request.caller.name, token: id, of: name }, 'token taken away')
     return reply.code(204).send(null)
   })
