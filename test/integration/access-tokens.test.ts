@@ -5,6 +5,7 @@ import { createIssuedTokens } from '../../src/access/issued-tokens.ts'
 import { createTokenRecords } from '../../src/jobs/access/token-records.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { defer } from '../helpers/cleanup.ts'
+import { newJob } from '../helpers/redis/jobs.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
 import { type IssuedAnswer, lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
 import { waitFor } from '../helpers/wait-for.ts'
@@ -80,6 +81,22 @@ describe('tokens that layerd issues', () => {
       assert.equal(answer.statusCode, 401, text.slice(0, 60))
       assert.equal(answer.headers['www-authenticate'], 'Bearer realm="layerd", error="invalid_token"')
     }
+  })
+
+  test('a look at a job reads the token once, and a wait for the job once more', async (t) => {
+    const { issue, ask, status, jobs } = await startTokenApp(t)
+    const { id, token } = await issue({})
+    assert.equal(await status(token), 200)
+    await waitFor('its use to be noted', async () => (await jobs.raw.hget('{layerd}:tokens:used', id)) ?? undefined)
+    const { job } = await jobs.queue.create(newJob({ principal: 'ci' }))
+    const reads = async (headers: Record<string, string> = {}) => {
+      const calls = async () => Number(/cmdstat_hget:calls=(\d+)/.exec(await jobs.raw.info('commandstats'))?.[1] ?? 0)
+      const before = await calls()
+      assert.equal((await ask(token, { url: `/v1/jobs/${job.id}`, headers })).statusCode, 200)
+      return (await calls()) - before
+    }
+    assert.equal(await reads(), 1)
+    assert.equal(await reads({ 'if-none-match': '"another"', prefer: 'wait=60' }), 2)
   })
 
   test('one that was taken away, or has expired, lets nobody in from the next request on, in any process', async (t) => {

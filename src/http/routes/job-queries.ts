@@ -33,9 +33,12 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
     const known = request.headers['if-none-match']
     const seconds = applyWait(reply, request.headers.prefer)
     const until = (job: Job) => (known === undefined ? job.done : !isKnownTag(known, etagOf(job)))
-    const signal = lifeOf(request, options.closing)
-    const job = seconds === undefined ? request.job : await waitForJob(id, { ...options, seconds, until, signal })
-    if (seconds !== undefined) request.accessEnded().throwIfAborted()
+    const waited = async (seconds: number) => {
+      const job = await waitForJob(id, { ...options, seconds, until, signal: lifeOf(request, options.closing) })
+      request.accessEnded().throwIfAborted()
+      return job
+    }
+    const job = seconds === undefined ? request.job : await waited(seconds)
     if (!job) throw noSuchJob(id)
     void reply.header('etag', etagOf(job)).header('cache-control', 'no-cache')
     if (isKnownTag(known, etagOf(job))) return reply.code(304).send(null)
