@@ -26,7 +26,7 @@ import { remotePackageRoutes } from './routes/remote-packages.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 
 /** What routes need, with the app's defaults filled in. */
-export type RouteOptions = Omit<AppOptions, 'links'> &
+export type RouteOptions = AppOptions &
   Required<Pick<AppOptions, 'mayName' | 'mayKeep' | 'joined' | 'authenticator'>> & {
     browsers: Browsers | undefined
     links: DownloadLinks

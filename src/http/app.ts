@@ -112,8 +112,8 @@ export interface AppOptions {
   registries: RegistryRecords
   /** Keys that jobs sign and verify with. */
   keys: KeyRecords
-  /** Links to downloads. */
-  links: LinkRecords
+  /** Links to downloads, as they are kept. */
+  linkRecords: LinkRecords
   /** What packages have to be signed by. */
   policies: PolicyRecords
   /** Is told who did what, and tells it. */
@@ -231,7 +231,7 @@ export function createApp(options: AppOptions): App {
   })
   void app.register(joiningPlugin, { joined })
   const browsers = createBrowsers(options, app.server)
-  const links = createDownloadLinks({ records: options.links, authenticator })
+  const links = createDownloadLinks({ records: options.linkRecords, authenticator })
   void app.register(cookiesPlugin)
   void app.register(rateLimitsPlugin, { rates: options.rates, tokensRequired: authenticator.required })
   void app.register(downloadLinksPlugin, { links })

@@ -32,7 +32,7 @@ export async function renderOpenapi(): Promise<string> {
     policies: {} as PolicyRecords,
     tokens: {} as IssuedTokens,
     audit: {} as AppOptions['audit'],
-    links: {} as LinkRecords,
+    linkRecords: {} as LinkRecords,
     kmsPublicKey: async () => Promise.reject(new Error('nobody asks')),
     profiles: {} as RegistryProfiles,
     ping: async () => Promise.reject(new Error('nobody asks')),

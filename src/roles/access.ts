@@ -1,8 +1,11 @@
 import { type Authenticator, createAuthenticator, type TokenSource } from '../access/authenticator.ts'
 import { createIssuedTokens, type IssuedTokens } from '../access/issued-tokens.ts'
+import type { LinkRecords } from '../access/links.ts'
 import { openOidc } from '../access/oidc/oidc.ts'
 import { openTokenFile } from '../access/token-file.ts'
 import type { RateCounter, RateSettings } from '../access/rates.ts'
+import { type AccessConnectionOptions, openAccessConnection } from '../jobs/access/connection.ts'
+import { createLinkRecords } from '../jobs/access/link-records.ts'
 import { createRateCounts } from '../jobs/access/rate-counts.ts'
 import { createTokenRecords } from '../jobs/access/token-records.ts'
 import { type OpenedSessions, openSessions, type SessionsShared } from './browser-sessions.ts'
@@ -10,32 +13,32 @@ import type { RoleContext } from './context.ts'
 import { issuerHttp } from './issuer-http.ts'
 
 /** Who is who, and how browsers log in, as the settings say. */
-export interface Access extends Pick<OpenedSessions, 'authenticator' | 'sessions' | 'logIn'> {
+export interface Access extends OpenedSessions {
   /** Those that layerd issues. */
   readonly tokens: IssuedTokens
+  readonly linkRecords: LinkRecords
   /** How often who may ask; undefined where nobody has to be known. */
   readonly rates: (RateSettings & { readonly counter: RateCounter }) | undefined
 }
 
-/** Opens connections to Redis. Throws CONFIG_INVALID. */
+/** Throws CONFIG_INVALID. */
 export async function openAccess(
   context: RoleContext,
-  shared: SessionsShared,
+  shared: AccessConnectionOptions & SessionsShared,
 ): Promise<Access & { closeAccess: () => void }> {
   const { config, logger } = context
   const oidc = config.oidc && (await openOidc({ settings: config.oidc, http: issuerHttp(context), logger }))
   const file = config.tokensFile === undefined ? undefined : await openTokenFile(config.tokensFile, logger)
-  const records = createTokenRecords({ ...shared, role: 'starting' })
-  const tokens = createIssuedTokens(records)
+  const connection = openAccessConnection(shared)
+  const tokens = createIssuedTokens(createTokenRecords(connection))
   const authenticator = authenticatorOf({ file, tokens, issuer: oidc?.source })
-  const { closeSessions, ...sessions } = openSessions({ authenticator, codeFlow: oidc?.codeFlow }, shared)
-  const counter = authenticator.required ? createRateCounts(shared) : undefined
-  const closeAccess = (): void => {
-    counter?.close()
-    closeSessions()
-    records.close()
+  return {
+    ...openSessions(connection, { authenticator, codeFlow: oidc?.codeFlow }, shared),
+    tokens,
+    linkRecords: createLinkRecords(connection),
+    rates: authenticator.required ? { ...config.rates, counter: createRateCounts(connection) } : undefined,
+    closeAccess: () => connection.close(),
   }
-  return { ...sessions, tokens, rates: counter && { ...config.rates, counter }, closeAccess }
 }
 
 interface Sources {

@@ -9,7 +9,6 @@ import type { JobKind } from '../jobs/model/definitions.ts'
 import { type Reference, registryId } from '../content/reference.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createJobEventReader } from '../jobs/progress/events.ts'
-import { createLinkRecords } from '../jobs/access/link-records.ts'
 import { createPolicyRecords } from '../jobs/access/policy-records.ts'
 import { createKeyRecords } from '../jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
@@ -168,7 +167,7 @@ function registryParts(
   shared: ReturnType<typeof queueOptions>,
 ): Pick<
   AppOptions,
-  'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep' | 'keys' | 'policies' | 'links' | 'kmsPublicKey'
+  'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep' | 'keys' | 'policies' | 'kmsPublicKey'
 > & {
   closeRegistries: () => Promise<void>
 } {
@@ -179,7 +178,6 @@ function registryParts(
   const facts = createRegistryFacts(shared)
   const limits = createSharedLimits({ ...shared, records, logger: context.logger })
   const keys = createKeyRecords({ ...shared, role: 'starting' })
-  const links = createLinkRecords({ ...shared, role: 'starting' })
   const policies = createPolicyRecords({ ...shared, role: 'starting' })
   const { clientFor, ping, kms } = processRegistries(context, { policy, records, facts, limits, ...hooks })
   return {
@@ -187,7 +185,6 @@ function registryParts(
       records.close()
       keys.close()
       policies.close()
-      links.close()
       await Promise.all([facts.close(), limits.close()])
     },
     profiles: {
@@ -199,7 +196,6 @@ function registryParts(
     registries: records,
     keys,
     policies,
-    links,
     async kmsPublicKey(key, secret, signal) {
       return publicKeyPem(await kms.publicKey(key, secret, signal))
     },

@@ -2,6 +2,7 @@ import type { Authenticator } from '../access/authenticator.ts'
 import type { CodeFlow } from '../access/oidc/code-flow.ts'
 import { createSessions, type Sessions, withSessions } from '../access/sessions.ts'
 import type { AppOptions } from '../http/app.ts'
+import type { AccessConnection } from '../jobs/access/connection.ts'
 import { createLogInSeal } from '../jobs/access/log-in-seal.ts'
 import { createSessionRecords, type SessionRecordsOptions } from '../jobs/access/session-records.ts'
 
@@ -12,7 +13,6 @@ export interface OpenedSessions {
   readonly sessions: Sessions | undefined
   /** Undefined: no issuer lets browsers in. */
   readonly logIn: AppOptions['logIn']
-  closeSessions: () => void
 }
 
 export interface SessionsAccess {
@@ -21,18 +21,19 @@ export interface SessionsAccess {
   codeFlow?: CodeFlow | undefined
 }
 
-/** What all of Redis is opened with, and what seals. */
-export type SessionsShared = Omit<SessionRecordsOptions, 'role'> & { secretKey: Parameters<typeof createLogInSeal>[0] }
+export interface SessionsShared extends Pick<SessionRecordsOptions, 'clock'> {
+  /** Seals log-ins under way. */
+  secretKey: Parameters<typeof createLogInSeal>[0]
+}
 
-/** What browsers have instead of tokens. Opens connections to Redis where tokens are required. */
+/** What browsers have instead of tokens, where tokens are required. */
 export function openSessions(
+  connection: AccessConnection,
   { authenticator: tokens, codeFlow }: SessionsAccess,
-  shared: SessionsShared,
+  { secretKey, ...timed }: SessionsShared,
 ): OpenedSessions {
-  const closed = { sessions: undefined, logIn: undefined, closeSessions: () => undefined }
-  if (!tokens.required) return { authenticator: tokens, ...closed }
-  const records = createSessionRecords({ ...shared, role: 'starting' })
-  const sessions = createSessions({ ...shared, records, tokens })
-  const logIn = codeFlow && { flow: codeFlow, seal: createLogInSeal(shared.secretKey) }
-  return { authenticator: withSessions(tokens, sessions), sessions, logIn, closeSessions: () => records.close() }
+  if (!tokens.required) return { authenticator: tokens, sessions: undefined, logIn: undefined }
+  const sessions = createSessions({ ...timed, records: createSessionRecords(connection, timed), tokens })
+  const logIn = codeFlow && { flow: codeFlow, seal: createLogInSeal(secretKey) }
+  return { authenticator: withSessions(tokens, sessions), sessions, logIn }
 }

@@ -6,6 +6,7 @@ import { createAuthenticator } from '../../src/access/authenticator.ts'
 import { openTokenFile } from '../../src/access/token-file.ts'
 import { digestOf } from '../../src/content/digest.ts'
 import type { PackageLink } from '../../src/http/schemas/package.ts'
+import { openAccessConnection } from '../../src/jobs/access/connection.ts'
 import { createLinkRecords } from '../../src/jobs/access/link-records.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
@@ -164,8 +165,9 @@ test('a link ends in time, and one owner has no more than so many', async (t) =>
   const { jobs } = await withNemo(t)
   const clock = { now: () => now }
   let now = Date.now()
-  const records = createLinkRecords({ ...jobs.options, role: 'starting', clock, most: 2 })
-  t.after(() => records.close())
+  const connection = openAccessConnection(jobs.options)
+  t.after(() => connection.close())
+  const records = createLinkRecords(connection, { clock, most: 2 })
   const add = (id: string, owner: string, ms: number) =>
     records.add({ id, owner, credential: 'x', digest: DIGEST, choice: {}, expiresAt: now + ms })
   await add('a', 'ada', 60_000)
@@ -236,8 +238,9 @@ test('a browser may follow one from anywhere, and nothing else of the API', asyn
 
 test('whoever follows a link, however often, keeps its maker from nothing', async (t) => {
   const redis = await startRedis(t)
-  const counter = createRateCounts({ redis: { socketPath: redis.socketPath } })
-  defer(t, () => counter.close())
+  const rateConnection = openAccessConnection({ redis: { socketPath: redis.socketPath } })
+  defer(t, () => rateConnection.close())
+  const counter = createRateCounts(rateConnection)
   const once = { max: 1, windowMs: 1 }
   await waitFor('the counter to be connected', () => counter.count('none', once).catch(() => undefined))
   const { app, link } = await withNemo(t, {
@@ -259,12 +262,12 @@ test('where no token is asked for links work too, absolute where layerd knows it
   const url = new URL(made.json<PackageLink>().url)
   assert.equal(url.origin, 'https://layerd.example')
   assert.equal((await app.inject(url.pathname + url.search)).statusCode, 200)
-  const records = createLinkRecords({ ...jobs.options, role: 'starting' })
-  t.after(() => records.close())
+  const connection = openAccessConnection(jobs.options)
+  t.after(() => connection.close())
   const tokensFile = await tokensFor(t, PRINCIPALS)
   const later = await startApp(t, {
     store,
-    links: records,
+    linkRecords: createLinkRecords(connection),
     authenticator: createAuthenticator([await openTokenFile(tokensFile, silentLogger)]),
   })
   assert.equal((await later.app.inject(url.pathname + url.search)).statusCode, 404)

@@ -3,6 +3,7 @@ import { describe, type TestContext, test } from 'node:test'
 import type { InjectOptions } from 'fastify'
 import type { AuditRecord } from '../../src/access/audit.ts'
 import type { RateSettings } from '../../src/access/rates.ts'
+import { openAccessConnection } from '../../src/jobs/access/connection.ts'
 import { createRateCounts } from '../../src/jobs/access/rate-counts.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { defer } from '../helpers/cleanup.ts'
@@ -16,8 +17,9 @@ const WINDOW_MS = 600_000
 const TOKENS = { ann: '*', bob: 'jobs:read' }
 
 async function counterOver(t: TestContext, redis: TestRedis) {
-  const counter = createRateCounts({ redis: { socketPath: redis.socketPath } })
-  defer(t, () => counter.close())
+  const connection = openAccessConnection({ redis: { socketPath: redis.socketPath } })
+  defer(t, () => connection.close())
+  const counter = createRateCounts(connection)
   const once = { max: 1, windowMs: 1 }
   await waitFor('the counter to be connected', () => counter.count('none', once))
   return counter

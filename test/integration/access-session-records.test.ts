@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { createAuthenticator, type TokenSource } from '../../src/access/authenticator.ts'
 import type { Principal } from '../../src/access/principal.ts'
 import { createSessions } from '../../src/access/sessions.ts'
+import { openAccessConnection } from '../../src/jobs/access/connection.ts'
 import { createSessionRecords, type SessionRecordsOptions } from '../../src/jobs/access/session-records.ts'
 import { type Cleanup, defer } from '../helpers/cleanup.ts'
 import { startJobs } from '../helpers/redis/jobs.ts'
@@ -31,9 +32,10 @@ async function started(t: Cleanup, most?: SessionRecordsOptions['most']) {
   const { raw, clock, options } = await startJobs(t)
   const { add, known, authenticator } = tokensInMemory()
   const open = () => {
-    const records = createSessionRecords({ ...options, role: 'starting', ...(most ? { most } : {}) })
-    defer(t, () => records.close())
-    return { records, sessions: createSessions({ records, tokens: authenticator, clock }) }
+    const connection = openAccessConnection(options)
+    defer(t, () => connection.close())
+    const records = createSessionRecords(connection, { clock, ...(most ? { most } : {}) })
+    return { connection, records, sessions: createSessions({ records, tokens: authenticator, clock }) }
   }
   const keys = async () => (await raw.keys('{layerd}:sessions*')).toSorted()
   return { ...open(), open, add, known, raw, clock, keys }
@@ -181,8 +183,8 @@ describe('sessions of browsers', () => {
   })
 
   test('what is no secret costs no look-up', async (t) => {
-    const { sessions, records } = await started(t)
-    records.close()
+    const { sessions, connection } = await started(t)
+    connection.close()
     for (const secret of [
       '',
       'a',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { describe, test, type TestContext } from 'node:test'
 import { createIssuedTokens, MAX_TOKENS } from '../../src/access/issued-tokens.ts'
+import { openAccessConnection } from '../../src/jobs/access/connection.ts'
 import { createTokenRecords } from '../../src/jobs/access/token-records.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { newJob } from '../helpers/redis/jobs.ts'
@@ -162,8 +163,9 @@ describe('what tokens are issued for', () => {
 
   test('who is second to take a name is judged beside who was first', async (t) => {
     const { jobs, tokens } = await started(t)
-    const records = createTokenRecords({ ...jobs.options, role: 'starting' })
-    defer(t, () => records.close())
+    const connection = openAccessConnection(jobs.options)
+    defer(t, () => connection.close())
+    const records = createTokenRecords(connection)
     const wish = { name: 'ci', scopes: ['deploy'], limits: {}, description: null, createdBy: 'root', expiresAt: null }
     let isFirst = true
     const slow = createIssuedTokens({

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { createIssuedTokens } from '../../src/access/issued-tokens.ts'
+import { openAccessConnection } from '../../src/jobs/access/connection.ts'
 import { createTokenRecords } from '../../src/jobs/access/token-records.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { defer } from '../helpers/cleanup.ts'
@@ -101,8 +102,9 @@ describe('tokens that layerd issues', () => {
 
   test('one that was taken away, or has expired, lets nobody in from the next request on, in any process', async (t) => {
     const { issue, status, revoke, jobs } = await startTokenApp(t)
-    const records = createTokenRecords({ ...jobs.options, role: 'starting' })
-    defer(t, () => records.close())
+    const connection = openAccessConnection(jobs.options)
+    defer(t, () => connection.close())
+    const records = createTokenRecords(connection)
     const elsewhere = createIssuedTokens(records, jobs.clock)
     const [gone, stays, expires] = [await issue({}), await issue({}), await issue({ expiresInSeconds: 60 })]
     for (const { token } of [gone, stays, expires]) assert.equal(await status(token), 200)

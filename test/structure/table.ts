@@ -190,6 +190,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'queue.ts',
       'runs.ts',
       'access/audit-log.ts',
+      'access/connection.ts',
       'access/link-records.ts',
       'access/policy-records.ts',
       'access/log-in-seal.ts',

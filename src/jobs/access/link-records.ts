@@ -1,17 +1,10 @@
 import type { KeptLink, LinkRecords } from '../../access/links.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
-import { type Logger, silentLogger } from '../../lib/logger.ts'
-import { createKeys } from '../redis/keys.ts'
-import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
-import { createScripts } from '../redis/scripts.ts'
+import { guarded } from '../redis/redis.ts'
+import type { AccessConnection } from './connection.ts'
 
 export interface LinkRecordsOptions {
-  redis: RedisTarget
-  role: ConnectionRole
-  /** LAYERD_REDIS_PREFIX, default `layerd`. */
-  prefix?: string
-  logger?: Logger
   clock?: Pick<Clock, 'now'>
   /** Most open links of one owner. Default 1,000. */
   most?: number
@@ -21,12 +14,11 @@ const MOST = 1000
 /** Of one owner's links, were all as large as the one that is added: the choice and the credential of some have kilobytes. */
 const MOST_BYTES = 16 * 2 ** 20
 
-/** Links to downloads in Redis. Opens a connection of its own. Calls throw QUEUE_UNAVAILABLE. */
-export function createLinkRecords(options: LinkRecordsOptions): LinkRecords & { close(): void } {
-  const { clock = systemClock, most = MOST, logger = silentLogger } = options
-  const redis = connectRedis(options.redis, { role: options.role, name: 'layerd-links', logger })
-  const scripts = createScripts(redis)
-  const keys = createKeys(options.prefix)
+/** Links to downloads in Redis. Calls throw QUEUE_UNAVAILABLE. */
+export function createLinkRecords(
+  { redis, scripts, keys }: AccessConnection,
+  { clock = systemClock, most = MOST }: LinkRecordsOptions = {},
+): LinkRecords {
   return {
     async add(link) {
       const { id, owner, expiresAt } = link
@@ -40,7 +32,6 @@ export function createLinkRecords(options: LinkRecordsOptions): LinkRecords & { 
       const text = await guarded(() => redis.get(keys.link(id)))
       return text === null ? undefined : (JSON.parse(text) as KeptLink)
     },
-    close: () => redis.disconnect(),
   }
 }
 

@@ -1,17 +1,9 @@
 import type { KeptSession, SessionRecords } from '../../access/sessions.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
-import { type Logger, silentLogger } from '../../lib/logger.ts'
-import { createKeys } from '../redis/keys.ts'
-import { type ConnectionRole, connectRedis, guarded, type RedisTarget } from '../redis/redis.ts'
-import { createScripts } from '../redis/scripts.ts'
-import { createSubscriber } from '../redis/subscriber.ts'
+import { guarded } from '../redis/redis.ts'
+import type { AccessConnection } from './connection.ts'
 
 export interface SessionRecordsOptions {
-  redis: RedisTarget
-  role: ConnectionRole
-  /** LAYERD_REDIS_PREFIX, default `layerd`. */
-  prefix?: string
-  logger?: Logger
   clock?: Clock
   /** Most sessions of one owner, and of all. Default 50 and 10,000. */
   most?: { ofOwner: number; ofAll: number }
@@ -23,13 +15,11 @@ const IDLE_MS = 12 * 3_600_000
 const WRITTEN_EACH_MS = 60_000
 const MOST = { ofOwner: 50, ofAll: 10_000 }
 
-/** Sessions of browsers in Redis. Opens a connection of its own, and one to hear of changes. Calls throw QUEUE_UNAVAILABLE. */
-export function createSessionRecords(options: SessionRecordsOptions): SessionRecords & { close(): void } {
-  const { clock = systemClock, most = MOST, logger = silentLogger } = options
-  const redis = connectRedis(options.redis, { role: options.role, name: 'layerd-sessions', logger })
-  const scripts = createScripts(redis)
-  const { sessions } = createKeys(options.prefix)
-  const subscriber = createSubscriber(options.redis, { name: 'layerd-sessions-ended', logger })
+/** Sessions of browsers in Redis. Calls throw QUEUE_UNAVAILABLE. */
+export function createSessionRecords(
+  { scripts, keys: { sessions }, onEnded }: AccessConnection,
+  { clock = systemClock, most = MOST }: SessionRecordsOptions = {},
+): SessionRecords {
   const ask = async (what: string, id: string, args: ReadonlyArray<string | number> = []) => {
     const common = [what, id, clock.now(), IDLE_MS]
     const [text] = await guarded(() => scripts.words('sessions', sessions, [...common, ...args]))
@@ -43,13 +33,6 @@ export function createSessionRecords(options: SessionRecordsOptions): SessionRec
     use: (id) => ask('use', id, [WRITTEN_EACH_MS]),
     look: (id) => ask('look', id),
     remove: async (id) => (await ask('remove', id)) !== undefined,
-    onChange(listener) {
-      const { stop } = subscriber.listen(sessions, { onMessage: listener, onGap: listener })
-      return () => void stop()
-    },
-    close() {
-      redis.disconnect()
-      void subscriber.close()
-    },
+    onChange: (listener) => onEnded(sessions, listener),
   }
 }

@@ -1,29 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { type EndedToken, type KeptToken, MAX_TOKENS, type TokenRecords } from '../../access/issued-tokens.ts'
-import { type Logger, silentLogger } from '../../lib/logger.ts'
-import { createKeys } from '../redis/keys.ts'
-import { type ConnectionRole, connectRedis, guarded, pipelineResults, type RedisTarget } from '../redis/redis.ts'
-import { createScripts } from '../redis/scripts.ts'
-import { createSubscriber } from '../redis/subscriber.ts'
-
-export interface TokenRecordsOptions {
-  redis: RedisTarget
-  role: ConnectionRole
-  /** LAYERD_REDIS_PREFIX, default `layerd`. */
-  prefix?: string
-  logger?: Logger
-}
+import { guarded, pipelineResults } from '../redis/redis.ts'
+import type { AccessConnection } from './connection.ts'
 
 /** Of `add`, by what the script answers. */
 const ADDED = { '1': 'done', '0': 'changed', '-1': 'full' } as const
 
-/** Issued tokens in Redis. Opens a connection of its own, and one to hear of changes. Calls throw QUEUE_UNAVAILABLE. */
-export function createTokenRecords(options: TokenRecordsOptions): TokenRecords & { close(): void } {
-  const { logger = silentLogger } = options
-  const redis = connectRedis(options.redis, { role: options.role, name: 'layerd-tokens', logger })
-  const scripts = createScripts(redis)
-  const { tokens: key } = createKeys(options.prefix)
-  const subscriber = createSubscriber(options.redis, { name: 'layerd-tokens-ended', logger })
+/** Issued tokens in Redis. Calls throw QUEUE_UNAVAILABLE. */
+export function createTokenRecords({ redis, scripts, keys, onEnded }: AccessConnection): TokenRecords {
+  const { tokens: key } = keys
   const run = (args: ReadonlyArray<string | number>) => guarded(() => scripts.other('tokens', key, args))
   return {
     async get(id) {
@@ -52,13 +37,6 @@ export function createTokenRecords(options: TokenRecordsOptions): TokenRecords &
     remove: async (ended, drop) =>
       (await run(['remove', ended.id, JSON.stringify(ended), '', randomUUID(), 0, ...drop])) === 1,
     noteUse: async (id, time) => void (await run(['use', id, time])),
-    onChange(listener) {
-      const { stop } = subscriber.listen(key, { onMessage: listener, onGap: listener })
-      return () => void stop()
-    },
-    close() {
-      redis.disconnect()
-      void subscriber.close()
-    },
+    onChange: (listener) => onEnded(key, listener),
   }
 }

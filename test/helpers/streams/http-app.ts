@@ -9,6 +9,7 @@ import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
 import { type Reference, registryId } from '../../../src/content/reference.ts'
 import { createRegistryFacts, type SharedRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
+import { type AccessConnection, openAccessConnection } from '../../../src/jobs/access/connection.ts'
 import { createTokenRecords } from '../../../src/jobs/access/token-records.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createKeyRecords, type KeyRecords } from '../../../src/jobs/keys/key-records.ts'
@@ -90,14 +91,12 @@ export async function startApp(
   const keys = createKeyRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => keys.close())
   await waitFor('keys that are kept to be read', () => keys.list())
-  const links = createLinkRecords({ redis: jobs.options.redis, role: 'starting' })
-  defer(t, () => links.close())
   const policies = createPolicyRecords({ ...jobs.options, role: 'starting' })
   defer(t, () => policies.close())
   await waitFor('policies that are kept to be read', () => policies.list())
-  const issued = createTokenRecords({ ...jobs.options, role: 'starting' })
-  defer(t, () => issued.close())
-  const tokens = createIssuedTokens(issued, jobs.clock)
+  const access = openAccessConnection(jobs.options)
+  defer(t, () => access.close())
+  const tokens = createIssuedTokens(createTokenRecords(access), jobs.clock)
   await waitFor('issued tokens to be read', () => tokens.list())
   const audit = openAudit({ prefix: 'layerd', ...jobs.options, entries: 1000, logger: silentLogger })
   defer(t, () => audit.close())
@@ -114,7 +113,7 @@ export async function startApp(
     policies,
     tokens,
     audit: audit.trail,
-    links,
+    linkRecords: createLinkRecords(access),
     kmsPublicKey: async () => Promise.reject(new Error('this app knows no cloud')),
     profiles: {
       of: (registry) => reportProfile(registry, facts),
@@ -126,7 +125,9 @@ export async function startApp(
     listenHost: '127.0.0.1',
     fileRoots: [root],
     kinds: new Set(['publish']),
-    ...(tokensFile === undefined && !oidc ? {} : await openedAccess(t, { tokensFile, tokens, oidc }, jobs.options)),
+    ...(tokensFile === undefined && !oidc
+      ? {}
+      : await openedSessions(access, { tokensFile, tokens, oidc }, jobs.options)),
     allInOne: false,
     ...changes,
   })
@@ -159,16 +160,14 @@ export async function startApp(
 }
 
 /** As src/roles does it. */
-async function openedAccess(
-  t: Cleanup,
+async function openedSessions(
+  connection: AccessConnection,
   { tokensFile, tokens, oidc }: { tokensFile: string | undefined; tokens: TokenSource; oidc: Oidc | undefined },
   options: TestJobs['options'],
 ) {
   const file = tokensFile === undefined ? [] : [await openTokenFile(tokensFile, silentLogger)]
   const authenticator = createAuthenticator([...file, tokens, ...(oidc ? [oidc.source] : [])])
-  const { closeSessions, ...opened } = openSessions({ authenticator, codeFlow: oidc?.codeFlow }, options)
-  defer(t, closeSessions)
-  return opened
+  return openSessions(connection, { authenticator, codeFlow: oidc?.codeFlow }, options)
 }
 
 /** As src/roles does it, without Docker's credentials. */
