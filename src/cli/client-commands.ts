@@ -13,6 +13,8 @@ import { trace, type TraceOptions } from './commands/trace.ts'
 import { uploads } from './commands/uploads.ts'
 import { verify, type VerifyCommandOptions } from './commands/verify.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
+import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
+import { link, type LinkOptions } from './commands/access/link.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
@@ -54,6 +56,8 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addKeyCommands(program, run)
   program.commandsGroup('Access:')
   addTokenCommands(program, run)
+  addPolicyCommands(program, run)
+  addAuditCommand(program, run)
 }
 
 function addTransfers(program: Command, run: RunClient): void {
@@ -260,7 +264,25 @@ function addPackageViews(program: Command, run: RunClient): void {
   withOutput(program.command('packages').description('list the packages in the content store')).action(
     (options: OutputOptions) => run(options, packages),
   )
+  addLink(program, run)
   withOutput(
     program.command('uploads').description('list the packages sent to the daemon that wait to be used'),
   ).action((options: OutputOptions) => run(options, uploads))
 }
+
+function addLink(program: Command, run: RunClient): void {
+  const linking = program
+    .command('link')
+    .description("print an address of a stored package's archive that needs no token")
+    .argument('<digest>', 'sha256:..., as layerd packages tells it')
+    .option('--expires <duration>', '60s to 1h (default: 10m)')
+    .option('--components <a,b>', 'only these, as with pull')
+    .option('--images <a,b>', 'only these images, as with pull')
+    .option('--metadata-only', 'only what describes the package and vouches for it')
+    .addHelpText('after', LINK_EXAMPLES)
+  withOutput(linking).action((digest: string, options: LinkOptions) =>
+    run(options, (context) => link(context, digest, options)),
+  )
+}
+
+const LINK_EXAMPLES = examples('curl -OJ "$(layerd link sha256:1f0e...)"', 'layerd link sha256:1f0e... --expires 1h')

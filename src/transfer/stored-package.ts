@@ -58,7 +58,10 @@ export async function readStoredRoot(
 ): Promise<Pick<StoredManifest, 'record' | 'raw'> & { readonly manifest: ImageManifest }> {
   const record = await store.packages.get(digest)
   if (!record) {
-    throw new AppError('PACKAGE_NOT_STORED', `the store does not hold the package ${digest}`, { details: { digest } })
+    throw new AppError('PACKAGE_NOT_STORED', `the store does not hold the package ${digest}`, {
+      details: { digest },
+      hint: 'GET /v1/packages (layerd packages) lists what it holds; a pull job brings more.',
+    })
   }
   const { manifestMediaType: mediaType, manifestSize: size } = record
   const raw = rawManifest(mediaType, await store.read({ mediaType, digest, size }, { signal }))

@@ -8,6 +8,7 @@ type Schemas = components['schemas']
 type RegistryBody = NonNullable<Contract['/v1/registries/{host}']['put']['requestBody']>['content']['application/json']
 export type KeptCredentials = NonNullable<RegistryBody['credentials']>
 
+export type AuditEntry = Schemas['AuditEntry']
 export type Bundle = Schemas['Bundle']
 export type Har = Schemas['Har']
 export type HarEntry = Har['log']['entries'][number]
@@ -30,6 +31,10 @@ export interface PackageViews {
 }
 export type Key = Schemas['Key']
 export type KeyBody = NonNullable<Contract['/v1/keys/{name}']['put']['requestBody']>['content']['application/json']
+export type Policy = Schemas['Policy']
+export type PolicyBody = NonNullable<
+  Contract['/v1/policies/{name}']['put']['requestBody']
+>['content']['application/json']
 export type Token = Schemas['Token']
 export type TokenBody = Contract['/v1/tokens']['post']['requestBody']['content']['application/json']
 export type IssuedToken = Contract['/v1/tokens']['post']['responses'][201]['content']['application/json']

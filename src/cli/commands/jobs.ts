@@ -1,6 +1,7 @@
 import { answer } from '../client/calls.ts'
 import type { Contract } from '../client/contract.ts'
 import { type CommandContext, UsageError } from '../client/context.ts'
+import { durationMs } from '../client/duration.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { jobsTable } from '../view/job-table.ts'
 
@@ -39,14 +40,12 @@ function queryOf({ limit, state, kind, registry, label, since, search }: JobsOpt
   }
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
 /** A time, or how long ago: 30m, 2h, 7d. Throws UsageError. */
-export function sinceTime(text: string, now: number): string {
-  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
-  const at = count === undefined ? Date.parse(text) : now - Number(count) * (UNITS[unit] ?? 0)
+export function sinceTime(text: string, now: number, option = '--since'): string {
+  const ago = durationMs(text)
+  const at = ago === undefined ? Date.parse(text) : now - ago
   if (Number.isFinite(at)) return new Date(at).toISOString()
   throw new UsageError(
-    `--since takes a time or how long ago, such as 30m, 2h, 7d or 2026-03-01T12:00:00Z, not "${text}"`,
+    `${option} takes a time or how long ago, such as 30m, 2h, 7d or 2026-03-01T12:00:00Z, not "${text}"`,
   )
 }

@@ -27,9 +27,17 @@ export async function* rowsOf<T>(page: (query: PageQuery) => Promise<ListPage<T>
 export function printRows<T>(
   { terminal, json, quiet }: CommandContext,
   rows: readonly T[],
-  table: { heads: readonly string[]; cells: (row: T) => readonly string[] },
+  table: {
+    heads: readonly string[]
+    cells: (row: T) => readonly string[]
+    /** Default: columns as wide as their widest cell. */
+    format?: (cells: ReadonlyArray<readonly string[]>) => string
+  },
 ): ExitCode {
   if (json) for (const row of rows) terminal.stdout.write(`${JSON.stringify(row)}\n`)
-  else terminal.stdout.write(formatTable([...(quiet ? [] : [table.heads]), ...rows.map(table.cells)]))
+  else {
+    const { heads, cells, format = formatTable } = table
+    terminal.stdout.write(format([...(quiet ? [] : [heads]), ...rows.map(cells)]))
+  }
   return 0
 }

@@ -79,3 +79,17 @@ export function formatTable(cells: readonly (readonly string[])[]): string {
     .map((line) => `${line.trimEnd()}\n`)
     .join('')
 }
+
+/** A table; on a screen of so many columns that has no room for it with cells of at most `widest` columns, and lines that end there. */
+export function fittedTable(
+  cells: readonly (readonly string[])[],
+  { columns, widest }: { columns: number | undefined; widest: readonly number[] },
+): string {
+  const wide = formatTable(cells)
+  if (columns === undefined || wide.split('\n').every((line) => line.length <= columns)) return wide
+  const narrow = cells.map((row) => row.map((cell, at) => cut(visible(cell), widest[at] ?? columns)))
+  return formatTable(narrow)
+    .split('\n')
+    .map((line) => cut(line, columns))
+    .join('\n')
+}

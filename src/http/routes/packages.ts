@@ -75,6 +75,6 @@ function toAnswer(stored: StoredPackage): StoredPackageAnswer {
 function notStored(digest: string): AppError {
   return new AppError('PACKAGE_NOT_STORED', `the store does not hold the package ${digest}`, {
     details: { digest },
-    hint: 'GET /v1/packages lists what it holds; a pull job brings more.',
+    hint: 'GET /v1/packages (layerd packages) lists what it holds; a pull job brings more.',
   })
 }

@@ -1,6 +1,7 @@
 import { listedNames } from '../../../lib/text.ts'
 import { answer } from '../../client/calls.ts'
 import { type CommandContext, type OutputOptions, UsageError } from '../../client/context.ts'
+import { durationMs } from '../../client/duration.ts'
 import type { IssuedToken, Token, TokenBody } from '../../client/contract.ts'
 import type { ExitCode } from '../../client/terminal.ts'
 import { printRows, rowsOf } from '../list.ts'
@@ -16,7 +17,6 @@ export interface AddTokenOptions extends OutputOptions {
 
 type Kinds = NonNullable<NonNullable<TokenBody['limits']>['kinds']>
 
-const SECONDS: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400 }
 /** What a table of 80 columns has room for; --json has all of it. */
 const [NAME_COLUMNS, SCOPES_COLUMNS] = [16, 20]
 
@@ -75,8 +75,8 @@ function bodyOf(name: string, options: AddTokenOptions): TokenBody {
 }
 
 function endOf(text: string): Pick<TokenBody, 'expiresInSeconds' | 'expiresAt'> {
-  const [, count, unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? []
-  if (count !== undefined) return { expiresInSeconds: Number(count) * (SECONDS[unit] ?? 1) }
+  const ms = durationMs(text)
+  if (ms !== undefined) return { expiresInSeconds: ms / 1000 }
   const time = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(time)) return { expiresAt: new Date(time).toISOString() }
   throw new UsageError(`--expires takes 30d, 12h, 90m or a date such as 2030-01-31, and not "${text.slice(0, 50)}"`)
