@@ -90,7 +90,7 @@ test('a job that is gone ends its stream', async (t) => {
 
 test('an end that was not heard is found by looking at the silent job', async (t) => {
   const { jobs, job, url } = await startJob(t, { streams: { heartbeatMs: 20 } })
-  const watch = await watchEvents(url)
+  const watch = followEvents(url)
   await waitFor('the snapshot', () => watch.events.length > 0)
   // What a finishing run writes, without the message to the subscribers.
   const end = { type: 'end', jobId: job.id, seq: 2, time: new Date().toISOString(), attempt: 0, job }

@@ -5,7 +5,7 @@ import type { JobEvent } from '../../src/jobs/model/definitions.ts'
 import { begin, RESULT } from '../helpers/redis/jobs.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 import { watchEvents } from '../helpers/streams/watch-events.ts'
-import { log, startJob, typesOf, idsOf } from '../helpers/streams/http-events.ts'
+import { log, startJob, typesOf, idsOf, jobIdsOf } from '../helpers/streams/http-events.ts'
 
 test('a watcher gets a snapshot at once, then each event as it happens, the end, and the end of the stream', async (t) => {
   const { jobs, job, url, kept } = await startJob(t)
@@ -77,13 +77,13 @@ test('connections cut at any moment and taken up again give every event exactly 
       await Promise.race([watch.ended, waitFor('some events', () => watch.events.length >= cutAfter)])
       watch.cut()
       await watch.ended
-      seen.push(...idsOf(watch.events))
+      seen.push(...jobIdsOf(watch.events))
       lastId = watch.lastId() ?? lastId
     }
   }
   const followers = [1, 2, 7, 50].map((cutAfter) => follow(cutAfter))
   await write()
-  const expected = idsOf(await kept()).slice(1)
+  const expected = jobIdsOf(await kept()).slice(1)
   for (const { seen, connections } of await Promise.all(followers)) {
     assert.ok(connections > 2)
     assert.deepEqual(seen, expected)
