@@ -50,6 +50,8 @@ test('an entry of the audit is a line, and on a screen without room for it two t
 test('what is not seen is shown, and begins no line', () => {
   const told = auditTable([LONG], { heads: true, columns: undefined })
   assert.equal(told.split('\n').length, 3)
+  const narrow = auditTable([LONG, { ...LONG, target: { id: 'a\nb' } }], { heads: false, columns: 80 })
+  assert.equal(narrow.split('\n').length, 5, narrow)
   assert.ok(told.includes(String.raw`forged=\u001b[2J\u000a2026`))
   const identity = { san: 'ci@team.example\n  kinds    none', issuer: 'https://i.example\u001b[2J' }
   const policy = policyText({ name: 'a', match: ['*/**'], verify: { identity }, updatedAt: '2026-03-01T12:00:05.123Z' })
