@@ -5,6 +5,7 @@ import type { TokenSource } from './authenticator.ts'
 import type { Grant } from './grants.ts'
 import type { Limits } from './limits.ts'
 import type { Principal } from './principal.ts'
+import { newSecret } from './secret.ts'
 
 /** A token that layerd issued, as it may be told. */
 export interface IssuedToken {
@@ -66,7 +67,6 @@ export interface IssuedTokens extends TokenSource {
 
 const KIND = 'issued'
 const TEXT = /^ldt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/
-const SECRET_BYTES = 32
 export const MAX_TOKENS = 1000
 /** What has expired is told of for so long, and what had a name keeps it from others who have less. */
 const ENDED_KEPT_MS = 90 * 86_400_000
@@ -145,7 +145,7 @@ function longOver<T>(kept: readonly T[], endOf: (one: T) => string | null, clock
 
 function minted(wish: TokenWish, createdAt: string): { text: string; kept: KeptToken } {
   const id = randomBytes(8).toString('hex')
-  const secret = randomBytes(SECRET_BYTES).toString('base64url')
+  const secret = newSecret()
   const salt = randomBytes(16).toString('hex')
   return { text: `ldt_${id}_${secret}`, kept: { ...wish, id, createdAt, salt, hash: hashOf(salt, secret) } }
 }

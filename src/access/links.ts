@@ -1,8 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Authenticator } from './authenticator.ts'
 import { ANONYMOUS, type Principal } from './principal.ts'
 import { hasScope } from './scopes.ts'
+import { isSecret, newSecret, secretId } from './secret.ts'
 
 /** What a link leads to: one archive, or one part of it. */
 export interface LinkTarget {
@@ -17,7 +17,7 @@ export interface LinkTarget {
 
 /** A link as it is kept. */
 export interface KeptLink extends LinkTarget {
-  /** SHA-256 of its secret, hexadecimal. */
+  /** Of its secret (secret.ts): it opens nothing. */
   readonly id: string
   /** Who made it, and what let them in. */
   readonly owner: string
@@ -45,9 +45,6 @@ export interface OpenedLink extends LinkTarget {
   readonly maker: Principal
 }
 
-const SECRET_BYTES = 32
-const SECRET = /^[A-Za-z0-9_-]{43}$/
-
 export function createDownloadLinks({
   records,
   authenticator,
@@ -63,21 +60,17 @@ export function createDownloadLinks({
   }
   return {
     async make({ name: owner, credential, expiresAt: end = Number.POSITIVE_INFINITY }, { digest, choice }, ms) {
-      const secret = randomBytes(SECRET_BYTES).toString('base64url')
+      const secret = newSecret()
       const expiresAt = Math.min(clock.now() + ms, end)
-      await records.add({ id: idOf(secret), owner, credential, digest, choice, expiresAt })
+      await records.add({ id: secretId(secret), owner, credential, digest, choice, expiresAt })
       return { secret, expiresAt }
     },
     async open(secret) {
-      const link = SECRET.test(secret) ? await records.get(idOf(secret)) : undefined
+      const link = isSecret(secret) ? await records.get(secretId(secret)) : undefined
       if (!link || link.expiresAt <= clock.now()) return undefined
       const maker = await current(link.credential)
       if (maker?.name !== link.owner || !hasScope(maker, 'packages:read')) return undefined
       return { digest: link.digest, choice: link.choice, maker }
     },
   }
-}
-
-function idOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
 }

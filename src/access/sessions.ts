@@ -1,7 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Authenticator, TokenSource } from './authenticator.ts'
 import type { Principal } from './principal.ts'
+import { isSecret, newSecret, secretId } from './secret.ts'
 
 /** A browser's log-in, as it is kept. */
 export interface KeptSession {
@@ -48,9 +48,6 @@ export interface SessionsOptions {
 }
 
 const KIND = 'session'
-const SECRET_BYTES = 32
-/** As base64url. */
-const SECRET = /^[A-Za-z0-9_-]{43}$/
 /** However often it is used. */
 const LONGEST_MS = 7 * 24 * 3_600_000
 
@@ -66,14 +63,14 @@ export function createSessions({ records, tokens, clock = systemClock }: Session
   return {
     kind: KIND,
     async begin(principal) {
-      const secret = randomBytes(SECRET_BYTES).toString('base64url')
+      const secret = newSecret()
       const endsAt = Math.min(clock.now() + LONGEST_MS, principal.expiresAt ?? Number.POSITIVE_INFINITY)
-      const session = { id: idOf(secret), owner: principal.name, credential: principal.credential, endsAt }
+      const session = { id: secretId(secret), owner: principal.name, credential: principal.credential, endsAt }
       await records.add(session)
       return { secret, principal: standingFor(principal, session) }
     },
-    open: async (secret) => (SECRET.test(secret) ? principalOf(await records.use(idOf(secret))) : undefined),
-    end: async (secret) => SECRET.test(secret) && records.remove(idOf(secret)),
+    open: async (secret) => (isSecret(secret) ? principalOf(await records.use(secretId(secret))) : undefined),
+    end: async (secret) => isSecret(secret) && records.remove(secretId(secret)),
     authenticate: async () => undefined,
     current: async (credential) => principalOf(await records.look(credential.slice(KIND.length + 1))),
     onChange: (listener) => records.onChange(listener),
@@ -92,10 +89,6 @@ export function withSessions(tokens: Authenticator, sessions: Sessions): Authent
       }
     },
   }
-}
-
-function idOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('base64url')
 }
 
 function standingFor(principal: Principal, { id, endsAt }: KeptSession): SessionPrincipal {
