@@ -8,7 +8,7 @@ import { fillRegistry } from '../helpers/packages/pulling.ts'
 import { pipeTerminal, runCommand } from '../helpers/processes/cli-program.ts'
 import { readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
-import { lineOf } from '../helpers/streams/token-app.ts'
+import { tokenLine } from '../helpers/streams/tokens.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
@@ -26,7 +26,7 @@ interface Given {
 async function bed(t: TestContext) {
   const folder = await tempDir(t)
   const tokensFile = join(folder, 'tokens')
-  await writeFile(tokensFile, lineOf('root', '*') + lineOf('ci', 'jobs:write'))
+  await writeFile(tokensFile, tokenLine('root', '*') + tokenLine('ci', 'jobs:write'))
   const env = { LAYERD_TOKENS_FILE: tokensFile }
   const url = await readyUrl(await startLayerd(t, { dataDir: await tempDir(t), env }))
   const run = async (argv: readonly string[], { input = '', token = 'root', screen = false }: Given = {}) => {

@@ -11,7 +11,8 @@ import { packageFiles, pullFrom, putPackage } from '../helpers/packages/pulling.
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { newJob } from '../helpers/redis/jobs.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
-import { lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
+import { startTokenApp } from '../helpers/streams/token-app.ts'
+import { tokenLine } from '../helpers/streams/tokens.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 const ALL = ['jobs:read', 'jobs:write', 'packages:read', 'uploads:write']
@@ -149,7 +150,10 @@ describe('what a token has open when it is taken away in another process', () =>
 })
 
 test('a line that is taken out of the file, or may do less, ends what it has open', async (t) => {
-  const { open, job, setLines } = await started(t, lineOf('ci', 'jobs:read') + lineOf('cd', 'system:read,jobs:read'))
+  const { open, job, setLines } = await started(
+    t,
+    tokenLine('ci', 'jobs:read') + tokenLine('cd', 'system:read,jobs:read'),
+  )
   const streams = await Promise.all(
     ['ci', 'cd', 'root'].map(async (token) => {
       const headers = { accept: 'text/event-stream' }
@@ -158,7 +162,7 @@ test('a line that is taken out of the file, or may do less, ends what it has ope
       return read
     }),
   )
-  await setLines(lineOf('cd', 'jobs:read'))
+  await setLines(tokenLine('cd', 'jobs:read'))
   for (const read of streams.slice(0, 2)) await waitFor('its end', () => read.over && read.whole)
   assert.equal(streams[2]?.over, false)
 })

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -8,12 +7,13 @@ import { GROUPS } from '../helpers/access/opened-oidc.ts'
 import { readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
+import { tokenLine } from '../helpers/streams/tokens.ts'
 
 test('layerd starts while its issuer is away, lets file tokens in, and those of the issuer once it is back', async (t) => {
   const issuer = await startIssuer(t)
   const dataDir = await tempDir(t)
   const [tokensFile, groupsFile] = [join(dataDir, 'tokens'), join(dataDir, 'groups.json')]
-  await writeFile(tokensFile, `file ${createHash('sha256').update('secret').digest('hex')} jobs:read\n`)
+  await writeFile(tokensFile, tokenLine('file', 'jobs:read', 'secret'))
   await writeFile(groupsFile, GROUPS)
   await issuer.away()
   const layerd = await startLayerd(t, {

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Cleanup, defer } from '../helpers/cleanup.ts'
 import { BROWSERS, findBrowser, startBrowser } from '../helpers/processes/browser.ts'
 import { withPackage } from '../helpers/streams/http-jobs.ts'
-import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
+import { tokenLine, tokensFileWith } from '../helpers/streams/tokens.ts'
 
 /** An API with tokens, which tells what it answered. */
 async function serving(t: TestContext) {
-  const tokensFile = join(await tempDir(t), 'tokens')
-  await writeFile(tokensFile, `ada ${createHash('sha256').update('ada-token').digest('hex')} *\n`)
+  const tokensFile = await tokensFileWith(t, tokenLine('ada', '*', 'ada-token'))
   const answered: string[] = []
   const observer = {
     onAnswered: ({ route, method, status }: { route: string; method: string; status: number }) =>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -9,6 +9,7 @@ import { type Cleanup, CleanupStack } from '../helpers/cleanup.ts'
 import { startApp, type TestAppOptions } from '../helpers/streams/http-app.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
+import { tokenLine } from '../helpers/streams/tokens.ts'
 
 type Headers = Record<string, string>
 interface Asked {
@@ -18,8 +19,7 @@ interface Asked {
 }
 
 const JSON_BODY = { 'content-type': 'application/json' }
-const line = (name: string, scopes: string) =>
-  `${name} ${createHash('sha256').update(`${name}-token`).digest('hex')} ${scopes}\n`
+const line = (name: string, scopes: string) => tokenLine(name, scopes, `${name}-token`)
 
 async function started(t: Cleanup, options: TestAppOptions = {}) {
   const tokensFile = join(await tempDir(t), 'tokens')

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { pipeTerminal, runCommand } from '../helpers/processes/cli-program.ts'
 import { readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
-import { lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
+import { startTokenApp } from '../helpers/streams/token-app.ts'
+import { tokenLine } from '../helpers/streams/tokens.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 
 const commands =
@@ -74,7 +75,7 @@ test('what is no good is told, with what to do', async (t) => {
 test('a secret is in nothing that a daemon keeps or says', async (t) => {
   const [dataDir, folder] = [await tempDir(t), await tempDir(t)]
   const tokensFile = join(folder, 'tokens')
-  await writeFile(tokensFile, lineOf('root', '*'))
+  await writeFile(tokensFile, tokenLine('root', '*'))
   const env = { LAYERD_TOKENS_FILE: tokensFile, LAYERD_LOG_LEVEL: 'trace', LAYERD_LOG_FORMAT: 'json' }
   const layerd = await startLayerd(t, { dataDir, env })
   const url = await readyUrl(layerd)

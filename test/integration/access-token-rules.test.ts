@@ -7,7 +7,8 @@ import { createTokenRecords } from '../../src/jobs/access/token-records.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { newJob } from '../helpers/redis/jobs.ts'
 import { defer } from '../helpers/cleanup.ts'
-import { type IssuedAnswer, lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
+import { type IssuedAnswer, startTokenApp } from '../helpers/streams/token-app.ts'
+import { tokenLine } from '../helpers/streams/tokens.ts'
 
 const TEAM = { repositories: ['r.example/team/**'] }
 
@@ -15,9 +16,9 @@ const TEAM = { repositories: ['r.example/team/**'] }
 async function started(t: TestContext) {
   const bed = await startTokenApp(
     t,
-    lineOf('lead', 'tokens:admin,jobs:write,packages:read repositories=r.example/team/** kinds=pull,copy') +
-      lineOf('wide', 'tokens:admin,jobs:read') +
-      lineOf('seer', 'tokens:admin,jobs:read,system:admin'),
+    tokenLine('lead', 'tokens:admin,jobs:write,packages:read repositories=r.example/team/** kinds=pull,copy') +
+      tokenLine('wide', 'tokens:admin,jobs:read') +
+      tokenLine('seer', 'tokens:admin,jobs:read,system:admin'),
   )
   const refused = async (payload: object, by = 'root') => {
     const answer = await bed.post({ name: 'ci', scopes: ['jobs:read'], ...payload }, by)
@@ -71,7 +72,7 @@ describe('what tokens are issued for', () => {
       assert.deepEqual([status, code], [409, 'TOKEN_NAME_TAKEN'], name)
     }
     await issue({ name: 'free' })
-    await setLines(lineOf('free', 'jobs:read'))
+    await setLines(tokenLine('free', 'jobs:read'))
     assert.equal((await refused({ name: 'free' })).code, 'TOKEN_NAME_TAKEN', 'the file has it by now')
   })
 
@@ -147,9 +148,10 @@ describe('what tokens are issued for', () => {
 
   test('what is there of a name that no token has any more is for who may change what others own', async (t) => {
     const { issue, refused, setLines, jobs, uploads } = await started(t)
-    const admins = lineOf('wide', 'tokens:admin,jobs:read') + lineOf('seer', 'tokens:admin,jobs:read,system:admin')
+    const admins =
+      tokenLine('wide', 'tokens:admin,jobs:read') + tokenLine('seer', 'tokens:admin,jobs:read,system:admin')
     await setLines(
-      admins + lineOf('left', 'jobs:write') + lineOf('sent', 'uploads:write') + lineOf('none', 'jobs:write'),
+      admins + tokenLine('left', 'jobs:write') + tokenLine('sent', 'uploads:write') + tokenLine('none', 'jobs:write'),
     )
     const { job } = await jobs.queue.create(newJob({ principal: 'left' }))
     await uploads.receive('a.tar', Readable.from([Buffer.from('a')]), { principal: 'sent' })

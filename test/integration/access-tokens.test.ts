@@ -8,7 +8,8 @@ import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { defer } from '../helpers/cleanup.ts'
 import { newJob } from '../helpers/redis/jobs.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
-import { type IssuedAnswer, lineOf, startTokenApp } from '../helpers/streams/token-app.ts'
+import { type IssuedAnswer, startTokenApp } from '../helpers/streams/token-app.ts'
+import { tokenLine } from '../helpers/streams/tokens.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 describe('tokens that layerd issues', () => {
@@ -170,7 +171,7 @@ describe('tokens that layerd issues', () => {
   })
 
   test('pages of them come by name', async (t) => {
-    const { issue, ask } = await startTokenApp(t, lineOf('low', 'jobs:read'))
+    const { issue, ask } = await startTokenApp(t, tokenLine('low', 'jobs:read'))
     for (const name of ['c', 'a', 'b']) await issue({ name })
     const page = async (query: string) =>
       (await ask('root', { url: `/v1/tokens?${query}` })).json<{ items: IssuedAnswer[]; nextPageToken?: string }>()

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { InjectOptions } from 'fastify'
 import { createKeyRecords } from '../../src/jobs/keys/key-records.ts'
@@ -9,9 +7,9 @@ import { defer } from '../helpers/cleanup.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { startJobs } from '../helpers/redis/jobs.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
-import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 import { cosignFile } from '../helpers/trust/cosign-file.ts'
+import { tokensFileOf } from '../helpers/streams/tokens.ts'
 
 const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const PRIVATE = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -166,11 +164,9 @@ describe('keys that are kept', () => {
   })
 
   test('who may only read cannot write them', async (t) => {
-    const tokens = join(await tempDir(t), 'tokens')
-    const token = randomBytes(16).toString('hex')
-    await writeFile(tokens, `reader ${createHash('sha256').update(token).digest('hex')} registries:read\n`)
-    const { app } = await startApp(t, { tokensFile: tokens })
-    const headers = { authorization: `Bearer ${token}` }
+    const tokensFile = await tokensFileOf(t, { reader: 'registries:read' })
+    const { app } = await startApp(t, { tokensFile })
+    const headers = { authorization: 'Bearer reader' }
     const got = await app.inject({ url: '/v1/keys', headers })
     const written = await app.inject({ method: 'PUT', url: '/v1/keys/a', headers, payload: { key: PRIVATE } })
     assert.deepEqual([got.statusCode, written.statusCode, (await app.inject('/v1/keys')).statusCode], [200, 403, 401])

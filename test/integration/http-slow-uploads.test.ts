@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
-import { tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
+import { tokenLine, tokensFileOf, tokensFileWith } from '../helpers/streams/tokens.ts'
 
 interface Answer {
   status: number
@@ -89,8 +87,7 @@ test('a chunked JSON body that is refused for its size and goes on, or breaks of
 })
 
 test('a place for an upload comes back also when its connection ended before it was taken', async (t) => {
-  const tokensFile = join(await tempDir(t), 'tokens')
-  await writeFile(tokensFile, `ann ${createHash('sha256').update('secret').digest('hex')} *\n`)
+  const tokensFile = await tokensFileWith(t, tokenLine('ann', '*', 'secret'))
   const { listen } = await startApp(t, { tokensFile, uploadsPerPrincipal: 3 })
   const base = await listen()
   const headers = { authorization: 'Bearer secret' }
@@ -127,9 +124,7 @@ test('what still trickles in of a request that was refused ends its connection',
 })
 
 test('a caller has so many uploads open and no more; others do not wait for that, and each end is a place', async (t) => {
-  const tokensFile = join(await tempDir(t), 'tokens')
-  const hash = (token: string) => createHash('sha256').update(token).digest('hex')
-  await writeFile(tokensFile, ['ann', 'bob'].map((name) => `${name} ${hash(name)} *\n`).join(''))
+  const tokensFile = await tokensFileOf(t, { ann: '*', bob: '*' })
   const { app, listen, uploadFolder } = await startApp(t, { uploadsPerPrincipal: 3, tokensFile })
   const url = `${await listen()}/v1/uploads/p.tar`
   const start = (name: string, more = {}) =>

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Registry } from '../../src/http/schemas/registry.ts'
 import { createRegistryRecords } from '../../src/jobs/registries/registry-records.ts'
 import { createOutboundPolicy } from '../../src/oci/connections.ts'
 import { startApp, type TestApp } from '../helpers/streams/http-app.ts'
-import { tempDir } from '../helpers/temp-dir.ts'
+import { tokensFileOf } from '../helpers/streams/tokens.ts'
 
 const PASSWORD = 'a-password-of-ann'
 const ANN = { username: 'ann', password: PASSWORD }
@@ -147,15 +144,8 @@ test('what is no registry, no credential or no pattern is refused, and repeated 
 })
 
 test('registries are read with one scope and written with another', async (t) => {
-  const tokensFile = join(await tempDir(t), 'tokens')
   const scopes = { all: '*', admin: 'registries:admin', reader: 'registries:read', other: 'jobs:write' }
-  const hash = (token: string) => createHash('sha256').update(token).digest('hex')
-  await writeFile(
-    tokensFile,
-    Object.entries(scopes)
-      .map(([name, given]) => `${name} ${hash(name)} ${given}\n`)
-      .join(''),
-  )
+  const tokensFile = await tokensFileOf(t, scopes)
   const { app } = await startApp(t, { tokensFile })
   const ask = async (token: string, method: 'GET' | 'PUT' | 'DELETE', url: string) => {
     const headers = { authorization: `Bearer ${token}`, 'if-match': '*' }

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import type { RegistryPing } from '../../src/http/schemas/registry.ts'
 import { createOutboundPolicy } from '../../src/oci/connections.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
 import { pipeTerminal, runCommand } from '../helpers/processes/cli-program.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
-import { tempDir } from '../helpers/temp-dir.ts'
+import { tokensFileOf } from '../helpers/streams/tokens.ts'
 
 const ANN = { user: 'ann', password: 'right-password' }
 const auth = (password: string) => Buffer.from(JSON.stringify({ username: ANN.user, password })).toString('base64url')
@@ -37,11 +34,8 @@ test('a registry is pinged with the credentials of the caller', async (t) => {
 })
 
 test('a ping needs the scope registries:admin, which * has', async (t) => {
-  const tokensFile = join(await tempDir(t), 'tokens')
   const scopes = { all: '*', admin: 'jobs:write,registries:admin', other: 'registries:read,registries:admins' }
-  const hash = (token: string) => createHash('sha256').update(token).digest('hex')
-  const lines = Object.entries(scopes).map(([name, given]) => `${name} ${hash(name)} ${given}\n`)
-  await writeFile(tokensFile, lines.join(''))
+  const tokensFile = await tokensFileOf(t, scopes)
   const pinged: string[] = []
   const { app } = await startApp(t, {
     tokensFile,

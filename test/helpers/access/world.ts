@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Response } from 'light-my-request'
 import { SCOPES, type Scope } from '../../../src/access/scopes.ts'
 import type { Digest } from '../../../src/content/digest.ts'
@@ -11,7 +8,7 @@ import { fillRegistry, pullFrom } from '../packages/pulling.ts'
 import { newJob } from '../redis/jobs.ts'
 import { type MemoryRegistry, startMemoryRegistry } from '../registries/memory-registry.ts'
 import { startApp, type TestApp, type TestAppOptions } from '../streams/http-app.ts'
-import { tempDir } from '../temp-dir.ts'
+import { tokenLine, tokensFileWith } from '../streams/tokens.ts'
 import type { AccessRow, Subject } from './routes.ts'
 
 /** All but those that open what others own. */
@@ -45,11 +42,10 @@ export async function startWorld(
   const reference = `oci://${registry.host}/team/nemo:1.2.0`
   const nemo = { path: FIXTURES.nemoAmd64, published: 'nemo' } as const
   await fillRegistry(registry, { repository: 'team/nemo', tag: '1.2.0' }, [nemo])
-  const tokensFile = join(await tempDir(t), 'tokens')
-  const lines = Object.entries(people(registry.host)).map(
-    ([token, { name, scopes, limits = '' }]) => `${name} ${sha256(token)} ${scopes.join(',')} ${limits}\n`,
+  const lines = Object.entries(people(registry.host)).map(([token, { name, scopes, limits = '' }]) =>
+    tokenLine(name, `${scopes.join(',')} ${limits}`, token),
   )
-  await writeFile(tokensFile, lines.join(''))
+  const tokensFile = await tokensFileWith(t, ...lines)
   const app = await startApp(t, { tokensFile, ...changes })
   return {
     ...app,
@@ -108,8 +104,4 @@ function parsed(body: string): { code?: string; detail?: string } {
   } catch {
     return {}
   }
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InjectOptions, LightMyRequestResponse as Response } from 'fastify'
 import type { Cleanup } from '../cleanup.ts'
 import { tempDir } from '../temp-dir.ts'
+import { tokenLine } from './tokens.ts'
 import type { App } from '../../../src/http/app.ts'
 
 /** What jobs, uploads and packages ask for, and nothing that shows those of others. */
@@ -17,9 +17,7 @@ export async function tokensFor(t: Cleanup, principals: Readonly<Record<string, 
 }
 
 export async function writeTokens(path: string, principals: Readonly<Record<string, string>>): Promise<void> {
-  const lines = Object.entries(principals).map(
-    ([name, rest]) => `${name} ${createHash('sha256').update(`token-of-${name}`).digest('hex')} ${rest}\n`,
-  )
+  const lines = Object.entries(principals).map(([name, rest]) => tokenLine(name, rest, `token-of-${name}`))
   await writeFile(path, lines.join(''))
 }
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { InjectOptions } from 'fastify'
 import type { Cleanup } from '../cleanup.ts'
-import { tempDir } from '../temp-dir.ts'
 import { waitFor } from '../wait-for.ts'
 import { startApp, type TestAppOptions } from './http-app.ts'
+import { tokenLine, tokensFileWith } from './tokens.ts'
 
 export interface IssuedAnswer {
   id: string
@@ -16,14 +14,9 @@ export interface IssuedAnswer {
   lastUsedAt: string | null
 }
 
-/** The token of that name in the file is its name. */
-export const lineOf = (name: string, rest: string) =>
-  `${name} ${createHash('sha256').update(name).digest('hex')} ${rest}\n`
-
-/** An app that wants tokens: `root` of the file has "*", and more stand in `lines`. */
+/** An app that wants tokens: `root` of the file has "*", and more stand in `lines`; each is its name. */
 export async function startTokenApp(t: Cleanup, lines = '', options: TestAppOptions = {}) {
-  const tokensFile = join(await tempDir(t), 'tokens')
-  await writeFile(tokensFile, lineOf('root', '*') + lines)
+  const tokensFile = await tokensFileWith(t, tokenLine('root', '*'), lines)
   const bed = await startApp(t, { tokensFile, ...options })
   /** On a busy machine Redis may take more than the 1.5 s that are waited for it. */
   const ask = (token: string | undefined, request: InjectOptions) =>
@@ -47,7 +40,7 @@ export async function startTokenApp(t: Cleanup, lines = '', options: TestAppOpti
     status: async (token: string | undefined, url = '/v1/jobs') => (await ask(token, { url })).statusCode,
     /** Puts other lines beside root's, at once. */
     setLines: async (others: string) => {
-      await writeFile(`${tokensFile}.new`, lineOf('root', '*') + others)
+      await writeFile(`${tokensFile}.new`, tokenLine('root', '*') + others)
       await rename(`${tokensFile}.new`, tokensFile)
     },
   }

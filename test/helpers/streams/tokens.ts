@@ -4,11 +4,19 @@ import { join } from 'node:path'
 import type { Cleanup } from '../cleanup.ts'
 import { tempDir } from '../temp-dir.ts'
 
-/** LAYERD_TOKENS_FILE with tokens that are called as their principals are: name -> scopes, and limits after a space. */
-export async function tokensFileOf(t: Cleanup, tokens: Readonly<Record<string, string>>): Promise<string> {
+/** A line of LAYERD_TOKENS_FILE. `rights`: scopes, and limits after a space. `token`: default its name. */
+export function tokenLine(name: string, rights: string, token = name): string {
+  return `${name} ${createHash('sha256').update(token).digest('hex')} ${rights}\n`
+}
+
+/** A file of such lines. */
+export async function tokensFileWith(t: Cleanup, ...lines: readonly string[]): Promise<string> {
   const path = join(await tempDir(t), 'tokens')
-  const hash = (token: string) => createHash('sha256').update(token).digest('hex')
-  const lines = Object.entries(tokens).map(([name, rights]) => `${name} ${hash(name)} ${rights}\n`)
   await writeFile(path, lines.join(''))
   return path
+}
+
+/** One with tokens that are called as their principals are: name -> rights. */
+export async function tokensFileOf(t: Cleanup, tokens: Readonly<Record<string, string>>): Promise<string> {
+  return await tokensFileWith(t, ...Object.entries(tokens).map(([name, rights]) => tokenLine(name, rights)))
 }

@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fastify } from 'fastify'
 import { createAuthenticator } from '../../../../src/access/authenticator.ts'
 import { authPlugin } from '../../../../src/http/plugins/auth.ts'
 import { startApp } from '../../../helpers/streams/http-app.ts'
-import { tempDir } from '../../../helpers/temp-dir.ts'
+import type { tempDir } from '../../../helpers/temp-dir.ts'
+import { tokenLine, tokensFileWith } from '../../../helpers/streams/tokens.ts'
 
 async function startWithToken(t: Parameters<typeof tempDir>[0]) {
-  const tokensFile = join(await tempDir(t), 'tokens')
-  await writeFile(tokensFile, `ada ${createHash('sha256').update('secret').digest('hex')} *\n`)
+  const tokensFile = await tokensFileWith(t, tokenLine('ada', '*', 'secret'))
   return { tokensFile, ...(await startApp(t, { tokensFile })) }
 }
 

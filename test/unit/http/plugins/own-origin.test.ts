@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { startApp } from '../../../helpers/streams/http-app.ts'
-import { tempDir } from '../../../helpers/temp-dir.ts'
+import { tokenLine, tokensFileWith } from '../../../helpers/streams/tokens.ts'
 
 type Headers = Record<string, string>
 
@@ -190,8 +187,7 @@ test('a POST is application/json, or nothing at all', async (t) => {
 })
 
 test('where tokens are required Host is not checked, origins are', async (t) => {
-  const tokensFile = join(await tempDir(t), 'tokens')
-  await writeFile(tokensFile, `ada ${createHash('sha256').update('secret').digest('hex')} *\n`)
+  const tokensFile = await tokensFileWith(t, tokenLine('ada', '*', 'secret'))
   const { app } = await startApp(t, { tokensFile })
   const authorization = 'Bearer secret'
   const url = '/v1/jobs'

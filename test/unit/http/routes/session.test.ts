@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { startApp } from '../../../helpers/streams/http-app.ts'
-import { tempDir } from '../../../helpers/temp-dir.ts'
+import { tokenLine, tokensFileWith } from '../../../helpers/streams/tokens.ts'
 
 test('whoever is known is told who they are and what they may', async (t) => {
-  const tokensFile = join(await tempDir(t), 'tokens')
-  const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
-  const line = 'ada HASH packages:read,jobs:read repositories=r.example/team/** kinds=pull'
-  await writeFile(tokensFile, line.replace('HASH', hashOf('secret')))
+  const rights = 'packages:read,jobs:read repositories=r.example/team/** kinds=pull'
+  const tokensFile = await tokensFileWith(t, tokenLine('ada', rights, 'secret'))
   const { app } = await startApp(t, { tokensFile })
   const response = await app.inject({ url: '/v1/session', headers: { authorization: 'Bearer secret' } })
   assert.deepEqual(response.json(), {
@@ -21,7 +17,7 @@ test('whoever is known is told who they are and what they may', async (t) => {
     expiresAt: null,
   })
   assert.equal(response.headers['cache-control'], 'no-store')
-  assert.doesNotMatch(response.body, new RegExp(hashOf('secret').slice(0, 8)))
+  assert.doesNotMatch(response.body, new RegExp(createHash('sha256').update('secret').digest('hex').slice(0, 8)))
   assert.equal((await app.inject('/v1/session')).statusCode, 401)
 })
 
