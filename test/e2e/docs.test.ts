@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '../../src/content/digest.ts'
@@ -62,6 +63,26 @@ test('the recipes for curl publish, pull and save', async (t) => {
   const { code, output } = await runProcess(t, 'bash', ['-c', script], { cwd, env })
   assert.equal(code, 0, output)
   assert.deepEqual(await readdir(cwd), ['zarf-package-nemo-amd64-1.2.0.tar.zst'])
+})
+
+test("the recipe for a pipeline's token issues the next one and takes the last one away", async (t) => {
+  if (skipWithout(t, 'bash', 'curl', 'jq')) return
+  const cwd = await tempDir(t, 'pipeline')
+  await writeFile(join(cwd, 'tokens'), `root ${createHash('sha256').update('root').digest('hex')} *\n`)
+  const env = { LAYERD_WORKERS: '1', LAYERD_TOKENS_FILE: join(cwd, 'tokens') }
+  const api = `${await readyUrl(await startLayerd(t, { dataDir: await shortTempDir(t), env }))}/v1`
+  const script = await docCommands('docs/integrate.md', { section: 'Tokens of a pipeline', variables: {} })
+  const tokens: string[] = []
+  for (const _round of ['first', 'second']) {
+    const { code, output } = await runProcess(t, 'bash', ['-c', script], { cwd, env: { API: api, ADMIN: 'root' } })
+    assert.equal(code, 0, output)
+    tokens.push((await readFile(join(cwd, 'ci.token'), 'utf8')).trim())
+  }
+  const asked = tokens.map((token) => fetch(`${api}/session`, { headers: { authorization: `Bearer ${token}` } }))
+  assert.deepEqual(
+    (await Promise.all(asked)).map(({ status }) => status),
+    [401, 200],
+  )
 })
 
 test('every line of the walkthrough does what it says, with the real zarf', async (t) => {
