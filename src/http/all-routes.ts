@@ -8,6 +8,8 @@ import { sessionRoutes } from './routes/access/session.ts'
 import { auditRoutes } from './routes/access/audit.ts'
 import { policyRoutes } from './routes/access/policies.ts'
 import { tokenRoutes } from './routes/access/tokens.ts'
+import { OpenAnswers } from './answers/open-answers.ts'
+import { createLooks, LOOK_LIMITS } from './requests/look.ts'
 import { bundleRoutes } from './routes/bundles.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes } from './routes/job-events.ts'
@@ -35,7 +37,8 @@ export type RouteOptions = AppOptions &
   }
 
 /** The interface: every resource has its file. */
-export function registerRoutes(app: App, options: RouteOptions): void {
+export function registerRoutes(app: App, made: RouteOptions): void {
+  const options = { ...made, ...sharedPlaces(made) }
   const { observer, fileRoots: roots, uploads } = options
   const withSources = { ...options, sources: { roots, uploads } }
   void app.register(healthRoutes, options)
@@ -61,4 +64,14 @@ export function registerRoutes(app: App, options: RouteOptions): void {
   void app.register(linkRoutes, options)
   void app.register(packageFiles, options)
   void app.register(packageViews, withSources)
+}
+
+/** What is for all callers, so that none takes it for itself. */
+function sharedPlaces({ lookLimits = LOOK_LIMITS, streamLimits, downloadLimits, authenticator }: RouteOptions) {
+  const { required } = authenticator
+  return {
+    looks: createLooks(lookLimits, required),
+    openStreams: OpenAnswers.streams(streamLimits, required),
+    openDownloads: OpenAnswers.downloads(downloadLimits, required),
+  }
 }

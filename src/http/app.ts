@@ -25,6 +25,8 @@ import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { registerRoutes } from './all-routes.ts'
+import type { AnswerLimits } from './answers/open-answers.ts'
+import type { LookLimits } from './requests/look.ts'
 import { cookiesPlugin } from './plugins/cookies.ts'
 import { type BodyPaceOptions, bodyPacePlugin } from './plugins/body-pace.ts'
 import { answersPlugin } from './plugins/answers.ts'
@@ -140,8 +142,12 @@ export interface AppOptions {
   uploadsPerPrincipal?: number
   /** What a sender of a body must bring. Default: 1 KiB a second over 30 s. */
   bodyPace?: BodyPaceOptions['bodyPace']
-  /** Event streams that may be open at once. Default: 1,000 of a caller, 20,000 in all. */
-  streamLimits?: JobEventRoutesOptions['streamLimits']
+  /** Event streams, followed logs and waits that may be open at once. Default: 1,000 of a caller, 20,000 in all. */
+  streamLimits?: AnswerLimits
+  /** Downloads at once. Default: 128 of a caller, 1,000 in all. */
+  downloadLimits?: AnswerLimits
+  /** Looks at packages and registries at once. Default: 8 of a caller, with 200 that wait, 32 in all. */
+  lookLimits?: LookLimits
   /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
   streams?: JobEventRoutesOptions['streams']
 }

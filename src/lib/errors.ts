@@ -80,6 +80,8 @@ export const ERROR_CODES = {
   JOB_STALLED: { status: 500, retry: 'permanent', title: 'Workers were lost too often without moving a byte' },
   JOB_FENCED: { status: 409, retry: 'canceled', title: 'Another run of this job has taken over' },
   STREAMS_TOO_MANY: { status: 429, retry: 'transient', title: 'Too many streams of events are open' },
+  LOOKS_TOO_MANY: { status: 429, retry: 'transient', title: 'Too many looks at packages wait for their turn' },
+  DOWNLOADS_TOO_MANY: { status: 429, retry: 'transient', title: 'Too many downloads are under way' },
   RATE_LIMITED: { status: 429, retry: 'transient', title: 'Too many requests' },
   TOO_MANY_HOSTS: { status: 429, retry: 'transient', title: 'Jobs of too many registries are open' },
   TOO_MANY_JOBS: { status: 429, retry: 'transient', title: 'Too many jobs are open' },

@@ -15,6 +15,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   'lib/loop': { imports: ['lib'] },
   'lib/formats': {},
+  'lib/queues': {},
   'lib/patterns': { imports: ['lib'] },
   content: { imports: ['lib'], packages: ['typebox'] },
   'content/hashing': { imports: ['content'] },
@@ -275,7 +276,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   http: {
     faces: ['app.ts', 'schemas'],
-    top: ['http/plugins', 'http/routes', 'http/routes/access', 'http/access', 'http/schemas'],
+    top: [
+      'http/plugins',
+      'http/routes',
+      'http/routes/access',
+      'http/access',
+      'http/answers/open-answers.ts',
+      'http/requests/look.ts',
+      'http/schemas',
+    ],
     imports: [
       'access',
       'jobs',

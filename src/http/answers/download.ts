@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, toAppError } from '../../lib/errors.ts'
+import type { OpenAnswers } from './open-answers.ts'
 import { chooseRange, isKnownTag } from './conditional.ts'
 
 /** Bytes that are always the same, readable from anywhere. */
@@ -19,18 +20,19 @@ export interface Download {
 export interface SendOptions {
   download: Download
   signal: AbortSignal
+  openDownloads: OpenAnswers
   /** Called when the last byte of the download, by whatever range, is with the client. */
   onFetched?: (() => void) | undefined
 }
 
 /**
- * Answers GET and HEAD of a download: 200, 206, 304, or 416 with the size. Throws RANGE_NOT_SATISFIABLE. The stream ends
+ * Answers GET and HEAD of a download: 200, 206, 304, or 416 with the size. Throws RANGE_NOT_SATISFIABLE, DOWNLOADS_TOO_MANY. The stream ends
  * with the connection, and with `signal`. Source: RFC 9110 13 and 14, RFC 6266.
  */
 export function sendDownload(
   request: FastifyRequest,
   reply: FastifyReply,
-  { download, signal, onFetched }: SendOptions,
+  { download, signal, openDownloads, onFetched }: SendOptions,
 ): FastifyReply {
   const { size, etag } = download
   const isHead = request.method === 'HEAD'
@@ -44,6 +46,7 @@ export function sendDownload(
       details: { size },
     })
   }
+  if (!isHead) openDownloads.take(request, reply)
   const { start, end } = range === 'whole' ? { start: 0, end: size } : range
   void reply.headers({
     ...validators(etag),

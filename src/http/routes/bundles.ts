@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Authenticator } from '../../access/authenticator.ts'
 import { requirePlace } from '../../access/limits.ts'
 import { storedDigest } from '../../content/reference.ts'
 import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
@@ -17,21 +18,22 @@ import { looking, type RemotePackageRoutesOptions } from './remote-packages.ts'
 export interface BundleRoutesOptions extends RemotePackageRoutesOptions {
   store: ContentStore
   sources: LocalSources
+  authenticator: Pick<Authenticator, 'required'>
 }
 
 const READ = { scope: ['packages:read'] } as const
 
 /** A look at a UDS bundle, wherever it lies. */
 export const bundleRoutes: FastifyPluginAsyncTypebox<BundleRoutesOptions> = async (app, options) => {
-  const { remote, mayName, closing } = options
-  const archives = createBundleArchives()
+  const { remote, mayName, looks, closing, authenticator } = options
+  const archives = createBundleArchives({ fair: authenticator.required })
 
   app.get('/v1/bundles', { schema: getBundleSchema, config: READ }, async (request, reply) => {
     const { ref, architecture } = request.query
     void reply.header('cache-control', 'no-cache')
     if (!ref.startsWith('oci://')) {
-      const found = await lookWithin(request, { closing, tooLate: () => tooLate(ref) }, (signal) =>
-        localBundle(ref, { ...options, ...seenBy(request.caller, options), archives }, signal),
+      const found = await lookWithin(request, { looks, closing, tooLate: () => tooLate(ref) }, (signal) =>
+        localBundle(ref, { ...options, ...seenBy(request.caller, options), archives, by: request.caller.name }, signal),
       )
       return sendJson<InspectedBundle>(reply, found)
     }
@@ -48,14 +50,14 @@ export const bundleRoutes: FastifyPluginAsyncTypebox<BundleRoutesOptions> = asyn
 
 async function localBundle(
   ref: string,
-  { store, sources, archives }: BundleRoutesOptions & { archives: BundleArchives },
+  { store, sources, archives, by }: BundleRoutesOptions & { archives: BundleArchives; by: string },
   signal: AbortSignal,
 ): Promise<InspectedBundle> {
   const digest = at('/ref', storedDigest, ref)
   if (digest !== undefined) return await inspectStoredBundle(store, digest, signal)
   if (!/^(?:file|upload):/.test(ref)) throw notNamed(ref)
   const open = async () => openBundleArchive(await openLocalSource(ref, sources), { signal })
-  return await archives.inspect(open, { reference: ref, signal })
+  return await archives.inspect(open, { reference: ref, by, signal })
 }
 
 /** In an archive of another order than that of uds create its small files may come last, and it may be a bomb. */

@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import type { Authenticator } from '../../access/authenticator.ts'
 import { isEventId, type JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { chooseMediaType } from '../answers/accept.ts'
+import type { OpenAnswers } from '../answers/open-answers.ts'
 import { EventHub, type EventHubOptions } from '../events/event-hub.ts'
-import { OpenStreams, STREAM_LIMITS, type StreamLimits } from '../events/open-streams.ts'
 import type { ApiObserver } from './metrics.ts'
 import { followEventsSchema } from '../schemas/event.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
@@ -17,9 +16,7 @@ export interface JobEventRoutesOptions {
   events: JobEventReader
   logger: Logger
   closing: AbortSignal
-  authenticator: Pick<Authenticator, 'required'>
-  /** Default: STREAM_LIMITS. */
-  streamLimits?: StreamLimits | undefined
+  openStreams: OpenAnswers
   /** Times of the streams; defaults are EventHub's. */
   streams?: Pick<EventHubOptions, 'heartbeatMs' | 'stuckMs'> | undefined
   /** Told how many streams are open is to be asked. */
@@ -36,8 +33,7 @@ const BEGINNING = '0-0'
 const READ = { scope: ['jobs:read'], job: 'looked-at' } as const
 
 export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = async (app, options) => {
-  const { queue, events, closing, logger, streamLimits = STREAM_LIMITS } = options
-  const streams = new OpenStreams(streamLimits, options.authenticator.required)
+  const { queue, events, closing, logger, openStreams } = options
   const hub = new EventHub({ queue, events, logger, ...options.streams })
   options.observer?.watchStreams(() => hub.watchers)
   closing.addEventListener('abort', () => hub.drain(), { once: true })
@@ -62,7 +58,7 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = 
         const frame = await hub.once(id)
         return reply.type(framing.contentType).serializer(String).send(framing.event(frame.logged))
       }
-      streams.take(request, reply)
+      openStreams.take(request, reply)
       const opening = await hub.open(job, lastEventId)
       if (opening === 'over') return reply.code(204).send(null)
       const { raw } = takeOver(reply, framing)

@@ -8,12 +8,14 @@ import { AppError } from '../../lib/errors.ts'
 import { lifeOf } from '../requests/look.ts'
 import { withoutUnseen } from '../../lib/text.ts'
 import { chooseMediaType } from '../answers/accept.ts'
+import type { OpenAnswers } from '../answers/open-answers.ts'
 import { jobLogSchema } from '../schemas/job.ts'
 
 export interface JobLogOptions {
   queue: JobQueue
   events: JobEventReader
   closing: AbortSignal
+  openStreams: OpenAnswers
 }
 
 /** Lines read at once. */
@@ -30,7 +32,7 @@ const READ = { scope: ['jobs:read'], job: 'looked-at' } as const
 
 /** What became of a job, in words. */
 export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app, options) => {
-  const { queue, events, closing } = options
+  const { queue, events, closing, openStreams } = options
 
   app.get(
     '/v1/jobs/:id/logs', // A followed log would wait in the compressor until there is enough of it.
@@ -44,6 +46,7 @@ export const jobLogRoutes: FastifyPluginAsyncTypebox<JobLogOptions> = async (app
       const isWanted = (line: JobLogLine) =>
         LOG_LEVELS.indexOf(line.level) >= LOG_LEVELS.indexOf(level) &&
         (since === undefined || Date.parse(line.time) >= Date.parse(since))
+      if (follow) openStreams.take(request, reply)
       const signal = lifeOf(request, closing)
       const read: Read = (after) => queue.log(id, { after, limit: PAGE })
       const lines = follow ? followed(id, { queue, events, signal, read }) : written(read)

@@ -6,6 +6,7 @@ import type { JobFilter } from '../../jobs/model/requests.ts'
 import { isKnownTag } from '../answers/conditional.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { waitForJob } from '../answers/job-wait.ts'
+import type { OpenAnswers } from '../answers/open-answers.ts'
 import { lifeOf } from '../requests/look.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { getJobSchema, type JobQuery, listJobsSchema, listTransfersSchema } from '../schemas/job.ts'
@@ -14,6 +15,7 @@ export interface JobQueriesOptions {
   queue: JobQueue
   events: JobEventReader
   closing: AbortSignal
+  openStreams: OpenAnswers
 }
 
 const LIST = { scope: ['jobs:read'] } as const
@@ -31,7 +33,7 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
   app.get('/v1/jobs/:id', { schema: getJobSchema, config: READ }, async (request, reply) => {
     const { id } = request.job
     const known = request.headers['if-none-match']
-    const seconds = applyWait(reply, request.headers.prefer)
+    const seconds = applyWait(request, reply, options.openStreams)
     const until = (job: Job) => (known === undefined ? job.done : !isKnownTag(known, etagOf(job)))
     const waited = async (seconds: number) => {
       const job = await waitForJob(id, { ...options, seconds, until, signal: lifeOf(request, options.closing) })

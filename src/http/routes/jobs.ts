@@ -10,6 +10,7 @@ import { applyWait, etagOf, RETRY_AFTER_SECONDS } from '../answers/job-answers.t
 import { requireAgain, requireWriter } from '../requests/job-again.ts'
 import { checkJobRequest, registriesOf } from '../requests/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
+import type { OpenAnswers } from '../answers/open-answers.ts'
 import { lifeOf } from '../requests/look.ts'
 import type { KeyNames } from '../requests/key-settings.ts'
 import type { MayName } from '../requests/package-reference.ts'
@@ -32,6 +33,7 @@ export interface JobRoutesOptions extends PublishSources {
   mayName: MayName
   keys: KeyNames
   closing: AbortSignal
+  openStreams: OpenAnswers
 }
 
 /** What each kind asks for beside that is known when its body was read. */
@@ -66,7 +68,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     )
     if (!replayed) tell(request, 'job accepted', job)
     if (replayed) void reply.header('idempotency-replayed', 'true')
-    const seconds = applyWait(reply, headers.prefer)
+    const seconds = applyWait(request, reply, options.openStreams)
     if (seconds === undefined) return sendAccepted(reply, job)
     const signal = lifeOf(request, options.closing)
     // The job is kept: whatever happens to the wait, the answer is 202.

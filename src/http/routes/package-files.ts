@@ -8,6 +8,7 @@ import { listedNames } from '../../lib/text.ts'
 import { openStoredArchive } from '../../transfer/bundle/stored.ts'
 import type { PackageChoice } from '../../transfer/stored-package.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
+import type { OpenAnswers } from '../answers/open-answers.ts'
 import { lifeOf } from '../requests/look.ts'
 import { noSuchLink } from '../access/link.ts'
 import { storeSeenBy } from '../requests/seen.ts'
@@ -16,12 +17,14 @@ import { getArchiveSchema, headArchiveSchema } from '../schemas/package.ts'
 export interface PackageFilesOptions {
   store: ContentStore
   closing: AbortSignal
+  openDownloads: OpenAnswers
 }
 
 const READ = { scope: ['packages:read'], linked: true } as const
 
 /** A stored package as a file. */
-export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = async (app, { store, closing }) => {
+export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = async (app, options) => {
+  const { store, closing, openDownloads } = options
   // A download may be hours from its end: a shutdown cuts it, and its client goes on by Range.
   const signalOf = (request: FastifyRequest) => lifeOf(request, closing)
   const archiveOf = async (
@@ -36,11 +39,19 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   const url = '/v1/packages/:digest/archive'
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
   app.get(url, { schema: getArchiveSchema, config: READ, exposeHeadRoute: false }, async (request, reply) => {
-    const options = { signal: signalOf(request), onFetched: releaser(request, storeSeenBy(request.caller, store)) }
-    return sendDownload(request, reply, { download: await archiveOf(request), ...options })
+    const sending = {
+      signal: signalOf(request),
+      openDownloads,
+      onFetched: releaser(request, storeSeenBy(request.caller, store)),
+    }
+    return sendDownload(request, reply, { download: await archiveOf(request), ...sending })
   })
   app.head(url, { schema: headArchiveSchema, config: READ }, async (request, reply) => {
-    return sendDownload(request, reply, { download: await archiveOf(request), signal: signalOf(request) })
+    return sendDownload(request, reply, {
+      download: await archiveOf(request),
+      signal: signalOf(request),
+      openDownloads,
+    })
   })
 }
 

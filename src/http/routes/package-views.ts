@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type TProperties, Type } from 'typebox'
+import type { Authenticator } from '../../access/authenticator.ts'
 import type { Scope } from '../../access/scopes.ts'
 import { parseDigest } from '../../content/digest.ts'
 import { type LocalSources, openLocalSource } from '../../files/local-source.ts'
@@ -13,6 +14,7 @@ import type { InspectablePackage } from '../../transfer/inspect/inspectable.ts'
 import { openStoredFiles } from '../../transfer/inspect/stored.ts'
 import { createArchiveReader } from '../../transfer/inspect/uploaded.ts'
 import { sendDownload } from '../answers/download.ts'
+import type { OpenAnswers } from '../answers/open-answers.ts'
 import { sendJsonWith } from '../answers/made-json.ts'
 import { LOOK_WITHIN_MS, lookWithin } from '../requests/look.ts'
 import { storeSeenBy, uploadsSeenBy } from '../requests/seen.ts'
@@ -28,6 +30,8 @@ export interface PackageViewsOptions extends RemotePackageRoutesOptions {
   store: ContentStore
   sources: LocalSources
   uploads: UploadFolder
+  authenticator: Pick<Authenticator, 'required'>
+  openDownloads: OpenAnswers
 }
 
 /** Where packages lie that can be looked into. */
@@ -47,7 +51,7 @@ export const packageViews: FastifyPluginAsyncTypebox<PackageViewsOptions> = asyn
   const places = [remotePlace(options), storedPlace(options), uploadedPlace(options)]
   for (const place of places) {
     for (const view of VIEWS) addView(app, place, view)
-    for (const view of FILE_VIEWS) addFileView(app, place, view)
+    for (const view of FILE_VIEWS) addFileView(app, { place, view, openDownloads: options.openDownloads })
   }
   const uploaded = places[2] as Place
   app.get(uploaded.url, { schema: getUploadedPackageSchema, config: uploaded.config }, async (request, reply) => {
@@ -84,7 +88,7 @@ function addView(app: App, place: Place, view: View): void {
 const FOREIGN_CSP =
   "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
-function addFileView(app: App, place: Place, view: FileView): void {
+function addFileView(app: App, { place, view, openDownloads }: PlacedView): void {
   const schema = {
     ...requestOf(place, { params: view.params, headers: fileRequestHeaders }),
     operationId: `get${place.name}${view.name}`,
@@ -97,7 +101,8 @@ function addFileView(app: App, place: Place, view: FileView): void {
     const mediaType = isPage ? 'text/html; charset=utf-8' : mediaTypeOf(content.fileName)
     const download = { ...content, mediaType, ...(isPage ? { disposition: 'inline' as const } : {}) }
     void reply.header('content-security-policy', FOREIGN_CSP)
-    return sendDownload(request, reply, { download, signal: AbortSignal.any([request.signal, request.accessEnded()]) })
+    const signal = AbortSignal.any([request.signal, request.accessEnded()])
+    return sendDownload(request, reply, { download, signal, openDownloads })
   }
   const url = `${place.url}/${view.path}`
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away. Compressed, ranges would be of other bytes.
@@ -108,6 +113,12 @@ function addFileView(app: App, place: Place, view: FileView): void {
   app.head(url, { schema: { ...asked, hide: true }, config: place.config }, async (request, reply) =>
     answer(request as Asked, reply),
   )
+}
+
+interface PlacedView {
+  place: Place
+  view: FileView
+  openDownloads: OpenAnswers
 }
 
 function requestOf(
@@ -134,7 +145,7 @@ function remotePlace(options: PackageViewsOptions): Place {
   }
 }
 
-function storedPlace({ store, closing }: PackageViewsOptions): Place {
+function storedPlace({ store, looks, closing }: PackageViewsOptions): Place {
   return {
     name: 'Package',
     url: '/v1/packages/:digest',
@@ -146,13 +157,13 @@ function storedPlace({ store, closing }: PackageViewsOptions): Place {
       const { digest } = request.params as { digest: string }
       const seen = storeSeenBy(request.caller, store)
       const open = (signal: AbortSignal) => openStoredFiles(seen, parseDigest(digest), signal)
-      return await lookWithin(request, { closing, tooLate }, async (signal) => task(await open(signal)))
+      return await lookWithin(request, { looks, closing, tooLate }, async (signal) => task(await open(signal)))
     },
   }
 }
 
-function uploadedPlace({ sources, uploads, closing }: PackageViewsOptions): Place {
-  const archives = createArchiveReader()
+function uploadedPlace({ sources, uploads, looks, closing, authenticator }: PackageViewsOptions): Place {
+  const archives = createArchiveReader({ fair: authenticator.required })
   return {
     name: 'UploadedPackage',
     url: '/v1/uploads/:upload/package',
@@ -167,7 +178,10 @@ function uploadedPlace({ sources, uploads, closing }: PackageViewsOptions): Plac
         if (!(await seen.get(upload))) throw noUpload(upload)
         return await openLocalSource(`upload:${upload}`, { ...sources, uploads: seen })
       }
-      return await lookWithin(request, { closing, tooLate }, async (signal) => task(await archives.open(open, signal)))
+      const by = request.caller.name
+      return await lookWithin(request, { looks, closing, tooLate }, async (signal) =>
+        task(await archives.open(open, { by, signal })),
+      )
     },
   }
 }

@@ -12,7 +12,7 @@ import type { InspectedRepository, RepositoryRequest } from '../../transfer/insp
 import type { FoundReferrers, ReferrersRequest } from '../../transfer/referrers.ts'
 import type { ResolveRequest } from '../../transfer/resolve.ts'
 import { sendJson, sendJsonWith } from '../answers/made-json.ts'
-import { LOOK_WITHIN_MS, lookWithin } from '../requests/look.ts'
+import { LOOK_WITHIN_MS, lookWithin, type Looks } from '../requests/look.ts'
 import { at, later, type MayName, parsePackageReference } from '../requests/package-reference.ts'
 import { readRegistryAuth } from '../requests/registry-auth.ts'
 import {
@@ -50,6 +50,7 @@ export interface RemotePackageRoutesOptions {
   /** Throws REGISTRY_NOT_ALLOWED for a registry that callers may not name. */
   mayName: MayName
   closing: AbortSignal
+  looks: Looks
 }
 
 const READ = { scope: ['packages:read'] } as const
@@ -106,17 +107,17 @@ export async function openReference<T>(
   return await looking(request, reference, options, async (access) => task(await options.remote.open(wanted, access)))
 }
 
-/** Asks a registry as the caller of a request may. Throws REGISTRY_TIMEOUT. */
+/** Asks a registry as the caller of a request may. Throws REGISTRY_TIMEOUT, LOOKS_TOO_MANY. */
 export async function looking<T>(
   request: FastifyRequest,
   reference: Reference,
-  { closing }: RemotePackageRoutesOptions,
+  { looks, closing }: RemotePackageRoutesOptions,
   look: (access: RegistryAccess) => Promise<T>,
 ): Promise<T> {
   const { plainHttp = false } = request.query as { plainHttp?: boolean }
   const header = request.headers['x-registry-auth']
   const credentials = readRegistryAuth(typeof header === 'string' ? header : undefined, reference.registry)
-  const found = await lookWithin(request, { closing, tooLate: () => tooLate(reference) }, (signal) =>
+  const found = await lookWithin(request, { looks, closing, tooLate: () => tooLate(reference) }, (signal) =>
     look({ credentials, plainHttp, signal }),
   )
   // To write an answer of 200,000 names takes long enough by itself.

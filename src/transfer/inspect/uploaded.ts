@@ -5,7 +5,7 @@ import { parseManifest } from '../../content/manifest.ts'
 import { closeSource, type OpenedSource } from '../../content/opened.ts'
 import { firstBytes, readAll, streamOf } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
-import { createLimiter, type Limiter } from '../../lib/limiter.ts'
+import { createFairLimiter, type FairLimiter } from '../../lib/queues/fair-limiter.ts'
 import { checksumMismatch, openPackage } from '../../zarf/package.ts'
 import { type PackageLayers, packageLayers } from '../../zarf/pulled-package.ts'
 import { createWeighedCache } from './cache.ts'
@@ -16,32 +16,40 @@ import { scanPackage, type ScannedPackage } from './scan.ts'
 /** Packages in files of this machine, for who looks into them. */
 export interface ArchiveReader {
   /**
-   * `openSource` opens the file anew each time. It is read through once, whoever asks, and what that found is kept by the file's
-   * identity. Throws what openPackage throws, and what `openSource` does.
+   * `openSource` opens the file anew each time. It is read through once for all that `by` asks, when it is its turn, and what that
+   * found is kept for all by the file's identity. Throws what openPackage throws, and what `openSource` does.
    */
-  open(openSource: () => Promise<OpenedSource>, signal: AbortSignal): Promise<InspectablePackage>
+  open(
+    openSource: () => Promise<OpenedSource>,
+    asking: { by: string; signal: AbortSignal },
+  ): Promise<InspectablePackage>
 }
 
 const CACHE_BYTES = 64 * 2 ** 20
 /** A pass takes a second of a core for each GB. */
 const PASSES_AT_ONCE = 2
 
-export function createArchiveReader(): ArchiveReader {
+/** `fair`: one caller has one pass at a time, so that another is free for others. */
+export function createArchiveReader({ fair }: { fair: boolean }): ArchiveReader {
   const cache = createWeighedCache<Scanned>(CACHE_BYTES)
   const flights = createFlights<Scanned>()
-  const limiter = createLimiter(PASSES_AT_ONCE)
+  const limiter = createFairLimiter({ all: PASSES_AT_ONCE, perKey: fair ? 1 : PASSES_AT_ONCE })
   return {
-    async open(openSource, signal) {
+    async open(openSource, { by, signal }) {
       const { identity, fileName } = await lookAt(openSource)
-      const scan = (stop: AbortSignal) =>
-        limiter.run(async () => {
-          await using opened = await openPackage(await openSource(), { signal: stop })
-          const scanned = withLayers(await scanPackage(opened, stop), fileName)
-          cache.set(identity, scanned, scanned.bytes)
-          return scanned
-        }, stop)
-      const scanned = cache.get(identity) ?? (await flights.run(identity, signal, scan))
-      return scannedPackage(scanned, { openSource, fileName, signal, limiter })
+      const pass = async (stop: AbortSignal) => {
+        // Somebody else's may have ended while this one waited.
+        const known = cache.get(identity)
+        if (known) return known
+        await using opened = await openPackage(await openSource(), { signal: stop })
+        const scanned = withLayers(await scanPackage(opened, stop), fileName)
+        cache.set(identity, scanned, scanned.bytes)
+        return scanned
+      }
+      const scan = (stop: AbortSignal) => limiter.run(by, () => pass(stop), stop)
+      // Of each its own: none waits in the line of another.
+      const scanned = cache.get(identity) ?? (await flights.run(`${identity} ${by}`, signal, scan))
+      return scannedPackage(scanned, { openSource, fileName, by, signal, limiter })
     },
   }
 }
@@ -57,7 +65,8 @@ interface Reopened {
   openSource: () => Promise<OpenedSource>
   fileName: string
   signal: AbortSignal
-  limiter: Limiter
+  by: string
+  limiter: FairLimiter
 }
 
 interface Scanned extends ScannedPackage {
@@ -109,8 +118,8 @@ async function* reopenedRange(
   range: { start: number; end: number },
   reopened: Reopened,
 ): ByteStream {
-  const { limiter, signal } = reopened
-  const { opened, stream, first } = await limiter.run(() => reopen(layer, range, reopened), signal)
+  const { limiter, by, signal } = reopened
+  const { opened, stream, first } = await limiter.run(by, () => reopen(layer, range, reopened), signal)
   await using _opened = opened
   try {
     for (let next = first; !next.done; next = await stream.next()) yield next.value

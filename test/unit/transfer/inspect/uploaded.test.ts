@@ -40,13 +40,13 @@ async function counted(t: TestContext, gate: () => Promise<unknown> = () => Prom
       },
     }
   }
-  return { open, seen, archives: createArchiveReader() }
+  return { open, seen, archives: createArchiveReader({ fair: false }) }
 }
 
 test('a compressed archive is read through once, however many ask at once and afterwards', async (t) => {
   const { open, seen, archives } = await counted(t)
-  const found = await Promise.all(Array.from({ length: 8 }, () => archives.open(open, never)))
-  const again = await archives.open(open, never)
+  const found = await Promise.all(Array.from({ length: 8 }, () => archives.open(open, { by: 'ann', signal: never })))
+  const again = await archives.open(open, { by: 'ann', signal: never })
   for (const each of [...found, again]) {
     assert.equal((await definitionOf(each)).identity.name, 'nemo')
     assert.equal((await sbomsOf(each)).length, 5)
@@ -58,7 +58,7 @@ test('a reading goes on as long as one of those who asked waits, and ends with t
   const gate = Promise.withResolvers<void>()
   const { open, seen, archives } = await counted(t, () => gate.promise)
   const [first, second] = [new AbortController(), new AbortController()]
-  const asked = [first, second].map(({ signal }) => archives.open(open, signal))
+  const asked = [first, second].map(({ signal }) => archives.open(open, { by: 'ann', signal }))
   const gone = asked.map((each) => assert.rejects(each, { code: 'PACKAGE_TIMEOUT' }))
   await waitFor('the reading to begin', async () => seen.streams === 1)
   first.abort(new AppError('PACKAGE_TIMEOUT', 'too late'))
@@ -70,14 +70,18 @@ test('a reading goes on as long as one of those who asked waits, and ends with t
   await waitFor('the file to be closed', async () => seen.open === 0)
   assert.equal(seen.stopped, 1)
   gate.resolve()
-  assert.equal((await sbomsOf(await archives.open(open, never))).length, 5, 'and begins anew for the next')
+  assert.equal(
+    (await sbomsOf(await archives.open(open, { by: 'ann', signal: never }))).length,
+    5,
+    'and begins anew for the next',
+  )
 })
 
 test('a large file is reached by two at once, and those who read theirs keep nobody from it', async (t) => {
   const gate = Promise.withResolvers<void>()
   let held: Promise<unknown> = Promise.resolve()
   const { open, seen, archives } = await counted(t, () => held)
-  const found = await archives.open(open, never)
+  const found = await archives.open(open, { by: 'ann', signal: never })
   held = gate.promise
   const file = await sbomFile(found, 'a.json')
   const readers = Array.from({ length: 5 }, () => {
@@ -92,4 +96,24 @@ test('a large file is reached by two at once, and those who read theirs keep nob
   for (const { first } of readers) assert.ok(((await first).value?.length ?? 0) > 0)
   for (const { stream } of readers) await stream.return?.()
   assert.equal(seen.open, 0)
+})
+
+test('of two callers each has a pass of its own, and one that waits takes what the other has found', async (t) => {
+  const gate = Promise.withResolvers<void>()
+  const { open, seen } = await counted(t, () => gate.promise)
+  const archives = createArchiveReader({ fair: true })
+  const other = await counted(t, () => gate.promise)
+  const asked = [
+    archives.open(open, { by: 'ann', signal: never }),
+    archives.open(other.open, { by: 'ann', signal: never }),
+  ]
+  await waitFor('a pass', () => seen.streams + other.seen.streams === 1)
+  const third = await counted(t)
+  assert.equal(
+    (await definitionOf(await archives.open(third.open, { by: 'bob', signal: never }))).identity.name,
+    'nemo',
+  )
+  assert.equal(seen.streams + other.seen.streams, 1)
+  gate.resolve()
+  await Promise.all(asked)
 })
