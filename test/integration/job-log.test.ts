@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { JobLogLine } from '../../src/jobs/model/definitions.ts'
 import { begin, newJob, PROBLEM, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
@@ -127,4 +129,18 @@ test('a followed log goes on until the job has ended', async (t) => {
   await server.jobs.runs.finish(id, epoch, { state: 'canceled', reason: null }, {})
   await reading
   assert.match(seen.join(''), /cancel by anonymous\n\S+ INFO {2}canceling\n\S+ INFO {2}canceled\n$/)
+})
+
+test('a shutdown ends a followed log and its connection, though the client would keep that', async (t) => {
+  const server = await withPackage(t)
+  const { id } = (await post(server, server.body)).json<{ id: string }>()
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  const asked = get(`${await server.listen()}/v1/jobs/${id}/logs?follow=true`, { agent })
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
+  await once(response, 'data')
+  response.resume()
+  const closed = server.app.close()
+  await waitFor('the connection to end', () => asked.socket?.destroyed === true)
+  await closed
 })

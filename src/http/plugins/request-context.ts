@@ -56,6 +56,8 @@ export const requestContextPlugin = fastifyPlugin(
         { method, route: routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime },
         'answered',
       )
+      // Its head went out before the end began, without a word of closing: the client would keep it, and hold up the end.
+      if (options.closing.aborted) request.socket.end()
     })
   },
   { name: 'request-context', fastify: '5.x' },
