@@ -1,4 +1,4 @@
-import { isRepositoryPattern, matchesRepository } from '../content/repository-pattern.ts'
+import { matchesRepository } from '../content/repository-pattern.ts'
 import { AppError } from '../lib/errors.ts'
 
 /** What a token may touch, beside its scopes; what is left out limits nothing. Source: api.md "Auth". */
@@ -22,12 +22,6 @@ export interface Place {
 /** What limits are called, as settings and bodies name them. */
 export const LIMIT_NAMES = ['registries', 'repositories', 'kinds'] as const
 
-/** `registry/repository`, component by component: `*` one, `**` at the end all that follow. */
-export function isPlacePattern(text: string): boolean {
-  const slash = text.indexOf('/')
-  return slash > 0 && isRepositoryPattern(text.slice(slash + 1))
-}
-
 export function isLimited({ registries, repositories, kinds }: Limits): boolean {
   return registries !== undefined || repositories !== undefined || kinds !== undefined
 }
@@ -38,39 +32,19 @@ export function allowsPlace(limits: Limits, place: Place): boolean {
 
 /** Whether some package may go below a namespace: its own name, one component more, is known later. */
 export function allowsBelow(limits: Limits, { registry, namespace }: { registry: string; namespace: string }): boolean {
-  const below = partsOf(namespace)
-  return (
-    allowsRegistryByName(limits, registry) &&
-    anyPattern(limits, (pattern) => {
-      const { named, open } = readPattern(pattern)
-      const reaches = open ? named.length <= below.length : named.length === below.length + 1
-      return isOf(pattern, registry) && reaches && startsAlike(named, below)
-    })
+  return anyBelow(limits, { registry, path: namespace }, ({ named, open }, depth) =>
+    open ? named <= depth : named === depth + 1,
   )
 }
 
 /** Whether all that lies at a registry, or below a path of it, may be touched: what is said of it counts for all of that. */
-export function allowsAllBelow(limits: Limits, { registry, path }: { registry: string; path: string }): boolean {
-  const below = partsOf(path)
-  return (
-    allowsRegistryByName(limits, registry) &&
-    anyPattern(limits, (pattern) => {
-      const { named, open } = readPattern(pattern)
-      return isOf(pattern, registry) && open && named.length <= below.length && startsAlike(named, below)
-    })
-  )
+export function allowsAllBelow(limits: Limits, place: { registry: string; path: string }): boolean {
+  return anyBelow(limits, place, ({ named, open }, depth) => open && named <= depth)
 }
 
 /** Whether anything at a registry, or at a path of it and below, may be touched. */
-export function allowsSomeBelow(limits: Limits, { registry, path }: { registry: string; path: string }): boolean {
-  const below = partsOf(path)
-  return (
-    allowsRegistryByName(limits, registry) &&
-    anyPattern(limits, (pattern) => {
-      const { named, open } = readPattern(pattern)
-      return isOf(pattern, registry) && (open || named.length >= below.length) && startsAlike(named, below)
-    })
-  )
+export function allowsSomeBelow(limits: Limits, place: { registry: string; path: string }): boolean {
+  return anyBelow(limits, place, ({ named, open }, depth) => open || named >= depth)
 }
 
 /** Whether anything at a registry may be touched. */
@@ -177,20 +151,35 @@ function isOf(pattern: string, registry: string): boolean {
   return host === '*' || host === registry.toLowerCase()
 }
 
-/** What a pattern of repositories begins with, and whether all that follows is let through. */
-function readPattern(pattern: string): { named: readonly string[]; open: boolean } {
-  const parts = repositoryOf(pattern).split('/')
-  const open = parts.at(-1) === '**'
-  return { named: open ? parts.slice(0, -1) : parts, open }
+/** How many components a pattern names, and whether it takes all that follow. */
+interface Reach {
+  readonly named: number
+  readonly open: boolean
+}
+
+/** Whether a pattern begins as the path does, and reaches as far below as is wanted; `depth`: components of the path. */
+function anyBelow(
+  limits: Limits,
+  { registry, path }: { registry: string; path: string },
+  reaches: (reach: Reach, depth: number) => boolean,
+): boolean {
+  const below = path === '' ? [] : path.split('/')
+  return (
+    allowsRegistryByName(limits, registry) &&
+    anyPattern(limits, (pattern) => {
+      const parts = repositoryOf(pattern).split('/')
+      const open = parts.at(-1) === '**'
+      const named = open ? parts.slice(0, -1) : parts
+      return (
+        isOf(pattern, registry) && reaches({ named: named.length, open }, below.length) && startsAlike(named, below)
+      )
+    })
+  )
 }
 
 /** As far as both go. */
 function startsAlike(named: readonly string[], below: readonly string[]): boolean {
   return named.slice(0, below.length).every((part, at) => part === '*' || part === below[at])
-}
-
-function partsOf(path: string): readonly string[] {
-  return path === '' ? [] : path.split('/')
 }
 
 function pathShown({ registry, path }: { registry: string; path: string }): string {

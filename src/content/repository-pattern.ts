@@ -9,6 +9,12 @@ export function isRepositoryPattern(text: string): boolean {
   return text.length <= MAX_LENGTH && named.every((part) => COMPONENT.test(part))
 }
 
+/** `registry/repository`, the repository as above. */
+export function isPlacePattern(text: string): boolean {
+  const slash = text.indexOf('/')
+  return slash > 0 && isRepositoryPattern(text.slice(slash + 1))
+}
+
 /** Compares component by component, each once. */
 export function matchesRepository(pattern: string, repository: string): boolean {
   const wanted = pattern.split('/')

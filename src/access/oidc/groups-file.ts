@@ -1,11 +1,12 @@
 import { load, YAMLException } from 'js-yaml'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { isPlacePattern } from '../../content/repository-pattern.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { type FollowedFile, followFile } from '../followed-file.ts'
-import { isPlacePattern, type Limits } from '../limits.ts'
+import type { Limits } from '../limits.ts'
 import { isScope } from '../scopes.ts'
 
 const Names = Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { minItems: 1, maxItems: 1000 })

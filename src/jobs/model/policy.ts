@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { isRepositoryPattern } from '../../content/repository-pattern.ts'
+import { isPlacePattern } from '../../content/repository-pattern.ts'
 import { JobOptions } from './job-options.ts'
 import { KEY_NAME } from './key-record.ts'
 
@@ -42,5 +42,5 @@ export const POLICY_NAME = KEY_NAME
 
 /** The first entry of `match` that is not registry/repository. */
 export function wrongMatch({ match }: Pick<PolicyRule, 'match'>): string | undefined {
-  return match.find((entry) => !isRepositoryPattern(entry.slice(entry.indexOf('/') + 1)) || !/^[^/]+\//.test(entry))
+  return match.find((entry) => !isPlacePattern(entry))
 }

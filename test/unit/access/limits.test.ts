@@ -7,8 +7,8 @@ import {
   allowsPlace,
   allowsRegistry,
   covers,
-  isPlacePattern,
 } from '../../../src/access/limits.ts'
+import { isPlacePattern } from '../../../src/content/repository-pattern.ts'
 import type { Principal } from '../../../src/access/principal.ts'
 import { hasScope, requireScope, scopesOfJob } from '../../../src/access/scopes.ts'
 import { mayChange, sees } from '../../../src/access/sight.ts'
