@@ -38,11 +38,14 @@ export function createAuthenticator(sources: readonly TokenSource[]): Authentica
       const answers = await Promise.all(sources.map(async (source) => source.reserves?.(name)))
       return answers.includes(true)
     },
-    onChange(listener) {
-      const stops = sources.map((source) => source.onChange(listener))
-      return () => {
-        for (const stop of stops) stop()
-      }
-    },
+    onChange: (listener) => hearAll(sources, listener),
+  }
+}
+
+/** Tells what any of them tells; returns what ends the telling. */
+export function hearAll(sources: ReadonlyArray<Pick<TokenSource, 'onChange'>>, listener: () => void): () => void {
+  const stops = sources.map((source) => source.onChange(listener))
+  return () => {
+    for (const stop of stops) stop()
   }
 }

@@ -39,9 +39,12 @@ export function hasScope({ scopes }: Pick<Principal, 'scopes'>, scope: Scope): b
 
 /** `wanted`: any of these. Throws SCOPE_MISSING. */
 export function requireScope(who: Pick<Principal, 'name' | 'scopes'>, wanted: readonly Scope[]): void {
-  if (wanted.some((scope) => hasScope(who, scope))) return
+  if (!wanted.some((scope) => hasScope(who, scope))) throw scopeMissing(who, wanted)
+}
+
+export function scopeMissing(who: Pick<Principal, 'name'>, wanted: readonly Scope[]): AppError {
   const [scope = ''] = wanted
-  throw new AppError('SCOPE_MISSING', `"${who.name}" does not have the scope ${wanted.join(' or ')}`, {
+  return new AppError('SCOPE_MISSING', `"${who.name}" does not have the scope ${wanted.join(' or ')}`, {
     hint: `Use a token that has ${wanted.join(' or ')} or *. GET /v1/session tells what a token has.`,
     details: { scope },
   })

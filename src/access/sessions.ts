@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../lib/clock.ts'
-import type { Authenticator, TokenSource } from './authenticator.ts'
+import { type Authenticator, hearAll, type TokenSource } from './authenticator.ts'
 import type { Principal } from './principal.ts'
 import { isSecret, newSecret, secretId } from './secret.ts'
 
@@ -82,12 +82,7 @@ export function withSessions(tokens: Authenticator, sessions: Sessions): Authent
   return {
     ...tokens,
     current: (credential) => (credential.startsWith(`${KIND}:`) ? sessions : tokens).current(credential),
-    onChange(listener) {
-      const stops = [tokens.onChange(listener), sessions.onChange(listener)]
-      return () => {
-        for (const stop of stops) stop()
-      }
-    },
+    onChange: (listener) => hearAll([tokens, sessions], listener),
   }
 }
 

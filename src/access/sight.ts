@@ -1,6 +1,6 @@
 import { covers, namesPlaces, type Place } from './limits.ts'
 import type { Principal } from './principal.ts'
-import { hasScope, type Scope } from './scopes.ts'
+import { hasScope, type Scope, scopeMissing } from './scopes.ts'
 
 /** What belongs to somebody: a job, an upload, a stored package. */
 export interface Owned {
@@ -18,6 +18,11 @@ export function sees(who: Principal, thing: Owned): boolean {
 /** Whether it may be changed by who sees it and has the scope for the change. */
 export function mayChange(who: Principal, thing: Owned): boolean {
   return isOwn(who, thing) || operates(who, 'system:admin')
+}
+
+/** For what it sees. Throws SCOPE_MISSING where it may not change it. */
+export function requireChange(who: Principal, thing: Owned): void {
+  if (!mayChange(who, thing)) throw scopeMissing(who, ['system:admin'])
 }
 
 /** Whether nothing is hidden from it. */

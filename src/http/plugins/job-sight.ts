@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { requireScope } from '../../access/scopes.ts'
-import { mayChange, sees } from '../../access/sight.ts'
+import { requireChange, sees } from '../../access/sight.ts'
 import type { Job } from '../../jobs/model/definitions.ts'
 import { ownedJob } from '../../jobs/model/places.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
@@ -39,8 +38,7 @@ export const jobSightPlugin = fastifyPlugin(
       const { id } = request.params as { id: string }
       const job = await queue.get(id, (found) => sees(request.caller, ownedJob(found)))
       if (!job) throw noSuchJob(id)
-      if (what === 'changed' && !mayChange(request.caller, ownedJob(job)))
-        requireScope(request.caller, ['system:admin'])
+      if (what === 'changed') requireChange(request.caller, ownedJob(job))
       request.job = job
     })
   },

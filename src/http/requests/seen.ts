@@ -1,4 +1,4 @@
-import { mayChange, type Owned, sees } from '../../access/sight.ts'
+import { mayChange, type Owned, requireChange, sees } from '../../access/sight.ts'
 import { ANONYMOUS, type Principal } from '../../access/principal.ts'
 import { requireScope } from '../../access/scopes.ts'
 import type { Digest } from '../../content/digest.ts'
@@ -8,8 +8,8 @@ import { noSuchUpload, type Upload, type UploadFolder } from '../../files/upload
 import type { ContentStore, CountsShare } from '../../store/content-store.ts'
 
 /** Throws SCOPE_MISSING for an upload that its caller sees and may not change. */
-export function requireChange(caller: Principal, upload: Upload): void {
-  if (!mayChange(caller, ownedUpload(upload))) requireScope(caller, ['system:admin'])
+export function requireUploadChange(caller: Principal, upload: Upload): void {
+  requireChange(caller, ownedUpload(upload))
 }
 
 function ownedUpload({ principal = ANONYMOUS.name }: Upload): Owned {

@@ -10,7 +10,7 @@ import { targetOfUpload } from '../requests/audited.ts'
 import { type BodyPace, LEAST_PACE, paced } from '../requests/bodies/body-pace.ts'
 import { readBodyDigest } from '../requests/bodies/body-digest.ts'
 import { OpenUploads } from '../requests/bodies/open-uploads.ts'
-import { requireChange, uploadsSeenBy } from '../requests/seen.ts'
+import { requireUploadChange, uploadsSeenBy } from '../requests/seen.ts'
 import { deleteUploadSchema, getUploadSchema, listUploadsSchema, putUploadSchema } from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {
@@ -112,7 +112,7 @@ function keptUploads(app: Parameters<typeof uploadRoutes>[0], uploads: UploadFol
   app.delete('/v1/uploads/:upload', { schema: deleteUploadSchema, config: WRITE }, async (request, reply) => {
     const { upload: id } = request.params
     const upload = await uploadsSeenBy(request.caller, uploads).get(id)
-    if (upload) requireChange(request.caller, upload)
+    if (upload) requireUploadChange(request.caller, upload)
     if (!upload || !(await uploads.remove(id))) throw noUpload(id)
     request.log.info({ principal: request.caller.name, upload: id }, 'upload deleted')
     return reply.code(204).send(null)
