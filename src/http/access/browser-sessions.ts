@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { requireOwnPage } from './origin.ts'
 import type { BrowserCookie } from './browser-cookie.ts'
+import { isSafe } from './safe-methods.ts'
 
 /** Sessions as requests bring them and answers give them: in a cookie. */
 export interface BrowserSessions {
@@ -34,7 +35,7 @@ export function createBrowserSessions(options: BrowserSessionsOptions): BrowserS
   const publicOrigin = publicUrl === undefined ? undefined : new URL(publicUrl).origin
   const read = (request: FastifyRequest): string | undefined => {
     const secret = cookie.read(request)
-    if (secret !== undefined && !SAFE.has(request.method)) requireOwnPage(request, publicOrigin)
+    if (secret !== undefined && !isSafe(request.method)) requireOwnPage(request, publicOrigin)
     return secret
   }
   return {
@@ -64,9 +65,6 @@ export function createBrowserSessions(options: BrowserSessionsOptions): BrowserS
     },
   }
 }
-
-/** Source: RFC 9110 9.2.1. */
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Also where both are of one: who looks at a request must not have to know which of the two counted. */
 function twoCallers(name: string): AppError {

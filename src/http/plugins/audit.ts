@@ -3,6 +3,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { type AuditRecorder, type AuditTarget, outcomeOf, toldCredential } from '../../access/audit.ts'
 import type { Principal } from '../../access/principal.ts'
 import { withoutUnseen } from '../../lib/text.ts'
+import { isSafe } from '../access/safe-methods.ts'
 import { targetOfPath } from '../requests/audited.ts'
 
 declare module 'fastify' {
@@ -28,7 +29,6 @@ export interface AuditPluginOptions {
   tokensRequired: boolean
 }
 
-const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 const MINUTE_MS = 60_000
 const MOST_ADDRESSES = 10_000
 
@@ -58,7 +58,7 @@ function isTold({ method, routeOptions, caller, link }: FastifyRequest, { status
   if (outcomeOf(statusCode) === 'refused') return true
   // Refused before anybody looked who asks: layerd ends, or waits for Redis.
   if (!caller || routeOptions.url === undefined) return false
-  return !SAFE.has(method) || Boolean(link) || routeOptions.config.auditReads === true
+  return !isSafe(method) || Boolean(link) || routeOptions.config.auditReads === true
 }
 
 function recordOf(request: FastifyRequest, reply: FastifyReply, tokensRequired: boolean) {

@@ -7,6 +7,7 @@ import { requireScope, type Scope } from '../../access/scopes.ts'
 import { AppError, isAppError } from '../../lib/errors.ts'
 import { bearerToken } from '../access/bearer-token.ts'
 import type { BrowserSessions } from '../access/browser-sessions.ts'
+import { requireOneHeader } from '../access/one-header.ts'
 import { isOpen, isProbe } from '../requests/open-paths.ts'
 
 declare module 'fastify' {
@@ -45,7 +46,7 @@ export const authPlugin = fastifyPlugin(
     app.addHook('onRequest', async (request, reply) => {
       request.caller = ANONYMOUS
       request.accessEnded = watcher(guard, request, reply)
-      checkAuthorization(request)
+      requireOneHeader(request, 'Authorization')
       const { url, config } = request.routeOptions
       const { scope } = config
       if (request.link) {
@@ -109,13 +110,6 @@ function watcher(guard: AccessGuard, request: FastifyRequest, reply: FastifyRepl
     ended = watch.ended
     return ended
   }
-}
-
-/** What stands before us may have looked at the other one. */
-function checkAuthorization({ raw: { rawHeaders } }: FastifyRequest): void {
-  const count = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'authorization').length
-  if (count < 2) return
-  throw new AppError('REQUEST_INVALID', `the request has ${count} Authorization headers`, { hint: 'Send one.' })
 }
 
 /** Source: RFC 6750 3. */

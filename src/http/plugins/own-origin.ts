@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
+import { requireOneHeader } from '../access/one-header.ts'
 import { linkIn } from '../access/link.ts'
 import { isPage } from '../requests/open-paths.ts'
 import { isOwnOrigin } from '../access/origin.ts'
@@ -36,11 +37,10 @@ export const ownOriginPlugin = fastifyPlugin(
   { name: 'own-origin', fastify: '5.x' },
 )
 
-/** One host, said once or twice alike: what stands before us may have looked at the other one. */
+/** One host, said once or twice alike. */
 function checkTarget(request: FastifyRequest): void {
-  const { rawHeaders, url = '/' } = request.raw
-  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length
-  if (hosts > 1) throw new AppError('REQUEST_INVALID', `the request has ${hosts} Host headers`, { hint: 'Send one.' })
+  const { url = '/' } = request.raw
+  requireOneHeader(request, 'Host')
   if (url.startsWith('/') || url === '*') return
   const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? []
   if (authority !== undefined && authority.toLowerCase() === request.headers.host?.toLowerCase()) return

@@ -51,40 +51,35 @@ export const rateLimitsPlugin = fastifyPlugin(
       skipOnError: true,
       store: storeOver(rates.counter),
     })
-    const principals = limiter(app, {
-      max: rates.perPrincipal,
-      group: 'principal',
-      keyGenerator: ({ caller }) => caller.name,
-    })
-    const links = limiter(app, { max: rates.perPrincipal, group: 'links', keyGenerator: ({ caller }) => caller.name })
-    const addresses = limiter(app, { max: rates.perAddress, group: 'address' })
-    const failures = limiter(app, { max: FAILED_LOG_INS, group: 'failed', mostMs: MOST_PATIENCE_MS })
-    app.decorateRequest('limitPrincipal', async function limitPrincipal(this: FastifyRequest, reply: FastifyReply) {
-      const found = rates.perPrincipal === 0 ? undefined : await principals(this)
-      if (!found) return
-      tell(reply, 'principal', { ...found, windowMs })
-      if (found.isExceeded) {
-        throw tooOften(`"${this.caller.name}" has sent more than ${found.max} requests in ${windowMs / 1000} s`, found)
+    const limitBy = (policy: string, options: Pick<Grouped, 'max' | 'keyGenerator'>, what: WhatTooOften) => {
+      const { max } = options
+      const check = limiter(app, { ...options, group: policy })
+      return async function limit(this: FastifyRequest, reply: FastifyReply): Promise<void> {
+        const found = max === 0 ? undefined : await check(this)
+        if (!found) return
+        tell(reply, policy, { ...found, windowMs })
+        if (found.isExceeded) throw tooOften(`${what(found, this)} in ${windowMs / 1000} s`, found)
       }
-    })
+    }
+    const byCaller = { max: rates.perPrincipal, keyGenerator: ({ caller }: FastifyRequest) => caller.name }
+    const failures = limiter(app, { max: FAILED_LOG_INS, group: 'failed', mostMs: MOST_PATIENCE_MS })
+    app.decorateRequest(
+      'limitPrincipal',
+      limitBy('principal', byCaller, ({ max }, { caller }) => `"${caller.name}" has sent more than ${max} requests`),
+    )
     // Whoever has a link keeps nobody from anything else.
-    app.decorateRequest('limitLinks', async function limitLinks(this: FastifyRequest, reply: FastifyReply) {
-      const found = rates.perPrincipal === 0 ? undefined : await links(this)
-      if (!found) return
-      tell(reply, 'links', { ...found, windowMs })
-      if (!found.isExceeded) return
-      throw tooOften(`links of one caller were followed more than ${found.max} times in ${windowMs / 1000} s`, found)
-    })
-    app.decorateRequest('limitAddress', async function limitAddress(this: FastifyRequest, reply: FastifyReply) {
-      const found = rates.perAddress === 0 ? undefined : await addresses(this)
-      if (!found) return
-      tell(reply, 'address', { ...found, windowMs })
-      if (!found.isExceeded) return
-      throw tooOften(
-        `more than ${found.max} requests without a token came from ${found.key} in ${windowMs / 1000} s`,
-        found,
-      )
-    })
+    app.decorateRequest(
+      'limitLinks',
+      limitBy('links', byCaller, ({ max }) => `links of one caller were followed more than ${max} times`),
+    )
+    app.decorateRequest(
+      'limitAddress',
+      limitBy(
+        'address',
+        { max: rates.perAddress },
+        ({ max, key }) => `more than ${max} requests without a token came from ${key}`,
+      ),
+    )
     app.decorateRequest('logInFailed', async function logInFailed(this: FastifyRequest) {
       const found = await failures(this)
       if (!found?.isExceeded) return undefined
@@ -104,6 +99,7 @@ interface Found {
   readonly isExceeded: boolean
 }
 
+type WhatTooOften = (found: Found, request: FastifyRequest) => string
 type Grouped = CreateRateLimitOptions & { readonly group: string; readonly mostMs?: number }
 
 /** Undefined where nobody could count. An address of IPv6 stands for its /64. */
