@@ -11,6 +11,7 @@ import { tokenRoutes } from './routes/access/tokens.ts'
 import { OpenAnswers } from './answers/open-answers.ts'
 import { createLooks, LOOK_LIMITS } from './requests/look.ts'
 import { bundleRoutes } from './routes/bundles.ts'
+import { fleetEventRoutes } from './routes/fleet-events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes } from './routes/job-events.ts'
 import { jobLogRoutes } from './routes/job-log.ts'
@@ -52,6 +53,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(jobLogRoutes, options)
   void app.register(jobTraceRoutes, options)
   void app.register(jobEventRoutes, options)
+  void app.register(fleetEventRoutes, options)
   void app.register(uploadRoutes, options)
   void app.register(packageRoutes, options)
   void app.register(remotePackageRoutes, options)

@@ -48,13 +48,13 @@ import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
 import { createBrowsers, type LogIn } from './access/browsers.ts'
 
-import type { JobEventRoutesOptions } from './routes/job-events.ts'
+import type { FleetEventRoutesOptions } from './routes/fleet-events.ts'
 import type { KeyRoutesOptions } from './routes/keys.ts'
 import type { ApiObserver } from './routes/metrics.ts'
 import type { MayName, RegistryPinger } from './routes/registries.ts'
 import type { RegistryProfiles } from './routes/registry-profiles.ts'
 import type { RegistryReader } from './routes/remote-packages.ts'
-import { JobEventSchema } from './schemas/event.ts'
+import { FleetEventSchema, JobEventSchema, JobMove } from './schemas/event.ts'
 import { Har } from './schemas/har.ts'
 import { Key } from './schemas/key.ts'
 import { PackageLink, PackageSignatures, StoredPackage } from './schemas/package.ts'
@@ -148,8 +148,8 @@ export interface AppOptions {
   downloadLimits?: AnswerLimits
   /** Looks at packages and registries at once. Default: 8 of a caller, with 200 that wait, 32 in all. */
   lookLimits?: LookLimits
-  /** Heartbeat and patience of event streams, ms; default 15 s and 30 s. */
-  streams?: JobEventRoutesOptions['streams']
+  /** Heartbeat, patience and tick of event streams, ms; default 15 s, 30 s and 500 ms. */
+  streams?: FleetEventRoutesOptions['streams']
 }
 
 const SCHEMAS = [
@@ -158,6 +158,8 @@ const SCHEMAS = [
   Transfer,
   Job,
   JobEventSchema,
+  JobMove,
+  FleetEventSchema,
   JobLogLine,
   Har,
   Upload,

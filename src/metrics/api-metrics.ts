@@ -6,7 +6,7 @@ const SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 5, 30, 300]
 /** What an API answers, and who watches. */
 export interface ApiMetrics {
   readonly onAnswered: (answer: { route: string; method: string; status: number; seconds: number }) => void
-  /** How many streams are open is asked for when it is read. */
+  /** How many streams of a kind are open is asked for when it is read. */
   readonly watchStreams: (count: () => number) => void
 }
 
@@ -18,21 +18,21 @@ export function createApiMetrics({ registry }: ProcessMetrics): ApiMetrics {
     buckets: SECONDS,
     registers: [registry],
   })
-  let streams: () => number = () => 0
+  const streams: Array<() => number> = []
   const open: Gauge = new Gauge({
     name: 'layerd_event_streams',
     help: 'Streams of events that are open.',
     registers: [registry],
     aggregator: 'sum',
     collect(): void {
-      open.set(streams())
+      open.set(streams.reduce((sum, count) => sum + count(), 0))
     },
   })
   return {
     onAnswered: ({ route, method, status, seconds }) =>
       durations.observe({ route, method, status: `${Math.floor(status / 100)}xx` }, seconds),
     watchStreams(count) {
-      streams = count
+      streams.push(count)
     },
   }
 }

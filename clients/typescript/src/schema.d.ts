@@ -383,6 +383,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to all jobs: server-sent events, NDJSON or one JSON page, by Accept
+         * @description Of those that the caller sees. A stream begins with a snapshot, or after the event named by Last-Event-ID; where that is too old, with a reset and a snapshot. Changes come at once, progress twice a second as one event for all jobs that moved. It has no end of its own.
+         */
+        get: operations["followEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/uploads/{upload}": {
         parameters: {
             query?: never;
@@ -2010,6 +2030,17 @@ export interface components {
         };
         /** @description Clients must pass over types they do not know. */
         JobEvent: components["schemas"]["SnapshotEvent"] | components["schemas"]["StateEvent"] | components["schemas"]["PlanEvent"] | components["schemas"]["TransferEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["LogEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["ResetEvent"] | components["schemas"]["PingEvent"] | components["schemas"]["EndEvent"];
+        /** @description A running job as it moves along. */
+        JobMove: {
+            jobId: string;
+            state: string;
+            attempt: number;
+            /** @description One that is less than the known one is no news. */
+            revision: number;
+            progress: components["schemas"]["Progress"];
+        };
+        /** @description Clients must pass over types they do not know. */
+        FleetEvent: components["schemas"]["FleetResetEvent"] | components["schemas"]["FleetSnapshotEvent"] | components["schemas"]["FleetCreatedEvent"] | components["schemas"]["FleetStateEvent"] | components["schemas"]["FleetEndEvent"] | components["schemas"]["FleetRemovedEvent"] | components["schemas"]["FleetProgressEvent"] | components["schemas"]["FleetPingEvent"];
         /** @description What became of a job, in words. */
         JobLogLine: {
             /**
@@ -3056,6 +3087,123 @@ export interface components {
             time: string;
             attempt: number;
             job: components["schemas"]["Job"];
+        };
+        FleetResetEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "reset";
+            /** Format: date-time */
+            time: string;
+        };
+        FleetSnapshotEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "snapshot";
+            /** Format: date-time */
+            time: string;
+            /** @description snapshot: the newest 200. */
+            jobs: components["schemas"]["Job"][];
+            /** @description snapshot: there are more, in GET /v1/jobs with the same filters. */
+            nextPageToken?: string;
+        };
+        FleetCreatedEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "created";
+            /** Format: date-time */
+            time: string;
+            /** @description created, state, end, removed. */
+            jobId: string;
+            /** @description created, state, end: of the job; one that is not greater than the known one is no news. */
+            revision: number;
+            /** @description created, state, end: the filters let the job through as it is now; false: take it from the list. */
+            matches: boolean;
+            job: components["schemas"]["Job"];
+        };
+        FleetStateEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "state";
+            /** Format: date-time */
+            time: string;
+            /** @description created, state, end, removed. */
+            jobId: string;
+            /** @description created, state, end: of the job; one that is not greater than the known one is no news. */
+            revision: number;
+            /** @description created, state, end: the filters let the job through as it is now; false: take it from the list. */
+            matches: boolean;
+            job: components["schemas"]["Job"];
+        };
+        FleetEndEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "end";
+            /** Format: date-time */
+            time: string;
+            /** @description created, state, end, removed. */
+            jobId: string;
+            /** @description created, state, end: of the job; one that is not greater than the known one is no news. */
+            revision: number;
+            /** @description created, state, end: the filters let the job through as it is now; false: take it from the list. */
+            matches: boolean;
+            job: components["schemas"]["Job"];
+        };
+        FleetRemovedEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "removed";
+            /** Format: date-time */
+            time: string;
+            /** @description created, state, end, removed. */
+            jobId: string;
+        };
+        FleetProgressEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "progress";
+            /** Format: date-time */
+            time: string;
+            /** @description progress. */
+            moved: components["schemas"]["JobMove"][];
+        };
+        FleetPingEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "ping";
+            /** Format: date-time */
+            time: string;
         };
         PublishRequest: {
             /**
@@ -4939,6 +5087,113 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    followEvents: {
+        parameters: {
+            query?: {
+                /** @description Repeatable; any of them. */
+                state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
+                /** @description Repeatable; any of them. */
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];
+                /** @description key=value; repeatable, all of them. */
+                label?: string[];
+                /** @description host[:port] that the job talks to. */
+                registry?: string;
+                /** @description Like the header, for curl. */
+                lastEventId?: string;
+                /** @description The snapshot, then the stream closes. */
+                once?: boolean;
+                /** @description Of the JSON page, before filters; default 50, at most 200. */
+                pageSize?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                    "application/x-ndjson": string;
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "1772366400000-0",
+                     *           "type": "state",
+                     *           "jobId": "01a22857-3e6a-7196-8431-4336bc16b6e8",
+                     *           "time": "2026-03-01T12:00:00.000Z",
+                     *           "revision": 7,
+                     *           "matches": true,
+                     *           "job": {
+                     *             "id": "01a22857-3e6a-7196-8431-4336bc16b6e8",
+                     *             "kind": "publish",
+                     *             "source": "file:/packages/zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *             "destination": "oci://registry.example/team",
+                     *             "options": {
+                     *               "concurrency": 6
+                     *             },
+                     *             "labels": {
+                     *               "env": "dev"
+                     *             },
+                     *             "principal": "ann",
+                     *             "requestId": "c0ffee",
+                     *             "traceparent": null,
+                     *             "state": "running",
+                     *             "reason": null,
+                     *             "done": false,
+                     *             "revision": 7,
+                     *             "attempt": 1,
+                     *             "createdAt": "2026-03-01T12:00:00.000Z",
+                     *             "startedAt": "2026-03-01T12:00:00.000Z",
+                     *             "endedAt": null,
+                     *             "progress": {
+                     *               "phase": "transferring",
+                     *               "bytesTotal": 2621440,
+                     *               "bytesTotalEstimate": null,
+                     *               "bytesDone": 1310720,
+                     *               "bytesSkipped": 0,
+                     *               "bytesMounted": 0,
+                     *               "bytesResumed": 0,
+                     *               "bytesSent": 1310720,
+                     *               "wireBytes": 1310720,
+                     *               "sourceBytesRead": 1200000,
+                     *               "sourceBytes": 2400000,
+                     *               "layers": {
+                     *                 "total": 19,
+                     *                 "done": 9,
+                     *                 "skipped": 0,
+                     *                 "mounted": 0,
+                     *                 "failed": 0
+                     *               },
+                     *               "bytesPerSecond": 1310720,
+                     *               "etaSeconds": 1,
+                     *               "reason": null,
+                     *               "retryAt": null,
+                     *               "updatedAt": "2026-03-01T12:00:00.000Z"
+                     *             },
+                     *             "result": null,
+                     *             "error": null
+                     *           }
+                     *         }
+                     *       ],
+                     *       "lastEventId": "1772366400000-0"
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["FleetEvent"][];
+                        /** @description Where the next page goes on. */
+                        lastEventId: string;
+                    };
+                };
             };
             default: components["responses"]["Problem"];
         };

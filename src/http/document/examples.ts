@@ -183,6 +183,16 @@ const KEY = {
 
 const EVENT = { id: '1772366400000-0', type: 'state', jobId: ID, seq: 1, time: TIME, attempt: 1, job: JOB }
 
+const FLEET_EVENT = {
+  id: EVENT.id,
+  type: 'state',
+  jobId: ID,
+  time: TIME,
+  revision: JOB.revision,
+  matches: true,
+  job: JOB,
+}
+
 export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   createJob: QUEUED,
   listJobs: { items: [JOB] },
@@ -194,6 +204,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   listTransfers: { items: [TRANSFER], counts: { active: 1, waiting: 18 } },
   readJobLog: `${TIME} INFO  accepted: publish file:/packages/${FILE} to oci://registry.example/team by ann\n`,
   readJobTrace: HAR,
+  followEvents: { items: [FLEET_EVENT], lastEventId: FLEET_EVENT.id },
   followJobEvents: { items: [EVENT], lastEventId: EVENT.id },
   putUpload: UPLOAD,
   getUpload: UPLOAD,

@@ -21,7 +21,7 @@ export interface Schema {
 
 export type Schemas = Record<string, Schema>
 
-/** What an event of each type has beside its base. Source: api.md "Events". */
+/** What an event of each type has beside its base; with `?` where it may lack. Source: api.md "Events". */
 const EVENT_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   snapshot: ['job', 'transfers'],
   state: ['job'],
@@ -35,27 +35,52 @@ const EVENT_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   end: ['job'],
 }
 
-/** JobEvent as one of its types, each with what it has, for generators: a union that `type` tells apart. */
+/** The same of a stream of all jobs. */
+const FLEET_MEMBERS: Readonly<Record<string, readonly string[]>> = {
+  reset: [],
+  snapshot: ['jobs', 'nextPageToken?'],
+  created: ['jobId', 'revision', 'matches', 'job'],
+  state: ['jobId', 'revision', 'matches', 'job'],
+  end: ['jobId', 'revision', 'matches', 'job'],
+  removed: ['jobId'],
+  progress: ['moved'],
+  ping: [],
+}
+
+/** Events as one of their types, each with what it has, for generators: unions that `type` tells apart. */
 export function withEventVariants(schemas: Schemas): Schemas {
-  const { JobEvent: event } = schemas
+  return unionByType(unionByType(schemas, 'JobEvent', EVENT_MEMBERS), 'FleetEvent', FLEET_MEMBERS)
+}
+
+function unionByType(
+  schemas: Schemas,
+  name: string,
+  typeMembers: Readonly<Record<string, readonly string[]>>,
+): Schemas {
+  const event = schemas[name]
   if (!event?.properties) return schemas
-  const own = new Set(Object.values(EVENT_MEMBERS).flat())
+  const prefix = name === 'JobEvent' ? '' : 'Fleet'
+  const own = new Set(Object.values(typeMembers).flat().map(plain))
   const base = Object.entries(event.properties).filter(([name]) => !own.has(name))
   const required = (event.required ?? []).filter((name) => !own.has(name))
-  const variants = Object.entries(EVENT_MEMBERS).map(([type, members]): [string, Schema] => [
-    `${capital(type)}Event`,
+  const variants = Object.entries(typeMembers).map(([type, members]): [string, Schema] => [
+    `${prefix}${capital(type)}Event`,
     {
       type: 'object',
-      required: [...required, ...members],
+      required: [...required, ...members.filter((name) => plain(name) === name)],
       properties: {
         ...Object.fromEntries(base),
         type: { type: 'string', const: type },
-        ...Object.fromEntries(members.map((name) => [name, event.properties?.[name] ?? {}])),
+        ...Object.fromEntries(members.map(plain).map((name) => [name, event.properties?.[name] ?? {}])),
       },
     },
   ])
-  const union = unionOf(variants, 'type', Object.keys(EVENT_MEMBERS))
-  return { ...schemas, ...Object.fromEntries(variants), JobEvent: { description: String(event.description), ...union } }
+  const union = unionOf(variants, 'type', Object.keys(typeMembers))
+  return { ...schemas, ...Object.fromEntries(variants), [name]: { description: String(event.description), ...union } }
+}
+
+function plain(member: string): string {
+  return member.replace('?', '')
 }
 
 /** The body of POST /v1/jobs as one of its kinds, each with the options it takes. */

@@ -1,7 +1,8 @@
 import type { JobEvent } from '../../jobs/model/definitions.ts'
-import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../../jobs/progress/events.ts'
+import { isOlderEvent } from '../../jobs/progress/event-id.ts'
+import type { JobEventReader, LoggedEvent } from '../../jobs/progress/events.ts'
 import type { EventClient } from './event-client.ts'
-import { Frame } from './sse.ts'
+import { Frame, messageOf } from './sse.ts'
 
 const REPLAY_PAGE = 200
 /** Live events held for a client that catches up; past this it is cut off and comes back with its Last-Event-ID. */
@@ -98,7 +99,8 @@ export class EventChannel {
   heartbeat(): void {
     const time = new Date().toISOString()
     const ping: JobEvent = { type: 'ping', jobId: this.jobId, ...this.#latest, time }
-    for (const client of this.clients) client.sendHeartbeat(client.framing.heartbeat(ping))
+    const message = messageOf({ id: '', event: ping })
+    for (const client of this.clients) client.sendHeartbeat(client.framing.heartbeat(message))
   }
 
   #deliver(logged: LoggedEvent): void {

@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { JobEvent, Transfer } from '../../jobs/model/definitions.ts'
-import { Frame, type Framing } from './sse.ts'
+import type { Framing, SharedMessage } from './sse.ts'
 
 /** Events held for a reader that is behind; past this it is cut off and comes back with its Last-Event-ID. */
 const MAX_HELD = 1000
@@ -8,6 +7,8 @@ const MAX_HELD = 1000
 /** Reconnect times given to clients, spread so that all of them don't come at one moment. */
 const RETRY_MS = { from: 2000, to: 6000 }
 const RETURN_MS = { from: 1000, to: 10_000 }
+
+const LAST_BYTES_MS = 1000
 
 export interface EventClientOptions {
   response: ServerResponse
@@ -24,7 +25,7 @@ export class EventClient {
   readonly framing: Framing
   readonly #response: ServerResponse
   readonly #stuckMs: number
-  #held: Frame[] = []
+  #held: SharedMessage[] = []
   #stuck: NodeJS.Timeout | undefined
   #ending = false
   #drained: Array<() => void> = []
@@ -55,7 +56,7 @@ export class EventClient {
     if (opening !== '') this.#write(opening)
   }
 
-  send(frame: Frame): void {
+  send(frame: SharedMessage): void {
     if (this.closed || this.#ending) return
     if (this.#stuck === undefined) this.#write(frame.bytes(this.framing))
     else this.#hold(frame)
@@ -85,6 +86,12 @@ export class EventClient {
     this.end(this.framing.goodbye(jitter(RETURN_MS)))
   }
 
+  /** The same with little time for what is held: whoever reads has no right to more, or layerd shuts down. */
+  sendAway(): void {
+    this.endForNow()
+    setTimeout(() => this.destroy(), LAST_BYTES_MS).unref()
+  }
+
   destroy(): void {
     this.#response.destroy()
   }
@@ -94,14 +101,12 @@ export class EventClient {
     this.#stuck = setTimeout(() => this.destroy(), this.#stuckMs)
   }
 
-  #hold(frame: Frame): void {
-    const { event } = frame.logged
-    if (event.type === 'progress') {
-      const at = this.#held.findIndex((held) => held.logged.event.type === 'progress')
-      const older = at === -1 ? undefined : this.#held.splice(at, 1)[0]?.logged.event
-      this.#held.push(
-        older?.type === 'progress' ? new Frame({ id: frame.logged.id, event: merged(older, event) }) : frame,
-      )
+  #hold(frame: SharedMessage): void {
+    for (const [at, held] of this.#held.entries()) {
+      const both = frame.over(held)
+      if (both === undefined) continue
+      this.#held.splice(at, 1)
+      this.#held.push(both)
       return
     }
     this.#held.push(frame)
@@ -131,15 +136,6 @@ export class EventClient {
     this.#drained = []
     for (const resolve of waiting) resolve()
   }
-}
-
-type ProgressEvent = Extract<JobEvent, { type: 'progress' }>
-
-/** The newer figures, with the transfers that changed in either. */
-function merged(older: ProgressEvent, newer: ProgressEvent): ProgressEvent {
-  const transfers = new Map<string, Transfer>()
-  for (const transfer of [...older.transfers, ...newer.transfers]) transfers.set(transfer.digest, transfer)
-  return { ...newer, transfers: [...transfers.values()] }
 }
 
 function jitter({ from, to }: { from: number; to: number }): number {

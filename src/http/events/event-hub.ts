@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Job, JobEvent } from '../../jobs/model/definitions.ts'
-import { isOlderEvent, type JobEventReader, type LoggedEvent } from '../../jobs/progress/events.ts'
+import { isOlderEvent } from '../../jobs/progress/event-id.ts'
+import type { JobEventReader, LoggedEvent } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -31,9 +32,6 @@ interface Beginning {
   after: { id: string; seq: number | undefined }
   ended: boolean
 }
-
-/** How long a reader has for the last bytes when layerd shuts down. */
-const LAST_BYTES_MS = 1000
 
 /** All event streams of this process: one channel a watched job, one heartbeat for all. */
 export class EventHub {
@@ -84,7 +82,7 @@ export class EventHub {
     this.#draining = true
     clearInterval(this.#heartbeat)
     for (const channel of this.#channels.values()) {
-      for (const client of channel.clients) this.#sendAway(client)
+      for (const client of channel.clients) client.sendAway()
     }
   }
 
@@ -140,15 +138,10 @@ export class EventHub {
     client.open()
     for (const frame of frames) client.send(frame)
     if (ended) client.end()
-    else if (this.#draining) this.#sendAway(client)
+    else if (this.#draining) client.sendAway()
     else void channel.attach(client, after)
-    onAbort(accessEnded, () => this.#sendAway(client))
+    onAbort(accessEnded, () => client.sendAway())
     channel.letGo()
-  }
-
-  #sendAway(client: EventClient): void {
-    client.endForNow()
-    setTimeout(() => client.destroy(), LAST_BYTES_MS).unref()
   }
 
   #beat(heartbeatMs: number): void {
@@ -176,7 +169,7 @@ function baseOf({ jobId, seq, time, attempt }: JobEvent): Pick<JobEvent, 'jobId'
   return { jobId, seq, time, attempt }
 }
 
-function onAbort(signal: AbortSignal, listener: () => void): void {
+export function onAbort(signal: AbortSignal, listener: () => void): void {
   if (signal.aborted) listener()
   else signal.addEventListener('abort', listener, { once: true })
 }

@@ -1,29 +1,36 @@
 import type { JobEvent } from '../../jobs/model/definitions.ts'
 import type { LoggedEvent } from '../../jobs/progress/events.ts'
 
+/** An event as it is put into a stream. An empty id is left out: the client's Last-Event-ID stays as it is. */
+export interface Message {
+  readonly id: string
+  readonly type: string
+  /** One line, a JSON object that is not empty. */
+  readonly json: string
+}
+
 /** How events become bytes; pure. */
 export interface Framing {
   readonly contentType: string
   /** The first bytes of a stream; empty where the format has nothing to say before the first event. */
   opening(retryMs: number): string
-  /** An empty id is left out: the client's Last-Event-ID stays as it is. */
-  event(logged: LoggedEvent): string
+  message(message: Message): string
   /** Shows that the connection lives: half-open TCP looks just like silence. */
-  heartbeat(ping: JobEvent): string
+  heartbeat(ping: Message): string
   /** The last bytes before layerd ends the stream by itself; clients come back after `retryMs`. */
   goodbye(retryMs: number): string
 }
 
 /**
  * Server-sent events. `id` is the Redis stream entry's, made by XADD as the event is written (`emit` in
- * jobs/redis/scripts/jobs/record.lua), so a client's Last-Event-ID is where it goes on; a ping has none and leaves it untouched. JSON has no raw line breaks, so `data` is always one line.
- * Source: WHATWG HTML "Server-sent events", 9.2.5 and 9.2.6.
+ * jobs/redis/scripts/jobs/record.lua), so a client's Last-Event-ID is where it goes on; a job's ping has none and leaves it untouched.
+ * JSON has no raw line breaks, so `data` is always one line. Source: WHATWG HTML "Server-sent events", 9.2.5 and 9.2.6.
  */
 export const sseFraming: Framing = {
   contentType: 'text/event-stream; charset=utf-8',
   opening: (retryMs) => `retry: ${retryMs}\n\n`,
-  event: ({ id, event }) => `${id === '' ? '' : `id: ${id}\n`}event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
-  heartbeat: (ping) => `: still here\n${sseFraming.event({ id: '', event: ping })}`,
+  message: ({ id, type, json }) => `${id === '' ? '' : `id: ${id}\n`}event: ${type}\ndata: ${json}\n\n`,
+  heartbeat: (ping) => `: still here\n${sseFraming.message(ping)}`,
   goodbye: (retryMs) => `retry: ${retryMs}\n\n`,
 }
 
@@ -31,25 +38,65 @@ export const sseFraming: Framing = {
 export const ndjsonFraming: Framing = {
   contentType: 'application/x-ndjson; charset=utf-8',
   opening: () => '',
-  event: ({ id, event }) => `${JSON.stringify(id === '' ? event : { id, ...event })}\n`,
-  heartbeat: (ping) => ndjsonFraming.event({ id: '', event: ping }),
+  message: (message) => `${withId(message)}\n`,
+  heartbeat: (ping) => ndjsonFraming.message(ping),
   goodbye: () => '',
 }
 
+/** The event's JSON with its id in it, as where there is no other place for that. */
+export function withId({ id, json }: Message): string {
+  return id === '' ? json : `{"id":${JSON.stringify(id)},${json.slice(1)}`
+}
+
+export function messageOf({ id, event }: LoggedEvent): Message {
+  return { id, type: event.type, json: JSON.stringify(event) }
+}
+
 /** An event on its way to many clients: rendered once for each format, not once for each client. */
-export class Frame {
-  readonly logged: LoggedEvent
+export abstract class SharedMessage {
   readonly #rendered = new Map<Framing, Buffer>()
 
-  constructor(logged: LoggedEvent) {
-    this.logged = logged
-  }
+  protected abstract message(): Message
+
+  /** What goes in place of `older`, which a reader that is behind has not had; undefined: it has to have both. */
+  abstract over(older: SharedMessage): SharedMessage | undefined
 
   bytes(framing: Framing): Buffer {
     const known = this.#rendered.get(framing)
     if (known) return known
-    const bytes = Buffer.from(framing.event(this.logged))
+    const bytes = Buffer.from(framing.message(this.message()))
     this.#rendered.set(framing, bytes)
     return bytes
   }
+}
+
+/** An event of one job. */
+export class Frame extends SharedMessage {
+  readonly logged: LoggedEvent
+
+  constructor(logged: LoggedEvent) {
+    super()
+    this.logged = logged
+  }
+
+  protected message(): Message {
+    return messageOf(this.logged)
+  }
+
+  over(older: SharedMessage): Frame | undefined {
+    const { id, event } = this.logged
+    if (event.type !== 'progress' || !(older instanceof Frame)) return undefined
+    const before = older.logged.event
+    return before.type === 'progress' ? new Frame({ id, event: merged(before, event) }) : undefined
+  }
+}
+
+type ProgressEvent = Extract<JobEvent, { type: 'progress' }>
+
+/** The newer figures, with the transfers that changed in either. */
+function merged(older: ProgressEvent, newer: ProgressEvent): ProgressEvent {
+  const transfers = new Map(
+    [...older.transfers, ...newer.transfers].map((transfer) => [transfer.digest, transfer] as const),
+  )
+  return { ...newer, transfers: [...transfers.values()] }
 }

@@ -1,15 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { isEventId, type JobEventReader } from '../../jobs/progress/events.ts'
+import { isEventId } from '../../jobs/progress/event-id.ts'
+import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { chooseMediaType } from '../answers/accept.ts'
+import { framingOf, takeOver } from '../answers/event-stream.ts'
 import type { OpenAnswers } from '../answers/open-answers.ts'
 import { EventHub, type EventHubOptions } from '../events/event-hub.ts'
 import type { ApiObserver } from './metrics.ts'
 import { followEventsSchema } from '../schemas/event.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
-import { type Framing, ndjsonFraming, sseFraming } from '../events/sse.ts'
 
 export interface JobEventRoutesOptions {
   queue: JobQueue
@@ -23,10 +23,6 @@ export interface JobEventRoutesOptions {
   observer?: Pick<ApiObserver, 'watchStreams'> | undefined
 }
 
-const FRAMINGS: Readonly<Record<string, Framing>> = {
-  'text/event-stream': sseFraming,
-  'application/x-ndjson': ndjsonFraming,
-}
 /** Before every id that Redis gives. */
 const BEGINNING = '0-0'
 
@@ -48,15 +44,14 @@ export const jobEventRoutes: FastifyPluginAsyncTypebox<JobEventRoutesOptions> = 
       const named = request.headers['last-event-id'] ?? request.query.lastEventId ?? ''
       const lastEventId = isEventId(named) ? named : undefined
       void reply.header('vary', 'accept').header('cache-control', 'no-store, no-transform')
-      const framing =
-        FRAMINGS[chooseMediaType(request.headers.accept, [...Object.keys(FRAMINGS), 'application/json']) ?? '']
+      const framing = framingOf(request.headers.accept)
       if (!framing) {
         const size = Math.min(pageSize ?? DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         return sendPage(reply, await events.replay(id, lastEventId ?? BEGINNING, size))
       }
       if (once === true) {
         const frame = await hub.once(id)
-        return reply.type(framing.contentType).serializer(String).send(framing.event(frame.logged))
+        return reply.type(framing.contentType).serializer(String).send(frame.bytes(framing).toString())
       }
       openStreams.take(request, reply)
       const opening = await hub.open(job, lastEventId)
@@ -74,18 +69,4 @@ function sendPage(reply: FastifyReply, logged: Awaited<ReturnType<JobEventReader
   return reply
     .type('application/json; charset=utf-8')
     .send({ items, ...(last === undefined ? {} : { lastEventId: last.id }) })
-}
-
-/** From here on the stream is written to the socket itself: Fastify's reply knows no back-pressure of many events. */
-function takeOver(reply: FastifyReply, framing: Framing): FastifyReply {
-  reply.hijack()
-  reply.raw.writeHead(200, {
-    ...(reply.getHeaders() as Record<string, string>),
-    'content-type': framing.contentType,
-    // nginx would collect events until its buffer is full.
-    'x-accel-buffering': 'no',
-    // A kept-alive connection would hold up the shutdown after the stream has ended.
-    connection: 'close',
-  })
-  return reply
 }

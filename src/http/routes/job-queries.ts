@@ -26,7 +26,7 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
   const { queue } = options
 
   app.get('/v1/jobs', { schema: listJobsSchema, config: LIST }, async (request, reply) => {
-    const page = await queue.list(filterOf(request.query), pageFrom(request.query), request.caller)
+    const page = await queue.list(jobFilterOf(request.query), pageFrom(request.query), request.caller)
     return sendPage(reply, request.url, page)
   })
 
@@ -56,7 +56,8 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
   })
 }
 
-function filterOf(query: JobQuery): JobFilter {
+/** As jobs are asked for by their fields. */
+export function jobFilterOf(query: JobQuery): JobFilter {
   const labels = query.label?.map((label) => {
     const equals = label.indexOf('=')
     return { key: label.slice(0, equals), value: label.slice(equals + 1) }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { EVENT_TYPES } from '../../jobs/model/definitions.ts'
+import { jobFilterQuery } from './job.ts'
 
 export const JobEventSchema = Type.Object(
   {
@@ -54,5 +55,80 @@ export const followEventsSchema = {
       },
     },
     204: Type.Null({ description: 'The job has ended and the client has had all its events.' }),
+  },
+}
+
+/** In the order in which a stream may show them. */
+const FLEET_EVENT_TYPES = ['reset', 'snapshot', 'created', 'state', 'end', 'removed', 'progress', 'ping'] as const
+
+export const FleetEventSchema = Type.Object(
+  {
+    id: Type.Optional(Type.String({ description: "Opaque; SSE carries it as the event's id." })),
+    type: Type.Enum([...FLEET_EVENT_TYPES]),
+    time: Type.String({ format: 'date-time' }),
+    jobId: Type.Optional(Type.String({ description: 'created, state, end, removed.' })),
+    revision: Type.Optional(
+      Type.Integer({
+        description: 'created, state, end: of the job; one that is not greater than the known one is no news.',
+      }),
+    ),
+    matches: Type.Optional(
+      Type.Boolean({
+        description: 'created, state, end: the filters let the job through as it is now; false: take it from the list.',
+      }),
+    ),
+    job: Type.Optional(Type.Ref('Job', { description: 'created, state, end.' })),
+    jobs: Type.Optional(Type.Array(Type.Ref('Job'), { description: 'snapshot: the newest 200.' })),
+    moved: Type.Optional(Type.Array(Type.Ref('JobMove'), { description: 'progress.' })),
+    nextPageToken: Type.Optional(
+      Type.String({ description: 'snapshot: there are more, in GET /v1/jobs with the same filters.' }),
+    ),
+  },
+  { $id: 'FleetEvent', description: 'Clients must pass over types they do not know.' },
+)
+
+export const JobMove = Type.Object(
+  {
+    jobId: Type.String(),
+    state: Type.String(),
+    attempt: Type.Integer(),
+    revision: Type.Integer({ description: 'One that is less than the known one is no news.' }),
+    progress: Type.Ref('Progress'),
+  },
+  { $id: 'JobMove', description: 'A running job as it moves along.' },
+)
+
+export const followFleetSchema = {
+  tags: ['jobs'],
+  operationId: 'followEvents',
+  summary: 'What happens to all jobs: server-sent events, NDJSON or one JSON page, by Accept',
+  description:
+    'Of those that the caller sees. A stream begins with a snapshot, or after the event named by Last-Event-ID; where that is too old, with a reset and a snapshot. Changes come at once, progress twice a second as one event for all jobs that moved. It has no end of its own.',
+  querystring: Type.Object(
+    {
+      ...jobFilterQuery,
+      lastEventId: Type.Optional(Type.String({ maxLength: 64, description: 'Like the header, for curl.' })),
+      once: Type.Optional(Type.Boolean({ description: 'The snapshot, then the stream closes.' })),
+      pageSize: Type.Optional(
+        Type.Integer({ minimum: 1, description: 'Of the JSON page, before filters; default 50, at most 200.' }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  headers: Type.Object({ 'last-event-id': Type.Optional(Type.String()) }),
+  response: {
+    200: {
+      description: 'The events.',
+      content: {
+        'text/event-stream': { schema: Type.String() },
+        'application/x-ndjson': { schema: Type.String() },
+        'application/json': {
+          schema: Type.Object({
+            items: Type.Array(Type.Ref('FleetEvent')),
+            lastEventId: Type.String({ description: 'Where the next page goes on.' }),
+          }),
+        },
+      },
+    },
   },
 }

@@ -52,18 +52,23 @@ export const JobBody = Type.Object(
 )
 export type JobBody = Static<typeof JobBody>
 
+/** What lists and streams of jobs are filtered by. */
+export const jobFilterQuery = {
+  state: Type.Optional(Type.Array(JobState, { description: 'Repeatable; any of them.' })),
+  kind: Type.Optional(Type.Array(JobKind, { description: 'Repeatable; any of them.' })),
+  label: Type.Optional(
+    Type.Array(Type.String({ pattern: '^[^=]+=', maxLength: 400 }), {
+      maxItems: 32,
+      description: 'key=value; repeatable, all of them.',
+    }),
+  ),
+  registry: Type.Optional(Type.String({ maxLength: 300, description: 'host[:port] that the job talks to.' })),
+}
+
 const JobQuery = Type.Object(
   {
     ...pageQuery,
-    state: Type.Optional(Type.Array(JobState, { description: 'Repeatable; any of them.' })),
-    kind: Type.Optional(Type.Array(JobKind, { description: 'Repeatable; any of them.' })),
-    label: Type.Optional(
-      Type.Array(Type.String({ pattern: '^[^=]+=', maxLength: 400 }), {
-        maxItems: 32,
-        description: 'key=value; repeatable, all of them.',
-      }),
-    ),
-    registry: Type.Optional(Type.String({ maxLength: 300, description: 'host[:port] that the job talks to.' })),
+    ...jobFilterQuery,
     createdAfter: Type.Optional(Type.String({ format: 'date-time' })),
     endedAfter: Type.Optional(Type.String({ format: 'date-time' })),
     errorCode: Type.Optional(

@@ -24,12 +24,14 @@ export function placesOfJob(job: Omit<JobAffair, 'principal'>): readonly Place[]
   }
 }
 
-/** For sight.ts; its places are worked out where somebody asks for them. */
+/** For sight.ts; its places are worked out once, where somebody asks for them. */
 export function ownedJob(job: JobAffair): Owned {
+  let places: readonly Place[] | undefined
   return {
     owners: [job.principal],
     get places() {
-      return placesOfJob(job)
+      places ??= placesOfJob(job)
+      return places
     },
   }
 }

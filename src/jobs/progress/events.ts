@@ -3,6 +3,8 @@ import { AppError } from '../../lib/errors.ts'
 import { type Logger, silentLogger } from '../../lib/logger.ts'
 import type { JobEvent, Transfer } from '../model/definitions.ts'
 import { createKeys } from '../redis/keys.ts'
+import { isEventId } from './event-id.ts'
+import { createFleetReader, type FleetReader } from './fleet.ts'
 import { DOCUMENT_FIELDS, parseRecord } from '../record/record.ts'
 import { connectRedis, guarded, pipelineResults, type RedisTarget } from '../redis/redis.ts'
 import { createSubscriber } from '../redis/subscriber.ts'
@@ -15,6 +17,8 @@ export interface LoggedEvent {
 
 /** The read side of the jobs' event streams; one subscriber connection a process. */
 export interface JobEventReader {
+  /** What happens to all jobs. */
+  readonly fleet: FleetReader
   /**
    * Calls `onEvent` for each event of the job that is published from now on, and `onGap` when the subscription broke and
    * came back (replay from the last id then). Resolves once subscribed; call the result to stop.
@@ -52,6 +56,7 @@ export function createJobEventReader(options: JobEventReaderOptions): JobEventRe
   const keys = createKeys(options.prefix)
 
   return {
+    fleet: createFleetReader(redis, subscriber, keys),
     async subscribe(jobId, onEvent, onGap) {
       const onMessage = (message: string) => onEvent(parseMessage(message))
       const { listening, stop } = subscriber.listen(keys.events(jobId), { onMessage, onGap })
@@ -101,18 +106,6 @@ export function createJobEventReader(options: JobEventReaderOptions): JobEventRe
     const time = new Date(clock.now()).toISOString()
     return { id, event: { type: 'snapshot', jobId, seq: Number(seq), time, attempt: job.attempt, job, transfers } }
   }
-}
-
-/** Whether `text` can be the id of an event (a Redis stream id); a client may send anything as Last-Event-ID. */
-export function isEventId(text: string): boolean {
-  return /^[0-9]{1,16}-[0-9]{1,16}$/.test(text)
-}
-
-/** Of two event ids, whether the first is the older one. */
-export function isOlderEvent(id: string, than: string): boolean {
-  const [ms = 0, count = 0] = id.split('-').map(Number)
-  const [otherMs = 0, otherCount = 0] = than.split('-').map(Number)
-  return ms < otherMs || (ms === otherMs && count < otherCount)
 }
 
 function parseMessage(message: string): LoggedEvent {

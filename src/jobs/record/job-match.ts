@@ -1,21 +1,39 @@
 import type { Job } from '../model/definitions.ts'
 import type { JobFilter } from '../model/requests.ts'
 
+/** What streams of all jobs are filtered by. */
+export type StreamFilter = Pick<JobFilter, 'states' | 'kinds' | 'labels' | 'registry'>
+
 /** Whether a filter lets a job through; `registries` are those it talks to. */
 export function matchesJob(job: Job, registries: readonly string[], filter: JobFilter): boolean {
-  const { registry, createdAfter, endedAfter, labels = [] } = filter
+  const { createdAfter, endedAfter } = filter
   return (
-    isOneOf(job.state, filter.states) &&
-    isOneOf(job.kind, filter.kinds) &&
+    matchesState(job.state, filter) &&
+    matchesLasting(job, registries, filter) &&
     isOneOf(job.error?.code ?? '', filter.errorCodes) &&
-    (registry === undefined || registries.includes(registry.toLowerCase())) &&
     isAfter(job.createdAt, createdAfter) &&
     isAfter(job.endedAt, endedAfter) &&
     equals(job.principal, filter.principal) &&
     equals(job.requestId, filter.requestId) &&
     isTrace(job.traceparent, filter.traceparent) &&
-    labels.every(({ key, value }) => Object.hasOwn(job.labels, key) && job.labels[key] === value) &&
     contains(job, filter.q)
+  )
+}
+
+export function matchesState(state: Job['state'], { states }: StreamFilter): boolean {
+  return isOneOf(state, states)
+}
+
+/** By what stays as it is as long as the job is there. */
+export function matchesLasting(
+  job: Pick<Job, 'kind' | 'labels'>,
+  registries: readonly string[],
+  { kinds, registry, labels = [] }: StreamFilter,
+): boolean {
+  return (
+    isOneOf(job.kind, kinds) &&
+    (registry === undefined || registries.includes(registry.toLowerCase())) &&
+    labels.every(({ key, value }) => Object.hasOwn(job.labels, key) && job.labels[key] === value)
   )
 }
 

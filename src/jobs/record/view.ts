@@ -1,6 +1,6 @@
 import { namedRegistries, namesPlaces } from '../../access/limits.ts'
 import type { Principal } from '../../access/principal.ts'
-import { sees, seesAll } from '../../access/sight.ts'
+import { type Owned, sees, seesAll } from '../../access/sight.ts'
 import { type JobAffair, ownedJob } from '../model/places.ts'
 
 /** What of the jobs one caller sees, and where these are to be looked for. */
@@ -12,6 +12,8 @@ export interface JobView {
   /** Where it may see jobs of others, too; undefined: at any registry. */
   readonly registries: readonly string[] | undefined
   sees(job: JobAffair): boolean
+  /** The same of a job whose places many views ask for. */
+  shows(job: Owned): boolean
 }
 
 /** More sets than these cost more than to go through all jobs. */
@@ -19,7 +21,7 @@ const MAX_REGISTRIES = 16
 
 export function viewOf(who: Principal): JobView {
   if (seesAll(who)) {
-    return { name: 'all', owner: undefined, registries: undefined, sees: () => true }
+    return { name: 'all', owner: undefined, registries: undefined, sees: () => true, shows: () => true }
   }
   const { name: owner, limits } = who
   const named = namesPlaces(limits) ? namedRegistries(limits) : []
@@ -28,5 +30,6 @@ export function viewOf(who: Principal): JobView {
     owner,
     registries: named && named.length <= MAX_REGISTRIES ? named : undefined,
     sees: (job) => sees(who, ownedJob(job)),
+    shows: (job) => sees(who, job),
   }
 }

@@ -36,6 +36,8 @@ export interface Keys {
   readonly refusals: string
   /** Channel: `paused|...` and `freed|...` (limits.lua). */
   readonly limits: string
+  /** Stream: which jobs changed. Also the channel that tells it (scripts/jobs/fleet.lua). */
+  readonly fleet: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
   readonly stop: string
   job(id: string): string
@@ -107,6 +109,7 @@ export function createKeys(name = 'layerd'): Keys {
     audit: `${prefix}audit`,
     refusals: `${prefix}audit:refused`,
     limits: `${prefix}limits`,
+    fleet: `${prefix}fleet`,
     stop: `${prefix}stop`,
     job,
     transfers: (id) => `${job(id)}:transfers`,

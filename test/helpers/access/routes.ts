@@ -62,6 +62,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /docs/errors': OPEN,
   'GET /metrics': { scopes: ['system:read', 'system:admin'] },
 
+  'GET /v1/events': { scopes: ['jobs:read', 'jobs:write'], headers: { accept: 'application/json' } },
+
   'POST /v1/jobs': { scopes: ['jobs:write'], payload: PUBLISH },
   'GET /v1/jobs': { scopes: ['jobs:read', 'jobs:write'] },
   'GET /v1/jobs/:id': JOBS,

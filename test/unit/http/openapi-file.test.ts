@@ -77,7 +77,7 @@ test('every answer with content has an example, and it is one of its schema', as
 
 test('bodies of jobs and events are told apart by a word', async () => {
   const { schemas } = (await documented()).document.components
-  for (const name of ['JobRequest', 'JobEvent']) {
+  for (const name of ['JobRequest', 'JobEvent', 'FleetEvent']) {
     const { oneOf = [], discriminator } = schemas[name] ?? {}
     assert.ok(oneOf.length > 1)
     assert.equal(Object.keys(discriminator?.mapping ?? {}).length, oneOf.length)

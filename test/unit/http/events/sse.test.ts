@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JobEvent } from '../../../../src/jobs/model/definitions.ts'
-import { Frame, ndjsonFraming, sseFraming } from '../../../../src/http/events/sse.ts'
+import { Frame, messageOf, ndjsonFraming, sseFraming } from '../../../../src/http/events/sse.ts'
 
 const event: JobEvent = {
   type: 'log',
@@ -14,20 +14,23 @@ const event: JobEvent = {
 }
 
 test('an SSE event has an id, a name and its data in one line', () => {
-  const text = sseFraming.event({ id: '7-1', event })
+  const text = sseFraming.message(messageOf({ id: '7-1', event }))
   assert.equal(text, `id: 7-1\nevent: log\ndata: ${JSON.stringify(event)}\n\n`)
   // Nothing of the content can begin a line of its own, or end the event.
   assert.equal(text.trimEnd().split(/\r\n|\r|\n/).length, 3)
 })
 
 test('an event without an id leaves the Last-Event-ID alone', () => {
-  assert.equal(sseFraming.event({ id: '', event }), `event: log\ndata: ${JSON.stringify(event)}\n\n`)
+  assert.equal(sseFraming.message(messageOf({ id: '', event })), `event: log\ndata: ${JSON.stringify(event)}\n\n`)
 })
 
 test('a heartbeat is a comment and a ping without an id', () => {
   const { level: _level, message: _message, ...base } = event
   const ping: JobEvent = { ...base, type: 'ping' }
-  assert.equal(sseFraming.heartbeat(ping), `: still here\nevent: ping\ndata: ${JSON.stringify(ping)}\n\n`)
+  assert.equal(
+    sseFraming.heartbeat(messageOf({ id: '', event: ping })),
+    `: still here\nevent: ping\ndata: ${JSON.stringify(ping)}\n\n`,
+  )
 })
 
 test('the first and the last bytes tell when to come back', () => {
@@ -36,7 +39,7 @@ test('the first and the last bytes tell when to come back', () => {
 })
 
 test('NDJSON has one object a line, with the id in it', () => {
-  const text = ndjsonFraming.event({ id: '7-1', event })
+  const text = ndjsonFraming.message(messageOf({ id: '7-1', event }))
   assert.deepEqual(JSON.parse(text), { id: '7-1', ...event })
   assert.equal(text.indexOf('\n'), text.length - 1)
   assert.equal(ndjsonFraming.opening(1) + ndjsonFraming.goodbye(1), '')

@@ -88,8 +88,10 @@ local function enter(to)
     redis.call('HSET', JOB, 'endedAt', '"' .. NOW .. '"')
   end
   log_state(to)
-  local job = '"job":' .. render()
+  local rendered = render()
+  local job = '"job":' .. rendered
   emit('state', job)
+  tell_fleet(from, rendered)
   if TERMINAL[to] then
     emit('end', job)
     close_job(to)
@@ -181,6 +183,7 @@ local function apply_report(at)
   local changed = false
   if ARGV[at] ~= '' then
     redis.call('HSET', JOB, 'progress', ARGV[at], 'bytes', ARGV[at + 1])
+    tell_moved()
     changed = true
   end
   local rows = tonumber(ARGV[at + 2])

@@ -12,6 +12,7 @@ end
 if not TERMINAL[state] then
   return { 'active', render() }
 end
+tell_removed()
 local key = field('idempotencyKey')
 if key and redis.call('HGET', key, 'job') == ID then
   redis.call('DEL', key)

@@ -1,0 +1,213 @@
+import type { Principal } from '../../access/principal.ts'
+import type { FleetPage, FleetReader } from '../../jobs/progress/fleet.ts'
+import type { JobQueue } from '../../jobs/queue.ts'
+import type { StreamFilter } from '../../jobs/record/job-match.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { createSingleFlight } from '../../lib/single-flight.ts'
+import { EventClient } from './event-client.ts'
+import { onAbort, type Opening } from './event-hub.ts'
+import { FleetMessage, resetMessage, snapshotMessage } from './fleet-messages.ts'
+import { type FleetView, fleetView } from './fleet-view.ts'
+import { FleetWatchers, told } from './fleet-watchers.ts'
+import { type Message, withId } from './sse.ts'
+
+export interface FleetHubOptions {
+  queue: Pick<JobQueue, 'list'>
+  fleet: FleetReader
+  logger: Logger
+  /** How often each stream shows that it lives. Default 15 s. */
+  heartbeatMs?: number
+  /** EventClientOptions.stuckMs. */
+  stuckMs?: number
+  /** How often progress is told. Default 500 ms. Source: api.md "SSE". */
+  tickMs?: number
+}
+
+/** Who asks, for what, and from where on. */
+export interface FleetWish {
+  readonly caller: Principal
+  readonly filter: StreamFilter
+  readonly lastEventId: string | undefined
+}
+
+interface Beginning {
+  readonly messages: readonly Message[]
+  readonly after: string
+  /** Revisions of the jobs that the messages tell. */
+  readonly known: ReadonlyMap<string, number>
+}
+
+const REPLAY_PAGE = 500
+/** Jobs in a snapshot; the rest is in the list, behind its page token. */
+const SNAPSHOT_JOBS = 200
+/** Jobs that are read at once. */
+const MOVED_PAGE = 200
+
+/**
+ * All streams of all jobs in this process. Changes come from one subscription and go out as they come; of progress only the
+ * names come, and a tick reads it once, renders it once for each view that shows other jobs, and hands the same bytes to all.
+ */
+export class FleetHub {
+  readonly #options: FleetHubOptions
+  readonly #watchers: FleetWatchers
+  readonly #snapshots = createSingleFlight<Beginning>()
+  readonly #pages = createSingleFlight<FleetPage | undefined>()
+  readonly #heartbeat: NodeJS.Timeout
+  readonly #ticks: NodeJS.Timeout
+  #subscription: Promise<() => Promise<void>> | undefined
+  /** Streams that are about to begin. */
+  #arriving = 0
+  /** Goes up with each subscription and each gap in one: what was read before says nothing of what is missed since. */
+  #era = 0
+  #moved = new Set<string>()
+  #ticking = false
+  #draining = false
+
+  constructor(options: FleetHubOptions) {
+    this.#options = options
+    this.#watchers = new FleetWatchers({
+      page: (after) => this.#page(after),
+      logger: options.logger,
+      onEmpty: () => this.#closeWhenEmpty(),
+    })
+    this.#heartbeat = setInterval(() => this.#watchers.heartbeat(), options.heartbeatMs ?? 15_000).unref()
+    this.#ticks = setInterval(() => void this.#tick(), options.tickMs ?? 500).unref()
+  }
+
+  get watchers(): number {
+    return this.#watchers.clients.length
+  }
+
+  /** Prepares a stream: what changed after `lastEventId`, else a snapshot (behind `reset` where that id is too old). Throws QUEUE_UNAVAILABLE. */
+  async open(wish: FleetWish): Promise<Opening> {
+    await this.#hold()
+    try {
+      const view = fleetView(wish.caller, wish.filter)
+      const beginning = await this.#begin(view, wish.lastEventId)
+      return {
+        start: (response, framing, ended) => {
+          const { stuckMs } = this.#options
+          const client = new EventClient({ response, framing, ...(stuckMs === undefined ? {} : { stuckMs }) })
+          this.#start(client, view, beginning)
+          onAbort(ended, () => client.sendAway())
+        },
+      }
+    } catch (error) {
+      this.#letGo()
+      throw error
+    }
+  }
+
+  /** The snapshot alone. Throws QUEUE_UNAVAILABLE. */
+  async once({ caller, filter }: FleetWish): Promise<FleetMessage> {
+    const { messages } = await this.#snapshot(fleetView(caller, filter))
+    return new FleetMessage(messages[0] as Message)
+  }
+
+  /** What a stream would say by now, of at most `size` entries, as JSON texts, and where to go on. Throws QUEUE_UNAVAILABLE. */
+  async page(
+    { caller, filter, lastEventId }: FleetWish,
+    size: number,
+  ): Promise<{ items: string[]; lastEventId: string }> {
+    const view = fleetView(caller, filter)
+    const found = lastEventId === undefined ? undefined : await this.#options.fleet.replay(lastEventId, size)
+    if (found) {
+      return { items: found.changes.flatMap((change) => told(view, change)).map(withId), lastEventId: found.lastId }
+    }
+    const { messages, after } = await this.#begin(view, lastEventId)
+    return { items: messages.map(withId), lastEventId: after }
+  }
+
+  /** Ends every stream; clients come back after a time of their own, and not all at once. */
+  drain(): void {
+    this.#draining = true
+    clearInterval(this.#heartbeat)
+    clearInterval(this.#ticks)
+    for (const client of this.#watchers.clients) client.sendAway()
+  }
+
+  async #hold(): Promise<void> {
+    this.#arriving += 1
+    this.#subscription ??= this.#subscribe()
+    const subscription = this.#subscription
+    try {
+      await subscription
+    } catch (error) {
+      if (this.#subscription === subscription) this.#subscription = undefined
+      this.#letGo()
+      throw error
+    }
+  }
+
+  #subscribe(): Promise<() => Promise<void>> {
+    const begin = () => {
+      this.#era += 1
+      this.#watchers.catchUpAll()
+    }
+    begin()
+    return this.#options.fleet.subscribe({
+      onChange: (change) => this.#watchers.tell(change),
+      onMoved: (jobId) => void this.#moved.add(jobId),
+      onGap: begin,
+    })
+  }
+
+  #letGo(): void {
+    this.#arriving -= 1
+    this.#closeWhenEmpty()
+  }
+
+  #closeWhenEmpty(): void {
+    if (this.#arriving > 0 || this.watchers > 0) return
+    this.#subscription?.then((unsubscribe) => unsubscribe()).catch(() => {})
+    this.#subscription = undefined
+    this.#moved.clear()
+  }
+
+  async #begin(view: FleetView, lastEventId: string | undefined): Promise<Beginning> {
+    if (lastEventId === undefined) return await this.#snapshot(view)
+    if (await this.#page(lastEventId)) return { messages: [], after: lastEventId, known: new Map() }
+    const snapshot = await this.#snapshot(view)
+    return { ...snapshot, messages: [resetMessage(), ...snapshot.messages] }
+  }
+
+  /** The place in the stream comes first: what changes while jobs are read is told again, if it is news. */
+  #snapshot(view: FleetView): Promise<Beginning> {
+    return this.#snapshots.run(view.key, async () => {
+      const after = await this.#options.fleet.newest()
+      const page = await this.#options.queue.list(view.filter, { size: SNAPSHOT_JOBS }, view.caller)
+      const known = new Map(page.items.map(({ id, revision }) => [id, revision] as const))
+      return { messages: [snapshotMessage(after, page)], after, known }
+    })
+  }
+
+  /** Who comes back at one time, as after a drain, mostly comes back to one place. */
+  #page(after: string): Promise<FleetPage | undefined> {
+    return this.#pages.run(`${after} ${this.#era}`, () => this.#options.fleet.replay(after, REPLAY_PAGE))
+  }
+
+  #start(client: EventClient, view: FleetView, { messages, after, known }: Beginning): void {
+    client.open()
+    for (const message of messages) client.send(new FleetMessage(message))
+    if (this.#draining) client.sendAway()
+    this.#watchers.add(client, view, { after, known })
+    this.#letGo()
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#ticking || this.#moved.size === 0) return
+    this.#ticking = true
+    const ids = [...this.#moved]
+    this.#moved.clear()
+    try {
+      for (let at = 0; at < ids.length; at += MOVED_PAGE) {
+        this.#watchers.tellMoved(await this.#options.fleet.moved(ids.slice(at, at + MOVED_PAGE)))
+      }
+    } catch (error) {
+      // Redis is gone; there are newer figures when it is back.
+      this.#options.logger.debug({ err: error }, 'progress of jobs not read')
+    } finally {
+      this.#ticking = false
+    }
+  }
+}

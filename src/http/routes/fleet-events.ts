@@ -1,0 +1,60 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { isEventId } from '../../jobs/progress/event-id.ts'
+import type { JobEventReader } from '../../jobs/progress/events.ts'
+import type { JobQueue } from '../../jobs/queue.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { framingOf, takeOver } from '../answers/event-stream.ts'
+import type { OpenAnswers } from '../answers/open-answers.ts'
+import { FleetHub, type FleetHubOptions } from '../events/fleet-hub.ts'
+import { followFleetSchema } from '../schemas/event.ts'
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../schemas/page.ts'
+import { jobFilterOf } from './job-queries.ts'
+import type { ApiObserver } from './metrics.ts'
+
+export interface FleetEventRoutesOptions {
+  queue: JobQueue
+  events: JobEventReader
+  logger: Logger
+  closing: AbortSignal
+  openStreams: OpenAnswers
+  /** Times of the streams; defaults are FleetHub's. */
+  streams?: Pick<FleetHubOptions, 'heartbeatMs' | 'stuckMs' | 'tickMs'> | undefined
+  /** Told how many streams are open is to be asked. */
+  observer?: Pick<ApiObserver, 'watchStreams'> | undefined
+}
+
+const READ = { scope: ['jobs:read'] } as const
+
+/** What happens to all jobs that the caller may see. */
+export const fleetEventRoutes: FastifyPluginAsyncTypebox<FleetEventRoutesOptions> = async (app, options) => {
+  const { queue, events, closing, logger, openStreams } = options
+  const hub = new FleetHub({ queue, fleet: events.fleet, logger, ...options.streams })
+  options.observer?.watchStreams(() => hub.watchers)
+  closing.addEventListener('abort', () => hub.drain(), { once: true })
+
+  app.get('/v1/events', { schema: followFleetSchema, config: READ, exposeHeadRoute: false }, async (request, reply) => {
+    const { once, pageSize, lastEventId, ...filter } = request.query
+    const named = request.headers['last-event-id'] ?? lastEventId ?? ''
+    const wish = {
+      caller: request.caller,
+      filter: jobFilterOf(filter),
+      lastEventId: isEventId(named) ? named : undefined,
+    }
+    void reply.header('vary', 'accept').header('cache-control', 'no-store, no-transform')
+    const framing = framingOf(request.headers.accept)
+    if (!framing) {
+      const page = await hub.page(wish, Math.min(pageSize ?? DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE))
+      const body = `{"items":[${page.items.join(',')}],"lastEventId":"${page.lastEventId}"}`
+      return reply.type('application/json; charset=utf-8').serializer(String).send(body)
+    }
+    if (once === true) {
+      const snapshot = await hub.once(wish)
+      return reply.type(framing.contentType).serializer(String).send(snapshot.bytes(framing).toString())
+    }
+    openStreams.take(request, reply)
+    const opening = await hub.open(wish)
+    const { raw } = takeOver(reply, framing)
+    opening.start(raw, framing, request.accessEnded())
+    return reply
+  })
+}
