@@ -47,6 +47,8 @@ function testsIn(folder: string): string[] {
 }
 
 async function runFiles(files: string[], report: TestReport): Promise<void> {
+  // Hundreds of processes load the same sources: compiled once, each starts in half the time.
+  process.env['NODE_COMPILE_CACHE'] ??= resolve(here, '../node_modules/.cache/compiled')
   if (files.some((file) => OTHER_TIERS.some((tier) => file.startsWith(join(here, tier))))) {
     process.env['LAYERD_TEST_FILE_MS'] ??= LONG_FILE_MS
   }
