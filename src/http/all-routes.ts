@@ -26,6 +26,7 @@ import { packageViews } from './routes/package-views.ts'
 import { registryProfileRoutes } from './routes/registry-profiles.ts'
 import { registryRoutes } from './routes/registries.ts'
 import { remotePackageRoutes } from './routes/remote-packages.ts'
+import { queueRoutes } from './routes/system/queues.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 
 /** What routes need, with the app's defaults filled in. */
@@ -60,6 +61,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(bundleRoutes, withSources)
   void app.register(registryRoutes, options)
   void app.register(registryProfileRoutes, options)
+  void app.register(queueRoutes, options)
   void app.register(keyRoutes, options)
   void app.register(policyRoutes, options)
   void app.register(auditRoutes, options)

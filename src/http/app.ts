@@ -64,6 +64,7 @@ import { RemotePackage, RemoteReferrers, RemoteRepository } from './schemas/remo
 import { Registry, RegistryPing } from './schemas/registry.ts'
 import { RegistryProfile } from './schemas/registry-profile.ts'
 import { Session } from './schemas/session.ts'
+import { Queue } from './schemas/system/queue.ts'
 import { AuditEntry } from './schemas/audit.ts'
 import { Policy } from './schemas/policy.ts'
 import { Token } from './schemas/token.ts'
@@ -176,6 +177,7 @@ const SCHEMAS = [
   Registry,
   RegistryPing,
   RegistryProfile,
+  Queue,
   Key,
   Session,
   Policy,

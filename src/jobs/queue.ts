@@ -33,6 +33,8 @@ import { jobsUnderOlderKeys } from './commands/older-keys.ts'
 import { ensureOwners } from './commands/owners.ts'
 import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
 import { withWaits } from './commands/waits.ts'
+import { recountOpen } from './commands/upkeep.ts'
+import { createQueues, type Queues } from './system/queues.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
 import { type JobTrace, readTrace } from './progress/trace.ts'
 import { listTransfers } from './progress/transfers.ts'
@@ -75,6 +77,8 @@ export interface JobQueue {
   liveWorkers(): Promise<number>
   /** How many jobs have credentials that are sealed under an older key. Looks at all of Redis. */
   underOlderKeys(): Promise<number>
+  /** The queue of each registry. */
+  readonly queues: Queues
   /** What there is of jobs and workers, counted by Redis. */
   figures(): Promise<JobFigures>
   close(): Promise<void>
@@ -127,6 +131,7 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
     ping: async (timeoutMs) => (await troubleOf(redis, timeoutMs)) === undefined,
     trouble: (timeoutMs) => troubleOf(redis, timeoutMs),
     liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),
+    queues: createQueues({ ...store, recount: () => recountOpen(store) }),
     figures: () => guarded(() => readFigures(store)),
     underOlderKeys: () => guarded(() => jobsUnderOlderKeys(context)),
     close: () => store.close(),

@@ -213,6 +213,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'keys/key-records.ts',
       'registries/registry-records.ts',
       'registries/shared-limits.ts',
+      'system',
       'redis/keys.ts',
       'redis/tag-locks.ts',
       'redis/redis.ts',
@@ -220,7 +221,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'uploads/checkpoints.ts',
       'uploads/transfer-claims.ts',
     ],
-    top: ['jobs/commands', 'jobs/progress', 'jobs/uploads', 'jobs/dispatch', 'jobs/record', 'jobs/redis'],
+    top: [
+      'jobs/commands',
+      'jobs/system',
+      'jobs/progress',
+      'jobs/uploads',
+      'jobs/dispatch',
+      'jobs/record',
+      'jobs/redis',
+    ],
     imports: ['access', 'content', 'lib', 'jobs/model'],
     types: ['transfer/events.ts'],
     packages: ['bullmq', 'ioredis', 'typebox'],
@@ -233,6 +242,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'jobs/keys': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/registries': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/dispatch': { imports: ['jobs/redis'] },
+  'jobs/system': { imports: ['jobs/record', 'jobs/redis', 'jobs/dispatch'] },
   'jobs/record': { imports: ['jobs/redis'] },
   'jobs/redis': {},
   'jobs/model': {},
@@ -284,10 +294,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'http/plugins',
       'http/routes',
       'http/routes/access',
+      'http/routes/system',
       'http/access',
       'http/answers/open-answers.ts',
       'http/requests/look.ts',
       'http/schemas',
+      'http/schemas/system',
     ],
     imports: [
       'access',
@@ -325,6 +337,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
   },
   'http/routes/access': { imports: ['http/access', 'http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
+  'http/routes/system': {
+    imports: ['http/requests', 'http/answers', 'http/schemas', 'http/schemas/system', 'http/routes'],
+  },
   'http/plugins': {
     imports: ['http/access', 'http/requests', 'http/requests/bodies', 'http/answers', 'http/document'],
   },
@@ -334,6 +349,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'http/requests': { types: ['http/schemas'] },
   'http/answers': { imports: ['http/schemas', 'http/events'] },
   'http/events': {},
+  'http/schemas/system': { imports: ['http/schemas'] },
   'http/schemas': {},
 
   cli: {

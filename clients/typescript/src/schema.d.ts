@@ -632,6 +632,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The queues of registries that have jobs which have not ended, by host
+         * @description Needs the scope system:read. A limited token sees those of registries that are its own as a whole.
+         */
+        get: operations["listQueues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/queues/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The queue of a registry
+         * @description Needs the scope system:read. 404 where none of its jobs is queued, running, retrying or paused.
+         */
+        get: operations["getQueue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/keys": {
         parameters: {
             query?: never;
@@ -2764,6 +2804,51 @@ export interface components {
                 /** @description What one request with a body was last seen to carry. */
                 bytesPerSecond?: number;
             };
+        };
+        /** @description The jobs of one registry, and why they wait. */
+        Queue: {
+            /** @description Its host as one part of a path, as in /v1/registries: [::1]:5000 is ~::1~:5000. */
+            id: string;
+            /** @description host[:port] of the registry; local: jobs that go to none. */
+            host: string;
+            /** @description Jobs that have not ended, by state. */
+            jobs: {
+                /** @description Queued: a worker may take them. */
+                waiting: number;
+                /** @description Those that are being canceled among them. */
+                running: number;
+                /** @description They failed, and wait for the time of their next try. */
+                retrying: number;
+                /** @description Jobs that were paused, each by itself. */
+                paused: number;
+            };
+            /** @description How long that of those that wait has waited which has waited longest; null when none does. */
+            oldestWaitingSeconds: number | null;
+            /** @description Runs that ended their job, over the last four to five minutes. */
+            jobsPerMinute: number;
+            limits: {
+                /** @description Jobs that run at once. */
+                jobs: {
+                    /** @description In all processes together. */
+                    value: number;
+                    /**
+                     * @description environment: LAYERD_REGISTRY_JOBS.
+                     * @enum {string}
+                     */
+                    from: "environment";
+                };
+                /** @description null: as many as jobs ask. */
+                requestsPerSecond: {
+                    value: number;
+                    /**
+                     * @description setting: limits of the registry; learnt: more than that it was seen to refuse.
+                     * @enum {string}
+                     */
+                    from: "setting" | "learnt";
+                } | null;
+            };
+            /** @description Why those that wait do so, where it is more than their turn. null: none waits, or it is their turn. */
+            reason: string | null;
         };
         /** @description A key that is kept, for all jobs. What it signs with is written and never read. */
         Key: {
@@ -6280,6 +6365,117 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listQueues: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The queues of registries that have jobs which have not ended, by host */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "registry.example",
+                     *           "host": "registry.example",
+                     *           "jobs": {
+                     *             "waiting": 12,
+                     *             "running": 8,
+                     *             "retrying": 1,
+                     *             "paused": 0
+                     *           },
+                     *           "oldestWaitingSeconds": 42,
+                     *           "jobsPerMinute": 3.5,
+                     *           "limits": {
+                     *             "jobs": {
+                     *               "value": 8,
+                     *               "from": "environment"
+                     *             },
+                     *             "requestsPerSecond": {
+                     *               "value": 50,
+                     *               "from": "setting"
+                     *             }
+                     *           },
+                     *           "reason": "registry.example has all 8 jobs that it may have at once"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Queue"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description host[:port] of a registry, as its id or percent-encoded, or local.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The jobs of one registry, and why they wait. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "registry.example",
+                     *       "host": "registry.example",
+                     *       "jobs": {
+                     *         "waiting": 12,
+                     *         "running": 8,
+                     *         "retrying": 1,
+                     *         "paused": 0
+                     *       },
+                     *       "oldestWaitingSeconds": 42,
+                     *       "jobsPerMinute": 3.5,
+                     *       "limits": {
+                     *         "jobs": {
+                     *           "value": 8,
+                     *           "from": "environment"
+                     *         },
+                     *         "requestsPerSecond": {
+                     *           "value": 50,
+                     *           "from": "setting"
+                     *         }
+                     *       },
+                     *       "reason": "registry.example has all 8 jobs that it may have at once"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Queue"];
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -1,5 +1,6 @@
 import { IDENTITY, INSPECTED, VIEW_EXAMPLES } from './view-examples.ts'
 import { ACCESS_EXAMPLES } from './access-examples.ts'
+import { SYSTEM_EXAMPLES } from './system-examples.ts'
 import { BUNDLE } from './bundle-example.ts'
 
 /** Answers as they look, by operation. The document shows them; a test holds each against its schema. */
@@ -256,6 +257,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
     ],
   },
   ...ACCESS_EXAMPLES,
+  ...SYSTEM_EXAMPLES,
   getLiveness: { live: true },
   getReadiness: { ready: true, reasons: [], disk: 'ok' },
   getMetrics: '# TYPE layerd_fleet_workers gauge\nlayerd_fleet_workers 2\n',

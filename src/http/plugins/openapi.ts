@@ -32,6 +32,7 @@ export const openapiPlugin = fastifyPlugin(
           { name: 'packages', description: 'The content store, and packages in registries.' },
           { name: 'registries', description: 'What layerd knows of a registry, and what is wrong with it.' },
           { name: 'keys', description: 'Keys that jobs sign and verify packages with.' },
+          { name: 'system', description: 'What operators see and steer.' },
           { name: 'policies', description: 'What packages have to be signed by.' },
           { name: 'uploads', description: 'Packages sent by the caller.' },
           { name: 'access', description: 'Who asks, and what they may.' },

@@ -32,6 +32,7 @@ export interface JobStore {
   readonly dispatcher: Dispatcher
   readonly scripts: Scripts
   readonly vault: Vault
+  readonly registryJobs: number
   readonly maxHosts: number
   readonly maxJobs: number
   close(): Promise<void>
@@ -51,6 +52,7 @@ export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'work
     dispatcher,
     scripts: createScripts(redis),
     vault: createVault(options.secretKey),
+    registryJobs,
     maxHosts,
     maxJobs,
     async close() {

@@ -51,8 +51,11 @@ export async function heartbeat({ redis, keys, clock }: UpkeepContext, name: str
   return live.reduce((sum, worker) => sum + Number(known[worker] ?? 0), 0)
 }
 
-/** Sets right how many open jobs each host and principal has: what a fail-over lost of that would count for ever. */
-export function recountOpen({ keys, scripts }: UpkeepContext): Promise<number> {
+/**
+ * Sets right how many open jobs each host and principal has, and which are in each queue: what a fail-over lost of that would count
+ * for ever.
+ */
+export function recountOpen({ keys, scripts }: Pick<UpkeepContext, 'keys' | 'scripts'>): Promise<number> {
   return scripts.other('recount-open', keys.hosts, [keys.prefix, RECOUNT_MS, ...OPEN_STATES])
 }
 

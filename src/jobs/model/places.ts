@@ -1,7 +1,8 @@
-import type { Place } from '../../access/limits.ts'
+import { allowsAllBelow, type Limits, namesPlaces, type Place } from '../../access/limits.ts'
 import type { Owned } from '../../access/sight.ts'
 import { copiedRepository, parseDestination, parseReference } from '../../content/reference.ts'
 import type { Job } from './definitions.ts'
+import { LOCAL_QUEUE } from './requests.ts'
 
 /** As much of a job as tells whose it is, and what it is about. */
 export type JobAffair = Pick<Job, 'kind' | 'source' | 'destination' | 'principal'> & {
@@ -34,6 +35,11 @@ export function ownedJob(job: JobAffair): Owned {
       return places
     },
   }
+}
+
+/** Whether the queue of a host is shown, and its to change: limits hold all of the registry, for which the queue is. */
+export function allowsQueue(limits: Limits, host: string): boolean {
+  return host === LOCAL_QUEUE ? !namesPlaces(limits) : allowsAllBelow(limits, { registry: host, path: '' })
 }
 
 function readFrom({ source }: Pick<JobAffair, 'source'>): Place[] {

@@ -16,6 +16,10 @@ export interface Keys {
   readonly outbox: string
   /** Sorted set of queue hosts, scored by their jobs that have not ended. Also the channel that tells a new one. */
   readonly hosts: string
+  /** Sorted set of hosts with jobs that have not ended; beside it, of each host the jobs in each state (moves.lua). */
+  readonly queues: string
+  /** Is there once jobs of older versions, too, are in these. */
+  readonly queuesKnown: string
   readonly workers: string
   /** Hash: worker -> the jobs that it runs at once. */
   readonly workerPlaces: string
@@ -98,6 +102,8 @@ export function createKeys(name = 'layerd'): Keys {
     owned: `${prefix}jobs:owned`,
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
+    queues: `${prefix}queues`,
+    queuesKnown: `${prefix}queues:known`,
     workers: `${prefix}workers`,
     workerPlaces: `${prefix}workers:places`,
     tidy: `${prefix}tidy`,

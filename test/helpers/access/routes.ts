@@ -23,6 +23,7 @@ const WRITE_JOBS = { scopes: ['jobs:write'], about: 'job', changes: true, payloa
 const PACKAGES = ['packages:read', 'packages:write'] as const
 const REGISTRIES = { scopes: ['registries:read', 'registries:admin'] } as const
 const ADMIN = { scopes: ['registries:admin'] } as const
+const SYSTEM = { scopes: ['system:read', 'system:admin'] } as const
 const POLICIES = { scopes: ['policies:admin', 'system:read', 'system:admin'] } as const
 const TOKENS = { scopes: ['tokens:admin'] } as const
 const UPLOADS = { scopes: ['uploads:write'], about: 'upload' } as const
@@ -103,6 +104,9 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'POST /v1/registries/:host/ping': { ...ADMIN, payload: {} },
   'GET /v1/registries/:host/profile': REGISTRIES,
   'DELETE /v1/registries/:host/profile': ADMIN,
+  'GET /v1/queues': SYSTEM,
+  'GET /v1/queues/:host': SYSTEM,
+
   'GET /v1/session': { scopes: 'known' },
   'POST /v1/session': { scopes: 'known' },
   'DELETE /v1/session': { scopes: 'known' },

@@ -13,6 +13,7 @@
              [6] process  [7] channel  [8] host
              Output: the pace
     pace     Output: the pace
+    rate     Output: ms of pause, status, thousandths of requests a second that go out as far as was learnt (0: as many as are wanted)
   The pace: ms of pause, status, thousandths of requests a second that were refused (0: none), ms since (negative: until) they may go again
 ]]
 -- So much is handed out at once, in ms of what may go: the others wait as long.
@@ -159,5 +160,17 @@ local function refused()
   return { pace() }
 end
 
-local asked = { turns = turns, bytes = bytes, places = places, refused = refused, pace = function() return { pace() } end }
+local function rate()
+  local pause, status = pace()
+  return { pause, status, math.floor((learnt() or 0) * 1000) }
+end
+
+local asked = {
+  turns = turns,
+  bytes = bytes,
+  places = places,
+  refused = refused,
+  pace = function() return { pace() } end,
+  rate = rate,
+}
 return asked[ARGV[1]]()

@@ -1,18 +1,28 @@
 --[[
-  Sets right how many open jobs each host and each principal has, and each principal at each host, which the scripts about a job
-  keep.
+  Sets right how many open jobs each host and each principal has, and each principal at each host, and which jobs are in the queue
+  of each host, which the scripts about a job keep.
 
   KEYS[1]  the hosts: jobs in the hands of the workers
   ARGV[1]  key prefix
-  ARGV[2]  another recount within so many ms does nothing
-  ARGV[3]  and on: the states of open jobs; those of paused ones count for their principal alone
+  ARGV[2]  another recount within so many ms does nothing, unless jobs of older versions are in no queue yet
+  ARGV[3]  and on: the states of open jobs; those of paused ones count for their principal, and in their queue, alone
 
   Output: how many of the counts were wrong
 ]]
-if not redis.call('SET', KEYS[1] .. ':counted', 1, 'NX', 'PX', ARGV[2]) then
+local KNOWN = ARGV[1] .. 'queues:known'
+if not redis.call('SET', KEYS[1] .. ':counted', 1, 'NX', 'PX', ARGV[2]) and redis.call('EXISTS', KNOWN) == 1 then
   return 0
 end
 local hosts, principals, held, holders = {}, {}, {}, {}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Host, and in it state -> ids.
+local queues = {}
+local function place(host, state, id)
+  queues[host] = queues[host] or {}
+  queues[host][state] = queues[host][state] or {}
+  queues[host][state][id] = true
+end
 local function count(counts, name)
   if name then
     counts[name] = (counts[name] or 0) + 1
@@ -30,6 +40,9 @@ for at = 3, #ARGV do
       count(held, pair)
     end
     count(principals, of[2])
+    if of[1] then
+      place(of[1], ARGV[at], id)
+    end
   end
 end
 
@@ -55,7 +68,44 @@ local function set_right(key, counts)
   end
   return wrong
 end
-return set_right(KEYS[1], hosts)
+-- One that is missing counts from now on; nobody knows since when it waits.
+local function set_queue_right(host, state)
+  local key, wrong = ARGV[1] .. 'queue:' .. host .. ':' .. state, 0
+  local right = queues[host] and queues[host][state] or {}
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    if right[id] then
+      right[id] = nil
+    else
+      redis.call('ZREM', key, id)
+      wrong = wrong + 1
+    end
+  end
+  for id in pairs(right) do
+    redis.call('ZADD', key, now, id)
+    wrong = wrong + 1
+  end
+  return wrong
+end
+
+local function set_queues_right()
+  local key, wrong = ARGV[1] .. 'queues', 0
+  for host in pairs(queues) do
+    redis.call('ZADD', key, 0, host)
+  end
+  for _, host in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    for at = 3, #ARGV do
+      wrong = wrong + set_queue_right(host, ARGV[at])
+    end
+    if not queues[host] then
+      redis.call('ZREM', key, host)
+    end
+  end
+  redis.call('SET', KNOWN, 1)
+  return wrong
+end
+
+return set_queues_right()
+  + set_right(KEYS[1], hosts)
   + set_right(ARGV[1] .. 'jobs:principals', principals)
   + set_right(KEYS[1] .. ':held', held)
   + set_right(KEYS[1] .. ':holders', holders)

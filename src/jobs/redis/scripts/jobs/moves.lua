@@ -11,6 +11,60 @@ local function queue_keys(host)
   return { queue .. 'meta', queue .. 'id', queue .. 'events', queue .. 'marker' }
 end
 
+-- The hosts with jobs that have not ended, or with a queue that is paused.
+local QUEUES = PREFIX .. 'queues'
+-- States in which a job has not ended, and so is in a set of its host.
+local OPEN = { 'queued', 'running', 'retrying', 'paused', 'canceling' }
+-- How long it is told how many runs have ended their job.
+local ENDED_MINUTES = 5
+
+-- Jobs of the host in that state, each since when by this Redis's clock, in ms.
+local function queue_key(host, state)
+  return PREFIX .. 'queue:' .. host .. ':' .. state
+end
+
+local function count_ended(host)
+  local minute = math.floor(tonumber(redis.call('TIME')[1]) / 60)
+  local key = queue_key(host, 'ended')
+  redis.call('HINCRBY', key, minute, 1)
+  if redis.call('HLEN', key) > ENDED_MINUTES then
+    for _, kept in ipairs(redis.call('HKEYS', key)) do
+      if tonumber(kept) <= minute - ENDED_MINUTES then
+        redis.call('HDEL', key, kept)
+      end
+    end
+  end
+  redis.call('EXPIRE', key, ENDED_MINUTES * 60)
+end
+
+local function leave_queue(host)
+  local sets = {}
+  for at, state in ipairs(OPEN) do
+    sets[at] = queue_key(host, state)
+  end
+  if redis.call('EXISTS', unpack(sets)) == 0 then
+    redis.call('ZREM', QUEUES, host)
+  end
+end
+
+-- Counts the job where it is in its host's queue.
+local function move_in_queue(from, to)
+  local host = field('host')
+  if from and from ~= to then
+    redis.call('ZREM', queue_key(host, from), ID)
+  end
+  if not TERMINAL[to] then
+    local time = redis.call('TIME')
+    redis.call('ZADD', QUEUES, 0, host)
+    redis.call('ZADD', queue_key(host, to), 'NX', time[1] * 1000 + math.floor(time[2] / 1000), ID)
+    return
+  end
+  if from == 'running' or from == 'canceling' then
+    count_ended(host)
+  end
+  leave_queue(host)
+end
+
 -- Into the hands of the workers, and out of them.
 local function open_job()
   local host = field('host')
@@ -76,6 +130,7 @@ local function enter(to)
     redis.call('ZREM', PREFIX .. 'jobs:state:' .. from, ID)
   end
   redis.call('ZADD', PREFIX .. 'jobs:state:' .. to, 0, ID)
+  move_in_queue(from, to)
   if from and AT_REST[to] and not AT_REST[from] then
     withdraw_job()
   end

@@ -1,0 +1,108 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { registryPlaceId } from '../../../content/reference.ts'
+import { allowsQueue } from '../../../jobs/model/places.ts'
+import type { RegistryLimits } from '../../../jobs/model/registry-record.ts'
+import type { JobQueue } from '../../../jobs/queue.ts'
+import type { RegistryRecords } from '../../../jobs/registries/registry-records.ts'
+import type { QueueFigures } from '../../../jobs/system/queues.ts'
+import { AppError } from '../../../lib/errors.ts'
+import { pageFrom, sendPage } from '../../answers/page.ts'
+import { at } from '../../requests/package-reference.ts'
+import { queueNamed } from '../../requests/registry-named.ts'
+import { getQueueSchema, listQueuesSchema, type Queue } from '../../schemas/system/queue.ts'
+
+export interface QueueRoutesOptions {
+  queue: Pick<JobQueue, 'queues' | 'liveWorkers'>
+  registries: Pick<RegistryRecords, 'limitsOf' | 'refresh'>
+}
+
+const READ = { scope: ['system:read'] } as const
+
+/** The queues of registries. */
+export const queueRoutes: FastifyPluginAsyncTypebox<QueueRoutesOptions> = async (app, { queue, registries }) => {
+  const { queues } = queue
+  const shown = async (figures: readonly QueueFigures[]): Promise<Queue[]> => {
+    const [workers] = await Promise.all([queue.liveWorkers(), registries.refresh()])
+    return figures.map((one) => toldQueue(one, { workers, limitsOf: (host) => registries.limitsOf(host) }))
+  }
+
+  app.get('/v1/queues', { schema: listQueuesSchema, config: READ }, async (request, reply) => {
+    const { size, token } = pageFrom(request.query)
+    const { limits } = request.caller
+    const hosts = await queues.hosts({
+      after: token === undefined ? undefined : hostIn(token),
+      most: size + 1,
+      isSeen: (host) => allowsQueue(limits, host),
+    })
+    const items = await shown(await queues.figures(hosts.slice(0, size)))
+    const last = items.at(-1)
+    const more = last === undefined || hosts.length <= size ? {} : { nextPageToken: tokenOf(last.host) }
+    return sendPage(reply, request.url, { items, ...more })
+  })
+
+  app.get('/v1/queues/:host', { schema: getQueueSchema, config: READ }, async (request, reply) => {
+    const host = at('/host', queueNamed, request.params.host)
+    const [figures] = allowsQueue(request.caller.limits, host) ? await queues.figures([host]) : []
+    if (!figures?.known) throw noQueue(host)
+    const [found] = await shown([figures])
+    return reply.header('cache-control', 'no-cache').send(found)
+  })
+}
+
+interface Surroundings {
+  /** Processes that take jobs. */
+  readonly workers: number
+  readonly limitsOf: (host: string) => RegistryLimits | undefined
+}
+
+function toldQueue(figures: QueueFigures, { workers, limitsOf }: Surroundings): Queue {
+  const { host, jobs, oldestMs, jobsPerMinute, limits } = figures
+  const set = limitsOf(host)?.requestsPerSecond ?? Number.POSITIVE_INFINITY
+  const { learntPerSecond: learnt = Number.POSITIVE_INFINITY } = limits
+  const requests =
+    learnt < set ? { value: rounded(learnt), from: 'learnt' as const } : { value: set, from: 'setting' as const }
+  return {
+    id: registryPlaceId(host),
+    host,
+    jobs,
+    oldestWaitingSeconds: oldestMs === undefined ? null : Math.floor(oldestMs / 1000),
+    jobsPerMinute: rounded(jobsPerMinute),
+    limits: { jobs: limits.jobs, requestsPerSecond: Number.isFinite(requests.value) ? requests : null },
+    reason: reasonOf(figures, workers),
+  }
+}
+
+function reasonOf({ host, jobs, limits, registryPause }: QueueFigures, workers: number): string | null {
+  if (jobs.waiting === 0) return null
+  if (workers === 0) return 'no worker is running'
+  if (registryPause !== undefined) {
+    const seconds = Math.ceil(registryPause.ms / 1000)
+    return `${host} answered ${registryPause.status}, and is asked for nothing for ${seconds} s`
+  }
+  const most = limits.jobs.value
+  if (jobs.running >= most) return `${host} has all ${most} jobs that it may have at once`
+  return null
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100
+}
+
+function tokenOf(host: string): string {
+  return Buffer.from(host).toString('base64url')
+}
+
+/** Throws REQUEST_INVALID. */
+function hostIn(token: string): string {
+  const host = Buffer.from(token, 'base64url').toString()
+  if (host !== '' && tokenOf(host) === token) return host
+  throw new AppError('REQUEST_INVALID', 'the page token is not one that this list gave out', {
+    hint: 'Pass nextPageToken of the page before as it is, or none for the first page.',
+  })
+}
+
+function noQueue(host: string): AppError {
+  return new AppError('NOT_FOUND', `there is no queue of ${host}: none of its jobs has still to end`, {
+    hint: 'GET /v1/queues (layerd queues) lists those that there are.',
+  })
+}

@@ -1,0 +1,135 @@
+import type { Redis } from 'ioredis'
+import type { Keys } from '../redis/keys.ts'
+import { guarded } from '../redis/redis.ts'
+import type { Scripts } from '../redis/scripts.ts'
+
+/** What there is of one queue, as Redis tells it in one step. */
+export interface QueueFigures {
+  /** Of a registry, or LOCAL_QUEUE. */
+  readonly host: string
+  /** Whether it has jobs that have not ended. */
+  readonly known: boolean
+  /** Jobs that have not ended, by what becomes of them; those that are being canceled still run. */
+  readonly jobs: {
+    readonly waiting: number
+    readonly running: number
+    readonly retrying: number
+    readonly paused: number
+  }
+  /** How long that of those that wait has waited which has waited longest; undefined when none does. */
+  readonly oldestMs: number | undefined
+  /** Jobs that ended with a run, a minute, over the last four to five minutes. */
+  readonly jobsPerMinute: number
+  readonly limits: QueueLimits
+  /** The registry has asked that nothing goes out for so long; undefined: it has not. */
+  readonly registryPause: { readonly status: number; readonly ms: number } | undefined
+}
+
+export interface QueueLimits {
+  /** Runs at once, in all processes together, and where that is from. */
+  readonly jobs: { readonly value: number; readonly from: 'environment' }
+  /** Requests a second that it was seen to take; undefined: as many as it was asked for. */
+  readonly learntPerSecond: number | undefined
+}
+
+/** The queues of hosts. Calls throw QUEUE_UNAVAILABLE. */
+export interface Queues {
+  /** Hosts in the order of their names behind `after`, at most so many of those that `isSeen`; they have jobs that have not ended. */
+  hosts(page: { after?: string | undefined; most: number; isSeen?: (host: string) => boolean }): Promise<string[]>
+  /** Of each of these, known or not; the same work however many jobs wait. */
+  figures(hosts: readonly string[]): Promise<QueueFigures[]>
+}
+
+export interface QueuesContext {
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly scripts: Scripts
+  /** LAYERD_REGISTRY_JOBS. */
+  readonly registryJobs: number
+  /** Counts what was there before there were counts (upkeep.ts). */
+  recount(): Promise<unknown>
+}
+
+/** Hosts that are looked at in one step, so that it holds nobody else up. */
+const BATCH = 200
+/** Of scripts/system/queues.lua, for each host. */
+const WORDS = 10
+
+export function createQueues(context: QueuesContext): Queues {
+  const { redis, keys, recount } = context
+  return {
+    hosts: (page) =>
+      guarded(async () => {
+        if ((await redis.exists(keys.queuesKnown)) === 0) await recount()
+        return await hostsBehind(redis, keys, page)
+      }),
+    figures: (hosts) =>
+      guarded(async () => {
+        const found: QueueFigures[] = []
+        for (let at = 0; at < hosts.length; at += BATCH)
+          found.push(...(await figuresOf(context, hosts.slice(at, at + BATCH))))
+        return found
+      }),
+  }
+}
+
+async function hostsBehind(
+  redis: Redis,
+  keys: Keys,
+  { after, most, isSeen = () => true }: Parameters<Queues['hosts']>[0],
+): Promise<string[]> {
+  const found: string[] = []
+  let last = after
+  while (found.length < most) {
+    const least = last === undefined ? '-' : `(${last}`
+    const hosts = await redis.zrange(keys.queues, least, '+', 'BYLEX', 'LIMIT', 0, BATCH)
+    found.push(...hosts.filter(isSeen))
+    last = hosts.at(-1)
+    if (hosts.length < BATCH) break
+  }
+  return found.slice(0, most)
+}
+
+async function figuresOf(context: QueuesContext, hosts: readonly string[]): Promise<QueueFigures[]> {
+  const { scripts, keys } = context
+  const args = [keys.prefix, ...hosts.flatMap((host) => [host, paceName(host)])]
+  const words = await scripts.words('system/queues', keys.queues, args)
+  return await Promise.all(
+    hosts.map(async (host, at) => {
+      const row = words.slice(WORDS * at, WORDS * (at + 1))
+      const [known, queued, running, retrying, paused, canceling, oldest, ended, endedMs, paced] = row.map(Number)
+      const { learntPerSecond, registryPause } = paced ? await paceOf(context, host) : NO_PACE
+      return {
+        host,
+        known: known === 1,
+        jobs: {
+          waiting: queued ?? 0,
+          running: (running ?? 0) + (canceling ?? 0),
+          retrying: retrying ?? 0,
+          paused: paused ?? 0,
+        },
+        oldestMs: row[6] === '' ? undefined : oldest,
+        jobsPerMinute: ((ended ?? 0) * 60_000) / (endedMs || 1),
+        limits: { jobs: { value: context.registryJobs, from: 'environment' as const }, learntPerSecond },
+        registryPause,
+      }
+    }),
+  )
+}
+
+const NO_PACE = { learntPerSecond: undefined, registryPause: undefined }
+
+async function paceOf({ scripts, keys }: QueuesContext, host: string) {
+  const [ms = 0, status = 0, learnt = 0] = await scripts.numbers('limits', keys.registryLimits(paceName(host)), [
+    'rate',
+  ])
+  return {
+    learntPerSecond: learnt > 0 ? learnt / 1000 : undefined,
+    registryPause: ms > 0 ? { status, ms } : undefined,
+  }
+}
+
+/** What requests to it name: Docker Hub's, and no port of its scheme. */
+function paceName(host: string): string {
+  return host === 'docker.io' ? 'registry-1.docker.io' : host.replace(/:443$/, '')
+}
