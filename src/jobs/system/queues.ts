@@ -56,11 +56,11 @@ const BATCH = 200
 const WORDS = 10
 
 export function createQueues(context: QueuesContext): Queues {
-  const { redis, keys, recount } = context
+  const { redis, keys } = context
   return {
     hosts: (page) =>
       guarded(async () => {
-        if ((await redis.exists(keys.queuesKnown)) === 0) await recount()
+        if ((await redis.exists(keys.queuesKnown)) === 0) await context.recount()
         return await hostsBehind(redis, keys, page)
       }),
     figures: (hosts) =>
