@@ -124,6 +124,12 @@ export function requireKind(who: Limited, kind: string): void {
   if (who.limits.kinds?.includes(kind) === false) throw beyond(who, `jobs of the kind ${kind}`)
 }
 
+/** For what jobs of any of these kinds use. Throws TOKEN_LIMITED. */
+export function requireAnyKind(who: Limited, kinds: readonly string[]): void {
+  if (!kinds.some((kind) => who.limits.kinds?.includes(kind) !== false))
+    throw beyond(who, `what ${kinds.join(' and ')} read`)
+}
+
 /** For what belongs to no registry and counts for all of them. Throws TOKEN_LIMITED. */
 export function requireUnlimited(who: Limited, what: string): void {
   if (isLimited(who.limits)) throw beyond(who, what)

@@ -17,6 +17,7 @@ import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
 import { link, type LinkOptions } from './commands/access/link.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
+import { addFilesCommand } from './system-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
 import {
   argumentOf,
@@ -265,6 +266,7 @@ function addPackageViews(program: Command, run: RunClient): void {
     (options: OutputOptions) => run(options, packages),
   )
   addLink(program, run)
+  addFilesCommand(program, run)
   withOutput(
     program.command('uploads').description('list the packages sent to the daemon that wait to be used'),
   ).action((options: OutputOptions) => run(options, uploads))

@@ -13,6 +13,8 @@ interface Word {
   choices: readonly string[]
   /** It takes a job, whose ids the daemon knows. */
   takesJob: boolean
+  /** It takes a package, of which the daemon has some in its file roots. */
+  takesPackage: boolean
 }
 
 /** A script for the shell that completes commands, options and, from the running daemon, jobs. */
@@ -35,6 +37,7 @@ function wordsOf(command: Command, path: readonly string[]): Word[] {
       })),
       choices: child.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
       takesJob: child.registeredArguments.some((argument) => argument.name() === 'job'),
+      takesPackage: child.registeredArguments.some((argument) => argument.name() === 'package'),
     }
     return [word, ...wordsOf(child, own)]
   })
@@ -42,6 +45,14 @@ function wordsOf(command: Command, path: readonly string[]): Word[] {
 
 /** The ids of the newest jobs, where a daemon answers. */
 const JOBS = 'layerd jobs --quiet --limit 50 2>/dev/null'
+/** The paths of packages there; words of a shell have no spaces. */
+const FILES = "layerd files --quiet --limit 200 2>/dev/null | grep -v '[[:space:]]'"
+
+/** What asks the daemon for the words that a command takes. */
+function askedFor({ takesJob, takesPackage }: Word): string | undefined {
+  if (takesJob) return JOBS
+  return takesPackage ? FILES : undefined
+}
 
 function bashScript(words: readonly Word[]): string {
   const first = words.filter(({ path }) => path.length === 1)
@@ -52,7 +63,8 @@ function bashScript(words: readonly Word[]): string {
       ...word.choices,
       ...word.options.flatMap(({ flags }) => flags),
     ]
-    const ids = word.takesJob ? ` $([[ $cur == -* ]] || ${JOBS})` : ''
+    const asked = askedFor(word)
+    const ids = asked === undefined ? '' : ` $([[ $cur == -* ]] || ${asked})`
     return `    '${word.path.join(' ')}') words="${offered.join(' ')}${ids}" ;;`
   })
   return `_layerd() {
@@ -78,7 +90,8 @@ function zshScript(words: readonly Word[]): string {
       ...word.choices.map((choice) => described(choice, word.description)),
       ...word.options.flatMap(({ flags, description }) => flags.map((flag) => described(flag, description))),
     ]
-    const ids = word.takesJob ? `; compadd -- \${(f)"$(${JOBS})"}` : ''
+    const asked = askedFor(word)
+    const ids = asked === undefined ? '' : `; compadd -- \${(f)"$(${asked})"}`
     return `    ${quoted(word.path.join(' '))}) offered=(${offered.join(' ')}); _describe layerd offered; _files${ids} ;;`
   })
   return `#compdef layerd
@@ -116,10 +129,12 @@ function fishScript(words: readonly Word[]): string {
       const named = flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`))
       return `complete -c layerd -n ${quoted(inside)} ${named.join(' ')} -d ${quoted(description)}`
     })
-    const jobs = word.takesJob ? [`complete -c layerd -n ${quoted(inside)} -f -a ${quoted(`(${JOBS})`)}`] : []
+    const only = word.takesJob ? ' -f' : ''
+    const asked = askedFor(word)
+    const ids = asked === undefined ? [] : [`complete -c layerd -n ${quoted(inside)}${only} -a ${quoted(`(${asked})`)}`]
     const choices = word.choices.map((choice) => `complete -c layerd -n ${quoted(inside)} -a ${choice}`)
     const own = `complete -c layerd -n ${quoted(when)} -f -a ${name} -d ${quoted(word.description)}`
-    return [own, ...choices, ...options, ...jobs]
+    return [own, ...choices, ...options, ...ids]
   })
   return `${lines.join('\n')}\n`
 }

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { closeSource, type OpenedFile, type OpenedSource } from '../content/opened.ts'
@@ -20,12 +21,16 @@ export interface SourceFacts {
   isDirectory: boolean
 }
 
-export interface LocalSources {
+/** Where files of this machine may lie. */
+export interface FolderRoots {
   /** Absolute folders; `file:` paths outside are refused. */
   roots: readonly string[]
-  uploads: Pick<UploadFolder, 'get' | 'use' | 'list'>
   /** Default: as this system can. */
   paths?: HandlePaths
+}
+
+export interface LocalSources extends FolderRoots {
+  uploads: Pick<UploadFolder, 'get' | 'use' | 'list'>
 }
 
 /**
@@ -124,14 +129,26 @@ function ambiguous(name: string, found: readonly Upload[]): AppError {
   })
 }
 
-async function openInRoots(path: string, { roots, paths = systemPaths }: LocalSources): Promise<OpenedSource> {
+/** Opens what an absolute path leads to, a part of a split package as a file of its own. Throws as openLocalSource. */
+export async function openInRoots(path: string, roots: FolderRoots): Promise<OpenedSource> {
+  const handle = await handleInRoots(path, roots)
+  return await sourceOf(handle, { path, fileName: basename(path), paths: roots.paths })
+}
+
+/** What an absolute path leads to, asked of what was opened. Throws as openLocalSource. */
+export async function statInRoots(path: string, roots: FolderRoots): Promise<Stats> {
+  await using handle = await handleInRoots(path, roots)
+  return await handle.stat()
+}
+
+async function handleInRoots(path: string, { roots, paths = systemPaths }: FolderRoots): Promise<FileHandle> {
   const allowed = await openFileRoots(roots)
   await lookAt(path, allowed, roots)
   const handle = await told(open(path, READ), path)
   try {
     if (!allowed.holds(await told(paths.locate(handle, path), path))) throw outside(path, roots)
-    await checkLinks(handle, path)
-    return await sourceOf(handle, { path, fileName: basename(path), paths })
+    checkLinks(await handle.stat(), path)
+    return handle
   } catch (error) {
     await handle.close()
     throw error
@@ -151,9 +168,12 @@ async function lookAt(path: string, allowed: FileRoots, roots: readonly string[]
 }
 
 /** Links are made to files that their maker may not read; those of layerd's own user are what build caches make. */
-async function checkLinks(handle: FileHandle, path: string): Promise<void> {
-  const facts = await handle.stat()
-  if (!facts.isFile() || facts.nlink === 1 || facts.uid === process.geteuid?.()) return
+export function mayBeForeign(facts: Stats): boolean {
+  return facts.isFile() && facts.nlink > 1 && facts.uid !== process.geteuid?.()
+}
+
+function checkLinks(facts: Stats, path: string): void {
+  if (!mayBeForeign(facts)) return
   const why = `a file of another user (uid ${facts.uid}) that has ${facts.nlink} names: one may lie outside the folders that layerd may read`
   throw new AppError('PACKAGE_OUTSIDE_ROOTS', `${path} is a hard link to ${why}`, {
     hint: 'Put a copy there (cp) instead of a link, or upload it with PUT /v1/uploads/{file name}.',

@@ -27,6 +27,7 @@ import { registryProfileRoutes } from './routes/registry-profiles.ts'
 import { registryRoutes } from './routes/registries.ts'
 import { remotePackageRoutes } from './routes/remote-packages.ts'
 import { queueRoutes } from './routes/system/queues.ts'
+import { fileRoutes } from './routes/system/files.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 
 /** What routes need, with the app's defaults filled in. */
@@ -43,6 +44,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   const options = { ...made, ...sharedPlaces(made) }
   const { observer, fileRoots: roots, uploads } = options
   const withSources = { ...options, sources: { roots, uploads } }
+  void app.register(fileRoutes, options)
   void app.register(healthRoutes, options)
   void app.register(metricsRoutes, { observer })
   void app.register(sessionRoutes)

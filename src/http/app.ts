@@ -68,6 +68,7 @@ import { Queue } from './schemas/system/queue.ts'
 import { AuditEntry } from './schemas/audit.ts'
 import { Policy } from './schemas/policy.ts'
 import { Token } from './schemas/token.ts'
+import { LocalFile } from './schemas/system/file.ts'
 import { Upload } from './schemas/upload.ts'
 
 export type { RequestTracer } from './plugins/request-tracing.ts'
@@ -163,6 +164,7 @@ const SCHEMAS = [
   FleetEventSchema,
   JobLogLine,
   Har,
+  LocalFile,
   Upload,
   StoredPackage,
   Signature,

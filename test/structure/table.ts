@@ -23,6 +23,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { imports: ['lib'], packages: ['typebox', 'fastest-levenshtein'] },
   files: { top: ['files/parts'], imports: ['content', 'lib'] },
   web: { faces: ['remote-file.ts'], imports: ['content', 'lib', 'oci'] },
+  'files/listing': { imports: ['files', 'files/parts'] },
   'files/parts': {},
 
   oci: {
@@ -360,6 +361,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'cli/commands/keys',
       'cli/commands/tokens',
       'cli/commands/access',
+      'cli/commands/system',
       'cli/commands',
       'cli/view',
     ],
@@ -370,6 +372,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'cli/commands/keys': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/tokens': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/access': { imports: ['cli/commands', 'cli/view'] },
+  'cli/commands/system': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/registries': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The packages in the file roots of this layerd, by path
+         * @description For who may make jobs of them (jobs:write, and a token whose kinds have publish or verify). What layerd sees there now: folders are walked through for each page, no link out of the roots is followed, hidden files and names that are no text are left out. A page may be short or empty and have a nextPageToken all the same.
+         */
+        get: operations["listFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -2205,6 +2225,35 @@ export interface components {
                 }[];
             };
         };
+        /** @description A package in a folder of LAYERD_FILE_ROOTS, as a job may name it. */
+        LocalFile: {
+            /** @description As a job takes it: file:///packages/... */
+            source: string;
+            /** @description Which of the roots it lies in. */
+            root: string;
+            /** @description Below its root. */
+            path: string;
+            /** @description The last part of its path. */
+            name: string;
+            /**
+             * @description By its name alone: package (zarf-package-*), init (zarf-init-*), bundle (uds-bundle-*), archive (another .tar or .tar.zst); split: part000, which stands for all parts; folder: an unpacked package.
+             * @enum {string}
+             */
+            kind: "package" | "init" | "bundle" | "split" | "folder" | "archive";
+            /** @description Bytes; of a split package those of the whole. Null: not known (a folder; a part000 that cannot be read). */
+            size: number | null;
+            /**
+             * Format: date-time
+             * @description By the file's own clock; of a folder its zarf.yaml.
+             */
+            modifiedAt: string;
+            /** @description What the file name says, and nobody has checked. Null: nothing. */
+            toldByName: {
+                name: string;
+                architecture: string;
+                version: string | null;
+            } | null;
+        };
         /** @description A package sent from the caller; kept 24 h after its last use. */
         Upload: {
             /**
@@ -3569,6 +3618,78 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listFiles: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+                /** @description One of the roots; default: all. */
+                root?: string;
+                /** @description A part of the path, in upper or lower case. */
+                q?: string;
+                /** @description Any of these; default: all but archive. */
+                kind?: ("package" | "init" | "bundle" | "split" | "folder" | "archive")[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The packages in the file roots of this layerd, by path */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "roots": [
+                     *         "/packages"
+                     *       ],
+                     *       "items": [
+                     *         {
+                     *           "source": "file:///packages/zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *           "root": "/packages",
+                     *           "path": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *           "name": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *           "kind": "package",
+                     *           "size": 2400000,
+                     *           "modifiedAt": "2026-03-01T12:00:00.000Z",
+                     *           "toldByName": {
+                     *             "name": "nemo",
+                     *             "architecture": "amd64",
+                     *             "version": "1.2.0"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "skipped": [
+                     *         {
+                     *           "path": "/packages/private",
+                     *           "reason": "it cannot be read (EACCES)"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description All folders that are listed: LAYERD_FILE_ROOTS. */
+                        roots: string[];
+                        /** @description Places that this page did not look into; 50 at most. */
+                        skipped: {
+                            path: string;
+                            reason: string;
+                        }[];
+                        items: components["schemas"]["LocalFile"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getLiveness: {
         parameters: {
             query?: never;

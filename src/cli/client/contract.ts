@@ -31,6 +31,7 @@ export interface PackageViews {
 }
 export type Key = Schemas['Key']
 export type KeyBody = NonNullable<Contract['/v1/keys/{name}']['put']['requestBody']>['content']['application/json']
+export type LocalFile = Schemas['LocalFile']
 export type Policy = Schemas['Policy']
 export type PolicyBody = NonNullable<
   Contract['/v1/policies/{name}']['put']['requestBody']

@@ -210,6 +210,22 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   putUpload: UPLOAD,
   getUpload: UPLOAD,
   listUploads: { items: [UPLOAD] },
+  listFiles: {
+    roots: ['/packages'],
+    items: [
+      {
+        source: `file:///packages/${FILE}`,
+        root: '/packages',
+        path: FILE,
+        name: FILE,
+        kind: 'package',
+        size: 2_400_000,
+        modifiedAt: TIME,
+        toldByName: { name: 'nemo', architecture: 'amd64', version: '1.2.0' },
+      },
+    ],
+    skipped: [{ path: '/packages/private', reason: 'it cannot be read (EACCES)' }],
+  },
   listPackages: { items: [STORED] },
   getPackage: STORED,
   createPackageLink: {

@@ -85,6 +85,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/uploads/:upload/package': { scopes: ['uploads:write', ...PACKAGES], about: 'upload' },
   ...views('/v1/uploads/:upload/package', { scopes: ['uploads:write', ...PACKAGES], about: 'upload' }),
 
+  'GET /v1/files': { scopes: ['jobs:write'] },
+
   'GET /v1/packages': { scopes: PACKAGES },
   'GET /v1/packages/:digest': { scopes: PACKAGES, about: 'package' },
   'GET /v1/packages/:digest/archive': { scopes: PACKAGES, about: 'package' },

@@ -18,7 +18,11 @@ test('bash completes commands, options and the ids of jobs', async (t) => {
   const folder = await tempDir(t)
   const script = join(folder, 'layerd.bash')
   await writeFile(script, await scriptFor('bash'))
-  await writeFile(join(folder, 'layerd'), '#!/bin/sh\n[ "$1 $2" = "jobs --quiet" ] && echo 01a22857-3e6a-7196\n')
+  const answers = [
+    '[ "$1 $2" = "jobs --quiet" ] && echo 01a22857-3e6a-7196',
+    '[ "$1 $2" = "files --quiet" ] && echo /packages/nemo.tar',
+  ]
+  await writeFile(join(folder, 'layerd'), `#!/bin/sh\n${answers.join('\n')}\n`)
   await chmod(join(folder, 'layerd'), 0o755)
   const complete = async (...words: string[]) => {
     const quoted = words.map((word) => `'${word}'`).join(' ')
@@ -36,6 +40,7 @@ test('bash completes commands, options and the ids of jobs', async (t) => {
   assert.equal(await complete('keys', 'a'), 'add')
   assert.equal(await complete('keys', 'add', '--km'), '--kms')
   assert.equal(await complete('publish', '--si'), '--sign')
+  assert.equal(await complete('publish', '/pack'), '/packages/nemo.tar')
 })
 
 for (const shell of ['zsh', 'fish']) {

@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { closeSource } from '../../../src/content/opened.ts'
 import { byDescriptor, systemPaths } from '../../../src/files/held-folder.ts'
+import { createFileListing } from '../../../src/files/listing/file-listing.ts'
 import { locateFolder } from '../../../src/files/local-folder.ts'
 import { checkLocalSource, openLocalSource } from '../../../src/files/local-source.ts'
 import { openTarget } from '../../../src/files/opened-target.ts'
+import { toldByName } from '../../../src/transfer/inspect/told-by-name.ts'
 import { keepSwapping } from '../../helpers/swaps.ts'
 import { tempDir } from '../../helpers/temp-dir.ts'
 
@@ -67,6 +69,22 @@ describe('paths that others swap for links meanwhile', { skip }, () => {
         }
       }
     }, 'PACKAGE_OUTSIDE_ROOTS')
+  })
+
+  test('a list has nothing of a folder outside, nor of what a link there leads to', async (t) => {
+    const { root, outside } = await bed(t)
+    await writeFile(join(outside, 'package/outside.tar'), 'outside')
+    await keepSwapping(t, { path: join(root, 'package'), target: join(outside, 'package'), isFolder: true })
+    const listing = createFileListing({ roots: [root], readName: toldByName, fair: false })
+    await inRounds(
+      async (told) => {
+        const { items } = await listing.list({ size: 9, kinds: new Set(['archive']) }, { by: 'ann', signal })
+        const names = items.map(({ path }) => path)
+        told(names.includes('package/outside.tar') ? 'outside' : names.includes('package/p.tar') ? 'inside' : 'neither')
+      },
+      'neither',
+      500,
+    )
   })
 
   test('a named pipe is not waited for', async (t) => {
