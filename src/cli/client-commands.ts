@@ -149,7 +149,8 @@ function addJobViews(program: Command, run: RunClient): void {
     .option('--registry <host>', 'that the job talks to')
     .option('--label <key=value>', 'repeatable, all of them', collect)
     .option('--since <time>', 'made after it: 30m, 2h, 7d, or a time')
-    .option('--search <text>', 'in id, source, destination, result, labels or principal')
+    .option('--package <name>', 'that the job is about')
+    .option('--search <text>', 'in id, source, destination, package, result, labels or principal')
     .addHelpText('after', JOBS_EXAMPLES)
   withOutput(listing).action((options: OutputOptions & JobsOptions) =>
     run(options, (context) => jobs(context, options)),

@@ -1,6 +1,7 @@
 import type { BlobEvent } from '../content/copy-graph.ts'
 import type { Digest } from '../content/digest.ts'
 import type { RequestWait } from '../oci/registry.ts'
+import type { PackageIdentity } from '../zarf/package.ts'
 
 export type { BlobEvent } from '../content/copy-graph.ts'
 export type { MirrorNote } from '../oci/registry.ts'
@@ -25,6 +26,8 @@ export type TransferState =
  */
 export type EngineEvent =
   | { type: 'phase'; phase: Phase }
+  /** What the package or the bundle says that it is; again where that turns out otherwise. */
+  | { type: 'package'; identity: PackageIdentity }
   /**
    * How far the source archive was read, in its own (compressed) bytes; the furthest reader counts. `contentEstimate`: what
    * its files will have together, as far as that can be told by now.

@@ -136,6 +136,7 @@ function applyEvent(fold: Fold, event: EngineEvent): void {
       fold.waits.delete(event.request)
       if (event.wait) fold.waits.set(event.request, waitFor(event.wait.error, event.wait.attempt, event.wait.retryAt))
       return
+    case 'package':
     case 'warning':
     case 'log':
       return

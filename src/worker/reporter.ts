@@ -1,4 +1,5 @@
-import type { Progress, Transfer } from '../jobs/model/definitions.ts'
+import { jobPackage } from '../jobs/model/job-package.ts'
+import type { JobPackage, Progress, Transfer } from '../jobs/model/definitions.ts'
 import type { JobRuns } from '../jobs/runs.ts'
 import type { RunEvent, RunReport, TracePart } from '../jobs/progress/reports.ts'
 import { jobCanceled, jobPaused } from '../jobs/model/stops.ts'
@@ -48,6 +49,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   const told = new Map(options.transfers.map((row) => [row.digest, row.state]))
   let planned = options.before.bytesTotal !== null
   let pending: RunEvent[] = []
+  let named: JobPackage | undefined
   const beginOfWaiting = createWaitLog()
 
   const take = (trace: TracePart | undefined): RunReport => {
@@ -60,7 +62,9 @@ export function createReporter(options: ReporterOptions): Reporter {
       planned = true
       events.push({ type: 'plan', progress })
     }
-    return { progress, transfers: rows, events: [...events, ...rowEvents(rows, told, progress)], trace }
+    const about = named === undefined ? {} : { package: named }
+    named = undefined
+    return { progress, ...about, transfers: rows, events: [...events, ...rowEvents(rows, told, progress)], trace }
   }
 
   const send = async (): Promise<void> => {
@@ -78,11 +82,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   return {
     onEvent(event) {
       ledger.apply(event)
+      if (event.type === 'package') named = jobPackage(event.identity)
       if (event.type === 'log') pending.push({ type: 'log', level: event.level, message: event.message })
       if (event.type === 'waiting') pending.push(...beginOfWaiting(event))
       if (event.type === 'restarted') pending.push({ type: 'log', level: 'warn', message: event.message })
       if (event.type === 'warning') pending.push({ type: 'warning', code: event.code, message: event.message })
-      reports.request(event.type === 'phase')
+      reports.request(event.type === 'phase' || event.type === 'package')
     },
     onRequests: () => reports.request(false),
     async close(rest, { failed } = { failed: false }) {

@@ -2010,6 +2010,14 @@ export interface components {
             /** @description X-Request-Id of the request that made it. */
             requestId: string;
             traceparent: string | null;
+            package: {
+                /** @description Of the package, or of the bundle. */
+                name: string;
+                version: string | null;
+                /** @description multi where it is of several. */
+                architecture: string;
+                flavor: string | null;
+            } | null;
             /**
              * @description Clients must accept states they do not know.
              * @enum {string}
@@ -4285,13 +4293,15 @@ export interface operations {
                 endedAfter?: string;
                 /** @description Repeatable; any of them. */
                 errorCode?: string[];
+                /** @description The package's or bundle's name, as the job has it. */
+                package?: string;
                 /** @description Who asked for the job. */
                 principal?: string;
                 /** @description X-Request-Id of the request that made it. */
                 requestId?: string;
                 /** @description The whole header, or its trace-id. */
                 traceparent?: string;
-                /** @description Stands in id, source, destination, result, labels or principal, whatever the case. */
+                /** @description Stands in id, source, destination, package (name:version), result, labels or principal, whatever the case. */
                 q?: string;
                 /** @description Default -createdAt, newest first. By endedAt: ended jobs alone. */
                 sort?: "-createdAt" | "createdAt" | "-endedAt" | "endedAt";
@@ -4325,6 +4335,7 @@ export interface operations {
                      *           "principal": "ann",
                      *           "requestId": "c0ffee",
                      *           "traceparent": null,
+                     *           "package": null,
                      *           "state": "running",
                      *           "reason": null,
                      *           "done": false,
@@ -4421,6 +4432,7 @@ export interface operations {
                      *       "principal": "ann",
                      *       "requestId": "c0ffee",
                      *       "traceparent": null,
+                     *       "package": null,
                      *       "state": "queued",
                      *       "reason": "1st of 1 waiting for registry.example",
                      *       "done": false,
@@ -4504,6 +4516,7 @@ export interface operations {
                      *       "principal": "ann",
                      *       "requestId": "c0ffee",
                      *       "traceparent": null,
+                     *       "package": null,
                      *       "state": "canceling",
                      *       "reason": "its worker closes its connections",
                      *       "done": false,
@@ -4565,6 +4578,7 @@ export interface operations {
                      *       "principal": "ann",
                      *       "requestId": "c0ffee",
                      *       "traceparent": null,
+                     *       "package": null,
                      *       "state": "canceling",
                      *       "reason": "its worker closes its connections",
                      *       "done": false,
@@ -4654,6 +4668,7 @@ export interface operations {
                      *       "principal": "ann",
                      *       "requestId": "c0ffee",
                      *       "traceparent": null,
+                     *       "package": null,
                      *       "state": "queued",
                      *       "reason": "1st of 1 waiting for registry.example",
                      *       "done": false,
@@ -4743,6 +4758,7 @@ export interface operations {
                      *       "principal": "ann",
                      *       "requestId": "c0ffee",
                      *       "traceparent": null,
+                     *       "package": null,
                      *       "state": "running",
                      *       "reason": "pausing",
                      *       "done": false,
@@ -4832,6 +4848,7 @@ export interface operations {
                      *       "principal": "ann",
                      *       "requestId": "c0ffee",
                      *       "traceparent": null,
+                     *       "package": null,
                      *       "state": "queued",
                      *       "reason": "1st of 1 waiting for registry.example",
                      *       "done": false,
@@ -4916,6 +4933,7 @@ export interface operations {
                      *       "principal": "ann",
                      *       "requestId": "c0ffee",
                      *       "traceparent": null,
+                     *       "package": null,
                      *       "state": "running",
                      *       "reason": null,
                      *       "done": false,
@@ -5239,6 +5257,7 @@ export interface operations {
                      *             "principal": "ann",
                      *             "requestId": "c0ffee",
                      *             "traceparent": null,
+                     *             "package": null,
                      *             "state": "running",
                      *             "reason": null,
                      *             "done": false,
@@ -5353,6 +5372,7 @@ export interface operations {
                      *             "principal": "ann",
                      *             "requestId": "c0ffee",
                      *             "traceparent": null,
+                     *             "package": null,
                      *             "state": "running",
                      *             "reason": null,
                      *             "done": false,

@@ -12,6 +12,7 @@ export interface JobsOptions extends Pick<Query, 'state' | 'kind'> {
   registry?: string
   label?: string[]
   since?: string
+  package?: string
   search?: string
 }
 
@@ -28,7 +29,8 @@ export async function jobs({ client, terminal, json, quiet }: CommandContext, op
   return 0
 }
 
-function queryOf({ limit, state, kind, registry, label, since, search }: JobsOptions, now: number): Query {
+function queryOf(options: JobsOptions, now: number): Query {
+  const { limit, state, kind, registry, label, since, search } = options
   return {
     pageSize: limit,
     ...(state === undefined ? {} : { state }),
@@ -36,6 +38,7 @@ function queryOf({ limit, state, kind, registry, label, since, search }: JobsOpt
     ...(label === undefined ? {} : { label }),
     ...(registry === undefined ? {} : { registry }),
     ...(since === undefined ? {} : { createdAfter: sinceTime(since, now) }),
+    ...(options.package === undefined ? {} : { package: options.package }),
     ...(search === undefined ? {} : { q: search }),
   }
 }

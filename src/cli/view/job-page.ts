@@ -7,7 +7,7 @@ import { problemText, progressText, transferNote } from './texts.ts'
 export function jobPage(job: Job, transfers: readonly Transfer[], now: number): string {
   const rows: ReadonlyArray<readonly [string, string]> = [
     ['job', job.id],
-    ['what', `${job.kind} ${packageOf(job)}`],
+    ['what', `${job.kind} ${packageOf(job)}${job.package ? `, ${job.package.architecture}` : ''}`],
     ['state', `${job.state}${job.reason === null ? '' : `: ${job.reason}`}`],
     ['from', job.source],
     ['to', job.destination ?? 'store:'],

@@ -59,8 +59,9 @@ const ARCHITECTURES = new Set(['amd64', 'arm64', 'multi'])
 
 const ARCHIVE_END = /\.tar(?:\.zst)?(?:\.part000)?$/
 
-/** Name and version as far as the job tells them: by its result, its reference or its file's name. */
-export function packageOf({ kind, source, result }: Job): string {
+/** Name and version as far as the job tells them: as it read them, else by its result, its reference or its file's name. */
+export function packageOf({ kind, source, result, package: about }: Job): string {
+  if (about) return [about.name, [about.version, about.flavor].filter(Boolean).join('-')].filter(Boolean).join(' ')
   const named = [result?.reference, kind === 'publish' ? undefined : source].find((text) => text?.startsWith('oci://'))
   if (named !== undefined) return (lastPart(named).split('@')[0] ?? '').replace(':', ' ')
   return /^(?:upload|store):/.test(source) ? '' : archivePackage(lastPart(source).replace(ARCHIVE_END, ''))

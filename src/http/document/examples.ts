@@ -42,6 +42,7 @@ const JOB = {
   principal: 'ann',
   requestId: 'c0ffee',
   traceparent: null,
+  package: null,
   state: 'running',
   reason: null,
   done: false,

@@ -70,6 +70,7 @@ export function jobFilterOf(query: JobQuery): JobFilter {
     ...(query.createdAfter === undefined ? {} : { createdAfter: query.createdAfter }),
     ...(query.endedAfter === undefined ? {} : { endedAfter: query.endedAfter }),
     ...(query.errorCode ? { errorCodes: query.errorCode } : {}),
+    ...(query.package === undefined ? {} : { package: query.package }),
     ...(query.principal === undefined ? {} : { principal: query.principal }),
     ...(query.requestId === undefined ? {} : { requestId: query.requestId }),
     ...(query.traceparent === undefined ? {} : { traceparent: query.traceparent }),

@@ -74,6 +74,9 @@ const JobQuery = Type.Object(
     errorCode: Type.Optional(
       Type.Array(Type.String({ maxLength: 64 }), { maxItems: 32, description: 'Repeatable; any of them.' }),
     ),
+    package: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 256, description: "The package's or bundle's name, as the job has it." }),
+    ),
     principal: Type.Optional(Type.String({ maxLength: 200, description: 'Who asked for the job.' })),
     requestId: Type.Optional(Type.String({ maxLength: 128, description: 'X-Request-Id of the request that made it.' })),
     traceparent: Type.Optional(Type.String({ maxLength: 128, description: 'The whole header, or its trace-id.' })),
@@ -81,7 +84,8 @@ const JobQuery = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 200,
-        description: 'Stands in id, source, destination, result, labels or principal, whatever the case.',
+        description:
+          'Stands in id, source, destination, package (name:version), result, labels or principal, whatever the case.',
       }),
     ),
     sort: Type.Optional(

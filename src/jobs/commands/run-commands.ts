@@ -114,10 +114,17 @@ function target({ keys, clock }: RunContext, id: string) {
 }
 
 /** As apply_report in scripts/jobs/moves.lua wants it. */
-function reportArguments({ progress, transfers = [], events = [], trace }: RunReport): Array<string | number> {
+function reportArguments({
+  progress,
+  package: told,
+  transfers = [],
+  events = [],
+  trace,
+}: RunReport): Array<string | number> {
   return [
     progress === undefined ? '' : JSON.stringify(progress),
     progress === undefined ? '' : progress.bytesDone,
+    told === undefined ? '' : JSON.stringify(told),
     transfers.length,
     ...transfers.flatMap((row) => [row.digest, JSON.stringify(row)]),
     trace?.requests.length ?? 0,

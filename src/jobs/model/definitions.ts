@@ -1,7 +1,9 @@
 import { type Static, Type } from 'typebox'
 import { JobOptions } from './job-options.ts'
+import { JobPackage } from './job-package.ts'
 import { Bytes, JobResult, Nullable, type Problem } from './outcome.ts'
 
+export { JobPackage } from './job-package.ts'
 export { JobResult, Problem, Signature, TransferPlan } from './outcome.ts'
 
 /**
@@ -114,6 +116,7 @@ export const Job = Type.Object(
     principal: Type.String({ description: 'Who asked for it: the name of a token, or anonymous.' }),
     requestId: Type.String({ description: 'X-Request-Id of the request that made it.' }),
     traceparent: Nullable(Type.String({ description: 'Of that request (W3C Trace Context), where it had one.' })),
+    package: Nullable(JobPackage),
     state: JobState,
     reason: Nullable(Type.String({ description: 'Why it is in this state, where that is not plain.' })),
     done: Type.Boolean({ description: 'Whether the state is final.' }),

@@ -59,11 +59,13 @@ export interface JobFilter {
   endedAfter?: string
   /** Codes of the error a job shows; any of them. */
   errorCodes?: readonly string[]
+  /** The name of what the job is about, as the job has it. */
+  package?: string
   principal?: string
   requestId?: string
   /** The whole header, or the trace-id in it. */
   traceparent?: string
-  /** Stands in id, source, destination, result, labels or principal, whatever the case. */
+  /** Stands in id, source, destination, package, result, labels or principal, whatever the case. */
   q?: string
   /** Default -createdAt: newest first. By endedAt there are ended jobs alone. */
   sort?: JobSort

@@ -1,5 +1,5 @@
 import type { Limits } from '../../access/limits.ts'
-import type { Job, JobResult, Problem, Progress, Transfer } from '../model/definitions.ts'
+import type { Job, JobPackage, JobResult, Problem, Progress, Transfer } from '../model/definitions.ts'
 import type { JobCredentials } from '../model/requests.ts'
 import type { TracedRequest } from './trace.ts'
 
@@ -34,6 +34,8 @@ export type RunEvent =
 /** Snapshot changes and the events that tell them, written in one step. */
 export interface RunReport {
   progress?: Progress
+  /** What the job is about, where that became known or is another than was thought; told as a `state` event. */
+  package?: JobPackage
   /** Rows that changed or are new. */
   transfers?: readonly Transfer[]
   events?: readonly RunEvent[]

@@ -1,4 +1,4 @@
-import type { Job } from '../model/definitions.ts'
+import type { Job, JobPackage } from '../model/definitions.ts'
 import type { JobFilter } from '../model/requests.ts'
 
 /** What streams of all jobs are filtered by. */
@@ -14,6 +14,7 @@ export function matchesJob(job: Job, registries: readonly string[], filter: JobF
     isAfter(job.createdAt, createdAfter) &&
     isAfter(job.endedAt, endedAfter) &&
     equals(job.principal, filter.principal) &&
+    isPackage(job, filter.package) &&
     equals(job.requestId, filter.requestId) &&
     isTrace(job.traceparent, filter.traceparent) &&
     contains(job, filter.q)
@@ -45,6 +46,10 @@ function equals(value: string, wanted: string | undefined): boolean {
   return wanted === undefined || value === wanted
 }
 
+function isPackage({ package: about }: Job, name: string | undefined): boolean {
+  return name === undefined || about?.name === name
+}
+
 function isAfter(time: string | null, bound: string | undefined): boolean {
   return bound === undefined || (time !== null && Date.parse(time) > Date.parse(bound))
 }
@@ -64,7 +69,14 @@ function contains(job: Job, q: string | undefined): boolean {
     job.destination ?? '',
     job.result?.reference ?? '',
     job.principal,
+    ...(job.package ? [nameOf(job.package)] : []),
     ...Object.entries(job.labels).map(([key, value]) => `${key}=${value}`),
   ]
   return texts.some((text) => text.toLowerCase().includes(wanted))
+}
+
+/** As people write it. */
+function nameOf({ name, version, flavor }: JobPackage): string {
+  const tag = [version, flavor].filter((part) => part !== null).join('-')
+  return tag === '' ? name : `${name}:${tag}`
 }

@@ -8,6 +8,9 @@ import type { RawEntry } from '../../oci/manifests/tag-index.ts'
 /** Zarf's mark of an index entry that is a package. */
 const PACKAGE_OS = 'multi'
 
+/** What several architectures are called as one, as zarf marks its indexes. */
+export const SEVERAL = 'multi'
+
 /** Whether an index is one of Zarf packages or UDS bundles, which are merged by architecture; any other is one whole. */
 export function isPackageIndex({ manifests }: ImageIndex): boolean {
   return manifests.length > 0 && manifests.every(({ platform }) => platform?.os === PACKAGE_OS)

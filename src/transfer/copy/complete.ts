@@ -7,6 +7,7 @@ import { isMissingBlob } from '../missing-blob.ts'
 import { totalBytes } from '../plan.ts'
 import { tellReferrer } from '../refer.ts'
 import { move } from './move.ts'
+import { SEVERAL } from './choice.ts'
 import type { PreparedCopy, TaggedEnding } from './prepare.ts'
 import type { CopyDependencies, CopyOutcome } from './request.ts'
 
@@ -55,9 +56,6 @@ function digestOf({ ending }: TaggedEnding): Digest {
   const [entry, ...more] = ending.kind === 'merge' ? ending.entries : []
   return entry && more.length === 0 ? entry.descriptor.digest : ending.raw.digest
 }
-
-/** As zarf marks its indexes. */
-const SEVERAL = 'multi'
 
 /** What lies under each tag then. */
 async function commit(copy: PreparedCopy, dependencies: CopyDependencies): Promise<readonly Digest[]> {

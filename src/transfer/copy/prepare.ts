@@ -22,6 +22,7 @@ import { sharedRepository } from '../shared-push.ts'
 import { createSigning, type Signing } from '../signing.ts'
 import { blobsOf } from './blobs.ts'
 import { chooseEnding, type Ending } from './ending.ts'
+import { identityOf } from './identity.ts'
 import { findRelated, type Related } from './related.ts'
 import type { CopyDependencies, CopyRequest } from './request.ts'
 import { signPackages } from './signed.ts'
@@ -92,6 +93,9 @@ async function plan(ends: Ends, dependencies: CopyDependencies): Promise<Prepare
     tell(one, { reference, destination, onEvent })
   }
   const where = formatReference(request.source)
+  const [first] = tagged
+  const identity = first && !named && (await identityOf(tree, first.ending.architectures, { reader, where, signal }))
+  if (identity) onEvent({ type: 'package', identity })
   const { verification, bundledVerificationFor } = request
   await verifyPackages(tree, { verification, bundledVerificationFor, reader, where, onEvent, signal })
   const found = await related({ tree, tagged, wholes }, ends, { reader, where, onEvent, signal })

@@ -30,6 +30,7 @@ export async function move(
       onEvent,
     }),
   )
+  if (!announced) onEvent({ type: 'package', identity: contents.identity })
   if (!announced && contents.identity.name === publish.identity.name) {
     const { manifest = 'image' } = request
     if (hasConfig(manifest)) announce(contents.config.descriptor, onEvent)

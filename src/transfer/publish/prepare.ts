@@ -41,6 +41,7 @@ export async function prepare(
   const known = await source.learn({ scan: !mayBegin(source.guess, request), check, signal, onEvent })
   const sureIdentity = known.contents?.identity ?? known.identity
   const identity = sureIdentity ?? guessed(source.guess, request)
+  if (identity.name !== '') onEvent({ type: 'package', identity })
   const openedAs = { identity, sure: sureIdentity !== undefined }
   const { repository, relations } = await openRepository(openedAs, request, dependencies)
   const { manifest = 'image' } = request

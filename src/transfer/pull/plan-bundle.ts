@@ -24,6 +24,7 @@ export async function planBundle(
   const { verification, bundledVerificationFor: verificationFor } = request
   const signatures = await checkBundleSignature(bundle, { read, verification, where })
   await checkBundledPackages(bundle, { verificationFor, read, where, onEvent, signal })
+  onEvent({ type: 'package', identity: bundle.identity })
   const { length } = bundle.packages
   onEvent({ type: 'log', level: 'info', message: `pulling the bundle ${where} of ${length} packages, ${raw.digest}` })
   const blobs = await findBundleBlobs(bundle, { repository, read, where, onEvent, signal })

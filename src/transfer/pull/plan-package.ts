@@ -22,6 +22,7 @@ export async function planPackage(
   const { metadata, signatures } = await checkPackage(layers, { read, verification, where: resolved.where, signal })
   const { name, version = null, flavor = null, architecture } = metadata.identity
   if (resolved.indexDigest === undefined) checkArchitecture(architecture, request)
+  onEvent({ type: 'package', identity: metadata.identity })
   onEvent({ type: 'log', level: 'info', message: `pulling ${resolved.where}, ${resolved.raw.digest}` })
   const { files, components, images } = await select(request, { metadata, layers, read })
   await nextTurn()

@@ -40,6 +40,7 @@ export async function verifyRemoteBundle(
   }
   onEvent({ type: 'phase', phase: 'verifying' })
   const bundle = await readBundle(raw, { read, where, signal })
+  onEvent({ type: 'package', identity: bundle.identity })
   if (resolved.indexDigest === undefined) checkArchitecture(bundle.outline.architecture, request)
   const blobs = await findBundleBlobs(bundle, { repository, read, where, onEvent, signal })
   const reference = formatReference(named(request.reference))
@@ -56,6 +57,7 @@ export async function verifyStoredBundle(
   const { onEvent, signal } = dependencies
   const stored = await openStoredBundle(store, digest, signal)
   const { bundle, blobs, record } = stored
+  onEvent({ type: 'package', identity: bundle.identity })
   await stored.requireWhole()
   await using _lease = await store.lease(blobs)
   announceBlobs(blobs, onEvent)
@@ -78,6 +80,7 @@ export async function verifyOpenedBundle(
   const { onEvent, signal } = dependencies
   onEvent({ type: 'phase', phase: 'verifying' })
   const bundle = await readOpenedBundle(opened, signal)
+  onEvent({ type: 'package', identity: bundle.identity })
   const there = await readAllOf(opened, bundle, dependencies)
   const read = readerOf(opened, signal)
   const blobs = await presentBlobs(bundle, there, { read, where: opened.fileName, onEvent, signal })

@@ -90,6 +90,7 @@ export async function verifyRemote(
   }
   const checked = await checkPackage(layers, { read, verification, where: resolved.where, signal })
   const { identity, definition, signed } = checked.metadata
+  onEvent({ type: 'package', identity })
   if (resolved.indexDigest === undefined) checkArchitecture(identity.architecture, request)
   return {
     reference: formatReference(named(request.reference)),
@@ -113,6 +114,7 @@ export async function verifyStored(
   if (await isStoredBundle(store, digest)) return await verifyStoredBundle(digest, { store, ...dependencies })
   const opened = await openStoredPackage(store, digest, signal)
   const { layers, record } = opened
+  onEvent({ type: 'package', identity: opened.identity })
   await requireWhole(store, opened)
   await using _lease = await store.lease(layers.layers)
   announceBlobs(distinct(layers.layers), onEvent)
@@ -144,8 +146,11 @@ export async function verifyOpened(
   if (isOpenedBundle(opened)) return await verifyOpenedBundle(opened, options)
   const { reference, verification, onEvent, signal } = options
   onEvent({ type: 'phase', phase: 'verifying' })
+  const known = opened.kind === 'indexed' ? opened.contents.identity : (opened.known?.identity ?? opened.guess)
+  if (known) onEvent({ type: 'package', identity: known })
   const { contents, files } = await readOpened(opened, { whole: true, onEvent, signal })
   const { identity, definition, signed, layers, manifest } = contents
+  onEvent({ type: 'package', identity })
   await nextTurn()
   return {
     reference,

@@ -80,10 +80,8 @@ export async function readBundle(
     await nextTurn()
   }
   const config = { descriptor: layers.config, bytes: await read(layers.config) }
-  const { name, version, architecture } = outline
-  const identity = { name, version: version ?? undefined, flavor: undefined, architecture }
   return {
-    identity,
+    identity: identityOf(outline),
     outline,
     definition,
     raw,
@@ -92,6 +90,18 @@ export async function readBundle(
     packages,
     blobs: await allBlobs(manifest, { layers, packages }, where),
   }
+}
+
+/** Whose bundle it is, from its uds-bundle.yaml alone. Throws as readBundle. */
+export async function readBundleIdentity(
+  manifest: ImageManifest,
+  { read, where, signal }: { read: ReadBlob; where: string; signal: AbortSignal },
+): Promise<PackageIdentity> {
+  return identityOf(await readBundleDefinition(await read(bundleLayers(manifest, where).definition), signal))
+}
+
+function identityOf({ name, version, architecture }: BundleOutline): PackageIdentity {
+  return { name, version: version ?? undefined, flavor: undefined, architecture }
 }
 
 interface ReadPackageOptions {

@@ -30,6 +30,7 @@ function job(changes: Partial<Job> = {}): Job {
     principal: 'ann',
     requestId: 'r-1',
     traceparent: null,
+    package: null,
     state: 'running',
     reason: null,
     done: false,
@@ -104,8 +105,11 @@ test('jobs are a line each where there is room, and two on 80 columns', () => {
   assert.equal(narrow[6], '  nemo 1.2.0: ghcr.io/team/nemo:1.2.0 -> store')
 })
 
-test('a package is named by result, reference or file', () => {
+test('a package is named by what was read of it, else by result, reference or file', () => {
   const named = (source: string, changes: Partial<Job> = {}) => packageOf(job({ source, ...changes }))
+  const pilot = { name: 'pilot', version: '2.0.0', architecture: 'amd64', flavor: 'brass' }
+  assert.equal(named('upload:01a22857-3e6a', { package: pilot }), 'pilot 2.0.0-brass')
+  assert.equal(named('upload:01a22857-3e6a', { package: { ...pilot, version: null, flavor: null } }), 'pilot')
   assert.equal(named('file:///p/zarf-package-big-bang-amd64-2.1.0.tar.zst'), 'big-bang 2.1.0')
   assert.equal(named('file:///p/zarf-package-big-bang-amd64-2.1.0.tar.zst.part000'), 'big-bang 2.1.0')
   assert.equal(named('https://h/p/zarf-package-big-bang-amd64-2.1.0.tar'), 'big-bang 2.1.0')

@@ -232,8 +232,8 @@ local function keep_trace(at)
   return cursor
 end
 
--- Snapshot and events of a run. ARGV from `at`: progress or '', its bytesDone or '', number of rows, digest and row each,
--- requests as keep_trace wants them, then type and body of each event.
+-- Snapshot and events of a run. ARGV from `at`: progress or '', its bytesDone or '', the package or '', number of rows, digest
+-- and row each, requests as keep_trace wants them, then type and body of each event.
 local function apply_report(at)
   local changed = false
   if ARGV[at] ~= '' then
@@ -241,8 +241,13 @@ local function apply_report(at)
     tell_moved()
     changed = true
   end
-  local rows = tonumber(ARGV[at + 2])
-  local cursor = at + 3
+  local named = ARGV[at + 2] ~= '' and ARGV[at + 2] ~= field('package')
+  if named then
+    redis.call('HSET', JOB, 'package', ARGV[at + 2])
+    changed = true
+  end
+  local rows = tonumber(ARGV[at + 3])
+  local cursor = at + 4
   for _ = 1, rows do
     if redis.call('HSET', TRANSFERS, ARGV[cursor], ARGV[cursor + 1]) == 1 then
       redis.call('RPUSH', ORDER, ARGV[cursor])
@@ -252,6 +257,11 @@ local function apply_report(at)
   end
   if changed then
     redis.call('HINCRBY', JOB, 'revision', 1)
+  end
+  if named then
+    local rendered = render()
+    emit('state', '"job":' .. rendered)
+    tell_fleet(field('state'), rendered)
   end
   cursor = keep_trace(cursor)
   while ARGV[cursor] do

@@ -118,11 +118,13 @@ end
 
 local function render()
   local f = redis.call('HMGET', JOB, 'kind', 'source', 'destination', 'options', 'labels', 'state', 'reason', 'revision',
-    'attempt', 'createdAt', 'startedAt', 'endedAt', 'progress', 'result', 'error', 'principal', 'requestId', 'traceparent')
+    'attempt', 'createdAt', 'startedAt', 'endedAt', 'progress', 'result', 'error', 'principal', 'requestId', 'traceparent',
+    'package')
   local trace = f[18] and f[18] ~= '' and cjson.encode(f[18]) or 'null'
   return '{"id":"' .. ID .. '","kind":' .. f[1] .. ',"source":' .. f[2] .. ',"destination":' .. f[3]
     .. ',"options":' .. f[4] .. ',"labels":' .. f[5] .. ',"principal":' .. cjson.encode(f[16] or 'anonymous')
-    .. ',"requestId":' .. cjson.encode(f[17] or '') .. ',"traceparent":' .. trace .. ',"state":"' .. f[6] .. '","reason":' .. f[7]
+    .. ',"requestId":' .. cjson.encode(f[17] or '') .. ',"traceparent":' .. trace
+    .. ',"package":' .. (f[19] or 'null') .. ',"state":"' .. f[6] .. '","reason":' .. f[7]
     .. ',"done":' .. tostring(TERMINAL[f[6]] == true) .. ',"revision":' .. f[8] .. ',"attempt":' .. f[9]
     .. ',"createdAt":' .. f[10] .. ',"startedAt":' .. f[11] .. ',"endedAt":' .. f[12] .. ',"progress":' .. f[13]
     .. ',"result":' .. f[14] .. ',"error":' .. f[15] .. '}'
