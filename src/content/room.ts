@@ -11,9 +11,15 @@ export interface Room {
   /**
    * Keeps room for a file until it is written. `bytes`: its size; where nobody knows it, room is kept for 8 MiB at a time.
    * `what` it is in errors. The size of an upload is only its sender's word: it has to fit, but twice what came, and
-   * 16 MiB at first, is all that is kept. Throws STORE_FULL with the figures: for an archive one that may wait.
+   * 16 MiB at first, is all that is kept. Of a file that is there in part `written` says how much. Throws STORE_FULL with the figures:
+   * for an archive one that may wait.
    */
-  reserve(file: { path: string; bytes?: number | undefined; what: 'upload' | 'archive' }): Promise<Reservation>
+  reserve(file: {
+    path: string
+    bytes?: number | undefined
+    written?: number
+    what: 'upload' | 'archive'
+  }): Promise<Reservation>
   /**
    * Throws as `reserve` would now for an archive in a folder that is there; keeps nothing. What it would keep of the store's
    * own disk.

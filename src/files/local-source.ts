@@ -7,7 +7,7 @@ import { type FileRoots, openFileRoots, parseFileUrl } from './file-roots.ts'
 import { type HandlePaths, READ, systemPaths } from './held-folder.ts'
 import { openSource, sourceOf } from './opened-file.ts'
 import { joinParts, type Siblings } from './parts/split-source.ts'
-import type { Upload, UploadFolder } from './upload-folder.ts'
+import type { ReadUploads, Upload } from './upload-folder.ts'
 
 /** A source on this machine as callers write it. */
 export type SourceAddress = { scheme: 'file'; path: string } | { scheme: 'upload'; id: string }
@@ -30,7 +30,7 @@ export interface FolderRoots {
 }
 
 export interface LocalSources extends FolderRoots {
-  uploads: Pick<UploadFolder, 'get' | 'use' | 'list'>
+  uploads: ReadUploads
 }
 
 /**

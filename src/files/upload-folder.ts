@@ -1,27 +1,27 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { CHECK_DISK_BYTES, type Reservation, type Room } from '../content/room.ts'
-import { syncFolder } from '../lib/atomic-file.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { AppError } from '../lib/errors.ts'
-import { shareContent } from './equal-content.ts'
 import { makeFolders } from '../lib/make-folders.ts'
+import { PARTIAL } from './uploads/partial-record.ts'
+import { PartialUploads } from './uploads/partial-uploads.ts'
+import {
+  checkDigest,
+  checkName,
+  checkSize,
+  explain,
+  INCOMING,
+  isUploadId,
+  noSuchUpload,
+  RECORD,
+  type Upload,
+} from './uploads/upload-rules.ts'
+import { keepWhole, readWhole } from './uploads/whole-uploads.ts'
 
-/** A whole file that somebody sent. */
-export interface Upload {
-  id: string
-  /** The file name it was sent under. */
-  name: string
-  /** Bytes. */
-  size: number
-  /** Hexadecimal. */
-  sha256: string
-  /** Who sent it, where it was told. */
-  principal?: string
-}
+export { isUploadId, noSuchUpload, type Upload } from './uploads/upload-rules.ts'
 
 export interface UploadFolderOptions {
   /** `<data dir>/uploads`; made when missing. All processes of one layerd share it. */
@@ -32,6 +32,8 @@ export interface UploadFolderOptions {
   room?: Pick<Room, 'reserve'>
   /** Uploads go so long after their last use. Default 24 h. */
   keepMs?: number
+  /** Most that are not whole that one principal may have. Default 128. */
+  partialsPerPrincipal?: number
   clock?: Pick<Clock, 'now'>
 }
 
@@ -40,6 +42,8 @@ export interface UploadFolderOptions {
  * is still coming in lies under `incoming-<id>` and becomes visible whole, by a rename.
  */
 export interface UploadFolder {
+  /** Those that come in pieces. */
+  readonly partials: PartialUploads
   /**
    * Writes `bytes` under a new id, hashing on the way. Throws PAYLOAD_TOO_LARGE, STORE_FULL, UPLOAD_INTERRUPTED,
    * BODY_DIGEST_MISMATCH; then nothing is left. Other errors of `bytes` go up as they are. `declaredBytes` is what the sender
@@ -65,24 +69,23 @@ export interface UploadFolder {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000
+const PARTIALS_PER_PRINCIPAL = 128
 /** A half-written upload that got no byte for so long belongs to nobody any more; the API closes idle sockets sooner. */
 const ABANDONED_MS = 60 * 60 * 1000
 /** Fewer, larger writes: measured 228 -> 412 MB per CPU second against the default of 64 KiB. */
 const WRITE_BUFFER_BYTES = 1024 * 1024
-const RECORD = 'upload.json'
-const INCOMING = 'incoming-'
-const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
-export function isUploadId(text: string): boolean {
-  return ID.test(text)
+/** What is asked of it by who reads uploads. */
+export type ReadUploads = Pick<UploadFolder, 'get' | 'list' | 'use'> & {
+  readonly partials: Pick<PartialUploads, 'get' | 'list'>
 }
 
 export async function openUploadFolder(options: UploadFolderOptions): Promise<UploadFolder> {
   const { folder, maxBytes = Number.POSITIVE_INFINITY, room = UNCOUNTED, keepMs = DAY_MS } = options
-  const clock = options.clock ?? systemClock
+  const { clock = systemClock, partialsPerPrincipal: perPrincipal = PARTIALS_PER_PRINCIPAL } = options
   await makeFolders(folder, 0o700)
 
   return {
+    partials: new PartialUploads({ folder, maxBytes, room, keepMs, clock, perPrincipal }),
     async receive(name, bytes, { declaredBytes, sha256, principal } = {}) {
       checkName(name)
       checkSize(declaredBytes ?? 0, maxBytes)
@@ -94,25 +97,21 @@ export async function openUploadFolder(options: UploadFolderOptions): Promise<Up
         const from = principal === undefined ? {} : { principal }
         const upload = { id, name, ...(await write(path, bytes, { maxBytes, declaredBytes, room })), ...from }
         checkDigest(upload, sha256)
-        await shareContent(path, await filesWith(folder, upload))
-        await writeFile(join(incoming, RECORD), JSON.stringify(upload), { mode: 0o600, flush: true })
-        await syncFolder(incoming)
-        await rename(incoming, join(folder, id))
-        await syncFolder(folder)
+        await keepWhole(folder, incoming, upload)
         return upload
       } catch (error) {
         await rm(incoming, { recursive: true, force: true })
         throw explain(error, maxBytes)
       }
     },
-    get: (id) => read(folder, id),
+    get: (id) => readWhole(folder, id),
     async list() {
-      const found = await Promise.all((await readdir(folder)).map((entry) => read(folder, entry)))
+      const found = await Promise.all((await readdir(folder)).map((entry) => readWhole(folder, entry)))
       return found.filter((upload) => upload !== undefined)
     },
     remove: (id) => remove(folder, id),
     async use(id) {
-      const upload = await read(folder, id)
+      const upload = await readWhole(folder, id)
       if (!upload) throw noSuchUpload(id)
       const now = new Date(clock.now())
       await utimes(join(folder, id, RECORD), now, now)
@@ -173,28 +172,9 @@ async function write(
   return { size, sha256: hash.digest('hex') }
 }
 
-async function read(folder: string, id: string): Promise<Upload | undefined> {
-  // Also keeps an id from climbing out of the folder.
-  if (!ID.test(id)) return undefined
-  try {
-    return JSON.parse(await readFile(join(folder, id, RECORD), 'utf8')) as Upload
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** Those of other uploads of the same sender with the same bytes: by time and disk anybody could tell what others have sent. */
-async function filesWith(folder: string, { sha256, size, principal }: Upload): Promise<string[]> {
-  const others = await Promise.all((await readdir(folder)).map((entry) => read(folder, entry)))
-  return others
-    .filter((other) => other?.sha256 === sha256 && other.size === size && other.principal === principal)
-    .map((other) => join(folder, other?.id ?? '', other?.name ?? ''))
-}
-
 /** Out of sight first, so that nobody finds half of it. */
 async function remove(folder: string, id: string): Promise<boolean> {
-  if (!ID.test(id)) return false
+  if (!isUploadId(id)) return false
   const leaving = join(folder, `${INCOMING}${randomUUID()}`)
   try {
     await rename(join(folder, id), leaving)
@@ -210,71 +190,12 @@ async function remove(folder: string, id: string): Promise<boolean> {
 async function lastUse(folder: string, entry: string): Promise<number> {
   const path = join(folder, entry)
   try {
-    if (ID.test(entry)) return (await stat(join(path, RECORD))).mtimeMs
-    if (!entry.startsWith(INCOMING)) return Number.POSITIVE_INFINITY
+    if (isUploadId(entry)) return (await stat(join(path, RECORD))).mtimeMs
+    if (!entry.startsWith(INCOMING) && !entry.startsWith(PARTIAL)) return Number.POSITIVE_INFINITY
     const times = await Promise.all((await readdir(path)).map((name) => stat(join(path, name))))
     return Math.max((await stat(path)).mtimeMs, ...times.map(({ mtimeMs }) => mtimeMs))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Number.POSITIVE_INFINITY
     throw error
   }
-}
-
-/** The name becomes a file's name in the upload's own folder, beside our record. */
-function checkName(name: string): void {
-  const plain = name === basename(name) && !/^\.{0,2}$/.test(name) && !/[\\\0]/.test(name)
-  if (plain && name !== RECORD && Buffer.byteLength(name) <= 255) return
-  throw new AppError('REQUEST_INVALID', `"${name.slice(0, 300)}" cannot be the name of an uploaded file`)
-}
-
-function checkSize(bytes: number, maxBytes: number): void {
-  if (bytes <= maxBytes) return
-  throw new AppError('PAYLOAD_TOO_LARGE', `the upload is larger than the ${maxBytes} bytes allowed`, {
-    details: { maxBytes },
-  })
-}
-
-function checkDigest({ sha256, size }: Upload, expected: string | undefined): void {
-  if (expected === undefined || expected === sha256) return
-  throw new AppError(
-    'BODY_DIGEST_MISMATCH',
-    `the SHA-256 of the ${size} bytes that came is ${sha256}, not ${expected}`,
-    {
-      hint: 'Nothing of it was kept: send it again. If that does not help, the file changed after its digest was taken.',
-      details: { expected, actual: sha256 },
-    },
-  )
-}
-
-function full(cause: unknown): AppError {
-  return new AppError('STORE_FULL', 'the disk of the data directory is full', {
-    hint: 'Delete uploads or stored packages, or put the package into a folder of LAYERD_FILE_ROOTS on another disk and publish it from there.',
-    cause,
-  })
-}
-
-function explain(error: unknown, maxBytes: number): unknown {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return full(error)
-    case 'EFBIG':
-      return new AppError('PAYLOAD_TOO_LARGE', 'the upload is larger than the file system allows', {
-        details: Number.isFinite(maxBytes) ? { maxBytes } : {},
-        cause: error,
-      })
-    case 'ECONNRESET':
-    case 'ERR_STREAM_PREMATURE_CLOSE':
-      return new AppError('UPLOAD_INTERRUPTED', 'the connection ended before the upload was whole', { cause: error })
-    default:
-      return error
-  }
-}
-
-/** What `use` throws. */
-export function noSuchUpload(id: string): AppError {
-  return new AppError('UPLOAD_NOT_FOUND', `there is no upload ${id.slice(0, 64)}`, {
-    hint: 'Uploads go 24 h after their last use: send it again with PUT /v1/uploads/{file name}.',
-    details: { pointer: '/source' },
-  })
 }

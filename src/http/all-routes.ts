@@ -9,6 +9,7 @@ import { auditRoutes } from './routes/access/audit.ts'
 import { policyRoutes } from './routes/access/policies.ts'
 import { tokenRoutes } from './routes/access/tokens.ts'
 import { OpenAnswers } from './answers/open-answers.ts'
+import { OpenUploads } from './requests/bodies/open-uploads.ts'
 import { createLooks, LOOK_LIMITS } from './requests/look.ts'
 import { bundleRoutes } from './routes/bundles.ts'
 import { fleetEventRoutes } from './routes/fleet-events.ts'
@@ -28,6 +29,7 @@ import { registryRoutes } from './routes/registries.ts'
 import { remotePackageRoutes } from './routes/remote-packages.ts'
 import { queueRoutes } from './routes/system/queues.ts'
 import { fileRoutes } from './routes/system/files.ts'
+import { tusRoutes } from './routes/tus/tus-routes.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 
 /** What routes need, with the app's defaults filled in. */
@@ -57,6 +59,8 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(jobTraceRoutes, options)
   void app.register(jobEventRoutes, options)
   void app.register(fleetEventRoutes, options)
+  // Before the others': its HEAD stands in place of that of GET.
+  void app.register(tusRoutes, options)
   void app.register(uploadRoutes, options)
   void app.register(packageRoutes, options)
   void app.register(remotePackageRoutes, options)
@@ -73,11 +77,20 @@ export function registerRoutes(app: App, made: RouteOptions): void {
 }
 
 /** What is for all callers, so that none takes it for itself. */
-function sharedPlaces({ lookLimits = LOOK_LIMITS, streamLimits, downloadLimits, authenticator }: RouteOptions) {
+const UPLOADS_PER_PRINCIPAL = 32
+
+function sharedPlaces({
+  lookLimits = LOOK_LIMITS,
+  streamLimits,
+  downloadLimits,
+  authenticator,
+  ...rest
+}: RouteOptions) {
   const { required } = authenticator
   return {
     looks: createLooks(lookLimits, required),
     openStreams: OpenAnswers.streams(streamLimits, required),
+    openUploads: new OpenUploads(rest.uploadsPerPrincipal ?? UPLOADS_PER_PRINCIPAL),
     openDownloads: OpenAnswers.downloads(downloadLimits, required),
   }
 }

@@ -21,6 +21,7 @@ import type { AuditLog } from '../jobs/access/audit-log.ts'
 import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
+import type { UploadLocks } from '../jobs/uploads/upload-locks.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
@@ -140,6 +141,8 @@ export interface AppOptions {
   whyNoRedis?: ProblemOptions['whyNoRedis']
   /** How often who may ask. Default: as often as they like. */
   rates?: RateLimitsOptions['rates']
+  /** Who may write to uploads that come in pieces. */
+  uploadLocks: UploadLocks
   /** Most uploads that a caller may have open at once, in this process. Default 32. */
   uploadsPerPrincipal?: number
   /** What a sender of a body must bring. Default: 1 KiB a second over 30 s. */

@@ -6,6 +6,7 @@ import type { PolicyRecords } from '../jobs/access/policy-records.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
 import type { JobQueue } from '../jobs/queue.ts'
+import type { UploadLocks } from '../jobs/uploads/upload-locks.ts'
 import { silentLogger } from '../lib/logger.ts'
 import type { UploadFolder } from '../files/upload-folder.ts'
 import type { ContentStore } from '../store/content-store.ts'
@@ -25,6 +26,7 @@ export async function renderOpenapi(): Promise<string> {
     queue: {} as JobQueue,
     events: {} as JobEventReader,
     uploads: {} as UploadFolder,
+    uploadLocks: {} as UploadLocks,
     store: {} as ContentStore,
     remote: {} as RegistryReader,
     registries: {} as RegistryRecords,

@@ -14,6 +14,7 @@ import { createKeyRecords } from '../jobs/keys/key-records.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
 import { createJobQueue } from '../jobs/queue.ts'
+import { createUploadLocks } from '../jobs/uploads/upload-locks.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
@@ -85,8 +86,8 @@ export async function startApi(
   const audit = openAudit({ ...shared, entries: config.auditEntries, file: config.auditFile })
   const store = await openStore(config, directory)
   const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
-  const queue = createJobQueue(shared)
-  const events = createJobEventReader(shared)
+  const { closeJobs, ...jobs } = jobParts(shared)
+  const { queue } = jobs
   const { closeRegistries, ...registries } = registryParts(context, shared)
   let joined = false
   joining.then(
@@ -98,8 +99,7 @@ export async function startApi(
     whyNoRedis: redisTroubles(config, whyNoRedis),
     ...(tracing ? { tracer: requestTracer(tracing) } : {}),
     observer: apiObserver({ queue, store, storeMaxBytes: config.storeMaxBytes }, { workerFigures, audit }),
-    queue,
-    events,
+    ...jobs,
     uploads,
     store,
     ...registries,
@@ -128,7 +128,7 @@ export async function startApi(
       stopWatching()
       stopResealing()
       closeAccess()
-      await Promise.all([audit.close(), closeRegistries(), queue.close(), events.close(), store[Symbol.asyncDispose]()])
+      await Promise.all([audit.close(), closeRegistries(), closeJobs(), store[Symbol.asyncDispose]()])
     },
   }
 }
@@ -148,6 +148,19 @@ async function listen(app: App, address: ListenAddress, patienceMs: number): Pro
       }
       await delay(PORT_POLL_MS)
     }
+  }
+}
+
+/** What callers' jobs and uploads are kept by. */
+function jobParts(
+  shared: ReturnType<typeof queueOptions> & { logger: Logger },
+): Pick<AppOptions, 'queue' | 'events' | 'uploadLocks'> & { closeJobs: () => Promise<void> } {
+  const [queue, events, uploadLocks] = [createJobQueue(shared), createJobEventReader(shared), createUploadLocks(shared)]
+  return {
+    queue,
+    events,
+    uploadLocks,
+    closeJobs: async () => void (await Promise.all([queue.close(), events.close(), uploadLocks.close()])),
   }
 }
 

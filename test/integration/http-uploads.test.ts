@@ -38,7 +38,7 @@ test('curl -T sends a package, whatever type it names, and gets its hash', async
     const curl = await runProcess(t, 'curl', ['-sS', '-i', ...extra, '-T', join(root, name), `${base}/v1/uploads/`])
     assert.match(curl.stdout, /HTTP\/1\.1 201 /, curl.stdout)
     const upload = JSON.parse(curl.stdout.slice(curl.stdout.lastIndexOf('\r\n\r\n'))) as Upload
-    assert.deepEqual(upload, { id: upload.id, name, size: bytes.length, sha256: sha256(bytes) })
+    assert.deepEqual(upload, { id: upload.id, name, state: 'complete', size: bytes.length, sha256: sha256(bytes) })
     assert.ok(curl.stdout.includes(`location: /v1/uploads/${upload.id}`), curl.stdout)
     assert.deepEqual((await app.inject(`/v1/uploads/${upload.id}`)).json(), upload)
     assert.ok((await readFile((await uploads.use(upload.id)).path)).equals(bytes))

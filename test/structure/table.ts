@@ -14,6 +14,7 @@ export interface Room {
 export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   'lib/loop': { imports: ['lib'] },
+  'lib/processes': {},
   'lib/formats': {},
   'lib/queues': {},
   'lib/patterns': { imports: ['lib'] },
@@ -21,10 +22,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'content/hashing': { imports: ['content'] },
   'content/limits': {},
   config: { imports: ['lib'], packages: ['typebox', 'fastest-levenshtein'] },
-  files: { top: ['files/parts'], imports: ['content', 'lib'] },
+  files: { top: ['files/parts', 'files/uploads'], imports: ['content', 'lib'] },
   web: { faces: ['remote-file.ts'], imports: ['content', 'lib', 'oci'] },
   'files/listing': { imports: ['files', 'files/parts'] },
   'files/parts': {},
+  'files/uploads': { imports: ['files/equal-content.ts'] },
 
   oci: {
     faces: [
@@ -221,6 +223,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'redis/signals.ts',
       'uploads/checkpoints.ts',
       'uploads/transfer-claims.ts',
+      'uploads/upload-locks.ts',
     ],
     top: [
       'jobs/commands',
@@ -296,9 +299,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'http/routes',
       'http/routes/access',
       'http/routes/system',
+      'http/routes/tus',
       'http/access',
       'http/answers/open-answers.ts',
       'http/requests/look.ts',
+      'http/requests/bodies/open-uploads.ts',
       'http/schemas',
       'http/schemas/system',
     ],
@@ -324,6 +329,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       '@fastify/swagger',
       '@fastify/swagger-ui',
       '@fastify/type-provider-typebox',
+      '@tus/server',
       'typebox',
     ],
   },
@@ -340,6 +346,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'http/routes/access': { imports: ['http/access', 'http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
   'http/routes/system': {
     imports: ['http/requests', 'http/answers', 'http/schemas', 'http/schemas/system', 'http/routes'],
+  },
+  'http/routes/tus': {
+    imports: ['http/requests', 'http/requests/bodies', 'http/answers', 'http/schemas', 'http/routes'],
   },
   'http/plugins': {
     imports: ['http/access', 'http/requests', 'http/requests/bodies', 'http/answers', 'http/document'],

@@ -423,6 +423,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The uploads, by name */
+        get: operations["listUploads"];
+        put?: never;
+        /**
+         * Begin an upload that goes on where it breaks off (tus 1.0.0)
+         * @description For clients of tus (tus-js-client, Uppy): creation, creation-with-upload, creation-defer-length, expiration, termination,
+         *     checksum. The answer's Location is the upload; PATCH sends its bytes. Once the last is there it is an upload as any other.
+         */
+        post: operations["createUpload"];
+        delete?: never;
+        /** What of tus is spoken here */
+        options: operations["getUploadOptions"];
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/uploads/{upload}": {
         parameters: {
             query?: never;
@@ -443,26 +466,15 @@ export interface paths {
          * @description For good: a job that still needs it fails.
          */
         delete: operations["deleteUpload"];
-        options?: never;
+        /** What of tus is spoken here */
+        options: operations["getOptionsOfUpload"];
         head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/uploads": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The uploads, by name */
-        get: operations["listUploads"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
+        /**
+         * Send more of an upload (tus 1.0.0)
+         * @description Content-Type: application/offset+octet-stream. What came counts, however the request ends. A later HEAD or PATCH of the same upload, to
+         *     whichever process, ends an earlier one.
+         */
+        patch: operations["appendUpload"];
         trace?: never;
     };
     "/v1/packages": {
@@ -2270,10 +2282,22 @@ export interface components {
              */
             id: string;
             name: string;
-            /** @description Bytes. */
-            size: number;
-            /** @description Hexadecimal. */
-            sha256: string;
+            /**
+             * @description Only a complete one can be named by a job; of an incomplete one more is to come.
+             * @enum {string}
+             */
+            state: "complete" | "incomplete";
+            /** @description Bytes in all; null where its sender has not said yet. */
+            size: number | null;
+            /** @description Hexadecimal; null until it is complete. */
+            sha256: string | null;
+            /** @description Bytes of an incomplete one that have come; the next goes on from there. */
+            offset?: number;
+            /**
+             * Format: date-time
+             * @description When an incomplete one goes unless more comes.
+             */
+            expiresAt?: string;
         };
         /** @description A package or a bundle in the content store. */
         StoredPackage: {
@@ -5424,6 +5448,116 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listUploads: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The uploads, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "3dc92d48-9d6b-4478-9528-b8597a667be8",
+                     *           "name": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *           "state": "complete",
+                     *           "size": 2400000,
+                     *           "sha256": "3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Upload"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createUpload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version of tus: 1.0.0. Without it 412. */
+                "tus-resumable"?: string;
+                /** @description Bytes in all. */
+                "upload-length"?: string;
+                /** @description 1: the length is said later, with a PATCH. */
+                "upload-defer-length"?: string;
+                /** @description filename, which ends as that of putUpload, and sha256 (64 hexadecimal digits), if it is to be checked at the end; values in base64, 4096 bytes in all. */
+                "upload-metadata"?: string;
+                /** @description The SHA-256 that the whole file must have (RFC 9530): else it is refused at its last byte, and gone. */
+                "repr-digest"?: string;
+                /** @description "sha256 <base64>" or "sha1 <base64>" of this body: another body does not count at all (460). */
+                "upload-checksum"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Begun; of a file of no bytes also ended. */
+            201: {
+                headers: {
+                    /** @description 1.0.0. */
+                    "Tus-Resumable"?: string;
+                    /** @description The upload. */
+                    Location?: string;
+                    /** @description Bytes that are on the disk for good. */
+                    "Upload-Offset"?: string;
+                    /** @description When it goes unless more comes (RFC 9110 date). */
+                    "Upload-Expires"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUploadOptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See its headers. */
+            204: {
+                headers: {
+                    /** @description 1.0.0. */
+                    "Tus-Version"?: string;
+                    /** @description Extensions, with commas between. */
+                    "Tus-Extension"?: string;
+                    /** @description Bytes that an upload may have. */
+                    "Tus-Max-Size"?: string;
+                    /** @description Of Upload-Checksum. */
+                    "Tus-Checksum-Algorithm"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getUpload: {
         parameters: {
             query?: never;
@@ -5449,6 +5583,7 @@ export interface operations {
                      * @example {
                      *       "id": "3dc92d48-9d6b-4478-9528-b8597a667be8",
                      *       "name": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *       "state": "complete",
                      *       "size": 2400000,
                      *       "sha256": "3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796"
                      *     }
@@ -5490,6 +5625,7 @@ export interface operations {
                      * @example {
                      *       "id": "3dc92d48-9d6b-4478-9528-b8597a667be8",
                      *       "name": "zarf-package-nemo-amd64-1.2.0.tar.zst",
+                     *       "state": "complete",
                      *       "size": 2400000,
                      *       "sha256": "3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796"
                      *     }
@@ -5525,44 +5661,75 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    listUploads: {
+    getOptionsOfUpload: {
         parameters: {
-            query?: {
-                /** @description More than 200 reads as that. */
-                pageSize?: number;
-                /** @description `nextPageToken` of the page before. */
-                pageToken?: string;
-            };
+            query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The uploads, by name */
-            200: {
+            /** @description See its headers. */
+            204: {
                 headers: {
+                    /** @description 1.0.0. */
+                    "Tus-Version"?: string;
+                    /** @description Extensions, with commas between. */
+                    "Tus-Extension"?: string;
+                    /** @description Bytes that an upload may have. */
+                    "Tus-Max-Size"?: string;
+                    /** @description Of Upload-Checksum. */
+                    "Tus-Checksum-Algorithm"?: string;
                     [name: string]: unknown;
                 };
-                content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "id": "3dc92d48-9d6b-4478-9528-b8597a667be8",
-                     *           "name": "zarf-package-nemo-amd64-1.2.0.tar.zst",
-                     *           "size": 2400000,
-                     *           "sha256": "3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/json": {
-                        items: components["schemas"]["Upload"][];
-                        /** @description Absent on the last page. */
-                        nextPageToken?: string;
-                    };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    appendUpload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version of tus: 1.0.0. Without it 412. */
+                "tus-resumable"?: string;
+                /** @description Where the bytes begin: where the upload stands (else 409). */
+                "upload-offset"?: string;
+                /** @description Bytes in all, where that was not said before. */
+                "upload-length"?: string;
+                /** @description "sha256 <base64>" or "sha1 <base64>" of this body: another body does not count at all (460). */
+                "upload-checksum"?: string;
+            };
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 3dc92d48-9d6b-4478-9528-b8597a667be8
+                 */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken. */
+            204: {
+                headers: {
+                    /** @description 1.0.0. */
+                    "Tus-Resumable"?: string;
+                    /** @description Bytes that are on the disk for good. */
+                    "Upload-Offset"?: string;
+                    /** @description When it goes unless more comes (RFC 9110 date). */
+                    "Upload-Expires"?: string;
+                    [name: string]: unknown;
                 };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

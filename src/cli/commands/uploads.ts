@@ -10,6 +10,11 @@ export async function uploads(context: CommandContext): Promise<ExitCode> {
   const rows = await Array.fromAsync(rowsOf((query) => answer(calls.GET('/v1/uploads', { params: { query } }))))
   return printRows(context, rows, {
     heads: ['ID', 'NAME', 'SIZE', 'SHA256'],
-    cells: ({ id, name, size, sha256 }) => [id, name, formatBytes(size), sha256.slice(0, 12)],
+    cells: ({ id, name, size, sha256, offset = 0 }) => [
+      id,
+      name,
+      size === null ? '' : formatBytes(size),
+      sha256?.slice(0, 12) ?? `${formatBytes(offset)} so far`,
+    ],
   })
 }

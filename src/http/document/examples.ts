@@ -125,7 +125,13 @@ const TRANSFER = {
   error: null,
 }
 
-const UPLOAD = { id: UPLOAD_ID, name: FILE, size: 2_400_000, sha256: LAYER.slice('sha256:'.length) }
+const UPLOAD = {
+  id: UPLOAD_ID,
+  name: FILE,
+  state: 'complete',
+  size: 2_400_000,
+  sha256: LAYER.slice('sha256:'.length),
+}
 
 const STORED = {
   kind: 'package',

@@ -4,6 +4,13 @@ import fastifyPlugin from 'fastify-plugin'
 import { AppError } from '../../lib/errors.ts'
 import { beyondBounds } from '../../lib/loop/json-bounds.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Its body is no JSON, and of a type that no form can send, which the route sees to. */
+    body?: 'own'
+  }
+}
+
 /** Far more than any request needs, and what checking it costs stays small. */
 const BOUNDS = { values: 5000, keys: 1000, depth: 32 }
 
@@ -25,6 +32,7 @@ export const jsonOnlyPlugin = fastifyPlugin(
     })
     app.addHook('onRequest', async (request) => {
       if (request.method !== 'POST' || request.is404 || isJson(request.headers['content-type'])) return
+      if (request.routeOptions.config.body === 'own') return
       if (hasNoBody(request.headers) && request.headers['content-type'] === undefined) return
       throw new AppError('UNSUPPORTED_MEDIA_TYPE', `${request.method} takes application/json only`, {
         hint: "Send the header 'Content-Type: application/json'.",

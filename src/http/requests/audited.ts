@@ -31,7 +31,12 @@ export function targetOfJob({ body }: Pick<FastifyRequest, 'body'>, reply: Fasti
 /** Of an upload that is sent: its file's name, and its id once there is one. */
 export function targetOfUpload(request: Pick<FastifyRequest, 'params'>, reply: FastifyReply): AuditTarget {
   const { upload: name = '' } = targetOfPath(request)
-  return { name, ...made('upload', reply) }
+  return uploadTarget(name, reply)
+}
+
+/** The same of one whose name does not stand in its address. */
+export function uploadTarget(name: string | undefined, reply: FastifyReply): AuditTarget {
+  return { ...(name === undefined ? {} : { name: shown(name) }), ...made('upload', reply) }
 }
 
 /** The id of what was made, by its address. */

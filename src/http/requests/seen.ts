@@ -4,33 +4,41 @@ import { requireScope } from '../../access/scopes.ts'
 import type { Digest } from '../../content/digest.ts'
 import { parseReference, type Reference } from '../../content/reference.ts'
 import type { LocalSources } from '../../files/local-source.ts'
-import { noSuchUpload, type Upload, type UploadFolder } from '../../files/upload-folder.ts'
+import { noSuchUpload, type ReadUploads, type Upload } from '../../files/upload-folder.ts'
+import { incompleteUpload } from '../../files/uploads/upload-rules.ts'
 import type { ContentStore, CountsShare } from '../../store/content-store.ts'
 
 /** Throws SCOPE_MISSING for an upload that its caller sees and may not change. */
-export function requireUploadChange(caller: Principal, upload: Upload): void {
+export function requireUploadChange(caller: Principal, upload: Pick<Upload, 'principal'>): void {
   requireChange(caller, ownedUpload(upload))
 }
 
-function ownedUpload({ principal = ANONYMOUS.name }: Upload): Owned {
+function ownedUpload({ principal = ANONYMOUS.name }: Pick<Upload, 'principal'>): Owned {
   return { owners: [principal], places: [] }
 }
 
-/** Uploads as somebody sees them: one of another is not there. */
-export function uploadsSeenBy(
-  caller: Principal,
-  uploads: Pick<UploadFolder, 'get' | 'list' | 'use'>,
-): Pick<UploadFolder, 'get' | 'list' | 'use'> {
-  const seen = (upload: Upload) => sees(caller, ownedUpload(upload))
+/** Uploads as somebody sees them: one of another is not there. `use` throws UPLOAD_INCOMPLETE too. */
+export function uploadsSeenBy(caller: Principal, uploads: ReadUploads): ReadUploads {
+  const seen = (upload: Pick<Upload, 'principal'>) => sees(caller, ownedUpload(upload))
   const get = async (id: string) => {
     const upload = await uploads.get(id)
     return upload && seen(upload) ? upload : undefined
   }
+  const partials: ReadUploads['partials'] = {
+    async get(id) {
+      const upload = await uploads.partials.get(id)
+      return upload && seen(upload) ? upload : undefined
+    },
+    list: async () => (await uploads.partials.list()).filter(seen),
+  }
   return {
     get,
+    partials,
     list: async () => (await uploads.list()).filter(seen),
     async use(id) {
       if (await get(id)) return await uploads.use(id)
+      const partial = await partials.get(id)
+      if (partial) throw incompleteUpload(partial)
       throw noSuchUpload(id)
     },
   }

@@ -1,38 +1,40 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors.ts'
-import { hasUnseen } from '../../lib/text.ts'
-import { noArchive } from '../../files/archive-name.ts'
+import type { Principal } from '../../access/principal.ts'
 import { isUploadId, type Upload, type UploadFolder } from '../../files/upload-folder.ts'
+import type { PartialUpload } from '../../files/uploads/partial-uploads.ts'
+import type { UploadLocks } from '../../jobs/uploads/upload-locks.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
 import { placedPage } from '../answers/placed-page.ts'
 import { targetOfUpload } from '../requests/audited.ts'
 import { type BodyPace, LEAST_PACE, paced } from '../requests/bodies/body-pace.ts'
 import { readBodyDigest } from '../requests/bodies/body-digest.ts'
-import { OpenUploads } from '../requests/bodies/open-uploads.ts'
+import type { OpenUploads } from '../requests/bodies/open-uploads.ts'
+import { checkFileName } from '../requests/bodies/upload-name.ts'
 import { requireUploadChange, uploadsSeenBy } from '../requests/seen.ts'
-import { deleteUploadSchema, getUploadSchema, listUploadsSchema, putUploadSchema } from '../schemas/upload.ts'
+import {
+  deleteUploadSchema,
+  getUploadSchema,
+  listUploadsSchema,
+  putUploadSchema,
+  type Upload as UploadView,
+} from '../schemas/upload.ts'
 
 export interface UploadRoutesOptions {
   uploads: UploadFolder
+  uploadLocks: UploadLocks
+  openUploads: OpenUploads
   closing: AbortSignal
   /** AppOptions. */
-  uploadsPerPrincipal?: number
   bodyPace?: BodyPace | undefined
 }
 
-const UPLOADS_PER_PRINCIPAL = 32
-
 const SWEEP_EVERY_MS = 10 * 60 * 1000
-/** One plain file name: no folders, nothing hidden. The extension decides the format. */
-const SAFE_NAME = /^[^./\\][^/\\]{0,250}$/u
-const ARCHIVE = /\.tar(\.zst)?(\.part[0-9]{3})?$/
-
 const WRITE = { scope: ['uploads:write'] } as const
 
 export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, options) => {
-  const { uploads, closing, bodyPace = LEAST_PACE } = options
-  const open = new OpenUploads(options.uploadsPerPrincipal ?? UPLOADS_PER_PRINCIPAL)
+  const { uploads, openUploads: open, closing, bodyPace = LEAST_PACE } = options
   // Within this plugin only: the body is handed on as a stream, whatever it calls itself (curl -T names no type).
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -83,7 +85,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
         const upload = await Promise.race([receive(request, ended), shutdown, whenEnded(ended)])
         const { id, name, size } = upload
         request.log.info({ principal: request.caller.name, upload: id, name, size }, 'upload received')
-        return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(upload)
+        return await reply.code(201).header('location', `/v1/uploads/${upload.id}`).send(uploadView(upload))
       } catch (error) {
         // What is still on its way is not read to its end. node:http no longer tells a request whose answer is out that
         // its connection has ended, so who still reads it would wait for ever.
@@ -93,49 +95,75 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
       }
     },
   )
-  keptUploads(app, uploads)
+  keptUploads(app, options)
 }
 
-function keptUploads(app: Parameters<typeof uploadRoutes>[0], uploads: UploadFolder): void {
-  app.get('/v1/uploads/:upload', { schema: getUploadSchema, config: WRITE }, async (request) => {
-    const upload = await uploadsSeenBy(request.caller, uploads).get(request.params.upload)
-    if (upload) return upload
-    throw noUpload(request.params.upload)
-  })
+function keptUploads(
+  app: Parameters<typeof uploadRoutes>[0],
+  { uploads, uploadLocks: locks, closing }: UploadRoutesOptions,
+): void {
+  const find = async (caller: Principal, id: string): Promise<Upload | PartialUpload | undefined> => {
+    const seen = uploadsSeenBy(caller, uploads)
+    return (await seen.get(id)) ?? (await seen.partials.get(id))
+  }
+  // HEAD is told by tus-routes.ts.
+  app.get(
+    '/v1/uploads/:upload',
+    { schema: getUploadSchema, config: WRITE, exposeHeadRoute: false },
+    async (request) => {
+      const upload = await find(request.caller, request.params.upload)
+      if (upload) return uploadView(upload)
+      throw noUpload(request.params.upload)
+    },
+  )
 
   app.get('/v1/uploads', { schema: listUploadsSchema, config: WRITE }, async (request, reply) => {
-    const order = { place: ({ name, id }: Upload) => [name, id], isId: isUploadId }
-    const seen = await uploadsSeenBy(request.caller, uploads).list()
-    return sendPage(reply, request.url, placedPage(seen, pageFrom(request.query), order))
+    const order = { place: ({ name, id }: UploadView) => [name, id], isId: isUploadId }
+    const seen = uploadsSeenBy(request.caller, uploads)
+    const views = [...(await seen.list()), ...(await seen.partials.list())].map(uploadView)
+    return sendPage(reply, request.url, placedPage(views, pageFrom(request.query), order))
   })
 
   app.delete('/v1/uploads/:upload', { schema: deleteUploadSchema, config: WRITE }, async (request, reply) => {
     const { upload: id } = request.params
-    const upload = await uploadsSeenBy(request.caller, uploads).get(id)
-    if (upload) requireUploadChange(request.caller, upload)
-    if (!upload || !(await uploads.remove(id))) throw noUpload(id)
+    const upload = await find(request.caller, id)
+    if (!upload) throw noUpload(id)
+    requireUploadChange(request.caller, upload)
+    if (!(await removeUpload(id, { uploads, locks, signal: closing }))) throw noUpload(id)
+    if (request.headers['tus-resumable'] !== undefined) void reply.header('tus-resumable', '1.0.0')
     request.log.info({ principal: request.caller.name, upload: id }, 'upload deleted')
     return reply.code(204).send(null)
   })
+}
+
+/** What sends to it ends first. */
+async function removeUpload(
+  id: string,
+  { uploads, locks, signal }: { uploads: UploadFolder; locks: UploadLocks; signal: AbortSignal },
+): Promise<boolean> {
+  if (await uploads.remove(id)) return true
+  const lock = await locks.acquire(id, { signal, onWanted: () => undefined })
+  try {
+    // Whole by now, perhaps.
+    return (await uploads.partials.remove(id)) || (await uploads.remove(id))
+  } finally {
+    await lock.release()
+  }
+}
+
+/** As callers see it. */
+function uploadView(upload: Upload | PartialUpload): UploadView {
+  const { id, name } = upload
+  if (!('offset' in upload)) return { id, name, state: 'complete', size: upload.size, sha256: upload.sha256 }
+  const { offset, length = null, expiresAt } = upload
+  const view = { id, name, state: 'incomplete', size: length, sha256: null, offset } as const
+  return { ...view, expiresAt: new Date(expiresAt).toISOString() }
 }
 
 export function noUpload(id: string): AppError {
   return new AppError('NOT_FOUND', `there is no upload ${id.slice(0, 64)}`, {
     hint: 'Uploads go 24 h after their last use.',
   })
-}
-
-function checkFileName(name: string): void {
-  if (!SAFE_NAME.test(name) || hasUnseen(name)) {
-    throw new AppError('REQUEST_INVALID', `"${name.slice(0, 300)}" is not a plain file name`, {
-      hint: 'PUT /v1/uploads/zarf-package-name-amd64-1.0.0.tar.zst, without folders.',
-    })
-  }
-  if (ARCHIVE.test(name)) return
-  throw noArchive(
-    name,
-    'Send the package, or each part of a split one, under the file name that zarf gave it; its extension decides the format.',
-  )
 }
 
 /** Taken for the whole, a part would be a package without its head. Source: RFC 9110 14.5. */

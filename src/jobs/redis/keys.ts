@@ -44,6 +44,8 @@ export interface Keys {
   readonly fleet: string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
   readonly stop: string
+  /** Channel: ids of uploads that somebody waits to write to (upload-lock.lua). */
+  readonly uploadsWanted: string
   job(id: string): string
   transfers(id: string): string
   transferOrder(id: string): string
@@ -67,6 +69,8 @@ export interface Keys {
   idempotency(hash: string): string
   tagLock(reference: string): string
   upload(registry: string, repository: string, digest: string): string
+  /** Who may write to an upload that a caller sends in pieces. */
+  uploadLock(id: string): string
   /** Which run moves a blob into a repository. */
   transferClaim(registry: string, repository: string, digest: string): string
   /** Hash: digest -> repositories of the registry that held the blob. */
@@ -117,6 +121,7 @@ export function createKeys(name = 'layerd'): Keys {
     limits: `${prefix}limits`,
     fleet: `${prefix}fleet`,
     stop: `${prefix}stop`,
+    uploadsWanted: `${prefix}uploads:wanted`,
     job,
     transfers: (id) => `${job(id)}:transfers`,
     transferOrder: (id) => `${job(id)}:transfers:order`,
@@ -133,6 +138,7 @@ export function createKeys(name = 'layerd'): Keys {
     idempotency: (hash) => `${prefix}idem:${hash}`,
     tagLock: (reference) => `${prefix}lock:tag:${reference}`,
     upload: (registry, repository, digest) => `${prefix}upload:${registry}/${repository}@${digest}`,
+    uploadLock: (id) => `${prefix}lock:upload:${id}`,
     transferClaim: (registry, repository, digest) => `${prefix}claim:${registry}/${repository}@${digest}`,
     blobPlaces: (registry) => `${prefix}places:${registry}`,
     blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,

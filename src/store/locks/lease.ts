@@ -6,7 +6,7 @@ import { lockFile } from './file-lock.ts'
 import type { StoreLayout } from '../files/layout.ts'
 import type { HeldFile, Hold, Lease, LeasedOptions } from './locks.ts'
 import { ownershipOf } from './owned-file.ts'
-import { newOwner } from './owner.ts'
+import { newOwner } from '../../lib/processes/owner.ts'
 
 const SUFFIX = '.json'
 

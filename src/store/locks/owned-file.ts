@@ -1,6 +1,6 @@
 import { lstat, lutimes, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { formatOwner, isAlive, newOwner, type Owner, parseOwner, RENEW_MS } from './owner.ts'
+import { formatOwner, isAlive, newOwner, type Owner, parseOwner, RENEW_MS } from '../../lib/processes/owner.ts'
 
 /**
  * A name in a folder that belongs to a running process: a symbolic link whose target is the owner's text. Making one is

@@ -4,7 +4,7 @@ import { AppError } from '../../lib/errors.ts'
 import { tryLockFile } from './file-lock.ts'
 import type { StoreLayout } from '../files/layout.ts'
 import { ownershipOf, renewing, takeName } from './owned-file.ts'
-import { isThisHost, isThisProcess, newOwner, type Owner } from './owner.ts'
+import { isThisHost, isThisProcess, newOwner, type Owner } from '../../lib/processes/owner.ts'
 
 /**
  * Says that this process works on the store, until disposed or until it ends. A repair comes in only where nobody else

@@ -124,11 +124,11 @@ export interface RoomParts {
 export function createRoom(parts: RoomParts): Room {
   const { locks, locked } = parts
   return {
-    async reserve({ path, bytes, what }): Promise<Reservation> {
+    async reserve({ path, bytes, written: there = 0, what }): Promise<Reservation> {
       const disk = await diskOf(dirname(path), what, parts)
-      let reserved = promiseAt(0, bytes, what)
+      let reserved = promiseAt(there, bytes, what)
       const hold: Hold = await locked(async () => {
-        await disk.check({ neededBytes: bytes ?? reserved, wholeBytes: bytes ?? reserved })
+        await disk.check({ neededBytes: (bytes ?? reserved) - there, wholeBytes: bytes ?? reserved })
         return locks.hold({ path, bytes: reserved })
       })
       return {

@@ -26,6 +26,7 @@ const ADMIN = { scopes: ['registries:admin'] } as const
 const SYSTEM = { scopes: ['system:read', 'system:admin'] } as const
 const POLICIES = { scopes: ['policies:admin', 'system:read', 'system:admin'] } as const
 const TOKENS = { scopes: ['tokens:admin'] } as const
+const TUS = { 'tus-resumable': '1.0.0' } as const
 const UPLOADS = { scopes: ['uploads:write'], about: 'upload' } as const
 
 const VIEWS = [
@@ -82,6 +83,18 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/uploads': { scopes: ['uploads:write'] },
   'GET /v1/uploads/:upload': UPLOADS,
   'DELETE /v1/uploads/:upload': { ...UPLOADS, changes: true },
+  'POST /v1/uploads': {
+    scopes: ['uploads:write'],
+    headers: { ...TUS, 'upload-length': '5', 'upload-metadata': 'filename cC50YXI=' },
+  },
+  'PATCH /v1/uploads/:upload': {
+    ...UPLOADS,
+    changes: true,
+    payload: Buffer.from(''),
+    headers: { ...TUS, 'upload-offset': '5', 'content-type': 'application/offset+octet-stream' },
+  },
+  'OPTIONS /v1/uploads': { scopes: ['uploads:write'] },
+  'OPTIONS /v1/uploads/:upload': { scopes: ['uploads:write'] },
   'GET /v1/uploads/:upload/package': { scopes: ['uploads:write', ...PACKAGES], about: 'upload' },
   ...views('/v1/uploads/:upload/package', { scopes: ['uploads:write', ...PACKAGES], about: 'upload' }),
 

@@ -29,6 +29,7 @@ import { createInspectCache, openRemotePackage } from '../../../src/transfer/ins
 import { inspectRepository } from '../../../src/transfer/inspect/repository.ts'
 import { findReferrers } from '../../../src/transfer/referrers.ts'
 import { type ContentStore, createContentStore } from '../../../src/store/content-store.ts'
+import { createUploadLocks, type UploadLocksOptions } from '../../../src/jobs/uploads/upload-locks.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 import { startJobs, type TestJobs } from '../redis/jobs.ts'
 import { registryClient } from '../packages/publishing.ts'
@@ -52,6 +53,8 @@ export interface TestApp {
   /** The one folder that `file:` sources may lie in. */
   root: string
   uploadFolder: string
+  /** The data directory. */
+  folder: string
   /** Starts listening on a free loopback port; http://127.0.0.1:PORT. */
   listen: () => Promise<string>
 }
@@ -65,7 +68,9 @@ export type TestAppOptions = Partial<AppOptions> & {
   /** Bytes that the disk keeps free. Default 0. */
   diskReserve?: number
   /** As another process over the same Redis. */
-  beside?: Pick<TestApp, 'jobs'>
+  beside?: Pick<TestApp, 'jobs'> & Partial<Pick<TestApp, 'folder'>>
+  /** Of the locks of uploads. */
+  lockTimes?: Pick<UploadLocksOptions, 'expiryMs' | 'patienceMs'>
   /** Further arguments of redis-server. */
   redisArgs?: readonly string[]
 }
@@ -73,13 +78,22 @@ export type TestAppOptions = Partial<AppOptions> & {
 /** The whole HTTP side over a real queue in a Redis of its own. */
 export async function startApp(
   t: Cleanup,
-  { uploadLimits, diskReserve = 0, redisArgs = [], tokensFile, oidc, beside, ...changes }: TestAppOptions = {},
+  {
+    uploadLimits,
+    diskReserve = 0,
+    redisArgs = [],
+    tokensFile,
+    oidc,
+    beside,
+    lockTimes,
+    ...changes
+  }: TestAppOptions = {},
 ): Promise<TestApp> {
   const jobs = beside?.jobs ?? (await startJobs(t, { args: redisArgs }))
-  const folder = await tempDir(t)
+  const folder = beside?.folder ?? (await tempDir(t))
   const root = join(folder, 'packages')
   const uploadFolder = join(folder, 'uploads')
-  await mkdir(root)
+  await mkdir(root, { recursive: true })
   const store = await createContentStore({ folder: join(folder, 'store'), keepFree: () => diskReserve })
   const uploads = await openUploadFolder({ folder: uploadFolder, room: store.room, ...uploadLimits })
   const registries = createRegistryRecords({ ...jobs.options, role: 'starting' })
@@ -102,10 +116,13 @@ export async function startApp(
   defer(t, () => audit.close())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
+  const uploadLocks = createUploadLocks({ ...jobs.options, ...lockTimes })
+  defer(t, () => uploadLocks.close())
   const app = createApp({
     queue: jobs.queue,
     events: jobs.events,
     uploads,
+    uploadLocks,
     store,
     remote: readerOf(t),
     registries,
@@ -152,6 +169,7 @@ export async function startApp(
     registries,
     root,
     uploadFolder,
+    folder,
     listen: async () => {
       await app.listen({ port: 0, host: '127.0.0.1' })
       return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`

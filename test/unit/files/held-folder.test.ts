@@ -79,6 +79,7 @@ for (const [name, paths] of Object.entries({ byDescriptor, byRealPath })) {
         use: () => Promise.reject(new Error('no upload was asked for')),
         list: async () => [],
         get: async () => undefined,
+        partials: { get: async () => undefined, list: async () => [] },
       }
       const source = await openLocalSource(`file:${root}`, { roots: [root], uploads, paths })
       assert.ok('folder' in source)

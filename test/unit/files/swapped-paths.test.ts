@@ -147,6 +147,7 @@ async function bed(t: TestContext) {
     use: () => Promise.reject(new Error('no upload was asked for')),
     list: async () => [],
     get: async () => undefined,
+    partials: { get: async () => undefined, list: async () => [] },
   }
   return { root, outside, sources: { roots: [root], uploads } }
 }

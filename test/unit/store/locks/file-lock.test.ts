@@ -3,7 +3,7 @@ import { lutimes, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { lockFile, tryLockFile } from '../../../../src/store/locks/file-lock.ts'
-import { formatOwner, newOwner } from '../../../../src/store/locks/owner.ts'
+import { formatOwner, newOwner } from '../../../../src/lib/processes/owner.ts'
 import { startProcess } from '../../../helpers/processes/processes.ts'
 import { tempDir } from '../../../helpers/temp-dir.ts'
 

@@ -74,15 +74,20 @@ function exists(pid: number): boolean {
   }
 }
 
+/** Names the kernel's run, in whatever container; empty where there is no /proc. */
+export function bootId(): string {
+  return orEmpty(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'))
+}
+
 function hostIdentity(): string {
-  const read = (take: () => string) => {
-    try {
-      return take().trim()
-    } catch {
-      return ''
-    }
+  const namespace = orEmpty(() => readlinkSync('/proc/self/ns/pid'))
+  return `${bootId()} ${namespace} ${hostname()}`
+}
+
+function orEmpty(take: () => string): string {
+  try {
+    return take().trim()
+  } catch {
+    return ''
   }
-  const boot = read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'))
-  const namespace = read(() => readlinkSync('/proc/self/ns/pid'))
-  return `${boot} ${namespace} ${hostname()}`
 }
