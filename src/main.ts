@@ -53,7 +53,8 @@ async function worker(given: string | undefined): Promise<number> {
   const name = given !== undefined && supervised ? given : `${given ?? hostname()}-${unique}`
   const stop = Promise.race([stopSignal(), orphaned()])
   const { runWorker } = await import('./roles/worker.ts')
-  return inRole(`layerd worker --name ${name}`, 'worker', stop, (context) => runWorker(context, { name }))
+  const label = supervised ? undefined : (given ?? hostname())
+  return inRole(`layerd worker --name ${name}`, 'worker', stop, (context) => runWorker(context, { name, label }))
 }
 
 async function storeCheck(options: { repair: boolean; json: boolean }): Promise<number> {

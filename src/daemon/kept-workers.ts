@@ -61,6 +61,11 @@ export function keepWorkers(
   }
 }
 
+/** Which of a daemon's workers it is, by its name: the same for all that take its place when it ends. */
+export function placeOf(name: string): string {
+  return `worker-${/-(\d+)\.\d+$/.exec(name)?.[1] ?? 1}`
+}
+
 /** Frees the jobs of dead workers, now and once more when the last of their commands has come through. */
 function lookForLostJobs({ redisPrefix }: Config, { redis, logger }: { redis: Redis; logger: Logger }) {
   const keys = createKeys(redisPrefix)

@@ -8,6 +8,7 @@ import { sessionRoutes } from './routes/access/session.ts'
 import { auditRoutes } from './routes/access/audit.ts'
 import { policyRoutes } from './routes/access/policies.ts'
 import { tokenRoutes } from './routes/access/tokens.ts'
+import { workerRoutes } from './routes/system/workers.ts'
 import { OpenAnswers } from './answers/open-answers.ts'
 import { OpenUploads } from './requests/bodies/open-uploads.ts'
 import { createLooks, LOOK_LIMITS } from './requests/look.ts'
@@ -71,6 +72,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(keyRoutes, options)
   void app.register(policyRoutes, options)
   void app.register(auditRoutes, options)
+  void app.register(workerRoutes, options)
   void app.register(linkRoutes, options)
   void app.register(packageFiles, options)
   void app.register(packageViews, withSources)

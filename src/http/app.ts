@@ -68,6 +68,7 @@ import { Session } from './schemas/session.ts'
 import { Queue } from './schemas/system/queue.ts'
 import { AuditEntry } from './schemas/audit.ts'
 import { Policy } from './schemas/policy.ts'
+import { Worker } from './schemas/system/worker.ts'
 import { Token } from './schemas/token.ts'
 import { LocalFile } from './schemas/system/file.ts'
 import { Upload } from './schemas/upload.ts'
@@ -187,6 +188,7 @@ const SCHEMAS = [
   Session,
   Policy,
   Token,
+  Worker,
   AuditEntry,
 ]
 

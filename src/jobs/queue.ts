@@ -31,13 +31,13 @@ import type {
 import { type JobFigures, readFigures } from './commands/figures.ts'
 import { jobsUnderOlderKeys } from './commands/older-keys.ts'
 import { ensureOwners } from './commands/owners.ts'
-import { WORKER_SILENCE_MS } from './commands/run-commands.ts'
 import { withWaits } from './commands/waits.ts'
 import { recountOpen } from './commands/upkeep.ts'
 import { createQueues, type Queues } from './system/queues.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
 import { type JobTrace, readTrace } from './progress/trace.ts'
 import { listTransfers } from './progress/transfers.ts'
+import { countWorkers, createWorkers, type Workers } from './system/worker-records.ts'
 
 /** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
 export interface JobQueue {
@@ -73,8 +73,10 @@ export interface JobQueue {
   ping(timeoutMs: number): Promise<boolean>
   /** What is wrong with Redis, as a sentence: it is silent for `timeoutMs`, or refuses to serve. Undefined when nothing is. */
   trouble(timeoutMs: number): Promise<string | undefined>
-  /** How many worker processes have said within the last 15 s that they take jobs. */
+  /** How many worker processes have given a sign within the last 15 s, drained ones among them. */
   liveWorkers(): Promise<number>
+  /** The worker processes. */
+  readonly workers: Workers
   /** How many jobs have credentials that are sealed under an older key. Looks at all of Redis. */
   underOlderKeys(): Promise<number>
   /** The queue of each registry. */
@@ -88,7 +90,7 @@ export interface JobQueue {
 export function createJobQueue(options: JobStoreOptions): JobQueue {
   const store = openJobStore(options, { role: 'api', name: 'layerd-api' })
   const context: CommandContext = { ...store, newId: createJobIds() }
-  const { redis, keys, clock } = store
+  const { redis, keys } = store
   const told = async (job: Job): Promise<Job> => (await withWaits(store, [job]))[0] ?? job
   return {
     create: (job, createOptions = {}) =>
@@ -130,7 +132,8 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
     remove: (id) => guarded(() => removeJob(context, id)),
     ping: async (timeoutMs) => (await troubleOf(redis, timeoutMs)) === undefined,
     trouble: (timeoutMs) => troubleOf(redis, timeoutMs),
-    liveWorkers: () => guarded(() => redis.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')),
+    liveWorkers: () => guarded(async () => (await countWorkers(store)).live),
+    workers: createWorkers(store),
     queues: createQueues({ ...store, recount: () => recountOpen(store) }),
     figures: () => guarded(() => readFigures(store)),
     underOlderKeys: () => guarded(() => jobsUnderOlderKeys(context)),

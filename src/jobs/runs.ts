@@ -14,14 +14,9 @@ import {
 } from './commands/run-commands.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { recheckOwners } from './commands/owners.ts'
-import {
-  createTraceShedder,
-  heartbeat,
-  recountOpen,
-  removeExpired,
-  requeueOrphans,
-  sweepOutbox,
-} from './commands/upkeep.ts'
+import { createTraceShedder, recountOpen, removeExpired, requeueOrphans, sweepOutbox } from './commands/upkeep.ts'
+
+import { forgetWorker, tellOfWorker, type WorkerOrders, type WorkerWord } from './system/worker-records.ts'
 
 export type { LeftUpload } from './uploads/left-uploads.ts'
 
@@ -49,8 +44,8 @@ export interface JobRuns {
   check(jobId: string, epoch: number): Promise<void>
   /** JOB_CANCELED or JOB_PAUSED when that is requested of the job's run. */
   readStop(jobId: string): Promise<AppError | undefined>
-  /** Says that this worker takes jobs, so many at once (default 1); call it every 5 s. Resolves with how many all workers take. */
-  heartbeat(workerName: string, places?: number): Promise<number>
+  /** Gives a sign of this worker, and what it says of itself (default: that it takes one job at once); call it every 5 s at least. */
+  heartbeat(workerName: string, word?: WorkerWord): Promise<WorkerOrders>
   /** Takes the worker off the list at once: after a drain, or by the supervisor when the process has died. */
   forgetWorker(workerName: string): Promise<void>
   /** Ends the runs of jobs that are to be canceled or paused and whose worker is gone; returns how many. */
@@ -88,11 +83,8 @@ export function createJobRuns(options: JobStoreOptions): JobRuns {
     finish: (jobId, epoch, outcome, report = {}) => finishRun(context, { jobId, epoch }, outcome, report),
     check: (jobId, epoch) => checkRun(context, { jobId, epoch }),
     readStop: (jobId) => readStop(context, jobId),
-    heartbeat: (workerName, places = 1) => heartbeat(context, workerName, places),
-    async forgetWorker(workerName) {
-      await redis.zrem(keys.workers, workerName)
-      await redis.hdel(keys.workerPlaces, workerName)
-    },
+    heartbeat: (workerName, word = { places: 1 }) => tellOfWorker(store, workerName, word),
+    forgetWorker: (workerName) => forgetWorker(store, workerName),
     reapAbandoned: () => reapAbandoned(context),
     tidyJobs: (giveUp) => tidyJobs(store, giveUp),
     async hosts() {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WireTrace } from '../content/wire-request.ts'
 import { type DataDirectory, openDataDirectory } from '../daemon/data-directory.ts'
+import { placeOf } from '../daemon/kept-workers.ts'
 import { joinRedis } from '../daemon/shared-id.ts'
 import { createBlobPlaces } from '../jobs/hints/blob-places.ts'
 import { createKnownPackages } from '../jobs/hints/known-packages.ts'
@@ -44,8 +45,11 @@ const ORPHAN_DRAIN_MS = 1000
 /** A registry that does not answer keeps its open upload. */
 const GIVE_UP_MS = 10_000
 
-/** `layerd worker`: takes jobs and moves bytes. `name` is this process's alone. */
-export async function runWorker(context: RoleContext, { name }: { name: string }): Promise<number> {
+/** `layerd worker`: takes jobs and moves bytes. `name` is this process's alone; `label` what people call it. Default: its place. */
+export async function runWorker(
+  context: RoleContext,
+  { name, label = placeOf(name) }: { name: string; label?: string | undefined },
+): Promise<number> {
   const { config } = context
   const directory = await openDataDirectory({ path: config.dataDir, secretKeyFile: config.secretKeyFile })
   if (!(await joinRedis(config, directory, context))) return 0
@@ -62,6 +66,8 @@ export async function runWorker(context: RoleContext, { name }: { name: string }
     ...shared,
     runs: createJobRuns(shared),
     name,
+    label,
+    version: context.version,
     observer: { ...observer, ...traced },
     sharedTraces,
     ...(await workOf(

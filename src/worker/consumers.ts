@@ -44,6 +44,8 @@ export interface ConsumerOptions {
   run(dispatch: Dispatch, lease: Lease): Promise<RunEnd>
   /** BullMQ could not renew these jobs' locks: another worker may have them. */
   onLost(jobIds: readonly string[]): void
+  /** One more runs, or one less. Default: nobody has to know. */
+  onMoved?(): void
   logger: Logger
 }
 
@@ -62,6 +64,8 @@ export interface Consumers {
   close(hosts: readonly string[]): Promise<void>
   /** Jobs that run now. */
   readonly active: number
+  /** Takes no new job until it is told to go on; what runs goes on, and nobody else waits for what this process listened to. */
+  rest(rests: boolean): void
   /** Takes no new job. */
   pause(): Promise<void>
   /** Closes all; jobs have to end first. */
@@ -87,6 +91,7 @@ class HostConsumers implements Consumers {
   #turn = 0
   #active = 0
   #stopping = false
+  #rests = false
   #looking: NodeJS.Timeout | undefined
 
   constructor(options: ConsumerOptions) {
@@ -122,6 +127,12 @@ class HostConsumers implements Consumers {
 
   close(hosts: readonly string[]): Promise<void> {
     return this.#open.close(hosts)
+  }
+
+  rest(rests: boolean): void {
+    this.#rests = rests
+    this.#open.rest(rests)
+    this.#balance()
   }
 
   async pause(): Promise<void> {
@@ -180,12 +191,12 @@ class HostConsumers implements Consumers {
     this.#fetched.delete(id)
     consumer.found()
     // A consumer may have fetched one more before its pause took hold.
-    if (this.#stopping || this.#active >= this.#options.limit) await release(job, token)
+    if (!this.#takes || this.#active >= this.#options.limit) await release(job, token)
     using lease = createLease(this.#lockMs, performance.now() - (Date.now() - (job.processedOn ?? Date.now())))
     this.#leases.set(id, lease)
     this.#active += 1
     consumer.active += 1
-    this.#balance()
+    this.#moved()
     try {
       if (!(await this.#mayTake(consumer))) await release(job, token)
       consumer.taken += 1
@@ -198,8 +209,17 @@ class HostConsumers implements Consumers {
       if (this.#leases.get(id) === lease) this.#leases.delete(id)
       this.#active -= 1
       consumer.active -= 1
-      this.#balance()
+      this.#moved()
     }
+  }
+
+  get #takes(): boolean {
+    return !this.#stopping && !this.#rests
+  }
+
+  #moved(): void {
+    this.#balance()
+    this.#options.onMoved?.()
   }
 
   async #mayTake(consumer: HostConsumer): Promise<boolean> {
@@ -208,7 +228,7 @@ class HostConsumers implements Consumers {
     const here = this.#open.all.reduce((sum, each) => (each.host === host ? sum + each.active : sum), 0)
     const others = [...this.hosts].filter((other) => other !== host)
     const kept = await this.#keptFor({ host, here, free: limit - this.#active }, others)
-    if (kept.length === 0) return !this.#stopping
+    if (kept.length === 0) return this.#takes
     consumer.restsUntil = performance.now() + REST_MS
     setTimeout(() => this.#balance(), REST_MS).unref()
     kept.forEach((other) => this.#wake(other))
@@ -264,7 +284,7 @@ class HostConsumers implements Consumers {
    */
   #balance(): void {
     this.#open.takeTurns()
-    const free = this.#stopping ? 0 : this.#options.limit - this.#active
+    const free = this.#takes ? this.#options.limit - this.#active : 0
     const now = performance.now()
     const consumers = this.#open.consumers
     const asking = consumers.filter((each) => !each.idle && each.restsUntil <= now && !each.isLate(now, ANSWER_MS))

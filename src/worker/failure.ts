@@ -38,9 +38,8 @@ export interface FailureContext {
  */
 export function outcomeOf(error: AppError, context: FailureContext): RunOutcome | 'fenced' {
   if (error.code === 'JOB_FENCED') return 'fenced'
-  if (error.code === 'SHUTTING_DOWN') return { state: 'queued', reason: 'its worker is shutting down' }
-  if (error.code === 'JOB_CANCELED') return { state: 'canceled', reason: reasonOf(error) }
-  if (error.code === 'JOB_PAUSED') return { state: 'paused', reason: reasonOf(error) }
+  const stopped = stoppedBy(error)
+  if (stopped) return stopped
   // Room comes when other pulls end or packages go: no failure, and nothing that runs out.
   if (error.code === 'STORE_FULL' && error.retry === 'transient') {
     return { state: 'queued', reason: error.message, until: new Date(context.now + ROOM_LOOK_MS) }
@@ -63,6 +62,14 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
   }
   if (error.retry !== 'transient' || retries >= RUN_RETRIES) return { state: 'failed', error: problem }
   return { state: 'retrying', retryAt: retryTime(error, retries, context, jitter), error: problem }
+}
+
+/** Where somebody wanted the run to end. */
+function stoppedBy(error: AppError): RunOutcome | undefined {
+  const reason = reasonOf(error)
+  if (error.code === 'SHUTTING_DOWN') return { state: 'queued', reason: reason ?? 'its worker is shutting down' }
+  if (error.code === 'JOB_CANCELED') return { state: 'canceled', reason }
+  return error.code === 'JOB_PAUSED' ? { state: 'paused', reason } : undefined
 }
 
 function retryTime({ retryAfterMs = 0 }: AppError, retries: number, { now }: FailureContext, jitter: number): Date {

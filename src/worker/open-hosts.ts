@@ -25,6 +25,7 @@ export class OpenHosts {
   /** Connections that are being closed. */
   #closing = 0
   #closed = false
+  #rests = false
 
   constructor(options: OpenHostsOptions) {
     this.#options = options
@@ -74,7 +75,7 @@ export class OpenHosts {
 
   /** Opens consumers as far as there is room; else those give way that have had their turn. */
   takeTurns(): void {
-    if (this.#closed) return
+    if (this.#closed || this.#rests) return
     while (this.#open.size + this.#closing < MOST_CONSUMERS) {
       const next = this.#line.next()
       if (!next) return
@@ -94,6 +95,12 @@ export class OpenHosts {
   async close(hosts: readonly string[]): Promise<void> {
     const resting = this.consumers.filter(({ host, active }) => active === 0 && hosts.includes(host))
     await Promise.all(resting.map((consumer) => this.#leave(consumer, false)))
+  }
+
+  /** Listens to none, or again to those that have something to take; what is being worked on goes on. */
+  rest(rests: boolean): void {
+    this.#rests = rests
+    if (rests) for (const consumer of this.consumers) void this.#leave(consumer, true)
   }
 
   /** Opens no more. */

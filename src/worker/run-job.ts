@@ -132,7 +132,10 @@ function contextOf(
       watch.event(event)
       pace.event(event)
     },
-    onBody: (answer, bytes) => pace.body(answer, bytes),
+    onBody: (answer, bytes) => {
+      pace.body(answer, bytes)
+      watch.body?.(bytes ?? 0)
+    },
     epoch,
     credentials,
     checkLease: () => lease.check(),

@@ -5,6 +5,8 @@ import type { EngineEvent } from '../transfer/events.ts'
 /** Looks on while a run works; must not throw. */
 export interface RunWatch {
   event(event: EngineEvent): void
+  /** So many bytes of an answer of a registry have come. */
+  body?(bytes: number): void
   /** The job's progress so far, whenever it is reported, and at the end. */
   progress(progress: Progress): void
   /** The state that the run leaves the job in, "fenced" when it is another run's, and the code of its error. */
@@ -20,6 +22,29 @@ export interface RunObserver {
 
 export const NOBODY: RunObserver = {
   began: () => ({ event: () => undefined, progress: () => undefined, ended: () => undefined }),
+}
+
+/** Both look on. */
+export function bothObserve(one: RunObserver, other: RunObserver): RunObserver {
+  const around: Around = async (job, work) => await aroundOf(one)(job, () => aroundOf(other)(job, work))
+  return {
+    around,
+    began(job, host) {
+      const watches = [one.began(job, host), other.began(job, host)]
+      return {
+        event: (event) => watches.forEach((watch) => watch.event(event)),
+        body: (bytes) => watches.forEach((watch) => watch.body?.(bytes)),
+        progress: (progress) => watches.forEach((watch) => watch.progress(progress)),
+        ended: (state, code) => watches.forEach((watch) => watch.ended(state, code)),
+      }
+    },
+  }
+}
+
+type Around = NonNullable<RunObserver['around']>
+
+function aroundOf({ around = async (_job, work) => await work() }: RunObserver): Around {
+  return around
 }
 
 /** The registry that a job is about: where a pull comes from, else where it goes. */

@@ -10,13 +10,15 @@ import type { Logger } from '../lib/logger.ts'
 import { type ConsumerOptions, type Consumers, createConsumers } from './consumers.ts'
 import type { Lease } from './run-lease.ts'
 import { type RunEnd, type RunOptions, runJob } from './run-job.ts'
+import { createOwnFigures } from './presence/own-figures.ts'
+import { createPresence, type Presence } from './presence/presence.ts'
+import { bothObserve, NOBODY } from './run-observer.ts'
 import { startUpkeep } from './upkeep.ts'
 
 /** A consumer without open jobs is closed after this; design.md "One queue per registry host". */
 const IDLE_CONSUMER_MS = 60_000
 const HOSTS_INTERVAL_MS = 5000
 const TIDY_INTERVAL_MS = 1000
-const HEARTBEAT_INTERVAL_MS = 5000
 
 export interface WorkerOptions {
   redis: RedisTarget
@@ -25,6 +27,9 @@ export interface WorkerOptions {
   runs: JobRuns
   /** Unique per incarnation: a dead one's locks are found by it. */
   name: string
+  /** What people call it, and the version of layerd. Default: its name, and none. */
+  label?: string
+  version?: string
   work: RunOptions['work']
   /** Tells a registry to drop an upload that nobody goes on with; false where it could not be told. Must not throw. */
   giveUp(left: LeftUpload): Promise<boolean>
@@ -45,7 +50,7 @@ export interface WorkerOptions {
 export interface JobWorker {
   /** Jobs that run now. */
   readonly active: number
-  /** Whether it takes jobs: Redis answers, and it was not told to stop. */
+  /** Whether it could take jobs: Redis answers, and it was not told to stop. A drained one is ready all the same. */
   ready(): Promise<boolean>
   /**
    * Takes no new job, hands those that run back to the queue and closes. Resolves when all is done, at most after
@@ -55,47 +60,49 @@ export interface JobWorker {
 }
 
 const READY_WITHIN_MS = 2000
+const DRAINED = new AppError('SHUTTING_DOWN', 'this worker is drained', {
+  details: { reason: 'its worker was drained and handed it over' },
+})
 
 /** Takes jobs and runs them until it is stopped. Resolves once the first consumers are open and the worker is counted. */
 export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   const { logger, runs, clock = systemClock, name } = options
-  const { work, observer, slow, sharedTraces, lockMs, turn } = options
-  const places = countPlaces(runs, name, options.jobs)
-  const running = createRunningJobs({ runs, workerName: name, work, clock, logger, observer, slow, sharedTraces })
-  const warn = (message: string) => (error: unknown) => logger.warn({ err: error }, message)
   const redis = connectRedis(options.redis, { role: 'worker', name: 'layerd-consumers', logger })
-  const consumers = createConsumers({
-    redis,
-    bullPrefix: createKeys(options.prefix).bullPrefix,
+  const figures = createOwnFigures()
+  const running = createRunningJobs({
+    ...options,
     workerName: name,
-    limit: options.jobs,
-    allPlaces: places.ofAll,
-    logger,
-    ...(lockMs === undefined ? {} : { lockMs }),
-    ...(turn === undefined ? {} : { turn }),
-    run: (dispatch, lease) => running.run(dispatch, lease),
-    onLost: (ids) => ids.forEach((id) => running.abort(jobIdOf(id), fenced('its lock was lost'))),
+    clock,
+    observer: bothObserve(figures.observer, options.observer ?? NOBODY),
   })
-  const readHosts = hostReader(runs, consumers, clock)
-  const stopListening = listenForSignals(
-    { redis: options.redis, ...(options.prefix === undefined ? {} : { prefix: options.prefix }), logger },
-    {
-      stop: (jobId, reason) => running.abort(jobId, reason),
-      host: (host) => consumers.open(host),
-      gap() {
-        running.ids.forEach((id) => void running.recheck(id))
-        readHosts().catch(warn('reading the hosts failed'))
-      },
+  const presence = createPresence({
+    runs,
+    id: name,
+    name: options.label ?? name,
+    version: options.version ?? '',
+    places: options.jobs,
+    figures,
+    active: () => consumers.active,
+    obey(drain) {
+      logger.info(drain ?? {}, drain ? 'worker is drained: it takes no more jobs' : 'worker takes jobs again')
+      consumers.rest(drain !== undefined)
+      running.handOver(drain?.handOver === true ? DRAINED : undefined)
+      if (!drain) readHosts()
     },
-  )
-  await places.tell()
-  await readHosts()
+    logger,
+  })
+  const consumers = openConsumers(options, { redis, running, presence })
+  const chore = hostReader(runs, consumers, clock)
+  const readHosts = (): void =>
+    void chore().catch((error: unknown) => logger.warn({ err: error }, 'reading the hosts failed'))
+  const stopListening = listen(options, { running, presence, consumers, readHosts })
+  await presence.start()
+  await chore()
   let stopping = false
   const stopUpkeep = startUpkeep(runs, {
     logger,
     extra: [
-      { every: HEARTBEAT_INTERVAL_MS, task: places.tell },
-      { every: HOSTS_INTERVAL_MS, task: readHosts },
+      { every: HOSTS_INTERVAL_MS, task: chore },
       { every: TIDY_INTERVAL_MS, task: () => runs.tidyJobs((left) => options.giveUp(left)) },
     ],
   })
@@ -108,10 +115,11 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
       stopping = true
       stopUpkeep()
       await consumers.pause()
-      running.abortAll(new AppError('SHUTTING_DOWN', 'this worker is shutting down'))
-      const leaving = leave(consumers, runs, { name, logger })
+      presence.end()
+      running.handOver(new AppError('SHUTTING_DOWN', 'this worker is shutting down'))
       // While Redis is gone it does not end.
-      const drained = await endsWithin(graceMs, leaving, clock)
+      const drained = await endsWithin(graceMs, leave(options, { consumers, presence }), clock)
+      void presence.close()
       await stopListening()
       redis.disconnect()
       return { drained }
@@ -119,23 +127,59 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
   }
 }
 
-/** Tells the others of this worker's places, and hears how many all have. */
-function countPlaces(runs: JobRuns, name: string, jobs: number) {
-  let all = jobs
-  return {
-    ofAll: () => all,
-    tell: async (): Promise<void> => {
-      all = await runs.heartbeat(name, jobs)
+interface WorkerParts {
+  redis: ReturnType<typeof connectRedis>
+  running: RunningJobs
+  presence: Presence
+  consumers: Consumers
+  readHosts: () => void
+}
+
+function openConsumers(
+  options: WorkerOptions,
+  { redis, running, presence }: Pick<WorkerParts, 'redis' | 'running' | 'presence'>,
+): Consumers {
+  const { lockMs, turn } = options
+  return createConsumers({
+    redis,
+    bullPrefix: createKeys(options.prefix).bullPrefix,
+    workerName: options.name,
+    limit: options.jobs,
+    allPlaces: () => presence.allPlaces,
+    logger: options.logger,
+    ...(lockMs === undefined ? {} : { lockMs }),
+    ...(turn === undefined ? {} : { turn }),
+    run: (dispatch, lease) => running.run(dispatch, lease),
+    onLost: (ids) => ids.forEach((id) => running.abort(jobIdOf(id), fenced('its lock was lost'))),
+    onMoved: () => presence.moved(),
+  })
+}
+
+function listen(
+  { redis, prefix, name, logger }: WorkerOptions,
+  { running, presence, consumers, readHosts }: Omit<WorkerParts, 'redis'>,
+): () => Promise<void> {
+  return listenForSignals(
+    { redis, ...(prefix === undefined ? {} : { prefix }), logger },
+    {
+      stop: (jobId, reason) => running.abort(jobId, reason),
+      host: (host) => consumers.open(host),
+      worker: (id) => id === name && presence.ask(),
+      gap() {
+        presence.ask()
+        running.ids.forEach((id) => void running.recheck(id))
+        readHosts()
+      },
     },
-  }
+  )
 }
 
 async function leave(
-  consumers: Consumers,
-  runs: JobRuns,
-  { name, logger }: { name: string; logger: Logger },
+  { runs, name, logger }: WorkerOptions,
+  { consumers, presence }: Pick<WorkerParts, 'consumers' | 'presence'>,
 ): Promise<void> {
   await consumers.shutdown()
+  await presence.close()
   await runs.forgetWorker(name).catch((error: unknown) => logger.warn({ err: error }, 'leaving failed'))
 }
 
@@ -154,7 +198,8 @@ async function endsWithin(limitMs: number, work: Promise<void>, clock: Clock): P
 interface RunningJobs {
   run(dispatch: Dispatch, lease: Lease): Promise<RunEnd>
   abort(jobId: string, reason: AppError): void
-  abortAll(reason: AppError): void
+  /** All of them, and those that begin from then on, end so; undefined: those that begin do not. */
+  handOver(reason: AppError | undefined): void
   /** Looks whether somebody asked to stop it: that may have been published while nobody here listened for it. */
   recheck(jobId: string): Promise<void>
   readonly ids: readonly string[]
@@ -162,6 +207,7 @@ interface RunningJobs {
 
 function createRunningJobs(run: RunOptions): RunningJobs {
   const aborts = new Map<string, (reason: AppError) => void>()
+  let leaving: AppError | undefined
   const recheck = async (jobId: string): Promise<void> => {
     try {
       const reason = await run.runs.readStop(jobId)
@@ -181,6 +227,8 @@ function createRunningJobs(run: RunOptions): RunningJobs {
             aborts.get(dispatch.id)?.(fenced('a newer run of it began here'))
             own = abort
             aborts.set(dispatch.id, abort)
+            // It was on its way when all were told.
+            if (leaving) abort(leaving)
             void recheck(dispatch.id)
           },
         })
@@ -190,8 +238,9 @@ function createRunningJobs(run: RunOptions): RunningJobs {
     },
     abort: (jobId, reason) => aborts.get(jobId)?.(reason),
     recheck,
-    abortAll(reason) {
-      for (const abort of aborts.values()) abort(reason)
+    handOver(reason) {
+      leaving = reason
+      if (reason) for (const abort of aborts.values()) abort(reason)
     },
     get ids() {
       return [...aborts.keys()]

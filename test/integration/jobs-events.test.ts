@@ -211,6 +211,7 @@ test('a cancel, a pause and a new host wake the workers', async (t) => {
   const stop = listenForSignals(jobs.options, {
     stop: (id, { code, details }) => heard.push(`${code} ${id} ${String(details?.['reason'])}`),
     host: (host) => heard.push(`host ${host}`),
+    worker: (id) => heard.push(`worker ${id}`),
     gap: () => (listening = true),
   })
   defer(t, stop)

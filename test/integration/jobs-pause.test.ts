@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RunOutcome } from '../../src/jobs/progress/reports.ts'
 import { startJobSystem } from '../helpers/redis/job-system.ts'
-import { begin, newJob, PROBLEM, RESULT, startJobs } from '../helpers/redis/jobs.ts'
+import { begin, newJob, PROBLEM, RESULT, silence, startJobs } from '../helpers/redis/jobs.ts'
 import { startMemoryRegistry } from '../helpers/registries/memory-registry.ts'
 import { buildPackage } from '../helpers/packages/package-builder.ts'
 import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
@@ -90,7 +90,7 @@ test('a job whose worker is lost while it pauses rests too: at a takeover, or wh
     if (way === 'takeover') {
       assert.deepEqual(await jobs.runs.begin({ id: job.id, round: 1 }, 'worker-2'), { ended: true })
     } else {
-      jobs.clock.advance(20_000)
+      await silence(jobs, 'worker-1')
       assert.equal(await jobs.runs.reapAbandoned(), 1)
     }
     states.push((await jobs.queue.get(job.id))?.state)

@@ -4,7 +4,7 @@ import { isAppError } from '../../src/lib/errors.ts'
 import { type Job, JOB_STATES, type JobState } from '../../src/jobs/model/definitions.ts'
 import type { RunOutcome } from '../../src/jobs/progress/reports.ts'
 import { type JobTransition, next } from '../../src/jobs/model/state.ts'
-import { begin, newJob, PROBLEM, RESULT, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
+import { begin, newJob, PROBLEM, RESULT, silence, startJobs, type TestJobs } from '../helpers/redis/jobs.ts'
 
 const OUTCOMES: Partial<Record<JobTransition['type'], RunOutcome>> = {
   succeed: { state: 'succeeded', result: RESULT },
@@ -177,7 +177,7 @@ test('a canceling job whose worker went silent is ended, one whose worker lives 
   await jobs.queue.cancel(job.id, { reason: 'enough' })
   assert.equal(await jobs.runs.reapAbandoned(), 0)
   assert.equal(await jobs.queue.liveWorkers(), 1)
-  jobs.clock.advance(20_000)
+  await silence(jobs, 'worker-1')
   assert.equal(await jobs.queue.liveWorkers(), 0)
   assert.equal(await jobs.runs.reapAbandoned(), 1)
   const ended = await jobs.queue.get(job.id)

@@ -221,6 +221,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'redis/tag-locks.ts',
       'redis/redis.ts',
       'redis/signals.ts',
+      'system/worker-records.ts',
       'uploads/checkpoints.ts',
       'uploads/transfer-claims.ts',
       'uploads/upload-locks.ts',
@@ -239,7 +240,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['bullmq', 'ioredis', 'typebox'],
   },
   'jobs/access': { imports: ['jobs/record', 'jobs/redis'] },
-  'jobs/commands': { imports: ['jobs/progress', 'jobs/dispatch', 'jobs/record', 'jobs/redis'] },
+  'jobs/commands': { imports: ['jobs/progress', 'jobs/system', 'jobs/dispatch', 'jobs/record', 'jobs/redis'] },
   'jobs/progress': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/uploads': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/hints': { imports: ['jobs/redis'] },
@@ -269,7 +270,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   worker: {
     faces: ['worker.ts', 'registry-access.ts', 'policies.ts', 'job-keys.ts', 'kinds', 'traces/shared-traces.ts'],
-    top: ['worker/places', 'worker/traces'],
+    top: ['worker/places', 'worker/presence', 'worker/traces'],
     imports: [
       'access',
       'jobs',
@@ -290,6 +291,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   'worker/kinds': { imports: ['worker'] },
   'worker/places': {},
+  'worker/presence': { types: ['worker/run-observer.ts'] },
   'worker/traces': {},
 
   http: {

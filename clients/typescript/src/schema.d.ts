@@ -820,6 +820,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The processes that run jobs, by machine
+         * @description Needs the scope system:read. A token with limits sees none.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A process that runs jobs
+         * @description Needs the scope system:read. To a token with limits it is not there.
+         */
+        get: operations["getWorker"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/links": {
         parameters: {
             query?: never;
@@ -3046,6 +3086,72 @@ export interface components {
             expiresAt: string | null;
             /** @description To the minute; null: never. */
             lastUsedAt: string | null;
+        };
+        /** @description A process that runs jobs, as it last told of itself. */
+        Worker: {
+            /** @description Of this one process: logs and jobs name it so. */
+            id: string;
+            /** @description What people call it: layerd worker --name, else the machine, or worker-N. */
+            name: string;
+            /** @description The machine. */
+            host: string;
+            /** @description There. */
+            pid: number;
+            /** @description Of layerd. */
+            version: string;
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            since: string;
+            /**
+             * @description draining: it takes no more jobs, some run there still. drained: none runs there, and none will. lost: no sign of it for 15 s, or it was seen to die; it is told for two and a half minutes, or until it is back.
+             * @enum {string}
+             */
+            state: "running" | "draining" | "drained" | "lost";
+            /** @description Null: it takes jobs. */
+            drain: {
+                /** Format: date-time */
+                since: string;
+                /** @description What ran there was given to others. */
+                handOver: boolean;
+            } | null;
+            /** @description All that run there. Of a lost one: that ran there when it was last heard of. */
+            jobs: {
+                id: string;
+                /**
+                 * @description What the job does.
+                 * @enum {string}
+                 */
+                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "deploy";
+                /**
+                 * Format: date-time
+                 * @description There.
+                 */
+                since: string;
+            }[];
+            /** @description Jobs that it runs at once: LAYERD_JOBS_PER_WORKER. */
+            places: number;
+            memory: {
+                /** @description Of the process. */
+                rssBytes: number;
+                /** @description Of it what JavaScript holds. */
+                heapBytes: number;
+            };
+            /** @description Processors that it keeps busy, lately: 1 is all of one. */
+            cpu: number;
+            /** @description Over the last two to five seconds, of all jobs there together. */
+            bytesPerSecond: {
+                /** @description Bodies of registries' answers. */
+                in: number;
+                /** @description Layers. */
+                out: number;
+            };
+            /**
+             * Format: date-time
+             * @description By Redis' clock, as all times here.
+             */
+            lastSeenAt: string;
         };
         /** @description Who asked for what, and what came of it. What became of a job is in the job itself. */
         AuditEntry: {
@@ -7315,6 +7421,127 @@ export interface operations {
                         /** @description Absent on the last page. */
                         nextPageToken?: string;
                     };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The processes that run jobs, by machine */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "1c6f0a2b-mhrk2x9d-1.1",
+                     *           "name": "worker-1",
+                     *           "host": "rack-3",
+                     *           "pid": 4711,
+                     *           "version": "0.1.0",
+                     *           "since": "2026-03-01T12:00:00.000Z",
+                     *           "state": "running",
+                     *           "drain": null,
+                     *           "jobs": [
+                     *             {
+                     *               "id": "01a22857-3e6a-7196-8431-4336bc16b6e8",
+                     *               "kind": "publish",
+                     *               "since": "2026-03-01T12:00:00.000Z"
+                     *             }
+                     *           ],
+                     *           "places": 4,
+                     *           "memory": {
+                     *             "rssBytes": 148897792,
+                     *             "heapBytes": 41943040
+                     *           },
+                     *           "cpu": 0.34,
+                     *           "bytesPerSecond": {
+                     *             "in": 2048,
+                     *             "out": 88080384
+                     *           },
+                     *           "lastSeenAt": "2026-03-01T12:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Worker"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id, as GET /v1/workers tells it.
+                 * @example 1c6f0a2b-mhrk2x9d-1.1
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A process that runs jobs, as it last told of itself. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "1c6f0a2b-mhrk2x9d-1.1",
+                     *       "name": "worker-1",
+                     *       "host": "rack-3",
+                     *       "pid": 4711,
+                     *       "version": "0.1.0",
+                     *       "since": "2026-03-01T12:00:00.000Z",
+                     *       "state": "running",
+                     *       "drain": null,
+                     *       "jobs": [
+                     *         {
+                     *           "id": "01a22857-3e6a-7196-8431-4336bc16b6e8",
+                     *           "kind": "publish",
+                     *           "since": "2026-03-01T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "places": 4,
+                     *       "memory": {
+                     *         "rssBytes": 148897792,
+                     *         "heapBytes": 41943040
+                     *       },
+                     *       "cpu": 0.34,
+                     *       "bytesPerSecond": {
+                     *         "in": 2048,
+                     *         "out": 88080384
+                     *       },
+                     *       "lastSeenAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Worker"];
                 };
             };
             default: components["responses"]["Problem"];

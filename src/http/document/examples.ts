@@ -304,4 +304,5 @@ export const PARAMETER_EXAMPLES: Readonly<Record<string, unknown>> = {
   component: 'vessel',
   'getPackageSbom.name': 'registry.example_team_app_1.json',
   name: 'release',
+  'getWorker.id': '1c6f0a2b-mhrk2x9d-1.1',
 }

@@ -1,4 +1,5 @@
-/** Answers about queues, as examples.ts has them. */
+const TIME = '2026-03-01T12:00:00.000Z'
+
 const QUEUE = {
   id: 'registry.example',
   host: 'registry.example',
@@ -12,7 +13,27 @@ const QUEUE = {
   reason: 'registry.example has all 8 jobs that it may have at once',
 }
 
+const WORKER = {
+  id: '1c6f0a2b-mhrk2x9d-1.1',
+  name: 'worker-1',
+  host: 'rack-3',
+  pid: 4711,
+  version: '0.1.0',
+  since: TIME,
+  state: 'running',
+  drain: null,
+  jobs: [{ id: '01a22857-3e6a-7196-8431-4336bc16b6e8', kind: 'publish', since: TIME }],
+  places: 4,
+  memory: { rssBytes: 148_897_792, heapBytes: 41_943_040 },
+  cpu: 0.34,
+  bytesPerSecond: { in: 2048, out: 88_080_384 },
+  lastSeenAt: TIME,
+}
+
+/** Answers about queues and workers, as examples.ts has them. */
 export const SYSTEM_EXAMPLES: Readonly<Record<string, unknown>> = {
   listQueues: { items: [QUEUE] },
   getQueue: QUEUE,
+  listWorkers: { items: [WORKER] },
+  getWorker: WORKER,
 }

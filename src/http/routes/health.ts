@@ -51,6 +51,7 @@ const ADDRESSES = {
   '/v1/uploads': 'what was uploaded',
   '/v1/uploads/{id}/package': 'the package in it; also /sboms and more',
   '/v1/uploads/{file name}': 'PUT a package from this machine (curl -T)',
+  '/v1/workers': 'the processes that run jobs',
   '/docs': 'the interface, to read and try',
   '/docs/errors': 'each error code',
   '/openapi.yaml': 'the interface, for programs',

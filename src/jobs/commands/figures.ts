@@ -2,7 +2,7 @@ import { JOB_STATES, type JobState } from '../model/definitions.ts'
 import { timeOfJobId } from '../model/job-id.ts'
 import { pipelineResults } from '../redis/redis.ts'
 import type { JobStore } from './job-store.ts'
-import { WORKER_SILENCE_MS } from './run-commands.ts'
+import { countWorkers } from '../system/worker-records.ts'
 
 export interface JobFigures {
   /** Records by state. */
@@ -17,21 +17,21 @@ export interface JobFigures {
   readonly workers: number
 }
 
-export async function readFigures({ redis, keys, clock }: JobStore): Promise<JobFigures> {
+export async function readFigures({ redis, keys, scripts, clock }: JobStore): Promise<JobFigures> {
   const pipeline = redis.pipeline()
   for (const state of JOB_STATES) pipeline.zcard(keys.jobsInState(state))
   pipeline.zrange(keys.hosts, '0', '-1', 'WITHSCORES')
   pipeline.zrange(keys.jobsInState('queued'), '0', '0')
-  pipeline.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')
   pipeline.zcard(keys.tidy)
-  const results = pipelineResults(await pipeline.exec())
-  const [hosts, oldest, workers, leftUploads] = results.slice(JOB_STATES.length) as [string[], string[], number, number]
+  const [found, { live }] = await Promise.all([pipeline.exec(), countWorkers({ keys, scripts })])
+  const results = pipelineResults(found)
+  const [hosts, oldest, leftUploads] = results.slice(JOB_STATES.length) as [string[], string[], number]
   const counts = JOB_STATES.map((state, at) => [state, results[at] as number])
   return {
     jobs: Object.fromEntries(counts) as Record<JobState, number>,
     queues: hosts.flatMap((host, at) => (at % 2 === 0 ? [[host, Number(hosts[at + 1])] as const] : [])),
     oldestQueuedMs: oldest[0] === undefined ? 0 : Math.max(0, clock.now() - timeOfJobId(oldest[0])),
-    workers,
+    workers: live,
     leftUploads,
   }
 }

@@ -8,6 +8,7 @@ import type { JobTransition } from '../model/state.ts'
 import { jobCanceled, jobPaused } from '../model/stops.ts'
 import { allTransfers } from '../progress/transfers.ts'
 import { LIMIT_FIELDS, parseLimits } from '../record/record.ts'
+import { WORKER_SILENCE_MS } from '../system/worker-records.ts'
 import type { JobStore } from './job-store.ts'
 
 /** What the worker's calls work with. */
@@ -24,8 +25,6 @@ export interface RunKey {
 
 /** Runs in a row that ended with a lost worker and moved no new byte. Source: design.md "A dead worker's job". */
 const LOST_RUNS_LIMIT = 3
-/** A worker that has said nothing for this long is gone: it takes no jobs and ends none. */
-export const WORKER_SILENCE_MS = 15_000
 
 const STALLED: Problem = {
   type: '/docs/errors#JOB_STALLED',
@@ -96,14 +95,14 @@ function requestedStop(jobId: string, [state, cancelText, pauseText]: Array<stri
 }
 
 export async function reapAbandoned(context: RunContext): Promise<number> {
-  const { redis, keys, clock, scripts } = context
+  const { redis, keys, scripts } = context
   const canceling = await redis.zrange(keys.jobsInState('canceling'), '0', '-1')
   const running = await redis.zrange(keys.jobsInState('running'), '0', '-1')
   const pausing = await Promise.all(running.map((id) => redis.hexists(keys.job(id), 'pausing')))
   const ids = [...canceling, ...running.filter((_, at) => pausing[at] === 1)]
   let reaped = 0
   for (const id of ids) {
-    const [status] = await scripts.job('reap', target(context, id), [clock.now() - WORKER_SILENCE_MS])
+    const [status] = await scripts.job('reap', target(context, id), [WORKER_SILENCE_MS])
     if (status === 'reaped') reaped += 1
   }
   return reaped

@@ -3,10 +3,9 @@ import type { Clock } from '../../lib/clock.ts'
 import { JOB_STATES, type JobState, TERMINAL_STATES } from '../model/definitions.ts'
 import { type Dispatch, type Dispatcher, outboxMember, parseOutboxMember } from '../dispatch/dispatch.ts'
 import type { Keys } from '../redis/keys.ts'
-import { pipelineResults } from '../redis/redis.ts'
-import { WORKER_SILENCE_MS } from './run-commands.ts'
 import type { Scripts } from '../redis/scripts.ts'
 import { next } from '../model/state.ts'
+import { workerLives } from '../system/worker-records.ts'
 
 /**
  * What the workers do now and then so that nothing is lost and nothing piles up. Each may run in several processes at
@@ -30,26 +29,8 @@ const RECORDS_KEPT = 10_000
 const BATCH = 100
 
 const OPEN_STATES = JOB_STATES.filter((state) => !TERMINAL_STATES.has(state))
-/** A worker that has gone without a word is forgotten after so many silences. */
-const SILENCES_KEPT = 10
 /** Any process may ask for a recount; one in this time is made. */
 const RECOUNT_MS = 300_000
-
-/** Says that the worker takes so many jobs at once; how many those that have said so lately take together. */
-export async function heartbeat({ redis, keys, clock }: UpkeepContext, name: string, places: number): Promise<number> {
-  const now = clock.now()
-  const calls = redis.pipeline()
-  calls.zadd(keys.workers, now, name)
-  calls.hset(keys.workerPlaces, name, places)
-  calls.zremrangebyscore(keys.workers, '-inf', now - SILENCES_KEPT * WORKER_SILENCE_MS)
-  calls.zrange(keys.workers, '0', '-1', 'WITHSCORES')
-  calls.hgetall(keys.workerPlaces)
-  const [seen, known] = pipelineResults(await calls.exec()).slice(-2) as [string[], Record<string, string>]
-  const gone = Object.keys(known).filter((worker) => !seen.includes(worker))
-  if (gone.length > 0) await redis.hdel(keys.workerPlaces, ...gone)
-  const live = seen.filter((_, at) => at % 2 === 0 && Number(seen[at + 1]) >= now - WORKER_SILENCE_MS)
-  return live.reduce((sum, worker) => sum + Number(known[worker] ?? 0), 0)
-}
 
 /**
  * Sets right how many open jobs each host and principal has, and which are in each queue: what a fail-over lost of that would count
@@ -100,16 +81,12 @@ async function* openJobs(redis: Redis, keys: Keys): AsyncGenerator<string> {
   }
 }
 
-async function findOrphan(
-  { redis, keys, clock, dispatcher }: UpkeepContext,
-  id: string,
-): Promise<Dispatch | undefined> {
+async function findOrphan(context: UpkeepContext, id: string): Promise<Dispatch | undefined> {
+  const { redis, keys, clock, dispatcher } = context
   const names = ['state', 'round', 'host', 'changedAt', 'worker'] as const
   const [state, round, host, changedAt, worker] = await redis.hmget(keys.job(id), ...names)
-  const now = clock.now()
-  if (!state || !host || now - Number(changedAt) < ORPHAN_GRACE_MS) return undefined
-  const seen = worker ? Number(await redis.zscore(keys.workers, worker)) : 0
-  if (state === 'running' && seen >= now - WORKER_SILENCE_MS) return undefined
+  if (!state || !host || clock.now() - Number(changedAt) < ORPHAN_GRACE_MS) return undefined
+  if (state === 'running' && worker && (await workerLives(context, worker))) return undefined
   const dispatch = { id, round: Number(round) }
   return (await dispatcher.has(host, dispatch)) ? undefined : dispatch
 }

@@ -5,7 +5,7 @@ import { dispatchId } from '../dispatch/dispatch.ts'
 import { queueName } from '../redis/keys.ts'
 import { pipelineResults } from '../redis/redis.ts'
 import type { JobStore } from './job-store.ts'
-import { WORKER_SILENCE_MS } from './run-commands.ts'
+import { countWorkers } from '../system/worker-records.ts'
 
 /** Figures older than that tell of no speed. */
 const RATE_FRESH_MS = 5000
@@ -43,15 +43,14 @@ interface Place {
   position: number | undefined
   waiting: number
   active: number
-  workers: number
+  workers: { live: number; taking: number }
 }
 
-async function placesOf({ redis, keys, clock }: JobStore, jobs: readonly Job[]): Promise<Map<string, Place>> {
+async function placesOf({ redis, keys, scripts }: JobStore, jobs: readonly Job[]): Promise<Map<string, Place>> {
   const records = redis.pipeline()
   for (const { id } of jobs) records.hmget(keys.job(id), 'host', 'round', 'retries')
-  records.zcount(keys.workers, clock.now() - WORKER_SILENCE_MS, '+inf')
-  const found = pipelineResults(await records.exec())
-  const workers = Number(found.pop())
+  const [answers, workers] = await Promise.all([records.exec(), countWorkers({ keys, scripts })])
+  const found = pipelineResults(answers)
   const known = jobs.map((job, at) => {
     const [host, round, retries] = found[at] as Array<string | null>
     return { id: job.id, host: host ?? '', round: Number(round ?? 1), retries: Number(retries ?? 0) }
@@ -93,7 +92,8 @@ function reasonOf({ state, error, progress }: Job, place: Place): string {
 }
 
 function queuedReason({ host, position, waiting, active, workers }: Place): string {
-  if (workers === 0) return 'no worker is running'
+  if (workers.live === 0) return 'no worker is running'
+  if (workers.taking === 0) return 'all workers are drained, so none takes jobs'
   if (position === undefined) return 'on its way to a worker'
   const busy = active === 0 ? 'which has none now' : `which has ${active} ${active === 1 ? 'job' : 'jobs'} now`
   return `${ordinal(position)} of ${waiting} waiting for ${host}, ${busy}`

@@ -20,9 +20,8 @@ export interface Keys {
   readonly queues: string
   /** Is there once jobs of older versions, too, are in these. */
   readonly queuesKnown: string
+  /** Sorted set of worker processes; the rest of workers.lua's keys below it. Also the channel that tells one that it was drained, or is to go on. */
   readonly workers: string
-  /** Hash: worker -> the jobs that it runs at once. */
-  readonly workerPlaces: string
   /** Jobs whose left upload sessions somebody has to give up, by time. */
   readonly tidy: string
   /** Hash: registry -> what is kept of it, its credentials sealed. Field '': another one with each write. Also the channel that tells which changed. */
@@ -109,7 +108,6 @@ export function createKeys(name = 'layerd'): Keys {
     queues: `${prefix}queues`,
     queuesKnown: `${prefix}queues:known`,
     workers: `${prefix}workers`,
-    workerPlaces: `${prefix}workers:places`,
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
     signingKeys: `${prefix}keys`,

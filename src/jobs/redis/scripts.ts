@@ -39,7 +39,7 @@ const OTHER_SCRIPTS = [
   'add-link',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits', 'rate'] as const
-const WORD_SCRIPTS = ['sessions', 'upload-lock', 'system/queues'] as const
+const WORD_SCRIPTS = ['sessions', 'upload-lock', 'system/queues', 'system/workers'] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]

@@ -11,6 +11,8 @@ export interface WorkerSignals {
   stop(jobId: string, reason: AppError): void
   /** A queue host has its first open job. */
   host(host: string): void
+  /** The worker of that id was drained, or is to go on. */
+  worker(id: string): void
   /** The subscription broke and is back: read requested stops and hosts again. */
   gap(): void
 }
@@ -34,5 +36,6 @@ export function listenForSignals(options: SignalOptions, signals: WorkerSignals)
     onGap: () => signals.gap(),
   })
   subscriber.listen(keys.hosts, { onMessage: (host) => signals.host(host), onGap: () => {} })
+  subscriber.listen(keys.workers, { onMessage: (id) => signals.worker(id), onGap: () => {} })
   return () => subscriber.close()
 }

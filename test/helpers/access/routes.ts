@@ -135,6 +135,9 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
 
   'GET /v1/audit': { scopes: ['audit:read'] },
 
+  'GET /v1/workers': SYSTEM,
+  'GET /v1/workers/:id': SYSTEM,
+
   'GET /v1/tokens': TOKENS,
   'POST /v1/tokens': { ...TOKENS, payload: {} },
   'GET /v1/tokens/:id': TOKENS,

@@ -99,6 +99,13 @@ export async function begin(jobs: TestJobs, job: Pick<Job, 'id'>, round = 1, wor
   return run
 }
 
+/** As if the worker had given no sign for so long; Redis' clock cannot be set. */
+export async function silence({ raw }: Pick<TestJobs, 'raw'>, worker: string, ms = 20_000): Promise<void> {
+  const [seconds] = await raw.time()
+  for (const key of ['{layerd}:workers', '{layerd}:workers:known'])
+    await raw.zadd(key, 'XX', Number(seconds) * 1000 - ms, worker)
+}
+
 /** A second queue on the same jobs, which has limits of its own. */
 export async function limitedQueue(
   t: Cleanup,

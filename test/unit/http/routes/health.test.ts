@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { ERROR_CODES } from '../../../../src/lib/errors.ts'
 import { smallDisk } from '../../../helpers/small-disk.ts'
 import { waitFor } from '../../../helpers/wait-for.ts'
+import { silence } from '../../../helpers/redis/jobs.ts'
 import { startApp } from '../../../helpers/streams/http-app.ts'
 
 test('liveness touches nothing, readiness needs Redis', async (t) => {
@@ -74,7 +75,7 @@ test('in the all-in-one role readiness waits for a worker that takes jobs', asyn
   assert.equal(response.json().reasons[0].check, 'workers')
   await jobs.runs.heartbeat('worker-1')
   assert.equal((await app.inject('/readyz')).statusCode, 200)
-  jobs.clock.advance(60_000)
+  await silence(jobs, 'worker-1')
   assert.equal((await app.inject('/readyz')).statusCode, 503)
 })
 

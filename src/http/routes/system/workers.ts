@@ -1,0 +1,54 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { isLimited } from '../../../access/limits.ts'
+import type { Principal } from '../../../access/principal.ts'
+import type { JobQueue } from '../../../jobs/queue.ts'
+import type { KeptWorker } from '../../../jobs/system/worker-records.ts'
+import { AppError } from '../../../lib/errors.ts'
+import { pageFrom, sendPage } from '../../answers/page.ts'
+import { placedPage } from '../../answers/placed-page.ts'
+import { getWorkerSchema, listWorkersSchema, type Worker } from '../../schemas/system/worker.ts'
+
+export interface WorkerRoutesOptions {
+  queue: Pick<JobQueue, 'workers'>
+}
+
+const BY_HOST = { place: ({ host, name, id }: KeptWorker) => [host, name, id], isId: (text: string) => text !== '' }
+const READ = { scope: ['system:read'] } as const
+
+/** The processes that run jobs. They belong to no registry, so who is limited sees none. */
+export const workerRoutes: FastifyPluginAsyncTypebox<WorkerRoutesOptions> = async (app, { queue: { workers } }) => {
+  app.get('/v1/workers', { schema: listWorkersSchema, config: READ }, async (request, reply) => {
+    const seen = isLimited(request.caller.limits) ? [] : await workers.all()
+    const { items, ...page } = placedPage(seen, pageFrom(request.query), BY_HOST)
+    return sendPage(reply, request.url, { ...page, items: items.map(toldWorker) })
+  })
+
+  app.get('/v1/workers/:id', { schema: getWorkerSchema, config: READ }, async (request, reply) => {
+    const worker = await seenBy(request.caller, request.params.id, (id) => workers.get(id))
+    return reply.header('cache-control', 'no-cache').send(toldWorker(worker))
+  })
+}
+
+/** The worker that `found` answers. Throws NOT_FOUND where there is none, or the caller may see none. */
+async function seenBy(
+  { limits }: Principal,
+  id: string,
+  found: (id: string) => Promise<KeptWorker | undefined>,
+): Promise<KeptWorker> {
+  const worker = isLimited(limits) ? undefined : await found(id)
+  if (worker) return worker
+  throw new AppError('NOT_FOUND', `there is no worker ${id.slice(0, 128)}`, {
+    hint: 'GET /v1/workers (layerd workers) lists those that there are.',
+  })
+}
+
+function toldWorker({ since, drain, jobs, lastSeen, ...worker }: KeptWorker): Worker {
+  const time = (ms: number): string => new Date(ms).toISOString()
+  return {
+    ...worker,
+    since: time(since),
+    drain: drain && { ...drain, since: time(drain.since) },
+    jobs: jobs.map((job) => ({ ...job, since: time(job.since) })),
+    lastSeenAt: time(lastSeen),
+  }
+}
