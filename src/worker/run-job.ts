@@ -2,7 +2,7 @@ import { type Job, type JobKind, type JobResult, TERMINAL_STATES } from '../jobs
 import type { JobCredentials } from '../jobs/model/requests.ts'
 import type { Dispatch } from '../jobs/dispatch/dispatch.ts'
 import type { JobRuns } from '../jobs/runs.ts'
-import type { BegunRun, FinishedRun, RunOutcome } from '../jobs/progress/reports.ts'
+import type { BegunRun, EndedRun, FinishedRun, RunOutcome } from '../jobs/progress/reports.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import { abortReason, childController } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -65,7 +65,7 @@ export async function runJob(
   control: { lease: Pick<Lease, 'signal' | 'check'>; begun?: (abort: (reason: AppError) => void) => void },
 ): Promise<RunEnd> {
   const begun = await options.runs.begin(dispatch, options.workerName)
-  if (begun.ended) return { next: 'done' }
+  if (begun.ended) return notBegun(begun)
   const { job, epoch } = begun
   const logger = loggerOf(job, epoch, options.logger)
   using controller = childController(control.lease.signal)
@@ -111,6 +111,10 @@ export async function runJob(
   logEnd(logger, outcome, 'code' in ended ? ended : undefined)
   watch.ended(outcome.state, code)
   return nextAfter(await options.runs.finish(job.id, epoch, outcome, report), outcome)
+}
+
+function notBegun({ held }: EndedRun): RunEnd {
+  return { next: held ? 'release' : 'done' }
 }
 
 interface RunParts extends Pick<RunContext, 'signal' | 'trace' | 'places' | 'logger'> {

@@ -693,11 +693,51 @@ export interface paths {
         };
         /**
          * The queue of a registry
-         * @description Needs the scope system:read. 404 where none of its jobs is queued, running, retrying or paused.
+         * @description Needs the scope system:read. 404 where it is not paused and none of its jobs is queued, running, retrying or paused.
          */
         get: operations["getQueue"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/queues/{host}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start no more jobs of a registry, in any process; those that run go on
+         * @description Needs the scope system:admin. Stays so until it is taken back, whatever is restarted. A registry without jobs may be paused ahead; one that is paused stays as it is. At most 1,000.
+         */
+        post: operations["pauseQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/queues/{host}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start jobs of a registry again
+         * @description Needs the scope system:admin. One that is not paused stays as it is.
+         */
+        post: operations["resumeQueue"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2968,6 +3008,14 @@ export interface components {
                     from: "setting" | "learnt";
                 } | null;
             };
+            /** @description No job of it is started; those that run go on. null: it is not paused. */
+            pause: {
+                /** @description Whose token paused it. */
+                by: string;
+                /** Format: date-time */
+                since: string;
+                reason: string | null;
+            } | null;
             /** @description Why those that wait do so, where it is more than their turn. null: none waits, or it is their turn. */
             reason: string | null;
         };
@@ -6827,6 +6875,7 @@ export interface operations {
                      *               "from": "setting"
                      *             }
                      *           },
+                     *           "pause": null,
                      *           "reason": "registry.example has all 8 jobs that it may have at once"
                      *         }
                      *       ]
@@ -6885,6 +6934,128 @@ export interface operations {
                      *           "from": "setting"
                      *         }
                      *       },
+                     *       "pause": null,
+                     *       "reason": "registry.example has all 8 jobs that it may have at once"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pauseQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description host[:port] of a registry, as its id or percent-encoded, or local.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @description Told to all whose jobs wait by it. */
+                    reason?: string;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description The jobs of one registry, and why they wait. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "registry.example",
+                     *       "host": "registry.example",
+                     *       "jobs": {
+                     *         "waiting": 12,
+                     *         "running": 8,
+                     *         "retrying": 1,
+                     *         "paused": 0
+                     *       },
+                     *       "oldestWaitingSeconds": 42,
+                     *       "jobsPerMinute": 3.5,
+                     *       "limits": {
+                     *         "jobs": {
+                     *           "value": 8,
+                     *           "from": "environment"
+                     *         },
+                     *         "requestsPerSecond": {
+                     *           "value": 50,
+                     *           "from": "setting"
+                     *         }
+                     *       },
+                     *       "pause": {
+                     *         "by": "ops",
+                     *         "since": "2026-03-01T12:00:00.000Z",
+                     *         "reason": "its disk is being replaced"
+                     *       },
+                     *       "reason": "the queue of registry.example is paused by ops since 2026-03-01 12:00:00 UTC: its disk is being replaced"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumeQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description host[:port] of a registry, as its id or percent-encoded, or local.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description The jobs of one registry, and why they wait. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "registry.example",
+                     *       "host": "registry.example",
+                     *       "jobs": {
+                     *         "waiting": 12,
+                     *         "running": 8,
+                     *         "retrying": 1,
+                     *         "paused": 0
+                     *       },
+                     *       "oldestWaitingSeconds": 42,
+                     *       "jobsPerMinute": 3.5,
+                     *       "limits": {
+                     *         "jobs": {
+                     *           "value": 8,
+                     *           "from": "environment"
+                     *         },
+                     *         "requestsPerSecond": {
+                     *           "value": 50,
+                     *           "from": "setting"
+                     *         }
+                     *       },
+                     *       "pause": null,
                      *       "reason": "registry.example has all 8 jobs that it may have at once"
                      *     }
                      */

@@ -10,6 +10,7 @@ const QUEUE = {
     jobs: { value: 8, from: 'environment' },
     requestsPerSecond: { value: 50, from: 'setting' },
   },
+  pause: null,
   reason: 'registry.example has all 8 jobs that it may have at once',
 }
 
@@ -36,4 +37,10 @@ export const SYSTEM_EXAMPLES: Readonly<Record<string, unknown>> = {
   getQueue: QUEUE,
   listWorkers: { items: [WORKER] },
   getWorker: WORKER,
+  pauseQueue: {
+    ...QUEUE,
+    pause: { by: 'ops', since: '2026-03-01T12:00:00.000Z', reason: 'its disk is being replaced' },
+    reason: 'the queue of registry.example is paused by ops since 2026-03-01 12:00:00 UTC: its disk is being replaced',
+  },
+  resumeQueue: QUEUE,
 }

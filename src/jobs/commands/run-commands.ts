@@ -44,6 +44,7 @@ export async function beginRun(
   const args = [round, workerName, randomUUID(), JSON.stringify(STALLED), LOST_RUNS_LIMIT]
   const [status, epoch, retries, job = ''] = await context.scripts.job('begin', target(context, id), args)
   if (status === 'ended') return { ended: true }
+  if (status === 'held') return { ended: true, held: true }
   const { redis, keys, vault } = context
   const sealed = await redis.get(keys.credentials(id))
   return {
@@ -99,7 +100,10 @@ export async function reapAbandoned(context: RunContext): Promise<number> {
   const canceling = await redis.zrange(keys.jobsInState('canceling'), '0', '-1')
   const running = await redis.zrange(keys.jobsInState('running'), '0', '-1')
   const pausing = await Promise.all(running.map((id) => redis.hexists(keys.job(id), 'pausing')))
-  const ids = [...canceling, ...running.filter((_, at) => pausing[at] === 1)]
+  const held = await Promise.all(
+    (await redis.hkeys(keys.pausedQueues)).map((host) => redis.zrange(keys.jobsInQueue(host, 'running'), '0', '-1')),
+  )
+  const ids = new Set([...canceling, ...running.filter((_, at) => pausing[at] === 1), ...held.flat()])
   let reaped = 0
   for (const id of ids) {
     const [status] = await scripts.job('reap', target(context, id), [WORKER_SILENCE_MS])

@@ -1,5 +1,6 @@
 import { timeOfDay } from '../../lib/text.ts'
 import type { Job } from '../model/definitions.ts'
+import { parseQueuePause, pauseText, type QueuePause } from '../model/queue-pause.ts'
 import { RUN_RETRIES } from '../model/run-retries.ts'
 import { dispatchId } from '../dispatch/dispatch.ts'
 import { queueName } from '../redis/keys.ts'
@@ -44,7 +45,11 @@ interface Place {
   waiting: number
   active: number
   workers: { live: number; taking: number }
+  pause: QueuePause | undefined
 }
+
+/** Of each job's queue, in one pipeline. */
+const FIGURES = 4
 
 async function placesOf({ redis, keys, scripts }: JobStore, jobs: readonly Job[]): Promise<Map<string, Place>> {
   const records = redis.pipeline()
@@ -62,13 +67,15 @@ async function placesOf({ redis, keys, scripts }: JobStore, jobs: readonly Job[]
     queues.lpos(`${queue}:wait`, dispatchId({ id, round }), 'RANK', -1)
     queues.llen(`${queue}:wait`)
     queues.llen(`${queue}:active`)
+    queues.hget(keys.pausedQueues, host)
   }
-  const figures = pipelineResults(await queues.exec()) as Array<number | null>
+  const figures = pipelineResults(await queues.exec()) as Array<number | string | null>
   return new Map(
     known.map(({ id, host, retries }, at) => {
-      const [index, waiting, active] = figures.slice(3 * at, 3 * at + 3)
+      const [index, waiting, active, pause] = figures.slice(FIGURES * at, FIGURES * (at + 1))
       const position = typeof index === 'number' ? Number(waiting) - index : undefined
-      return [id, { host, retries, position, waiting: Number(waiting), active: Number(active), workers }]
+      const found = { host, retries, position, waiting: Number(waiting), active: Number(active), workers }
+      return [id, { ...found, pause: parseQueuePause(pause as string | null) }]
     }),
   )
 }
@@ -83,6 +90,7 @@ function reasonOf({ state, error, progress }: Job, place: Place): string {
       const said = error?.upstream?.status
         ? `${error.upstream.registry ?? place.host} answered ${error.upstream.status}`
         : (error?.title ?? 'the last run failed')
+      if (place.pause) return `${said}; ${pauseText(place.host, place.pause)}`
       const at = progress.retryAt === null ? '' : ` at ${timeOfDay(progress.retryAt)}`
       return `${said}; try ${place.retries + 1} of ${RUN_RETRIES + 1}${at}`
     }
@@ -91,7 +99,8 @@ function reasonOf({ state, error, progress }: Job, place: Place): string {
   }
 }
 
-function queuedReason({ host, position, waiting, active, workers }: Place): string {
+function queuedReason({ host, position, waiting, active, workers, pause }: Place): string {
+  if (pause) return pauseText(host, pause)
   if (workers.live === 0) return 'no worker is running'
   if (workers.taking === 0) return 'all workers are drained, so none takes jobs'
   if (position === undefined) return 'on its way to a worker'

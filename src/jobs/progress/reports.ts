@@ -18,9 +18,10 @@ export interface BegunRun {
   retries: number
 }
 
-/** Nothing to do: the job has ended, is paused, or another dispatch took its place. */
+/** Nothing to do: the job has ended, is paused, or another dispatch took its place; or its queue is paused, and the job waits on. */
 export interface EndedRun {
   ended: true
+  held?: true
 }
 
 /** What a run may tell while it goes; jobId, seq, time and attempt are added where the event is stored. */

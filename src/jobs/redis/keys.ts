@@ -18,6 +18,8 @@ export interface Keys {
   readonly hosts: string
   /** Sorted set of hosts with jobs that have not ended; beside it, of each host the jobs in each state (moves.lua). */
   readonly queues: string
+  /** Hash: host -> QueuePause, of queues that are paused. */
+  readonly pausedQueues: string
   /** Is there once jobs of older versions, too, are in these. */
   readonly queuesKnown: string
   /** Sorted set of worker processes; the rest of workers.lua's keys below it. Also the channel that tells one that it was drained, or is to go on. */
@@ -60,6 +62,8 @@ export interface Keys {
   trace(id: string): string
   credentials(id: string): string
   jobsInState(state: string): string
+  /** Sorted set, by since when (ms, Redis' clock). */
+  jobsInQueue(host: string, state: string): string
   jobsOfRegistry(registry: string): string
   /** By who asked for them. */
   jobsOf(principal: string): string
@@ -105,8 +109,7 @@ export function createKeys(name = 'layerd'): Keys {
     owned: `${prefix}jobs:owned`,
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
-    queues: `${prefix}queues`,
-    queuesKnown: `${prefix}queues:known`,
+    ...queueKeys(prefix),
     workers: `${prefix}workers`,
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
@@ -148,6 +151,15 @@ export function createKeys(name = 'layerd'): Keys {
     link: (id) => `${prefix}link:${id}`,
     linksOf: (owner) => `${prefix}links:${owner}`,
     rate: (key) => `${prefix}rate:${key}`,
+  }
+}
+
+function queueKeys(prefix: string): Pick<Keys, 'queues' | 'pausedQueues' | 'queuesKnown' | 'jobsInQueue'> {
+  return {
+    queues: `${prefix}queues`,
+    pausedQueues: `${prefix}queues:paused`,
+    queuesKnown: `${prefix}queues:known`,
+    jobsInQueue: (host, state) => `${prefix}queue:${host}:${state}`,
   }
 }
 

@@ -20,7 +20,7 @@ const JOB_SCRIPTS = [
   'tidied',
 ] as const
 /** In front of each of them, in this order. */
-const SHARED = ['jobs/record', 'jobs/fleet', 'jobs/admission', 'jobs/moves']
+const SHARED = ['jobs/record', 'jobs/fleet', 'jobs/admission', 'system/queue-state', 'jobs/moves']
 const OTHER_SCRIPTS = [
   'renew-tag-lock',
   'release-tag-lock',
@@ -39,7 +39,7 @@ const OTHER_SCRIPTS = [
   'add-link',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits', 'rate'] as const
-const WORD_SCRIPTS = ['sessions', 'upload-lock', 'system/queues', 'system/workers'] as const
+const WORD_SCRIPTS = ['sessions', 'upload-lock', 'system/queues', 'system/pause-queue', 'system/workers'] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]
@@ -108,9 +108,18 @@ function sources(): ReadonlyMap<string, string> {
     ...JOB_SCRIPTS.map(
       (name) => [commandName(name), [transitionTable(), ...SHARED.map(read), read(`jobs/${name}`)].join('\n')] as const,
     ),
-    ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS, ...WORD_SCRIPTS].map((name) => [commandName(name), read(name)] as const),
+    ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS, ...WORD_SCRIPTS].map(
+      (name) => [commandName(name), ABOUT_QUEUES.has(name) ? aboutQueues(name) : read(name)] as const,
+    ),
   ])
   return loaded
+}
+
+/** Those whose first argument is the prefix of all keys. */
+const ABOUT_QUEUES: ReadonlySet<string> = new Set(['system/queues', 'system/pause-queue'])
+
+function aboutQueues(name: string): string {
+  return ['local PREFIX = ARGV[1]', read('system/queue-state'), read(name)].join('\n')
 }
 
 function read(name: string): string {

@@ -1,14 +1,20 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from '../redis/keys.ts'
+import { AppError } from '../../lib/errors.ts'
+import { parseQueuePause, type QueuePause } from '../model/queue-pause.ts'
 import { guarded } from '../redis/redis.ts'
 import type { Scripts } from '../redis/scripts.ts'
+
+/** So many queues may be paused: those of hosts without a job, too. */
+const MOST_PAUSED = 1000
 
 /** What there is of one queue, as Redis tells it in one step. */
 export interface QueueFigures {
   /** Of a registry, or LOCAL_QUEUE. */
   readonly host: string
-  /** Whether it has jobs that have not ended. */
+  /** Whether it has jobs that have not ended, or is paused. */
   readonly known: boolean
+  readonly pause: QueuePause | undefined
   /** Jobs that have not ended, by what becomes of them; those that are being canceled still run. */
   readonly jobs: {
     readonly waiting: number
@@ -34,10 +40,17 @@ export interface QueueLimits {
 
 /** The queues of hosts. Calls throw QUEUE_UNAVAILABLE. */
 export interface Queues {
-  /** Hosts in the order of their names behind `after`, at most so many of those that `isSeen`; they have jobs that have not ended. */
+  /** Hosts in the order of their names behind `after`, at most so many of those that `isSeen`; they have jobs that have not ended, or are paused. */
   hosts(page: { after?: string | undefined; most: number; isSeen?: (host: string) => boolean }): Promise<string[]>
   /** Of each of these, known or not; the same work however many jobs wait. */
   figures(hosts: readonly string[]): Promise<QueueFigures[]>
+  /**
+   * From now on no job of the host is started, by any process, whether it has jobs or not; those that run go on. False: it is paused
+   * already, and stays so as it was. Throws REQUEST_INVALID where too many are.
+   */
+  pause(host: string, by: string, reason: string | null): Promise<boolean>
+  /** Takes that back, and wakes who takes jobs. False: it is not paused. */
+  resume(host: string): Promise<boolean>
 }
 
 export interface QueuesContext {
@@ -53,7 +66,7 @@ export interface QueuesContext {
 /** Hosts that are looked at in one step, so that it holds nobody else up. */
 const BATCH = 200
 /** Of scripts/system/queues.lua, for each host. */
-const WORDS = 10
+const WORDS = 11
 
 export function createQueues(context: QueuesContext): Queues {
   const { redis, keys } = context
@@ -70,7 +83,25 @@ export function createQueues(context: QueuesContext): Queues {
           found.push(...(await figuresOf(context, hosts.slice(at, at + BATCH))))
         return found
       }),
+    pause: (host, by, reason) => change(context, 'pause', host, [by, reason]),
+    resume: (host) => change(context, 'resume', host, [null, null]),
   }
+}
+
+async function change(
+  { scripts, keys }: QueuesContext,
+  what: 'pause' | 'resume',
+  host: string,
+  said: readonly (string | null)[],
+): Promise<boolean> {
+  const args = [keys.prefix, what, host, ...said.map((text) => JSON.stringify(text)), MOST_PAUSED]
+  const [done] = await guarded(() => scripts.words('system/pause-queue', keys.hosts, args))
+  if (done === 'full') {
+    throw new AppError('REQUEST_INVALID', `${MOST_PAUSED} queues are paused, and no more can be`, {
+      hint: 'GET /v1/queues (layerd queues) shows which; let some go on.',
+    })
+  }
+  return done === 'done'
 }
 
 async function hostsBehind(
@@ -96,19 +127,20 @@ async function figuresOf(context: QueuesContext, hosts: readonly string[]): Prom
   const words = await scripts.words('system/queues', keys.queues, args)
   return await Promise.all(
     hosts.map(async (host, at) => {
-      const row = words.slice(WORDS * at, WORDS * (at + 1))
-      const [known, queued, running, retrying, paused, canceling, oldest, ended, endedMs, paced] = row.map(Number)
+      const [known, pause, ...row] = words.slice(WORDS * at, WORDS * (at + 1))
+      const [queued, running, retrying, paused, canceling, oldest, ended, endedMs, paced] = row.map(Number)
       const { learntPerSecond, registryPause } = paced ? await paceOf(context, host) : NO_PACE
       return {
         host,
-        known: known === 1,
+        known: known === '1',
+        pause: parseQueuePause(pause),
         jobs: {
           waiting: queued ?? 0,
           running: (running ?? 0) + (canceling ?? 0),
           retrying: retrying ?? 0,
           paused: paused ?? 0,
         },
-        oldestMs: row[6] === '' ? undefined : oldest,
+        oldestMs: row[5] === '' ? undefined : oldest,
         jobsPerMinute: ((ended ?? 0) * 60_000) / (endedMs || 1),
         limits: { jobs: { value: context.registryJobs, from: 'environment' as const }, learntPerSecond },
         registryPause,

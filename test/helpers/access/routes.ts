@@ -121,6 +121,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'DELETE /v1/registries/:host/profile': ADMIN,
   'GET /v1/queues': SYSTEM,
   'GET /v1/queues/:host': SYSTEM,
+  'POST /v1/queues/:host/pause': { scopes: ['system:admin'], payload: {} },
+  'POST /v1/queues/:host/resume': { scopes: ['system:admin'], payload: {} },
 
   'GET /v1/session': { scopes: 'known' },
   'POST /v1/session': { scopes: 'known' },

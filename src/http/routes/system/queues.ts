@@ -1,6 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { requireAllBelow, requireUnlimited } from '../../../access/limits.ts'
+import type { Principal } from '../../../access/principal.ts'
 import { registryPlaceId } from '../../../content/reference.ts'
 import { allowsQueue } from '../../../jobs/model/places.ts'
+import { pauseText, type QueuePause } from '../../../jobs/model/queue-pause.ts'
+import { LOCAL_QUEUE } from '../../../jobs/model/requests.ts'
 import type { RegistryLimits } from '../../../jobs/model/registry-record.ts'
 import type { JobQueue } from '../../../jobs/queue.ts'
 import type { RegistryRecords } from '../../../jobs/registries/registry-records.ts'
@@ -9,7 +13,13 @@ import { AppError } from '../../../lib/errors.ts'
 import { pageFrom, sendPage } from '../../answers/page.ts'
 import { at } from '../../requests/package-reference.ts'
 import { queueNamed } from '../../requests/registry-named.ts'
-import { getQueueSchema, listQueuesSchema, type Queue } from '../../schemas/system/queue.ts'
+import {
+  getQueueSchema,
+  listQueuesSchema,
+  pauseQueueSchema,
+  type Queue,
+  resumeQueueSchema,
+} from '../../schemas/system/queue.ts'
 
 export interface QueueRoutesOptions {
   queue: Pick<JobQueue, 'queues' | 'liveWorkers'>
@@ -17,6 +27,7 @@ export interface QueueRoutesOptions {
 }
 
 const READ = { scope: ['system:read'] } as const
+const ADMIN = { scope: ['system:admin'] } as const
 
 /** The queues of registries. */
 export const queueRoutes: FastifyPluginAsyncTypebox<QueueRoutesOptions> = async (app, { queue, registries }) => {
@@ -47,6 +58,32 @@ export const queueRoutes: FastifyPluginAsyncTypebox<QueueRoutesOptions> = async 
     const [found] = await shown([figures])
     return reply.header('cache-control', 'no-cache').send(found)
   })
+
+  app.post('/v1/queues/:host/pause', { schema: pauseQueueSchema, config: ADMIN }, async (request, reply) => {
+    const host = queueToChange(request)
+    const { name } = request.caller
+    const done = await queues.pause(host, name, request.body?.reason ?? null)
+    if (done) request.log.info({ queue: host, principal: name, reason: request.body?.reason }, 'queue paused')
+    const [found] = await shown(await queues.figures([host]))
+    return reply.header('cache-control', 'no-cache').send(found)
+  })
+
+  app.post('/v1/queues/:host/resume', { schema: resumeQueueSchema, config: ADMIN }, async (request, reply) => {
+    const host = queueToChange(request)
+    const done = await queues.resume(host)
+    if (done) request.log.info({ queue: host, principal: request.caller.name }, 'queue goes on')
+    const [found] = await shown(await queues.figures([host]))
+    return reply.header('cache-control', 'no-cache').send(found)
+  })
+}
+
+/** Throws REFERENCE_INVALID, TOKEN_LIMITED. */
+function queueToChange({ params, caller }: { params: { host: string }; caller: Principal }): string {
+  const host = at('/host', queueNamed, params.host)
+  if (allowsQueue(caller.limits, host)) return host
+  if (host === LOCAL_QUEUE) requireUnlimited(caller, 'the queue of jobs that go to no registry')
+  at('/host', () => requireAllBelow(caller, { registry: host, path: '' }), undefined)
+  return host
 }
 
 interface Surroundings {
@@ -56,7 +93,7 @@ interface Surroundings {
 }
 
 function toldQueue(figures: QueueFigures, { workers, limitsOf }: Surroundings): Queue {
-  const { host, jobs, oldestMs, jobsPerMinute, limits } = figures
+  const { host, jobs, oldestMs, jobsPerMinute, limits, pause } = figures
   const set = limitsOf(host)?.requestsPerSecond ?? Number.POSITIVE_INFINITY
   const { learntPerSecond: learnt = Number.POSITIVE_INFINITY } = limits
   const requests =
@@ -68,12 +105,18 @@ function toldQueue(figures: QueueFigures, { workers, limitsOf }: Surroundings): 
     oldestWaitingSeconds: oldestMs === undefined ? null : Math.floor(oldestMs / 1000),
     jobsPerMinute: rounded(jobsPerMinute),
     limits: { jobs: limits.jobs, requestsPerSecond: Number.isFinite(requests.value) ? requests : null },
+    pause: pause === undefined ? null : toldPause(pause),
     reason: reasonOf(figures, workers),
   }
 }
 
-function reasonOf({ host, jobs, limits, registryPause }: QueueFigures, workers: number): string | null {
+function toldPause({ by, sinceMs, reason }: QueuePause): NonNullable<Queue['pause']> {
+  return { by, since: new Date(sinceMs).toISOString(), reason }
+}
+
+function reasonOf({ host, jobs, limits, registryPause, pause }: QueueFigures, workers: number): string | null {
   if (jobs.waiting === 0) return null
+  if (pause !== undefined) return pauseText(host, pause)
   if (workers === 0) return 'no worker is running'
   if (registryPause !== undefined) {
     const seconds = Math.ceil(registryPause.ms / 1000)

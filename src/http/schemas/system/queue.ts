@@ -41,6 +41,17 @@ export const Queue = Type.Object(
         { description: 'null: as many as jobs ask.' },
       ),
     }),
+    pause: Type.Union(
+      [
+        Type.Object({
+          by: Type.String({ description: 'Whose token paused it.' }),
+          since: Type.String({ format: 'date-time' }),
+          reason: Type.Union([Type.String(), Type.Null()]),
+        }),
+        Type.Null(),
+      ],
+      { description: 'No job of it is started; those that run go on. null: it is not paused.' },
+    ),
     reason: Type.Union([Type.String(), Type.Null()], {
       description:
         'Why those that wait do so, where it is more than their turn. null: none waits, or it is their turn.',
@@ -71,7 +82,36 @@ export const getQueueSchema = {
   tags: ['system'],
   operationId: 'getQueue',
   summary: 'The queue of a registry',
-  description: 'Needs the scope system:read. 404 where none of its jobs is queued, running, retrying or paused.',
+  description:
+    'Needs the scope system:read. 404 where it is not paused and none of its jobs is queued, running, retrying or paused.',
   params: QueueParams,
+  response: { 200: Type.Ref('Queue') },
+}
+
+const ReasonBody = Type.Unsafe<{ reason?: string } | null>({
+  type: ['object', 'null'],
+  properties: { reason: { type: 'string', maxLength: 500, description: 'Told to all whose jobs wait by it.' } },
+  additionalProperties: false,
+})
+const NoBody = Type.Unsafe<Record<string, never> | null>({ type: ['object', 'null'], additionalProperties: false })
+
+export const pauseQueueSchema = {
+  tags: ['system'],
+  operationId: 'pauseQueue',
+  summary: 'Start no more jobs of a registry, in any process; those that run go on',
+  description:
+    'Needs the scope system:admin. Stays so until it is taken back, whatever is restarted. A registry without jobs may be paused ahead; one that is paused stays as it is. At most 1,000.',
+  params: QueueParams,
+  body: ReasonBody,
+  response: { 200: Type.Ref('Queue') },
+}
+
+export const resumeQueueSchema = {
+  tags: ['system'],
+  operationId: 'resumeQueue',
+  summary: 'Start jobs of a registry again',
+  description: 'Needs the scope system:admin. One that is not paused stays as it is.',
+  params: QueueParams,
+  body: NoBody,
   response: { 200: Type.Ref('Queue') },
 }

@@ -92,11 +92,16 @@ local function set_queues_right()
   for host in pairs(queues) do
     redis.call('ZADD', key, 0, host)
   end
+  local paused = {}
+  for _, host in ipairs(redis.call('HKEYS', key .. ':paused')) do
+    paused[host] = true
+    redis.call('ZADD', key, 0, host)
+  end
   for _, host in ipairs(redis.call('ZRANGE', key, 0, -1)) do
     for at = 3, #ARGV do
       wrong = wrong + set_queue_right(host, ARGV[at])
     end
-    if not queues[host] then
+    if not queues[host] and not paused[host] then
       redis.call('ZREM', key, host)
     end
   end

@@ -8,7 +8,7 @@
   ARGV[8]  problem for a job whose workers are lost too often
   ARGV[9]  how many such runs in a row are too many
 
-  Output: {'ended'} | {'begun', epoch, retries, job}
+  Output: {'ended'} | {'held'}: the queue is paused | {'begun', epoch, retries, job}
 ]]
 local state = field('state')
 if not state or field('round') ~= ARGV[5] then
@@ -34,13 +34,22 @@ if to ~= 'running' then
   return { 'ended' }
 end
 
-local lost = 0
+local lost = count('lostRuns')
 local reason = 'null'
 if state == 'running' then
   reason = '"taken over from a lost worker"'
-  lost = count('bytes') > count('mark') and 0 or count('lostRuns') + 1
+  lost = lost_runs()
 end
 redis.call('HINCRBY', JOB, 'epoch', 1)
+-- It was handed out before that; one whose worker was lost waits again.
+if is_queue_paused(field('host')) then
+  if state == 'running' then
+    redis.call('HSET', JOB, 'lostRuns', lost, 'reason', 'null')
+    redis.call('HDEL', JOB, 'worker')
+    enter(NEXT.running.release)
+  end
+  return { 'held' }
+end
 redis.call('ZREM', OUTBOX, outbox_member())
 redis.call('HSET', JOB, 'lostRuns', lost)
 if lost >= tonumber(ARGV[9]) then

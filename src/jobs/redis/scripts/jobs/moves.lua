@@ -1,30 +1,18 @@
 --[[
-  Behind record.lua and admission.lua: how a job goes from state to state, and what goes with it.
+  Behind record.lua, admission.lua and queue-state.lua: how a job goes from state to state, and what goes with it.
 ]]
 -- What BullMQ keeps of a queue for ever goes with its host: else each host that ever had a job would stay in Redis.
 local QUEUE_KEPT = 86400
 
 local function queue_keys(host)
-  -- As encodeURIComponent does (keys.ts, queueName).
-  local name = string.gsub(host, '[:%[%]]', { [':'] = '%3A', ['['] = '%5B', [']'] = '%5D' })
-  local queue = PREFIX .. 'bull:' .. name .. ':'
-  return { queue .. 'meta', queue .. 'id', queue .. 'events', queue .. 'marker' }
+  return { bull_key(host, 'meta'), bull_key(host, 'id'), bull_key(host, 'events'), bull_key(host, 'marker') }
 end
 
--- The hosts with jobs that have not ended, or with a queue that is paused.
-local QUEUES = PREFIX .. 'queues'
--- States in which a job has not ended, and so is in a set of its host.
-local OPEN = { 'queued', 'running', 'retrying', 'paused', 'canceling' }
 -- How long it is told how many runs have ended their job.
 local ENDED_MINUTES = 5
 
--- Jobs of the host in that state, each since when by this Redis's clock, in ms.
-local function queue_key(host, state)
-  return PREFIX .. 'queue:' .. host .. ':' .. state
-end
-
 local function count_ended(host)
-  local minute = math.floor(tonumber(redis.call('TIME')[1]) / 60)
+  local minute = math.floor(now_ms() / 60000)
   local key = queue_key(host, 'ended')
   redis.call('HINCRBY', key, minute, 1)
   if redis.call('HLEN', key) > ENDED_MINUTES then
@@ -37,16 +25,6 @@ local function count_ended(host)
   redis.call('EXPIRE', key, ENDED_MINUTES * 60)
 end
 
-local function leave_queue(host)
-  local sets = {}
-  for at, state in ipairs(OPEN) do
-    sets[at] = queue_key(host, state)
-  end
-  if redis.call('EXISTS', unpack(sets)) == 0 then
-    redis.call('ZREM', QUEUES, host)
-  end
-end
-
 -- Counts the job where it is in its host's queue.
 local function move_in_queue(from, to)
   local host = field('host')
@@ -54,9 +32,8 @@ local function move_in_queue(from, to)
     redis.call('ZREM', queue_key(host, from), ID)
   end
   if not TERMINAL[to] then
-    local time = redis.call('TIME')
     redis.call('ZADD', QUEUES, 0, host)
-    redis.call('ZADD', queue_key(host, to), 'NX', time[1] * 1000 + math.floor(time[2] / 1000), ID)
+    redis.call('ZADD', queue_key(host, to), 'NX', now_ms(), ID)
     return
   end
   if from == 'running' or from == 'canceling' then
@@ -73,6 +50,7 @@ local function open_job()
     for _, key in ipairs(queue_keys(host)) do
       redis.call('PERSIST', key)
     end
+    apply_queue(host)
     redis.call('PUBLISH', HOSTS, host)
   end
   redis.call('ZADD', OUTBOX, NOW_MS, outbox_member())
@@ -183,6 +161,11 @@ local function requested(state, transition)
     return nil, { 'finished', render() }
   end
   return to
+end
+
+-- How many runs in a row, with this one that its worker has lost, have moved no new byte.
+local function lost_runs()
+  return count('bytes') > count('mark') and 0 or count('lostRuns') + 1
 end
 
 -- Whether a run with this epoch owns the job.

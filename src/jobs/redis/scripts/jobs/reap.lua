@@ -1,5 +1,5 @@
 --[[
-  Ends the run of a job that is to be canceled or paused and whose worker is gone.
+  Ends the run of a job that is to be canceled or paused, or whose queue is paused, and whose worker is gone.
 
   KEYS[1]  record
   ARGV[5]  a worker that has given no sign for so long (ms, by Redis' clock, as workers.lua has it) is gone
@@ -7,7 +7,8 @@
   Output: {'kept'} | {'reaped'}
 ]]
 local state = field('state')
-if state ~= 'canceling' and not pausing() then
+local held = state == 'running' and not pausing() and is_queue_paused(field('host'))
+if state ~= 'canceling' and not pausing() and not held then
   return { 'kept' }
 end
 local worker = field('worker')
@@ -17,7 +18,15 @@ if seen and tonumber(seen) >= tonumber(time[1]) * 1000 + tonumber(time[2]) / 100
   return { 'kept' }
 end
 redis.call('HINCRBY', JOB, 'epoch', 1)
-if state == 'running' then
+if held then
+  -- Nobody takes it over before the queue goes on. What BullMQ still has of it is of an older round, and is dropped.
+  log_line('warn', 'its worker is gone, and the queue of ' .. field('host') .. ' is paused')
+  redis.call('HINCRBY', JOB, 'round', 1)
+  redis.call('HSET', JOB, 'lostRuns', lost_runs(), 'reason', 'null')
+  redis.call('HDEL', JOB, 'worker')
+  enter(NEXT.running.release)
+  redis.call('ZADD', OUTBOX, NOW_MS, outbox_member())
+elseif state == 'running' then
   redis.call('HSET', JOB, 'reason', field('pausing'))
   enter(NEXT.running.hold)
 else
