@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { command, logs, type LogsOptions, queueAgain, show, watch } from './commands/job.ts'
+import { command, logs, type LogsOptions, queueAgain, runs, show, watch } from './commands/job.ts'
 import { jobs, type JobsOptions } from './commands/jobs.ts'
 import { bundle, type BundleOptions } from './commands/bundle.ts'
 import { inspect, INSPECTED_PARTS, type InspectOptions } from './commands/inspect/inspect.ts'
@@ -158,6 +158,9 @@ function addJobViews(program: Command, run: RunClient): void {
   withOutput(program.command('show').description('all there is to know of a job, on one page'))
     .argument('<job>', JOB_ID)
     .action((id: string, options: OutputOptions) => run(options, (context) => show(context, id)))
+  withOutput(program.command('runs').description('where and when a job ran, and why each run began and ended'))
+    .argument('<job>', JOB_ID)
+    .action((id: string, options: OutputOptions) => run(options, (context) => runs(context, id)))
   withOutput(program.command('watch').description('follow a job until it ends'))
     .argument('[job]', `${JOB_ID}; default: the newest job`)
     .action((id: string | undefined, options: OutputOptions) => run(options, (context) => watch(context, id)))

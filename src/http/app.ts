@@ -14,6 +14,7 @@ import type { Sessions } from '../access/sessions.ts'
 import type { IssuedTokens } from '../access/issued-tokens.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
 import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
+import { JobRun } from '../jobs/model/job-run.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
 import type { AuditRecorder } from '../access/audit.ts'
@@ -167,6 +168,7 @@ const SCHEMAS = [
   JobMove,
   FleetEventSchema,
   JobLogLine,
+  JobRun,
   Har,
   LocalFile,
   Upload,

@@ -11,6 +11,7 @@ import {
 } from './commands/commands.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Job } from './model/definitions.ts'
+import type { JobRuns } from './model/job-run.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { createJobIds } from './model/job-id.ts'
 import { listJobs } from './record/listing.ts'
@@ -35,6 +36,7 @@ import { withWaits } from './commands/waits.ts'
 import { recountOpen } from './commands/upkeep.ts'
 import { createQueues, type Queues } from './system/queues.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
+import { readRuns } from './progress/job-runs.ts'
 import { type JobTrace, readTrace } from './progress/trace.ts'
 import { listTransfers } from './progress/transfers.ts'
 import { countWorkers, createWorkers, type Workers } from './system/worker-records.ts'
@@ -54,6 +56,8 @@ export interface JobQueue {
   transfers(id: string, page: Page, filter?: TransferFilter): Promise<TransferPage>
   /** Lines of the job's log after the place `after` (exclusive; default all), oldest first. Throws JOB_NOT_FOUND. */
   log(id: string, range: LogRange): Promise<PlacedLine[]>
+  /** The job's runs, oldest first, a hundred at most. Throws JOB_NOT_FOUND. */
+  runs(id: string): Promise<JobRuns>
   /** The job's requests to registries, those that are kept. Throws JOB_NOT_FOUND. */
   trace(id: string): Promise<JobTrace>
   /** queued -> canceled; running -> canceling and the owner is woken; canceled or canceling: the same answer again. Throws JOB_FINISHED (details.job), JOB_NOT_FOUND. */
@@ -119,6 +123,11 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
       guarded(async () => {
         await requireJob(context, id)
         return readJobLog(redis, keys, id, range)
+      }),
+    runs: (id) =>
+      guarded(async () => {
+        await requireJob(context, id)
+        return readRuns(redis, keys, id)
       }),
     trace: (id) =>
       guarded(async () => {

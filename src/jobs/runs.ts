@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { AppError } from '../lib/errors.ts'
 import type { Dispatch } from './dispatch/dispatch.ts'
 import { type LeftUpload, tidyJobs } from './uploads/left-uploads.ts'
@@ -75,7 +76,7 @@ export interface JobRuns {
 /** Opens a connection of its own, which waits for Redis. */
 export function createJobRuns(options: JobStoreOptions): JobRuns {
   const store = openJobStore(options, { role: 'worker', name: 'layerd-runs' })
-  const context: RunContext = { ...store, caller: randomUUID(), calls: 0 }
+  const context: RunContext = { ...store, caller: randomUUID(), calls: 0, host: hostname(), pid: process.pid }
   const { redis, keys } = store
   return {
     begin: (dispatch, workerName) => beginRun(context, dispatch, workerName),

@@ -343,6 +343,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A job's runs: on which worker, why each began and ended, and what it moved
+         * @description Oldest first; of more than a hundred the first ten and the last ninety. They go with the job.
+         */
+        get: operations["listRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{id}/logs": {
         parameters: {
             query?: never;
@@ -2213,6 +2233,54 @@ export interface components {
             /** @enum {string} */
             level: "debug" | "info" | "warn" | "error";
             message: string;
+        };
+        /** @description One run of a job. */
+        JobRun: {
+            /** @description Counts the runs of the job; where some are left out, it tells which. */
+            run: number;
+            /** @description Several runs may be of one attempt. */
+            attempt: number;
+            worker: {
+                /** @description As GET /v1/workers has it. */
+                id: string;
+                /** @description The name of its machine or container. */
+                host: string;
+                /** @description Of its process there. */
+                pid: number;
+            };
+            began: {
+                cause: ("first" | "retry" | "failure" | "takeover" | "resume" | "handover" | "wait") | null;
+                by: string | null;
+                waitedSince: string | null;
+            };
+            ended: {
+                /**
+                 * @description handed-over: its worker was shut down or drained. lost: its worker was gone. waiting: it went away until there is room, a registry lets it in again, or others had their turn.
+                 * @enum {string}
+                 */
+                outcome: "succeeded" | "failed" | "canceled" | "paused" | "handed-over" | "lost" | "waiting";
+                /**
+                 * @description That it left the job in; running where another one took over.
+                 * @enum {string}
+                 */
+                state: "queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed";
+                by: string | null;
+                reason: string | null;
+                problem: components["schemas"]["Problem"] | null;
+                retryAt: string | null;
+            } | null;
+            /**
+             * Format: date-time
+             * @description By the clock of Redis, as all times of runs.
+             */
+            startedAt: string;
+            endedAt: string | null;
+            /** @description Sent or received in it, those moved again included. */
+            bytesMoved: number;
+            /** @description Layers that it brought to their end, those that were there included. */
+            layersDone: number;
+            /** @description How many runs it stands for, each of which found that there is nothing to do yet. */
+            looks: number;
         };
         /** @description Requests of a job to its registry, as HTTP Archive 1.2 has it; members in _ are layerd's own. */
         Har: {
@@ -5242,6 +5310,95 @@ export interface operations {
                         items: components["schemas"]["Transfer"][];
                         /** @description Absent on the last page. */
                         nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listRuns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 01a22857-3e6a-7196-8431-4336bc16b6e8 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The runs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "run": 1,
+                     *           "attempt": 1,
+                     *           "worker": {
+                     *             "id": "host-a-w1",
+                     *             "host": "host-a",
+                     *             "pid": 4711
+                     *           },
+                     *           "began": {
+                     *             "cause": "first",
+                     *             "by": null,
+                     *             "waitedSince": "2026-03-01T12:00:00.000Z"
+                     *           },
+                     *           "ended": {
+                     *             "outcome": "failed",
+                     *             "state": "retrying",
+                     *             "by": null,
+                     *             "reason": null,
+                     *             "problem": {
+                     *               "type": "/docs/errors#REGISTRY_UNREACHABLE",
+                     *               "title": "The registry cannot be reached",
+                     *               "status": 502,
+                     *               "detail": "registry.example refused the connection",
+                     *               "code": "REGISTRY_UNREACHABLE",
+                     *               "retryable": true
+                     *             },
+                     *             "retryAt": "2026-03-01T12:00:32.000Z"
+                     *           },
+                     *           "startedAt": "2026-03-01T12:00:01.000Z",
+                     *           "endedAt": "2026-03-01T12:00:30.000Z",
+                     *           "bytesMoved": 1310720,
+                     *           "layersDone": 9,
+                     *           "looks": 1
+                     *         },
+                     *         {
+                     *           "run": 2,
+                     *           "attempt": 2,
+                     *           "worker": {
+                     *             "id": "host-b-w1",
+                     *             "host": "host-b",
+                     *             "pid": 815
+                     *           },
+                     *           "began": {
+                     *             "cause": "failure",
+                     *             "by": null,
+                     *             "waitedSince": "2026-03-01T12:00:30.000Z"
+                     *           },
+                     *           "ended": null,
+                     *           "startedAt": "2026-03-01T12:00:32.000Z",
+                     *           "endedAt": null,
+                     *           "bytesMoved": 0,
+                     *           "layersDone": 0,
+                     *           "looks": 1
+                     *         }
+                     *       ],
+                     *       "leftOut": 0
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["JobRun"][];
+                        /** @description How many there were beside these. */
+                        leftOut: number;
                     };
                 };
             };

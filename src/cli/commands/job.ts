@@ -5,6 +5,7 @@ import { type CommandContext, type RegistryOptions } from '../client/context.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { fold } from '../view/format.ts'
 import { jobPage } from '../view/job-page.ts'
+import { runsText } from '../view/runs-text.ts'
 import { sinceTime } from './jobs.ts'
 import { jobIdOf, newestJobId } from './job-id.ts'
 import { registryAuth } from './registry-auth.ts'
@@ -33,6 +34,15 @@ export async function show({ client, terminal, json }: CommandContext, text: str
   const query = { state: [...TELLING], pageSize: TELLING_ROWS }
   const rows = await answer(client.calls.GET('/v1/jobs/{id}/transfers', { params: { path: { id }, query } }))
   terminal.stdout.write(fold(jobPage(job, rows.items, Date.now()), screenColumns(terminal.stdout)))
+  return 0
+}
+
+/** `layerd runs JOB`: where and when it ran, and why each run began and ended. */
+export async function runs({ client, terminal, json }: CommandContext, text: string): Promise<ExitCode> {
+  const id = await jobIdOf(client, text)
+  const found = await answer(client.calls.GET('/v1/jobs/{id}/runs', { params: { path: { id } } }))
+  if (json) for (const run of found.items) terminal.stdout.write(`${JSON.stringify(run)}\n`)
+  else terminal.stdout.write(fold(runsText(found, Date.now()), screenColumns(terminal.stdout)))
   return 0
 }
 

@@ -3,6 +3,11 @@ import { formatAge, formatBytes, formatDuration, formatTable } from './format.ts
 import { packageOf } from './job-table.ts'
 import { problemText, progressText, transferNote } from './texts.ts'
 
+const MORE = [
+  ['runs', 'when and where it ran'],
+  ['logs', 'the rest'],
+] as const
+
 /** All that a job tells, for people: what, where, since when, how far, why not, and what to do about it. */
 export function jobPage(job: Job, transfers: readonly Transfer[], now: number): string {
   const rows: ReadonlyArray<readonly [string, string]> = [
@@ -20,7 +25,7 @@ export function jobPage(job: Job, transfers: readonly Transfer[], now: number): 
   ]
   const layers = transfers.map((transfer) => `  ${transferNote(transfer)}${errorOf(transfer)}\n`).join('')
   const error = job.error ? `\n${problemText(job.error)}\n` : ''
-  return `${formatTable(rows)}${layers === '' ? '' : `\nlayers\n${layers}`}${error}\nlayerd logs ${job.id} tells the rest\n`
+  return `${formatTable(rows)}${layers === '' ? '' : `\nlayers\n${layers}`}${error}\n${MORE.map(([verb, what]) => `layerd ${verb} ${job.id} tells ${what}\n`).join('')}`
 }
 
 function resultOf({ plan, reference, digest }: NonNullable<Job['result']>): string {

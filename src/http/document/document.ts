@@ -90,6 +90,7 @@ const JOB_LINKS = {
   job: linkTo('getJob', 'id'),
   events: linkTo('followJobEvents', 'id'),
   transfers: linkTo('listTransfers', 'id'),
+  runs: linkTo('listRuns', 'id'),
   log: linkTo('readJobLog', 'id'),
   cancel: linkTo('cancelJob', 'id'),
 }

@@ -2,6 +2,7 @@ import { IDENTITY, INSPECTED, VIEW_EXAMPLES } from './view-examples.ts'
 import { ACCESS_EXAMPLES } from './access-examples.ts'
 import { SYSTEM_EXAMPLES } from './system-examples.ts'
 import { BUNDLE } from './bundle-example.ts'
+import { RUNS } from './run-example.ts'
 
 /** Answers as they look, by operation. The document shows them; a test holds each against its schema. */
 const ID = '01a22857-3e6a-7196-8431-4336bc16b6e8'
@@ -210,6 +211,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   resumeJob: QUEUED,
   retryJob: QUEUED,
   listTransfers: { items: [TRANSFER], counts: { active: 1, waiting: 18 } },
+  listRuns: RUNS,
   readJobLog: `${TIME} INFO  accepted: publish file:/packages/${FILE} to oci://registry.example/team by ann\n`,
   readJobTrace: HAR,
   followEvents: { items: [FLEET_EVENT], lastEventId: FLEET_EVENT.id },

@@ -9,7 +9,7 @@ import { waitForJob } from '../answers/job-wait.ts'
 import type { OpenAnswers } from '../answers/open-answers.ts'
 import { lifeOf } from '../requests/look.ts'
 import { pageFrom, sendPage } from '../answers/page.ts'
-import { getJobSchema, type JobQuery, listJobsSchema, listTransfersSchema } from '../schemas/job.ts'
+import { getJobSchema, type JobQuery, listJobsSchema, listRunsSchema, listTransfersSchema } from '../schemas/job.ts'
 
 export interface JobQueriesOptions {
   queue: JobQueue
@@ -54,6 +54,8 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
     const page = await queue.transfers(request.job.id, pageFrom(request.query), filter)
     return sendPage(reply, request.url, page)
   })
+
+  app.get('/v1/jobs/:id/runs', { schema: listRunsSchema, config: READ }, (request) => queue.runs(request.job.id))
 }
 
 /** As jobs are asked for by their fields. */

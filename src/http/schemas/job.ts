@@ -198,6 +198,27 @@ export const listTransfersSchema = {
   },
 }
 
+export const listRunsSchema = {
+  tags,
+  operationId: 'listRuns',
+  summary: "A job's runs: on which worker, why each began and ended, and what it moved",
+  description: 'Oldest first; of more than a hundred the first ten and the last ninety. They go with the job.',
+  params: JobParams,
+  response: {
+    200: {
+      description: 'The runs.',
+      content: {
+        'application/json': {
+          schema: Type.Object({
+            items: Type.Array(Type.Ref('JobRun')),
+            leftOut: Type.Integer({ minimum: 0, description: 'How many there were beside these.' }),
+          }),
+        },
+      },
+    },
+  },
+}
+
 export const jobLogSchema = {
   tags,
   operationId: 'readJobLog',

@@ -7,6 +7,7 @@ import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunRepo
 import type { JobTransition } from '../model/state.ts'
 import { jobCanceled, jobPaused } from '../model/stops.ts'
 import { allTransfers } from '../progress/transfers.ts'
+import { runProblem } from '../model/job-run.ts'
 import { LIMIT_FIELDS, parseLimits } from '../record/record.ts'
 import { WORKER_SILENCE_MS } from '../system/worker-records.ts'
 import type { JobStore } from './job-store.ts'
@@ -16,6 +17,9 @@ export interface RunContext extends JobStore {
   /** With `calls`: names each report, so that one which a reconnect sends twice is written once. */
   caller: string
   calls: number
+  /** The machine of this process. */
+  host: string
+  pid: number
 }
 
 export interface RunKey {
@@ -41,7 +45,8 @@ export async function beginRun(
   { id, round }: Dispatch,
   workerName: string,
 ): Promise<BegunRun | EndedRun> {
-  const args = [round, workerName, randomUUID(), JSON.stringify(STALLED), LOST_RUNS_LIMIT]
+  const worker = JSON.stringify({ id: workerName, host: context.host, pid: context.pid })
+  const args = [round, workerName, randomUUID(), JSON.stringify(STALLED), LOST_RUNS_LIMIT, worker]
   const [status, epoch, retries, job = ''] = await context.scripts.job('begin', target(context, id), args)
   if (status === 'ended') return { ended: true }
   if (status === 'held') return { ended: true, held: true }
@@ -147,7 +152,7 @@ const TRANSITION_OF: Readonly<Record<RunOutcome['state'], JobTransition['type']>
   queued: 'release',
 }
 
-/** Transition, result, error, reason, retryAt, whether the run was no attempt: as scripts/jobs/finish.lua wants them. */
+/** Transition, result, error, reason, retryAt, whether the run was no attempt, when the next begins, the run's problem: as scripts/jobs/finish.lua wants them. */
 function outcomeArguments(outcome: RunOutcome): string[] {
   const facts = [
     'result' in outcome ? outcome.result : null,
@@ -159,5 +164,8 @@ function outcomeArguments(outcome: RunOutcome): string[] {
   const gaveUp = outcome.state === 'retrying' && outcome.reason !== undefined
   const spared = outcome.state === 'retrying' && outcome.spared === true
   const attempt = spared ? 'spared' : looked || gaveUp ? '1' : ''
-  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), attempt]
+  const next = ('until' in outcome ? outcome.until : undefined) ?? ('retryAt' in outcome ? outcome.retryAt : null)
+  const problem = 'error' in outcome ? runProblem(outcome.error) : null
+  const texts = [next, problem].map((fact) => JSON.stringify(fact))
+  return [TRANSITION_OF[outcome.state], ...facts.map((fact) => JSON.stringify(fact)), attempt, ...texts]
 }

@@ -60,6 +60,8 @@ export interface Keys {
   log(id: string): string
   /** List of requests to registries as JSON, as they ended. */
   trace(id: string): string
+  /** Hash: number of a run -> how it began, number:end -> how it ended (scripts/jobs/runs.lua). */
+  runs(id: string): string
   credentials(id: string): string
   jobsInState(state: string): string
   /** Sorted set, by since when (ms, Redis' clock). */
@@ -131,6 +133,7 @@ export function createKeys(name = 'layerd'): Keys {
     events: (id) => `${job(id)}:events`,
     log: (id) => `${job(id)}:log`,
     trace: (id) => `${job(id)}:trace`,
+    runs: (id) => `${job(id)}:runs`,
     credentials: (id) => `${prefix}cred:${id}`,
     jobsInState: (state) => `${prefix}jobs:state:${state}`,
     jobsOfRegistry: (registry) => `${prefix}jobs:host:${registry}`,

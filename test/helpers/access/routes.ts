@@ -70,6 +70,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/jobs': { scopes: ['jobs:read', 'jobs:write'] },
   'GET /v1/jobs/:id': JOBS,
   'GET /v1/jobs/:id/transfers': JOBS,
+  'GET /v1/jobs/:id/runs': JOBS,
   'GET /v1/jobs/:id/events': { ...JOBS, headers: { accept: 'application/json' } },
   'GET /v1/jobs/:id/logs': JOBS,
   'GET /v1/jobs/:id/trace.har': JOBS,

@@ -7,6 +7,7 @@
   ARGV[7]  nonce of this call: sent twice by a reconnect, it begins once
   ARGV[8]  problem for a job whose workers are lost too often
   ARGV[9]  how many such runs in a row are too many
+  ARGV[10] the worker's id, machine and process, as JSON
 
   Output: {'ended'} | {'held'}: the queue is paused | {'begun', epoch, retries, job}
 ]]
@@ -30,6 +31,7 @@ if to == 'canceled' then
 end
 if to ~= 'running' then
   redis.call('HINCRBY', JOB, 'epoch', 1)
+  lose_run(to)
   enter(to)
   return { 'ended' }
 end
@@ -46,6 +48,8 @@ if is_queue_paused(field('host')) then
   if state == 'running' then
     redis.call('HSET', JOB, 'lostRuns', lost, 'reason', 'null')
     redis.call('HDEL', JOB, 'worker')
+    lose_run(NEXT.running.release)
+    expect_run('takeover')
     enter(NEXT.running.release)
   end
   return { 'held' }
@@ -53,6 +57,7 @@ end
 redis.call('ZREM', OUTBOX, outbox_member())
 redis.call('HSET', JOB, 'lostRuns', lost)
 if lost >= tonumber(ARGV[9]) then
+  lose_run(NEXT[state].stall, ARGV[8])
   redis.call('HSET', JOB, 'error', ARGV[8], 'reason', 'null')
   enter(NEXT[state].stall)
   return { 'ended' }
@@ -62,6 +67,10 @@ end
 if redis.call('HDEL', JOB, 'looked') == 0 then
   redis.call('HINCRBY', JOB, 'attempt', 1)
 end
+if state == 'running' then
+  lose_run(to)
+end
+begin_run(ARGV[10], state == 'running')
 redis.call('HSET', JOB, 'mark', count('bytes'), 'worker', ARGV[6], 'nonce', ARGV[7], 'reason', reason,
   'error', 'null')
 if field('startedAt') == 'null' then

@@ -15,7 +15,7 @@ if refusal then
 end
 if to ~= state then
   log_command('cancel', ARGV[7], ARGV[6])
-  redis.call('HSET', JOB, 'cancelReason', ARGV[5], 'cancelText', ARGV[6], 'reason', ARGV[5])
+  redis.call('HSET', JOB, 'cancelReason', ARGV[5], 'cancelText', ARGV[6], 'cancelBy', ARGV[7], 'reason', ARGV[5])
   if to == 'canceled' then
     redis.call('HSET', JOB, 'error', 'null', 'reason', cancel_reason())
     set_retry_at('null')

@@ -48,6 +48,7 @@ for _, registry in ipairs(cjson.decode(ARGV[9])) do
 end
 local to = text(field('destination'))
 log_command('accepted: ' .. text(field('kind')) .. ' ' .. text(field('source')) .. (to and ' to ' .. to or ''), field('principal'))
+expect_run('first')
 enter('queued')
 count_open(1)
 open_job()

@@ -113,7 +113,7 @@ local function enter(to)
     withdraw_job()
   end
   if to ~= 'running' then
-    redis.call('HDEL', JOB, 'pausing', 'pauseText')
+    redis.call('HDEL', JOB, 'pausing', 'pauseText', 'pauseBy')
   end
   redis.call('HSET', JOB, 'state', to, 'changedAt', NOW_MS)
   redis.call('HINCRBY', JOB, 'revision', 1)

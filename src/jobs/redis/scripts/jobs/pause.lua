@@ -16,7 +16,7 @@ if refusal then
 end
 if to == 'running' and not field('pausing') then
   log_command('pause', ARGV[8], ARGV[6])
-  redis.call('HSET', JOB, 'pausing', ARGV[5], 'pauseText', ARGV[6], 'reason', ARGV[7])
+  redis.call('HSET', JOB, 'pausing', ARGV[5], 'pauseText', ARGV[6], 'pauseBy', ARGV[8], 'reason', ARGV[7])
   enter(to)
   redis.call('PUBLISH', PREFIX .. 'stop', 'pause|' .. ID .. '|' .. ARGV[6])
 elseif to ~= state then

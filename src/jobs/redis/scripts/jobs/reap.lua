@@ -24,12 +24,16 @@ if held then
   redis.call('HINCRBY', JOB, 'round', 1)
   redis.call('HSET', JOB, 'lostRuns', lost_runs(), 'reason', 'null')
   redis.call('HDEL', JOB, 'worker')
+  lose_run(NEXT.running.release)
+  expect_run('takeover')
   enter(NEXT.running.release)
   redis.call('ZADD', OUTBOX, NOW_MS, outbox_member())
 elseif state == 'running' then
+  lose_run(NEXT.running.hold)
   redis.call('HSET', JOB, 'reason', field('pausing'))
   enter(NEXT.running.hold)
 else
+  lose_run(NEXT.canceling.stop)
   redis.call('HSET', JOB, 'reason', cancel_reason())
   enter(NEXT.canceling.stop)
 end

@@ -61,11 +61,11 @@ local function text(fragment)
 end
 
 -- At most so many bytes, and no half of a character.
-local function cut(message)
-  if #message <= MESSAGE_KEPT then
+local function cut(message, most)
+  if #message <= most then
     return message
   end
-  local last = MESSAGE_KEPT
+  local last = most
   while last > 0 and string.byte(message, last + 1) >= 128 and string.byte(message, last + 1) < 192 do
     last = last - 1
   end
@@ -75,7 +75,7 @@ end
 -- A line of the job's log, which lives as long as the job; the oldest go when it gets too long.
 local function log_line(level, message)
   local line = '{"time":"' .. NOW .. '","attempt":' .. field('attempt') .. ',"level":"' .. level .. '","message":'
-    .. cjson.encode(cut(message)) .. '}'
+    .. cjson.encode(cut(message, MESSAGE_KEPT)) .. '}'
   redis.call('XADD', LOG, '*', 'line', line)
   local kept = redis.call('HINCRBY', JOB, 'logBytes', #line)
   while kept > LOG_KEPT do

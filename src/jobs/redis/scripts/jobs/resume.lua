@@ -26,9 +26,10 @@ if ARGV[5] ~= '' then
 end
 if pausing() or to ~= state then
   log_command('resume', ARGV[6])
+  expect_run('resume', ARGV[6])
 end
 if pausing() then
-  redis.call('HDEL', JOB, 'pausing', 'pauseText')
+  redis.call('HDEL', JOB, 'pausing', 'pauseText', 'pauseBy')
   redis.call('HSET', JOB, 'reason', 'null')
   enter(to)
 end

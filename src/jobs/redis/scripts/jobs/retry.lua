@@ -25,9 +25,10 @@ if refusal then
   return refusal
 end
 log_command('retry', ARGV[6])
+expect_run('retry', ARGV[6])
 redis.call('HINCRBY', JOB, 'round', 1)
 redis.call('HSET', JOB, 'result', 'null', 'error', 'null', 'reason', 'null', 'endedAt', 'null', 'retries', 0, 'lostRuns', 0)
-redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'worker', 'looked')
+redis.call('HDEL', JOB, 'cancelReason', 'cancelText', 'cancelBy', 'worker', 'looked')
 redis.call('HSET', JOB, 'againLimits', ARGV[9])
 redis.call('ZREM', PREFIX .. 'jobs:done', ID)
 redis.call('ZREM', owned_by('jobs:done-of:'), ID)
