@@ -78,8 +78,11 @@ test('each is told of the jobs that it sees, and of no others', async (t) => {
         WATCHERS.every((who) => seen[who].every((at) => movedIn(watches[who]).includes(jobs[at]?.id ?? ''))),
     ),
   )
-  await waitFor('the end of both', () => watches.auditor.told().length === 8)
-  await waitFor('the end of the first', () => watches.ann.told().length === 4 && watches.covers.told().length === 4)
+  await waitFor('all of it', () =>
+    Object.entries({ auditor: 8, ann: 4, bob: 4, covers: 4, narrow: 2 }).every(
+      ([who, changes]) => watches[who as Person & keyof typeof watches].told().length === changes,
+    ),
+  )
   const told = Object.fromEntries(
     WATCHERS.map((who) => [who, [typesOf(watches[who].events, first), typesOf(watches[who].events, second)]]),
   )

@@ -58,8 +58,8 @@ test('progress of all jobs that moved comes as one event', async (t) => {
   const rows = () => watch.events.filter(({ type }) => type === 'progress').flatMap(({ moved = [] }) => moved)
   await waitFor('all five', () => new Set(rows().map(({ jobId }) => jobId)).size === 5)
   assert.deepEqual(
-    new Map(rows().map(({ jobId, progress, state }) => [jobId, [state, progress.bytesDone]])),
-    new Map(begun.map(({ id }, at) => [id, ['running', 100 + at]])),
+    new Map(rows().map(({ jobId, progress }) => [jobId, progress])),
+    new Map(begun.map(({ id }, at) => [id, { bytesDone: 100 + at, bytesPerSecond: 0 }])),
   )
   assert.ok(watch.events.filter(({ type }) => type === 'progress').length < 5)
   assert.ok(watch.events.every(({ type, id }) => type !== 'progress' || id === undefined))
@@ -88,6 +88,8 @@ test('who comes back is told what changed, without gap or double, at whatever mo
     await watch.ended
     ended = ends()
     seen.push(...watch.events)
+    const told = changesOf(watch.events).map(({ jobId, revision }) => `${jobId} ${revision}`)
+    assert.equal(new Set(told).size, told.length)
     last = watch.lastId() ?? last
   }
   await writing
@@ -96,9 +98,10 @@ test('who comes back is told what changed, without gap or double, at whatever mo
   assert.equal(byJob.size, 60)
   for (const changes of byJob.values()) {
     const revisions = changes.map(({ revision = 0 }) => revision)
+    // One that was ahead of its entry when the stream was cut off comes again, and is no news.
     assert.deepEqual(
       revisions,
-      [...new Set(revisions)].toSorted((a, b) => a - b),
+      revisions.toSorted((a, b) => a - b),
     )
     assert.equal(changes.at(-1)?.type, 'end')
   }

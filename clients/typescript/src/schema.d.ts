@@ -2213,11 +2213,20 @@ export interface components {
         /** @description A running job as it moves along. */
         JobMove: {
             jobId: string;
-            state: string;
-            attempt: number;
             /** @description One that is less than the known one is no news. */
             revision: number;
-            progress: components["schemas"]["Progress"];
+            /** @description What a list shows of the job's progress, as it is called there; what is null there is left out. */
+            progress: {
+                phase?: ("planning" | "transferring" | "verifying" | "committing") | null;
+                /** @description bytesSkipped + bytesMounted + bytesResumed + bytesSent. Never runs backwards. */
+                bytesDone?: number;
+                bytesTotal?: number | null;
+                bytesTotalEstimate?: number | null;
+                bytesPerSecond?: number | null;
+                etaSeconds?: number | null;
+                reason?: string | null;
+                retryAt?: string | null;
+            };
         };
         /** @description Clients must pass over types they do not know. */
         FleetEvent: components["schemas"]["FleetResetEvent"] | components["schemas"]["FleetSnapshotEvent"] | components["schemas"]["FleetCreatedEvent"] | components["schemas"]["FleetStateEvent"] | components["schemas"]["FleetEndEvent"] | components["schemas"]["FleetRemovedEvent"] | components["schemas"]["FleetProgressEvent"] | components["schemas"]["FleetPingEvent"];

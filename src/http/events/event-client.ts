@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Framing, SharedMessage } from './sse.ts'
 
-/** Events held for a reader that is behind; past this it is cut off and comes back with its Last-Event-ID. */
+/** Events held for a reader that is behind, and their bytes; past these it is cut off and comes back with its Last-Event-ID. */
 const MAX_HELD = 1000
+const MAX_HELD_BYTES = 8 * 1024 * 1024
 
 /** Reconnect times given to clients, spread so that all of them don't come at one moment. */
 const RETRY_MS = { from: 2000, to: 6000 }
@@ -26,6 +27,7 @@ export class EventClient {
   readonly #response: ServerResponse
   readonly #stuckMs: number
   #held: SharedMessage[] = []
+  #heldBytes = 0
   #stuck: NodeJS.Timeout | undefined
   #ending = false
   #drained: Array<() => void> = []
@@ -106,11 +108,18 @@ export class EventClient {
       const both = frame.over(held)
       if (both === undefined) continue
       this.#held.splice(at, 1)
-      this.#held.push(both)
-      return
+      this.#heldBytes -= held.size
+      return this.#keep(both)
     }
+    this.#keep(frame)
+  }
+
+  /** A single one may be larger than all that is held else: a job's plan may be. */
+  #keep(frame: SharedMessage): void {
     this.#held.push(frame)
-    if (this.#held.length > MAX_HELD) this.destroy()
+    this.#heldBytes += frame.size
+    const { length } = this.#held
+    if (length > MAX_HELD || (length > 1 && this.#heldBytes > MAX_HELD_BYTES)) this.destroy()
   }
 
   #drain(): void {
@@ -119,6 +128,7 @@ export class EventClient {
     const held = this.#held
     this.#held = []
     for (const [at, frame] of held.entries()) {
+      this.#heldBytes -= frame.size
       this.#write(frame.bytes(this.framing))
       if (this.#stuck === undefined) continue
       this.#held = held.slice(at + 1)
@@ -131,6 +141,7 @@ export class EventClient {
     if (this.closed) {
       clearTimeout(this.#stuck)
       this.#held = []
+      this.#heldBytes = 0
     }
     const waiting = this.#drained
     this.#drained = []

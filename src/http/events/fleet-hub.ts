@@ -2,14 +2,16 @@ import type { Principal } from '../../access/principal.ts'
 import type { FleetPage, FleetReader } from '../../jobs/progress/fleet.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { StreamFilter } from '../../jobs/record/job-match.ts'
+import { AppError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { createFairLimiter } from '../../lib/queues/fair-limiter.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import { EventClient } from './event-client.ts'
 import { onAbort, type Opening } from './event-hub.ts'
-import { FleetMessage, resetMessage, snapshotMessage } from './fleet-messages.ts'
+import { type FleetMessage, resetMessage, snapshotMessage } from './fleet-messages.ts'
 import { type FleetView, fleetView } from './fleet-view.ts'
 import { FleetWatchers, told } from './fleet-watchers.ts'
-import { type Message, withId } from './sse.ts'
+import { withId } from './sse.ts'
 
 export interface FleetHubOptions {
   queue: Pick<JobQueue, 'list'>
@@ -21,6 +23,8 @@ export interface FleetHubOptions {
   stuckMs?: number
   /** How often progress is told. Default 500 ms. Source: api.md "SSE". */
   tickMs?: number
+  /** Views that may be watched at once: each judges each change, and each job that moves. Default 1,000. */
+  maxViews?: number
 }
 
 /** Who asks, for what, and from where on. */
@@ -31,17 +35,25 @@ export interface FleetWish {
 }
 
 interface Beginning {
-  readonly messages: readonly Message[]
+  readonly messages: readonly FleetMessage[]
   readonly after: string
   /** Revisions of the jobs that the messages tell. */
   readonly known: ReadonlyMap<string, number>
 }
 
-const REPLAY_PAGE = 500
+const REPLAY_PAGE = 200
+/** Who comes back within so long of another reads what that one read. */
+const PAGE_KEPT_MS = 500
+/** The same of a snapshot: what changed since follows it. */
+const SNAPSHOT_KEPT_MS = 1000
+const PAGES_KEPT = 16
 /** Jobs in a snapshot; the rest is in the list, behind its page token. */
 const SNAPSHOT_JOBS = 200
 /** Jobs that are read at once. */
 const MOVED_PAGE = 200
+/** Lists that are read for snapshots at once, and of one caller. */
+const SNAPSHOTS = { all: 6, perKey: 3 }
+const RETRY_AFTER_MS = 5000
 
 /**
  * All streams of all jobs in this process. Changes come from one subscription and go out as they come; of progress only the
@@ -51,7 +63,9 @@ export class FleetHub {
   readonly #options: FleetHubOptions
   readonly #watchers: FleetWatchers
   readonly #snapshots = createSingleFlight<Beginning>()
-  readonly #pages = createSingleFlight<FleetPage | undefined>()
+  readonly #recents = new Map<string, Beginning>()
+  readonly #reading = createFairLimiter(SNAPSHOTS)
+  readonly #pages = new Map<string, Promise<FleetPage | undefined>>()
   readonly #heartbeat: NodeJS.Timeout
   readonly #ticks: NodeJS.Timeout
   #subscription: Promise<() => Promise<void>> | undefined
@@ -75,14 +89,15 @@ export class FleetHub {
   }
 
   get watchers(): number {
-    return this.#watchers.clients.length
+    return this.#watchers.size
   }
 
-  /** Prepares a stream: what changed after `lastEventId`, else a snapshot (behind `reset` where that id is too old). Throws QUEUE_UNAVAILABLE. */
+  /** Prepares a stream: what changed after `lastEventId`, else a snapshot (behind `reset` where that id is too old). Throws QUEUE_UNAVAILABLE, STREAMS_TOO_MANY. */
   async open(wish: FleetWish): Promise<Opening> {
+    const view = fleetView(wish.caller, wish.filter)
+    this.#requireRoom(view)
     await this.#hold()
     try {
-      const view = fleetView(wish.caller, wish.filter)
       const beginning = await this.#begin(view, wish.lastEventId)
       return {
         start: (response, framing, ended) => {
@@ -101,7 +116,7 @@ export class FleetHub {
   /** The snapshot alone. Throws QUEUE_UNAVAILABLE. */
   async once({ caller, filter }: FleetWish): Promise<FleetMessage> {
     const { messages } = await this.#snapshot(fleetView(caller, filter))
-    return new FleetMessage(messages[0] as Message)
+    return messages[0] as FleetMessage
   }
 
   /** What a stream would say by now, of at most `size` entries, as JSON texts, and where to go on. Throws QUEUE_UNAVAILABLE. */
@@ -112,10 +127,11 @@ export class FleetHub {
     const view = fleetView(caller, filter)
     const found = lastEventId === undefined ? undefined : await this.#options.fleet.replay(lastEventId, size)
     if (found) {
-      return { items: found.changes.flatMap((change) => told(view, change)).map(withId), lastEventId: found.lastId }
+      const items = told(view, found.changes).map(({ message }) => withId(message.told))
+      return { items, lastEventId: found.lastId }
     }
     const { messages, after } = await this.#begin(view, lastEventId)
-    return { items: messages.map(withId), lastEventId: after }
+    return { items: messages.map((message) => withId(message.told)), lastEventId: after }
   }
 
   /** Ends every stream; clients come back after a time of their own, and not all at once. */
@@ -124,6 +140,19 @@ export class FleetHub {
     clearInterval(this.#heartbeat)
     clearInterval(this.#ticks)
     for (const client of this.#watchers.clients) client.sendAway()
+  }
+
+  #requireRoom(view: FleetView): void {
+    const { maxViews = 1000 } = this.#options
+    if (this.#watchers.has(view) || this.#watchers.views < maxViews) return
+    throw new AppError(
+      'STREAMS_TOO_MANY',
+      `streams of ${maxViews} different views of all jobs are open, and no more are taken at once`,
+      {
+        retryAfterMs: RETRY_AFTER_MS,
+        hint: 'Watch with the same filters as others, or ask for pages now and then: GET /v1/events with Accept: application/json.',
+      },
+    )
   }
 
   async #hold(): Promise<void> {
@@ -165,30 +194,53 @@ export class FleetHub {
   }
 
   async #begin(view: FleetView, lastEventId: string | undefined): Promise<Beginning> {
-    if (lastEventId === undefined) return await this.#snapshot(view)
+    if (lastEventId === undefined) return await this.#recent(view)
     if (await this.#page(lastEventId)) return { messages: [], after: lastEventId, known: new Map() }
-    const snapshot = await this.#snapshot(view)
+    const snapshot = await this.#recent(view)
     return { ...snapshot, messages: [resetMessage(), ...snapshot.messages] }
+  }
+
+  /** For a stream alone, which goes on from there. Thousands come back at once after a restart. */
+  async #recent(view: FleetView): Promise<Beginning> {
+    const known = this.#recents.get(view.key)
+    if (known && (await this.#page(known.after))) return known
+    const snapshot = await this.#snapshot(view)
+    this.#recents.set(view.key, snapshot)
+    const forget = () => void (this.#recents.get(view.key) === snapshot && this.#recents.delete(view.key))
+    setTimeout(forget, SNAPSHOT_KEPT_MS).unref()
+    return snapshot
   }
 
   /** The place in the stream comes first: what changes while jobs are read is told again, if it is news. */
   #snapshot(view: FleetView): Promise<Beginning> {
-    return this.#snapshots.run(view.key, async () => {
-      const after = await this.#options.fleet.newest()
-      const page = await this.#options.queue.list(view.filter, { size: SNAPSHOT_JOBS }, view.caller)
-      const known = new Map(page.items.map(({ id, revision }) => [id, revision] as const))
-      return { messages: [snapshotMessage(after, page)], after, known }
-    })
+    return this.#snapshots.run(view.key, () => this.#reading.run(view.caller.name, () => this.#readSnapshot(view)))
   }
 
-  /** Who comes back at one time, as after a drain, mostly comes back to one place. */
+  async #readSnapshot(view: FleetView): Promise<Beginning> {
+    const after = await this.#options.fleet.newest()
+    const page = await this.#options.queue.list(view.filter, { size: SNAPSHOT_JOBS }, view.caller)
+    const known = new Map(page.items.map(({ id, revision }) => [id, revision] as const))
+    return { messages: [snapshotMessage(after, page)], after, known }
+  }
+
+  /** Who comes back at one time, as after a drain, mostly comes back to one place. What is told since a page was read is heard. */
   #page(after: string): Promise<FleetPage | undefined> {
-    return this.#pages.run(`${after} ${this.#era}`, () => this.#options.fleet.replay(after, REPLAY_PAGE))
+    const key = `${after} ${this.#era}`
+    const known = this.#pages.get(key)
+    if (known) return known
+    const page = this.#options.fleet.replay(after, REPLAY_PAGE)
+    this.#pages.set(key, page)
+    const forget = () => void (this.#pages.get(key) === page && this.#pages.delete(key))
+    // The newest page is read anew: who reads it again waits for what was heard since.
+    page.then((read) => (read?.more ? setTimeout(forget, PAGE_KEPT_MS).unref() : forget()), forget)
+    const [oldest] = this.#pages.keys()
+    if (this.#pages.size > PAGES_KEPT && oldest !== undefined) this.#pages.delete(oldest)
+    return page
   }
 
   #start(client: EventClient, view: FleetView, { messages, after, known }: Beginning): void {
     client.open()
-    for (const message of messages) client.send(new FleetMessage(message))
+    for (const message of messages) client.send(message)
     if (this.#draining) client.sendAway()
     this.#watchers.add(client, view, { after, known })
     this.#letGo()
@@ -201,7 +253,8 @@ export class FleetHub {
     this.#moved.clear()
     try {
       for (let at = 0; at < ids.length; at += MOVED_PAGE) {
-        this.#watchers.tellMoved(await this.#options.fleet.moved(ids.slice(at, at + MOVED_PAGE)))
+        const time = new Date().toISOString()
+        await this.#watchers.tellMoved(time, await this.#options.fleet.moved(ids.slice(at, at + MOVED_PAGE)))
       }
     } catch (error) {
       // Redis is gone; there are newer figures when it is back.

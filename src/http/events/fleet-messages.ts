@@ -1,7 +1,7 @@
 import { type Job, TERMINAL_STATES } from '../../jobs/model/definitions.ts'
 import type { FleetChange, MovedJob } from '../../jobs/progress/fleet.ts'
 import type { PageOf } from '../../jobs/model/requests.ts'
-import { type Message, SharedMessage } from './sse.ts'
+import { type Framing, type Message, SharedMessage } from './sse.ts'
 
 /** What a stream of all jobs says once. */
 export class FleetMessage extends SharedMessage {
@@ -12,8 +12,12 @@ export class FleetMessage extends SharedMessage {
     this.told = told
   }
 
-  protected message(): Message {
-    return this.told
+  get size(): number {
+    return this.told.json.length
+  }
+
+  protected render(framing: Framing): Buffer {
+    return Buffer.from(framing.message(this.told))
   }
 
   over(): undefined {
@@ -21,11 +25,42 @@ export class FleetMessage extends SharedMessage {
   }
 }
 
+/** Changes that came at one moment: one write for each of those who watch. */
+export class FleetMessages extends SharedMessage {
+  readonly #messages: readonly FleetMessage[]
+  readonly size: number
+
+  constructor(messages: readonly FleetMessage[]) {
+    super()
+    this.#messages = messages
+    this.size = messages.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  protected render(framing: Framing): Buffer {
+    return Buffer.concat(this.#messages.map((message) => message.bytes(framing)))
+  }
+
+  over(): undefined {
+    return undefined
+  }
+}
+
+/** Of each change, for those whose filters let it through and for the others: rendered once, whoever asks. */
+const CHANGES = new WeakMap<FleetChange, Map<boolean, FleetMessage>>()
+
 /**
  * A job came, changed its state, ended or went. `matches`: whether the filter lets it through as it is now; one that it does not is
  * told to those whom it did before, so that they can take it from their lists.
  */
-export function changeMessage(change: FleetChange, matches: boolean): Message {
+export function changeMessage(change: FleetChange, matches: boolean): FleetMessage {
+  const known = CHANGES.get(change) ?? new Map<boolean, FleetMessage>()
+  CHANGES.set(change, known)
+  const message = known.get(matches) ?? new FleetMessage(changeText(change, matches))
+  known.set(matches, message)
+  return message
+}
+
+function changeText(change: FleetChange, matches: boolean): Message {
   const { id, jobId, revision, job } = change
   const head = `"jobId":"${jobId}","time":"${timeOf(id)}"`
   if (job === undefined) return { id, type: 'removed', json: `{"type":"removed",${head}}` }
@@ -33,13 +68,15 @@ export function changeMessage(change: FleetChange, matches: boolean): Message {
   return { id, type, json: `{"type":"${type}",${head},"revision":${revision},"matches":${matches},"job":${job}}` }
 }
 
-export function snapshotMessage(id: string, { items, nextPageToken }: PageOf<Job>): Message {
+export function snapshotMessage(id: string, { items, nextPageToken }: PageOf<Job>): FleetMessage {
   const page = nextPageToken === undefined ? {} : { nextPageToken }
-  return { id, type: 'snapshot', json: JSON.stringify({ type: 'snapshot', time: timeOf(id), jobs: items, ...page }) }
+  const json = JSON.stringify({ type: 'snapshot', time: timeOf(id), jobs: items, ...page })
+  return new FleetMessage({ id, type: 'snapshot', json })
 }
 
-export function resetMessage(): Message {
-  return { id: '', type: 'reset', json: JSON.stringify({ type: 'reset', time: new Date().toISOString() }) }
+export function resetMessage(): FleetMessage {
+  const json = JSON.stringify({ type: 'reset', time: new Date().toISOString() })
+  return new FleetMessage({ id: '', type: 'reset', json })
 }
 
 /** Its id is where to go on, so that a filter that lets little through does not lead past what is kept. */
@@ -51,27 +88,34 @@ export function pingMessage(id: string): Message {
 export class ProgressMessage extends SharedMessage {
   readonly #time: string
   readonly #rows: ReadonlyMap<string, string>
+  /** Of those that are behind by the same, all are given the same. */
+  readonly #merged = new WeakMap<ProgressMessage, ProgressMessage>()
+  readonly size: number
 
   constructor(time: string, rows: ReadonlyMap<string, string>) {
     super()
     this.#time = time
     this.#rows = rows
+    this.size = rows.values().reduce((sum, row) => sum + row.length, 0)
   }
 
-  protected message(): Message {
+  protected render(framing: Framing): Buffer {
     const json = `{"type":"progress","time":"${this.#time}","moved":[${[...this.#rows.values()].join(',')}]}`
-    return { id: '', type: 'progress', json }
+    return Buffer.from(framing.message({ id: '', type: 'progress', json }))
   }
 
   /** The newest figures of each job that moved in either. */
   over(older: SharedMessage): ProgressMessage | undefined {
     if (!(older instanceof ProgressMessage)) return undefined
-    return new ProgressMessage(this.#time, new Map([...older.#rows, ...this.#rows]))
+    const merged = this.#merged.get(older) ?? new ProgressMessage(this.#time, new Map([...older.#rows, ...this.#rows]))
+    this.#merged.set(older, merged)
+    return merged
   }
 }
 
-export function progressMessage(jobs: readonly MovedJob[]): ProgressMessage {
-  return new ProgressMessage(new Date().toISOString(), new Map(jobs.map(({ jobId, row }) => [jobId, row])))
+/** `time`: when the figures began to be read. */
+export function progressMessage(time: string, jobs: readonly MovedJob[]): ProgressMessage {
+  return new ProgressMessage(time, new Map(jobs.map(({ jobId, row }) => [jobId, row])))
 }
 
 function typeOf({ from, facts }: FleetChange): 'created' | 'state' | 'end' {

@@ -6,9 +6,9 @@ import { matchesLasting, matchesState, type StreamFilter } from '../../jobs/reco
 import { viewOf } from '../../jobs/record/view.ts'
 import type { Owned } from '../../access/sight.ts'
 
-/** A job that moved, and whose it is: worked out once for all views. */
-export interface OwnedMove {
-  readonly move: MovedJob
+/** What is told of a job, and whose it is: worked out once for all views. */
+export interface OwnedNews<T extends FleetChange | MovedJob> {
+  readonly news: T
   readonly owned: Owned
 }
 
@@ -19,8 +19,8 @@ export interface FleetView {
   readonly caller: Principal
   readonly filter: StreamFilter
   /** Whether a change is told, and then whether the job is one of these (now); undefined: it is not told. */
-  judge(change: FleetChange): boolean | undefined
-  shows(job: OwnedMove): boolean
+  judge(change: OwnedNews<FleetChange>): boolean | undefined
+  shows(job: OwnedNews<MovedJob>): boolean
 }
 
 export function fleetView(caller: Principal, filter: StreamFilter): FleetView {
@@ -29,19 +29,19 @@ export function fleetView(caller: Principal, filter: StreamFilter): FleetView {
     key: JSON.stringify([view.name, canonical(filter)]),
     caller,
     filter,
-    judge({ facts, registries, from }) {
+    judge({ news: { facts, registries, from }, owned }) {
       if (!matchesLasting(facts, registries, filter)) return undefined
       const matches = matchesState(facts.state, filter)
       const matched = from.some((state) => state !== '' && matchesState(state as Job['state'], filter))
-      return (matches || matched) && view.sees(facts) ? matches : undefined
+      return (matches || matched) && view.shows(owned) ? matches : undefined
     },
-    shows: ({ move: { facts, registries }, owned }) =>
+    shows: ({ news: { facts, registries }, owned }) =>
       matchesState(facts.state, filter) && matchesLasting(facts, registries, filter) && view.shows(owned),
   }
 }
 
-export function ownedMove(move: MovedJob): OwnedMove {
-  return { move, owned: ownedJob(move.facts) }
+export function ownedNews<T extends FleetChange | MovedJob>(news: T): OwnedNews<T> {
+  return { news, owned: ownedJob(news.facts) }
 }
 
 /** The same for filters that let the same through. */

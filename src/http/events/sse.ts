@@ -56,7 +56,10 @@ export function messageOf({ id, event }: LoggedEvent): Message {
 export abstract class SharedMessage {
   readonly #rendered = new Map<Framing, Buffer>()
 
-  protected abstract message(): Message
+  /** About how many bytes it has. */
+  abstract readonly size: number
+
+  protected abstract render(framing: Framing): Buffer
 
   /** What goes in place of `older`, which a reader that is behind has not had; undefined: it has to have both. */
   abstract over(older: SharedMessage): SharedMessage | undefined
@@ -64,7 +67,7 @@ export abstract class SharedMessage {
   bytes(framing: Framing): Buffer {
     const known = this.#rendered.get(framing)
     if (known) return known
-    const bytes = Buffer.from(framing.message(this.message()))
+    const bytes = this.render(framing)
     this.#rendered.set(framing, bytes)
     return bytes
   }
@@ -73,21 +76,37 @@ export abstract class SharedMessage {
 /** An event of one job. */
 export class Frame extends SharedMessage {
   readonly logged: LoggedEvent
+  #told: Message | undefined
+  /** Of those that are behind by the same, all are given the same. */
+  #merged: WeakMap<Frame, Frame> | undefined
 
   constructor(logged: LoggedEvent) {
     super()
     this.logged = logged
   }
 
-  protected message(): Message {
-    return messageOf(this.logged)
+  get #message(): Message {
+    this.#told ??= messageOf(this.logged)
+    return this.#told
+  }
+
+  get size(): number {
+    return this.#message.json.length
+  }
+
+  protected render(framing: Framing): Buffer {
+    return Buffer.from(framing.message(this.#message))
   }
 
   over(older: SharedMessage): Frame | undefined {
     const { id, event } = this.logged
     if (event.type !== 'progress' || !(older instanceof Frame)) return undefined
     const before = older.logged.event
-    return before.type === 'progress' ? new Frame({ id, event: merged(before, event) }) : undefined
+    if (before.type !== 'progress') return undefined
+    this.#merged ??= new WeakMap()
+    const both = this.#merged.get(older) ?? new Frame({ id, event: merged(before, event) })
+    this.#merged.set(older, both)
+    return both
   }
 }
 

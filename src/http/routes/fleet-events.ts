@@ -18,7 +18,7 @@ export interface FleetEventRoutesOptions {
   closing: AbortSignal
   openStreams: OpenAnswers
   /** Times of the streams; defaults are FleetHub's. */
-  streams?: Pick<FleetHubOptions, 'heartbeatMs' | 'stuckMs' | 'tickMs'> | undefined
+  streams?: Pick<FleetHubOptions, 'heartbeatMs' | 'stuckMs' | 'tickMs' | 'maxViews'> | undefined
   /** Told how many streams are open is to be asked. */
   observer?: Pick<ApiObserver, 'watchStreams'> | undefined
 }

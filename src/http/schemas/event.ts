@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { EVENT_TYPES } from '../../jobs/model/definitions.ts'
+import { EVENT_TYPES, Progress } from '../../jobs/model/definitions.ts'
 import { jobFilterQuery } from './job.ts'
 
 export const JobEventSchema = Type.Object(
@@ -87,13 +87,19 @@ export const FleetEventSchema = Type.Object(
   { $id: 'FleetEvent', description: 'Clients must pass over types they do not know.' },
 )
 
+const { phase, bytesDone, bytesTotal, bytesTotalEstimate, bytesPerSecond, etaSeconds, reason, retryAt } =
+  Progress.properties
+
 export const JobMove = Type.Object(
   {
     jobId: Type.String(),
-    state: Type.String(),
-    attempt: Type.Integer(),
     revision: Type.Integer({ description: 'One that is less than the known one is no news.' }),
-    progress: Type.Ref('Progress'),
+    progress: Type.Partial(
+      Type.Object({ phase, bytesDone, bytesTotal, bytesTotalEstimate, bytesPerSecond, etaSeconds, reason, retryAt }),
+      {
+        description: "What a list shows of the job's progress, as it is called there; what is null there is left out.",
+      },
+    ),
   },
   { $id: 'JobMove', description: 'A running job as it moves along.' },
 )

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Job } from '../model/definitions.ts'
+import type { Job, Progress } from '../model/definitions.ts'
 import type { JobAffair } from '../model/places.ts'
 import { DOCUMENT_FIELDS, parseRecord } from '../record/record.ts'
 import type { Keys } from '../redis/keys.ts'
@@ -23,6 +23,8 @@ export interface FleetChange {
   readonly registries: readonly string[]
   /** As JSON; undefined: it was removed. */
   readonly job: string | undefined
+  /** It is newer than its entry: another one may come that tells no more than this. */
+  readonly ahead: boolean
 }
 
 /** A job as it moves along. */
@@ -30,7 +32,7 @@ export interface MovedJob {
   readonly jobId: string
   readonly facts: FleetFacts
   readonly registries: readonly string[]
-  /** {jobId, state, attempt, revision, progress} as JSON. */
+  /** JobMove as JSON. */
   readonly row: string
 }
 
@@ -58,7 +60,7 @@ export interface FleetReader {
   newest(): Promise<string>
   /**
    * What changed after the entry `afterId`, of at most `limit` entries: each job once, as it is now, in the order of its last
-   * change. Undefined: more changed than is kept.
+   * change. Undefined: more changed than is kept, or a job was removed so long ago that nobody knows who may hear of it.
    */
   replay(afterId: string, limit: number): Promise<FleetPage | undefined>
   moved(jobIds: readonly string[]): Promise<MovedJob[]>
@@ -104,7 +106,7 @@ const REMOVED = 'removed'
 function parseChange(message: string): FleetChange {
   const [id = '', from = '', registries = '[]'] = message.split('|', 3)
   const rest = message.slice(id.length + from.length + registries.length + 3)
-  const common = { id, registries: JSON.parse(registries) as string[] }
+  const common = { id, registries: JSON.parse(registries) as string[], ahead: false }
   if (from !== REMOVED) {
     const job = JSON.parse(rest) as Job
     return { ...common, jobId: job.id, revision: job.revision, from: [from], facts: job, job: rest }
@@ -113,7 +115,7 @@ function parseChange(message: string): FleetChange {
   return gone(common, rest.slice(0, bar), rest.slice(bar + 1))
 }
 
-function gone(common: Pick<FleetChange, 'id' | 'registries'>, jobId: string, affair: string): FleetChange {
+function gone(common: Pick<FleetChange, 'id' | 'registries' | 'ahead'>, jobId: string, affair: string): FleetChange {
   const facts = JSON.parse(affair) as FleetFacts
   return { ...common, jobId, revision: Number.POSITIVE_INFINITY, from: [facts.state], facts, job: undefined }
 }
@@ -128,17 +130,14 @@ async function readPage(redis: Redis, keys: Keys, afterId: string, limit: number
   // Another Redis than the one that gave the id, or one that went back.
   if (!first || !last || isOlderEvent(afterId, first[0]) || isOlderEvent(last[0], afterId)) return undefined
   const entries = found.map(([id, fields]) => ({ id, fields: pairs(fields) }))
-  return {
-    changes: await changesOf(redis, keys, entries),
-    lastId: entries.at(-1)?.id ?? afterId,
-    more: entries.length === limit,
-  }
+  const changes = await changesOf(redis, keys, entries)
+  return changes && { changes, lastId: entries.at(-1)?.id ?? afterId, more: entries.length === limit }
 }
 
 type Raw = [id: string, fields: string[]]
 
 /** Each job once, in the place of its last entry: who stops in between goes on from the id that came last. */
-async function changesOf(redis: Redis, keys: Keys, entries: readonly Entry[]): Promise<FleetChange[]> {
+async function changesOf(redis: Redis, keys: Keys, entries: readonly Entry[]): Promise<FleetChange[] | undefined> {
   const byJob = new Map<string, { last: Entry; from: string[] }>()
   for (const entry of entries) {
     const { job, from = '' } = entry.fields
@@ -147,21 +146,46 @@ async function changesOf(redis: Redis, keys: Keys, entries: readonly Entry[]): P
     byJob.delete(job)
     byJob.set(job, { last: entry, from: [...before, from] })
   }
-  const there = [...byJob].filter(([, { last }]) => last.fields['from'] !== REMOVED).map(([jobId]) => jobId)
-  const jobs = await readJobs(redis, keys, there)
-  return [...byJob].flatMap(([jobId, { last, from }]) => {
+  const isRemoved = ({ last }: { last: Entry }) => last.fields['from'] === REMOVED
+  const idsOf = (wanted: boolean) => [...byJob].filter(([, one]) => isRemoved(one) === wanted).map(([jobId]) => jobId)
+  const [jobs, removed] = await Promise.all([
+    readJobs(redis, keys, idsOf(false)),
+    readRemoved(redis, keys, idsOf(true)),
+  ])
+  if (!removed) return undefined
+  return [...byJob].flatMap(([jobId, one]) => {
+    const { last, from } = one
     const { id, fields } = last
-    if (fields['from'] === REMOVED) {
-      const registries = JSON.parse(fields['registries'] ?? '[]') as string[]
-      const change = gone({ id, registries }, jobId, fields['affair'] ?? '')
+    if (isRemoved(one)) {
+      const { registries, affair } = removed.get(jobId) ?? { registries: [], affair: '' }
+      const change = gone({ id, registries, ahead: false }, jobId, affair)
       return [{ ...change, from: [...from.slice(0, -1), ...change.from] }]
     }
     const read = jobs.get(jobId)
     // Removed meanwhile: an entry behind these says so.
     if (!read) return []
     const { job, registries } = read
-    return [{ id, jobId, revision: job.revision, from, facts: job, registries, job: JSON.stringify(job) }]
+    const { revision } = job
+    const ahead = revision > Number(fields['revision'])
+    return [{ id, jobId, revision, from, facts: job, registries, job: JSON.stringify(job), ahead }]
   })
+}
+
+/** Undefined: of one of them it is known no more. */
+async function readRemoved(
+  redis: Redis,
+  keys: Keys,
+  jobIds: readonly string[],
+): Promise<Map<string, { registries: string[]; affair: string }> | undefined> {
+  if (jobIds.length === 0) return new Map()
+  const texts = await redis.mget(jobIds.map((id) => keys.removedJob(id)))
+  const found = texts.flatMap((text, at) => {
+    if (text === null) return []
+    const bar = text.indexOf('|')
+    const registries = JSON.parse(text.slice(0, bar)) as string[]
+    return [[jobIds[at] ?? '', { registries, affair: text.slice(bar + 1) }] as const]
+  })
+  return found.length === jobIds.length ? new Map(found) : undefined
 }
 
 async function readJobs(
@@ -183,7 +207,6 @@ const MOVED_FIELDS = [
   'state',
   'registries',
   'principal',
-  'attempt',
   'revision',
   'progress',
   'kind',
@@ -196,7 +219,7 @@ const MOVED_FIELDS = [
 async function readMoved(redis: Redis, keys: Keys, jobIds: readonly string[]): Promise<MovedJob[]> {
   const records = await readFields(redis, keys, jobIds, MOVED_FIELDS)
   return jobIds.flatMap((jobId, at) => {
-    const [state, registries, principal, attempt, revision, progress, ...fragments] = records[at] ?? []
+    const [state, registries, principal, revision, progress, ...fragments] = records[at] ?? []
     if (!state || !progress) return []
     const [kind, source, destination, labels, result] = fragments.map((text) => JSON.parse(text ?? 'null'))
     return [
@@ -212,10 +235,17 @@ async function readMoved(redis: Redis, keys: Keys, jobIds: readonly string[]): P
           principal: principal ?? 'anonymous',
         },
         registries: JSON.parse(registries ?? '[]') as string[],
-        row: `{"jobId":"${jobId}","state":"${state}","attempt":${attempt},"revision":${revision},"progress":${progress}}`,
+        row: `{"jobId":"${jobId}","revision":${revision},"progress":${JSON.stringify(shortened(JSON.parse(progress) as Progress))}}`,
       },
     ]
   })
+}
+
+/** What a list shows: the whole of it is three times as long, and comes twice a second for each job that runs. */
+function shortened(progress: Progress): Partial<Progress> {
+  const { phase, bytesDone, bytesTotal, bytesTotalEstimate, bytesPerSecond, etaSeconds, reason, retryAt } = progress
+  const shown = { phase, bytesDone, bytesTotal, bytesTotalEstimate, bytesPerSecond, etaSeconds, reason, retryAt }
+  return Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== null))
 }
 
 async function readFields(

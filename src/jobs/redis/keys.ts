@@ -43,6 +43,8 @@ export interface Keys {
   readonly limits: string
   /** Stream: which jobs changed. Also the channel that tells it (scripts/jobs/fleet.lua). */
   readonly fleet: string
+  /** Who may hear that the job was removed, for a while. */
+  removedJob(id: string): string
   /** Channel: `cancel|<jobId>|<reason>`, or `pause|...`. */
   readonly stop: string
   /** Channel: ids of uploads that somebody waits to write to (upload-lock.lua). */
@@ -123,6 +125,7 @@ export function createKeys(name = 'layerd'): Keys {
     refusals: `${prefix}audit:refused`,
     limits: `${prefix}limits`,
     fleet: `${prefix}fleet`,
+    removedJob: (id) => `${prefix}fleet:removed:${id}`,
     stop: `${prefix}stop`,
     uploadsWanted: `${prefix}uploads:wanted`,
     job,

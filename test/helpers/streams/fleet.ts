@@ -10,7 +10,7 @@ export interface FleetEvent {
   readonly matches?: boolean
   readonly job?: Job
   readonly jobs?: Job[]
-  readonly moved?: Array<Pick<Job, 'state' | 'revision' | 'progress'> & { jobId: string }>
+  readonly moved?: Array<Pick<Job, 'revision'> & { jobId: string; progress: Partial<Job['progress']> }>
   readonly nextPageToken?: string
 }
 

@@ -54,7 +54,7 @@ function fill(client: EventClient): number {
     client.send(big())
     let caughtUp = false
     void client.drained().then(() => (caughtUp = true))
-    if (!caughtUp && sent > 100) return sent
+    if (!caughtUp && sent > 35) return sent
   }
 }
 
@@ -126,6 +126,24 @@ test('what is held for a reader is bounded', async (t) => {
   fill(client)
   for (let at = 0; at < 2000 && !client.closed; at += 1) client.send(frame({ type: 'log', message: 'm' }))
   assert.equal(client.closed, true)
+})
+
+test('what is held for a reader is bounded in bytes, and a single event may be larger', async (t) => {
+  const { client } = await connectClient(t)
+  client.send(big())
+  client.send(frame({ type: 'log', message: 'x'.repeat(9_000_000) }))
+  assert.equal(client.closed, false)
+  client.send(frame({ type: 'log', message: 'm' }))
+  assert.equal(client.closed, true)
+})
+
+test('figures that go in place of older ones take their bytes as well', async (t) => {
+  const { client, read } = await connectClient(t)
+  client.send(big())
+  client.send(frame({ type: 'log', message: 'm' }))
+  for (let at = 0; at < 20_000; at += 1) client.send(frame({ type: 'progress', digest: 'a', bytes: at }))
+  client.end()
+  assert.equal((await read()).length, 3)
 })
 
 test('a reader that goes away is noticed, and what is sent to it does no harm', async (t) => {

@@ -1,12 +1,15 @@
 --[[
   Behind record.lua: what those are told who watch all jobs (progress/fleet.ts). The stream says which jobs changed, and not how:
-  some 150 bytes an entry, whatever a job holds. Who listens gets the job with it; nobody listens, and it costs next to nothing.
+  some 60 bytes an entry, whatever a job holds. Who listens gets the job with it; nobody listens, and it costs next to nothing.
+  Nothing else is in an entry, so that what is deleted is.
 
   Messages: entry|state before, '' for a new job|registries|job    entry|removed|registries|id|affair    moved|job id
 ]]
 local FLEET = PREFIX .. 'fleet'
 -- Who was away for more changes than these starts from a snapshot.
 local FLEET_KEPT = 10000
+-- So long it is known who may hear that a job was removed, in seconds; who was away longer starts from a snapshot.
+local REMOVED_KEPT = 900
 
 local function tell_fleet(from, job)
   from = from or ''
@@ -28,7 +31,7 @@ local function tell_removed()
     .. ',"state":"' .. f[5] .. '","principal":' .. cjson.encode(f[7] or 'anonymous') .. ',"result":'
     .. (type(reference) == 'string' and '{"reference":' .. cjson.encode(reference) .. '}' or 'null') .. '}'
   local registries = field('registries') or '[]'
-  local entry = redis.call('XADD', FLEET, 'MAXLEN', '~', FLEET_KEPT, '*', 'job', ID, 'revision', f[8], 'from', 'removed',
-    'registries', registries, 'affair', affair)
+  local entry = redis.call('XADD', FLEET, 'MAXLEN', '~', FLEET_KEPT, '*', 'job', ID, 'revision', f[8], 'from', 'removed')
+  redis.call('SET', FLEET .. ':removed:' .. ID, registries .. '|' .. affair, 'EX', REMOVED_KEPT)
   redis.call('PUBLISH', FLEET, table.concat({ entry, 'removed', registries, ID, affair }, '|'))
 end
