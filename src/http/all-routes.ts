@@ -31,6 +31,7 @@ import { remotePackageRoutes } from './routes/remote-packages.ts'
 import { queueRoutes } from './routes/system/queues.ts'
 import { fileRoutes } from './routes/system/files.ts'
 import { tusRoutes } from './routes/tus/tus-routes.ts'
+import { statsRoutes } from './routes/system/stats.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 
 /** What routes need, with the app's defaults filled in. */
@@ -73,6 +74,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(policyRoutes, options)
   void app.register(auditRoutes, options)
   void app.register(workerRoutes, options)
+  void app.register(statsRoutes, options)
   void app.register(linkRoutes, options)
   void app.register(packageFiles, options)
   void app.register(packageViews, withSources)

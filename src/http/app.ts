@@ -69,6 +69,7 @@ import { Session } from './schemas/session.ts'
 import { Queue } from './schemas/system/queue.ts'
 import { AuditEntry } from './schemas/audit.ts'
 import { Policy } from './schemas/policy.ts'
+import { Stats, StatsSeries, StatsTotals } from './schemas/system/stats.ts'
 import { Worker } from './schemas/system/worker.ts'
 import { Token } from './schemas/token.ts'
 import { LocalFile } from './schemas/system/file.ts'
@@ -189,6 +190,9 @@ const SCHEMAS = [
   Key,
   Session,
   Policy,
+  StatsTotals,
+  StatsSeries,
+  Stats,
   Token,
   Worker,
   AuditEntry,

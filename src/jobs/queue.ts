@@ -40,6 +40,8 @@ import { readRuns } from './progress/job-runs.ts'
 import { type JobTrace, readTrace } from './progress/trace.ts'
 import { listTransfers } from './progress/transfers.ts'
 import { countWorkers, createWorkers, type Workers } from './system/worker-records.ts'
+import { type JobStats, readStats, type StatsQuery } from './system/stats.ts'
+import { createSingleFlight } from '../lib/single-flight.ts'
 
 /** The API's side of the jobs. Every call throws QUEUE_UNAVAILABLE at once (no hang) while Redis is gone. */
 export interface JobQueue {
@@ -85,6 +87,8 @@ export interface JobQueue {
   underOlderKeys(): Promise<number>
   /** The queue of each registry. */
   readonly queues: Queues
+  /** What jobs moved and how they ended, by time. Calls for the same while one is under way share its answer. */
+  stats(query: StatsQuery): Promise<JobStats>
   /** What there is of jobs and workers, counted by Redis. */
   figures(): Promise<JobFigures>
   close(): Promise<void>
@@ -95,6 +99,7 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
   const store = openJobStore(options, { role: 'api', name: 'layerd-api' })
   const context: CommandContext = { ...store, newId: createJobIds() }
   const { redis, keys } = store
+  const stats = createSingleFlight<JobStats>()
   const told = async (job: Job): Promise<Job> => (await withWaits(store, [job]))[0] ?? job
   return {
     create: (job, createOptions = {}) =>
@@ -145,6 +150,7 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
     workers: createWorkers(store),
     queues: createQueues({ ...store, recount: () => recountOpen(store) }),
     figures: () => guarded(() => readFigures(store)),
+    stats: (query) => guarded(() => stats.run(JSON.stringify(query), () => readStats(redis, keys, query))),
     underOlderKeys: () => guarded(() => jobsUnderOlderKeys(context)),
     close: () => store.close(),
   }

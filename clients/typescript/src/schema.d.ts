@@ -920,6 +920,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Bytes and jobs by minute for the last hour, or by hour for a week
+         * @description Needs the scope system:read; a token that is limited names a registry that it holds whole. A job is counted at the registry whose queue it is in, what a copy received at its source. A takeover counts nothing twice. Told with ETag.
+         */
+        get: operations["getStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/links": {
         parameters: {
             query?: never;
@@ -3184,6 +3204,91 @@ export interface components {
             kinds?: ("pull" | "copy" | "publish")[];
             /** Format: date-time */
             updatedAt: string;
+        };
+        /** @description Sums over the whole window. */
+        StatsTotals: {
+            /** @description Jobs whose first run began, and those that began again after a retry. */
+            jobsBegun: number;
+            /** @description Jobs that succeeded. */
+            jobsSucceeded: number;
+            /** @description Jobs that failed. */
+            jobsFailed: number;
+            /** @description Jobs that were canceled, those that no run had begun among them. */
+            jobsCanceled: number;
+            /** @description Bytes of layers and configs that went to registries, each counted once. */
+            bytesSent: number;
+            /** @description The same, those sent again included. */
+            wireBytesSent: number;
+            /** @description Bytes of layers and configs that came from registries, each counted once. */
+            bytesReceived: number;
+            /** @description The same, those that came again included. */
+            wireBytesReceived: number;
+        };
+        /** @description A figure for each of `times`, 0 where nothing was. */
+        StatsSeries: {
+            /** @description Jobs whose first run began, and those that began again after a retry. */
+            jobsBegun: number[];
+            /** @description Jobs that succeeded. */
+            jobsSucceeded: number[];
+            /** @description Jobs that failed. */
+            jobsFailed: number[];
+            /** @description Jobs that were canceled, those that no run had begun among them. */
+            jobsCanceled: number[];
+            /** @description Bytes of layers and configs that went to registries, each counted once. */
+            bytesSent: number[];
+            /** @description The same, those sent again included. */
+            wireBytesSent: number[];
+            /** @description Bytes of layers and configs that came from registries, each counted once. */
+            bytesReceived: number[];
+            /** @description The same, those that came again included. */
+            wireBytesReceived: number[];
+        };
+        /** @description What jobs moved, and how they ended, by time. */
+        Stats: {
+            /** @description As it was asked for. */
+            window: string;
+            /**
+             * @description What a figure of a series is of.
+             * @enum {string}
+             */
+            resolution: "minute" | "hour";
+            /**
+             * Format: date-time
+             * @description When the first minute or hour begins.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When the last one ends, which is not over yet.
+             */
+            until: string;
+            /**
+             * Format: date-time
+             * @description The clock by which all this is counted, Redis's.
+             */
+            now: string;
+            totals: components["schemas"]["StatsTotals"];
+            /** @description When each begins, in seconds since 1970, the oldest first. */
+            times: number[];
+            series: components["schemas"]["StatsSeries"];
+            /** @description Those that most bytes went to or came from, then by jobs, at most 20. */
+            registries: {
+                /** @description host[:port]; local: no registry. */
+                registry: string;
+                totals: components["schemas"]["StatsTotals"];
+                series: components["schemas"]["StatsSeries"];
+            }[];
+            /** @description All others together; null where there are none. Of a minute or hour with very many registries the lesser ones are here, whatever they did else. */
+            otherRegistries: {
+                totals: components["schemas"]["StatsTotals"];
+                series: components["schemas"]["StatsSeries"];
+            } | null;
+            /** @description By the kind of the jobs. */
+            kinds: {
+                kind: string;
+                totals: components["schemas"]["StatsTotals"];
+                series: components["schemas"]["StatsSeries"];
+            }[];
         };
         /** @description A token that layerd issued, without its secret. */
         Token: {
@@ -7880,6 +7985,201 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["Worker"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getStats: {
+        parameters: {
+            query?: {
+                /** @description 1m to 60m, told by minute, or whole hours from 2h to 168h (7d), told by hour; ISO 8601 durations too. The last minute or hour is the one that is not over. */
+                window?: string;
+                /** @description host[:port] as jobs name it: its figures alone. */
+                registry?: string;
+                /** @description Of jobs of these kinds alone. */
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];
+            };
+            header?: {
+                "if-none-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    /** @description For If-None-Match; `now` is not in it. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "window": "2m",
+                     *       "resolution": "minute",
+                     *       "since": "2026-11-30T12:00:00.000Z",
+                     *       "until": "2026-11-30T12:02:00.000Z",
+                     *       "now": "2026-11-30T12:01:30.000Z",
+                     *       "totals": {
+                     *         "jobsBegun": 3,
+                     *         "jobsSucceeded": 2,
+                     *         "jobsFailed": 0,
+                     *         "jobsCanceled": 0,
+                     *         "bytesSent": 5242880,
+                     *         "wireBytesSent": 5308416,
+                     *         "bytesReceived": 0,
+                     *         "wireBytesReceived": 0
+                     *       },
+                     *       "times": [
+                     *         1796040000,
+                     *         1796040060
+                     *       ],
+                     *       "series": {
+                     *         "jobsBegun": [
+                     *           2,
+                     *           1
+                     *         ],
+                     *         "jobsSucceeded": [
+                     *           1,
+                     *           1
+                     *         ],
+                     *         "jobsFailed": [
+                     *           0,
+                     *           0
+                     *         ],
+                     *         "jobsCanceled": [
+                     *           0,
+                     *           0
+                     *         ],
+                     *         "bytesSent": [
+                     *           4194304,
+                     *           1048576
+                     *         ],
+                     *         "wireBytesSent": [
+                     *           4259840,
+                     *           1048576
+                     *         ],
+                     *         "bytesReceived": [
+                     *           0,
+                     *           0
+                     *         ],
+                     *         "wireBytesReceived": [
+                     *           0,
+                     *           0
+                     *         ]
+                     *       },
+                     *       "registries": [
+                     *         {
+                     *           "registry": "registry.example",
+                     *           "totals": {
+                     *             "jobsBegun": 3,
+                     *             "jobsSucceeded": 2,
+                     *             "jobsFailed": 0,
+                     *             "jobsCanceled": 0,
+                     *             "bytesSent": 5242880,
+                     *             "wireBytesSent": 5308416,
+                     *             "bytesReceived": 0,
+                     *             "wireBytesReceived": 0
+                     *           },
+                     *           "series": {
+                     *             "jobsBegun": [
+                     *               2,
+                     *               1
+                     *             ],
+                     *             "jobsSucceeded": [
+                     *               1,
+                     *               1
+                     *             ],
+                     *             "jobsFailed": [
+                     *               0,
+                     *               0
+                     *             ],
+                     *             "jobsCanceled": [
+                     *               0,
+                     *               0
+                     *             ],
+                     *             "bytesSent": [
+                     *               4194304,
+                     *               1048576
+                     *             ],
+                     *             "wireBytesSent": [
+                     *               4259840,
+                     *               1048576
+                     *             ],
+                     *             "bytesReceived": [
+                     *               0,
+                     *               0
+                     *             ],
+                     *             "wireBytesReceived": [
+                     *               0,
+                     *               0
+                     *             ]
+                     *           }
+                     *         }
+                     *       ],
+                     *       "otherRegistries": null,
+                     *       "kinds": [
+                     *         {
+                     *           "kind": "publish",
+                     *           "totals": {
+                     *             "jobsBegun": 3,
+                     *             "jobsSucceeded": 2,
+                     *             "jobsFailed": 0,
+                     *             "jobsCanceled": 0,
+                     *             "bytesSent": 5242880,
+                     *             "wireBytesSent": 5308416,
+                     *             "bytesReceived": 0,
+                     *             "wireBytesReceived": 0
+                     *           },
+                     *           "series": {
+                     *             "jobsBegun": [
+                     *               2,
+                     *               1
+                     *             ],
+                     *             "jobsSucceeded": [
+                     *               1,
+                     *               1
+                     *             ],
+                     *             "jobsFailed": [
+                     *               0,
+                     *               0
+                     *             ],
+                     *             "jobsCanceled": [
+                     *               0,
+                     *               0
+                     *             ],
+                     *             "bytesSent": [
+                     *               4194304,
+                     *               1048576
+                     *             ],
+                     *             "wireBytesSent": [
+                     *               4259840,
+                     *               1048576
+                     *             ],
+                     *             "bytesReceived": [
+                     *               0,
+                     *               0
+                     *             ],
+                     *             "wireBytesReceived": [
+                     *               0,
+                     *               0
+                     *             ]
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

@@ -1,3 +1,5 @@
+import { STATS_EXAMPLE } from './stats-example.ts'
+
 const TIME = '2026-03-01T12:00:00.000Z'
 
 const QUEUE = {
@@ -43,4 +45,5 @@ export const SYSTEM_EXAMPLES: Readonly<Record<string, unknown>> = {
     reason: 'the queue of registry.example is paused by ops since 2026-03-01 12:00:00 UTC: its disk is being replaced',
   },
   resumeQueue: QUEUE,
+  getStats: STATS_EXAMPLE,
 }

@@ -95,6 +95,8 @@ export interface Keys {
   /** A link to a download, by the hash of its secret; and a sorted set of those that a principal made, by their ends. */
   link(id: string): string
   linksOf(owner: string): string
+  /** Hash: kind and registry -> what jobs did in the minute or hour (`seconds` long) that begins then (stats.lua). */
+  stats(seconds: number, begins: number): string
   /** How often somebody asked in this window of time. */
   rate(key: string): string
 }
@@ -156,6 +158,7 @@ export function createKeys(name = 'layerd'): Keys {
     registryLimits: (host) => `${prefix}limits:${host}`,
     link: (id) => `${prefix}link:${id}`,
     linksOf: (owner) => `${prefix}links:${owner}`,
+    stats: (seconds, begins) => `${prefix}stats:${seconds}:${begins}`,
     rate: (key) => `${prefix}rate:${key}`,
   }
 }

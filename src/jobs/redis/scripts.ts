@@ -20,7 +20,15 @@ const JOB_SCRIPTS = [
   'tidied',
 ] as const
 /** In front of each of them, in this order. */
-const SHARED = ['jobs/record', 'jobs/fleet', 'jobs/admission', 'system/queue-state', 'jobs/runs', 'jobs/moves']
+const SHARED = [
+  'jobs/record',
+  'jobs/stats',
+  'jobs/fleet',
+  'jobs/admission',
+  'system/queue-state',
+  'jobs/runs',
+  'jobs/moves',
+]
 const OTHER_SCRIPTS = [
   'renew-tag-lock',
   'release-tag-lock',

@@ -77,5 +77,8 @@ if field('startedAt') == 'null' then
   redis.call('HSET', JOB, 'startedAt', '"' .. NOW .. '"')
 end
 set_retry_at('null')
+if redis.call('HSETNX', JOB, 'begun', 1) == 1 then
+  count_stats(BEGUN)
+end
 enter(to)
 return { 'begun', field('epoch'), field('retries'), render() }

@@ -76,4 +76,5 @@ if ARGV[13] ~= '' and not TERMINAL[to] then
 end
 set_retry_at(retry_at)
 enter(to)
+count_stats()
 return { 'ok', to }

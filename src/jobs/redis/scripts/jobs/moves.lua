@@ -1,5 +1,5 @@
 --[[
-  Behind record.lua, admission.lua and queue-state.lua: how a job goes from state to state, and what goes with it.
+  Behind record.lua, stats.lua, admission.lua and queue-state.lua: how a job goes from state to state, and what goes with it.
 ]]
 -- What BullMQ keeps of a queue for ever goes with its host: else each host that ever had a job would stay in Redis.
 local QUEUE_KEPT = 86400
@@ -85,6 +85,7 @@ local function tidy_later()
 end
 
 local function close_job(to)
+  count_stats(COLUMN_OF[to])
   count_open(-1)
   redis.call('ZADD', PREFIX .. 'jobs:done', NOW_MS, ID)
   redis.call('ZADD', owned_by('jobs:done-of:'), NOW_MS, ID)
@@ -220,6 +221,7 @@ end
 local function apply_report(at)
   local changed = false
   if ARGV[at] ~= '' then
+    note_moved(field('progress'), ARGV[at])
     redis.call('HSET', JOB, 'progress', ARGV[at], 'bytes', ARGV[at + 1])
     tell_moved()
     changed = true

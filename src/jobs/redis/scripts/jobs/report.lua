@@ -15,6 +15,7 @@ end
 if not repeated(ARGV[6], ARGV[7]) then
   remember(ARGV[6], ARGV[7])
   apply_report(8)
+  count_stats()
 end
 if pausing() then
   return { 'paused' }
