@@ -19,6 +19,7 @@ import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addFilesCommand } from './system-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
+import { addWorkerCommands } from './worker-commands.ts'
 import {
   argumentOf,
   collect,
@@ -59,6 +60,8 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addTokenCommands(program, run)
   addPolicyCommands(program, run)
   addAuditCommand(program, run)
+  program.commandsGroup('Workers:')
+  addWorkerCommands(program, run)
 }
 
 function addTransfers(program: Command, run: RunClient): void {

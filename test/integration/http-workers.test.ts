@@ -92,3 +92,83 @@ describe('GET /v1/workers', () => {
     )
   })
 })
+
+describe('POST /v1/workers/{id}/drain and /resume', () => {
+  const post = (url: string, who: string, payload?: object) =>
+    ({
+      method: 'POST',
+      url,
+      headers: { authorization: `Bearer ${who}` },
+      ...(payload === undefined ? {} : { payload }),
+    }) as const
+
+  test('tell a worker, once or often, and the audit who did', async (t) => {
+    const { jobs, inject, audit } = await started(t, { ops: 'system:admin' })
+    await jobs.runs.heartbeat('w-1', wordOf({ jobs: [{ id: 'job-1', kind: 'pull', since: 1 }] }))
+    const ask = async (what: string, payload?: object) => {
+      const answer = await inject(post(`/v1/workers/w-1/${what}`, 'ops', payload))
+      assert.equal(answer.statusCode, 200, answer.body)
+      const { state, drain } = answer.json<{ state: string; drain: { since: string; handOver: boolean } | null }>()
+      return { state, drain }
+    }
+    const first = await ask('drain')
+    assert.deepEqual([first.state, first.drain?.handOver], ['draining', false])
+    assert.deepEqual(await ask('drain', {}), first)
+    const over = { state: 'draining', drain: { since: first.drain?.since, handOver: true } }
+    assert.deepEqual(await ask('drain', { handOver: true }), over)
+    assert.deepEqual(await ask('drain'), over, 'what was handed over stays so')
+
+    const { drain } = await jobs.runs.heartbeat('w-1', wordOf())
+    assert.notEqual(drain, '', 'it hears of it')
+    const rests = async () => (await jobs.queue.workers.get('w-1'))?.state
+    await jobs.runs.heartbeat('w-1', wordOf({}, { obeyed: 'another', rests: true }))
+    assert.equal(await rests(), 'draining', 'it rested in an earlier one')
+    await jobs.runs.heartbeat('w-1', wordOf({}, { obeyed: drain, rests: true }))
+    assert.equal(await rests(), 'drained')
+    assert.deepEqual(await ask('resume'), { state: 'running', drain: null })
+    assert.deepEqual(await ask('resume', {}), { state: 'running', drain: null })
+
+    const told = await waitFor('the audit', async () => {
+      const { items } = await audit.trail.list({}, { size: 10 })
+      return items.length === 6 ? items.toReversed() : undefined
+    })
+    assert.deepEqual(
+      told.map(({ action, target, principal }) => [action, target, principal]),
+      [
+        ['drainWorker', { id: 'w-1', handOver: 'false' }, 'ops'],
+        ['drainWorker', { id: 'w-1', handOver: 'false' }, 'ops'],
+        ['drainWorker', { id: 'w-1', handOver: 'true' }, 'ops'],
+        ['drainWorker', { id: 'w-1', handOver: 'false' }, 'ops'],
+        ['resumeWorker', { id: 'w-1' }, 'ops'],
+        ['resumeWorker', { id: 'w-1' }, 'ops'],
+      ],
+    )
+  })
+
+  test('are for whoever administers the system without limits, and say what is wrong', async (t) => {
+    const { jobs, inject } = await started(t, {
+      ops: 'system:admin',
+      reader: 'system:read',
+      limited: 'system:admin registries=ghcr.io',
+    })
+    await jobs.runs.heartbeat('w-1', wordOf())
+    for (const what of ['drain', 'resume']) {
+      const ask = async (who: string, id: string, payload?: object) => {
+        const { code, detail } = (await inject(post(`/v1/workers/${id}/${what}`, who, payload))).json<Problem>()
+        return code === 'NOT_FOUND' ? detail : code
+      }
+      assert.equal(await ask('reader', 'w-1'), 'SCOPE_MISSING')
+      assert.equal(await ask('limited', 'w-1'), 'there is no worker w-1')
+      assert.equal(await ask('limited', 'none'), 'there is no worker none')
+      assert.equal(await ask('ops', 'none'), 'there is no worker none')
+      assert.equal(await ask('ops', 'w-1', { handOver: 'yes' }), 'BODY_INVALID')
+      assert.equal(await ask('ops', 'w-1', { over: true }), 'BODY_INVALID')
+      assert.equal((await jobs.queue.workers.get('w-1'))?.drain, null)
+    }
+    assert.deepEqual(
+      await jobs.raw.keys('*workers:of:*'),
+      ['{layerd}:workers:of:w-1'],
+      'nothing is kept of what is not there',
+    )
+  })
+})

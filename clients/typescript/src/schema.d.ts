@@ -920,6 +920,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workers/{id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a worker take no more jobs, before its machine or pod ends
+         * @description Needs the scope system:admin. What runs there goes on, and the worker is drained when it has ended; with handOver it goes on elsewhere at once, from where it stands. It holds for this one process: the one that takes its place takes jobs.
+         */
+        post: operations["drainWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a drained worker take jobs again
+         * @description Needs the scope system:admin. One that is not drained stays as it is.
+         */
+        post: operations["resumeWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stats": {
         parameters: {
             query?: never;
@@ -7948,6 +7988,137 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description A process that runs jobs, as it last told of itself. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "1c6f0a2b-mhrk2x9d-1.1",
+                     *       "name": "worker-1",
+                     *       "host": "rack-3",
+                     *       "pid": 4711,
+                     *       "version": "0.1.0",
+                     *       "since": "2026-03-01T12:00:00.000Z",
+                     *       "state": "running",
+                     *       "drain": null,
+                     *       "jobs": [
+                     *         {
+                     *           "id": "01a22857-3e6a-7196-8431-4336bc16b6e8",
+                     *           "kind": "publish",
+                     *           "since": "2026-03-01T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "places": 4,
+                     *       "memory": {
+                     *         "rssBytes": 148897792,
+                     *         "heapBytes": 41943040
+                     *       },
+                     *       "cpu": 0.34,
+                     *       "bytesPerSecond": {
+                     *         "in": 2048,
+                     *         "out": 88080384
+                     *       },
+                     *       "lastSeenAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Worker"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    drainWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id, as GET /v1/workers tells it.
+                 * @example 1c6f0a2b-mhrk2x9d-1.1
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Queue again what runs there.
+                     * @default false
+                     */
+                    handOver?: boolean;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description It is told; its state says how far that is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "1c6f0a2b-mhrk2x9d-1.1",
+                     *       "name": "worker-1",
+                     *       "host": "rack-3",
+                     *       "pid": 4711,
+                     *       "version": "0.1.0",
+                     *       "since": "2026-03-01T12:00:00.000Z",
+                     *       "state": "draining",
+                     *       "drain": {
+                     *         "since": "2026-03-01T12:00:00.000Z",
+                     *         "handOver": false
+                     *       },
+                     *       "jobs": [
+                     *         {
+                     *           "id": "01a22857-3e6a-7196-8431-4336bc16b6e8",
+                     *           "kind": "publish",
+                     *           "since": "2026-03-01T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "places": 4,
+                     *       "memory": {
+                     *         "rssBytes": 148897792,
+                     *         "heapBytes": 41943040
+                     *       },
+                     *       "cpu": 0.34,
+                     *       "bytesPerSecond": {
+                     *         "in": 2048,
+                     *         "out": 88080384
+                     *       },
+                     *       "lastSeenAt": "2026-03-01T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Worker"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumeWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id, as GET /v1/workers tells it.
+                 * @example 1c6f0a2b-mhrk2x9d-1.1
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description It is told. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -307,4 +307,6 @@ export const PARAMETER_EXAMPLES: Readonly<Record<string, unknown>> = {
   'getPackageSbom.name': 'registry.example_team_app_1.json',
   name: 'release',
   'getWorker.id': '1c6f0a2b-mhrk2x9d-1.1',
+  'drainWorker.id': '1c6f0a2b-mhrk2x9d-1.1',
+  'resumeWorker.id': '1c6f0a2b-mhrk2x9d-1.1',
 }

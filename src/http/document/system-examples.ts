@@ -46,4 +46,6 @@ export const SYSTEM_EXAMPLES: Readonly<Record<string, unknown>> = {
   },
   resumeQueue: QUEUE,
   getStats: STATS_EXAMPLE,
+  drainWorker: { ...WORKER, state: 'draining', drain: { since: TIME, handOver: false } },
+  resumeWorker: WORKER,
 }

@@ -44,7 +44,7 @@ interface Place {
   position: number | undefined
   waiting: number
   active: number
-  workers: { live: number; taking: number }
+  workers: { live: number; places: number }
   pause: QueuePause | undefined
 }
 
@@ -102,7 +102,7 @@ function reasonOf({ state, error, progress }: Job, place: Place): string {
 function queuedReason({ host, position, waiting, active, workers, pause }: Place): string {
   if (pause) return pauseText(host, pause)
   if (workers.live === 0) return 'no worker is running'
-  if (workers.taking === 0) return 'all workers are drained, so none takes jobs'
+  if (workers.places === 0) return 'all workers are drained, so none takes jobs'
   if (position === undefined) return 'on its way to a worker'
   const busy = active === 0 ? 'which has none now' : `which has ${active} ${active === 1 ? 'job' : 'jobs'} now`
   return `${ordinal(position)} of ${waiting} waiting for ${host}, ${busy}`

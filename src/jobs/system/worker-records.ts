@@ -127,10 +127,10 @@ export function createWorkers(keeper: WorkerKeeper): Workers {
   }
 }
 
-/** How many live, and how many of these take jobs. */
-export async function countWorkers(keeper: WorkerKeeper): Promise<{ live: number; taking: number }> {
-  const [live, taking] = await ask(keeper, 'count', [])
-  return { live: Number(live), taking: Number(taking) }
+/** How many live, and how many jobs those that are not drained take at once. */
+export async function countWorkers(keeper: WorkerKeeper): Promise<{ live: number; places: number }> {
+  const [live, places] = await ask(keeper, 'count', [])
+  return { live: Number(live), places: Number(places) }
 }
 
 export async function workerLives(keeper: WorkerKeeper, id: string): Promise<boolean> {

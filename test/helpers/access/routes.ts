@@ -141,6 +141,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
 
   'GET /v1/workers': SYSTEM,
   'GET /v1/workers/:id': SYSTEM,
+  'POST /v1/workers/:id/drain': { scopes: ['system:admin'], payload: {} },
+  'POST /v1/workers/:id/resume': { scopes: ['system:admin'], payload: {} },
 
   'GET /v1/tokens': TOKENS,
   'POST /v1/tokens': { ...TOKENS, payload: {} },

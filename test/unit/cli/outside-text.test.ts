@@ -65,6 +65,7 @@ for (const [name, argv, status, body] of [
     { components: [{ name: EVIL, files: [{ name: EVIL, size: 1, content: EVIL }] }] },
   ],
   ['uploads', ['uploads'], 200, { items: [{ id: EVIL, name: EVIL, size: 1, sha256: EVIL }] }],
+  ['a worker', ['workers', 'resume', 'w'], 200, { items: [{ id: EVIL }], id: EVIL, jobs: [], state: 'running' }],
   ['a refusal', ['inspect', 'oci://r.example/a:1'], 403, refusal],
 ] as const) {
   test(`what came from elsewhere is shown by the terminal, not obeyed: ${name}`, async (t) => {

@@ -6,7 +6,13 @@ import type { KeptWorker } from '../../../jobs/system/worker-records.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { pageFrom, sendPage } from '../../answers/page.ts'
 import { placedPage } from '../../answers/placed-page.ts'
-import { getWorkerSchema, listWorkersSchema, type Worker } from '../../schemas/system/worker.ts'
+import {
+  drainWorkerSchema,
+  getWorkerSchema,
+  listWorkersSchema,
+  resumeWorkerSchema,
+  type Worker,
+} from '../../schemas/system/worker.ts'
 
 export interface WorkerRoutesOptions {
   queue: Pick<JobQueue, 'workers'>
@@ -14,6 +20,7 @@ export interface WorkerRoutesOptions {
 
 const BY_HOST = { place: ({ host, name, id }: KeptWorker) => [host, name, id], isId: (text: string) => text !== '' }
 const READ = { scope: ['system:read'] } as const
+const ADMIN = { scope: ['system:admin'] } as const
 
 /** The processes that run jobs. They belong to no registry, so who is limited sees none. */
 export const workerRoutes: FastifyPluginAsyncTypebox<WorkerRoutesOptions> = async (app, { queue: { workers } }) => {
@@ -26,6 +33,20 @@ export const workerRoutes: FastifyPluginAsyncTypebox<WorkerRoutesOptions> = asyn
   app.get('/v1/workers/:id', { schema: getWorkerSchema, config: READ }, async (request, reply) => {
     const worker = await seenBy(request.caller, request.params.id, (id) => workers.get(id))
     return reply.header('cache-control', 'no-cache').send(toldWorker(worker))
+  })
+
+  app.post('/v1/workers/:id/drain', { schema: drainWorkerSchema, config: ADMIN }, async (request, reply) => {
+    const handOver = request.body?.handOver === true
+    request.audited = { handOver: String(handOver) }
+    const worker = await seenBy(request.caller, request.params.id, (id) => workers.drain(id, { handOver }))
+    request.log.info({ principal: request.caller.name, of: worker.id, handOver }, 'worker is to be drained')
+    return reply.send(toldWorker(worker))
+  })
+
+  app.post('/v1/workers/:id/resume', { schema: resumeWorkerSchema, config: ADMIN }, async (request, reply) => {
+    const worker = await seenBy(request.caller, request.params.id, (id) => workers.resume(id))
+    request.log.info({ principal: request.caller.name, of: worker.id }, 'worker is to take jobs again')
+    return reply.send(toldWorker(worker))
   })
 }
 

@@ -71,3 +71,31 @@ export const getWorkerSchema = {
   params: WorkerParams,
   response: { 200: Type.Ref('Worker') },
 }
+
+const ofWorker = { 'application/json': { schema: Type.Ref('Worker') } }
+const params = WorkerParams
+
+export const drainWorkerSchema = {
+  tags: ['system'],
+  operationId: 'drainWorker',
+  summary: 'Let a worker take no more jobs, before its machine or pod ends',
+  description:
+    'Needs the scope system:admin. What runs there goes on, and the worker is drained when it has ended; with handOver it goes on elsewhere at once, from where it stands. It holds for this one process: the one that takes its place takes jobs.',
+  params,
+  body: Type.Unsafe<{ handOver?: boolean } | null>({
+    type: ['object', 'null'],
+    properties: { handOver: { type: 'boolean', default: false, description: 'Queue again what runs there.' } },
+    additionalProperties: false,
+  }),
+  response: { 200: { description: 'It is told; its state says how far that is.', content: ofWorker } },
+}
+
+export const resumeWorkerSchema = {
+  tags: ['system'],
+  operationId: 'resumeWorker',
+  summary: 'Let a drained worker take jobs again',
+  description: 'Needs the scope system:admin. One that is not drained stays as it is.',
+  params,
+  body: Type.Unsafe<Record<string, never> | null>({ type: ['object', 'null'], additionalProperties: false }),
+  response: { 200: { description: 'It is told.', content: ofWorker } },
+}

@@ -16,7 +16,7 @@
     get      [3] name
              Output of the three: {} where there is none, else its row
     all      Output: the rows of those with the newest signs, at most 5000
-    count    Output: {how many live, how many of these take jobs}
+    count    Output: {how many live, how many jobs these take at once}
     lives    [3] name. Output: {'1'} where it does
 
   A row is name, last sign (ms), 1 while it lives, what it says of itself, drain or '', 1 when it rests.
@@ -60,15 +60,17 @@ local function forget_old()
   redis.call('ZREMRANGEBYSCORE', KNOWN, '-inf', digits(now - kept))
 end
 
--- Of those that live: all places, and how many have some.
-local function sum()
-  local places, takers = 0, 0
+-- Places of all that live; counted anew when somebody's changed, else now and then.
+local function total(anew)
+  local known = not anew and redis.call('GET', TOTAL)
+  if known then return known end
+  local places = 0
   for _, name in ipairs(living()) do
-    local takes = tonumber(redis.call('HGET', PLACES, name) or '0')
-    places = places + takes
-    takers = takers + (takes > 0 and 1 or 0)
+    places = places + tonumber(redis.call('HGET', PLACES, name) or '0')
   end
-  return places, takers
+  -- A Redis without memory tells it all the same.
+  redis.pcall('SET', TOTAL, digits(places), 'PX', TOTAL_MS)
+  return digits(places)
 end
 
 local function keep_word(name, told, obeyed, rests)
@@ -90,26 +92,21 @@ local function tell(name, places, told, obeyed, rests)
   local before = redis.call('HGET', PLACES, name)
   redis.call('ZADD', WORKERS, now, name)
   redis.call('HSET', PLACES, name, takes)
-  local total = before == takes and redis.call('GET', TOTAL)
-  if not total then
-    total = sum()
-    redis.call('SET', TOTAL, total, 'PX', TOTAL_MS)
-  end
   redis.call('PEXPIRE', WORKERS, kept)
   redis.call('PEXPIRE', PLACES, kept)
-  return { digits(tonumber(total)), drain, digits(now) }
+  return { total(before ~= takes), drain, digits(now) }
 end
 
-local function row(name, seen)
+local function row(name, seen, alive)
   local told, drain, obeyed, rests = unpack(redis.call('HMGET', record(name), 'told', 'drain', 'obeyed', 'rests'))
   if not told then return {} end
   local resting = drain and obeyed == drain and rests == '1'
-  return { name, seen, lives(name) and '1' or '0', told, drain or '', resting and '1' or '0' }
+  return { name, seen, alive and '1' or '0', told, drain or '', resting and '1' or '0' }
 end
 
 local function get(name)
   local seen = redis.call('ZSCORE', KNOWN, name)
-  return seen and tonumber(seen) > now - kept and row(name, seen) or {}
+  return seen and tonumber(seen) > now - kept and row(name, seen, lives(name)) or {}
 end
 
 local function drain(name, over)
@@ -129,10 +126,13 @@ local function command(name)
 end
 
 local function all()
-  local rows = {}
+  local rows, alive = {}, {}
+  for _, name in ipairs(living()) do
+    alive[name] = true
+  end
   local found = redis.call('ZREVRANGEBYSCORE', KNOWN, '+inf', '(' .. digits(now - kept), 'WITHSCORES', 'LIMIT', 0, MOST)
   for at = 1, #found, 2 do
-    for _, word in ipairs(row(found[at], found[at + 1])) do
+    for _, word in ipairs(row(found[at], found[at + 1], alive[found[at]])) do
       rows[#rows + 1] = word
     end
   end
@@ -159,5 +159,4 @@ if asked == 'leave' then
     redis.call('DEL', record(name))
   end)
 end
-local _, takers = sum()
-return { digits(#living()), digits(takers) }
+return { digits(redis.call('ZCOUNT', WORKERS, digits(now - silence), '+inf')), total() }
