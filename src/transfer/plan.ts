@@ -4,7 +4,7 @@ import type { Digest } from '../content/digest.ts'
 import { type ManifestKind, MAX_MANIFEST_BYTES } from '../content/manifest.ts'
 import { AppError } from '../lib/errors.ts'
 import type { PackageContents } from '../zarf/package.ts'
-import type { OnEvent } from './events.ts'
+import type { EngineEvent, OnEvent } from './events.ts'
 
 /** What is known of a package or a bundle once it may be published; `definition` of a package. */
 export type Publishable = Pick<PackageContents, 'identity' | 'manifest' | 'config' | 'layers'> &
@@ -38,6 +38,24 @@ export function announce(descriptor: Descriptor, onEvent: OnEvent): void {
 }
 
 /** Tells the whole plan: all rows, each once, then the sum. */
+/** Beside what checksums.txt declares: zarf.yaml and checksums.txt itself. */
+export const UNDECLARED = 2
+
+/** Of a package of which nothing but that is known. */
+export function outlineOf(declared: ReadonlyMap<string, Digest>): Extract<EngineEvent, { type: 'outline' }> {
+  return { type: 'outline', layers: new Set(declared.values()).size + UNDECLARED }
+}
+
+/** What a pass over an archive tells as it reads. */
+export function toldReads(
+  { sourceBytes: bytesTotal }: { sourceBytes: number },
+  onEvent: OnEvent,
+): (bytesRead: number, contentEstimate?: number) => void {
+  return (bytesRead, contentEstimate) => {
+    onEvent({ type: 'source', bytesRead, bytesTotal, ...(contentEstimate === undefined ? {} : { contentEstimate }) })
+  }
+}
+
 export function announceBlobs(blobs: readonly Descriptor[], onEvent: OnEvent): void {
   for (const blob of blobs) announce(blob, onEvent)
   onEvent({ type: 'plan', layers: blobs.length, bytes: totalBytes(blobs) })

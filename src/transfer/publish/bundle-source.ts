@@ -11,7 +11,7 @@ import { presentBlobs } from '../bundle/blobs.ts'
 import { bundledPackages } from '../bundle/packages.ts'
 import { signedBundle } from '../bundle/signature.ts'
 import type { OnEvent } from '../events.ts'
-import type { Publishable } from '../plan.ts'
+import { type Publishable, toldReads } from '../plan.ts'
 import { readerOf, readOpenedBundle, wrongBlob } from '../bundle/read.ts'
 import { moveArchive } from './move-archive.ts'
 import type { PublishDependencies, PublishOutcome, PublishRequest } from './request.ts'
@@ -101,6 +101,7 @@ function streamedBundle(opened: StreamedBundle, bundle: Bundle, scan: boolean): 
       const digests = named.map(({ digest }) => digest)
       const { identity } = bundle
       if (!scan) return { digests, identity, contents: undefined }
+      options.onEvent({ type: 'outline', layers: bundle.blobs.length })
       return { digests, identity, contents: await concluded(await scanned(opened, options), options) }
     },
     async move(options: MoveOptions) {
@@ -114,8 +115,7 @@ function streamedBundle(opened: StreamedBundle, bundle: Bundle, scan: boolean): 
 
 async function scanned(opened: StreamedBundle, { signal, onEvent }: Reading): Promise<Set<Digest>> {
   const met = new Set<Digest>()
-  const { sourceBytes: bytesTotal } = opened
-  await using pass = opened.pass({ signal, onRead: (bytesRead) => onEvent({ type: 'source', bytesRead, bytesTotal }) })
+  await using pass = opened.pass({ signal, onRead: toldReads(opened, onEvent) })
   for await (const { digest } of pass) met.add(digest)
   return met
 }

@@ -8,7 +8,7 @@ import { packageTag } from '../../zarf/package-reference.ts'
 import type { ManifestRelations, PackageIdentity } from '../../zarf/package.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
 import { failing } from '../dry-run.ts'
-import { announceBlobs, hasConfig, packageBlobs } from '../plan.ts'
+import { announceBlobs, hasConfig, packageBlobs, UNDECLARED } from '../plan.ts'
 import { sharedRepository } from '../shared-push.ts'
 import type { PublishDependencies, PublishRequest } from './request.ts'
 import type { KnownPackage, PublishSource } from './source.ts'
@@ -52,9 +52,6 @@ export async function prepare(
   mounts.lookUp(known.digests)
   return { source, request, repository, relations, identity, known, mounts }
 }
-
-/** Beside what checksums.txt declares, and the config: zarf.yaml and checksums.txt itself. */
-const UNDECLARED = 2
 
 async function openRepository(
   { identity, sure }: { identity: PackageIdentity; sure: boolean },

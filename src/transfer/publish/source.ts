@@ -14,7 +14,7 @@ import {
 import type { Repository } from '../../oci/registry.ts'
 import type { Check } from '../dry-run.ts'
 import type { OnEvent } from '../events.ts'
-import { checkManifestSize, leastManifestBytes, type Publishable } from '../plan.ts'
+import { checkManifestSize, leastManifestBytes, outlineOf, type Publishable, toldReads } from '../plan.ts'
 import { moveArchive } from './move-archive.ts'
 
 /** What is known of a package before its layers move. */
@@ -83,14 +83,14 @@ function indexedSource(opened: IndexedPackage): PublishSource {
 function streamedSource(archive: StreamedPackage): PublishSource {
   const scanned = ({ signal, onEvent }: Pick<MoveOptions, 'signal' | 'onEvent'>): Promise<Publishable> => {
     throwIfAborted(signal)
-    const onRead = (bytesRead: number) => onEvent({ type: 'source', bytesRead, bytesTotal: archive.sourceBytes })
-    return archive.scan({ signal, onRead })
+    return archive.scan({ signal, onRead: toldReads(archive, onEvent) })
   }
   return {
     guess: archive.guess,
     async learn({ scan, check, ...options }) {
       const declared = await archive.declared(options)
       await check(async () => checkManifestSize(leastManifestBytes(declared), declared.size))
+      if (scan && !archive.known) options.onEvent(outlineOf(declared))
       return { digests: [...declared.values()], contents: archive.known ?? (scan ? await scanned(options) : undefined) }
     },
     async move(options) {

@@ -11,7 +11,7 @@ import { findBundleBlobs, presentBlobs } from '../bundle/blobs.ts'
 import { checkBundleSignature } from '../bundle/signature.ts'
 import { bundledPackages } from '../bundle/packages.ts'
 import { packageSource } from '../package-source.ts'
-import { announce, announceBlobs, totalBytes } from '../plan.ts'
+import { announce, announceBlobs, toldReads, totalBytes } from '../plan.ts'
 import { readerOf, readOpenedBundle, wrongBlob } from '../bundle/read.ts'
 import { checkArchitecture, named, type ResolvedPackage, type ResolveRequest } from '../resolve.ts'
 import { openStoredBundle } from '../bundle/stored.ts'
@@ -110,8 +110,8 @@ async function readAllOf(
   const { config } = bundle
   took(config.descriptor)
   progress.done(config.descriptor)
-  const { sourceBytes: bytesTotal } = opened
-  await using pass = opened.pass({ signal, onRead: (bytesRead) => onEvent({ type: 'source', bytesRead, bytesTotal }) })
+  onEvent({ type: 'outline', layers: bundle.blobs.length })
+  await using pass = opened.pass({ signal, onRead: toldReads(opened, onEvent) })
   for await (const entry of pass) {
     const { path, digest } = entry
     const blob = byDigest.get(digest)

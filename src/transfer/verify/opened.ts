@@ -16,7 +16,7 @@ import {
   type StreamedPackage,
 } from '../../zarf/package.ts'
 import type { OnEvent } from '../events.ts'
-import { announce, announceBlobs, totalBytes } from '../plan.ts'
+import { announce, announceBlobs, outlineOf, toldReads, totalBytes } from '../plan.ts'
 import { readProgress } from './progress.ts'
 
 export interface ReadOptions {
@@ -67,8 +67,8 @@ async function readStreamed(archive: StreamedPackage, { whole, onEvent, signal }
   const progress = readProgress({ onEvent, signal })
   const met: PackageEntry[] = []
   const small = new Map<string, Buffer>()
-  const { sourceBytes: bytesTotal } = archive
-  await using pass = archive.pass({ signal, onRead: (bytesRead) => onEvent({ type: 'source', bytesRead, bytesTotal }) })
+  if (whole) onEvent(outlineOf(await archive.declared({ signal })))
+  await using pass = archive.pass({ signal, onRead: toldReads(archive, onEvent) })
   for await (const entry of pass) {
     met.push(entry)
     if (isSmall(entry)) small.set(entry.path, keep(entry))

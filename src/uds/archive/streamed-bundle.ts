@@ -82,12 +82,13 @@ export class StreamedBundle implements AsyncDisposable {
    * first.
    */
   pass({ signal, onRead }: PassOptions): PackagePass {
-    const so = { taken: 0, extra: 0 }
+    const so = { taken: 0, unpacked: 0, extra: 0 }
+    const estimate = (): number | undefined => this.#estimate(so)
     const input = this.#input({
       signal,
-      onMade({ taken }) {
-        so.taken = taken
-        onRead?.(taken)
+      onMade(made) {
+        Object.assign(so, made)
+        onRead?.(so.taken, estimate())
       },
     })
     const entries = this.#entries(input, so)
@@ -95,7 +96,9 @@ export class StreamedBundle implements AsyncDisposable {
       get sourceBytesRead() {
         return so.taken
       },
-      contentEstimate: undefined,
+      get contentEstimate() {
+        return estimate()
+      },
       [Symbol.asyncIterator]: () => entries,
       async [Symbol.asyncDispose]() {
         await entries.return(undefined)
@@ -124,6 +127,13 @@ export class StreamedBundle implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file[Symbol.asyncDispose]()
+  }
+
+  /** What the bundle names, or less where the archive seems not to hold all of it, as it need not. */
+  #estimate({ taken, unpacked }: { taken: number; unpacked: number }): number | undefined {
+    if (!this.#bundle || taken === 0) return undefined
+    const named = this.#bundle.blobs.reduce((sum, { size }) => sum + size, 0)
+    return Math.min(named, Math.round((unpacked / taken) * this.sourceBytes))
   }
 
   async #readInOneGo(wanted: readonly Descriptor[], options: PassOptions): Promise<Map<Digest, Buffer>> {

@@ -82,8 +82,8 @@ export interface PackagePass extends AsyncIterable<PackageEntry>, AsyncDisposabl
 
 export interface PassOptions {
   signal: AbortSignal
-  /** Told about each 256 KiB of content; `bytesRead` as PackagePass.sourceBytesRead. */
-  onRead?: (bytesRead: number) => void
+  /** Told about each 256 KiB of content; both as PackagePass has them. */
+  onRead?: (bytesRead: number, contentEstimate?: number) => void
 }
 
 /** A `.tar.zst`, or a `.tar` that is read in one go: entries come in the archive's order; each pass decompresses for itself. */

@@ -96,9 +96,10 @@ class ArchivePackage implements StreamedPackage {
   pass({ signal, onRead }: PassOptions): PackagePass {
     const { size: sourceBytes } = this.#file
     const so: Unpacking = { taken: 0, unpacked: 0 }
+    const estimate = (): number | undefined => estimateContent({ sourceBytes, ...so, ...state.seen })
     const onMade = (made: Unpacking): void => {
       Object.assign(so, made)
-      onRead?.(so.taken)
+      onRead?.(so.taken, estimate())
     }
     const input = this.#input({ signal, onMade })
     const state = new PassState(input, () => this.#findChecksums({ signal }))
@@ -109,7 +110,7 @@ class ArchivePackage implements StreamedPackage {
         return so.taken
       },
       get contentEstimate() {
-        return estimateContent({ sourceBytes, ...so, ...state.seen })
+        return estimate()
       },
       [Symbol.asyncIterator]: () => entries,
       async [Symbol.asyncDispose]() {
