@@ -120,3 +120,38 @@ test('requests that wait for one registry are told of in one line, and in anothe
   const line = { type: 'log', level: 'warn', message: 'put manifest: r.io answered 503; it is tried again' }
   assert.deepEqual(told, [line, line])
 })
+
+test('who follows a job, too, always hears what one that waits waits for, by its events and by a snapshot', async (t) => {
+  const jobs = await startJobs(t)
+  const { job } = await jobs.queue.create(newJob())
+  const heard: Array<string | null> = []
+  const hear = async (state: Job['state']): Promise<void> => {
+    const last = (await jobs.events.replay(job.id, '0-0', 100)).at(-1)?.event
+    const now = (await jobs.events.snapshot(job.id))?.event
+    assert.ok(last && 'job' in last && now && 'job' in now && last.job.state === state)
+    assert.equal(now.job.reason, last.job.reason)
+    heard.push(last.job.reason)
+  }
+  await hear('queued')
+  const { epoch } = await begin(jobs, job)
+  await hear('running')
+  await jobs.runs.finish(job.id, epoch, {
+    state: 'retrying',
+    retryAt: new Date('2030-01-01T10:20:30Z'),
+    error: { ...PROBLEM, title: 'The "registry" failed' },
+  })
+  await hear('retrying')
+  await jobs.queue.pause(job.id)
+  await hear('paused')
+  await jobs.queue.resume(job.id)
+  await begin(jobs, job, 2)
+  await jobs.queue.cancel(job.id)
+  await hear('canceling')
+  assert.deepEqual(heard, [
+    'waits for its turn',
+    null,
+    'The "registry" failed; tried again at 10:20:30 UTC',
+    'paused on request',
+    'its worker closes its connections',
+  ])
+})

@@ -91,8 +91,12 @@ function waitOf({ id, state, reason, error, progress }: Job): string | undefined
   if (state === 'retrying') {
     return `retrying${progress.retryAt ? ` at ${progress.retryAt}` : ''}${error ? `: ${error.detail}` : ''}`
   }
-  if (state === 'paused') return `paused${reason ? `: ${reason}` : ''} (layerd resume ${id})`
+  if (state === 'paused') return `${pausedText(reason)} (layerd resume ${id})`
   return undefined
+}
+
+function pausedText(reason: string | null): string {
+  return reason === null || reason.startsWith('paused') ? (reason ?? 'paused') : `paused: ${reason}`
 }
 
 const VERBS: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 import { timeOfDay } from '../../lib/text.ts'
 import type { Job } from '../model/definitions.ts'
 import { parseQueuePause, pauseText, type QueuePause } from '../model/queue-pause.ts'
+import { PLAIN_REASONS } from '../model/plain-reasons.ts'
 import { RUN_RETRIES } from '../model/run-retries.ts'
 import { dispatchId } from '../dispatch/dispatch.ts'
 import { queueName } from '../redis/keys.ts'
@@ -15,7 +16,7 @@ const WAITING: ReadonlySet<Job['state']> = new Set(['queued', 'retrying', 'pause
 
 /**
  * The jobs with what each waits for, where its record does not say. One's place in a queue changes without the job, so it
- * is found out when it is asked for, and is no part of its revision or its events.
+ * is found out when it is asked for, and is no part of its revision; its events say less (model/plain-reasons.ts).
  */
 export async function withWaits(store: JobStore, jobs: readonly Job[]): Promise<Job[]> {
   const told = jobs.map((job) => freshened(job, store.clock.now()))
@@ -83,9 +84,8 @@ async function placesOf({ redis, keys, scripts }: JobStore, jobs: readonly Job[]
 function reasonOf({ state, error, progress }: Job, place: Place): string {
   switch (state) {
     case 'paused':
-      return 'paused on request'
     case 'canceling':
-      return 'its worker closes its connections'
+      return PLAIN_REASONS[state]
     case 'retrying': {
       const said = error?.upstream?.status
         ? `${error.upstream.registry ?? place.host} answered ${error.upstream.status}`

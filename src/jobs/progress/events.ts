@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { type Logger, silentLogger } from '../../lib/logger.ts'
 import type { JobEvent, Transfer } from '../model/definitions.ts'
+import { plainReason } from '../model/plain-reasons.ts'
 import { createKeys } from '../redis/keys.ts'
 import { isEventId } from './event-id.ts'
 import { createFleetReader, type FleetReader } from './fleet.ts'
@@ -97,8 +98,9 @@ export function createJobEventReader(options: JobEventReaderOptions): JobEventRe
       Record<string, string>,
     ]
     const [id, seq, ...document] = record
-    const job = parseRecord(jobId, document)
-    if (!job || !id) return undefined
+    const kept = parseRecord(jobId, document)
+    if (!kept || !id) return undefined
+    const job = { ...kept, reason: plainReason(kept) }
     const transfers = order
       .map((digest) => JSON.parse(rows[digest] ?? 'null') as Transfer | null)
       .filter((row) => row !== null && SNAPSHOT_STATES.has(row.state))

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { isNotServing } from './redis.ts'
+import { PLAIN_REASONS } from '../model/plain-reasons.ts'
 import { TRANSITIONS } from '../model/state.ts'
 
 const JOB_SCRIPTS = [
@@ -114,7 +115,11 @@ let loaded: ReadonlyMap<string, string> | undefined
 function sources(): ReadonlyMap<string, string> {
   loaded ??= new Map<string, string>([
     ...JOB_SCRIPTS.map(
-      (name) => [commandName(name), [transitionTable(), ...SHARED.map(read), read(`jobs/${name}`)].join('\n')] as const,
+      (name) =>
+        [
+          commandName(name),
+          [transitionTable(), reasonTable(), ...SHARED.map(read), read(`jobs/${name}`)].join('\n'),
+        ] as const,
     ),
     ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS, ...WORD_SCRIPTS].map(
       (name) => [commandName(name), ABOUT_QUEUES.has(name) ? aboutQueues(name) : read(name)] as const,
@@ -146,4 +151,9 @@ function transitionTable(): string {
     return `['${state}']={${pairs.join(',')}}`
   })
   return `local NEXT = {${states.join(',')}}`
+}
+
+function reasonTable(): string {
+  const pairs = Object.entries(PLAIN_REASONS).map(([state, words]) => `['${state}']='${words}'`)
+  return `local PLAIN_REASONS = {${pairs.join(',')}}`
 }

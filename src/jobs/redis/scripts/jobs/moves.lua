@@ -122,7 +122,7 @@ local function enter(to)
     redis.call('HSET', JOB, 'endedAt', '"' .. NOW .. '"')
   end
   log_state(to)
-  local rendered = render()
+  local rendered = render(told_reason())
   local job = '"job":' .. rendered
   emit('state', job)
   tell_fleet(from, rendered)

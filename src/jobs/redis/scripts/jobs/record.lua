@@ -116,7 +116,22 @@ local function outbox_member()
   return ID .. '.' .. field('round')
 end
 
-local function render()
+-- Why the job is in its state, as JSON, for those who hear of it: one that waits always says for what (model/plain-reasons.ts).
+local function told_reason()
+  local state, reason = field('state'), field('reason')
+  if reason ~= 'null' then
+    return reason
+  elseif state ~= 'retrying' then
+    return PLAIN_REASONS[state] and cjson.encode(PLAIN_REASONS[state]) or reason
+  end
+  local problem = cjson.decode(field('error'))
+  local retry_at = cjson.decode(field('progress')).retryAt
+  return cjson.encode((type(problem) == 'table' and problem.title or 'the last run failed')
+    .. (type(retry_at) == 'string' and '; tried again at ' .. string.sub(retry_at, 12, 19) .. ' UTC' or ''))
+end
+
+-- `reason`: as JSON, in place of the record's.
+local function render(reason)
   local f = redis.call('HMGET', JOB, 'kind', 'source', 'destination', 'options', 'labels', 'state', 'reason', 'revision',
     'attempt', 'createdAt', 'startedAt', 'endedAt', 'progress', 'result', 'error', 'principal', 'requestId', 'traceparent',
     'package')
@@ -124,7 +139,7 @@ local function render()
   return '{"id":"' .. ID .. '","kind":' .. f[1] .. ',"source":' .. f[2] .. ',"destination":' .. f[3]
     .. ',"options":' .. f[4] .. ',"labels":' .. f[5] .. ',"principal":' .. cjson.encode(f[16] or 'anonymous')
     .. ',"requestId":' .. cjson.encode(f[17] or '') .. ',"traceparent":' .. trace
-    .. ',"package":' .. (f[19] or 'null') .. ',"state":"' .. f[6] .. '","reason":' .. f[7]
+    .. ',"package":' .. (f[19] or 'null') .. ',"state":"' .. f[6] .. '","reason":' .. (reason or f[7])
     .. ',"done":' .. tostring(TERMINAL[f[6]] == true) .. ',"revision":' .. f[8] .. ',"attempt":' .. f[9]
     .. ',"createdAt":' .. f[10] .. ',"startedAt":' .. f[11] .. ',"endedAt":' .. f[12] .. ',"progress":' .. f[13]
     .. ',"result":' .. f[14] .. ',"error":' .. f[15] .. '}'
