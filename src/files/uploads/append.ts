@@ -9,6 +9,8 @@ import { checkSize } from './upload-rules.ts'
 
 /** Who changes an upload, and until when: one at a time, in all processes. */
 export interface WriteRight {
+  /** Whether somebody who had it before may run yet, and not know that it is over. */
+  readonly isDoubtful: boolean
   /** Throws where another may write by now. */
   check(): void
   /** Asked before it becomes whole; throws where it must not. */

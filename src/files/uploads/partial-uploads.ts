@@ -1,6 +1,6 @@
 import { createHash, type Hash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { constants, copyFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Room } from '../../content/room.ts'
 import { syncFolder } from '../../lib/atomic-file.ts'
@@ -38,6 +38,8 @@ export interface PartialUploadsOptions {
   perPrincipal: number
 }
 
+/** Beside an upload's file, while it is replaced. */
+const COPY = '.copy'
 /** Readings of what nobody hashed on its way. */
 const READ_BACKS = 2
 
@@ -52,6 +54,11 @@ export class PartialUploads {
 
   constructor(options: PartialUploadsOptions) {
     this.#options = options
+  }
+
+  /** Most bytes of one; infinite where only the disk limits it. */
+  get maxBytes(): number {
+    return this.#options.maxBytes
   }
 
   /** An empty one. Throws PAYLOAD_TOO_LARGE, STORE_FULL, UPLOADS_TOO_MANY, REQUEST_INVALID. */
@@ -97,6 +104,7 @@ export class PartialUploads {
     const found = await this.#find(id)
     if (!found) return readWhole(folder, id)
     const { offset } = found
+    if (right.isDoubtful) await this.#replaceFile(found, right)
     const record = await settleBytes(found.record, { folder, offset, right })
     return offset === record.length ? this.#finish(record, offset, right) : this.#shown({ ...found, record })
   }
@@ -133,6 +141,26 @@ export class PartialUploads {
     }
   }
 
+  /**
+   * Its bytes in another file, so that what the one before still writes goes nowhere. Linked, where the file system can; else written
+   * once more: it is not often that a holder neither ends nor is known to be gone.
+   */
+  async #replaceFile({ record, offset }: FoundPartial, right: WriteRight): Promise<void> {
+    const { folder, room } = this.#options
+    const at = partialFolder(folder, record.id)
+    const [path, copy] = [join(at, record.name), join(at, COPY)]
+    await using _room = await room.reserve({ path: copy, bytes: offset, what: 'upload' })
+    try {
+      await copyFile(path, copy, constants.COPYFILE_FICLONE)
+      await syncFile(copy)
+      right.check()
+      await rename(copy, path)
+      await syncFolder(at)
+    } finally {
+      await rm(copy, { force: true })
+    }
+  }
+
   /** False: there is none. */
   async remove(id: string): Promise<boolean> {
     const { folder } = this.#options
@@ -164,7 +192,7 @@ export class PartialUploads {
       await this.remove(id)
       throw error
     }
-    await keepWhole(folder, at, upload)
+    await keepWhole(folder, at, upload, () => right.check())
     await rm(join(folder, id, PARTIAL_RECORD), { force: true })
     return upload
   }
@@ -179,6 +207,11 @@ export class PartialUploads {
     const { synced: _synced, boot: _boot, unproved: _unproved, ...rest } = record
     return { ...rest, offset, expiresAt: at + this.#options.keepMs }
   }
+}
+
+async function syncFile(path: string): Promise<void> {
+  await using handle = await open(path, 'r+')
+  await handle.datasync()
 }
 
 /** Read once more, a MiB at a time, with turns for others in between. */

@@ -16,11 +16,17 @@ export async function readWhole(folder: string, id: string): Promise<Upload | un
   }
 }
 
-/** Makes what came in whole, in the folder `from`, an upload that all see. On disk for good once it resolves. */
-export async function keepWhole(folder: string, from: string, upload: Upload): Promise<void> {
+/** Makes what came in whole, in the folder `from`, an upload that all see. On disk for good once it resolves. `mayRename` may throw at the last moment. */
+export async function keepWhole(
+  folder: string,
+  from: string,
+  upload: Upload,
+  mayRename: () => void = () => undefined,
+): Promise<void> {
   await shareContent(join(from, upload.name), await filesWith(folder, upload))
   await writeFile(join(from, RECORD), JSON.stringify(upload), { mode: 0o600, flush: true })
   await syncFolder(from)
+  mayRename()
   await rename(from, join(folder, upload.id))
   await syncFolder(folder)
 }

@@ -175,7 +175,8 @@ function uploadedPlace({ sources, uploads, looks, closing, authenticator }: Pack
       const { upload } = request.params as { upload: string }
       const seen = uploadsSeenBy(request.caller, uploads)
       const open = async () => {
-        if (!(await seen.get(upload))) throw noUpload(upload)
+        // One that is not whole is told by what opens it.
+        if (!((await seen.get(upload)) ?? (await seen.partials.get(upload)))) throw noUpload(upload)
         return await openLocalSource(`upload:${upload}`, { ...sources, uploads: seen })
       }
       const by = request.caller.name

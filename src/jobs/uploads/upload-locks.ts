@@ -19,6 +19,8 @@ export interface UploadLocks {
 }
 
 export interface UploadLock {
+  /** Whether the one before never said that it has ended, and may run yet: stopped, or on a machine that is out of reach. */
+  readonly isDoubtful: boolean
   /** Throws UPLOAD_LOCKED where another may have it by now. Costs nothing: asked before each write. */
   check(): void
   release(): Promise<void>
@@ -42,6 +44,8 @@ const POLL_MS = 50
 const POLL_JITTER_MS = 50
 /** A holder is asked anew by each poll; what it did not hear it reads at its next renewal. */
 const WANTED_MS = 5000
+/** Longer than an upload lasts that nothing comes for. */
+const REMEMBERED_MS = 25 * 3_600_000
 
 /** Opens two connections of its own. */
 export function createUploadLocks(options: UploadLocksOptions): UploadLocks {
@@ -59,7 +63,7 @@ export function createUploadLocks(options: UploadLocksOptions): UploadLocks {
     onGap: () => undefined,
   })
 
-  const hold = (id: string, token: string, sentAt: number, onWanted: () => void): UploadLock => {
+  const hold = (id: string, { token, sentAt, before, onWanted }: Taken): UploadLock => {
     const ask = async (what: 'renew' | 'release') => {
       const [answer] = await scripts.words('upload-lock', keys.uploadLock(id), [what, token, expiryMs])
       return answer
@@ -67,6 +71,7 @@ export function createUploadLocks(options: UploadLocksOptions): UploadLocks {
     const holding = new Holding({ id, expiryMs, sentAt, onWanted, renew: () => ask('renew') })
     held.set(id, (held.get(id) ?? new Set()).add(holding))
     return {
+      isDoubtful: before !== '' && !isGone(before),
       check: () => holding.check(),
       async release() {
         holding.end()
@@ -87,10 +92,10 @@ export function createUploadLocks(options: UploadLocksOptions): UploadLocks {
       for (let gone = ''; ; ) {
         throwIfAborted(signal)
         const sentAt = performance.now()
-        const args = ['take', token, expiryMs, keys.uploadsWanted, id, WANTED_MS, gone]
-        const [answer, holder = ''] = await guarded(() => scripts.words('upload-lock', keys.uploadLock(id), args))
-        if (answer === 'taken') return hold(id, token, sentAt, onWanted)
-        gone = isGone(holder) ? holder : ''
+        const args = ['take', token, expiryMs, keys.uploadsWanted, id, WANTED_MS, gone, REMEMBERED_MS]
+        const [answer, other = ''] = await guarded(() => scripts.words('upload-lock', keys.uploadLock(id), args))
+        if (answer === 'taken') return hold(id, { token, sentAt, before: other, onWanted })
+        gone = isGone(other) ? other : ''
         if (gone !== '') continue
         if (clock.now() >= giveUpAt) throw locked(id)
         await clock.sleep(POLL_MS + Math.random() * POLL_JITTER_MS, signal)
@@ -101,6 +106,15 @@ export function createUploadLocks(options: UploadLocksOptions): UploadLocks {
       await subscriber.close()
     },
   }
+}
+
+interface Taken {
+  token: string
+  /** performance.now() */
+  sentAt: number
+  /** The token of one that never said that it has ended. */
+  before: string
+  onWanted: () => void
 }
 
 /** Killed, on this machine: nobody waits for it. Of others nobody knows before their time is over. */

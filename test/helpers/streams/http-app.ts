@@ -116,7 +116,7 @@ export async function startApp(
   defer(t, () => audit.close())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
-  const uploadLocks = createUploadLocks({ ...jobs.options, ...lockTimes })
+  const uploadLocks = createUploadLocks({ redis: jobs.options.redis, ...lockTimes })
   defer(t, () => uploadLocks.close())
   const app = createApp({
     queue: jobs.queue,

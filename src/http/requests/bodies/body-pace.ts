@@ -16,8 +16,12 @@ const LOOKS = 30
  * The bytes as they come. Throws BODY_TOO_SLOW when the sender brought less than `pace` over a span of waiting for it. Only
  * that counts: not the time in which nobody asked for bytes, nor that in which this process did not run.
  */
-export async function* paced(bytes: AsyncIterable<Buffer>, pace: BodyPace, now = clockNow): AsyncGenerator<Buffer> {
-  using judge = new Judge(pace, now)
+export async function* paced(
+  bytes: AsyncIterable<Buffer>,
+  pace: BodyPace,
+  { now = clockNow, hint = NOTHING_KEPT }: { now?: () => number; hint?: string } = {},
+): AsyncGenerator<Buffer> {
+  using judge = new Judge(pace, now, hint)
   const source = bytes[Symbol.asyncIterator]()
   try {
     for (;;) {
@@ -33,10 +37,12 @@ export async function* paced(bytes: AsyncIterable<Buffer>, pace: BodyPace, now =
 }
 
 const clockNow = () => performance.now()
+const NOTHING_KEPT = 'Nothing of it was kept: send it again over a better connection.'
 
 class Judge implements Disposable {
   readonly #pace: BodyPace
   readonly #now: () => number
+  readonly #hint: string
   readonly #lookMs: number
   readonly #looks: NodeJS.Timeout
   /** Of the wait that is on. */
@@ -45,9 +51,10 @@ class Judge implements Disposable {
   #waitedMs = 0
   #bytes = 0
 
-  constructor(pace: BodyPace, now: () => number) {
+  constructor(pace: BodyPace, now: () => number, hint: string) {
     this.#pace = pace
     this.#now = now
+    this.#hint = hint
     this.#lookMs = pace.overMs / LOOKS
     this.#looks = setInterval(() => this.#look(), this.#lookMs)
   }
@@ -107,7 +114,7 @@ class Judge implements Disposable {
       'BODY_TOO_SLOW',
       `the body came too slowly: ${this.#bytes} bytes in ${overMs / 1000} s, at least ${bytesPerSecond} bytes a second are wanted`,
       {
-        hint: 'Nothing of it was kept: send it again over a better connection.',
+        hint: this.#hint,
         details: { bytes: this.#bytes, overMs, minBytesPerSecond: bytesPerSecond },
       },
     )

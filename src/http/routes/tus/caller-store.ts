@@ -26,6 +26,9 @@ const EXTENSIONS = [
   'checksum',
 ]
 
+const TOO_SLOW =
+  'What came was kept: ask where the upload stands (HEAD), and go on from there over a better connection.'
+
 /** Our uploads as @tus/server wants them, for one request. */
 export class CallerStore extends DataStore {
   readonly #options: CallerStoreOptions
@@ -53,11 +56,17 @@ export class CallerStore extends DataStore {
     }
   }
 
-  readonly #right: WriteRight = {
-    check: () => this.#lock?.check(),
-    commit: async () => {
-      for (const stop of this.#options.stops) stop.throwIfAborted()
-    },
+  get #right(): WriteRight {
+    const { stops } = this.#options
+    const lock = this.#lock
+    if (!lock) throw new TypeError('an upload is locked before it is asked for')
+    return {
+      isDoubtful: lock.isDoubtful,
+      check: () => lock.check(),
+      commit: async () => {
+        for (const stop of stops) stop.throwIfAborted()
+      },
+    }
   }
 
   override async create(upload: Upload): Promise<Upload> {
@@ -90,7 +99,7 @@ export class CallerStore extends DataStore {
     stop.addEventListener('abort', end, { once: true })
     try {
       if (stop.aborted) end()
-      const reached = await partials.append(id, paced(stream as AsyncIterable<Buffer>, pace), {
+      const reached = await partials.append(id, paced(stream as AsyncIterable<Buffer>, pace, { hint: TOO_SLOW }), {
         offset,
         right: this.#right,
         checksum,

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadFolder } from '../../../files/upload-folder.ts'
 import type { UploadLocks } from '../../../jobs/uploads/upload-locks.ts'
+import type { ContentStore } from '../../../store/content-store.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { uploadTarget } from '../../requests/audited.ts'
 import { type BodyPace, LEAST_PACE } from '../../requests/bodies/body-pace.ts'
@@ -30,6 +31,7 @@ import { answerTus } from './tus-server.ts'
 
 export interface TusRoutesOptions {
   uploads: UploadFolder
+  store: Pick<ContentStore, 'disk'>
   uploadLocks: UploadLocks
   openUploads: OpenUploads
   closing: AbortSignal
@@ -53,7 +55,9 @@ export const tusRoutes: FastifyPluginAsyncTypebox<TusRoutesOptions> = async (app
   appending(app, answers, options)
   offsets(app, answers, options)
   const offered = async (request: FastifyRequest, reply: FastifyReply) => {
-    await answerTus(request, reply, { store: answers.store(request) })
+    const { totalBytes, reserveBytes } = await options.store.disk()
+    const maxSize = Math.min(options.uploads.partials.maxBytes, totalBytes - reserveBytes)
+    await answerTus(request, reply, { store: answers.store(request), maxSize })
     return reply.header('tus-checksum-algorithm', CHECKSUM_ALGORITHMS.join(',')).send()
   }
   app.options('/v1/uploads', { schema: uploadsOptionsSchema, config: CONFIG }, offered)

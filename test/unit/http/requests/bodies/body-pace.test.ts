@@ -50,7 +50,7 @@ test("the time in which nobody asked for bytes is not the sender's", async () =>
     for (let sent = 0; sent < 60; sent += 1) yield Buffer.alloc(1)
   })()
   let count = 0
-  for await (const chunk of paced(ready, pace, () => now)) {
+  for await (const chunk of paced(ready, pace, { now: () => now })) {
     count += chunk.length
     now += 10 * pace.overMs
     // For the looks that come meanwhile.
@@ -71,7 +71,7 @@ test('nor is the time in which the process itself stood still', async () => {
     await sent.promise
     yield Buffer.alloc(1)
   })()
-  const count = countOf(paced(late, PACE, clock))
+  const count = countOf(paced(late, PACE, { now: clock }))
   now = 3_600_000
   await waitFor('a look or two', () => asked >= 4)
   sent.resolve()
