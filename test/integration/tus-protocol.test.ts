@@ -52,7 +52,7 @@ describe('an upload in pieces', () => {
     assert.deepEqual([head.status, offset, length, cached], [200, '40000', '100000', 'no-store'])
     assert.equal(head.headers['upload-metadata'], named['upload-metadata'])
 
-    const { expiresAt, ...shown } = (await app.app.inject(path)).json() as Record<string, unknown>
+    const { expiresAt, ...shown } = (await app.app.inject(path)).json<Record<string, unknown>>()
     const id = idOf(path)
     assert.deepEqual(shown, { id, name: 'p.tar', state: 'incomplete', size: 100_000, sha256: null, offset: 40_000 })
     assert.ok(Date.parse(String(expiresAt)) > Date.now())

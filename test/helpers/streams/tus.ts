@@ -2,6 +2,7 @@ import {
   type ClientRequest,
   request as httpRequest,
   type IncomingHttpHeaders,
+  type IncomingMessage,
   type OutgoingHttpHeaders,
 } from 'node:http'
 import { text } from 'node:stream/consumers'
@@ -34,6 +35,13 @@ export interface TusClient {
   open(path: string, offset: number, headers?: Headers): TusRequest
 }
 
+async function read(response: IncomingMessage): Promise<TusAnswer> {
+  const { statusCode: status = 0, headers } = response
+  const body = await text(response)
+  const problem = /problem/.test(headers['content-type'] ?? '') && body ? (JSON.parse(body) as Problem) : undefined
+  return { status, headers, code: problem?.code, problem }
+}
+
 export function tusClient(base: string, token?: string): TusClient {
   const common = { 'tus-resumable': '1.0.0', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
   const bytes = { 'content-type': 'application/offset+octet-stream' }
@@ -46,13 +54,7 @@ export function tusClient(base: string, token?: string): TusClient {
     })
     const answer = new Promise<TusAnswer>((resolve, reject) => {
       request.on('error', reject)
-      request.on('response', (response) => {
-        const { statusCode: status = 0, headers: told } = response
-        text(response).then((body) => {
-          const problem = /problem/.test(told['content-type'] ?? '') && body ? (JSON.parse(body) as Problem) : undefined
-          resolve({ status, headers: told, code: problem?.code, problem })
-        }, reject)
-      })
+      request.on('response', (response) => resolve(read(response)))
     })
     answer.catch(() => undefined)
     return { request, answer }

@@ -19,9 +19,12 @@ const LOOKS = 30
 export async function* paced(
   bytes: AsyncIterable<Buffer>,
   pace: BodyPace,
-  { now = clockNow, hint = NOTHING_KEPT }: { now?: () => number; hint?: string } = {},
+  { now = clockNow, hint = NOTHING_KEPT, signal }: PacedOptions = {},
 ): AsyncGenerator<Buffer> {
   using judge = new Judge(pace, now, hint)
+  const end = () => judge.end(signal?.reason as Error)
+  if (signal?.aborted) end()
+  signal?.addEventListener('abort', end, { once: true })
   const source = bytes[Symbol.asyncIterator]()
   try {
     for (;;) {
@@ -31,9 +34,18 @@ export async function* paced(
       yield next.value
     }
   } finally {
+    signal?.removeEventListener('abort', end)
     // Not awaited: it may come after a read that nothing ends but the connection.
     source.return?.().catch(() => undefined)
   }
+}
+
+export interface PacedOptions {
+  now?: () => number
+  /** What who was too slow can do. Default: send it again. */
+  hint?: string
+  /** Ends the bytes with its reason, also while they are waited for. */
+  signal?: AbortSignal
 }
 
 const clockNow = () => performance.now()
@@ -47,7 +59,8 @@ class Judge implements Disposable {
   readonly #looks: NodeJS.Timeout
   /** Of the wait that is on. */
   #since: number | undefined
-  #giveUp: (error: AppError) => void = () => undefined
+  #giveUp: (error: Error) => void = () => undefined
+  #ended: Error | undefined
   #waitedMs = 0
   #bytes = 0
 
@@ -64,11 +77,18 @@ class Judge implements Disposable {
     // No race: a promise that lives as long as the body would remember each of its waits.
     const outcome = await new Promise<T>((resolve, reject) => {
       this.#giveUp = reject
+      if (this.#ended) reject(this.#ended)
       next.then(resolve, reject)
     })
     this.#count()
     this.#since = undefined
     return outcome
+  }
+
+  /** What is waited for, now or next, ends so. */
+  end(error: Error): void {
+    this.#ended = error
+    this.#giveUp(error)
   }
 
   came(bytes: number): void {

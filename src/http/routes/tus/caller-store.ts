@@ -9,6 +9,8 @@ import { noUpload } from '../uploads.ts'
 export interface CallerStoreOptions {
   partials: PartialUploads
   locks: UploadLocks
+  /** The request's body. */
+  bytes: () => AsyncIterable<Buffer>
   pace: BodyPace
   /** Abort when what runs has to end: with the token, the process. */
   stops: readonly AbortSignal[]
@@ -26,6 +28,8 @@ const EXTENSIONS = [
   'checksum',
 ]
 
+/** Somebody else wants to write: what came counts, and that is no error. */
+const HANDED_OVER = new Error('another request writes to the upload')
 const TOO_SLOW =
   'What came was kept: ask where the upload stands (HEAD), and go on from there over a better connection.'
 
@@ -33,6 +37,7 @@ const TOO_SLOW =
 export class CallerStore extends DataStore {
   readonly #options: CallerStoreOptions
   #lock: UploadLock | undefined
+  readonly #wanted = new AbortController()
   /** As it stood last. */
   found: { id: string; offset: number; length?: number; metadata?: string; expiresAt?: number } | undefined
 
@@ -46,10 +51,11 @@ export class CallerStore extends DataStore {
   newLock(id: string): Lock {
     const { locks, stops } = this.#options
     return {
-      lock: async (signal, cancel) => {
+      lock: async (signal) => {
         this.#lock = await locks.acquire(id, {
           signal: AbortSignal.any([signal, ...stops]),
-          onWanted: () => void cancel(),
+          // Not as the server does it, which has what was not begun yet fail.
+          onWanted: () => this.#wanted.abort(HANDED_OVER),
         })
       },
       unlock: async () => this.#lock?.release(),
@@ -90,26 +96,23 @@ export class CallerStore extends DataStore {
     if (this.found) this.found.length = length
   }
 
+  /** Reads the request itself: the server's own way, over three more streams, costs as much again (ADR 25). */
   override async write(stream: Readable, id: string, offset: number): Promise<number> {
-    const { partials, pace, checksum, stops } = this.#options
+    stream.resume()
+    const { partials, bytes, pace, checksum, stops } = this.#options
     // Nothing comes behind the end; the server has seen to that.
     if (this.found?.length === offset && !(await partials.get(id))) return offset
-    const stop = AbortSignal.any([...stops])
-    const end = () => stream.destroy(stop.reason as Error)
-    stop.addEventListener('abort', end, { once: true })
-    try {
-      if (stop.aborted) end()
-      const reached = await partials.append(id, paced(stream as AsyncIterable<Buffer>, pace, { hint: TOO_SLOW }), {
-        offset,
-        right: this.#right,
-        checksum,
+    const signal = AbortSignal.any([...stops, this.#wanted.signal])
+    const body = paced(bytes(), pace, { hint: TOO_SLOW, signal })
+    const reached = await partials
+      .append(id, body, { offset, right: this.#right, checksum })
+      .catch((error: unknown) => {
+        if (error === HANDED_OVER) return undefined
+        throw error
       })
-      const left = await partials.get(id)
-      this.found = left ?? { id, offset: reached, length: reached }
-      return reached
-    } finally {
-      stop.removeEventListener('abort', end)
-    }
+    const left = await partials.get(id)
+    this.found = left ?? { id, offset: reached ?? offset, length: reached ?? offset }
+    return this.found.offset
   }
 }
 

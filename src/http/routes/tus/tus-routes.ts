@@ -145,7 +145,9 @@ class TusAnswers {
   store(request: FastifyRequest, more: Partial<CallerStoreOptions> = {}): CallerStore {
     const { uploads, uploadLocks: locks, bodyPace: pace = LEAST_PACE } = this.#options
     const stops = [this.#stopping, request.accessEnded()]
-    return new CallerStore({ partials: uploads.partials, locks, pace, stops, ...more })
+    // A refusal half-way must still find the connection open.
+    const bytes = () => request.raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+    return new CallerStore({ partials: uploads.partials, locks, pace, stops, bytes, ...more })
   }
 
   async answer(request: FastifyRequest, reply: FastifyReply, asked: Parameters<typeof answerTus>[2]): Promise<void> {

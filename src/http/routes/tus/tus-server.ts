@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
 import { ERRORS, Server } from '@tus/server'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, toAppError } from '../../../lib/errors.ts'
@@ -44,8 +43,6 @@ export async function answerTus(
     relativeLocation: true,
     // None, so that no answer names one.
     allowedOrigins: [],
-    // Who is asked to end does at once.
-    lockDrainTimeout: 1,
     namingFunction: () => randomUUID(),
     getFileIdFromRequest: () => id,
     onResponseError: (_request, error) => {
@@ -72,16 +69,15 @@ function tellFound(reply: FastifyReply, { found }: CallerStore): void {
   if (found?.metadata !== undefined) void reply.header('upload-metadata', found.metadata)
 }
 
-function webRequest({ method, headers, raw }: FastifyRequest, id: string | undefined): Request {
+/** Without its body, which the store reads. */
+function webRequest({ method, headers }: FastifyRequest, id: string | undefined): Request {
   const named = REQUEST_HEADERS.flatMap((name): Array<[string, string]> => {
     const value = headers[name]
     return value === undefined ? [] : [[name, String(value)]]
   })
-  const hasBody = method === 'PATCH' || method === 'POST'
   return new Request(`http://layerd${PATH}${id === undefined ? '' : `/${id}`}`, {
     method,
     headers: [...named, ['tus-resumable', TUS_VERSION]],
-    ...(hasBody ? { body: Readable.toWeb(raw), duplex: 'half' } : {}),
   })
 }
 
