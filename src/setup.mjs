@@ -3,7 +3,8 @@
  * them, and npm puts node_modules/.bin first in PATH) and, for demo and tests, a few system programs.
  * Silent when all is there. LAYERD_NO_SETUP=1 turns it off.
  *
- *   node src/setup.mjs [--npm-only]      --npm-only leaves the system programs alone
+ *   node src/setup.mjs [--npm-only | --browser] [--ui]
+ *     --npm-only leaves the system programs alone, --browser wants one more; --ui builds the dashboard where it is missing or stale
  *   node src/setup.mjs --copy-assets     copies what tsc leaves behind (Lua scripts) from src to dist
  */
 import { spawnSync } from 'node:child_process'
@@ -21,6 +22,8 @@ const PROGRAMS = [
   { anyOf: ['htpasswd'], debian: 'apache2-utils', required: false },
   { anyOf: ['nginx'], debian: 'nginx-light', required: false },
 ]
+/** What the dashboard is looked at with, by tests alone. */
+const BROWSER = { anyOf: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium', required: false }
 
 function main(args) {
   if (args.includes('--copy-assets')) return copyAssets()
@@ -28,7 +31,8 @@ function main(args) {
   if (!packagesAreInstalled()) installPackages()
   linkNode()
   assertNode()
-  if (!args.includes('--npm-only')) ensurePrograms()
+  if (!args.includes('--npm-only')) ensurePrograms(args.includes('--browser') ? [...PROGRAMS, BROWSER] : PROGRAMS)
+  if (args.includes('--ui')) buildDashboard()
 }
 
 function say(line) {
@@ -100,13 +104,21 @@ function assertNode() {
   }
 }
 
+/** Vite wants a newer Node than this may be. Without a dashboard everything else works. */
+function buildDashboard() {
+  const brought = join(root, 'node_modules/.bin/node')
+  const node = existsSync(brought) ? brought : process.execPath
+  const { status } = spawnSync(node, [join(root, 'tools/ui/build.mjs'), '--if-stale'], { stdio: ['ignore', 2, 2] })
+  if (status !== 0) say('the dashboard could not be built; there is none')
+}
+
 function isNewEnough(version) {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major > NEEDED_NODE[0] || (major === NEEDED_NODE[0] && minor >= NEEDED_NODE[1])
 }
 
-function ensurePrograms() {
-  const missing = PROGRAMS.filter(({ anyOf }) => !anyOf.some(isOnPath))
+function ensurePrograms(programs) {
+  const missing = programs.filter(({ anyOf }) => !anyOf.some(isOnPath))
   if (missing.length === 0) return
   const packages = missing.map(({ debian }) => debian)
   const asRoot = rootCommand()
@@ -177,7 +189,8 @@ exit $status
 function copyAssets() {
   cpSync(join(root, 'src'), join(root, 'dist'), {
     recursive: true,
-    filter: (path) => !['.ts', '.mjs'].includes(extname(path)) && !path.endsWith('tsconfig.json'),
+    filter: (path) =>
+      path !== join(root, 'src/ui') && !['.ts', '.mjs'].includes(extname(path)) && !path.endsWith('tsconfig.json'),
   })
 }
 

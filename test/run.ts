@@ -11,7 +11,7 @@ import { TestReport } from './helpers/test-report.ts'
  *
  * The last line is always "N passed, N failed[, N skipped]". Exit code 0 only if something ran and nothing failed.
  */
-const DEFAULT_TIERS = ['unit', 'contract', 'fault', 'integration', 'e2e', 'interop']
+const DEFAULT_TIERS = ['unit', 'contract', 'fault', 'integration', 'e2e', 'browser', 'interop']
 const OTHER_TIERS = ['sweep', 'containers', 'registries', 'bench']
 
 /** A test that takes longer has hung, also beside thirty others at a processor; the longest ones (an image build) set a bound of their own. */

@@ -13,6 +13,7 @@ import { OpenAnswers } from './answers/open-answers.ts'
 import { OpenUploads } from './requests/bodies/open-uploads.ts'
 import { createLooks, LOOK_LIMITS } from './requests/look.ts'
 import { bundleRoutes } from './routes/bundles.ts'
+import { dashboardRoutes } from './dashboard/dashboard.ts'
 import { fleetEventRoutes } from './routes/fleet-events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobEventRoutes } from './routes/job-events.ts'
@@ -50,6 +51,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   const withSources = { ...options, sources: { roots, uploads } }
   void app.register(fileRoutes, options)
   void app.register(healthRoutes, options)
+  void app.register(dashboardRoutes, options)
   void app.register(metricsRoutes, { observer })
   void app.register(sessionRoutes)
   void app.register(browserSessionRoutes, options)

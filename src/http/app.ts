@@ -102,6 +102,8 @@ export interface AppOptions {
   listenHost: string
   /** LAYERD_PUBLIC_URL. */
   publicUrl?: string | undefined
+  /** Folder of the built dashboard. Default: dist/ui; without one `GET /` is a page of links. */
+  dashboard?: string | undefined
   /** Who is who. Default: nobody has to be known. */
   authenticator?: Authenticator
   /** What browsers have instead of a token. Default: nothing. */

@@ -15,7 +15,7 @@ interface Import {
 
 /** Everything in a folder `src` that the table does not allow, a line each; sorted. */
 export function judge(src: string, rooms: Readonly<Record<string, Room>>): string[] {
-  const files = globSync('**/*.{ts,mjs}', { cwd: src }).toSorted()
+  const files = globSync('**/*.{ts,mjs,svelte,css}', { cwd: src, exclude: ['**/node_modules'] }).toSorted()
   const homeless = [...new Set(files.map(dirname))].filter((folder) => folder !== '.' && !(folder in rooms))
   const problems = homeless.map((folder) => `src/${folder} has no row in the table`)
   for (const [folder, held] of Map.groupBy(files, dirname)) {
@@ -27,7 +27,7 @@ export function judge(src: string, rooms: Readonly<Record<string, Room>>): strin
   }
   problems.push(...circles(rooms))
   const house = new Table(rooms)
-  for (const file of files.filter((each) => each.endsWith('.ts'))) {
+  for (const file of files.filter((each) => /\.(?:ts|svelte)$/.test(each))) {
     for (const each of importsOf(file, readFileSync(join(src, file), 'utf8'))) {
       if (!house.allows(each))
         problems.push(`src/${each.from} may not import ${each.to}${each.types ? '' : ' (values)'}`)
@@ -69,7 +69,7 @@ class Table {
     const atTop = this.#roomOf(from) === houseOf(from)
     if (to === 'node:process') return rooms.some(({ packages = [] }) => packages.includes(to))
     if (to.startsWith('node:')) return true
-    if (!to.endsWith('.ts')) return rooms.some(({ packages = [] }) => packages.includes(packageName(to)))
+    if (!/\.(?:ts|svelte|css)$/.test(to)) return rooms.some(({ packages = [] }) => packages.includes(packageName(to)))
     return (
       this.#roomOf(from) === this.#roomOf(to) ||
       opened('imports') ||
@@ -112,9 +112,15 @@ function packageName(specifier: string): string {
     .join('/')
 }
 
+/** Of a component: one of the module, one of each instance. */
+function scriptsOf(text: string): string {
+  return [...text.matchAll(/<script\b[^>]*>(.*?)<\/script>/gs)].map(([, script = '']) => script).join('\n')
+}
+
 /** Static and dynamic imports, and exports from other files. */
-function importsOf(file: string, text: string): Import[] {
-  const { module } = parseSync(file, text)
+function importsOf(file: string, whole: string): Import[] {
+  const text = file.endsWith('.svelte') ? scriptsOf(whole) : whole
+  const { module } = parseSync(file.replace(/\.svelte$/, '.ts'), text)
   const to = (specifier: string) => (specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : specifier)
   const fixed = module.staticImports.map(({ moduleRequest, entries }) => ({
     from: file,

@@ -11,6 +11,9 @@ export interface Room {
   readonly packages?: readonly string[]
 }
 
+/** Pages of the dashboard know nothing of each other: each is loaded alone. */
+const PAGE: Room = { imports: ['ui/api', 'ui/state', 'ui/parts', 'ui/format', 'ui/place'] }
+
 export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   'lib/loop': { imports: ['lib'] },
@@ -302,6 +305,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'http/routes/access',
       'http/routes/system',
       'http/routes/tus',
+      'http/dashboard',
       'http/access',
       'http/answers/open-answers.ts',
       'http/requests/look.ts',
@@ -328,6 +332,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       '@fastify/compress',
       '@fastify/rate-limit',
       '@fastify/cookie',
+      '@fastify/static',
       '@fastify/swagger',
       '@fastify/swagger-ui',
       '@fastify/type-provider-typebox',
@@ -345,6 +350,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'http/schemas',
     ],
   },
+  'http/dashboard': { imports: ['http/requests/open-paths.ts', 'http/answers', 'http/schemas'] },
   'http/routes/access': { imports: ['http/access', 'http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
   'http/routes/system': {
     imports: ['http/requests', 'http/answers', 'http/schemas', 'http/schemas/system', 'http/routes'],
@@ -387,6 +393,32 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'cli/commands/registries': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },
+  // A client like any other, in a browser: of the daemon it knows the contract, and nothing of src.
+  ui: {
+    faces: [],
+    top: ['ui/shell', 'ui/state', 'ui/styles'],
+    types: ['../clients/typescript/src/schema.d.ts'],
+    packages: ['svelte', 'vite', '@sveltejs/vite-plugin-svelte'],
+  },
+  'ui/shell': {
+    imports: [
+      'ui/api',
+      'ui/state',
+      'ui/parts',
+      'ui/place',
+      ...['overview', 'jobs', 'job'].map((page) => `ui/pages/${page}`),
+    ],
+  },
+  'ui/pages/overview': PAGE,
+  'ui/pages/jobs': PAGE,
+  'ui/pages/job': PAGE,
+  'ui/parts': { imports: ['ui/state', 'ui/format'], types: ['ui/api'], packages: ['@tanstack/svelte-virtual'] },
+  'ui/state': { imports: ['ui/api'] },
+  'ui/format': { types: ['ui/api/types.ts'] },
+  'ui/api': { imports: ['../clients/typescript/src/messages.ts'], packages: ['openapi-fetch'] },
+  'ui/place': {},
+  'ui/styles': {},
+
   // A client like any other: what it knows of the daemon is the contract.
   'cli/client': { types: ['../clients/typescript/src/schema.d.ts'], packages: ['undici', 'openapi-fetch'] },
 

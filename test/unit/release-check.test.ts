@@ -52,6 +52,7 @@ test("the parts of the image are listed without a network, each with its package
   >
   const listed = new Map(bom.components.map(({ name, version }) => [name, version]))
   for (const [name, version] of Object.entries(dependencies)) assert.equal(listed.get(name), version)
+  assert.ok(listed.has('svelte'), 'what the dashboard is built of')
   for (const name of ['typescript', 'oxlint']) assert.ok(name in devDependencies && !listed.has(name), name)
   assert.ok(bom.components.every(({ hashes }) => hashes.length > 0))
 })

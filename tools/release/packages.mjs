@@ -18,19 +18,32 @@ function isSha512(integrity) {
   return /^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity ?? '')
 }
 
-/** From the lockfile alone: the same for every machine, and without a network. */
+/** From the lockfile alone: the same for every machine, and without a network. What the dashboard is built of is in it, too. */
 export function writeSbom({ root, out }) {
-  const args = ['sbom', '--sbom-format=cyclonedx', '--sbom-type=application', '--package-lock-only', '--omit=dev']
+  const args = ['sbom', '--sbom-format=cyclonedx', '--sbom-type=application', '--package-lock-only']
   const { status, stdout, stderr } = npm(args, root)
   if (status !== 0) return { verdict: 'wrong', text: `npm sbom failed: ${firstLine(stderr)}` }
-  const { components = [] } = JSON.parse(stdout)
+  const sbom = withoutTools(JSON.parse(stdout))
+  const { components } = sbom
   const bare = components.filter(({ hashes }) => !(hashes?.length > 0)).map(({ name }) => name)
   if (components.length === 0 || bare.length > 0) {
     return { verdict: 'wrong', text: `${components.length} packages, without a hash: ${bare.join(', ') || 'none'}` }
   }
   const path = join(out, 'sbom.cdx.json')
-  writeFileSync(path, stdout)
+  writeFileSync(path, `${JSON.stringify(sbom, null, 2)}\n`)
   return { verdict: 'ok', text: `${components.length} packages in ${path}` }
+}
+
+/** npm's own --omit=dev leaves out what a workspace needs when a tool of development wants it, too. Workspaces are our own sources. */
+function withoutTools(sbom) {
+  const isTool = ({ properties = [] }) =>
+    properties.some(({ name }) => name === 'cdx:npm:package:development' || name === 'cdx:npm:package:private')
+  const components = (sbom.components ?? []).filter((component) => !isTool(component))
+  const kept = new Set([sbom.metadata.component['bom-ref'], ...components.map((component) => component['bom-ref'])])
+  const dependencies = (sbom.dependencies ?? [])
+    .filter(({ ref }) => kept.has(ref))
+    .map(({ ref, dependsOn = [] }) => ({ ref, dependsOn: dependsOn.filter((other) => kept.has(other)) }))
+  return { ...sbom, components, dependencies }
 }
 
 /** How npm says that it got no answer from the registry or from sigstore's, whose keys it asks for. */

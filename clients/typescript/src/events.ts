@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { fetch, type Response } from 'undici'
+import { messages } from './messages.ts'
 import type { components } from './schema.d.ts'
 
 type JobEvent = components['schemas']['JobEvent']
@@ -48,37 +49,4 @@ export async function* follow(
     }
     await delay(retryMs, undefined, signal === undefined ? {} : { signal })
   }
-}
-
-interface Message {
-  id?: string
-  data?: string
-  retryMs?: number
-}
-
-async function* messages(body: AsyncIterable<Uint8Array>): AsyncGenerator<Message> {
-  const decoder = new TextDecoder()
-  let unread = ''
-  for await (const bytes of body) {
-    unread += decoder.decode(bytes, { stream: true })
-    for (let end = unread.indexOf('\n\n'); end !== -1; end = unread.indexOf('\n\n')) {
-      yield messageOf(unread.slice(0, end).split('\n'))
-      unread = unread.slice(end + 2)
-    }
-  }
-}
-
-function messageOf(lines: readonly string[]): Message {
-  const message: Message = {}
-  const data: string[] = []
-  for (const line of lines) {
-    const colon = line.indexOf(':')
-    if (colon < 1) continue
-    const value = line.slice(colon + 1).replace(/^ /, '')
-    const field = line.slice(0, colon)
-    if (field === 'id') message.id = value
-    if (field === 'data') data.push(value)
-    if (field === 'retry' && /^\d{1,9}$/.test(value)) message.retryMs = Number(value)
-  }
-  return data.length === 0 ? message : { ...message, data: data.join('\n') }
 }

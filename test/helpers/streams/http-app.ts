@@ -146,6 +146,8 @@ export async function startApp(
       ? {}
       : await openedSessions(access, { tokensFile, tokens, oidc }, jobs.options)),
     allInOne: false,
+    // Whether one was built here is nothing that a test may depend on.
+    dashboard: join(folder, 'no-dashboard'),
     ...changes,
   })
   defer(t, () => app.close())

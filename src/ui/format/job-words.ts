@@ -1,0 +1,90 @@
+import type { Job, Progress } from '../api/types.ts'
+import { formatBytes, formatSpeed } from './bytes.ts'
+import { formatClock, formatDuration } from './time.ts'
+
+export type Mood = 'busy' | 'wait' | 'good' | 'bad' | 'idle'
+
+const MOODS: Readonly<Record<string, Mood>> = {
+  running: 'busy',
+  canceling: 'wait',
+  retrying: 'wait',
+  paused: 'wait',
+  queued: 'idle',
+  scheduled: 'idle',
+  canceled: 'idle',
+  succeeded: 'good',
+  failed: 'bad',
+}
+
+/** States that are not known yet are shown by their name. */
+export function moodOf(state: string): Mood {
+  return MOODS[state] ?? 'idle'
+}
+
+const DOING: Readonly<Record<string, string>> = {
+  publish: 'sending',
+  pull: 'bringing',
+  copy: 'copying',
+  verify: 'reading',
+}
+
+const PHASES: Readonly<Record<string, string>> = {
+  planning: 'finding out what there is to do',
+  verifying: 'checking',
+  committing: 'writing manifest and tag',
+}
+
+/** One line that tells what is going on. */
+export function sentenceOf(job: Job, now: number): string {
+  const { state, reason, error, progress } = job
+  if (state === 'succeeded') return successOf(job)
+  if (state === 'failed') return error?.detail ?? reason ?? 'failed'
+  if (state === 'canceled') return reason ?? 'canceled'
+  if (state === 'running') return runningOf(job, now)
+  return [reason ?? state, againAt(progress.retryAt, now)].filter(Boolean).join(', ')
+}
+
+function runningOf({ kind, progress, reason }: Job, now: number): string {
+  if (progress.reason) return [progress.reason, againAt(progress.retryAt, now)].filter(Boolean).join(', ')
+  if (progress.phase === null) return reason ?? 'beginning'
+  if (progress.phase !== 'transferring') return PHASES[progress.phase] ?? progress.phase
+  const { layers, bytesPerSecond, etaSeconds } = progress
+  const count = layers.total === null ? `${layers.done} layers so far` : `${layers.done} of ${layers.total} layers done`
+  const speed = bytesPerSecond === null ? undefined : `at ${formatSpeed(bytesPerSecond)}`
+  const left = etaSeconds === null ? undefined : `${formatDuration(etaSeconds * 1000)} left`
+  return [`${DOING[kind] ?? 'moving'} ${speed ?? ''}`.trim(), count, left].filter(Boolean).join(', ')
+}
+
+function againAt(retryAt: string | null, now: number): string | undefined {
+  if (retryAt === null) return undefined
+  const at = Date.parse(retryAt)
+  return at <= now ? 'again now' : `again at ${formatClock(at)}, in ${formatDuration(at - now)}`
+}
+
+function successOf({ progress, startedAt, endedAt }: Job): string {
+  const { bytesDone, bytesSent } = progress
+  const saved = bytesDone - bytesSent
+  const took = startedAt && endedAt ? ` in ${formatDuration(Date.parse(endedAt) - Date.parse(startedAt))}` : ''
+  const kept = saved > 0 && bytesDone > 0 ? `, ${formatBytes(saved)} were there already` : ''
+  return `${formatBytes(bytesSent)} moved${took}${kept}`
+}
+
+export interface Part {
+  readonly name: 'skipped' | 'mounted' | 'resumed' | 'sent'
+  readonly bytes: number
+}
+
+/** What the bytes of a job are made of; together they are bytesDone. */
+export function partsOf({ bytesSkipped, bytesMounted, bytesResumed, bytesSent }: Progress): Part[] {
+  return [
+    { name: 'skipped', bytes: bytesSkipped },
+    { name: 'mounted', bytes: bytesMounted },
+    { name: 'resumed', bytes: bytesResumed },
+    { name: 'sent', bytes: bytesSent },
+  ]
+}
+
+/** The total, or what it will be about. */
+export function totalOf({ bytesTotal, bytesTotalEstimate }: Progress): number | null {
+  return bytesTotal ?? bytesTotalEstimate
+}

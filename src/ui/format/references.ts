@@ -1,0 +1,23 @@
+import type { Job } from '../api/types.ts'
+
+/** What a job is about, short: the package as soon as it is known, else the file or reference that it is made of. */
+export function nameOf({ source, package: about, kind }: Pick<Job, 'source' | 'package' | 'kind'>): string {
+  if (about) return about.version === null ? about.name : `${about.name} ${about.version}`
+  const last = lastOf(source)
+  return last === '' ? kind : last
+}
+
+/** `oci://ghcr.io/team/nemo:1.2.0` → `nemo:1.2.0`; a digest is cut to what tells it apart. */
+export function lastOf(reference: string): string {
+  const last = reference.split('/').at(-1) ?? reference
+  return shortDigests(last)
+}
+
+export function shortDigests(text: string): string {
+  return text.replace(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, '$1…')
+}
+
+/** Where from and where to, without what every one of them has. */
+export function placeOf(address: string | null): string {
+  return shortDigests((address ?? '').replace(/^oci:\/\//, ''))
+}

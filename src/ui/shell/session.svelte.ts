@@ -1,0 +1,53 @@
+import { api, dataOf, onUnknownCaller, Refusal } from '../api/client.ts'
+import type { Problem, Session } from '../api/types.ts'
+
+/** Who is logged in here. `needed`: a token is asked for before anything is shown. */
+class CurrentSession {
+  who = $state.raw<Session | undefined>()
+  needed = $state(false)
+  /** It was there and has ended, in whatever way. */
+  ended = $state(false)
+  trouble = $state.raw<Problem | undefined>()
+
+  constructor() {
+    onUnknownCaller(() => this.#gone())
+  }
+
+  async look(): Promise<void> {
+    try {
+      this.who = await dataOf(api.GET('/v1/session'))
+      this.needed = false
+      this.trouble = undefined
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      if (error.problem.status === 401) this.needed = true
+      else this.trouble = error.problem
+    }
+  }
+
+  /** Throws Refusal. */
+  async logIn(token: string): Promise<void> {
+    this.who = await dataOf(api.POST('/v1/session', { body: { token } }))
+    this.needed = false
+    this.ended = false
+  }
+
+  async logOut(): Promise<void> {
+    await dataOf(api.DELETE('/v1/session'))
+    this.who = undefined
+    this.needed = true
+  }
+
+  may(scope: string): boolean {
+    const { scopes = [] } = this.who ?? {}
+    return scopes.includes('*') || scopes.includes(scope)
+  }
+
+  #gone(): void {
+    if (this.who === undefined) return
+    this.ended = true
+    this.needed = true
+  }
+}
+
+export const session = new CurrentSession()

@@ -1,0 +1,100 @@
+import { SvelteMap } from 'svelte/reactivity'
+import { api, dataOf } from '../api/client.ts'
+import type { FleetEvent, Job, JobMove } from '../api/types.ts'
+import { EventStream, type StreamState } from '../api/stream.ts'
+
+/** Most that are kept; of those that have ended the oldest go first. */
+const MOST_JOBS = 5000
+
+/** What is null is left out of a move. */
+const UNSAID = {
+  phase: null,
+  bytesTotal: null,
+  bytesTotalEstimate: null,
+  bytesPerSecond: null,
+  etaSeconds: null,
+  reason: null,
+  retryAt: null,
+}
+
+export type FleetListener = (event: FleetEvent) => void
+
+/** All jobs that this tab has been told of, as they are now; one connection for all pages. */
+class Fleet {
+  readonly jobs = new SvelteMap<string, Job>()
+  stream = $state<StreamState>('connecting')
+  /** Another one after each gap: what was listed before may be stale, and is asked for again. */
+  generation = $state(0)
+  #open: EventStream<FleetEvent> | undefined
+  readonly #listeners = new Set<FleetListener>()
+
+  start(): void {
+    this.#open ??= new EventStream<FleetEvent>({
+      address: '/v1/events',
+      onEvent: (event) => this.#take(event),
+      onState: (state) => {
+        this.stream = state
+      },
+      onRefused: () => {
+        this.stream = 'away'
+      },
+    })
+  }
+
+  stop(): void {
+    this.#open?.close()
+    this.#open = undefined
+    this.jobs.clear()
+  }
+
+  listen(listener: FleetListener): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** What a list or a look brought; older than what is known it is no news. */
+  learn(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      const known = this.jobs.get(job.id)
+      if (known === undefined || known.revision <= job.revision) this.jobs.set(job.id, job)
+    }
+    this.#forget()
+  }
+
+  /** Throws Refusal. */
+  async look(id: string): Promise<Job> {
+    const job = await dataOf(api.GET('/v1/jobs/{id}', { params: { path: { id } } }))
+    this.learn([job])
+    return job
+  }
+
+  #take(event: FleetEvent): void {
+    if (event.type === 'snapshot') {
+      this.learn(event.jobs)
+      this.generation += 1
+    }
+    if ('job' in event && event.job) this.learn([event.job])
+    if (event.type === 'removed') this.jobs.delete(event.jobId)
+    if (event.type === 'progress') this.#move(event.moved, event.time)
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  /** As much of their progress as lists show; what bytes are made of is told to who looks at the job alone. */
+  #move(moved: readonly JobMove[], updatedAt: string): void {
+    for (const { jobId, revision, progress } of moved) {
+      const known = this.jobs.get(jobId)
+      if (known === undefined || known.revision > revision) continue
+      this.jobs.set(jobId, { ...known, revision, progress: { ...known.progress, ...UNSAID, ...progress, updatedAt } })
+    }
+  }
+
+  #forget(): void {
+    if (this.jobs.size <= MOST_JOBS) return
+    for (const [id, { done }] of this.jobs) {
+      if (done) this.jobs.delete(id)
+      if (this.jobs.size <= MOST_JOBS) return
+    }
+  }
+}
+
+export const fleet = new Fleet()

@@ -1,0 +1,28 @@
+import { Refusal } from '../api/client.ts'
+import type { Problem } from '../api/types.ts'
+
+/** What was asked of the daemon: nothing yet, an answer, or its refusal. What there was stays while it is asked again. */
+export class Loaded<T> {
+  value = $state.raw<T | undefined>()
+  refused = $state.raw<Problem | undefined>()
+  busy = $state(false)
+  #asked = 0
+
+  /** Of two questions the later one's answer counts. */
+  async ask(question: () => Promise<T>): Promise<void> {
+    this.#asked += 1
+    const mine = this.#asked
+    this.busy = true
+    try {
+      const value = await question()
+      if (mine !== this.#asked) return
+      this.value = value
+      this.refused = undefined
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      if (mine === this.#asked) this.refused = error.problem
+    } finally {
+      if (mine === this.#asked) this.busy = false
+    }
+  }
+}
