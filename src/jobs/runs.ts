@@ -15,7 +15,14 @@ import {
 } from './commands/run-commands.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { recheckOwners } from './commands/owners.ts'
-import { createTraceShedder, recountOpen, removeExpired, requeueOrphans, sweepOutbox } from './commands/upkeep.ts'
+import {
+  createTraceShedder,
+  recountOpen,
+  removeExpired,
+  requeueOrphans,
+  sweepOutbox,
+  settleQueues,
+} from './commands/upkeep.ts'
 
 import { forgetWorker, tellOfWorker, type WorkerOrders, type WorkerWord } from './system/worker-records.ts'
 
@@ -58,6 +65,11 @@ export interface JobRuns {
   tidyJobs(giveUp: (left: LeftUpload) => Promise<boolean>): Promise<number>
   /** Hosts with jobs that have not ended, and how many. */
   hosts(): Promise<Array<{ host: string; openJobs: number }>>
+  /**
+   * At the worker's start and every 5 s: of registries without a limit of their own so many jobs run at once as the least of live workers
+   * says, this one by its options; and what BullMQ goes by is set right. Returns of how many queues it was.
+   */
+  settleQueues(workerName: string): Promise<number>
   /** Every 5 s: brings to BullMQ what an API accepted and could not hand over; returns how many. */
   sweepOutbox(): Promise<number>
   /** Every minute: queues again what has not ended and what BullMQ no longer knows; returns how many. */
@@ -95,6 +107,7 @@ export function createJobRuns(options: JobStoreOptions): JobRuns {
         openJobs: Number(flat[2 * at + 1]),
       }))
     },
+    settleQueues: (workerName) => settleQueues(store, workerName),
     sweepOutbox: () => sweepOutbox(store),
     requeueOrphans: () => requeueOrphans(store),
     recountOpen: () => recountOpen(store),

@@ -92,7 +92,7 @@ export async function startWorker(options: WorkerOptions): Promise<JobWorker> {
     logger,
   })
   const consumers = openConsumers(options, { redis, running, presence })
-  const chore = hostReader(runs, consumers, clock)
+  const chore = hostReader(options, consumers)
   const readHosts = (): void =>
     void chore().catch((error: unknown) => logger.warn({ err: error }, 'reading the hosts failed'))
   const stopListening = listen(options, { running, presence, consumers, readHosts })
@@ -249,10 +249,11 @@ function createRunningJobs(run: RunOptions): RunningJobs {
 }
 
 /** Opens a consumer for each host with open jobs and closes those that had none for a while. */
-function hostReader(runs: JobRuns, consumers: Consumers, clock: Clock): () => Promise<void> {
+function hostReader({ runs, name, clock = systemClock }: WorkerOptions, consumers: Consumers): () => Promise<void> {
   const lastOpen = new Map<string, number>()
   return async () => {
     const now = clock.now()
+    await runs.settleQueues(name)
     const busy = (await runs.hosts()).filter(({ openJobs }) => openJobs > 0).map(({ host }) => host)
     for (const host of busy) lastOpen.set(host, now)
     await consumers.see(busy)

@@ -44,7 +44,9 @@ async function setUp(t: TestContext, options: SceneOptions): Promise<Scene> {
   const way = latencyMs === undefined ? undefined : await startFaultProxy(t, socketPath, { latencyMs })
   const keys = createKeys()
   const api = connectRedis({ socketPath }, { role: 'starting' })
-  const dispatcher = createDispatcher({ redis: api, keys, registryJobs: options.registryJobs })
+  const dispatcher = createDispatcher({ redis: api, keys })
+  // As queue-state.lua sets it.
+  await api.hset(`${keys.bullPrefix}:${queueName(HOST)}:meta`, 'concurrency', options.registryJobs)
   defer(t, async () => {
     await dispatcher.close()
     api.disconnect()

@@ -234,13 +234,15 @@ test('what BullMQ keeps of a host goes a day after its last job, and its limit i
   const host = 'registry.example:5000'
   const queue = '{layerd}:bull:registry.example%3A5000'
   const ttls = () => Promise.all(['meta', 'id', 'events'].map((name) => jobs.raw.ttl(`${queue}:${name}`)))
+  await jobs.runs.settleQueues('worker-1')
   const first = await addJob(jobs, host)
   await waitFor('BullMQ to have it', async () => (await jobs.raw.llen(`${queue}:wait`)) === 1)
   assert.deepEqual(await ttls(), [-1, -1, -1])
   await jobs.queue.cancel(first)
   for (const ttl of await ttls()) assert.ok(ttl > 86_000 && ttl <= 86_400, `${ttl} s`)
-  await addJob(jobs, host)
+  const second = await addJob(jobs, host)
   assert.deepEqual(await ttls(), [-1, -1, -1])
+  await jobs.queue.cancel(second)
   // As if the day had passed.
   await jobs.raw.del(`${queue}:meta`)
   jobs.clock.advance(3_700_000)

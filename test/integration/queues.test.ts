@@ -211,8 +211,8 @@ test('a page of a thousand queues, one of them with ten thousand jobs, is a few 
   const page = await cost('?pageSize=200')
   assert.equal(page.items.length, 200)
   assert.equal(page.items[0]?.jobs.waiting, 10_000)
-  // Fourteen a queue, and what does not grow with them.
-  assert.ok(page.commands < 200 * 15 + 100, `${page.commands} commands`)
+  // Eleven a queue, and what does not grow with them.
+  assert.ok(page.commands < 200 * 11 + 100, `${page.commands} commands`)
   const one = await cost('?pageSize=1')
   assert.ok(one.commands < 100, `${one.commands} commands`)
 })

@@ -72,7 +72,7 @@ test('a run that breaks is tried again, and no other run waits for it', async (t
     await consumers.pause()
     await consumers.shutdown()
   })
-  const dispatcher = createDispatcher({ redis: api, keys, registryJobs: 8 })
+  const dispatcher = createDispatcher({ redis: api, keys })
   defer(t, () => dispatcher.close())
   for (const id of ['breaks', 'other']) await dispatcher.add('registry.example', { id, round: 1 })
   consumers.open('registry.example')

@@ -210,14 +210,14 @@ test('limits are kept beside the credentials, which need not be given again', as
   const host = 'a.example'
   const first = await put(bed, host, { credentials: ANN })
   assert.equal(first.json<Registry>().limits, null)
-  const limits = { concurrency: 64, requestsPerSecond: 0.5, bytesPerSecond: 65_536 }
+  const limits = { jobs: 12, concurrency: 64, requestsPerSecond: 0.5, bytesPerSecond: 65_536 }
   const limited = await put(bed, host, { limits }, { 'if-match': String(first.headers.etag) })
   assert.equal(limited.statusCode, 200, limited.body)
   const read = (await bed.app.inject(at(host))).json<Registry>()
   assert.deepEqual([read.limits, read.credentials], [limits, { kind: 'basic', username: 'ann' }])
   const fewer = { limits: { concurrency: 1, bytesPerSecond: null } }
   const changed = await put(bed, host, fewer, { 'if-match': String(limited.headers.etag) })
-  const none = { requestsPerSecond: null, bytesPerSecond: null }
+  const none = { jobs: null, requestsPerSecond: null, bytesPerSecond: null }
   assert.deepEqual(changed.json<Registry>().limits, { concurrency: 1, ...none })
   for (const nothing of [{ limits: null }, { limits: {} }, {}]) {
     const freed = await put(bed, host, nothing, { 'if-match': '*' })

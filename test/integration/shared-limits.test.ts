@@ -12,7 +12,7 @@ import { waitFor } from '../helpers/wait-for.ts'
 
 const HOST = 'registry.example'
 const KEY = `{layerd}:limits:${HOST}`
-const NONE: RegistryLimits = { concurrency: null, requestsPerSecond: null, bytesPerSecond: null }
+const NONE: RegistryLimits = { jobs: null, concurrency: null, requestsPerSecond: null, bytesPerSecond: null }
 
 /** The accounts of so many processes, over connections of their own. */
 async function accounts(t: TestContext, processes: number, placeMs?: number) {

@@ -3020,6 +3020,8 @@ export interface components {
             mirror: string | null;
             /** @description What all processes of layerd together ask of it at most; null: as much as it takes. */
             limits: {
+                /** @description Jobs that run at once; null: LAYERD_REGISTRY_JOBS. */
+                jobs: number | null;
                 /** @description Bodies of blobs on their way at once, up and down. */
                 concurrency: number | null;
                 /** @description Requests a second, of all kinds. */
@@ -3130,10 +3132,10 @@ export interface components {
                     /** @description In all processes together. */
                     value: number;
                     /**
-                     * @description environment: LAYERD_REGISTRY_JOBS.
+                     * @description setting: limits of the registry; environment: the least LAYERD_REGISTRY_JOBS of the workers that live.
                      * @enum {string}
                      */
-                    from: "environment";
+                    from: "setting" | "environment";
                 };
                 /** @description null: as many as jobs ask. */
                 requestsPerSecond: {
@@ -6676,6 +6678,7 @@ export interface operations {
                      *           "proxy": null,
                      *           "mirror": null,
                      *           "limits": {
+                     *             "jobs": 4,
                      *             "concurrency": 4,
                      *             "requestsPerSecond": 20,
                      *             "bytesPerSecond": null
@@ -6749,6 +6752,7 @@ export interface operations {
                      *       "proxy": null,
                      *       "mirror": null,
                      *       "limits": {
+                     *         "jobs": 4,
                      *         "concurrency": 4,
                      *         "requestsPerSecond": 20,
                      *         "bytesPerSecond": null
@@ -6866,8 +6870,10 @@ export interface operations {
                     proxy?: string | null;
                     /** @description host[:port][/path] of a mirror: pulls and looks at packages ask there first, the path before the repository, and the registry for all that it does not serve. Nothing is pushed there. What is kept of that host holds for it. Default: none. */
                     mirror?: string | null;
-                    /** @description What all processes of layerd together ask of it at most: concurrency from 1 to 64, requestsPerSecond from 0.01 to 100,000, bytesPerSecond from 65,536. What is null or left out has no limit. Jobs that run obey a change within a second or at their next request. */
+                    /** @description What all processes of layerd together ask of it at most: jobs from 1 to 1024 (null or left out: LAYERD_REGISTRY_JOBS), concurrency from 1 to 64, requestsPerSecond from 0.01 to 100,000, bytesPerSecond from 65,536. What is null or left out has no limit. Jobs that run obey a change within a second or at their next request; jobs counts for those that have still to begin, at once. */
                     limits?: {
+                        /** @description Jobs that run at once; null: LAYERD_REGISTRY_JOBS. */
+                        jobs?: number | null;
                         /** @description Bodies of blobs on their way at once, up and down. */
                         concurrency?: number | null;
                         /** @description Requests a second, of all kinds. */
@@ -6907,6 +6913,7 @@ export interface operations {
                      *       "proxy": null,
                      *       "mirror": null,
                      *       "limits": {
+                     *         "jobs": 4,
                      *         "concurrency": 4,
                      *         "requestsPerSecond": 20,
                      *         "bytesPerSecond": null
@@ -6954,6 +6961,7 @@ export interface operations {
                      *       "proxy": null,
                      *       "mirror": null,
                      *       "limits": {
+                     *         "jobs": 4,
                      *         "concurrency": 4,
                      *         "requestsPerSecond": 20,
                      *         "bytesPerSecond": null

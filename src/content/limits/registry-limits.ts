@@ -1,5 +1,7 @@
 /** What may be asked of one registry by all processes together. Null: as much as it takes. */
 export interface RegistryLimits {
+  /** Jobs that run at once. Null: as many as of others. */
+  readonly jobs: number | null
   /** Bodies of blobs that are on their way at once, up and down. */
   readonly concurrency: number | null
   readonly requestsPerSecond: number | null

@@ -168,7 +168,7 @@ const REGISTRY = {
   clientCertificate: null,
   proxy: null,
   mirror: null,
-  limits: { concurrency: 4, requestsPerSecond: 20, bytesPerSecond: null },
+  limits: { jobs: 4, concurrency: 4, requestsPerSecond: 20, bytesPerSecond: null },
   updatedAt: TIME,
   profile: {
     name: 'harbor',

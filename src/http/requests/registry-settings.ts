@@ -79,14 +79,16 @@ interface Range {
 }
 
 const RANGES: Readonly<Record<keyof RegistryLimits, Range>> = {
+  jobs: { least: 1, most: 1024, unit: 'jobs at once', whole: true },
   concurrency: { least: 1, most: 64, unit: 'bodies at once', whole: true },
   requestsPerSecond: { least: 0.01, most: 100_000, unit: 'requests a second', whole: false },
   bytesPerSecond: { least: 64 * 1024, most: 2 ** 40, unit: 'bytes a second', whole: true },
 }
 
 /** Null where nothing is limited. */
-function limitsOf({ concurrency, requestsPerSecond, bytesPerSecond }: NonNullable<RegistryBody['limits']>) {
+function limitsOf({ jobs, concurrency, requestsPerSecond, bytesPerSecond }: NonNullable<RegistryBody['limits']>) {
   const limits: RegistryLimits = {
+    jobs: limitOf('jobs', jobs),
     concurrency: limitOf('concurrency', concurrency),
     requestsPerSecond: limitOf('requestsPerSecond', requestsPerSecond),
     bytesPerSecond: limitOf('bytesPerSecond', bytesPerSecond),

@@ -44,6 +44,7 @@ const RegistryParams = Type.Object({
 const Limit = (description: string) => Type.Union([Type.Number(), Type.Null()], { description })
 
 const RegistryLimits = Type.Object({
+  jobs: Limit('Jobs that run at once; null: LAYERD_REGISTRY_JOBS.'),
   concurrency: Limit('Bodies of blobs on their way at once, up and down.'),
   requestsPerSecond: Limit('Requests a second, of all kinds.'),
   bytesPerSecond: Limit('Bytes a second of bodies of blobs, up and down together.'),
@@ -124,7 +125,7 @@ const RegistryBody = Type.Object(
         ...Limits,
         type: ['object', 'null'],
         description:
-          'What all processes of layerd together ask of it at most: concurrency from 1 to 64, requestsPerSecond from 0.01 to 100,000, bytesPerSecond from 65,536. What is null or left out has no limit. Jobs that run obey a change within a second or at their next request.',
+          'What all processes of layerd together ask of it at most: jobs from 1 to 1024 (null or left out: LAYERD_REGISTRY_JOBS), concurrency from 1 to 64, requestsPerSecond from 0.01 to 100,000, bytesPerSecond from 65,536. What is null or left out has no limit. Jobs that run obey a change within a second or at their next request; jobs counts for those that have still to begin, at once.',
       }),
     ),
     repositories: Type.Optional(

@@ -13,7 +13,7 @@ export interface JobStoreOptions {
   prefix?: string
   /** All processes of one layerd share them. */
   secretKey: SecretKeys
-  /** Jobs at once per registry host. LAYERD_REGISTRY_JOBS, default 8. */
+  /** Jobs at once per registry host, where nothing is kept for it; the least of live workers counts. LAYERD_REGISTRY_JOBS, default 8. */
   registryJobs?: number
   /** Registry hosts whose jobs may be open at once. LAYERD_MAX_HOSTS, default 1000. */
   maxHosts?: number
@@ -43,7 +43,7 @@ export function openJobStore(options: JobStoreOptions, as: { role: 'api' | 'work
   const { clock = systemClock, logger = silentLogger, registryJobs = 8, maxHosts = 1000, maxJobs = 20_000 } = options
   const redis = connectRedis(options.redis, { ...as, logger })
   const keys = createKeys(options.prefix)
-  const dispatcher = createDispatcher({ redis, keys, registryJobs, clock })
+  const dispatcher = createDispatcher({ redis, keys, clock })
   return {
     redis,
     keys,

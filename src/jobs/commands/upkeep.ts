@@ -3,9 +3,10 @@ import type { Clock } from '../../lib/clock.ts'
 import { JOB_STATES, type JobState, TERMINAL_STATES } from '../model/definitions.ts'
 import { type Dispatch, type Dispatcher, outboxMember, parseOutboxMember } from '../dispatch/dispatch.ts'
 import type { Keys } from '../redis/keys.ts'
+import type { JobStore } from './job-store.ts'
 import type { Scripts } from '../redis/scripts.ts'
 import { next } from '../model/state.ts'
-import { workerLives } from '../system/worker-records.ts'
+import { WORKER_SILENCE_MS, workerLives } from '../system/worker-records.ts'
 
 /**
  * What the workers do now and then so that nothing is lost and nothing piles up. Each may run in several processes at
@@ -38,6 +39,15 @@ const RECOUNT_MS = 300_000
  */
 export function recountOpen({ keys, scripts }: Pick<UpkeepContext, 'keys' | 'scripts'>): Promise<number> {
   return scripts.other('recount-open', keys.hosts, [keys.prefix, RECOUNT_MS, ...OPEN_STATES])
+}
+
+/** Worker after worker sets right what BullMQ goes by; one in this time does. */
+const SETTLE_MS = 4000
+
+/** As JobRuns has it. */
+export function settleQueues({ keys, scripts, registryJobs }: JobStore, workerName: string): Promise<number> {
+  const args = [keys.prefix, workerName, registryJobs, WORKER_SILENCE_MS, SETTLE_MS]
+  return scripts.other('system/settle-queues', keys.hosts, args)
 }
 
 /** Brings to BullMQ what an API accepted and could not hand over, oldest first. */

@@ -41,18 +41,16 @@ export function parseOutboxMember(member: string): Dispatch {
 export interface DispatcherOptions {
   redis: Redis
   keys: Keys
-  /** Jobs at once per registry host, over all workers. LAYERD_REGISTRY_JOBS, default 8. */
-  registryJobs: number
   /** Default: the system's. */
   clock?: Pick<Clock, 'now'>
 }
 
-/** What BullMQ keeps of a queue, its limit too, goes a day after the host's last job (scripts/jobs/moves.lua). */
+/** What BullMQ keeps of a queue goes a day after the host's last job (scripts/jobs/moves.lua). */
 const OPENED_AGAIN_MS = 3_600_000
 /** Queues kept open; a queue is a few listeners on the shared connection and a handful of Redis calls to open. */
 const OPEN_QUEUES = 256
 
-export function createDispatcher({ redis, keys, registryJobs, clock = systemClock }: DispatcherOptions): Dispatcher {
+export function createDispatcher({ redis, keys, clock = systemClock }: DispatcherOptions): Dispatcher {
   const open = new Map<string, OpenQueue & { usedAt: number }>()
 
   const drop = (host: string) => {
@@ -63,7 +61,7 @@ export function createDispatcher({ redis, keys, registryJobs, clock = systemCloc
   const queueOf = (host: string): OpenQueue => {
     const now = clock.now()
     if (now - (open.get(host)?.usedAt ?? now) > OPENED_AGAIN_MS) drop(host)
-    const queue = open.get(host) ?? openQueue(redis, keys.bullPrefix, host, registryJobs)
+    const queue = open.get(host) ?? openQueue(redis, keys.bullPrefix, host)
     open.delete(host)
     open.set(host, { ...queue, usedAt: now })
     const [oldest] = open
@@ -105,7 +103,7 @@ interface OpenQueue {
   ready: Promise<unknown>
 }
 
-function openQueue(redis: Redis, prefix: string, host: string, registryJobs: number): OpenQueue {
+function openQueue(redis: Redis, prefix: string, host: string): OpenQueue {
   const queue = new Queue<Dispatch>(queueName(host), {
     connection: redis,
     prefix,
@@ -116,7 +114,7 @@ function openQueue(redis: Redis, prefix: string, host: string, registryJobs: num
   })
   // Each call reports its own failure; without a listener the connection's errors would end the process.
   queue.on('error', () => {})
-  const ready = queue.setGlobalConcurrency(registryJobs)
+  const ready = queue.waitUntilReady()
   ready.catch(() => {})
   return { queue, ready }
 }

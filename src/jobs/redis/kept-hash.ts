@@ -15,11 +15,18 @@ export async function replaceKept<T extends { readonly text: string }>(
   scripts: Scripts,
   { key, most }: { key: string; most: number },
   { name, before, next }: { name: string; before: T | undefined; next: T | undefined },
+  { script, more }: Further = { script: 'replace-kept', more: [] },
 ): Promise<Replaced> {
-  const args = [name, before?.text ?? '', next?.text ?? '', most, randomUUID()]
-  const done = await guarded(() => scripts.other('replace-kept', key, args))
+  const args = [name, before?.text ?? '', next?.text ?? '', most, randomUUID(), ...more]
+  const done = await guarded(() => scripts.other(script, key, args))
   if (done === 1) return 'done'
   return done === 0 ? 'changed' : 'full'
+}
+
+/** What is written in the same step. */
+interface Further {
+  script: 'replace-kept' | 'system/replace-registry'
+  more: ReadonlyArray<string | number>
 }
 
 /** Records that are kept in a hash, by name; field '' is another with each write. Calls throw QUEUE_UNAVAILABLE. */

@@ -46,6 +46,8 @@ const OTHER_SCRIPTS = [
   'replace-kept',
   'tokens',
   'add-link',
+  'system/settle-queues',
+  'system/replace-registry',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits', 'rate'] as const
 const WORD_SCRIPTS = ['sessions', 'upload-lock', 'system/queues', 'system/pause-queue', 'system/workers'] as const
@@ -124,15 +126,21 @@ function sources(): ReadonlyMap<string, string> {
     ...[...OTHER_SCRIPTS, ...LIST_SCRIPTS, ...WORD_SCRIPTS].map(
       (name) => [commandName(name), ABOUT_QUEUES.has(name) ? aboutQueues(name) : read(name)] as const,
     ),
+    [commandName('system/replace-registry'), replaceRegistry()] as const,
   ])
   return loaded
 }
 
 /** Those whose first argument is the prefix of all keys. */
-const ABOUT_QUEUES: ReadonlySet<string> = new Set(['system/queues', 'system/pause-queue'])
+const ABOUT_QUEUES: ReadonlySet<string> = new Set(['system/queues', 'system/pause-queue', 'system/settle-queues'])
 
 function aboutQueues(name: string): string {
   return ['local PREFIX = ARGV[1]', read('system/queue-state'), read(name)].join('\n')
+}
+
+function replaceRegistry(): string {
+  const replace = ['local function replace()', read('replace-kept'), 'end']
+  return ['local PREFIX = ARGV[6]', read('system/queue-state'), ...replace, read('system/replace-registry')].join('\n')
 }
 
 function read(name: string): string {

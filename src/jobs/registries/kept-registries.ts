@@ -43,7 +43,7 @@ export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegist
   const { role, logger } = options
   const redis = connectRedis(options.redis, { role, name: 'layerd-registries', ...(logger ? { logger } : {}) })
   const scripts = createScripts(redis)
-  const key = createKeys(options.prefix).registries
+  const { registries: key, prefix } = createKeys(options.prefix)
   let version: string | null = null
   let kept: ReadonlyMap<string, Kept> = new Map()
   let registries: ReadonlySet<string> = new Set()
@@ -62,7 +62,9 @@ export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegist
     keeps: (registry) => registries.has(registry),
     all: () => [...kept.values()].toSorted((a, b) => (a.host < b.host ? -1 : 1)),
     async replace(host, before, next) {
-      const done = await replaceKept(scripts, { key, most: MAX_REGISTRIES }, { name: host, before, next })
+      const more = [prefix, next?.limits?.jobs ?? '']
+      const further = { script: 'system/replace-registry', more } as const
+      const done = await replaceKept(scripts, { key, most: MAX_REGISTRIES }, { name: host, before, next }, further)
       await refresh()
       return done
     },
@@ -70,11 +72,11 @@ export function createKeptRegistries(options: KeptRegistriesOptions): KeptRegist
   }
 }
 
-/** Those of an earlier version have no way. */
+/** Those of an earlier version have no way, and no limit of jobs. */
 type Stored = Omit<Kept, 'text' | 'way' | 'sealedWay'> & Partial<Pick<Kept, 'way' | 'sealedWay'>>
 
 /** `text`: as it lies in Redis. */
 export function parsed(text: string): Kept {
-  const { way = COMMON_WAY, sealedWay = null, ...rest } = JSON.parse(text) as Stored
-  return { ...rest, way, sealedWay, text }
+  const { way = COMMON_WAY, sealedWay = null, limits = null, ...rest } = JSON.parse(text) as Stored
+  return { ...rest, limits: limits && { ...limits, jobs: limits.jobs ?? null }, way, sealedWay, text }
 }

@@ -33,7 +33,7 @@ export interface QueueFigures {
 
 export interface QueueLimits {
   /** Runs at once, in all processes together, and where that is from. */
-  readonly jobs: { readonly value: number; readonly from: 'environment' }
+  readonly jobs: { readonly value: number; readonly from: 'setting' | 'environment' }
   /** Requests a second that it was seen to take; undefined: as many as it was asked for. */
   readonly learntPerSecond: number | undefined
 }
@@ -57,7 +57,7 @@ export interface QueuesContext {
   readonly redis: Redis
   readonly keys: Keys
   readonly scripts: Scripts
-  /** LAYERD_REGISTRY_JOBS. */
+  /** Where no worker has told its own yet. */
   readonly registryJobs: number
   /** Counts what was there before there were counts (upkeep.ts). */
   recount(): Promise<unknown>
@@ -66,7 +66,7 @@ export interface QueuesContext {
 /** Hosts that are looked at in one step, so that it holds nobody else up. */
 const BATCH = 200
 /** Of scripts/system/queues.lua, for each host. */
-const WORDS = 11
+const WORDS = 13
 
 export function createQueues(context: QueuesContext): Queues {
   const { redis, keys } = context
@@ -127,7 +127,7 @@ async function figuresOf(context: QueuesContext, hosts: readonly string[]): Prom
   const words = await scripts.words('system/queues', keys.queues, args)
   return await Promise.all(
     hosts.map(async (host, at) => {
-      const [known, pause, ...row] = words.slice(WORDS * at, WORDS * (at + 1))
+      const [known, pause, own, others, ...row] = words.slice(WORDS * at, WORDS * (at + 1))
       const [queued, running, retrying, paused, canceling, oldest, ended, endedMs, paced] = row.map(Number)
       const { learntPerSecond, registryPause } = paced ? await paceOf(context, host) : NO_PACE
       return {
@@ -142,11 +142,15 @@ async function figuresOf(context: QueuesContext, hosts: readonly string[]): Prom
         },
         oldestMs: row[5] === '' ? undefined : oldest,
         jobsPerMinute: ((ended ?? 0) * 60_000) / (endedMs || 1),
-        limits: { jobs: { value: context.registryJobs, from: 'environment' as const }, learntPerSecond },
+        limits: { jobs: jobsLimit(own, others || String(context.registryJobs)), learntPerSecond },
         registryPause,
       }
     }),
   )
+}
+
+function jobsLimit(own: string | undefined, others: string): QueueLimits['jobs'] {
+  return own ? { value: Number(own), from: 'setting' } : { value: Number(others), from: 'environment' }
 }
 
 const NO_PACE = { learntPerSecond: undefined, registryPause: undefined }

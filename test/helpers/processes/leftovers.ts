@@ -67,7 +67,7 @@ export async function leftovers(places: Places): Promise<string[]> {
 
 /** What stays of ended jobs for those who ask (until it expires), and what belongs to no job. */
 const KEPT = [
-  /:(?:node:id|schema|audit(?::refused)?|workers(?::(?:known|places|total|of:[^{}]*))?|hosts:counted|queues:known|fleet|jobs|jobs:done|jobs:owned|jobs:(?:host|state|of|done-of):[^{}]*|idem:[^:]*)$/,
+  /:(?:node:id|schema|audit(?::refused)?|workers(?::(?:known|places|total|of:[^{}]*))?|hosts:counted|queues:known|queues:jobs(?::said|:settled)?|fleet|jobs|jobs:done|jobs:owned|jobs:(?:host|state|of|done-of):[^{}]*|idem:[^:]*)$/,
   /:(?:places|facts|known|limits|stats):/,
   /:queue:[^{}]*:ended$/,
   /:job:[^:]+$/,

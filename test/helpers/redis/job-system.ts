@@ -123,7 +123,7 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
     copy: (reference, destination, more) =>
       create({ kind: 'copy', source: reference, destination, ...hostOf(destination) }, more),
     async limit(host, limits) {
-      const none = { concurrency: null, requestsPerSecond: null, bytesPerSecond: null }
+      const none = { jobs: null, concurrency: null, requestsPerSecond: null, bytesPerSecond: null }
       const settings = {
         plainHttp: false,
         repositories: null,

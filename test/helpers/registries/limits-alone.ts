@@ -3,7 +3,7 @@ import type { RegistryLimits, SharedLimits } from '../../../src/content/limits/r
 /** Limits of all registries, as a process knows them that can ask nobody. */
 export function limitsAlone(limits: Partial<RegistryLimits>): SharedLimits {
   const none = async () => undefined
-  const all = { concurrency: null, requestsPerSecond: null, bytesPerSecond: null, ...limits }
+  const all = { jobs: null, concurrency: null, requestsPerSecond: null, bytesPerSecond: null, ...limits }
   return {
     limitsOf: () => all,
     turns: none,

@@ -137,8 +137,9 @@ function profileText({ profile: { name, by } }: Registry): string {
 
 function limitsText(limits: Registry['limits']): string {
   if (limits === null) return 'none'
-  const { concurrency, requestsPerSecond, bytesPerSecond } = limits
+  const { jobs, concurrency, requestsPerSecond, bytesPerSecond } = limits
   const texts = [
+    jobs === null ? [] : [`${jobs} jobs`],
     concurrency === null ? [] : [`${concurrency} at once`],
     requestsPerSecond === null ? [] : [`${requestsPerSecond} req/s`],
     bytesPerSecond === null ? [] : [`${bytesPerSecond} B/s`],

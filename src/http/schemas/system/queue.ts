@@ -24,7 +24,10 @@ export const Queue = Type.Object(
       jobs: Type.Object(
         {
           value: Count('In all processes together.'),
-          from: Type.Enum(['environment'], { description: 'environment: LAYERD_REGISTRY_JOBS.' }),
+          from: Type.Enum(['setting', 'environment'], {
+            description:
+              'setting: limits of the registry; environment: the least LAYERD_REGISTRY_JOBS of the workers that live.',
+          }),
         },
         { description: 'Jobs that run at once.' },
       ),
