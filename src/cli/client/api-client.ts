@@ -3,12 +3,15 @@ import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { type Dispatcher, request } from 'undici'
 import { systemClock } from '../../lib/clock.ts'
 import { trimEndOf } from '../../lib/text.ts'
 import { type Calls, type Connection, createCalls } from './calls.ts'
 import type { JobEvent, Upload } from './contract.ts'
-import { ApiProblem, readBody, refusal, unreachable } from './problems.ts'
+import { firstValue, send } from './exchange.ts'
+import { ApiProblem } from './problems.ts'
+import { type ResumableOptions, sendResumably } from './resumable-upload.ts'
+import { openSentFile } from './sent-file.ts'
+import { createTus } from './tus.ts'
 
 export interface ApiClientOptions {
   /** http://127.0.0.1:8420 */
@@ -22,8 +25,10 @@ export type StreamedEvent = JobEvent & { id?: string }
 /** The public HTTP API, as curl would use it. */
 export interface ApiClient {
   readonly calls: Calls
-  /** Sends a file. Throws ApiProblem. */
+  /** Sends a file in one request. Throws ApiProblem. */
   upload(path: string, onBytes: (sent: number, total: number) => void): Promise<Upload>
+  /** Sends a file so that it goes on where it breaks off (sendResumably); undefined: this daemon takes none so. Throws ApiProblem, CommandFailure. */
+  uploadResumably(path: string, options: Omit<ResumableOptions, 'signal'>): Promise<Upload | undefined>
   /** The job's events from now (or after `lastEventId`) to its end; a broken connection is taken up where it broke. */
   events(jobId: string): AsyncIterable<StreamedEvent>
   /** A body of text as it comes, for as long as it comes. Throws ApiProblem. */
@@ -56,29 +61,21 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     authorization: options.token === undefined ? {} : { authorization: `Bearer ${options.token}` },
     signal: options.signal,
   }
+  const calls = createCalls(connection)
   return {
-    calls: createCalls(connection),
+    calls,
     upload: (path, onBytes) => sendFile(connection, path, onBytes),
+    async uploadResumably(path, how) {
+      const tus = createTus(connection, calls)
+      if (!(await tus.offered())) return undefined
+      await using file = await openSentFile(path)
+      return await sendResumably(tus, file, { ...how, signal: connection.signal })
+    },
     events: (jobId) => followEvents(connection, jobId),
     text: (path, accept) => readText(connection, path, accept),
     open: async (path, headers) => (await send(connection, path, { method: 'GET', headers, bodyTimeout: 0 })).body,
     download: (path, from) => openDownload(connection, path, from),
   }
-}
-
-type Init = { method: Dispatcher.HttpMethod; headers: Record<string, string> } & Partial<
-  Pick<Dispatcher.RequestOptions, 'body' | 'headersTimeout' | 'bodyTimeout'>
->
-
-async function send(connection: Connection, path: string, init: Init): Promise<Dispatcher.ResponseData> {
-  const headers = { ...connection.authorization, ...init.headers }
-  const { base, signal } = connection
-  const response = await request(`${base}${path}`, { ...init, headers, signal }).catch((error: unknown) => {
-    if (signal.aborted) throw error
-    throw unreachable(base, error)
-  })
-  if (response.statusCode < 400) return response
-  throw refusal(response.statusCode, readBody(await response.body.text()))
 }
 
 async function sendFile(
@@ -178,8 +175,4 @@ async function* eventLines(body: Readable): AsyncIterable<StreamedEvent> {
     if (line.trim() !== '') yield JSON.parse(line) as StreamedEvent
   }
   if (broken instanceof Error && broken.name === 'AbortError') throw broken
-}
-
-function firstValue(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
 }

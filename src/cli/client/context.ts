@@ -44,10 +44,11 @@ export class Interrupted extends Error {
 /** Runs a task that Ctrl-C ends, rather than the whole process, so that it can take back what it began. */
 export async function interruptible<T>(
   { terminal, stop }: CommandContext,
-  message: string,
+  message: string | (() => string),
   task: () => Promise<T>,
 ): Promise<T> {
-  const stopListening = terminal.onInterrupt(() => stop.abort(new Interrupted(message)))
+  const told = () => (typeof message === 'string' ? message : message())
+  const stopListening = terminal.onInterrupt(() => stop.abort(new Interrupted(told())))
   try {
     return await task()
   } catch (error) {

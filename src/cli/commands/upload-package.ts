@@ -4,7 +4,10 @@ import { ERROR_CODES } from '../../lib/errors.ts'
 import { type CommandContext, interruptible } from '../client/context.ts'
 import type { Problem } from '../client/contract.ts'
 import { ApiProblem, problem } from '../client/problems.ts'
-import { byteProgress } from '../view/byte-progress.ts'
+import type { UploadStep } from '../client/resumable-upload.ts'
+import { type ByteProgress, byteProgress } from '../view/byte-progress.ts'
+import { fold, formatBytes } from '../view/format.ts'
+import { screenColumns } from '../client/terminal.ts'
 
 /** Where the daemon was not asked for it: there is nothing that it said. */
 const UNASKED = problem('PACKAGE_UNREADABLE', ERROR_CODES.PACKAGE_UNREADABLE.status, '')
@@ -18,7 +21,7 @@ export async function uploadPackage(
   path: string,
   refusal: ApiProblem = new ApiProblem(UNASKED),
 ): Promise<readonly string[]> {
-  const { client, terminal, quiet, json } = context
+  const { terminal, quiet, json } = context
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw new ApiProblem(nowhere(refusal.problem, path, error.code))
   })
@@ -38,14 +41,106 @@ export async function uploadPackage(
         ? `uploading ${what} for a look\n`
         : `the daemon cannot read ${path}: uploading ${what}\n`,
     )
-  return interruptible(context, 'Not uploaded, and no job was made.', async () => {
-    const ids: string[] = []
-    for (const each of paths) {
-      using progress = byteProgress(terminal, { verb: 'uploading', silent })
-      ids.push((await client.upload(each, progress.update)).id)
+  const sending: Sending = { arrived: undefined }
+  return interruptible(
+    context,
+    () => `Not uploaded, and no job was made.${howToGoOn(sending)}`,
+    async () => {
+      const ids: string[] = []
+      for (const each of paths) ids.push(await sendFile(context, each, { sending, isPart: paths.length > 1 }))
+      return ids
+    },
+  )
+}
+
+/** How far the file is that is under way. */
+interface Sending {
+  /** Undefined: nothing of it is kept when it breaks off. */
+  arrived: { bytes: number; of: number } | undefined
+}
+
+/** A cut of a smaller one costs less than what makes it resumable: its hash, and four requests. */
+const RESUMABLE_FROM = 64 * 1024 * 1024
+
+/** Its id. Throws ApiProblem, CommandFailure. */
+async function sendFile(
+  context: CommandContext,
+  path: string,
+  { sending, isPart }: { sending: Sending; isPart: boolean },
+): Promise<string> {
+  const { client, terminal, quiet, json } = context
+  const silent = quiet || json
+  const { size } = await stat(path)
+  if (size >= RESUMABLE_FROM) {
+    using steps = showSteps(context, size, sending)
+    try {
+      // Of many parts those that an earlier command sent are there.
+      const upload = await client.uploadResumably(path, { onStep: steps.onStep, mayBeThere: isPart })
+      sending.arrived = undefined
+      if (upload) return upload.id
+    } catch (error) {
+      const kept = error instanceof ApiProblem && error.problem.status !== 404
+      const left = kept ? howToGoOn(sending).trim() : ''
+      if (left !== '') steps.end(left)
+      throw error
     }
-    return ids
-  })
+    if (!silent) terminal.stderr.write('(this daemon is an older one: an upload that breaks off begins anew)\n')
+  }
+  using progress = byteProgress(terminal, { verb: 'uploading', silent })
+  return (await client.upload(path, progress.update)).id
+}
+
+function howToGoOn({ arrived }: Sending): string {
+  if (!arrived) return ''
+  const { bytes, of } = arrived
+  return ` About ${formatBytes(bytes)} of ${formatBytes(of)} have arrived and are kept for 24 hours: the same command goes on from there.`
+}
+
+/** Shows what becomes of a resumable upload: first its hash, then its bytes. */
+function showSteps({ terminal, quiet, json }: CommandContext, size: number, sending: Sending) {
+  const silent = quiet || json
+  let shown: { verb: string; progress: ByteProgress } | undefined
+  const end = (text: string) => {
+    shown?.progress[Symbol.dispose]()
+    shown = undefined
+    if (!silent) terminal.stderr.write(`${fold(text, screenColumns(terminal.stderr))}\n`)
+  }
+  const show = (verb: string): ByteProgress => {
+    if (shown?.verb === verb) return shown.progress
+    shown?.progress[Symbol.dispose]()
+    shown = { verb, progress: byteProgress(terminal, { verb, silent }) }
+    return shown.progress
+  }
+  const sent = (bytes: number) => {
+    sending.arrived = { bytes, of: size }
+    return show('uploading')
+  }
+  return {
+    end,
+    onStep: (step: UploadStep): void => {
+      switch (step.type) {
+        case 'offered':
+          return end('It is hashed first; if the upload breaks off, it goes on where it stood.')
+        case 'hashing':
+          return show('reading').update(step.bytes, size)
+        case 'changed':
+          return end('The file has changed since an upload of it broke off: it begins anew.')
+        case 'resumed':
+          end(`Going on at ${formatBytes(step.bytes)} of ${formatBytes(size)}.`)
+          return sent(step.bytes).begin(step.bytes)
+        case 'again':
+          sent(step.bytes).begin(step.bytes)
+          return sent(step.bytes).say('going on', `going on at ${formatBytes(step.bytes)}`)
+        case 'sending':
+          return sent(step.bytes).update(step.bytes, size)
+        case 'checking':
+          return sent(size).say('sent, the daemon checks it')
+        case 'waiting':
+          return sent(step.bytes).say('no connection, asking again', `${step.why}; asking again`)
+      }
+    },
+    [Symbol.dispose]: () => shown?.progress[Symbol.dispose](),
+  }
 }
 
 /** What cannot be deleted (a daemon that is gone, a token that may not) goes by itself after 24 h: no reason to fail. */
