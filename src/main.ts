@@ -115,12 +115,22 @@ function surroundings(): Surroundings {
     stderr: process.stderr,
     stdin: process.stdin,
     cwd: process.cwd(),
-    env: { url, token, plain: process.env['TERM'] === 'dumb' || Boolean(process.env['CI']) },
+    env: {
+      url,
+      token,
+      plain: process.env['TERM'] === 'dumb' || Boolean(process.env['CI']),
+      ascii: !isUtf8(process.env),
+    },
     onInterrupt(listener) {
       process.on('SIGINT', listener)
       return () => process.off('SIGINT', listener)
     },
   }
+}
+
+/** Source: POSIX, locale: the first of these that is set. */
+function isUtf8({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): boolean {
+  return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '')
 }
 
 function tellUnknownNames(tell: (text: string) => void): void {

@@ -17,7 +17,7 @@ import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
 import { link, type LinkOptions } from './commands/access/link.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
-import { addFilesCommand } from './system-commands.ts'
+import { addFilesCommand, addStatsCommand } from './system-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
 import { addWorkerCommands } from './worker-commands.ts'
 import {
@@ -60,8 +60,9 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addTokenCommands(program, run)
   addPolicyCommands(program, run)
   addAuditCommand(program, run)
-  program.commandsGroup('Workers:')
+  program.commandsGroup('System:')
   addWorkerCommands(program, run)
+  addStatsCommand(program, run)
 }
 
 function addTransfers(program: Command, run: RunClient): void {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { RunClient } from './client-commands.ts'
 import { files, type FilesOptions } from './commands/system/files.ts'
+import { stats, type StatsOptions } from './commands/system/stats.ts'
 import { collect, examples, wholeNumber, withOutput } from './shapes.ts'
 
 /** The command about packages that lie on the daemon's machine. */
@@ -17,3 +18,17 @@ export function addFilesCommand(program: Command, run: RunClient): void {
 }
 
 const FILES_EXAMPLES = examples('layerd files --search nemo', 'layerd files --kind archive --json | jq -r .source')
+
+/** The command about what jobs did lately. */
+export function addStatsCommand(program: Command, run: RunClient): void {
+  const telling = program
+    .command('stats')
+    .description('what jobs moved and how they ended, lately; times are UTC')
+    .option('-w, --window <span>', '1m to 60m by minute, 2h to 168h or 7d by hour (default: 1h)')
+    .option('--registry <host>', 'of this one alone')
+    .option('--kind <kind>', 'publish, pull, copy, verify; repeatable', collect)
+    .addHelpText('after', STATS_EXAMPLES)
+  withOutput(telling).action((options: StatsOptions) => run(options, (context) => stats(context, options)))
+}
+
+const STATS_EXAMPLES = examples('layerd stats -w 7d', 'layerd stats --registry ghcr.io --json | jq .totals')

@@ -4,6 +4,7 @@ import type { Problem } from '../../src/jobs/model/definitions.ts'
 import type { Stats } from '../../src/http/schemas/system/stats.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
 import { newJob } from '../helpers/redis/jobs.ts'
+import { pipeTerminal, runCommand } from '../helpers/processes/cli-program.ts'
 import { totalsOf } from '../helpers/redis/stats.ts'
 import { tokenLine } from '../helpers/streams/tokens.ts'
 import { startTokenApp } from '../helpers/streams/token-app.ts'
@@ -145,6 +146,25 @@ describe('GET /v1/stats', () => {
     const changed = await ask(url, 'watcher', { 'if-none-match': String(first.headers['etag']) })
     assert.equal(changed.statusCode, 200)
     assert.notEqual(changed.headers['etag'], first.headers['etag'])
+  })
+
+  test('is what layerd stats shows', async () => {
+    const url = await bed.listen()
+    const run = async (argv: readonly string[], token = 'watcher') => {
+      const { terminal, out, err } = pipeTerminal(url)
+      const exit = await runCommand(['stats', ...argv], { ...terminal, env: { url, token } })
+      return { exit, out: out(), err: err() }
+    }
+    const shown = await run(['-w', '2h', '--registry', HOST])
+    assert.deepEqual([shown.exit, shown.err], [0, ''])
+    assert.match(shown.out, /^jobs +0 begun, 0 succeeded, 0 failed, 2 canceled$/m)
+    assert.match(shown.out, /^registry\.example:5000 +0 B +0 B +0 +0 +0 +2$/m)
+    const told = JSON.parse((await run(['--json', '--kind', 'publish', '--registry', HOST])).out) as Stats
+    assert.deepEqual(totalsOf(told), { jobsCanceled: 2 })
+    const refused = await run(['--window', '9d'])
+    assert.deepEqual([refused.exit, refused.out], [1, ''])
+    assert.match(refused.err, /no figures are kept for the window "9d"[^]*1m to 60m/)
+    assert.match((await run([], 'whole')).err, /TOKEN_LIMITED/)
   })
 })
 

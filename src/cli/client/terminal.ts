@@ -31,6 +31,8 @@ export interface Surroundings {
     readonly token: string | undefined
     /** Lines in place of bars, whatever the screen: TERM=dumb, CI. */
     readonly plain?: boolean
+    /** The screen shows ASCII alone, by its locale. */
+    readonly ascii?: boolean
   }
   /** Calls back at each Ctrl-C; call the result to stop. */
   onInterrupt(listener: () => void): () => void
