@@ -36,7 +36,7 @@ export function createFleetMetrics({ queue, store, storeMaxBytes }: FleetMetrics
     'left_uploads_jobs',
     'Ended jobs whose upload sessions at registries have still to be given up.',
   )
-  const workers = gauge('workers', 'Worker processes that take jobs.')
+  const workers = gauge('workers', 'Worker processes that gave a sign lately, drained ones too.')
   const measureStore = storeFigures(gauge, { store, storeMaxBytes })
   const readFigures = async (): Promise<void> => {
     const start = performance.now()
