@@ -148,6 +148,7 @@ function addJobViews(program: Command, run: RunClient): void {
     .command('jobs')
     .description('list jobs, newest first')
     .option('-n, --limit <n>', 'how many, at most 200', wholeNumber(1, 200), 20)
+    .option('-f, --follow', 'show what happens to them, until Ctrl-C')
     .option('--state <state>', `${STATES.join(', ')}; repeatable`, collect)
     .option('--kind <kind>', 'publish, pull, copy, verify; repeatable', collect)
     .option('--registry <host>', 'that the job talks to')
@@ -194,6 +195,7 @@ const TRACE_EXAMPLES = examples('layerd trace 01a22857', 'layerd trace 01a22857 
 const JOBS_EXAMPLES = examples(
   'layerd jobs --state failed --since 24h',
   'layerd jobs --registry ghcr.io --json | jq .id',
+  'layerd jobs --follow --state running --state queued',
 )
 
 function addJobWords(program: Command, run: RunClient): void {

@@ -1,12 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { fetch, type Response } from 'undici'
 import { messages } from './messages.ts'
-import type { components } from './schema.d.ts'
-
-type JobEvent = components['schemas']['JobEvent']
 
 export interface FollowOptions {
-  /** Go on after this event. Default: from a snapshot of the job. */
+  /** Go on after this event. Default: from a snapshot. */
   lastEventId?: string
   signal?: AbortSignal
 }
@@ -15,14 +12,14 @@ export interface FollowOptions {
 const RETRY_MS = 2000
 
 /**
- * Reads server-sent events until the job's `end`; a stream that breaks is taken up after its last event. Source: WHATWG
+ * Reads server-sent events until one that `isLast`; a stream that breaks is taken up after its last event. Source: WHATWG
  * HTML "Server-sent events".
  */
-export async function* follow(
-  { url, headers }: { url: string; headers: Record<string, string> },
+export async function* follow<T extends { type: string }>(
+  { url, headers, isLast }: { url: string; headers: Record<string, string>; isLast: (event: T) => boolean },
   { lastEventId, signal }: FollowOptions,
   refused: (response: Response) => Promise<never>,
-): AsyncGenerator<JobEvent> {
+): AsyncGenerator<T> {
   let last = lastEventId
   let retryMs = RETRY_MS
   for (;;) {
@@ -38,9 +35,9 @@ export async function* follow(
           last = message.id ?? last
           retryMs = message.retryMs ?? retryMs
           if (message.data === undefined || message.data === '') continue
-          const event = JSON.parse(message.data) as JobEvent
+          const event = JSON.parse(message.data) as T
           yield event
-          if (event.type === 'end') return
+          if (isLast(event)) return
         }
       }
     } catch (error) {

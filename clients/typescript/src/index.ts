@@ -10,6 +10,12 @@ export type * from './schema.d.ts'
 
 export type Job = components['schemas']['Job']
 export type JobEvent = components['schemas']['JobEvent']
+export type FleetEvent = components['schemas']['FleetEvent']
+/** Which jobs: a list of values is any of them, of labels (`key=value`) all. */
+export type FleetFilter = Pick<
+  NonNullable<paths['/v1/events']['get']['parameters']['query']>,
+  'state' | 'kind' | 'label' | 'registry'
+>
 export type Problem = components['schemas']['Problem']
 export type Upload = components['schemas']['Upload']
 
@@ -27,6 +33,8 @@ export interface Layerd {
   upload(path: string): Promise<Upload>
   /** The job's events to its end; a broken stream goes on after the last event. Throws LayerdError. */
   follow(jobId: string, options?: FollowOptions): AsyncGenerator<JobEvent>
+  /** What happens to all jobs that the filter lets through, without end (docs/integrate.md says how to keep a list by it). Throws LayerdError. */
+  followAll(filter?: FleetFilter, options?: FollowOptions): AsyncGenerator<FleetEvent>
 }
 
 /** A refusal of the daemon. */
@@ -61,11 +69,22 @@ export function createLayerd({ url = 'http://127.0.0.1:8420', token }: LayerdOpt
       if (!response.ok) throw new LayerdError((await response.json()) as Problem)
       return (await response.json()) as Upload
     },
-    follow: (jobId, options = {}) =>
-      follow({ url: `${url}/v1/jobs/${encodeURIComponent(jobId)}/events`, headers }, options, async (response) => {
-        throw new LayerdError((await response.json()) as Problem)
-      }),
+    follow: (jobId, options = {}) => {
+      const path = `${url}/v1/jobs/${encodeURIComponent(jobId)}/events`
+      return follow<JobEvent>({ url: path, headers, isLast: ({ type }) => type === 'end' }, options, refused)
+    },
+    followAll: (filter = {}, options = {}) => {
+      const query = new URLSearchParams()
+      for (const [name, values] of Object.entries(filter)) {
+        for (const value of [values].flat()) if (value !== undefined) query.append(name, value)
+      }
+      return follow<FleetEvent>({ url: `${url}/v1/events?${query}`, headers, isLast: () => false }, options, refused)
+    },
   }
+}
+
+async function refused(response: { json(): Promise<unknown> }): Promise<never> {
+  throw new LayerdError((await response.json()) as Problem)
 }
 
 /** The answer's data. Throws LayerdError for a refusal. */

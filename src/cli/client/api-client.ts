@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import { systemClock } from '../../lib/clock.ts'
 import { trimEndOf } from '../../lib/text.ts'
 import { type Calls, type Connection, createCalls } from './calls.ts'
-import type { JobEvent, Upload } from './contract.ts'
+import type { FleetEvent, JobEvent, Upload } from './contract.ts'
 import { firstValue, send } from './exchange.ts'
 import { ApiProblem } from './problems.ts'
 import { type ResumableOptions, sendResumably } from './resumable-upload.ts'
@@ -31,6 +31,8 @@ export interface ApiClient {
   uploadResumably(path: string, options: Omit<ResumableOptions, 'signal'>): Promise<Upload | undefined>
   /** The job's events from now (or after `lastEventId`) to its end; a broken connection is taken up where it broke. */
   events(jobId: string): AsyncIterable<StreamedEvent>
+  /** What happens to all jobs that the filters let through, without end. Throws ApiProblem. */
+  allEvents(filters: URLSearchParams): AsyncIterable<FleetEvent>
   /** A body of text as it comes, for as long as it comes. Throws ApiProblem. */
   text(path: string, accept: string): AsyncIterable<string>
   /** A body of bytes as it comes. Throws ApiProblem. */
@@ -72,6 +74,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       return await sendResumably(tus, file, { ...how, signal: connection.signal })
     },
     events: (jobId) => followEvents(connection, jobId),
+    allEvents: (filters) => followStream<FleetEvent>(connection, `/v1/events?${filters.toString()}`),
     text: (path, accept) => readText(connection, path, accept),
     open: async (path, headers) => (await send(connection, path, { method: 'GET', headers, bodyTimeout: 0 })).body,
     download: (path, from) => openDownload(connection, path, from),
@@ -100,14 +103,20 @@ async function sendFile(
 }
 
 async function* followEvents(connection: Connection, jobId: string): AsyncIterable<StreamedEvent> {
+  for await (const event of followStream<StreamedEvent>(connection, `/v1/jobs/${encodeURIComponent(jobId)}/events`)) {
+    yield event
+    if (event.type === 'end') return
+  }
+}
+
+async function* followStream<T extends { id?: string }>(connection: Connection, path: string): AsyncIterable<T> {
   let lastEventId: string | undefined
   for (;;) {
-    const body = await openEvents(connection, jobId, lastEventId)
+    const body = await openEvents(connection, path, lastEventId)
     if (!body) return
-    for await (const event of eventLines(body)) {
+    for await (const event of eventLines<T>(body)) {
       lastEventId = event.id ?? lastEventId
       yield event
-      if (event.type === 'end') return
     }
     await systemClock.sleep(RECONNECT_MS, connection.signal)
   }
@@ -116,13 +125,13 @@ async function* followEvents(connection: Connection, jobId: string): AsyncIterab
 /** The stream after the last id, or undefined when all of it was read. A daemon that restarts is waited for. */
 async function openEvents(
   connection: Connection,
-  jobId: string,
+  path: string,
   lastEventId: string | undefined,
 ): Promise<Readable | undefined> {
   const resume: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const response = await send(connection, `/v1/jobs/${encodeURIComponent(jobId)}/events`, {
+      const response = await send(connection, path, {
         method: 'GET',
         headers: { accept: 'application/x-ndjson', ...resume },
         bodyTimeout: SILENCE_MS,
@@ -164,7 +173,7 @@ async function openDownload(
 }
 
 /** Lines until the stream ends or breaks; the caller asks again after the last id. */
-async function* eventLines(body: Readable): AsyncIterable<StreamedEvent> {
+async function* eventLines<T>(body: Readable): AsyncIterable<T> {
   const lines = createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })
   let broken: unknown
   body.once('error', (error) => {
@@ -172,7 +181,7 @@ async function* eventLines(body: Readable): AsyncIterable<StreamedEvent> {
     lines.close()
   })
   for await (const line of lines) {
-    if (line.trim() !== '') yield JSON.parse(line) as StreamedEvent
+    if (line.trim() !== '') yield JSON.parse(line) as T
   }
   if (broken instanceof Error && broken.name === 'AbortError') throw broken
 }

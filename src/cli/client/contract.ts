@@ -10,6 +10,7 @@ export type KeptCredentials = NonNullable<RegistryBody['credentials']>
 
 export type AuditEntry = Schemas['AuditEntry']
 export type Bundle = Schemas['Bundle']
+export type FleetEvent = Schemas['FleetEvent']
 export type Har = Schemas['Har']
 export type HarEntry = Har['log']['entries'][number]
 export type InspectedPackage = Schemas['InspectedPackage']

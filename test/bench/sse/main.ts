@@ -44,7 +44,7 @@ const layerd = await startLayerd(t, { dataDir, env: { LAYERD_WORKERS: '0' } })
 const [, url = ''] = await layerd.waitForOutput(/"url":"(http:[^"]+)"[^\n]*"layerd is up"/)
 await waitFor('the API to answer', async () => (await fetch(`${url}/livez`)).ok)
 const api = apiOf(layerd.pid).pid
-const redis = childrenOf(layerd.pid).find(({ args }) => /redis|valkey/.test(args))?.pid
+const redis = childrenOf(layerd.pid).find(({ args }) => /^\S*(?:redis|valkey)-server /.test(args))?.pid
 const port = Number(new URL(url).port)
 const jobs = await openFleetJobs(t, {
   socketPath: redisSocketPath(dataDir),
@@ -94,6 +94,9 @@ async function round(what: string, paths: readonly string[]): Promise<void> {
     streams: sum(reports.map(({ open }) => open)),
     ...delaysIn(reports),
     'API cores': cores(before.api, after.api),
+    'API µs an event': Math.round(
+      ((after.api - before.api) * 1e6) / sum(reports.map(({ delays }) => delays.entries.length + delays.ticks.length)),
+    ),
     'Redis cores': cores(before.redis, after.redis),
     "watchers' cores": Number(
       (sum(reports.map(({ cpuSeconds }, at) => cpuSeconds - (earlier[at] ?? 0))) / wall).toFixed(2),
