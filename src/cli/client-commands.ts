@@ -17,7 +17,7 @@ import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
 import { link, type LinkOptions } from './commands/access/link.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
-import { addFilesCommand, addStatsCommand } from './system-commands.ts'
+import { addFilesCommand, addQueueCommands, addStatsCommand } from './system-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
 import { addWorkerCommands } from './worker-commands.ts'
 import {
@@ -50,6 +50,7 @@ export function addClientCommands(program: Command, run: RunClient): void {
   program.commandsGroup('Look at jobs, and steer them:')
   addJobViews(program, run)
   addJobWords(program, run)
+  addQueueCommands(program, run)
   program.commandsGroup('Look at packages:')
   addPackageViews(program, run)
   program.commandsGroup('Registries:')

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import type { RunClient } from './client-commands.ts'
 import { files, type FilesOptions } from './commands/system/files.ts'
+import type { OutputOptions } from './client/context.ts'
+import { pauseQueue, type PauseQueueOptions, queues, resumeQueue } from './commands/system/queues.ts'
 import { stats, type StatsOptions } from './commands/system/stats.ts'
 import { collect, examples, wholeNumber, withOutput } from './shapes.ts'
 
@@ -16,6 +18,35 @@ export function addFilesCommand(program: Command, run: RunClient): void {
     .addHelpText('after', FILES_EXAMPLES)
   withOutput(listing).action((options: FilesOptions) => run(options, (context) => files(context, options)))
 }
+
+/** The commands about queues of registries. */
+export function addQueueCommands(program: Command, run: RunClient): void {
+  const listing = withOutput(
+    program.command('queues').description('list the queues of registries: what waits, what runs, and why'),
+  )
+  listing.action((options: OutputOptions) => run(options, queues))
+  const pausing = listing
+    .command('pause')
+    .description('start no more jobs of a registry; those that run go on')
+    .argument('<registry>', 'HOST[:PORT], or local for jobs that go to none')
+    .option('--reason <text>', 'told to all whose jobs wait by it')
+    .addHelpText('after', PAUSE_EXAMPLES)
+  withOutput(pausing).action((place: string, options: PauseQueueOptions, command: Command) =>
+    run(allOf(options, command), (context) => pauseQueue(context, place, options)),
+  )
+  withOutput(listing.command('resume').description('start jobs of a registry again'))
+    .argument('<registry>', 'HOST[:PORT], or local')
+    .action((place: string, options: OutputOptions, command: Command) =>
+      run(allOf(options, command), (context) => resumeQueue(context, place)),
+    )
+}
+
+/** Options that stand in front of `pause` belong to `queues`. */
+function allOf<T extends OutputOptions>(options: T, command: Command): T {
+  return { ...command.optsWithGlobals<T>(), ...options }
+}
+
+const PAUSE_EXAMPLES = examples("layerd queues pause ghcr.io --reason 'its disk is being replaced'")
 
 const FILES_EXAMPLES = examples('layerd files --search nemo', 'layerd files --kind archive --json | jq -r .source')
 

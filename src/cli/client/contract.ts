@@ -37,6 +37,7 @@ export type Policy = Schemas['Policy']
 export type PolicyBody = NonNullable<
   Contract['/v1/policies/{name}']['put']['requestBody']
 >['content']['application/json']
+export type Queue = Schemas['Queue']
 export type Token = Schemas['Token']
 export type TokenBody = Contract['/v1/tokens']['post']['requestBody']['content']['application/json']
 export type IssuedToken = Contract['/v1/tokens']['post']['responses'][201]['content']['application/json']
