@@ -3,6 +3,8 @@ import { test, type TestContext } from 'node:test'
 import type { Queue } from '../../src/http/schemas/system/queue.ts'
 import type { Problem } from '../../src/jobs/model/definitions.ts'
 import { pauseText } from '../../src/jobs/model/queue-pause.ts'
+import { queueLooker } from '../../src/jobs/dispatch/look-queues.ts'
+import { createKeys } from '../../src/jobs/redis/keys.ts'
 import { addJob, hostOf, startInstantWorker } from '../helpers/redis/instant-worker.ts'
 import { begin, newJob } from '../helpers/redis/jobs.ts'
 import { startApp, type TestApp } from '../helpers/streams/http-app.ts'
@@ -73,6 +75,8 @@ test('a paused queue starts no job in any process, those that run end, and other
   for (const id of waiting) assert.equal(await reasonOf(bed, id), why)
   workers.open()
   await waitFor('those that ran to end', async () => (await jobsOf(bed)).running === 0)
+  const looked = await queueLooker(bed.jobs.raw, createKeys())([HOST])
+  assert.deepEqual(looked.get(HOST), { takeable: 0, active: 0 }, 'nothing of it can be taken')
   // Places that were kept for a queue that starts nothing would leave these waiting.
   const others = await Promise.all(Array.from({ length: 12 }, () => addJob(bed.jobs, OTHER)))
   await waitFor('the others to end', async () => {
