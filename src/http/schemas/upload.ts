@@ -165,7 +165,7 @@ export const uploadOffsetSchema = {
   tags,
   operationId: 'getUploadOffset',
   summary: 'How far an upload is (tus 1.0.0)',
-  description: 'Ends a PATCH that is under way. Without Tus-Resumable the headers of GET.',
+  description: 'Ends a PATCH that is under way. Without Tus-Resumable it only says whether the upload is there.',
   params: UploadParams,
   headers: Type.Object(tusHeader),
   response: {
