@@ -9,18 +9,18 @@ import { tokensFileOf } from '../helpers/streams/tokens.ts'
 import { type TusClient, tusClient } from '../helpers/streams/tus.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
-const bytes = randomBytes(200_000)
+const bytes = randomBytes(2 * 1024 * 1024)
 const hex = createHash('sha256').update(bytes).digest('hex')
 const idOf = (path: string) => path.split('/').at(-1) ?? ''
 const fileOf = ({ uploadFolder }: TestApp, path: string) => join(uploadFolder, `partial-${idOf(path)}`, 'p.tar')
 
-/** A PATCH that has brought half of it, and hangs. */
-async function halfSent(app: TestApp, tus: TusClient) {
+/** A PATCH that has brought most of it, and hangs. */
+async function mostSent(app: TestApp, tus: TusClient) {
   const path = await tus.create('p.tar', bytes.length)
   const open = tus.open(path, 0, { 'content-length': bytes.length })
   open.request.on('error', () => undefined)
-  open.request.write(bytes.subarray(0, 100_000))
-  await waitFor('it to begin', async () => (await stat(fileOf(app, path))).isFile())
+  open.request.write(bytes.subarray(0, 1_500_000))
+  await waitFor('some of it to be written', async () => (await stat(fileOf(app, path))).size >= 1_000_000)
   return { path, ...open }
 }
 
@@ -69,7 +69,7 @@ test('a caller has so many that are not whole, and so many that are being sent',
   assert.match(refused.problem?.detail ?? '', /^ann has 2 uploads that are not whole/)
   assert.equal((await create(bob)).status, 201)
   assert.equal((await ann.patch(first, 0, bytes.subarray(0, 10))).status, 204)
-  const { request } = await halfSent(app, ann)
+  const { request } = await mostSent(app, ann)
   const second = await bob.create('p.tar', 10)
   assert.equal((await bob.patch(second, 0, bytes.subarray(0, 10))).status, 204)
   assert.equal((await ann.patch(first, 10, Buffer.alloc(0))).code, 'UPLOADS_TOO_MANY')
@@ -115,7 +115,7 @@ test("a token that is taken away ends what it sends; what came is its owner's", 
   const other = await startApp(t, { tokensFile: app.tokensFile, beside: app })
   const base = await app.listen()
   const [taken, left] = [await app.issue({ scopes: ['uploads:write'] }), await app.issue({ scopes: ['uploads:write'] })]
-  const { path, answer } = await halfSent(app, tusClient(base, taken.token))
+  const { path, answer } = await mostSent(app, tusClient(base, taken.token))
   const headers = { authorization: 'Bearer root' }
   await other.app.inject({ method: 'DELETE', url: `/v1/tokens/${taken.id}`, headers })
   const { status, code } = await answer
@@ -128,7 +128,7 @@ test("a token that is taken away ends what it sends; what came is its owner's", 
 
 test('an API that ends keeps what came, and tells who sends', async (t) => {
   const app = await startApp(t)
-  const { path, answer } = await halfSent(app, tusClient(await app.listen()))
+  const { path, answer } = await mostSent(app, tusClient(await app.listen()))
   const [{ status, code }] = await Promise.all([answer, app.app.close()])
   assert.deepEqual([status, code], [503, 'SHUTTING_DOWN'])
   const next = await startApp(t, { beside: app })

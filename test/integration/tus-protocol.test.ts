@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { CleanupStack } from '../helpers/cleanup.ts'
@@ -28,14 +28,16 @@ before(async () => {
   tus = tusClient(base)
 })
 
-/** An upload that is sent by hand, of which so much is on the disk. */
-async function under(way: { length?: number; sent: number }) {
-  const { length = bytes.length, sent } = way
-  const path = await tus.create('p.tar', length)
-  const open = tus.open(path, 0, { 'content-length': length })
+const big = randomBytes(2 * 1024 * 1024)
+
+/** An upload that is sent by hand, of which some is on the disk. */
+async function under() {
+  const path = await tus.create('p.tar', big.length)
+  const open = tus.open(path, 0, { 'content-length': big.length })
   open.request.on('error', () => undefined)
-  open.request.write(bytes.subarray(0, sent))
+  open.request.write(big.subarray(0, 1_500_000))
   const file = join(app.uploadFolder, `partial-${idOf(path)}`, 'p.tar')
+  await waitFor('some of it to be written', async () => (await stat(file)).size >= 1_000_000)
   return { path, file, ...open }
 }
 
@@ -120,7 +122,7 @@ describe('an upload in pieces', () => {
     })
     request.write(bytes.subarray(0, 50_000))
     const file = join(app.uploadFolder, `partial-${idOf(path)}`, 'partial.json')
-    await waitFor('it to begin', async () => (await stat(file)).size > 0)
+    await waitFor('it to begin', async () => /unproved/.test(await readFile(file, 'utf8')))
     request.destroy()
     await answer.catch(() => undefined)
     assert.equal((await tus.head(path)).headers['upload-offset'], '0')
@@ -250,20 +252,19 @@ describe('an upload in pieces', () => {
 
 describe('while it comes in', () => {
   test('a HEAD ends what sends, and says where that came to; who sent is told too', async () => {
-    const { path, file, request, answer } = await under({ sent: 60_000 })
-    await waitFor('it to begin', async () => (await stat(file)).isFile())
+    const { path, file, request, answer } = await under()
     const head = await tus.head(path)
     const offset = Number(head.headers['upload-offset'])
     const { status, headers } = await answer
     assert.deepEqual([status, Number(headers['upload-offset']), headers.connection], [204, offset, 'close'])
     assert.equal((await stat(file)).size, offset)
     request.destroy()
-    assert.equal((await tus.patch(path, offset, bytes.subarray(offset))).status, 204)
-    assert.equal((await app.uploads.get(idOf(path)))?.sha256, hash(bytes).toString('hex'))
+    assert.equal((await tus.patch(path, offset, big.subarray(offset))).status, 204)
+    assert.equal((await app.uploads.get(idOf(path)))?.sha256, hash(big).toString('hex'))
   })
 
   test('a DELETE ends it, and it is gone', async () => {
-    const { path, answer } = await under({ sent: 60_000 })
+    const { path, answer } = await under()
     assert.equal((await tus.ask('DELETE', path)).status, 204)
     assert.equal((await tus.head(path)).status, 404)
     await answer.catch(() => undefined)
@@ -271,30 +272,29 @@ describe('while it comes in', () => {
   })
 
   test('of two that begin at one byte the later has it, and the bytes are there once', async () => {
-    const { path, answer } = await under({ sent: 60_000 })
-    const both = await Promise.all([tus.patch(path, 0, bytes), tus.patch(path, 0, bytes)])
+    const { path, answer } = await under()
+    const both = await Promise.all([tus.patch(path, 0, big), tus.patch(path, 0, big)])
     await answer.catch(() => undefined)
     for (const { status } of both) assert.ok([204, 409].includes(status), String(status))
     const offset = Number((await tus.head(path)).headers['upload-offset'])
-    if (offset < bytes.length) await tus.patch(path, offset, bytes.subarray(offset))
-    assert.equal((await app.uploads.get(idOf(path)))?.sha256, hash(bytes).toString('hex'))
+    if (offset < big.length) await tus.patch(path, offset, big.subarray(offset))
+    assert.equal((await app.uploads.get(idOf(path)))?.sha256, hash(big).toString('hex'))
   })
 
   test('bytes that hardly come are 408, and what came counts', async () => {
-    const { path, request, answer } = await under({ sent: 60_000 })
+    const { path, request, answer } = await under()
     const trickle = setInterval(() => request.write('x'), 20)
     const told = await answer.catch(() => undefined).finally(() => clearInterval(trickle))
     assert.ok(told === undefined || told.code === 'BODY_TOO_SLOW', told?.code)
-    assert.ok(Number((await tus.head(path)).headers['upload-offset']) >= 60_000)
+    assert.ok(Number((await tus.head(path)).headers['upload-offset']) >= 1_000_000)
   })
 
   test('a connection that breaks leaves what came, and the next goes on there', async () => {
-    const { path, file, request } = await under({ sent: 60_000 })
-    await waitFor('it to begin', async () => (await stat(file)).isFile())
+    const { path, request } = await under()
     request.destroy()
     const offset = Number((await tus.head(path)).headers['upload-offset'])
-    assert.equal((await tus.patch(path, offset, bytes.subarray(offset))).status, 204)
-    assert.equal((await app.uploads.get(idOf(path)))?.sha256, hash(bytes).toString('hex'))
+    assert.equal((await tus.patch(path, offset, big.subarray(offset))).status, 204)
+    assert.equal((await app.uploads.get(idOf(path)))?.sha256, hash(big).toString('hex'))
   })
 
   test('a creation that breaks off leaves nothing: nobody knows its address', async () => {
