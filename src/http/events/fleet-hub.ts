@@ -130,8 +130,10 @@ export class FleetHub {
       const items = told(view, found.changes).map(({ message }) => withId(message.told))
       return { items, lastEventId: found.lastId }
     }
-    const { messages, after } = await this.#begin(view, lastEventId)
-    return { items: messages.map((message) => withId(message.told)), lastEventId: after }
+    // A page is what is there now; a stream goes on from what was.
+    const { messages, after } = await this.#snapshot(view)
+    const all = lastEventId === undefined ? messages : [resetMessage(), ...messages]
+    return { items: all.map((message) => withId(message.told)), lastEventId: after }
   }
 
   /** Ends every stream; clients come back after a time of their own, and not all at once. */
