@@ -69,7 +69,8 @@ class Table {
     const atTop = this.#roomOf(from) === houseOf(from)
     if (to === 'node:process') return rooms.some(({ packages = [] }) => packages.includes(to))
     if (to.startsWith('node:')) return true
-    if (!/\.(?:ts|svelte|css)$/.test(to)) return rooms.some(({ packages = [] }) => packages.includes(packageName(to)))
+    if (rooms.some(({ packages = [] }) => packages.includes(packageName(to)))) return true
+    if (!/\.(?:ts|svelte|css)$/.test(to)) return false
     return (
       this.#roomOf(from) === this.#roomOf(to) ||
       opened('imports') ||

@@ -14,6 +14,10 @@ const MOODS: Readonly<Record<string, Mood>> = {
   canceled: 'idle',
   succeeded: 'good',
   failed: 'bad',
+  // Workers'.
+  draining: 'wait',
+  drained: 'idle',
+  lost: 'bad',
 }
 
 /** States that are not known yet are shown by their name. */
@@ -28,6 +32,9 @@ const DOING: Readonly<Record<string, string>> = {
   verify: 'reading',
 }
 
+/** Figures are told four times a second while bytes move. */
+const STILL_MS = 6000
+
 const PHASES: Readonly<Record<string, string>> = {
   planning: 'finding out what there is to do',
   verifying: 'checking',
@@ -41,24 +48,30 @@ export function sentenceOf(job: Job, now: number): string {
   if (state === 'failed') return error?.detail ?? reason ?? 'failed'
   if (state === 'canceled') return reason ?? 'canceled'
   if (state === 'running') return runningOf(job, now)
-  return [reason ?? state, againAt(progress.retryAt, now)].filter(Boolean).join(', ')
+  return [reason ?? state, againAt(progress.retryAt, now, reason)].filter(Boolean).join(', ')
 }
 
 function runningOf({ kind, progress, reason }: Job, now: number): string {
-  if (progress.reason) return [progress.reason, againAt(progress.retryAt, now)].filter(Boolean).join(', ')
+  if (progress.reason)
+    return [progress.reason, againAt(progress.retryAt, now, progress.reason)].filter(Boolean).join(', ')
   if (progress.phase === null) return reason ?? 'beginning'
   if (progress.phase !== 'transferring') return PHASES[progress.phase] ?? progress.phase
-  const { layers, bytesPerSecond, etaSeconds } = progress
+  const { layers, bytesPerSecond, etaSeconds, updatedAt } = progress
   const count = layers.total === null ? `${layers.done} layers so far` : `${layers.done} of ${layers.total} layers done`
-  const speed = bytesPerSecond === null ? undefined : `at ${formatSpeed(bytesPerSecond)}`
+  const stillMs = now - Date.parse(updatedAt)
+  if (stillMs > STILL_MS) return `nothing has moved for ${formatDuration(stillMs)}, ${count}`
+  const speed = bytesPerSecond === null ? '' : ` at ${formatSpeed(bytesPerSecond)}`
   const left = etaSeconds === null ? undefined : `${formatDuration(etaSeconds * 1000)} left`
-  return [`${DOING[kind] ?? 'moving'} ${speed ?? ''}`.trim(), count, left].filter(Boolean).join(', ')
+  return [`${DOING[kind] ?? 'moving'}${speed}`, count, left].filter(Boolean).join(', ')
 }
 
-function againAt(retryAt: string | null, now: number): string | undefined {
+/** Reasons tell the time themselves, by the daemon's clock. */
+function againAt(retryAt: string | null, now: number, reason: string | null): string | undefined {
   if (retryAt === null) return undefined
   const at = Date.parse(retryAt)
-  return at <= now ? 'again now' : `again at ${formatClock(at)}, in ${formatDuration(at - now)}`
+  if (at <= now) return 'again now'
+  const left = `in ${formatDuration(at - now)}`
+  return reason?.includes(' UTC') ? left : `again at ${formatClock(at)}, ${left}`
 }
 
 function successOf({ progress, startedAt, endedAt }: Job): string {

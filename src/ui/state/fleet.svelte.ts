@@ -2,6 +2,7 @@ import { SvelteMap } from 'svelte/reactivity'
 import { api, dataOf } from '../api/client.ts'
 import type { FleetEvent, Job, JobMove } from '../api/types.ts'
 import { EventStream, type StreamState } from '../api/stream.ts'
+import { clock } from './clock.svelte.ts'
 
 /** Most that are kept; of those that have ended the oldest go first. */
 const MOST_JOBS = 5000
@@ -69,6 +70,8 @@ class Fleet {
   }
 
   #take(event: FleetEvent): void {
+    // Of changes the time may be that of a replay.
+    if (event.type === 'progress' || event.type === 'ping') clock.told(event.time)
     if (event.type === 'snapshot') {
       this.learn(event.jobs)
       this.generation += 1

@@ -64,11 +64,15 @@ test('times are told in two units, distances in one', () => {
 })
 
 test('one line tells what is going on', () => {
-  assert.equal(sentenceOf(job({}), 0), 'sending at 84.0 MiB/s, 3 of 12 layers done, 41 s left')
+  const taken = Date.parse(PROGRESS.updatedAt)
+  assert.equal(sentenceOf(job({}), taken + 1000), 'sending at 84.0 MiB/s, 3 of 12 layers done, 41 s left')
+  assert.equal(sentenceOf(job({}), taken + 75_000), 'nothing has moved for 1 min 15 s, 3 of 12 layers done')
   const reason = 'waits for room in the store: 12 GiB more'
   assert.equal(sentenceOf(job({ state: 'queued', reason }), 0), reason)
   const waits = { ...PROGRESS, reason: 'ghcr.io asked for that', retryAt: new Date(60_000).toISOString() }
   assert.match(sentenceOf(job({ progress: waits }), 0), /^ghcr\.io asked for that, again at .*, in 1 min$/)
+  const told = { ...PROGRESS, reason: 'try 4 of 6 at 00:01:00 UTC', retryAt: new Date(60_000).toISOString() }
+  assert.equal(sentenceOf(job({ progress: told }), 0), 'try 4 of 6 at 00:01:00 UTC, in 1 min')
   assert.equal(sentenceOf(job({ state: 'some-new-state' as Told['state'] }), 0), 'some-new-state')
 })
 
