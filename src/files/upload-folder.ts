@@ -4,6 +4,7 @@ import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { CHECK_DISK_BYTES, type Reservation, type Room } from '../content/room.ts'
+import { gathered } from '../content/streams.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { makeFolders } from '../lib/make-folders.ts'
 import { PARTIAL } from './uploads/partial-record.ts'
@@ -156,7 +157,7 @@ async function write(
   await pipeline(
     bytes,
     async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
+      for await (const chunk of gathered(chunks)) {
         size += chunk.byteLength
         checkSize(size, maxBytes)
         if (size >= lookAt) {

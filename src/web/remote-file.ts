@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ByteStream } from '../content/endpoints.ts'
 import type { OpenedFile, StreamRange } from '../content/opened.ts'
-import { firstBytes, skipBytes } from '../content/streams.ts'
+import { firstBytes, Pieces, skipBytes } from '../content/streams.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError, toAppError, withContext } from '../lib/errors.ts'
 import { type RetryPolicy, retryDelayMs, withRetry } from '../lib/retry.ts'
@@ -73,21 +73,19 @@ async function readHead(options: RemoteFileOptions): Promise<Pick<Opened, 'state
   const got = await get(options, { offset: 0, end: HEAD_BYTES, signal: options.signal })
   const { response, state } = got
   const wanted = Math.min(HEAD_BYTES, state.size)
-  const chunks: Buffer[] = []
-  let read = 0
+  const pieces = new Pieces()
   try {
     for await (const chunk of response.body) {
-      // A chunk may lie in memory that is used again.
-      chunks.push(Buffer.from(chunk))
-      read += chunk.length
-      if (read >= wanted) break
+      pieces.keep(chunk)
+      if (pieces.bytes >= wanted) break
     }
   } catch (error) {
     throw withContext(response.bodyError(error), { side: 'source' })
   }
   response.abandon()
+  const read = pieces.bytes
   if (read < wanted) throw endedEarly(options, read, state.size)
-  return { state, head: Buffer.concat(chunks).subarray(0, wanted) }
+  return { state, head: Buffer.concat(pieces.take()).subarray(0, wanted) }
 }
 
 async function* download(

@@ -323,6 +323,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'content/reference.ts',
       'content/repository-pattern.ts',
       'content/digest.ts',
+      'content/streams.ts',
       'lib',
     ],
     types: ['store', 'content/wire-request.ts'],

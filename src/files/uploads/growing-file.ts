@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { Pieces } from '../../content/streams.ts'
 
 /** Bytes that are written at once: fewer, larger writes (see UploadFolder). */
 const WRITE_BYTES = 1024 * 1024
@@ -11,8 +12,7 @@ export class GrowingFile implements AsyncDisposable {
   readonly #handle: FileHandle
   readonly #onWritten: (bytes: Buffer) => void
   readonly #mayWrite: () => void
-  #pending: Buffer[] = []
-  #pendingBytes = 0
+  #pending = new Pieces()
   #offset: number
 
   private constructor(handle: FileHandle, offset: number, hooks: GrowingFileHooks) {
@@ -41,20 +41,18 @@ export class GrowingFile implements AsyncDisposable {
   }
 
   get pushed(): number {
-    return this.#offset + this.#pendingBytes
+    return this.#offset + this.#pending.bytes
   }
 
   async push(bytes: Buffer): Promise<void> {
     this.#pending.push(bytes)
-    this.#pendingBytes += bytes.length
-    if (this.#pendingBytes >= WRITE_BYTES) await this.flush()
+    if (this.#pending.bytes >= WRITE_BYTES) await this.flush()
   }
 
   /** Writes what is pushed. */
   async flush(): Promise<void> {
-    const [buffers, bytes] = [this.#pending, this.#pendingBytes]
-    this.#pending = []
-    this.#pendingBytes = 0
+    const { bytes } = this.#pending
+    const buffers = this.#pending.take()
     if (bytes === 0) return
     this.#mayWrite()
     try {
@@ -84,8 +82,7 @@ export class GrowingFile implements AsyncDisposable {
   /** Goes back to an earlier place. */
   async cut(offset: number): Promise<void> {
     this.#mayWrite()
-    this.#pending = []
-    this.#pendingBytes = 0
+    this.#pending = new Pieces()
     await this.#handle.truncate(offset)
     this.#offset = offset
   }

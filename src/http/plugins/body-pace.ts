@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { gathered } from '../../content/streams.ts'
 import { type BodyPace, LEAST_PACE, paced } from '../requests/bodies/body-pace.ts'
 
 export interface BodyPaceOptions {
@@ -15,7 +16,7 @@ export const bodyPacePlugin = fastifyPlugin(
   async (app: FastifyInstance, { bodyPace = LEAST_PACE }: BodyPaceOptions) => {
     app.addHook('preParsing', async (request, _reply, payload) => {
       if (!/json/i.test(request.headers['content-type'] ?? '')) return payload
-      const body = Readable.from(paced(payload, bodyPace), { objectMode: false })
+      const body = Readable.from(gathered(paced(payload, bodyPace)), { objectMode: false })
       // Fastify stops listening to a body that it has refused; what becomes of the rest of it is nobody's failure.
       return body.on('error', () => undefined)
     })

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../../../content/descriptor.ts'
 import type { BlobOpener, ByteStream, PushEvent, VerifyOptions } from '../../../content/endpoints.ts'
-import { bufferOpener } from '../../../content/streams.ts'
+import { bufferOpener, readAll } from '../../../content/streams.ts'
 import { createVerifier } from '../../../content/hashing/verify.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { createPartReader } from './part-reader.ts'
@@ -70,10 +70,7 @@ export function createPushBody(descriptor: Descriptor, open: BlobOpener, options
       return () => counted(offset, end)
     },
     async bytes() {
-      const chunks: Buffer[] = []
-      // A large chunk may lie in a buffer that its source reuses, and these are kept.
-      for await (const chunk of read(0)) chunks.push(Buffer.from(chunk))
-      const whole = Buffer.concat(chunks)
+      const whole = await readAll(read(0))
       opener = bufferOpener(whole)
       return whole
     },

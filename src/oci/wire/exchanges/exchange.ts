@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { Pieces } from '../../../content/streams.ts'
 import { abortReason, throwIfAborted, untilAborted } from '../../../lib/abort.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { type CallFacts, toldHost, upstreamOf } from '../../errors/errors.ts'
@@ -217,31 +218,27 @@ export function toResponse({ facts, hooks, signal, bodyPace }: Exchange, answer:
 
 /** The whole body, or undefined when it is longer. */
 async function readUpTo(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let size = 0
+  const pieces = new Pieces()
   for await (const chunk of body) {
-    size += chunk.length
-    if (size > limit) return undefined
-    chunks.push(chunk)
+    pieces.push(chunk)
+    if (pieces.bytes > limit) return undefined
   }
-  return Buffer.concat(chunks)
+  return Buffer.concat(pieces.take())
 }
 
 /** The first `limit` bytes as text, for an error; what breaks off gives what came. Closes the body. */
 export async function readStart(response: RegistryResponse, limit: number): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
+  const pieces = new Pieces()
   try {
     for await (const chunk of response.body) {
-      chunks.push(chunk)
-      size += chunk.length
-      if (size >= limit) break
+      pieces.push(chunk)
+      if (pieces.bytes >= limit) break
     }
   } catch {
     // The status is the message; the text was a bonus.
   }
   response.abandon()
-  const start = Buffer.concat(chunks).subarray(0, limit)
+  const start = Buffer.concat(pieces.take()).subarray(0, limit)
   return decodedStart(start, response.header('content-encoding'), limit).toString('utf8')
 }
 

@@ -1,3 +1,4 @@
+import { Pieces } from '../../../content/streams.ts'
 import { abortReason, throwIfAborted } from '../../../lib/abort.ts'
 import { type Exchange, toResponse, watchSource } from './exchange.ts'
 import { networkError } from '../../errors/network-errors.ts'
@@ -53,9 +54,10 @@ export async function smallExchange(call: Exchange, connections: SmallConnection
 
 async function gather(body: unknown): Promise<Buffer> {
   if (Buffer.isBuffer(body)) return body
-  const chunks: Buffer[] = []
+  const pieces = new Pieces()
   // Chunks of so small a body are not reused before the last of them has come (ByteStream).
-  for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(chunk)
+  for await (const chunk of body as AsyncIterable<Buffer>) pieces.push(chunk)
+  const chunks = pieces.take()
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
 }
 
