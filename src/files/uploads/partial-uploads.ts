@@ -21,7 +21,7 @@ import {
   writePartial,
 } from './partial-record.ts'
 import { checkDigest, checkName, checkSize, explain, INCOMING, RECORD, type Upload } from './upload-rules.ts'
-import { keepWhole, readWhole } from './whole-uploads.ts'
+import { readWhole, type WholeUploads } from './whole-uploads.ts'
 
 export type { Append, WriteRight } from './append.ts'
 export type { PartialUpload } from './partial-record.ts'
@@ -34,6 +34,7 @@ export interface PartialUploadsOptions {
   room: Pick<Room, 'reserve'>
   keepMs: number
   clock: Pick<Clock, 'now'>
+  wholes: WholeUploads
   /** Most that one principal may have. */
   perPrincipal: number
 }
@@ -63,10 +64,11 @@ export class PartialUploads {
 
   /** An empty one. Throws PAYLOAD_TOO_LARGE, STORE_FULL, UPLOADS_TOO_MANY, REQUEST_INVALID. */
   async create(upload: NewPartial): Promise<PartialUpload> {
-    const { folder, maxBytes, room, clock, perPrincipal } = this.#options
+    const { folder, maxBytes, room, clock, perPrincipal, wholes } = this.#options
     checkName(upload.name, [RECORD, PARTIAL_RECORD])
     checkSize(upload.length ?? 0, maxBytes)
     checkCount(upload, await this.list(), perPrincipal)
+    await wholes.requirePlace(upload.principal)
     const at = partialFolder(folder, upload.id)
     const path = join(at, upload.name)
     try {
@@ -179,7 +181,7 @@ export class PartialUploads {
 
   /** Its last byte is there. */
   async #finish(record: PartialRecord, size: number, right: WriteRight): Promise<Upload> {
-    const { folder } = this.#options
+    const { folder, wholes } = this.#options
     const { id, name, principal } = record
     await right.commit()
     const at = partialFolder(folder, id)
@@ -192,7 +194,7 @@ export class PartialUploads {
       await this.remove(id)
       throw error
     }
-    await keepWhole(folder, at, upload, () => right.check())
+    await wholes.keep(at, upload, () => right.check())
     await rm(join(folder, id, PARTIAL_RECORD), { force: true })
     return upload
   }

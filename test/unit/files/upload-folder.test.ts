@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
@@ -48,6 +48,30 @@ test('equal content lies on the disk once, under names that go by themselves', a
   assert.deepEqual((await readdir(join(folder, second.id))).toSorted(), ['b.tar', 'upload.json'])
   assert.equal(await uploads.remove(first.id), true)
   assert.ok((await readFile(join(folder, second.id, 'b.tar'))).equals(bytes))
+})
+
+test('what is kept of a whole upload is read once, however often all are asked for', async (t) => {
+  const { uploads, folder } = await open(t)
+  const first = await uploads.receive('a.tar', chunks(Buffer.from('a')))
+  assert.deepEqual(await uploads.list(), [first])
+  await writeFile(join(folder, first.id, 'upload.json'), 'what is read again is not what was written')
+  const second = await uploads.receive('b.tar', chunks(Buffer.from('b')))
+  const byName = (await uploads.list()).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  assert.deepEqual(byName, [first, second])
+  await (await openUploadFolder({ folder })).remove(first.id)
+  assert.deepEqual(await uploads.list(), [second])
+})
+
+test('one principal has so many whole uploads, however they come, and others have theirs', async (t) => {
+  const { uploads } = await open(t, { wholesPerPrincipal: 2 })
+  const send = (principal: string) => uploads.receive('p.tar', chunks(Buffer.from('p')), { principal })
+  const [first] = [await send('ann'), await send('ann')]
+  await assert.rejects(send('ann'), { code: 'UPLOADS_TOO_MANY', details: { open: 2, maxOpen: 2 } })
+  const begin = () => uploads.partials.create({ id: randomUUID(), name: 'p.tar', length: 0, principal: 'ann' })
+  await assert.rejects(begin(), { code: 'UPLOADS_TOO_MANY' })
+  await send('bob')
+  await uploads.remove(first.id)
+  await send('ann')
 })
 
 test('an upload that breaks off leaves nothing', async (t) => {
