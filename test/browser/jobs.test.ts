@@ -27,6 +27,7 @@ describe('the dashboard, with a running, a waiting, a failed and a finished job'
     const jobs = Object.entries({ running, waiting, failed, finished })
     return [
       { name: 'overview', path: '/', heading: 'Overview', shows: 'MANIFEST_NOT_FOUND' },
+      { name: 'registries', path: '/registries', heading: 'Registries', shows: 'Known' },
       { name: 'system', path: '/system', heading: 'System', shows: 'worker-1' },
       { name: 'jobs', path: '/jobs', heading: 'Jobs', shows: 'whale' },
       ...jobs.map(([name, { id }]) => ({ name: `job-${name}`, path: `/jobs/${id}`, heading: undefined, shows: id })),

@@ -38,6 +38,16 @@ describe('workers and queues on the dashboard', { skip }, () => {
     assert.deepEqual(complaints, [])
   })
 
+  test('a registry is asked what is wrong with it, and says what was found', async () => {
+    const { page, complaints } = await look(browser, scene.url)
+    await page.goto('/registries')
+    await page.getByLabel('Its name').fill(scene.registry)
+    await page.getByRole('button', { name: 'Ask it' }).first().click()
+    await page.getByText(`${scene.registry} is all right`).waitFor()
+    await page.getByText('login', { exact: true }).waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
   test('what a job went through is a line of its runs, and its requests can be seen', async () => {
     const { page, complaints } = await look(browser, scene.url)
     await page.goto(`/jobs/${scene.jobs.failed.id}`)

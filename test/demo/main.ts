@@ -20,11 +20,11 @@ import { expectEqual, readBack } from './read-back.ts'
 
 /** The main job for all to see: a registry, layerd, two packages published, read back and pulled. `npm run demo -- --help` */
 async function demo(options: DemoOptions, stack: CleanupStack, interrupted: AbortSignal): Promise<void> {
-  const registry = await startRegistry(stack)
   const data = await tempDir(stack, 'layerd-demo')
   const packages = join(data, 'packages')
   await mkdir(packages)
   const layerd = await launch(stack, data)
+  const registry = await startRegistry(stack)
   const tryPackage = (path: string) => roundTrip(layerd, registry.url, path)
   try {
     const nemo = join(packages, basename(FIXTURES.nemoAmd64))
@@ -70,6 +70,7 @@ async function startRegistry(stack: CleanupStack): Promise<{ host: string; url: 
 async function launch(stack: CleanupStack, dataDir: string): Promise<Layerd> {
   const child = await startLayerd(stack, { dataDir })
   const api = await readyUrl(child)
+  say(`dashboard: ${api}/ (open it and watch)\n`)
   say(`layerd:   ${api} with a Redis of its own and its data in ${dataDir}`)
   return { api, child }
 }

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { errorsPage } from '../answers/errors-page.ts'
 import { completed } from '../document/document.ts'
+import { DOCS_LOOK } from '../document/look.ts'
 
 /** The page loads nothing from elsewhere and runs no inline script; Swagger UI draws some icons from data: URLs. */
 const PAGE_CSP =
@@ -68,7 +69,13 @@ export const openapiPlugin = fastifyPlugin(
       },
       transformObject: (found) => ('openapiObject' in found ? completed(found.openapiObject) : found.swaggerObject),
     })
-    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: PAGE_CSP, uiConfig: { deepLinking: true } })
+    await app.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: PAGE_CSP,
+      uiConfig: { deepLinking: true },
+      logo: DOCS_LOOK.logo,
+      theme: { ...DOCS_LOOK.theme, css: [...DOCS_LOOK.theme.css], favicon: [...DOCS_LOOK.theme.favicon] },
+    })
     app.get('/openapi.yaml', { schema: { hide: true } }, async (_request, reply) =>
       reply.type('application/yaml; charset=utf-8').send(app.swagger({ yaml: true })),
     )

@@ -30,6 +30,7 @@ function roughly(ms: number): string {
 }
 
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const MINUTE = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
 const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
 
 export function formatExact(time: number): string {
@@ -38,4 +39,8 @@ export function formatExact(time: number): string {
 
 export function formatClock(time: number): string {
   return CLOCK.format(time)
+}
+
+export function formatMinute(time: number): string {
+  return MINUTE.format(time)
 }

@@ -24,6 +24,7 @@ const PLACES: readonly Place[] = [
   { path: /^\/$/, title: 'Overview', load: () => import('../pages/overview/Overview.svelte') },
   { path: /^\/jobs$/, title: 'Jobs', load: () => import('../pages/jobs/Jobs.svelte') },
   { path: /^\/jobs\/(?<id>[^/]+)$/, title: 'Job', load: () => import('../pages/job/JobPage.svelte') },
+  { path: /^\/registries$/, title: 'Registries', load: () => import('../pages/registries/Registries.svelte') },
   { path: /^\/system$/, title: 'System', load: () => import('../pages/system/System.svelte') },
 ]
 

@@ -111,6 +111,10 @@ test('the interface can be read and tried, from nowhere but here', async (t) => 
   assert.match(policy, /default-src 'none'/)
   assert.doesNotMatch(policy, /unsafe|https?:|\*/)
   assert.equal((await app.inject('/docs/json')).json().info.title, 'layerd')
+  // Its own name and mark, all from here.
+  assert.match(page.body, /<title>layerd/)
+  const mark = await app.inject('/docs/static/theme/layerd.svg')
+  assert.deepEqual([mark.statusCode, mark.headers['content-type']], [200, 'image/svg+xml'])
 })
 
 test('the type of every problem leads to its description', async (t) => {

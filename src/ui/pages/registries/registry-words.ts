@@ -1,0 +1,64 @@
+import type { Queue, Registry } from '../../api/types.ts'
+import { formatSpeed } from '../../format/bytes.ts'
+
+const KINDS: Readonly<Record<string, string>> = {
+  basic: 'user and password',
+  identity: 'identity token',
+  registry: 'registry token',
+  aws: 'keys of AWS',
+  google: 'key of Google Cloud',
+  azure: 'keys of Azure',
+}
+
+/** What is kept and learnt of it: a name and a text each. Of secrets it tells which kind there is. */
+export function factsOf({
+  credentials,
+  plainHttp,
+  proxy,
+  mirror,
+  ca,
+  profile,
+}: Registry): [name: string, text: string][] {
+  const facts: [string, string | null][] = [
+    [
+      'Kind',
+      [profile.kind ?? (profile.name === 'unknown' ? null : profile.name), profile.version].filter(Boolean).join(' ') ||
+        null,
+    ],
+    ['Credentials', credentialsText(credentials)],
+    ['Over', plainHttp ? 'plain HTTP, where it speaks no TLS' : null],
+    ['By way of', proxy],
+    ['Mirror', mirror],
+    ['Believed', ca === null ? null : ca.map(({ subject }) => subject).join('; ')],
+  ]
+  return facts.filter((fact): fact is [string, string] => fact[1] !== null && fact[1] !== '')
+}
+
+function credentialsText(credentials: Registry['credentials']): string {
+  if (credentials === null) return 'none'
+  const kind = KINDS[credentials.kind] ?? credentials.kind
+  return credentials.username === null ? kind : `${kind} of ${credentials.username}`
+}
+
+/** What is asked of it at most; null: as much as it takes. */
+export function limitsText(registry: Registry | undefined, queue: Queue | undefined): string | null {
+  const { limits } = registry ?? {}
+  const jobs = queue?.limits.jobs.value ?? limits?.jobs ?? null
+  const requests = queue?.limits.requestsPerSecond
+  const rate = requests?.value ?? limits?.requestsPerSecond ?? null
+  const learnt = requests?.from === 'learnt' ? ' (it was seen to refuse more)' : ''
+  const parts = [
+    jobs === null ? null : `${jobs} jobs at once`,
+    rate === null ? null : `${rate} requests a second${learnt}`,
+    limits?.concurrency ? `${limits.concurrency} blobs at once` : null,
+    limits?.bytesPerSecond ? formatSpeed(limits.bytesPerSecond) : null,
+  ]
+  return parts.filter((part) => part !== null).join(', ') || null
+}
+
+export function queueText({ jobs, pause }: Queue): string {
+  const counts = Object.entries(jobs).filter(([, count]) => count > 0)
+  const said =
+    counts.length === 0 ? 'nothing waits or runs' : counts.map(([state, count]) => `${count} ${state}`).join(', ')
+  return pause === null ? said : `paused by ${pause.by}: ${said}`
+}
