@@ -91,11 +91,17 @@ describe('tokens that layerd issues', () => {
     assert.equal(await status(token), 200)
     await waitFor('its use to be noted', async () => (await jobs.raw.hget('{layerd}:tokens:used', id)) ?? undefined)
     const { job } = await jobs.queue.create(newJob({ principal: 'ci' }))
+    const asked: string[] = []
+    const monitor = await jobs.raw.monitor()
+    defer(t, () => monitor.disconnect())
+    monitor.on('monitor', (_time: string, command: string[]) => void asked.push(command.join(' ').toLowerCase()))
+    /** Of the token alone; all that was asked before the mark has been seen when the mark has. */
     const reads = async (headers: Record<string, string> = {}) => {
-      const calls = async () => Number(/cmdstat_hget:calls=(\d+)/.exec(await jobs.raw.info('commandstats'))?.[1] ?? 0)
-      const before = await calls()
+      asked.length = 0
       assert.equal((await ask(token, { url: `/v1/jobs/${job.id}`, headers })).statusCode, 200)
-      return (await calls()) - before
+      await jobs.raw.echo('mark')
+      await waitFor('the mark to be seen', async () => asked.includes('echo mark'))
+      return asked.filter((command) => command === `hget {layerd}:tokens ${id}`).length
     }
     assert.equal(await reads(), 1)
     assert.equal(await reads({ 'if-none-match': '"another"', prefer: 'wait=60' }), 2)
