@@ -15,6 +15,18 @@ const DESCRIPTION = `Package manager service for Zarf packages in OCI registries
 Every answer that is not a success is an RFC 9457 problem document (\`application/problem+json\`); its \`code\` is stable
 and /docs/errors lists each. Clients must accept job states and event types they do not know.`
 
+const TAGS = [
+  { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
+  { name: 'packages', description: 'The content store, and packages in registries.' },
+  { name: 'registries', description: 'What layerd knows of a registry, and what is wrong with it.' },
+  { name: 'keys', description: 'Keys that jobs sign and verify packages with.' },
+  { name: 'system', description: 'What operators see and steer.' },
+  { name: 'policies', description: 'What packages have to be signed by.' },
+  { name: 'uploads', description: 'Packages sent by the caller.' },
+  { name: 'access', description: 'Who asks, and what they may.' },
+  { name: 'service', description: 'The daemon itself.' },
+]
+
 /** OpenAPI 3.1 from the routes' schemas: /openapi.yaml, and /docs to read and try. Registered before the routes. */
 export const openapiPlugin = fastifyPlugin(
   async (app: FastifyInstance, options: { version: string }) => {
@@ -28,17 +40,7 @@ export const openapiPlugin = fastifyPlugin(
           license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } as { name: string },
         },
         servers: [{ url: 'http://127.0.0.1:8420', description: 'Where layerd listens unless it is told otherwise.' }],
-        tags: [
-          { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
-          { name: 'packages', description: 'The content store, and packages in registries.' },
-          { name: 'registries', description: 'What layerd knows of a registry, and what is wrong with it.' },
-          { name: 'keys', description: 'Keys that jobs sign and verify packages with.' },
-          { name: 'system', description: 'What operators see and steer.' },
-          { name: 'policies', description: 'What packages have to be signed by.' },
-          { name: 'uploads', description: 'Packages sent by the caller.' },
-          { name: 'access', description: 'Who asks, and what they may.' },
-          { name: 'service', description: 'The daemon itself.' },
-        ],
+        tags: TAGS,
         components: {
           securitySchemes: {
             token: {

@@ -42,18 +42,29 @@ function credentialsText(credentials: Registry['credentials']): string {
 
 /** What is asked of it at most; null: as much as it takes. */
 export function limitsText(registry: Registry | undefined, queue: Queue | undefined): string | null {
-  const { limits } = registry ?? {}
-  const jobs = queue?.limits.jobs.value ?? limits?.jobs ?? null
-  const requests = queue?.limits.requestsPerSecond
-  const rate = requests?.value ?? limits?.requestsPerSecond ?? null
-  const learnt = requests?.from === 'learnt' ? ' (it was seen to refuse more)' : ''
-  const parts = [
-    jobs === null ? null : `${jobs} jobs at once`,
-    rate === null ? null : `${rate} requests a second${learnt}`,
-    limits?.concurrency ? `${limits.concurrency} blobs at once` : null,
-    limits?.bytesPerSecond ? formatSpeed(limits.bytesPerSecond) : null,
+  const parts = [...queueLimits(queue), ...keptLimits(registry?.limits ?? null, queue !== undefined)]
+  return parts.length === 0 ? null : parts.join(', ')
+}
+
+/** In force now, from wherever. */
+function queueLimits(queue: Queue | undefined): string[] {
+  if (queue === undefined) return []
+  const { jobs, requestsPerSecond: requests } = queue.limits
+  const rate =
+    requests &&
+    `${requests.value} requests a second${requests.from === 'learnt' ? ' (it was seen to refuse more)' : ''}`
+  return [`${jobs.value} jobs at once`, ...(rate ? [rate] : [])]
+}
+
+/** As they are kept; those of a queue are told by it. */
+function keptLimits(limits: Registry['limits'], queueTells: boolean): string[] {
+  const told: [limit: number | null | undefined, text: (limit: number) => string][] = [
+    [queueTells ? null : limits?.jobs, (limit) => `${limit} jobs at once`],
+    [queueTells ? null : limits?.requestsPerSecond, (limit) => `${limit} requests a second`],
+    [limits?.concurrency, (limit) => `${limit} blobs at once`],
+    [limits?.bytesPerSecond, formatSpeed],
   ]
-  return parts.filter((part) => part !== null).join(', ') || null
+  return told.flatMap(([limit, text]) => (limit === null || limit === undefined ? [] : [text(limit)]))
 }
 
 export function queueText({ jobs, pause }: Queue): string {
