@@ -2,7 +2,15 @@
 const OPEN = new Set(['/livez', '/readyz', '/version', '/', '/openapi.yaml', '/docs', '/assets/:name'])
 
 /** Addresses of the dashboard's pages: its shell is the answer, and tells nothing; what it shows it asks of the API. */
-export const DASHBOARD_PAGES = ['/jobs', '/jobs/:id', '/packages', '/new', '/registries', '/system'] as const
+export const DASHBOARD_PAGES = [
+  '/jobs',
+  '/jobs/:id',
+  '/packages',
+  '/packages/:digest',
+  '/new',
+  '/registries',
+  '/system',
+] as const
 
 /** Pages, and the way to an OIDC issuer and back, which is a link from there. */
 const PAGES = new Set<string | undefined>([

@@ -25,6 +25,13 @@ const PLACES: readonly Place[] = [
   { path: /^\/jobs$/, title: 'Jobs', load: () => import('../pages/jobs/Jobs.svelte') },
   { path: /^\/jobs\/(?<id>[^/]+)$/, title: 'Job', load: () => import('../pages/job/JobPage.svelte') },
   { path: /^\/registries$/, title: 'Registries', load: () => import('../pages/registries/Registries.svelte') },
+  { path: /^\/packages$/, title: 'Packages', load: () => import('../pages/packages/Packages.svelte') },
+  {
+    path: /^\/packages\/(?<digest>[^/]+)$/,
+    title: 'Package',
+    load: () => import('../pages/packages/PackagePage.svelte'),
+  },
+  { path: /^\/new$/, title: 'New job', load: () => import('../pages/new/NewJob.svelte') },
   { path: /^\/system$/, title: 'System', load: () => import('../pages/system/System.svelte') },
 ]
 

@@ -24,7 +24,16 @@ async function withDashboard(t: TestContext, options: TestAppOptions = {}) {
 
 test('browsers get the dashboard at each address of its pages, others what they always got', async (t) => {
   const { app } = await withDashboard(t)
-  for (const url of ['/', '/jobs', '/jobs/01a22d15-7718-71c8-aae6-c1f9cee7cca2', '/system', '/jobs?state=failed']) {
+  for (const url of [
+    '/',
+    '/jobs',
+    '/jobs/01a22d15-7718-71c8-aae6-c1f9cee7cca2',
+    '/system',
+    '/jobs?state=failed',
+    '/new',
+    '/packages',
+    `/packages/sha256:${'a'.repeat(64)}`,
+  ]) {
     const page = await app.inject({ url, headers: BROWSER })
     assert.deepEqual([page.statusCode, page.body], [200, SHELL], url)
     assert.match(String(page.headers['content-type']), /^text\/html/)

@@ -1,0 +1,228 @@
+import { api, dataOf, Refusal } from '../../api/client.ts'
+import type { Job, JobRequest, Problem } from '../../api/types.ts'
+import { fleet } from '../../state/fleet.svelte.ts'
+import { type Login, registryAuthOf } from './logins.ts'
+import { optionsOf } from './options.ts'
+
+export const KINDS = ['publish', 'pull', 'copy', 'verify'] as const
+export type JobKind = (typeof KINDS)[number]
+
+/** Where what is to be moved comes from. */
+export type Origin = 'upload' | 'file' | 'store' | 'web' | 'reference'
+
+export const ORIGINS: Readonly<Record<JobKind, readonly Origin[]>> = {
+  publish: ['upload', 'file', 'store', 'web'],
+  pull: ['reference'],
+  copy: ['reference'],
+  verify: ['reference', 'upload', 'file', 'store'],
+}
+
+export interface Label {
+  name: string
+  value: string
+}
+
+const SCHEMES: readonly [start: string, origin: Origin][] = [
+  ['upload:', 'upload'],
+  ['file:', 'file'],
+  ['store:', 'store'],
+  ['https:', 'web'],
+]
+
+/** What is asked for, as far as it has been said. What was refused is kept until it is asked for again. */
+export class JobForm {
+  kind = $state<JobKind>('publish')
+  origin = $state<Origin>('upload')
+  /** One of each origin, so that a look at another loses nothing. */
+  sources = $state<Record<Origin, string>>({ upload: '', file: '', store: '', web: '', reference: '' })
+  webSha256 = $state('')
+  /** publish, copy: a registry. */
+  destination = $state('')
+  /** pull: a folder; empty: the store. */
+  folder = $state('')
+  options = $state<Record<string, string | boolean>>({})
+  labels = $state<Label[]>([])
+  logins = $state<Record<'source' | 'destination', Login>>({
+    source: { username: '', password: '' },
+    destination: { username: '', password: '' },
+  })
+  refused = $state.raw<Problem | undefined>()
+  busy = $state(false)
+  planned = $state.raw<Job | undefined>()
+  planning = $state(false)
+  #key: { readonly of: string; readonly key: string } | undefined
+  #plan = new AbortController()
+
+  constructor(query: URLSearchParams) {
+    this.choose(KINDS.find((kind) => kind === query.get('kind')) ?? 'publish')
+    this.destination = query.get('destination') ?? ''
+    if (query.get('plainHttp') === 'true') this.options['plainHttp'] = true
+    const source = query.get('source') ?? ''
+    if (source === '') return
+    const origin = SCHEMES.find(([start]) => source.startsWith(start))?.[1] ?? 'reference'
+    if (!ORIGINS[this.kind].includes(origin)) return
+    this.origin = origin
+    this.sources[origin] = source
+  }
+
+  choose(kind: JobKind): void {
+    this.kind = kind
+    this.refused = undefined
+    this.#forgetPlan()
+    if (!ORIGINS[kind].includes(this.origin)) this.origin = ORIGINS[kind][0] ?? 'reference'
+  }
+
+  /** What the interface says of a field, by its pointer or one below it. */
+  complaintOf(pointer: string): string | undefined {
+    const { errors = [] } = this.refused ?? {}
+    const own = errors.filter((error) => error.pointer === pointer || error.pointer.startsWith(`${pointer}/`))
+    return own.length === 0 ? undefined : own.map(({ detail }) => detail).join('; ')
+  }
+
+  get source(): string {
+    const said = this.sources[this.origin].trim()
+    return this.origin === 'reference' ? withScheme(said) : said
+  }
+
+  /** Whose registry a log-in would be for. */
+  get loginSides(): readonly ('source' | 'destination')[] {
+    if (this.kind === 'copy') return ['source', 'destination']
+    if (this.kind === 'publish') return ['destination']
+    return this.kind === 'pull' || this.origin === 'reference' ? ['source'] : []
+  }
+
+  /** Gives the job, once it is accepted; else what was refused is in `refused`. */
+  async submit(): Promise<Job | undefined> {
+    if (this.busy) return undefined
+    this.busy = true
+    try {
+      const job = await this.#ask({})
+      if (job !== undefined) this.forgetSecrets()
+      return job
+    } finally {
+      this.busy = false
+    }
+  }
+
+  /** What would happen; in `planned`, once it is known. */
+  async plan(): Promise<void> {
+    this.#forgetPlan()
+    const { signal } = this.#plan
+    this.planning = true
+    try {
+      let job = await this.#ask({ dryRun: true })
+      while (job !== undefined && !job.done) job = await nextOf(job, signal)
+      if (!signal.aborted) this.planned = job
+    } catch (error) {
+      if (signal.aborted) return
+      if (!(error instanceof Refusal)) throw error
+      this.refused = error.problem
+    } finally {
+      if (!signal.aborted) this.planning = false
+    }
+  }
+
+  forgetSecrets(): void {
+    for (const login of Object.values(this.logins)) login.password = ''
+  }
+
+  leave(): void {
+    this.forgetSecrets()
+    this.#forgetPlan()
+  }
+
+  #forgetPlan(): void {
+    this.#plan.abort()
+    this.#plan = new AbortController()
+    this.planned = undefined
+    this.planning = false
+  }
+
+  async #ask(more: { dryRun?: true }): Promise<Job | undefined> {
+    this.refused = this.source === '' ? nothingChosen() : undefined
+    if (this.refused) return undefined
+    const body = this.#body(more)
+    const auth = registryAuthOf(this.loginSides.map((side) => ({ ...this.logins[side], address: this.#hostOf(side) })))
+    const header = {
+      'idempotency-key': this.#keyOf(JSON.stringify([body, auth])),
+      ...(auth && { 'x-registry-auth': auth }),
+    }
+    try {
+      const job = await dataOf(api.POST('/v1/jobs', { params: { header }, body }))
+      fleet.learn([job])
+      return job
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.refused = error.problem
+      return undefined
+    }
+  }
+
+  /** The same for the same body, so that what is asked for twice is done once. */
+  #keyOf(of: string): string {
+    if (this.#key?.of !== of) this.#key = { of, key: randomKey() }
+    return this.#key.key
+  }
+
+  #hostOf(side: 'source' | 'destination'): string {
+    const address = side === 'source' ? this.source : withScheme(this.destination.trim())
+    return address.replace(/^oci:\/\//, '').split('/')[0] ?? ''
+  }
+
+  #body(more: { dryRun?: true }): JobRequest {
+    const options = { ...optionsOf(this.kind, this.options), ...this.#hash(), ...more }
+    const labels = Object.fromEntries(
+      this.labels.filter(({ name }) => name.trim() !== '').map(({ name, value }) => [name.trim(), value.trim()]),
+    )
+    // Which options a kind takes is the daemon's to say.
+    return {
+      kind: this.kind,
+      source: this.source,
+      ...this.#destination(),
+      ...(Object.keys(options).length === 0 ? {} : { options }),
+      ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    } as JobRequest
+  }
+
+  #hash(): { sha256?: string } {
+    const sha256 = this.webSha256.trim().toLowerCase()
+    return this.kind === 'publish' && this.origin === 'web' && sha256 !== '' ? { sha256 } : {}
+  }
+
+  #destination(): { destination?: string } {
+    if (this.kind === 'verify') return {}
+    if (this.kind !== 'pull') return { destination: withScheme(this.destination.trim()) }
+    const folder = this.folder.trim()
+    if (folder === '') return {}
+    return { destination: folder.startsWith('/') ? `file:${folder.replace(/\/*$/, '/')}` : folder }
+  }
+}
+
+/** People leave it out, as they may with other tools. */
+function withScheme(reference: string): string {
+  return reference === '' || reference.includes('://') ? reference : `oci://${reference}`
+}
+
+/** As it is when it has changed, or half a minute later. */
+async function nextOf(job: Job, signal: AbortSignal): Promise<Job> {
+  const params = { path: { id: job.id }, header: { prefer: 'wait=30' } }
+  return dataOf(api.GET('/v1/jobs/{id}', { params, signal }))
+}
+
+/** crypto.randomUUID is there only behind TLS and on this machine. */
+function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16).padStart(8, '0')).join('')
+}
+
+function nothingChosen(): Problem {
+  const detail = 'say what it is about first'
+  return {
+    type: 'about:blank',
+    title: 'Nothing is chosen',
+    status: 0,
+    code: 'NOTHING_CHOSEN',
+    detail,
+    retryable: false,
+    errors: [{ pointer: '/source', detail, code: 'NOTHING_CHOSEN' }],
+  }
+}
