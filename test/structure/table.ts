@@ -349,12 +349,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'http/answers',
       'http/events',
       'http/schemas',
+      'http/system',
     ],
   },
   'http/dashboard': { imports: ['http/requests/open-paths.ts', 'http/answers', 'http/schemas'] },
   'http/routes/access': { imports: ['http/access', 'http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
   'http/routes/system': {
-    imports: ['http/requests', 'http/answers', 'http/schemas', 'http/schemas/system', 'http/routes'],
+    imports: ['http/requests', 'http/answers', 'http/schemas', 'http/schemas/system', 'http/routes', 'http/system'],
   },
   'http/routes/tus': {
     imports: ['http/requests', 'http/requests/bodies', 'http/answers', 'http/schemas', 'http/routes'],
@@ -369,6 +370,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'http/answers': { imports: ['http/schemas', 'http/events'] },
   'http/events': {},
   'http/schemas/system': { imports: ['http/schemas'] },
+  'http/system': { imports: ['http/answers', 'http/events', 'http/schemas', 'http/schemas/system'] },
   'http/schemas': {},
 
   cli: {

@@ -11,10 +11,10 @@ export type * from './schema.d.ts'
 export type Job = components['schemas']['Job']
 export type JobEvent = components['schemas']['JobEvent']
 export type FleetEvent = components['schemas']['FleetEvent']
-/** Which jobs: a list of values is any of them, of labels (`key=value`) all. */
+/** Which jobs: a list of values is any of them, of labels (`key=value`) all. `include`: lists that are told, too. */
 export type FleetFilter = Pick<
   NonNullable<paths['/v1/events']['get']['parameters']['query']>,
-  'state' | 'kind' | 'label' | 'registry'
+  'state' | 'kind' | 'label' | 'registry' | 'include'
 >
 export type Problem = components['schemas']['Problem']
 export type Upload = components['schemas']['Upload']

@@ -432,7 +432,7 @@ export interface paths {
         };
         /**
          * What happens to all jobs: server-sent events, NDJSON or one JSON page, by Accept
-         * @description Of those that the caller sees. A stream begins with a snapshot, or after the event named by Last-Event-ID; where that is too old, with a reset and a snapshot. Changes come at once, progress twice a second as one event for all jobs that moved. It has no end of its own.
+         * @description Of those that the caller sees. A stream begins with a snapshot, or after the event named by Last-Event-ID; where that is too old, with a reset and a snapshot. Changes come at once, progress twice a second as one event for all jobs that moved. It has no end of its own. With include it tells queues and workers, too.
          */
         get: operations["followEvents"];
         put?: never;
@@ -2289,7 +2289,7 @@ export interface components {
             };
         };
         /** @description Clients must pass over types they do not know. */
-        FleetEvent: components["schemas"]["FleetResetEvent"] | components["schemas"]["FleetSnapshotEvent"] | components["schemas"]["FleetCreatedEvent"] | components["schemas"]["FleetStateEvent"] | components["schemas"]["FleetEndEvent"] | components["schemas"]["FleetRemovedEvent"] | components["schemas"]["FleetProgressEvent"] | components["schemas"]["FleetPingEvent"];
+        FleetEvent: components["schemas"]["FleetResetEvent"] | components["schemas"]["FleetSnapshotEvent"] | components["schemas"]["FleetQueuesEvent"] | components["schemas"]["FleetWorkersEvent"] | components["schemas"]["FleetCreatedEvent"] | components["schemas"]["FleetStateEvent"] | components["schemas"]["FleetEndEvent"] | components["schemas"]["FleetRemovedEvent"] | components["schemas"]["FleetProgressEvent"] | components["schemas"]["FleetPingEvent"];
         /** @description What became of a job, in words. */
         JobLogLine: {
             /**
@@ -3655,7 +3655,37 @@ export interface components {
             time: string;
             /** @description snapshot: the newest 200. */
             jobs: components["schemas"]["Job"][];
-            /** @description snapshot: there are more, in GET /v1/jobs with the same filters. */
+            /** @description snapshot: there are more, in GET /v1/jobs with the same filters; queues, workers: in GET /v1/queues, /v1/workers. */
+            nextPageToken?: string;
+        };
+        FleetQueuesEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "queues";
+            /** Format: date-time */
+            time: string;
+            /** @description queues: the first 200 by host, as GET /v1/queues has them, in place of those of the event before. */
+            queues: components["schemas"]["Queue"][];
+            /** @description snapshot: there are more, in GET /v1/jobs with the same filters; queues, workers: in GET /v1/queues, /v1/workers. */
+            nextPageToken?: string;
+        };
+        FleetWorkersEvent: {
+            /** @description Opaque; SSE carries it as the event's id. */
+            id?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "workers";
+            /** Format: date-time */
+            time: string;
+            /** @description workers: the first 200 by machine, as GET /v1/workers has them, in place of those before. */
+            workers: components["schemas"]["Worker"][];
+            /** @description snapshot: there are more, in GET /v1/jobs with the same filters; queues, workers: in GET /v1/queues, /v1/workers. */
             nextPageToken?: string;
         };
         FleetCreatedEvent: {
@@ -5818,6 +5848,8 @@ export interface operations {
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
                 registry?: string;
+                /** @description Repeatable: whole lists that are told at the beginning, and again when they changed: queues once a second at most (what merely goes on with time every ten), workers every two. Needs the scope system:read; a limited token is told what GET /v1/queues and /v1/workers show it. */
+                include?: ("queues" | "workers")[];
                 /** @description Like the header, for curl. */
                 lastEventId?: string;
                 /** @description The snapshot, then the stream closes. */

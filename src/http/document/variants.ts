@@ -39,6 +39,8 @@ const EVENT_MEMBERS: Readonly<Record<string, readonly string[]>> = {
 const FLEET_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   reset: [],
   snapshot: ['jobs', 'nextPageToken?'],
+  queues: ['queues', 'nextPageToken?'],
+  workers: ['workers', 'nextPageToken?'],
   created: ['jobId', 'revision', 'matches', 'job'],
   state: ['jobId', 'revision', 'matches', 'job'],
   end: ['jobId', 'revision', 'matches', 'job'],

@@ -3,20 +3,19 @@ import type { FleetPage, FleetReader } from '../../jobs/progress/fleet.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { StreamFilter } from '../../jobs/record/job-match.ts'
 import { AppError } from '../../lib/errors.ts'
-import type { Logger } from '../../lib/logger.ts'
 import { createFairLimiter } from '../../lib/queues/fair-limiter.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
 import { EventClient } from './event-client.ts'
 import { onAbort, type Opening } from './event-hub.ts'
-import { type FleetMessage, resetMessage, snapshotMessage } from './fleet-messages.ts'
+import { FleetLists, type FleetListsOptions, type ListName, type ListsPlace } from './fleet-lists.ts'
+import { type FleetMessage, type ListMessage, resetMessage, snapshotMessage } from './fleet-messages.ts'
 import { type FleetView, fleetView } from './fleet-view.ts'
 import { FleetWatchers, told } from './fleet-watchers.ts'
 import { withId } from './sse.ts'
 
-export interface FleetHubOptions {
+export interface FleetHubOptions extends FleetListsOptions {
   queue: Pick<JobQueue, 'list'>
   fleet: FleetReader
-  logger: Logger
   /** How often each stream shows that it lives. Default 15 s. */
   heartbeatMs?: number
   /** EventClientOptions.stuckMs. */
@@ -32,6 +31,8 @@ export interface FleetWish {
   readonly caller: Principal
   readonly filter: StreamFilter
   readonly lastEventId: string | undefined
+  /** Lists that are told beside jobs. */
+  readonly include: readonly ListName[]
 }
 
 interface Beginning {
@@ -62,6 +63,7 @@ const RETRY_AFTER_MS = 5000
 export class FleetHub {
   readonly #options: FleetHubOptions
   readonly #watchers: FleetWatchers
+  readonly #lists: FleetLists
   readonly #snapshots = createSingleFlight<Beginning>()
   readonly #recents = new Map<string, Beginning>()
   readonly #reading = createFairLimiter(SNAPSHOTS)
@@ -79,6 +81,7 @@ export class FleetHub {
 
   constructor(options: FleetHubOptions) {
     this.#options = options
+    this.#lists = new FleetLists(options)
     this.#watchers = new FleetWatchers({
       page: (after) => this.#page(after),
       logger: options.logger,
@@ -96,14 +99,24 @@ export class FleetHub {
   async open(wish: FleetWish): Promise<Opening> {
     const view = fleetView(wish.caller, wish.filter)
     this.#requireRoom(view)
+    const lists = await this.#lists.join(wish.caller, wish.include)
+    try {
+      return await this.#openWith(lists, view, wish.lastEventId)
+    } catch (error) {
+      lists.leave()
+      throw error
+    }
+  }
+
+  async #openWith(lists: ListsPlace, view: FleetView, lastEventId: string | undefined): Promise<Opening> {
     await this.#hold()
     try {
-      const beginning = await this.#begin(view, wish.lastEventId)
+      const beginning = await this.#begin(view, lastEventId)
       return {
         start: (response, framing, ended) => {
           const { stuckMs } = this.#options
           const client = new EventClient({ response, framing, ...(stuckMs === undefined ? {} : { stuckMs }) })
-          this.#start(client, view, beginning)
+          this.#start(client, view, { ...beginning, lists })
           onAbort(ended, () => client.sendAway())
         },
       }
@@ -113,26 +126,30 @@ export class FleetHub {
     }
   }
 
-  /** The snapshot alone. Throws QUEUE_UNAVAILABLE. */
-  async once({ caller, filter }: FleetWish): Promise<FleetMessage> {
-    const { messages } = await this.#snapshot(fleetView(caller, filter))
-    return messages[0] as FleetMessage
+  /** The snapshot alone. Throws QUEUE_UNAVAILABLE, STREAMS_TOO_MANY. */
+  async once(wish: FleetWish): Promise<ReadonlyArray<FleetMessage | ListMessage>> {
+    const { messages } = await this.#snapshot(fleetView(wish.caller, wish.filter))
+    return [...messages, ...(await this.#listsOf(wish))]
   }
 
-  /** What a stream would say by now, of at most `size` entries, as JSON texts, and where to go on. Throws QUEUE_UNAVAILABLE. */
-  async page(
-    { caller, filter, lastEventId }: FleetWish,
-    size: number,
-  ): Promise<{ items: string[]; lastEventId: string }> {
+  async #listsOf({ caller, include }: FleetWish): Promise<readonly ListMessage[]> {
+    const place = await this.#lists.join(caller, include)
+    place.leave()
+    return place.messages
+  }
+
+  /** What a stream would say by now, of at most `size` entries, as JSON texts, and where to go on. Throws QUEUE_UNAVAILABLE, STREAMS_TOO_MANY. */
+  async page(wish: FleetWish, size: number): Promise<{ items: string[]; lastEventId: string }> {
+    const { caller, filter, lastEventId } = wish
     const view = fleetView(caller, filter)
     const found = lastEventId === undefined ? undefined : await this.#options.fleet.replay(lastEventId, size)
     if (found) {
-      const items = told(view, found.changes).map(({ message }) => withId(message.told))
-      return { items, lastEventId: found.lastId }
+      const messages = [...told(view, found.changes).map(({ message }) => message), ...(await this.#listsOf(wish))]
+      return { items: messages.map((message) => withId(message.told)), lastEventId: found.lastId }
     }
     // A page is what is there now; a stream goes on from what was.
     const { messages, after } = await this.#snapshot(view)
-    const all = lastEventId === undefined ? messages : [resetMessage(), ...messages]
+    const all = [...(lastEventId === undefined ? [] : [resetMessage()]), ...messages, ...(await this.#listsOf(wish))]
     return { items: all.map((message) => withId(message.told)), lastEventId: after }
   }
 
@@ -240,9 +257,14 @@ export class FleetHub {
     return page
   }
 
-  #start(client: EventClient, view: FleetView, { messages, after, known }: Beginning): void {
+  #start(
+    client: EventClient,
+    view: FleetView,
+    { messages, after, known, lists }: Beginning & { lists: ListsPlace },
+  ): void {
     client.open()
     for (const message of messages) client.send(message)
+    lists.attach(client)
     if (this.#draining) client.sendAway()
     this.#watchers.add(client, view, { after, known })
     this.#letGo()

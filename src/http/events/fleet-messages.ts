@@ -25,6 +25,32 @@ export class FleetMessage extends SharedMessage {
   }
 }
 
+/** A whole list; of one that is behind by several, the last is enough. */
+export class ListMessage extends SharedMessage {
+  readonly told: Message
+  /** Without the time at which it was read. */
+  readonly list: string
+
+  constructor(name: 'queues' | 'workers', time: string, { items, nextPageToken }: PageOf<unknown>) {
+    super()
+    const rest = JSON.stringify({ [name]: items, nextPageToken })
+    this.list = rest
+    this.told = { id: '', type: name, json: `{"type":"${name}","time":"${time}",${rest.slice(1)}` }
+  }
+
+  get size(): number {
+    return this.told.json.length
+  }
+
+  protected render(framing: Framing): Buffer {
+    return Buffer.from(framing.message(this.told))
+  }
+
+  over(older: SharedMessage): ListMessage | undefined {
+    return older instanceof ListMessage && older.told.type === this.told.type ? this : undefined
+  }
+}
+
 /** Changes that came at one moment: one write for each of those who watch. */
 export class FleetMessages extends SharedMessage {
   readonly #messages: readonly FleetMessage[]

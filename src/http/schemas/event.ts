@@ -59,7 +59,18 @@ export const followEventsSchema = {
 }
 
 /** In the order in which a stream may show them. */
-const FLEET_EVENT_TYPES = ['reset', 'snapshot', 'created', 'state', 'end', 'removed', 'progress', 'ping'] as const
+const FLEET_EVENT_TYPES = [
+  'reset',
+  'snapshot',
+  'queues',
+  'workers',
+  'created',
+  'state',
+  'end',
+  'removed',
+  'progress',
+  'ping',
+] as const
 
 export const FleetEventSchema = Type.Object(
   {
@@ -81,7 +92,21 @@ export const FleetEventSchema = Type.Object(
     jobs: Type.Optional(Type.Array(Type.Ref('Job'), { description: 'snapshot: the newest 200.' })),
     moved: Type.Optional(Type.Array(Type.Ref('JobMove'), { description: 'progress.' })),
     nextPageToken: Type.Optional(
-      Type.String({ description: 'snapshot: there are more, in GET /v1/jobs with the same filters.' }),
+      Type.String({
+        description:
+          'snapshot: there are more, in GET /v1/jobs with the same filters; queues, workers: in GET /v1/queues, /v1/workers.',
+      }),
+    ),
+    queues: Type.Optional(
+      Type.Array(Type.Ref('Queue'), {
+        description:
+          'queues: the first 200 by host, as GET /v1/queues has them, in place of those of the event before.',
+      }),
+    ),
+    workers: Type.Optional(
+      Type.Array(Type.Ref('Worker'), {
+        description: 'workers: the first 200 by machine, as GET /v1/workers has them, in place of those before.',
+      }),
     ),
   },
   { $id: 'FleetEvent', description: 'Clients must pass over types they do not know.' },
@@ -104,15 +129,24 @@ export const JobMove = Type.Object(
   { $id: 'JobMove', description: 'A running job as it moves along.' },
 )
 
+const INCLUDED = ['queues', 'workers'] as const
+
 export const followFleetSchema = {
   tags: ['jobs'],
   operationId: 'followEvents',
   summary: 'What happens to all jobs: server-sent events, NDJSON or one JSON page, by Accept',
   description:
-    'Of those that the caller sees. A stream begins with a snapshot, or after the event named by Last-Event-ID; where that is too old, with a reset and a snapshot. Changes come at once, progress twice a second as one event for all jobs that moved. It has no end of its own.',
+    'Of those that the caller sees. A stream begins with a snapshot, or after the event named by Last-Event-ID; where that is too old, with a reset and a snapshot. Changes come at once, progress twice a second as one event for all jobs that moved. It has no end of its own. With include it tells queues and workers, too.',
   querystring: Type.Object(
     {
       ...jobFilterQuery,
+      include: Type.Optional(
+        Type.Array(Type.Enum([...INCLUDED]), {
+          maxItems: 8,
+          description:
+            'Repeatable: whole lists that are told at the beginning, and again when they changed: queues once a second at most (what merely goes on with time every ten), workers every two. Needs the scope system:read; a limited token is told what GET /v1/queues and /v1/workers show it.',
+        }),
+      ),
       lastEventId: Type.Optional(Type.String({ maxLength: 64, description: 'Like the header, for curl.' })),
       once: Type.Optional(Type.Boolean({ description: 'The snapshot, then the stream closes.' })),
       pageSize: Type.Optional(

@@ -1,3 +1,5 @@
+import type { Queue } from '../../../src/http/schemas/system/queue.ts'
+import type { Worker } from '../../../src/http/schemas/system/worker.ts'
 import type { Job, JobState } from '../../../src/jobs/model/definitions.ts'
 import { waitFor } from '../wait-for.ts'
 import { serverSentEvents } from './sse-client.ts'
@@ -11,6 +13,8 @@ export interface FleetEvent {
   readonly job?: Job
   readonly jobs?: Job[]
   readonly moved?: Array<Pick<Job, 'revision'> & { jobId: string; progress: Partial<Job['progress']> }>
+  readonly queues?: Queue[]
+  readonly workers?: Worker[]
   readonly nextPageToken?: string
 }
 

@@ -1,30 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { requireAllBelow, requireUnlimited } from '../../../access/limits.ts'
 import type { Principal } from '../../../access/principal.ts'
-import { registryPlaceId } from '../../../content/reference.ts'
 import { allowsQueue } from '../../../jobs/model/places.ts'
-import { pauseText, type QueuePause } from '../../../jobs/model/queue-pause.ts'
 import { LOCAL_QUEUE } from '../../../jobs/model/requests.ts'
-import type { RegistryLimits } from '../../../jobs/model/registry-record.ts'
-import type { JobQueue } from '../../../jobs/queue.ts'
-import type { RegistryRecords } from '../../../jobs/registries/registry-records.ts'
 import type { QueueFigures } from '../../../jobs/system/queues.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { pageFrom, sendPage } from '../../answers/page.ts'
 import { at } from '../../requests/package-reference.ts'
 import { queueNamed } from '../../requests/registry-named.ts'
-import {
-  getQueueSchema,
-  listQueuesSchema,
-  pauseQueueSchema,
-  type Queue,
-  resumeQueueSchema,
-} from '../../schemas/system/queue.ts'
+import { getQueueSchema, listQueuesSchema, pauseQueueSchema, resumeQueueSchema } from '../../schemas/system/queue.ts'
+import { queueToken, type QueueSources, toldQueues } from '../../system/queue-list.ts'
 
-export interface QueueRoutesOptions {
-  queue: Pick<JobQueue, 'queues' | 'liveWorkers'>
-  registries: Pick<RegistryRecords, 'limitsOf' | 'refresh'>
-}
+export type QueueRoutesOptions = QueueSources
 
 const READ = { scope: ['system:read'] } as const
 const ADMIN = { scope: ['system:admin'] } as const
@@ -32,10 +19,7 @@ const ADMIN = { scope: ['system:admin'] } as const
 /** The queues of registries. */
 export const queueRoutes: FastifyPluginAsyncTypebox<QueueRoutesOptions> = async (app, { queue, registries }) => {
   const { queues } = queue
-  const shown = async (figures: readonly QueueFigures[]): Promise<Queue[]> => {
-    const [workers] = await Promise.all([queue.liveWorkers(), registries.refresh()])
-    return figures.map((one) => toldQueue(one, { workers, limitsOf: (host) => registries.limitsOf(host) }))
-  }
+  const shown = (figures: readonly QueueFigures[]) => toldQueues({ queue, registries }, figures)
 
   app.get('/v1/queues', { schema: listQueuesSchema, config: READ }, async (request, reply) => {
     const { size, token } = pageFrom(request.query)
@@ -47,7 +31,7 @@ export const queueRoutes: FastifyPluginAsyncTypebox<QueueRoutesOptions> = async 
     })
     const items = await shown(await queues.figures(hosts.slice(0, size)))
     const last = items.at(-1)
-    const more = last === undefined || hosts.length <= size ? {} : { nextPageToken: tokenOf(last.host) }
+    const more = last === undefined || hosts.length <= size ? {} : { nextPageToken: queueToken(last.host) }
     return sendPage(reply, request.url, { items, ...more })
   })
 
@@ -86,59 +70,10 @@ function queueToChange({ params, caller }: { params: { host: string }; caller: P
   return host
 }
 
-interface Surroundings {
-  /** Processes that take jobs. */
-  readonly workers: number
-  readonly limitsOf: (host: string) => RegistryLimits | undefined
-}
-
-function toldQueue(figures: QueueFigures, { workers, limitsOf }: Surroundings): Queue {
-  const { host, jobs, oldestMs, jobsPerMinute, limits, pause } = figures
-  const set = limitsOf(host)?.requestsPerSecond ?? Number.POSITIVE_INFINITY
-  const { learntPerSecond: learnt = Number.POSITIVE_INFINITY } = limits
-  const requests =
-    learnt < set ? { value: rounded(learnt), from: 'learnt' as const } : { value: set, from: 'setting' as const }
-  return {
-    id: registryPlaceId(host),
-    host,
-    jobs,
-    oldestWaitingSeconds: oldestMs === undefined ? null : Math.floor(oldestMs / 1000),
-    jobsPerMinute: rounded(jobsPerMinute),
-    limits: { jobs: limits.jobs, requestsPerSecond: Number.isFinite(requests.value) ? requests : null },
-    pause: pause === undefined ? null : toldPause(pause),
-    reason: reasonOf(figures, workers),
-  }
-}
-
-function toldPause({ by, sinceMs, reason }: QueuePause): NonNullable<Queue['pause']> {
-  return { by, since: new Date(sinceMs).toISOString(), reason }
-}
-
-function reasonOf({ host, jobs, limits, registryPause, pause }: QueueFigures, workers: number): string | null {
-  if (jobs.waiting === 0) return null
-  if (pause !== undefined) return pauseText(host, pause)
-  if (workers === 0) return 'no worker is running'
-  if (registryPause !== undefined) {
-    const seconds = Math.ceil(registryPause.ms / 1000)
-    return `${host} answered ${registryPause.status}, and is asked for nothing for ${seconds} s`
-  }
-  const most = limits.jobs.value
-  if (jobs.running >= most) return `${host} has all ${most} jobs that it may have at once`
-  return null
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100
-}
-
-function tokenOf(host: string): string {
-  return Buffer.from(host).toString('base64url')
-}
-
 /** Throws REQUEST_INVALID. */
 function hostIn(token: string): string {
   const host = Buffer.from(token, 'base64url').toString()
-  if (host !== '' && tokenOf(host) === token) return host
+  if (host !== '' && queueToken(host) === token) return host
   throw new AppError('REQUEST_INVALID', 'the page token is not one that this list gave out', {
     hint: 'Pass nextPageToken of the page before as it is, or none for the first page.',
   })

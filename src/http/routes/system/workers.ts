@@ -5,20 +5,18 @@ import type { JobQueue } from '../../../jobs/queue.ts'
 import type { KeptWorker } from '../../../jobs/system/worker-records.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { pageFrom, sendPage } from '../../answers/page.ts'
-import { placedPage } from '../../answers/placed-page.ts'
 import {
   drainWorkerSchema,
   getWorkerSchema,
   listWorkersSchema,
   resumeWorkerSchema,
-  type Worker,
 } from '../../schemas/system/worker.ts'
+import { toldWorker, workerPage } from '../../system/worker-list.ts'
 
 export interface WorkerRoutesOptions {
   queue: Pick<JobQueue, 'workers'>
 }
 
-const BY_HOST = { place: ({ host, name, id }: KeptWorker) => [host, name, id], isId: (text: string) => text !== '' }
 const READ = { scope: ['system:read'] } as const
 const ADMIN = { scope: ['system:admin'] } as const
 
@@ -26,8 +24,7 @@ const ADMIN = { scope: ['system:admin'] } as const
 export const workerRoutes: FastifyPluginAsyncTypebox<WorkerRoutesOptions> = async (app, { queue: { workers } }) => {
   app.get('/v1/workers', { schema: listWorkersSchema, config: READ }, async (request, reply) => {
     const seen = isLimited(request.caller.limits) ? [] : await workers.all()
-    const { items, ...page } = placedPage(seen, pageFrom(request.query), BY_HOST)
-    return sendPage(reply, request.url, { ...page, items: items.map(toldWorker) })
+    return sendPage(reply, request.url, workerPage(seen, pageFrom(request.query)))
   })
 
   app.get('/v1/workers/:id', { schema: getWorkerSchema, config: READ }, async (request, reply) => {
@@ -61,15 +58,4 @@ async function seenBy(
   throw new AppError('NOT_FOUND', `there is no worker ${id.slice(0, 128)}`, {
     hint: 'GET /v1/workers (layerd workers) lists those that there are.',
   })
-}
-
-function toldWorker({ since, drain, jobs, lastSeen, ...worker }: KeptWorker): Worker {
-  const time = (ms: number): string => new Date(ms).toISOString()
-  return {
-    ...worker,
-    since: time(since),
-    drain: drain && { ...drain, since: time(drain.since) },
-    jobs: jobs.map((job) => ({ ...job, since: time(job.since) })),
-    lastSeenAt: time(lastSeen),
-  }
 }
