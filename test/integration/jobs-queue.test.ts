@@ -16,7 +16,7 @@ test('an accepted job is recorded, listed, told, queued in BullMQ under its id a
   assert.deepEqual(job.options, { components: [] }, 'empty arrays stay arrays')
   assert.deepEqual(await jobs.queue.list({}, { size: 10 }, ANONYMOUS), { items: [job] })
   const [told] = await jobs.events.replay(job.id, '0-0', 10)
-  const recorded = { ...job, reason: null }
+  const recorded = { ...job, reason: 'waits for its turn' }
   assert.deepEqual(told?.event, {
     type: 'state',
     jobId: job.id,
@@ -27,6 +27,7 @@ test('an accepted job is recorded, listed, told, queued in BullMQ under its id a
   })
   assert.deepEqual(await jobs.raw.lrange(`${BULL}:wait`, 0, -1), [job.id])
   assert.equal(await jobs.raw.hget(`${BULL}:${job.id}`, 'data'), JSON.stringify({ id: job.id, round: 1 }))
+  assert.equal(await jobs.runs.settleQueues('worker-1'), 1, 'a worker says how many may run at once')
   assert.equal(await jobs.raw.hget(`${BULL}:meta`, 'concurrency'), '8')
   assert.equal(await jobs.raw.zcard('{layerd}:outbox'), 0)
   assert.deepEqual(await jobs.runs.hosts(), [{ host: 'registry.example:5000', openJobs: 1 }])
@@ -65,11 +66,11 @@ test('an idempotency key replays its job, refuses another body, and makes one jo
 
 test('accepted means kept: what the API could not hand to BullMQ a worker brings', async (t) => {
   const jobs = await startJobs(t)
-  await jobs.raw.set(`${BULL}:meta`, 'BullMQ cannot work with this')
+  await jobs.raw.set(`${BULL}:id`, 'BullMQ cannot count with this')
   const { job } = await jobs.queue.create(newJob())
   assert.equal(job.state, 'queued')
   assert.equal(await jobs.raw.exists(`${BULL}:wait`), 0)
-  await jobs.raw.del(`${BULL}:meta`)
+  await jobs.raw.del(`${BULL}:id`)
   assert.equal(await jobs.runs.sweepOutbox(), 0, 'the API may still be at it')
   jobs.clock.advance(5000)
   assert.equal(await jobs.runs.sweepOutbox(), 1)
@@ -157,7 +158,7 @@ test('a retry runs as a new round while BullMQ still holds the old one, keeps wh
   assert.deepEqual([second.job.attempt, second.epoch > run.epoch], [2, true])
 })
 
-test('a removed job leaves no key behind', async (t) => {
+test('a removed job leaves no key behind that does not go by itself', async (t) => {
   const jobs = await startJobs(t)
   const { job } = await jobs.queue.create(newJob(), { idempotency: { scope: 's', fingerprint: 'f' } })
   const run = await begin(jobs, job)
@@ -166,8 +167,14 @@ test('a removed job leaves no key behind', async (t) => {
   await jobs.runs.finish(job.id, run.epoch, { state: 'succeeded', result: RESULT }, { transfers })
   await jobs.queue.remove(job.id)
   const left = (await jobs.raw.keys('*')).filter((key) => !key.startsWith('{layerd}:bull:'))
+  const ttls = await Promise.all(left.map((key) => jobs.raw.pttl(key)))
   // Those who watch all jobs are told that it went.
-  assert.deepEqual(left, ['{layerd}:fleet'])
+  assert.deepEqual(
+    left.filter((_key, at) => ttls[at] === -1),
+    ['{layerd}:fleet'],
+  )
+  const itsOwn = left.filter((key) => key.includes(job.id))
+  assert.deepEqual(itsOwn, [`{layerd}:fleet:removed:${job.id}`])
 })
 
 test('events and transfers go a day after the end, records after 30', async (t) => {
