@@ -113,6 +113,25 @@ test('what cannot be shown is said in a line, and what is wrong use costs no req
   assert.deepEqual([exit, out, err.includes('(none)')], [0, '', true])
 })
 
+test('layerd bundle sends a file that the daemon cannot read for the look, and leaves no upload', async (t) => {
+  const { listen, uploads } = await startApp(t)
+  const url = await listen()
+  const look = async (what: string) => {
+    const { terminal, out, err } = pipeTerminal(url)
+    return { exit: await runCommand(['bundle', what], terminal), out: out(), err: err() }
+  }
+  const { exit, out, err } = await look(FIXTURES.armadaBundle)
+  assert.equal(exit, 0, err)
+  assert.match(out, /armada/)
+  assert.match(err, /the daemon cannot read \S+: uploading it\n/)
+  const wrong = await look(FIXTURES.nemoAmd64)
+  assert.equal(wrong.exit, 1)
+  assert.match(wrong.err, /PACKAGE_FORMAT_UNSUPPORTED/)
+  const none = await look('./none.tar.zst')
+  assert.deepEqual([none.exit, /there is no \/none\.tar\.zst on this machine/.test(none.err)], [1, true], none.err)
+  assert.deepEqual(await uploads.list(), [])
+})
+
 test('what a daemon calls a file cannot lead out of the folder that it is saved in', async (t) => {
   const folder = await tempDir(t)
   for (const name of ['../evil.json', '/evil.json', 'a/../../evil.json', 'tab\there', 'back\\slash']) {

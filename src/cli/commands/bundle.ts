@@ -7,17 +7,21 @@ import type { ExitCode } from '../client/terminal.ts'
 import { bundleImages, bundleText } from '../view/bundle-text.ts'
 import { registryAuth } from './registry-auth.ts'
 import type { LookOptions } from './remote-package.ts'
+import { forgetUpload, needsUpload, uploadPackage } from './upload-package.ts'
 
 export interface BundleOptions extends LookOptions {
   images?: boolean
 }
 
-/** `layerd bundle REFERENCE`: what a UDS bundle is of, in a registry, in the store, or as a file that the daemon can read. */
+/** `layerd bundle REFERENCE`: what a UDS bundle is of, in a registry, in the store, or as a file, which is sent for the look where the daemon cannot read it. */
 export async function bundle(context: CommandContext, what: string, options: BundleOptions): Promise<ExitCode> {
   const { terminal, json } = context
   const isRemote = /^oci:\/\//i.test(what)
   const headers = isRemote ? await registryAuth(context, what, options) : {}
-  const found = await lookAtBundle(context, isRemote ? what : localName(terminal.cwd, what), options, headers)
+  const found =
+    isRemote || NAMED.test(what)
+      ? await lookAtBundle(context, nameOf(what), options, headers)
+      : await lookAtFile(context, what, options)
   if (json) terminal.stdout.write(`${JSON.stringify(found)}\n`)
   else terminal.stdout.write(options.images === true ? bundleImages(found) : bundleText(found, terminal.stdout.columns))
   return 0
@@ -34,7 +38,22 @@ export async function lookAtBundle(
   return await answer(client.calls.GET('/v1/bundles', { params: { query }, headers }))
 }
 
-function localName(cwd: string, what: string): string {
-  if (/^(?:store|upload):/.test(what)) return what
-  return /^sha(?:256|512):/.test(what) ? `store:${what}` : pathToFileURL(resolve(cwd, what)).href
+/** What is no path of this machine. */
+const NAMED = /^(?:store|upload|sha(?:256|512)):/
+
+function nameOf(what: string): string {
+  return /^sha(?:256|512):/.test(what) ? `store:${what}` : what
+}
+
+async function lookAtFile(context: CommandContext, what: string, options: LookOptions): Promise<Bundle> {
+  const path = resolve(context.terminal.cwd, what)
+  return await lookAtBundle(context, pathToFileURL(path).href, options, {}).catch(async (error: unknown) => {
+    if (!needsUpload(error)) throw error
+    const [id = ''] = await uploadPackage(context, path, error)
+    try {
+      return await lookAtBundle(context, `upload:${id}`, options, {})
+    } finally {
+      await forgetUpload(context, id)
+    }
+  })
 }

@@ -1,14 +1,13 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { JobRequest } from '../client/contract.ts'
-import { ApiProblem } from '../client/problems.ts'
 import { type CommandContext, CommandFailure } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
 import { storedDigest } from '../client/stored-digest.ts'
-import { forgetUpload, uploadPackage } from './upload-package.ts'
+import { forgetUpload, needsUpload, uploadPackage } from './upload-package.ts'
 
 export interface PublishOptions extends SubmitOptions, DryRunOptions, SignChoice, VerifyChoices {
   tag?: string
@@ -97,11 +96,4 @@ function notUploaded(path: string): CommandFailure {
   return new CommandFailure(
     `the daemon cannot read ${path}, and a dry run sends nothing to it: put the package below its LAYERD_FILE_ROOTS`,
   )
-}
-
-/** What a daemon says of a path that it can't read, and this machine perhaps can. */
-const UPLOADABLE: ReadonlySet<string> = new Set(['PACKAGE_OUTSIDE_ROOTS', 'PACKAGE_NOT_FOUND', 'PACKAGE_UNREADABLE'])
-
-function needsUpload(error: unknown): error is ApiProblem {
-  return error instanceof ApiProblem && UPLOADABLE.has(error.problem.code)
 }

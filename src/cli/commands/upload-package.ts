@@ -9,6 +9,13 @@ import { type ByteProgress, byteProgress } from '../view/byte-progress.ts'
 import { fold, formatBytes } from '../view/format.ts'
 import { screenColumns } from '../client/terminal.ts'
 
+/** What a daemon says of a path that it can't read, and this machine perhaps can. */
+const UPLOADABLE: ReadonlySet<string> = new Set(['PACKAGE_OUTSIDE_ROOTS', 'PACKAGE_NOT_FOUND', 'PACKAGE_UNREADABLE'])
+
+export function needsUpload(error: unknown): error is ApiProblem {
+  return error instanceof ApiProblem && UPLOADABLE.has(error.problem.code)
+}
+
 /** Where the daemon was not asked for it: there is nothing that it said. */
 const UNASKED = problem('PACKAGE_UNREADABLE', ERROR_CODES.PACKAGE_UNREADABLE.status, '')
 
