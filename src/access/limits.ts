@@ -1,3 +1,4 @@
+import { registryId } from '../content/reference.ts'
 import { matchesRepository } from '../content/repository-pattern.ts'
 import { AppError } from '../lib/errors.ts'
 
@@ -52,10 +53,10 @@ export function allowsRegistry(limits: Limits, registry: string): boolean {
   return allowsRegistryByName(limits, registry) && anyPattern(limits, (pattern) => isOf(pattern, registry))
 }
 
-/** The registries that limits name, in lower case; undefined: any may be meant. */
+/** The registries that limits name, each as its registryId; undefined: any may be meant. */
 export function namedRegistries({ registries, repositories }: Limits): readonly string[] | undefined {
   const named = registries ?? repositories?.map((pattern) => pattern.slice(0, pattern.indexOf('/')))
-  return named?.includes('*') ? undefined : named && [...new Set(named.map((name) => name.toLowerCase()))]
+  return named?.includes('*') ? undefined : named && [...new Set(named.map(registryId))]
 }
 
 /** Whether it says where. */
@@ -70,7 +71,7 @@ export function namesPlaces({ registries, repositories }: Limits): boolean {
 export function within(outer: Limits, inner: Limits): boolean {
   const holds = (own: readonly string[] | undefined, given: readonly string[] | undefined, has: Has) =>
     own === undefined || given?.every((one) => has(own, one)) === true
-  const sameHost: Has = (own, one) => own.some((other) => other.toLowerCase() === one.toLowerCase())
+  const sameHost: Has = (own, one) => own.some((other) => registryId(other) === registryId(one))
   return (
     holds(outer.registries, inner.registries, sameHost) &&
     holds(outer.kinds, inner.kinds, (own, kind) => own.includes(kind)) &&
@@ -141,7 +142,7 @@ interface Limited {
 }
 
 function allowsRegistryByName({ registries }: Limits, registry: string): boolean {
-  return registries === undefined || registries.some((one) => one.toLowerCase() === registry.toLowerCase())
+  return registries === undefined || registries.some((one) => registryId(one) === registryId(registry))
 }
 
 function anyPattern({ repositories }: Limits, matches: (pattern: string) => boolean): boolean {
@@ -153,8 +154,8 @@ function takes(pattern: string, { registry, repository }: Place): boolean {
 }
 
 function isOf(pattern: string, registry: string): boolean {
-  const host = pattern.slice(0, pattern.indexOf('/')).toLowerCase()
-  return host === '*' || host === registry.toLowerCase()
+  const host = pattern.slice(0, pattern.indexOf('/'))
+  return host === '*' || registryId(host) === registryId(registry)
 }
 
 /** How many components a pattern names, and whether it takes all that follow. */

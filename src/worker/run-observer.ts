@@ -1,3 +1,4 @@
+import { registryId } from '../content/reference.ts'
 import type { Job, JobState, Progress } from '../jobs/model/definitions.ts'
 import { LOCAL_QUEUE } from '../jobs/model/requests.ts'
 import type { EngineEvent } from '../transfer/events.ts'
@@ -51,5 +52,5 @@ function aroundOf({ around = async (_job, work) => await work() }: RunObserver):
 export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string {
   const place = kind === 'pull' ? source : (destination ?? source)
   if (kind === 'verify' && !place.startsWith('oci://')) return LOCAL_QUEUE
-  return place.replace(/^oci:\/\//, '').split('/')[0] ?? ''
+  return registryId(place.replace(/^oci:\/\//, '').split('/')[0] ?? '')
 }

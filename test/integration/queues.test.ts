@@ -102,6 +102,26 @@ test('jobs of an older version are counted when they are first asked for, and wh
   )
 })
 
+test('a registry of several names has one queue, which is paused by any of them', async (t) => {
+  const bed = await startApp(t, { kinds: new Set(['copy']) })
+  for (const name of ['index.docker.io', 'Docker.IO', 'registry-1.docker.io']) {
+    const payload = { kind: 'copy', source: 'oci://ghcr.io/team/nemo:1.0.0', destination: `oci://${name}/team` }
+    assert.equal((await bed.app.inject({ method: 'POST', url: '/v1/jobs', payload })).statusCode, 202)
+  }
+  const { items } = await listed(bed)
+  assert.deepEqual(
+    items.map(({ host, jobs }) => [host, jobs.waiting]),
+    [['docker.io', 3]],
+  )
+  const paused = await bed.app.inject({ method: 'POST', url: '/v1/queues/index.docker.io/pause' })
+  assert.equal(paused.statusCode, 200, paused.body)
+  assert.match((await queueOf(bed, 'registry-1.docker.io')).reason ?? '', /^the queue of docker\.io is paused/)
+  for (const name of ['docker.io', 'index.docker.io']) {
+    const found = await bed.app.inject(`/v1/jobs?registry=${name}`)
+    assert.equal(found.json<{ items: unknown[] }>().items.length, 3, name)
+  }
+})
+
 test('pages of queues go by host, and hosts that are none are told so', async (t) => {
   const bed = await startApp(t)
   const hosts = ['a.example', 'b.example:5000', '[::1]:5000', 'c.example', 'docker.io']

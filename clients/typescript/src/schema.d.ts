@@ -8205,7 +8205,7 @@ export interface operations {
             query?: {
                 /** @description 1m to 60m, told by minute, or whole hours from 2h to 168h (7d), told by hour; ISO 8601 durations too. The last minute or hour is the one that is not over. */
                 window?: string;
-                /** @description host[:port] as jobs name it: its figures alone. */
+                /** @description host[:port]: its figures alone; docker.io for all names of Docker Hub. */
                 registry?: string;
                 /** @description Of jobs of these kinds alone. */
                 kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];

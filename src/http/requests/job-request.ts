@@ -11,6 +11,7 @@ import {
   type Reference,
   parseDestination,
   parseTag,
+  registryId,
   storedDigest,
 } from '../../content/reference.ts'
 import type { Job, JobKind } from '../../jobs/model/definitions.ts'
@@ -92,8 +93,13 @@ export async function checkJobRequest(
   refuseOtherOptions(body, JOB_REQUEST_OPTIONS[kind])
   if (body.options?.dryRun && body.options.sign) throw signsNothing()
   await checkKeys(body, options.keys)
-  const checked = await CHECKS[kind](body, { ...options, ...seenBy(options.caller, options) })
-  return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...checked }
+  const { queueHost, registries, ...places } = await CHECKS[kind](body, {
+    ...options,
+    ...seenBy(options.caller, options),
+  })
+  // A registry of several names has one queue, and is found by any of them.
+  const named = { queueHost: registryId(queueHost), registries: [...new Set(registries.map(registryId))] }
+  return { kind, options: body.options ?? {}, labels: body.labels ?? {}, ...places, ...named }
 }
 
 /** What a job verifies and signs with, as far as that is known now. Throws BODY_INVALID, KEY_INVALID, KEY_NOT_FOUND. */

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { registryId } from '../../content/reference.ts'
 import type { Job } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
@@ -68,7 +69,7 @@ export function jobFilterOf(query: JobQuery): JobFilter {
     ...(query.state ? { states: query.state } : {}),
     ...(query.kind ? { kinds: query.kind } : {}),
     ...(labels ? { labels } : {}),
-    ...(query.registry === undefined ? {} : { registry: query.registry.toLowerCase() }),
+    ...(query.registry === undefined ? {} : { registry: registryId(query.registry) }),
     ...(query.createdAfter === undefined ? {} : { createdAfter: query.createdAfter }),
     ...(query.endedAfter === undefined ? {} : { endedAfter: query.endedAfter }),
     ...(query.errorCode ? { errorCodes: query.errorCode } : {}),

@@ -1,3 +1,4 @@
+import { registryId } from '../../content/reference.ts'
 import type { Job, JobPackage } from '../model/definitions.ts'
 import type { JobFilter } from '../model/requests.ts'
 
@@ -33,7 +34,7 @@ export function matchesLasting(
 ): boolean {
   return (
     isOneOf(job.kind, kinds) &&
-    (registry === undefined || registries.includes(registry.toLowerCase())) &&
+    (registry === undefined || registries.includes(registryId(registry))) &&
     labels.every(({ key, value }) => Object.hasOwn(job.labels, key) && job.labels[key] === value)
   )
 }

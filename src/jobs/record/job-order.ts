@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { registryId } from '../../content/reference.ts'
 import { firstIdAt } from '../model/job-id.ts'
 import type { JobFilter } from '../model/requests.ts'
 import type { Keys } from '../redis/keys.ts'
@@ -33,7 +34,7 @@ export function isAlone(view: JobView): view is JobView & { owner: string } {
 /** The smallest choice of sets that holds every match; the rest of the filter, and the view, look at the records. */
 function setsOf(keys: Keys, filter: JobFilter, view: JobView): string[] {
   if (isAlone(view)) return [keys.jobsOf(view.owner)]
-  if (filter.registry !== undefined) return [keys.jobsOfRegistry(filter.registry.toLowerCase())]
+  if (filter.registry !== undefined) return [keys.jobsOfRegistry(registryId(filter.registry))]
   if (view.owner !== undefined && view.registries !== undefined) {
     return [keys.jobsOf(view.owner), ...view.registries.map((registry) => keys.jobsOfRegistry(registry))]
   }

@@ -45,6 +45,9 @@ describe('limits of a token', () => {
     ] as const)
       assert.equal(allowsPlace(limits, place(text)), allowed, text)
     assert.equal(allowsPlace({ ...limits, registries: ['ghcr.io'] }, place('other.example/mirror/x')), false)
+    const hub = { registries: ['docker.io'], repositories: ['index.docker.io/team/**'] }
+    assert.ok(allowsPlace(hub, place('registry-1.docker.io/team/nemo')), 'all of these are Docker Hub')
+    assert.equal(allowsPlace(hub, place('docker.io.example/team/nemo')), false)
   })
 
   test('a publish below a namespace is let through where some name could be', () => {

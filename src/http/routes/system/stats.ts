@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { requireAllBelow, requireUnlimited } from '../../../access/limits.ts'
 import type { Principal } from '../../../access/principal.ts'
 import { seesAll } from '../../../access/sight.ts'
-import { parseDestination } from '../../../content/reference.ts'
+import { parseDestination, registryId } from '../../../content/reference.ts'
 import type { JobQueue } from '../../../jobs/queue.ts'
 import { type JobStats, STATS_SECONDS } from '../../../jobs/system/stats.ts'
 import { AppError } from '../../../lib/errors.ts'
@@ -41,7 +41,7 @@ function tagOf(told: Stats): string {
 /** Throws REFERENCE_INVALID, REQUEST_INVALID. */
 function registryIn(text: string): string {
   const { registry, namespace } = parseDestination(`oci://${text}`)
-  if (namespace === '') return registry
+  if (namespace === '') return registryId(registry)
   throw new AppError('REQUEST_INVALID', `"${text.slice(0, 300)}" is more than the host of a registry`, {
     hint: 'It is host[:port]: figures are kept by registry, and not by repository.',
     details: { parameter: 'registry' },

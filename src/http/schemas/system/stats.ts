@@ -73,7 +73,11 @@ const StatsQueryString = Type.Object(
       }),
     ),
     registry: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 300, description: 'host[:port] as jobs name it: its figures alone.' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 300,
+        description: 'host[:port]: its figures alone; docker.io for all names of Docker Hub.',
+      }),
     ),
     kind: Type.Optional(
       Type.Array(Type.Enum([...JOB_KINDS]), {
