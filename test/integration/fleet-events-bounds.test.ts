@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { defer } from '../helpers/cleanup.ts'
 import { newJob, type TestJobs } from '../helpers/redis/jobs.ts'
 import { type FleetEvent, watchFleet } from '../helpers/streams/fleet.ts'
+import { tokenLine, tokensFileWith } from '../helpers/streams/tokens.ts'
 import { startApp } from '../helpers/streams/http-app.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
@@ -82,6 +83,24 @@ test('only so many different views are watched at once, and one that nobody watc
   await assert.rejects(watchFleet(`${url}?kind=publish`), /HTTP 429/)
   same.cut()
   await waitFor('a place', () => watchFleet(`${url}?kind=publish`).catch(() => undefined))
+})
+
+test('where callers are told apart, one of them does not take the views of all others', async (t) => {
+  const tokensFile = await tokensFileWith(t, tokenLine('ada', 'jobs:read'), tokenLine('eve', 'jobs:read'))
+  const { listen } = await startApp(t, { tokensFile, streams: { maxViews: 4, maxViewsOfOne: 2 } })
+  const url = `${await listen()}/v1/events`
+  const as = (name: string, query: string) =>
+    fetch(`${url}?${query}`, { headers: { authorization: `Bearer ${name}`, accept: 'text/event-stream' } })
+  const open = [await as('ada', 'kind=copy'), await as('ada', 'kind=pull'), await as('ada', 'kind=pull')]
+  const refused = await as('ada', 'kind=publish')
+  assert.equal(refused.status, 429)
+  assert.match(((await refused.json()) as { detail: string }).detail, /2 of yours/)
+  open.push(await as('eve', 'kind=publish'))
+  assert.deepEqual(
+    open.map(({ status }) => status),
+    [200, 200, 200, 200],
+  )
+  for (const { body } of open) await body?.cancel()
 })
 
 test('thousands of changes at once are told in pieces, by one write each', async (t) => {

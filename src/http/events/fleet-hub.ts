@@ -24,6 +24,8 @@ export interface FleetHubOptions extends FleetListsOptions {
   tickMs?: number
   /** Views that may be watched at once: each judges each change, and each job that moves. Default 1,000. */
   maxViews?: number
+  /** Of these, of one caller, where callers are told apart. Default: all. */
+  maxViewsOfOne?: number
 }
 
 /** Who asks, for what, and from where on. */
@@ -162,16 +164,10 @@ export class FleetHub {
   }
 
   #requireRoom(view: FleetView): void {
-    const { maxViews = 1000 } = this.#options
-    if (this.#watchers.has(view) || this.#watchers.views < maxViews) return
-    throw new AppError(
-      'STREAMS_TOO_MANY',
-      `streams of ${maxViews} different views of all jobs are open, and no more are taken at once`,
-      {
-        retryAfterMs: RETRY_AFTER_MS,
-        hint: 'Watch with the same filters as others, or ask for pages now and then: GET /v1/events with Accept: application/json.',
-      },
-    )
+    const { maxViews = 1000, maxViewsOfOne = maxViews } = this.#options
+    if (this.#watchers.has(view)) return
+    if (this.#watchers.viewsOf(view.caller) >= maxViewsOfOne) throw tooManyViews(`${maxViewsOfOne} of yours`)
+    if (this.#watchers.views >= maxViews) throw tooManyViews(String(maxViews))
   }
 
   async #hold(): Promise<void> {
@@ -287,4 +283,15 @@ export class FleetHub {
       this.#ticking = false
     }
   }
+}
+
+function tooManyViews(many: string): AppError {
+  return new AppError(
+    'STREAMS_TOO_MANY',
+    `streams of ${many} different views of all jobs are open, and no more are taken at once`,
+    {
+      retryAfterMs: RETRY_AFTER_MS,
+      hint: 'Watch with the same filters as others, or ask for pages now and then: GET /v1/events with Accept: application/json.',
+    },
+  )
 }

@@ -1,3 +1,4 @@
+import type { Principal } from '../../access/principal.ts'
 import type { FleetChange, FleetPage, MovedJob } from '../../jobs/progress/fleet.ts'
 import { isOlderEvent } from '../../jobs/progress/event-id.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -88,6 +89,13 @@ export class FleetWatchers {
 
   get views(): number {
     return this.#groups.size
+  }
+
+  /** Those that this caller was the first to watch. */
+  viewsOf(caller: Principal): number {
+    let count = 0
+    for (const { view } of this.#groups.values()) if (view.caller.name === caller.name) count += 1
+    return count
   }
 
   has(view: FleetView): boolean {

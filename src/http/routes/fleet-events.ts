@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Authenticator } from '../../access/authenticator.ts'
 import { requireScope } from '../../access/scopes.ts'
 import { isEventId } from '../../jobs/progress/event-id.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
@@ -21,11 +22,17 @@ export interface FleetEventRoutesOptions {
   logger: Logger
   closing: AbortSignal
   openStreams: OpenAnswers
+  authenticator: Pick<Authenticator, 'required'>
   /** Times of the streams; defaults are FleetHub's. */
-  streams?: Pick<FleetHubOptions, 'heartbeatMs' | 'stuckMs' | 'tickMs' | 'maxViews' | 'listsMs'> | undefined
+  streams?:
+    | Pick<FleetHubOptions, 'heartbeatMs' | 'stuckMs' | 'tickMs' | 'maxViews' | 'maxViewsOfOne' | 'listsMs'>
+    | undefined
   /** Told how many streams are open is to be asked. */
   observer?: Pick<ApiObserver, 'watchStreams'> | undefined
 }
+
+/** A tab has one; a hundred tabs with filters of their own are a lot for one person. */
+const VIEWS_OF_ONE = 100
 
 const READ = { scope: ['jobs:read'] } as const
 
@@ -37,6 +44,8 @@ export const fleetEventRoutes: FastifyPluginAsyncTypebox<FleetEventRoutesOptions
     fleet: events.fleet,
     lists: createSystemLists(options),
     logger,
+    // One caller alone would keep all others out.
+    ...(options.authenticator.required ? { maxViewsOfOne: VIEWS_OF_ONE } : {}),
     ...options.streams,
   })
   options.observer?.watchStreams(() => hub.watchers)
