@@ -194,7 +194,7 @@ export class JobForm {
     if (this.kind !== 'pull') return { destination: withScheme(this.destination.trim()) }
     const folder = this.folder.trim()
     if (folder === '') return {}
-    return { destination: folder.startsWith('/') ? `file:${folder.replace(/\/*$/, '/')}` : folder }
+    return { destination: folder.startsWith('/') ? `file:${folder.endsWith('/') ? folder : `${folder}/`}` : folder }
   }
 }
 
