@@ -1,6 +1,7 @@
 import type { JobQueue } from '../jobs/queue.ts'
 import type { KeyRecords } from '../jobs/keys/key-records.ts'
 import type { RegistryRecords } from '../jobs/registries/registry-records.ts'
+import { isAppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 
 const EVERY_MS = 3_600_000
@@ -60,7 +61,11 @@ export function startResealing({
   const run = (): void => {
     clearTimeout(again)
     round().catch((error: unknown) => {
-      logger.warn({ err: error }, 'what is kept of registries, and keys that are kept, were not sealed anew')
+      // That Redis is away is said where it is noticed, with what to do about a Redis of that sort.
+      const isAway = isAppError(error) && error.code === 'QUEUE_UNAVAILABLE'
+      const said = 'what is kept of registries, and keys that are kept, were not sealed anew'
+      if (isAway) logger.debug({ err: error }, said)
+      else logger.warn({ err: error }, said)
       if (!stopped) again = setTimeout(run, againMs)
     })
   }
