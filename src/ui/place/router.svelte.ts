@@ -41,9 +41,14 @@ export function followLinks(event: MouseEvent): void {
     return
   const link = event.target instanceof Element ? event.target.closest('a') : null
   if (!link || link.target !== '' || link.hasAttribute('download') || link.origin !== location.origin) return
-  if (!isOurs(link.pathname)) return
+  if (!isOurs(link.pathname) || isOnThisPage(link)) return
   event.preventDefault()
   router.go(link.pathname + link.search + link.hash)
+}
+
+/** The browser finds the place, and gives it the focus. */
+function isOnThisPage({ hash, pathname, search }: HTMLAnchorElement): boolean {
+  return hash !== '' && pathname === location.pathname && search === location.search
 }
 
 /** The pages, as the daemon serves them. */

@@ -56,7 +56,7 @@ function moves(url: string, { id }: Job): Promise<Job> {
   })
 }
 
-async function pullOver(url: string, source: string): Promise<Job> {
+export async function pullOver(url: string, source: string): Promise<Job> {
   const body = JSON.stringify({ kind: 'pull', source, options: { plainHttp: true } })
   const response = await fetch(`${url}/v1/jobs`, {
     method: 'POST',
