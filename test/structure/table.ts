@@ -419,7 +419,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'ui/pages/new': { ...PAGE, packages: ['tus-js-client'] },
   'ui/pages/packages': PAGE,
   'ui/pages/system': PAGE,
-  'ui/parts': { imports: ['ui/state', 'ui/format'], types: ['ui/api'], packages: ['@tanstack/svelte-virtual'] },
+  'ui/parts': {
+    imports: ['ui/state', 'ui/format', 'ui/place'],
+    types: ['ui/api'],
+    packages: ['@tanstack/svelte-virtual'],
+  },
   'ui/state': { imports: ['ui/api'] },
   'ui/format': { types: ['ui/api/types.ts'] },
   'ui/api': { imports: ['../clients/typescript/src/messages.ts'], packages: ['openapi-fetch'] },

@@ -45,7 +45,7 @@ export async function dataOf<T>(asked: Promise<Answer<T>>): Promise<T> {
     if (reason instanceof DOMException && reason.name === 'AbortError') throw reason
     throw new Refusal(unreachable())
   })
-  if (error !== undefined || !response.ok) throw new Refusal(problemOf(error, response))
+  if (error !== undefined || !response.ok) throw new Refusal(problemIn(error, response))
   return data as T
 }
 
@@ -60,8 +60,14 @@ export function unreachable(): Problem {
   }
 }
 
+/** Why the daemon refused; what is no refusal is a fault of ours, and thrown on. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Refusal) return error.problem
+  throw error
+}
+
 /** What is no problem document comes from a proxy between. */
-function problemOf(body: unknown, { status, statusText }: Response): Problem {
+function problemIn(body: unknown, { status, statusText }: Response): Problem {
   if (typeof body === 'object' && body !== null && 'code' in body && 'detail' in body) return body as Problem
   const detail = `the answer was ${status} ${statusText}, which is not of layerd`
   return { ...unreachable(), title: 'Not answered by layerd', status, detail }

@@ -1,4 +1,4 @@
-import { api, dataOf, onUnknownCaller, Refusal } from '../api/client.ts'
+import { api, dataOf, onUnknownCaller, problemOf } from '../api/client.ts'
 import type { Problem, Session } from '../api/types.ts'
 
 /** Who is logged in here. `needed`: a token is asked for before anything is shown. */
@@ -19,9 +19,9 @@ class CurrentSession {
       this.needed = false
       this.trouble = undefined
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      if (error.problem.status === 401) this.needed = true
-      else this.trouble = error.problem
+      const problem = problemOf(error)
+      if (problem.status === 401) this.needed = true
+      else this.trouble = problem
     }
   }
 

@@ -11,7 +11,7 @@ export class Polled<T> extends Loaded<T> {
     this.#everyMs = everyMs
   }
 
-  again(): Promise<void> {
+  again(): Promise<T | undefined> {
     return this.ask(this.#question)
   }
 

@@ -1,5 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity'
-import { api, dataOf, Refusal } from '../../api/client.ts'
+import { api, dataOf, problemOf } from '../../api/client.ts'
 import type { Job, JobEvent, Problem, Transfer } from '../../api/types.ts'
 import { EventStream } from '../../api/stream.ts'
 import { fleet } from '../../state/fleet.svelte.ts'
@@ -78,8 +78,7 @@ export class WatchedJob {
       await this.#readLayers()
       this.complete = true
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      this.refused = error.problem
+      this.refused = problemOf(error)
     }
   }
 

@@ -18,7 +18,7 @@ export function filtersOf(query: URLSearchParams): JobFilters {
     kinds: query.getAll('kind'),
     labels: query.getAll('label'),
     registry: query.get('registry') ?? '',
-    text: query.get('q') ?? '',
+    text: (query.get('q') ?? '').trim(),
   }
 }
 

@@ -1,5 +1,6 @@
 import { api, dataOf, Refusal } from '../../api/client.ts'
 import type { Job, JobRequest, Problem } from '../../api/types.ts'
+import { Action } from '../../state/action.svelte.ts'
 import { fleet } from '../../state/fleet.svelte.ts'
 import { type Login, registryAuthOf } from './logins.ts'
 import { optionsOf } from './options.ts'
@@ -46,10 +47,9 @@ export class JobForm {
     source: { username: '', password: '' },
     destination: { username: '', password: '' },
   })
-  refused = $state.raw<Problem | undefined>()
-  busy = $state(false)
+  readonly asking = new Action()
+  readonly planning = new Action()
   planned = $state.raw<Job | undefined>()
-  planning = $state(false)
   #key: { readonly of: string; readonly key: string } | undefined
   #plan = new AbortController()
 
@@ -67,8 +67,7 @@ export class JobForm {
 
   choose(kind: JobKind): void {
     this.kind = kind
-    this.refused = undefined
-    this.#forgetPlan()
+    this.#forget()
     if (!ORIGINS[kind].includes(this.origin)) this.origin = ORIGINS[kind][0] ?? 'reference'
   }
 
@@ -91,34 +90,34 @@ export class JobForm {
     return this.kind === 'pull' || this.origin === 'reference' ? ['source'] : []
   }
 
+  get refused(): Problem | undefined {
+    return this.asking.refused ?? this.planning.refused
+  }
+
   /** Gives the job, once it is accepted; else what was refused is in `refused`. */
   async submit(): Promise<Job | undefined> {
-    if (this.busy) return undefined
-    this.busy = true
-    try {
-      const job = await this.#ask({})
-      if (job !== undefined) this.forgetSecrets()
-      return job
-    } finally {
-      this.busy = false
-    }
+    this.planning.refused = undefined
+    const job = await this.asking.run(() => this.#ask({}))
+    if (job !== undefined) this.forgetSecrets()
+    return job
   }
 
   /** What would happen; in `planned`, once it is known. */
   async plan(): Promise<void> {
-    this.#forgetPlan()
+    this.#forget()
     const { signal } = this.#plan
-    this.planning = true
+    const job = await this.planning.run(() => this.#planned(signal))
+    if (!signal.aborted) this.planned = job
+  }
+
+  async #planned(signal: AbortSignal): Promise<Job | undefined> {
     try {
       let job = await this.#ask({ dryRun: true })
-      while (job !== undefined && !job.done) job = await nextOf(job, signal)
-      if (!signal.aborted) this.planned = job
+      while (!job.done) job = await nextOf(job, signal)
+      return job
     } catch (error) {
-      if (signal.aborted) return
-      if (!(error instanceof Refusal)) throw error
-      this.refused = error.problem
-    } finally {
-      if (!signal.aborted) this.planning = false
+      if (signal.aborted) return undefined
+      throw error
     }
   }
 
@@ -128,34 +127,28 @@ export class JobForm {
 
   leave(): void {
     this.forgetSecrets()
-    this.#forgetPlan()
+    this.#forget()
   }
 
-  #forgetPlan(): void {
+  #forget(): void {
     this.#plan.abort()
     this.#plan = new AbortController()
     this.planned = undefined
-    this.planning = false
+    this.asking.refused = undefined
+    this.planning.refused = undefined
   }
 
-  async #ask(more: { dryRun?: true }): Promise<Job | undefined> {
-    this.refused = this.source === '' ? nothingChosen() : undefined
-    if (this.refused) return undefined
+  async #ask(more: { dryRun?: true }): Promise<Job> {
+    if (this.source === '') throw new Refusal(nothingChosen())
     const body = this.#body(more)
     const auth = registryAuthOf(this.loginSides.map((side) => ({ ...this.logins[side], address: this.#hostOf(side) })))
     const header = {
       'idempotency-key': this.#keyOf(JSON.stringify([body, auth])),
       ...(auth && { 'x-registry-auth': auth }),
     }
-    try {
-      const job = await dataOf(api.POST('/v1/jobs', { params: { header }, body }))
-      fleet.learn([job])
-      return job
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      this.refused = error.problem
-      return undefined
-    }
+    const job = await dataOf(api.POST('/v1/jobs', { params: { header }, body }))
+    fleet.learn([job])
+    return job
   }
 
   /** The same for the same body, so that what is asked for twice is done once. */
