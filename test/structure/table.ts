@@ -345,6 +345,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: [
       'http/access/link.ts',
       'http/requests',
+      'http/requests/jobs',
       'http/requests/bodies',
       'http/answers',
       'http/events',
@@ -363,9 +364,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'http/plugins': {
     imports: ['http/access', 'http/requests', 'http/requests/bodies', 'http/answers', 'http/document'],
   },
-  'http/document': { imports: ['http/requests'] },
+  'http/document': { imports: ['http/requests', 'http/requests/jobs'] },
   'http/access': {},
   'http/requests/bodies': {},
+  'http/requests/jobs': { imports: ['http/requests'], types: ['http/schemas'] },
   'http/requests': { types: ['http/schemas'] },
   'http/answers': { imports: ['http/schemas', 'http/events'] },
   'http/events': {},

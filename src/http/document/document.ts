@@ -1,4 +1,4 @@
-import { JOB_REQUEST_OPTIONS } from '../requests/job-request.ts'
+import { JOB_REQUESTS } from '../requests/jobs/job-request.ts'
 import { PARAMETER_EXAMPLES, RESPONSE_EXAMPLES } from './examples.ts'
 import { jobRequestVariants, type Schema, type Schemas, typedEnums, withEventVariants } from './variants.ts'
 
@@ -101,7 +101,7 @@ function nameVariants(document: Document): void {
   const media = document.paths?.['/v1/jobs']?.['post']?.requestBody?.content?.['application/json']
   const body = media?.schema
   if (!media || !body) return
-  const { schema, variants } = jobRequestVariants(body, JOB_REQUEST_OPTIONS)
+  const { schema, variants } = jobRequestVariants(body, JOB_REQUESTS)
   media.schema = { $ref: '#/components/schemas/JobRequest' }
   components.schemas = { ...withEventVariants(components.schemas ?? {}), ...variants, JobRequest: schema }
   document.components = components

@@ -85,15 +85,20 @@ function plain(member: string): string {
   return member.replace('?', '')
 }
 
+interface JobKindShape {
+  readonly options: ReadonlyArray<keyof JobOptions>
+  readonly needsDestination: boolean
+}
+
 /** The body of POST /v1/jobs as one of its kinds, each with the options it takes. */
 export function jobRequestVariants(
   body: Schema,
-  options: Readonly<Partial<Record<JobKind, ReadonlyArray<keyof JobOptions>>>>,
+  kinds: Readonly<Partial<Record<JobKind, JobKindShape>>>,
 ): { schema: Schema; variants: Schemas } {
   const { kind: _kind, options: all, ...shared } = body.properties ?? {}
   const variants: Array<[string, Schema]> = []
   const optionSchemas: Array<[string, Schema]> = []
-  for (const [kind, names] of Object.entries(options)) {
+  for (const [kind, { options: names, needsDestination }] of Object.entries(kinds)) {
     const properties = Object.fromEntries(names.map((name) => [name, all?.properties?.[name] ?? {}]))
     const optionsName = `${capital(kind)}Options`
     optionSchemas.push([optionsName, { type: 'object', additionalProperties: false, properties }])
@@ -102,7 +107,7 @@ export function jobRequestVariants(
       {
         type: 'object',
         additionalProperties: false,
-        required: ['kind', 'source', ...(kind === 'pull' || kind === 'verify' ? [] : ['destination'])],
+        required: ['kind', 'source', ...(needsDestination ? ['destination'] : [])],
         properties: {
           kind: { type: 'string', const: kind },
           ...shared,
@@ -111,7 +116,7 @@ export function jobRequestVariants(
       },
     ])
   }
-  const union = unionOf(variants, 'kind', Object.keys(options))
+  const union = unionOf(variants, 'kind', Object.keys(kinds))
   return {
     schema: { ...union, ...(body.examples ? { examples: body.examples } : {}) },
     variants: Object.fromEntries([...variants, ...optionSchemas]),

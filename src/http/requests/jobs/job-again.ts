@@ -1,8 +1,8 @@
-import { requireBelow, requireKind, requirePlace } from '../../access/limits.ts'
-import type { Principal } from '../../access/principal.ts'
-import { requireScope, scopeOfKind, scopesOfJob } from '../../access/scopes.ts'
-import type { Job } from '../../jobs/model/definitions.ts'
-import { placesOfJob, UNKNOWN_NAME } from '../../jobs/model/places.ts'
+import { requireBelow, requireKind, requirePlace } from '../../../access/limits.ts'
+import type { Principal } from '../../../access/principal.ts'
+import { requireScope, scopeOfKind, scopesOfJob } from '../../../access/scopes.ts'
+import type { Job } from '../../../jobs/model/definitions.ts'
+import { placesOfJob, UNKNOWN_NAME } from '../../../jobs/model/places.ts'
 
 /** Throws SCOPE_MISSING for who may not make jobs of its kind. */
 export function requireWriter(caller: Principal, { kind }: Pick<Job, 'kind'>): void {

@@ -1,13 +1,13 @@
-import type { Digest } from '../../content/digest.ts'
-import { storedDigest } from '../../content/reference.ts'
-import { isArchiveName, noArchive } from '../../files/archive-name.ts'
-import { checkLocalSource, type LocalSources } from '../../files/local-source.ts'
-import { isWebSource, parseWebSource } from '../../files/web-source.ts'
-import { AppError } from '../../lib/errors.ts'
-import type { ContentStore } from '../../store/content-store.ts'
-import { openStored } from '../../transfer/publish/open.ts'
-import { at, later, type MayName } from './package-reference.ts'
-import type { JobBody } from '../schemas/job.ts'
+import type { Digest } from '../../../content/digest.ts'
+import { storedDigest } from '../../../content/reference.ts'
+import { isArchiveName, noArchive } from '../../../files/archive-name.ts'
+import { checkLocalSource, type LocalSources } from '../../../files/local-source.ts'
+import { isWebSource, parseWebSource } from '../../../files/web-source.ts'
+import { AppError } from '../../../lib/errors.ts'
+import type { ContentStore } from '../../../store/content-store.ts'
+import { openStored } from '../../../transfer/publish/open.ts'
+import { at, later, type MayName } from '../package-reference.ts'
+import type { JobBody } from '../../schemas/job.ts'
 
 export interface PublishSources {
   sources: LocalSources
