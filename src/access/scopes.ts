@@ -55,12 +55,20 @@ interface AskedJob {
   readonly kind: string
   readonly source: string
   readonly destination?: string | null | undefined
+  readonly options?: {
+    /** Of an artifact. */
+    readonly files?: ReadonlyArray<{ readonly source: string }>
+    readonly config?: { readonly source: string }
+  }
 }
 
 /** All that a job of that kind asks for, each a choice. Source: api.md, "scope by kind". */
-export function scopesOfJob({ kind, source, destination }: AskedJob): ReadonlyArray<readonly Scope[]> {
+export function scopesOfJob({ kind, source, destination, options = {} }: AskedJob): ReadonlyArray<readonly Scope[]> {
   const stores = kind === 'pull' && (destination ?? 'store:') === 'store:'
-  return [[scopeOfKind(kind)], ...scopesOfSource(source), ...(stores ? [['packages:write'] as const] : [])]
+  const { files = [], config } = options
+  const sources = [source, ...[...files, ...(config ? [config] : [])].map((file) => file.source)]
+  const read = [...new Set(sources.flatMap(scopesOfSource))]
+  return [[scopeOfKind(kind)], ...read, ...(stores ? [['packages:write'] as const] : [])]
 }
 
 /** What making a job of that kind asks for, wherever it is from. */
@@ -70,6 +78,9 @@ export function scopeOfKind(kind: string): Scope {
 
 /** What others may have brought: a file of the daemon's own folders is guarded by LAYERD_FILE_ROOTS, a registry by its passwords. */
 function scopesOfSource(source: string): ReadonlyArray<readonly Scope[]> {
-  if (source.startsWith('upload:')) return [['uploads:write']]
-  return source.startsWith('store:') ? [['packages:read']] : []
+  if (source.startsWith('upload:')) return [UPLOADS]
+  return source.startsWith('store:') ? [PACKAGES] : []
 }
+
+const UPLOADS: readonly Scope[] = ['uploads:write']
+const PACKAGES: readonly Scope[] = ['packages:read']

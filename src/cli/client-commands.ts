@@ -15,6 +15,7 @@ import { verify, type VerifyCommandOptions } from './commands/verify.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
 import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
 import { link, type LinkOptions } from './commands/access/link.ts'
+import { addArtifactCommands } from './artifact-commands.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addFilesCommand, addQueueCommands, addStatsCommand } from './system-commands.ts'
@@ -47,6 +48,8 @@ const STATES = ['queued', 'scheduled', 'running', 'retrying', 'paused', 'canceli
 export function addClientCommands(program: Command, run: RunClient): void {
   program.commandsGroup('Move packages:')
   addTransfers(program, run)
+  program.commandsGroup('Move other artifacts:')
+  addArtifactCommands(program, run)
   program.commandsGroup('Look at jobs, and steer them:')
   addJobViews(program, run)
   addJobWords(program, run)
@@ -111,6 +114,7 @@ function addTransfers(program: Command, run: RunClient): void {
     .option('--images <a,b>', 'only these images; with --components, of theirs: "" for none')
     .option('--metadata-only', 'only what describes the package and vouches for it')
     .option('--overwrite', 'replace a file that exists')
+    .option('--files', 'of whatever lies there each layer as a file, into a folder that the daemon may write to')
     .addHelpText('after', PULL_EXAMPLES)
   withOutput(withVerify(withJob(withDryRun(fetching)))).action(
     (reference: string, options: OutputOptions & PullOptions) =>
@@ -132,6 +136,7 @@ const COPY_EXAMPLES = examples(
 const PULL_EXAMPLES = examples(
   'layerd pull oci://ghcr.io/team/nemo:1.2.0 -o packages',
   'layerd pull oci://ghcr.io/team/nemo:1.2.0 -a arm64 --store',
+  'layerd pull --files oci://ghcr.io/team/notes:1 -o /packages/notes',
 )
 
 const INSPECT_EXAMPLES = examples(

@@ -9,6 +9,8 @@ export const ZARF_LAYER = 'application/vnd.zarf.layer.v1.blob'
 export const ZARF_CONFIG = 'application/vnd.zarf.config.v1+json'
 /** The artifact type that zarf-dev/zarf#5205 proposes; image manifests go without one, as zarf's do. */
 export const ZARF_PACKAGE = 'application/vnd.zarf.package.v1+json'
+/** Of `{}`, which stands where there is nothing. */
+export const EMPTY_JSON = 'application/vnd.oci.empty.v1+json'
 export const OCTET_STREAM = 'application/octet-stream'
 
 /** What a manifest request must accept (oci-client.md M1). */

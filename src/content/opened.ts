@@ -96,6 +96,31 @@ export interface OpenedTarget extends AsyncDisposable {
   ): Promise<string>
 }
 
+/** A folder that several files are written to, at slash paths below it. Keeps room for those that were prepared until it is disposed. */
+export interface OpenedFolderTarget extends AsyncDisposable {
+  /** As OpenedTarget's. */
+  readonly bytesBesideStore: number
+  /** Everything that can refuse the files before a byte moves, once. Throws as OpenedTarget.prepare, which has the first that is there. */
+  prepare(files: readonly FolderFile[], options: { overwrite: boolean }): Promise<void>
+  /** Throws as `prepare` would now; makes nothing and keeps no room. */
+  look(files: readonly FolderFile[], options: { overwrite: boolean }): Promise<{ bytesBesideStore: number }>
+  /**
+   * Writes them in their order, with the folders that they lie in; of these no link leads out of it. Where one fails, those that
+   * were written go again, but for what they replaced. Returns where the folder lies. Throws as `prepare`.
+   */
+  write(
+    files: ReadonlyArray<FolderFile & { open: (options: { signal: AbortSignal }) => ByteStream }>,
+    options: { overwrite: boolean; signal: AbortSignal },
+  ): Promise<string>
+}
+
+export interface FolderFile {
+  /** With slashes; the caller has made sure that it leads nowhere else. */
+  readonly path: string
+  /** Bytes. */
+  readonly size: number
+}
+
 /** Closes whichever it is. */
 export async function closeSource(source: OpenedSource): Promise<void> {
   await ('file' in source ? source.file : source.folder)[Symbol.asyncDispose]()

@@ -36,6 +36,7 @@ export async function openFileRoots(roots: readonly string[]): Promise<FileRoots
   }
 }
 
-function isInside(path: string, root: string): boolean {
+/** Whether a path is that folder, or lies in it; by its spelling. */
+export function isInside(path: string, root: string): boolean {
   return isAbsolute(path) && (path === root || path.startsWith(root.endsWith(sep) ? root : root + sep))
 }

@@ -2,7 +2,7 @@ import { type FileHandle, mkdir, open, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AppError } from '../lib/errors.ts'
 import { makeFolders } from '../lib/make-folders.ts'
-import { type FileRoots, openFileRoots, parseFileUrl } from './file-roots.ts'
+import { type FileRoots, isInside, openFileRoots, parseFileUrl } from './file-roots.ts'
 import { FOLDER, type HandlePaths, type HeldFolder, holdFolder, systemPaths } from './held-folder.ts'
 
 /** A folder to write to, and where such may lie. */
@@ -10,6 +10,8 @@ export interface FolderPlace {
   path: string
   /** Absolute folders; a folder outside is refused. */
   roots: readonly string[]
+  /** A folder without links that it has to lie in too, wherever links lead. Default: the roots will do. */
+  inside?: string
   /** Default: as this system can. */
   paths?: HandlePaths
 }
@@ -43,12 +45,19 @@ async function realFolder(path: string, asked: string): Promise<string> {
   }
 }
 
+/** What may hold what is written there. */
+export async function openPlaceRoots({ roots, inside }: FolderPlace): Promise<FileRoots> {
+  const allowed = await openFileRoots(roots)
+  if (inside === undefined) return allowed
+  return { ...allowed, holds: (real) => allowed.holds(real) && isInside(real, inside) }
+}
+
 /**
  * The folder, or the nearest one above it that is there, links followed: what would be written to. Throws
  * PACKAGE_OUTSIDE_ROOTS, and what the file system throws.
  */
 export async function nearestFolder(place: FolderPlace): Promise<string> {
-  const allowed = await openFileRoots(place.roots)
+  const allowed = await openPlaceRoots(place)
   const real = await realpath(place.path).catch(unlessAbsent)
   if (!allowed.mayHold(place.path) || (real !== undefined && !allowed.holds(real))) throw outsideRoots(place)
   if (real !== undefined) return real
@@ -67,7 +76,7 @@ async function nearestAbove(path: string): Promise<string> {
  */
 export async function holdFolderInRoots(place: FolderPlace): Promise<HeldFolder> {
   const { path } = place
-  const allowed = await openFileRoots(place.roots)
+  const allowed = await openPlaceRoots(place)
   if (!allowed.mayHold(path)) throw outsideRoots(place)
   const opened = await open(path, FOLDER).catch(unlessAbsent)
   if (opened) return await hold(opened, path, { place, allowed })

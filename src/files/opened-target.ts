@@ -7,8 +7,7 @@ import type { OpenedTarget } from '../content/opened.ts'
 import { CHECK_DISK_BYTES, type Reservation, type Room } from '../content/room.ts'
 import { throwIfAborted } from '../lib/abort.ts'
 import { AppError, isAppError } from '../lib/errors.ts'
-import { openFileRoots } from './file-roots.ts'
-import { type FolderPlace, holdFolderInRoots, nearestFolder, outsideRoots } from './local-folder.ts'
+import { type FolderPlace, holdFolderInRoots, nearestFolder, openPlaceRoots, outsideRoots } from './local-folder.ts'
 
 /**
  * A folder of this machine, made if absent. A file is written through a temporary name beside it. Each call opens the folder
@@ -112,7 +111,7 @@ async function reached(reservation: Reservation | undefined, size: number): Prom
 }
 
 async function checkInside(realPath: string, folder: FolderPlace): Promise<void> {
-  if (!(await openFileRoots(folder.roots)).holds(realPath)) throw outsideRoots(folder)
+  if (!(await openPlaceRoots(folder)).holds(realPath)) throw outsideRoots(folder)
 }
 
 function checkFree(path: string, there: Stats | undefined, overwrite: boolean): void {

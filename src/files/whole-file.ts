@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto'
-import { closeSource, type OpenedFile, type OpenedSource, type WholeFile } from '../content/opened.ts'
-import { throwIfAborted } from '../lib/abort.ts'
+import { sha256OfFile } from '../content/hashing/hash-file.ts'
+import { closeSource, type OpenedSource, type WholeFile } from '../content/opened.ts'
 import { AppError } from '../lib/errors.ts'
-import { createBreathing } from '../lib/loop/breathe.ts'
 
 /** Files whose hash this process found right: a job's next run does not read them for it again. */
 const right = new Set<string>()
@@ -26,7 +24,7 @@ export async function checkWhole(source: OpenedSource, options: CheckWholeOption
   try {
     const key = `${whole.sha256} ${file.identity}`
     if (right.has(key)) return
-    const sha256 = await hashOf(file, options)
+    const sha256 = await sha256OfFile(file, options)
     await file.checkUnchanged()
     if (sha256 !== whole.sha256) throw await mismatch(source, { ...source, whole, sha256 }, options)
     right.add(key)
@@ -35,20 +33,6 @@ export async function checkWhole(source: OpenedSource, options: CheckWholeOption
     await closeSource(source)
     throw error
   }
-}
-
-async function hashOf(file: OpenedFile, { signal, onRead }: CheckWholeOptions): Promise<string> {
-  const hash = createHash('sha256')
-  const breathe = createBreathing()
-  let bytesRead = 0
-  for await (const chunk of file.stream({ signal })) {
-    throwIfAborted(signal)
-    hash.update(chunk)
-    bytesRead += chunk.length
-    onRead(bytesRead)
-    await breathe()
-  }
-  return hash.digest('hex')
 }
 
 async function mismatch(

@@ -119,6 +119,18 @@ function ofPackage({ definition, ...rest }: Publishable): Publishable & Required
   throw new AppError('INTERNAL', 'a manifest was to be made of what is no package')
 }
 
+/** Lets a tag mean this manifest and nothing else, whatever it meant before. */
+export async function putTag(
+  manifest: RawManifest,
+  { repository, tag }: Pick<CommitTarget, 'repository' | 'tag'>,
+  options: Ownership,
+): Promise<void> {
+  const where = formatReference({ registry: repository.registry, repository: repository.repository, tag })
+  await options.lockTag(where, (locked) =>
+    repository.putManifest(tag, manifest, { signal: locked, guard: () => options.checkOwnership() }),
+  )
+}
+
 /**
  * The index is written under our own lock. Who else wrote it meanwhile may have read it before and write once more: the
  * entries are looked for again a little later, without the lock, and put back where they are gone.

@@ -1,12 +1,27 @@
 import type { Descriptor } from '../content/descriptor.ts'
-import type { Digest } from '../content/digest.ts'
+import { type Digest, isDigest } from '../content/digest.ts'
 import { type ImageManifest, parseManifest, type RawManifest } from '../content/manifest.ts'
 import { formatReference } from '../content/reference.ts'
-import { type ErrorCode, isAppError } from '../lib/errors.ts'
+import { AppError, type ErrorCode, isAppError } from '../lib/errors.ts'
 import { addReferrer } from '../oci/manifests/referrers-tag.ts'
 import { referrersTag } from '../oci/manifests/referrers.ts'
 import type { Repository } from '../oci/registry.ts'
 import type { CommitOptions } from './commit.ts'
+
+/**
+ * What a tag or digest of a repository names, as a manifest refers to it: a registry takes one that refers to nothing, and
+ * nobody would ever find it. Throws MANIFEST_NOT_FOUND.
+ */
+export async function findSubject(repository: Repository, name: string, signal: AbortSignal): Promise<Descriptor> {
+  const found = await repository.getManifest(name, { signal })
+  if (found) return { mediaType: found.mediaType, digest: found.digest, size: found.bytes.length }
+  const place = { registry: repository.registry, repository: repository.repository }
+  const where = formatReference({ ...place, ...(isDigest(name) ? { digest: name } : { tag: name }) })
+  throw new AppError('MANIFEST_NOT_FOUND', `there is no ${where}, which was to be referred to`, {
+    hint: '"options.subject" is a tag or digest in the repository that is published to.',
+    upstream: { ...place, reference: name },
+  })
+}
 
 /** What keeps a list from being written, and the package from nothing. Source: oci-client.md F4. */
 const LIST_ALONE: ReadonlySet<ErrorCode> = new Set([
@@ -51,7 +66,7 @@ export async function tellReferrer(
     say(`${where.registry} keeps no lists of what refers to a manifest, so it was added to ${list}`)
   } catch (error) {
     if (!isAppError(error) || !LIST_ALONE.has(error.code)) throw error
-    const message = `the package refers to ${subject}, and cannot be found from there: ${error.message}`
+    const message = `it refers to ${subject}, and cannot be found from there: ${error.message}`
     onEvent({ type: 'warning', code: 'REFERRERS_NOT_LISTED', message })
   }
 }

@@ -24,6 +24,8 @@ export interface ResolveRequest {
   readonly reference: Reference
   /** Default: the daemon's own, unless only one exists. */
   readonly architecture?: string | undefined
+  /** Of an index that is of images, charts or whatever, an entry of its own. Default: those of packages alone. */
+  readonly anything?: boolean
 }
 
 /** Zarf's mark of an index entry that is a package. */
@@ -56,10 +58,10 @@ export async function resolvePackage(
   if (parsed.kind === 'manifest') {
     return { raw, manifest: parsed, where, indexDigest: undefined, architectures: [] }
   }
-  checkNoNextBundle(raw, where)
-  const entries = packageEntries(parsed)
+  if (!request.anything) checkNoNextBundle(raw, where)
+  const entries = request.anything ? parsed.manifests : packageEntries(parsed)
   const entry = chooseEntry(entries, { ...request, where, index: parsed })
-  const found = await fetchEntry(repository, entry, { where, signal })
+  const found = await fetchEntry(repository, entry, { where, signal, ...request })
   return { ...found, indexDigest: raw.digest, architectures: entries.map(architectureOf) }
 }
 
@@ -95,7 +97,7 @@ function chooseEntry(
 export async function fetchEntry(
   repository: Repository,
   entry: Descriptor,
-  { where, signal }: { where: string; signal: AbortSignal },
+  { where, signal, anything = false }: { where: string; signal: AbortSignal } & Pick<ResolveRequest, 'anything'>,
 ): Promise<Pick<ResolvedPackage, 'raw' | 'manifest' | 'where'>> {
   const architecture = architectureOf(entry)
   const raw = await repository.getManifest(entry.digest, { signal })
@@ -113,7 +115,7 @@ export async function fetchEntry(
     )
   }
   const manifest = parseManifest(raw, `${where} (${architecture})`)
-  checkNoNextBundle(raw, where)
+  if (!anything) checkNoNextBundle(raw, where)
   await nextTurn()
   if (manifest.kind === 'manifest') return { raw, manifest, where: `${where} (${architecture})` }
   throw new AppError('MANIFEST_INVALID', `${where} has an index inside its index for ${architecture}`)

@@ -48,6 +48,15 @@ export async function checkPackage(
   return { metadata, signatures: verification === 'look' ? lookAtSignatures(files) : verification.check(files, where) }
 }
 
+/** What a verification is told of an image, a chart, or whatever else is no package. */
+export const NO_PACKAGE: SignedFiles = {
+  definition: Buffer.alloc(0),
+  signed: false,
+  bundle: undefined,
+  base64: undefined,
+  unsignable: 'it is neither a Zarf package nor a UDS bundle, and signatures of nothing else are checked',
+}
+
 /** Throws SIGNATURE_INVALID for one that is too large to be one. */
 async function signedFiles(
   layers: PackageLayers,

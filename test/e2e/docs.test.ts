@@ -65,6 +65,24 @@ test('the recipes for curl publish, pull and save', async (t) => {
   assert.deepEqual(await readdir(cwd), ['zarf-package-nemo-amd64-1.2.0.tar.zst'])
 })
 
+test('the recipe for other artifacts gives one digest by HTTP and by the command line, and brings an SBOM back', async (t) => {
+  if (skipWithout(t, 'bash', 'curl', 'jq')) return
+  const registry = await startDockerRegistry(t)
+  const root = await tempDir(t, 'root')
+  const env = { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: root }
+  const api = await readyUrl(await startLayerd(t, { dataDir: await shortTempDir(t), env }))
+  const recipe = await docCommands('docs/integrate.md', { section: 'Other artifacts', variables: {} })
+  const script = `layerd() { "${process.execPath}" "${REPOSITORY}src/main.ts" "$@"; }\n${recipe}`
+  const more = { API: `${api}/v1`, LAYERD_URL: api, REGISTRY: registry.host, FOLDER: root }
+  const run = { cwd: await tempDir(t, 'artifacts'), env: more, timeoutMs: 300_000 }
+  const { code, output, stdout } = await runProcess(t, 'bash', ['-c', script], run)
+  assert.equal(code, 0, output)
+  const [digest = ''] = /^sha256:[0-9a-f]{64}$/m.exec(stdout) ?? []
+  assert.match(output, new RegExp(`publish succeeded: \\S+team/notes:1\n {2}${digest}`))
+  assert.match(stdout, /^application\/spdx\+json .*sha256:[0-9a-f]{64}$/m)
+  assert.match(stdout, /^\{"spdxVersion":"SPDX-2\.3"\}$/m)
+})
+
 test("the recipe for a pipeline's token issues the next one and takes the last one away", async (t) => {
   if (skipWithout(t, 'bash', 'curl', 'jq')) return
   const cwd = await tempDir(t, 'pipeline')

@@ -204,6 +204,10 @@ describe('an upload in pieces', () => {
       assert.deepEqual([answer.status, answer.code], [status, code], JSON.stringify(headers).slice(0, 200))
       assert.equal(answer.headers['tus-version'], status === 412 ? '1.0.0' : undefined)
     }
+    const file = { 'upload-length': '10', 'upload-metadata': metadata({ filename: 'sbom.json', as: 'file' }) }
+    const taken = await tus.ask('POST', '/v1/uploads', file)
+    assert.equal(taken.status, 201, JSON.stringify(taken.problem))
+    assert.equal((await tus.ask('DELETE', taken.headers.location ?? '')).status, 204)
     // Node takes 16 KiB of headers.
     const huge = await tus
       .ask('POST', '/v1/uploads', { 'upload-metadata': `a ${'A'.repeat(1024 * 1024)}` })

@@ -36,7 +36,7 @@ export class Scene extends CleanupStack {
 
   /** `upload:{id}` of a file that the daemon cannot read by itself. */
   async upload(path: string): Promise<string> {
-    const url = `${this.#api}/v1/uploads/${basename(path)}`
+    const url = `${this.#api}/v1/uploads/${basename(path)}?as=file`
     const response = await fetch(url, { method: 'PUT', body: await readFile(path) })
     assert.equal(response.status, 201)
     return `upload:${((await response.json()) as { id: string }).id}`

@@ -139,6 +139,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'uds/definition': { imports: ['zarf/definition'] },
   'uds/layout': {},
 
+  // Whatever else lies in registries: files, charts, image layouts. Read under the limits that packages have.
+  artifact: { imports: ['content', 'content/hashing', 'lib', 'zarf/definition', 'zarf/layout'] },
+
   trust: {
     faces: ['verification.ts'],
     imports: ['lib'],
@@ -166,8 +169,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   transfer: {
     faces: [
       'publish/publish.ts',
+      'publish/artifact.ts',
       'publish/open.ts',
       'pull/pull.ts',
+      'pull/files.ts',
       'copy/copy.ts',
       'copy/tags.ts',
       'verify/verify.ts',
@@ -183,7 +188,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'events.ts',
       'dry-run.ts',
     ],
-    imports: ['content', 'lib', 'oci', 'zarf', 'uds', 'store', 'trust'],
+    imports: ['artifact', 'content', 'lib', 'oci', 'zarf', 'uds', 'store', 'trust'],
   },
   'transfer/bundle': { imports: ['transfer'] },
   'transfer/copy': { imports: ['transfer', 'transfer/bundle'] },
@@ -276,6 +281,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     top: ['worker/places', 'worker/presence', 'worker/traces'],
     imports: [
       'access',
+      'artifact',
       'jobs',
       'transfer',
       'trust',
@@ -315,6 +321,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     imports: [
       'access',
+      'artifact/titles.ts',
       'jobs',
       'files',
       'transfer',
@@ -378,6 +385,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     faces: ['program.ts'],
     top: [
+      'cli/commands/artifacts',
       'cli/commands/inspect',
       'cli/commands/registries',
       'cli/commands/keys',
@@ -390,6 +398,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['lib', 'cli/client'],
     packages: ['commander'],
   },
+  'cli/commands/artifacts': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/inspect': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/keys': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/tokens': { imports: ['cli/commands', 'cli/view'] },

@@ -2101,7 +2101,7 @@ export interface components {
             options: {
                 /** @description publish, copy: replaces the whole tag. */
                 tag?: string;
-                /** @description publish: the package's name, where the file name does not tell it. */
+                /** @description publish: the package's name, where the file name does not tell it; of files the repository's, below the destination. */
                 name?: string;
                 /** @description publish: of the whole archive, hexadecimal; an https: source needs it, others take none. */
                 sha256?: string;
@@ -2116,7 +2116,35 @@ export interface components {
                 manifest?: "image" | "artifact" | "auto";
                 /** @description publish: what kind of artifact the manifest calls itself; its digest is then not that of zarf's. */
                 artifactType?: string;
-                /** @description publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's. */
+                /** @description publish of files (source "files:"): each a layer, in this order. */
+                files?: {
+                    /** @description file:/absolute/path or upload:{id}. */
+                    source: string;
+                    /** @description Default: what oras calls it. */
+                    mediaType?: string;
+                    /** @description Its path in a folder that the artifact is pulled into. Default: the file's name. */
+                    title?: string;
+                    /** @description Of its layer, beside the title's. */
+                    annotations?: {
+                        [key: string]: string;
+                    };
+                }[];
+                /** @description publish of files: its config. Default: an empty one. */
+                config?: {
+                    /** @description file:/absolute/path or upload:{id}. */
+                    source: string;
+                    /** @description Default: what oras calls it. */
+                    mediaType?: string;
+                    /** @description Of the config. */
+                    annotations?: {
+                        [key: string]: string;
+                    };
+                };
+                /** @description publish of files: of the manifest. */
+                annotations?: {
+                    [key: string]: string;
+                };
+                /** @description publish: a tag or digest in the repository that it goes to, which the manifest is to refer to; its digest is then not that of zarf's. Files that refer need no tag. */
                 subject?: string;
                 /** @description Speak plain HTTP to the registry. */
                 plainHttp?: boolean;
@@ -2132,6 +2160,11 @@ export interface components {
                 components?: string[];
                 /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. */
                 images?: string[];
+                /**
+                 * @description pull: files writes each layer of whatever lies there as a file of the destination folder, by its title. Default: the archive of a package or bundle.
+                 * @enum {string}
+                 */
+                form?: "files";
                 /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
                 metadataOnly?: boolean;
                 /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
@@ -2240,6 +2273,8 @@ export interface components {
                 archive?: string;
                 /** @description pull into a folder: the file written. */
                 path?: string;
+                /** @description Of what is neither a package nor a bundle: what kind of artifact it calls itself. */
+                artifactType?: string;
                 layers: number;
                 /** @description Layers and config. */
                 bytes: number;
@@ -3846,7 +3881,7 @@ export interface components {
         PublishOptions: {
             /** @description publish, copy: replaces the whole tag. */
             tag?: string;
-            /** @description publish: the package's name, where the file name does not tell it. */
+            /** @description publish: the package's name, where the file name does not tell it; of files the repository's, below the destination. */
             name?: string;
             /** @description publish: of the whole archive, hexadecimal; an https: source needs it, others take none. */
             sha256?: string;
@@ -3859,8 +3894,36 @@ export interface components {
             manifest?: "image" | "artifact" | "auto";
             /** @description publish: what kind of artifact the manifest calls itself; its digest is then not that of zarf's. */
             artifactType?: string;
-            /** @description publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's. */
+            /** @description publish: a tag or digest in the repository that it goes to, which the manifest is to refer to; its digest is then not that of zarf's. Files that refer need no tag. */
             subject?: string;
+            /** @description publish of files (source "files:"): each a layer, in this order. */
+            files?: {
+                /** @description file:/absolute/path or upload:{id}. */
+                source: string;
+                /** @description Default: what oras calls it. */
+                mediaType?: string;
+                /** @description Its path in a folder that the artifact is pulled into. Default: the file's name. */
+                title?: string;
+                /** @description Of its layer, beside the title's. */
+                annotations?: {
+                    [key: string]: string;
+                };
+            }[];
+            /** @description publish of files: its config. Default: an empty one. */
+            config?: {
+                /** @description file:/absolute/path or upload:{id}. */
+                source: string;
+                /** @description Default: what oras calls it. */
+                mediaType?: string;
+                /** @description Of the config. */
+                annotations?: {
+                    [key: string]: string;
+                };
+            };
+            /** @description publish of files: of the manifest. */
+            annotations?: {
+                [key: string]: string;
+            };
             /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
             dryRun?: boolean;
             /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
@@ -3955,6 +4018,11 @@ export interface components {
         PullOptions: {
             /** @description pull: which of the tag's packages. */
             architecture?: string;
+            /**
+             * @description pull: files writes each layer of whatever lies there as a file of the destination folder, by its title. Default: the archive of a package or bundle.
+             * @enum {string}
+             */
+            form?: "files";
             /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
             components?: string[];
             /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. */
@@ -6095,11 +6163,14 @@ export interface operations {
     };
     putUpload: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description file: for an artifact (options.files), whatever its name ends in. Default: a package. */
+                as?: "package" | "file";
+            };
             header?: never;
             path: {
                 /**
-                 * @description The file name; it ends in .tar.zst or .tar, of a split package then in .part000 to .part999.
+                 * @description The file name; it ends in .tar.zst or .tar, of a split package then in .part000 to .part999. With as=file any.
                  * @example zarf-package-nemo-amd64-1.2.0.tar.zst
                  */
                 upload: string;

@@ -26,7 +26,7 @@ export type StreamedEvent = JobEvent & { id?: string }
 export interface ApiClient {
   readonly calls: Calls
   /** Sends a file in one request. Throws ApiProblem. */
-  upload(path: string, onBytes: (sent: number, total: number) => void): Promise<Upload>
+  upload(path: string, how: SendOptions): Promise<Upload>
   /** Sends a file so that it goes on where it breaks off (sendResumably); undefined: this daemon takes none so. Throws ApiProblem, CommandFailure. */
   uploadResumably(path: string, options: Omit<ResumableOptions, 'signal'>): Promise<Upload | undefined>
   /** The job's events from now (or after `lastEventId`) to its end; a broken connection is taken up where it broke. */
@@ -66,7 +66,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const calls = createCalls(connection)
   return {
     calls,
-    upload: (path, onBytes) => sendFile(connection, path, onBytes),
+    upload: (path, how) => sendFile(connection, path, how),
     async uploadResumably(path, how) {
       const tus = createTus(connection, calls)
       if (!(await tus.offered())) return undefined
@@ -81,10 +81,17 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   }
 }
 
+/** How a file is sent in one request. */
+export interface SendOptions {
+  onBytes: (sent: number, total: number) => void
+  /** It is for an artifact, whatever its name ends in. Default: a package. */
+  asFile?: boolean
+}
+
 async function sendFile(
   connection: Connection,
   path: string,
-  onBytes: (sent: number, total: number) => void,
+  { onBytes, asFile = false }: SendOptions,
 ): Promise<Upload> {
   const { size } = await stat(path)
   const file = createReadStream(path, { highWaterMark: 1024 * 1024 })
@@ -93,7 +100,8 @@ async function sendFile(
     sent += chunk.length
     onBytes(sent, size)
   })
-  const response = await send(connection, `/v1/uploads/${encodeURIComponent(basename(path))}`, {
+  const query = asFile ? '?as=file' : ''
+  const response = await send(connection, `/v1/uploads/${encodeURIComponent(basename(path))}${query}`, {
     method: 'PUT',
     headers: { 'content-type': 'application/octet-stream', 'content-length': String(size) },
     body: file,

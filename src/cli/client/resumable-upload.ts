@@ -29,6 +29,8 @@ export interface ResumableOptions {
   readonly signal: AbortSignal
   /** An upload of the same bytes that is whole is taken for it. Default: no, as who sent that may delete it. */
   readonly mayBeThere?: boolean
+  /** It is for an artifact, whatever its name ends in. Default: a package. */
+  readonly asFile?: boolean
   /** How long it is asked again while nothing more arrives. Default: five minutes. */
   readonly patienceMs?: number
 }
@@ -58,7 +60,8 @@ export async function sendResumably(tus: Tus, file: SentFile, options: Resumable
   if (options.mayBeThere && whole) return whole
   if (before.length > 0) await systemClock.sleep(Math.max(0, lookedAt + LOOK_AGAIN_MS - performance.now()), signal)
   const found = await findOwn(tus, before, { place, sha256, onStep })
-  const id = found?.id ?? (await tus.begin({ name: file.name, size: file.size, sha256, metadata: { place } }))
+  const metadata = { place, ...(options.asFile ? { as: 'file' } : {}) }
+  const id = found?.id ?? (await tus.begin({ name: file.name, size: file.size, sha256, metadata }))
   if (found) onStep({ type: 'resumed', bytes: found.offset })
   await sendRest(tus, file, { ...options, id, offset: found?.offset ?? 0 })
   const upload = await tus.get(id)

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { listedNames } from '../../lib/text.ts'
 import type { Job } from '../client/contract.ts'
-import type { CommandContext } from '../client/context.ts'
+import { type CommandContext, UsageError } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { endText } from '../view/texts.ts'
 import { registryAuth } from './registry-auth.ts'
@@ -17,10 +18,12 @@ export interface PullOptions extends SubmitOptions, DryRunOptions, VerifyChoices
   images?: string
   metadataOnly?: boolean
   overwrite?: boolean
+  files?: boolean
 }
 
 /** `layerd pull REFERENCE`: into the store, then the archive to a folder of this machine. */
 export async function pull(context: CommandContext, source: string, options: PullOptions): Promise<ExitCode> {
+  if (options.files) return await pullFiles(context, source, options)
   const { terminal } = context
   const detach = options.detach === true
   const headers = await registryAuth(context, source, options)
@@ -37,6 +40,32 @@ export async function pull(context: CommandContext, source: string, options: Pul
   if (!job || !willSave(job, exit)) return exit
   await save(context, job, folder, options)
   return exit
+}
+
+/** `layerd pull --files`: the daemon writes them into the folder itself. */
+async function pullFiles(context: CommandContext, source: string, options: PullOptions): Promise<ExitCode> {
+  const { architecture, overwrite, components, images, metadataOnly, store } = options
+  if (store || components !== undefined || images !== undefined || metadataOnly) {
+    throw new UsageError('--files pulls all files into a folder: neither --store nor a choice goes with it')
+  }
+  const folder = resolve(context.terminal.cwd, options.output ?? '.')
+  const request = {
+    kind: 'pull' as const,
+    source,
+    destination: `${pathToFileURL(folder).href}/`,
+    options: {
+      form: 'files' as const,
+      ...(architecture === undefined ? {} : { architecture }),
+      ...(overwrite ? { overwrite } : {}),
+      ...(await verifyOption(context, options)),
+      ...dryRunOption(options),
+      ...jobOptions(options),
+    },
+    ...labels(options),
+  }
+  const headers = await registryAuth(context, source, options)
+  const job = await submit(context, request, headers)
+  return (await settle(context, job, { detach: options.detach === true, quietResult: true })).exit
 }
 
 function pullRequest(

@@ -60,6 +60,22 @@ export async function uploadPackage(
   )
 }
 
+/** Sends files for an artifact, whatever they are called; resolves with the ids in their order. Throws ApiProblem. */
+export async function uploadFiles(context: CommandContext, paths: readonly string[]): Promise<readonly string[]> {
+  const { terminal, quiet, json } = context
+  if (!quiet && !json) terminal.stderr.write('the daemon cannot read them: uploading\n')
+  const sending: Sending = { arrived: undefined }
+  return interruptible(
+    context,
+    () => `Not uploaded, and no job was made.${howToGoOn(sending)}`,
+    async () => {
+      const ids: string[] = []
+      for (const path of paths) ids.push(await sendFile(context, path, { sending, isPart: false, asFile: true }))
+      return ids
+    },
+  )
+}
+
 /** How far the file is that is under way. */
 interface Sending {
   /** Undefined: nothing of it is kept when it breaks off. */
@@ -73,7 +89,7 @@ const RESUMABLE_FROM = 64 * 1024 * 1024
 async function sendFile(
   context: CommandContext,
   path: string,
-  { sending, isPart }: { sending: Sending; isPart: boolean },
+  { sending, isPart, asFile = false }: { sending: Sending; isPart: boolean; asFile?: boolean },
 ): Promise<string> {
   const { client, terminal, quiet, json } = context
   const silent = quiet || json
@@ -82,7 +98,7 @@ async function sendFile(
     using steps = showSteps(context, size, sending)
     try {
       // Of many parts those that an earlier command sent are there.
-      const upload = await client.uploadResumably(path, { onStep: steps.onStep, mayBeThere: isPart })
+      const upload = await client.uploadResumably(path, { onStep: steps.onStep, mayBeThere: isPart, asFile })
       sending.arrived = undefined
       if (upload) return upload.id
     } catch (error) {
@@ -94,7 +110,7 @@ async function sendFile(
     if (!silent) terminal.stderr.write('(this daemon is an older one: an upload that breaks off begins anew)\n')
   }
   using progress = byteProgress(terminal, { verb: 'uploading', silent })
-  return (await client.upload(path, progress.update)).id
+  return (await client.upload(path, { onBytes: progress.update, asFile })).id
 }
 
 function howToGoOn({ arrived }: Sending): string {

@@ -11,7 +11,7 @@ import { targetOfUpload } from '../requests/audited.ts'
 import { type BodyPace, LEAST_PACE, paced } from '../requests/bodies/body-pace.ts'
 import { readBodyDigest } from '../requests/bodies/body-digest.ts'
 import type { OpenUploads } from '../requests/bodies/open-uploads.ts'
-import { checkFileName } from '../requests/bodies/upload-name.ts'
+import { checkFileName, type UploadedAs } from '../requests/bodies/upload-name.ts'
 import { requireUploadChange, uploadsSeenBy } from '../requests/seen.ts'
 import {
   deleteUploadSchema,
@@ -63,14 +63,15 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = asyn
   // Their answers end them; they clean up after themselves.
   app.addHook('onClose', async () => void (await Promise.allSettled(receiving)))
 
-  app.put<{ Params: { upload: string } }>(
+  app.put<{ Params: { upload: string }; Querystring: { as?: UploadedAs } }>(
     '/v1/uploads/:upload',
     {
       schema: putUploadSchema,
       config: { ...WRITE, audit: targetOfUpload },
       // Before the client is told to go on: a refused upload is not sent at all by who asks first (curl does).
       onRequest: async (request, reply) => {
-        checkFileName(request.params.upload)
+        // Before the schema: a refused upload is not sent at all.
+        checkFileName(request.params.upload, request.query.as === 'file' ? 'file' : 'package')
         checkWhole(request)
         readBodyDigest(request.headers)
         const place = open.take(request.caller.name)

@@ -40,9 +40,20 @@ export const putUploadSchema = {
     'Whole and uncompressed: no Content-Range, no Content-Encoding. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530) is checked.',
   params: Type.Object({
     upload: Type.String({
-      description: 'The file name; it ends in .tar.zst or .tar, of a split package then in .part000 to .part999.',
+      description:
+        'The file name; it ends in .tar.zst or .tar, of a split package then in .part000 to .part999. With as=file any.',
     }),
   }),
+  querystring: Type.Object(
+    {
+      as: Type.Optional(
+        Type.Enum(['package', 'file'], {
+          description: 'file: for an artifact (options.files), whatever its name ends in. Default: a package.',
+        }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
   response: {
     201: {
       description: 'Kept, whole.',

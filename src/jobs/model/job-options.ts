@@ -46,6 +46,60 @@ const Verify = Type.Object(
   },
 )
 
+const Annotations = (description: string) =>
+  Type.Optional(
+    Type.Record(Type.String({ pattern: '^[!-~]{1,255}$' }), Type.String({ maxLength: 4096 }), {
+      maxProperties: 64,
+      additionalProperties: false,
+      description,
+    }),
+  )
+
+const fileMembers = {
+  source: Type.String({
+    minLength: 1,
+    maxLength: 4096,
+    description: 'file:/absolute/path or upload:{id}.',
+  }),
+  mediaType: Type.Optional(
+    Type.String({ pattern: MEDIA_TYPE, maxLength: 255, description: 'Default: what oras calls it.' }),
+  ),
+}
+
+/** One file of an artifact. */
+export const ArtifactFile = Type.Object(
+  {
+    ...fileMembers,
+    title: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1024,
+        description: "Its path in a folder that the artifact is pulled into. Default: the file's name.",
+      }),
+    ),
+    annotations: Annotations("Of its layer, beside the title's."),
+  },
+  { additionalProperties: false },
+)
+export type ArtifactFile = Static<typeof ArtifactFile>
+
+/** What the files of an artifact are to be, and what it says of itself. */
+const artifactOptions = {
+  files: Type.Optional(
+    Type.Array(ArtifactFile, {
+      maxItems: 256,
+      description: 'publish of files (source "files:"): each a layer, in this order.',
+    }),
+  ),
+  config: Type.Optional(
+    Type.Object(
+      { ...fileMembers, annotations: Annotations('Of the config.') },
+      { additionalProperties: false, description: 'publish of files: its config. Default: an empty one.' },
+    ),
+  ),
+  annotations: Annotations('publish of files: of the manifest.'),
+}
+
 /** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */
 export const JobOptions = Type.Object(
   {
@@ -54,9 +108,10 @@ export const JobOptions = Type.Object(
     ),
     name: Type.Optional(
       Type.String({
-        pattern: '^[a-z0-9][a-z0-9-]*$',
+        pattern: '^[a-z0-9][a-z0-9._-]*$',
         maxLength: 255,
-        description: "publish: the package's name, where the file name does not tell it.",
+        description:
+          "publish: the package's name, where the file name does not tell it; of files the repository's, below the destination.",
       }),
     ),
     sha256: Type.Optional(
@@ -84,12 +139,13 @@ export const JobOptions = Type.Object(
         description: "publish: what kind of artifact the manifest calls itself; its digest is then not that of zarf's.",
       }),
     ),
+    ...artifactOptions,
     subject: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 255,
         description:
-          "publish: a tag or digest in the package's repository, which the manifest is to refer to; its digest is then not that of zarf's.",
+          "publish: a tag or digest in the repository that it goes to, which the manifest is to refer to; its digest is then not that of zarf's. Files that refer need no tag.",
       }),
     ),
     plainHttp: Type.Optional(Type.Boolean({ description: 'Speak plain HTTP to the registry.' })),
@@ -128,6 +184,12 @@ export const JobOptions = Type.Object(
         maxItems: 100,
         description:
           "pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along.",
+      }),
+    ),
+    form: Type.Optional(
+      Type.Enum(['files'], {
+        description:
+          'pull: files writes each layer of whatever lies there as a file of the destination folder, by its title. Default: the archive of a package or bundle.',
       }),
     ),
     metadataOnly: Type.Optional(

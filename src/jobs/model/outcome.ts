@@ -126,6 +126,9 @@ export const JobResult = Type.Object({
   flavor: Type.Optional(Nullable(Type.String())),
   archive: Type.Optional(Type.String({ description: 'pull into the store: where its archive is served.' })),
   path: Type.Optional(Type.String({ description: 'pull into a folder: the file written.' })),
+  artifactType: Type.Optional(
+    Type.String({ description: 'Of what is neither a package nor a bundle: what kind of artifact it calls itself.' }),
+  ),
   layers: Type.Integer({ minimum: 0 }),
   bytes: Bytes('Layers and config.'),
   manifest: Type.Optional(

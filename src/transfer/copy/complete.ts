@@ -2,7 +2,7 @@ import { formatReference } from '../../content/reference.ts'
 import type { Digest } from '../../content/digest.ts'
 import type { RawManifest } from '../../content/manifest.ts'
 import type { Repository } from '../../oci/registry.ts'
-import { putEntries } from '../commit.ts'
+import { putEntries, putTag } from '../commit.ts'
 import { isMissingBlob } from '../missing-blob.ts'
 import { totalBytes } from '../plan.ts'
 import { tellReferrer } from '../refer.ts'
@@ -83,9 +83,6 @@ async function putEnding(
     const { entries, fresh } = ending
     return await putEntries(entries, { repository: destination, tag, fresh }, dependencies)
   }
-  const where = formatReference({ registry: destination.registry, repository: destination.repository, tag })
-  await dependencies.lockTag(where, (locked) =>
-    destination.putManifest(tag, ending.raw, { signal: locked, guard: () => dependencies.checkOwnership() }),
-  )
+  await putTag(ending.raw, { repository: destination, tag }, dependencies)
   return ending.raw.digest
 }

@@ -13,6 +13,7 @@ import { keepsOthers } from '../../oci/manifests/index-manifest.ts'
 import { inspectTag } from '../../oci/manifests/tag-index.ts'
 import type { Repository } from '../../oci/registry.ts'
 import { failing } from '../dry-run.ts'
+import { verifyPackages } from '../bundle/verify-manifests.ts'
 import type { OnEvent } from '../events.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
 import { type PackageSource, packageSource } from '../package-source.ts'
@@ -28,7 +29,6 @@ import type { CopyDependencies, CopyRequest } from './request.ts'
 import { signPackages } from './signed.ts'
 import { tagsToCopy } from './tags.ts'
 import { createManifestTree, type ManifestTree } from './tree.ts'
-import { verifyPackages } from './verified.ts'
 
 /** What is copied, once it is known; the destination has been proved. */
 export interface PreparedCopy {
@@ -97,7 +97,7 @@ async function plan(ends: Ends, dependencies: CopyDependencies): Promise<Prepare
   const identity = first && !named && (await identityOf(tree, first.ending.architectures, { reader, where, signal }))
   if (identity) onEvent({ type: 'package', identity })
   const { verification, bundledVerificationFor } = request
-  await verifyPackages(tree, { verification, bundledVerificationFor, reader, where, onEvent, signal })
+  await verifyPackages(tree.all, { verification, bundledVerificationFor, reader, where, onEvent, signal })
   const found = await related({ tree, tagged, wholes }, ends, { reader, where, onEvent, signal })
   const blobs = await blobsOf(found.tree, { source, reader, onEvent, signal })
   const sure = destination.registry === source.registry ? source.repository : undefined

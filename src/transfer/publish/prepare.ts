@@ -1,14 +1,12 @@
-import type { Descriptor } from '../../content/descriptor.ts'
-import { isDigest } from '../../content/digest.ts'
 import { formatReference, parseTag, repositoryFor } from '../../content/reference.ts'
 import { inspectTag } from '../../oci/manifests/tag-index.ts'
 import type { Repository } from '../../oci/registry.ts'
-import { AppError } from '../../lib/errors.ts'
 import { packageTag } from '../../zarf/package-reference.ts'
 import type { ManifestRelations, PackageIdentity } from '../../zarf/package.ts'
 import { createMounts, type Mounts } from '../mounts.ts'
 import { failing } from '../dry-run.ts'
 import { announceBlobs, hasConfig, packageBlobs, UNDECLARED } from '../plan.ts'
+import { findSubject } from '../refer.ts'
 import { sharedRepository } from '../shared-push.ts'
 import type { PublishDependencies, PublishRequest } from './request.ts'
 import type { KnownPackage, PublishSource } from './source.ts'
@@ -86,18 +84,6 @@ async function findRelations(
   if (artifactType === undefined && subject === undefined) return undefined
   const type = artifactType === undefined ? {} : { artifactType }
   return subject === undefined ? type : { ...type, subject: await findSubject(repository, subject, signal) }
-}
-
-/** A registry takes a manifest that refers to nothing, and nobody would ever find it. */
-async function findSubject(repository: Repository, name: string, signal: AbortSignal): Promise<Descriptor> {
-  const found = await repository.getManifest(name, { signal })
-  if (found) return { mediaType: found.mediaType, digest: found.digest, size: found.bytes.length }
-  const place = { registry: repository.registry, repository: repository.repository }
-  const where = formatReference({ ...place, ...(isDigest(name) ? { digest: name } : { tag: name }) })
-  throw new AppError('MANIFEST_NOT_FOUND', `there is no ${where}, which the package was to refer to`, {
-    hint: '"options.subject" is a tag or digest in the repository that the package is published to.',
-    upstream: { ...place, reference: name },
-  })
 }
 
 /** A file name is good enough to begin with when it gives a repository and a tag; zarf.yaml decides at the end. */

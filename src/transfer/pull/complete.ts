@@ -2,10 +2,9 @@ import type { Descriptor } from '../../content/descriptor.ts'
 import type { OpenedTarget } from '../../content/opened.ts'
 import { formatReference } from '../../content/reference.ts'
 import { bufferOpener } from '../../content/streams.ts'
-import { toAppError } from '../../lib/errors.ts'
 import { named } from '../resolve.ts'
 import { totalBytes } from '../plan.ts'
-import { move } from './move.ts'
+import { unlessDamaged } from './move.ts'
 import type { PreparedPull } from './prepare.ts'
 import type { PullDependencies, PullOutcome } from './request.ts'
 
@@ -16,27 +15,12 @@ export async function complete(pull: PreparedPull, dependencies: PullDependencie
   return outcome(pull, target ? await writeArchive(pull, target, dependencies) : undefined)
 }
 
-/**
- * Blobs that were in the store and turn out damaged when the archive is written have been taken away: they are brought
- * anew, each once.
- */
 async function writeArchive(pull: PreparedPull, target: OpenedTarget, dependencies: PullDependencies): Promise<string> {
   const { archive, request } = pull
-  const { onEvent, signal } = dependencies
   const file = { name: archive.fileName, overwrite: request.overwrite }
-  const damaged = new Set<unknown>()
-  for (;;) {
-    try {
-      return await target.write(file, (options) => archive.open(options), signal)
-    } catch (thrown) {
-      const error = toAppError(thrown)
-      const name = error.details?.['name']
-      if (error.code !== 'STORE_CORRUPT' || name === undefined || damaged.has(name)) throw error
-      damaged.add(name)
-      onEvent({ type: 'log', level: 'warn', message: `${error.message}; it is pulled anew` })
-      await move(pull, dependencies)
-    }
-  }
+  return await unlessDamaged(pull, dependencies, () =>
+    target.write(file, (options) => archive.open(options), dependencies.signal),
+  )
 }
 
 async function record(plan: PreparedPull, { store, signal }: PullDependencies): Promise<void> {

@@ -1,11 +1,9 @@
-import type { Descriptor } from '../../content/descriptor.ts'
-import { manifestName, type Reference } from '../../content/reference.ts'
-import { type AppError, toAppError, withContext } from '../../lib/errors.ts'
 import { createMounts } from '../mounts.ts'
 import { complete, manifestOf } from './complete.ts'
 import { planPackage } from './dry-run.ts'
-import { move } from './move.ts'
+import { holding, move } from './move.ts'
 import { prepare } from './prepare.ts'
+import { withPlace } from './with-place.ts'
 import type { PlannedPull, PullDependencies, PullOutcome, PullRequest } from './request.ts'
 
 export type { PlannedPull, PullDependencies, PullOutcome, PullRequest } from './request.ts'
@@ -34,16 +32,6 @@ export async function planPull(request: PullRequest, dependencies: PullDependenc
   }
 }
 
-/** What is wrong with the package says where it came from; what is wrong on this side does not. */
-function withPlace(thrown: unknown, reference: Reference): AppError {
-  const error = toAppError(thrown)
-  const ours = error.side === 'destination' || /^(?:STORE|JOB|QUEUE)_|^INTERNAL$/.test(error.code)
-  const { registry, repository } = reference
-  return ours
-    ? error
-    : withContext(error, { side: 'source', upstream: { registry, repository, reference: manifestName(reference) } })
-}
-
 async function pullPackage(request: PullRequest, dependencies: PullDependencies): Promise<PullOutcome> {
   const { store, places, onEvent } = dependencies
   onEvent({ type: 'phase', phase: 'planning' })
@@ -58,14 +46,4 @@ async function pullPackage(request: PullRequest, dependencies: PullDependencies)
   // The file is what was asked for: blobs that no stored package shares are not kept beside it.
   if (request.target) await store.gc({ graceMs: 0, only: new Set(blobs.map(({ digest }) => digest)) })
   return outcome
-}
-
-/** Holds the blobs, and room for those to come, while `task` runs. */
-async function holding<T>(
-  { blobs, besideBytes }: { blobs: readonly Descriptor[]; besideBytes: number },
-  { store }: PullDependencies,
-  task: () => Promise<T>,
-): Promise<T> {
-  await using _lease = await store.lease(blobs, { besideBytes })
-  return await task()
 }

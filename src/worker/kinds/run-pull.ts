@@ -1,7 +1,10 @@
 import { parseReference } from '../../content/reference.ts'
-import type { JobResult } from '../../jobs/model/definitions.ts'
+import type { Job, JobResult } from '../../jobs/model/definitions.ts'
+import { openFolderTarget } from '../../files/folder-target.ts'
 import { locateFolder } from '../../files/local-folder.ts'
 import { openTarget } from '../../files/opened-target.ts'
+import { AppError } from '../../lib/errors.ts'
+import { planFiles, pullFiles } from '../../transfer/pull/files.ts'
 import { planPull, pull, type PullDependencies, type PullOutcome, type PullRequest } from '../../transfer/pull/pull.ts'
 import {
   DEFAULT_CONCURRENCY,
@@ -10,7 +13,7 @@ import {
   verificationOf,
   type VerifyOptions,
 } from '../registry-access.ts'
-import type { JobWork } from '../run-job.ts'
+import type { JobWork, RunContext } from '../run-job.ts'
 import { toldPlan } from './told-plan.ts'
 
 export interface PullWorkOptions extends TransferOptions, VerifyOptions {
@@ -24,6 +27,7 @@ export function pullWork(options: PullWorkOptions): JobWork {
   return async (job, context) => {
     const { architecture, components, images, metadataOnly, transient } = job.options
     const { overwrite = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+    if (job.options.form === 'files') return await filesWork(job, context, options)
     await using target = await openDestination(job.destination, options)
     const request = {
       reference: parseReference(job.source),
@@ -42,6 +46,29 @@ export function pullWork(options: PullWorkOptions): JobWork {
     if (job.options.dryRun) return toldPlan(await planPull(request, dependencies), job)
     return toResult(await pull(request, dependencies), transient ? job.id : undefined)
   }
+}
+
+/** The files of whatever lies there, into a folder of this machine. */
+async function filesWork(
+  job: Job,
+  context: RunContext,
+  options: PullWorkOptions,
+): Promise<Omit<JobResult, 'durationMs'>> {
+  const { roots, store } = options
+  const { architecture, overwrite = false, dryRun = false, concurrency = DEFAULT_CONCURRENCY } = job.options
+  if (job.destination === null) throw new AppError('BODY_INVALID', 'files are pulled into a folder')
+  await using folder = openFolderTarget({ path: await locateFolder(job.destination, roots), roots }, store.room)
+  const request = {
+    reference: parseReference(job.source),
+    folder,
+    overwrite,
+    concurrency,
+    ...(await verificationOf('pull', job, options)),
+    ...(architecture === undefined ? {} : { architecture }),
+  }
+  const dependencies = { ...transferDependencies(options, job, context), store }
+  if (dryRun) return toldPlan(await planFiles(request, dependencies), job)
+  return await pullFiles(request, dependencies)
 }
 
 /** The store, unless the job names a folder. */

@@ -37,7 +37,8 @@ export function unsafePath(path: string, why: string): AppError {
   })
 }
 
-function unsafeBecause(path: string): string | undefined {
+/** Why a slash path may not be written below a folder; undefined where it may. */
+export function unsafeBecause(path: string): string | undefined {
   if (path === '') return 'has no name'
   if (path.length > MAX_PATH) return `has a name longer than ${MAX_PATH} characters`
   if (path.startsWith('/')) return 'has an absolute path'

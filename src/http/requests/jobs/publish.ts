@@ -1,13 +1,14 @@
-import { requireBelow } from '../../../access/limits.ts'
+import { requireBelow, requirePlace } from '../../../access/limits.ts'
 import { isDigest } from '../../../content/digest.ts'
 import { formatRegistryPlace, parseDestination, parseTag } from '../../../content/reference.ts'
 import { AppError } from '../../../lib/errors.ts'
 import type { JobBody } from '../../schemas/job.ts'
 import { at, later } from '../package-reference.ts'
+import { artifactRepository, checkFiles, isFiles, refuseFileOptions } from './files.ts'
 import { type Checked, type CheckOptions, type KindOfJob, noDestination } from './kind.ts'
 import { checkPublishSource } from './sources.ts'
 
-/** A package from a file, an upload, the store or a web server to a registry. */
+/** A package, or files as an artifact, from a file, an upload, the store or a web server to a registry. */
 export const publish = {
   options: [
     'tag',
@@ -17,6 +18,9 @@ export const publish = {
     'manifest',
     'artifactType',
     'subject',
+    'files',
+    'config',
+    'annotations',
     'dryRun',
     'verify',
     'sign',
@@ -34,13 +38,22 @@ async function checkPublish(body: JobBody, options: CheckOptions): Promise<Check
   if (body.destination === undefined) {
     throw noDestination('a publish')
   }
-  const { registry, namespace } = at('/destination', parseDestination, body.destination)
-  at('/destination', () => requireBelow(caller, { registry, namespace }), undefined)
+  const to = at('/destination', parseDestination, body.destination)
+  const { registry, namespace } = to
+  const files = isFiles(body.source)
+  if (files) {
+    const repository = artifactRepository(body, to)
+    at('/destination', () => requirePlace(caller, { registry, repository }), undefined)
+  } else at('/destination', () => requireBelow(caller, { registry, namespace }), undefined)
   await later('/destination', mayName, registry)
   const { tag, subject } = body.options ?? {}
   if (tag !== undefined) at('/options/tag', parseTag, tag)
   if (subject !== undefined) checkSubject(subject)
-  await checkPublishSource(body, options)
+  if (files) await checkFiles(body, options)
+  else {
+    refuseFileOptions(body.options)
+    await checkPublishSource(body, options)
+  }
   const destination = `oci://${formatRegistryPlace({ registry, path: namespace })}`
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
 }

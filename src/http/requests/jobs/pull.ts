@@ -5,12 +5,14 @@ import type { JobOptions } from '../../../jobs/model/job-options.ts'
 import { AppError } from '../../../lib/errors.ts'
 import type { JobBody } from '../../schemas/job.ts'
 import { at, later, parsePackageReference } from '../package-reference.ts'
+import { checkForm } from './files.ts'
 import type { Checked, CheckOptions, KindOfJob } from './kind.ts'
 
 /** A package of a registry into the store, or into a folder of this machine. */
 export const pull = {
   options: [
     'architecture',
+    'form',
     'components',
     'images',
     'metadataOnly',
@@ -31,6 +33,7 @@ async function checkPull(body: JobBody, { sources: { roots }, mayName, caller }:
   const { destination = null } = body
   const reference = parsePackageReference(body.source, '/source')
   checkParts(body.options)
+  checkForm(body)
   at('/source', () => requirePlace(caller, reference), undefined)
   await later('/source', mayName, reference.registry)
   if (destination?.startsWith('file:') && body.options?.transient === true) throw notTransient()

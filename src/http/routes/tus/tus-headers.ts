@@ -59,14 +59,14 @@ export function readCreation({ headers }: Pick<FastifyRequest, 'headers'>): Omit
     throw invalid('either Upload-Length or Upload-Defer-Length says how long the upload is')
   }
   const metadata = one(headers, 'upload-metadata')
-  const { filename: name, sha256 } = readMetadata(metadata)
+  const { filename: name, sha256, as } = readMetadata(metadata)
   if (name === undefined || name === null) {
     throw invalid(
       'Upload-Metadata has no filename',
       'It is "filename <base64 of the file name>", as tus clients send it.',
     )
   }
-  checkFileName(name)
+  checkFileName(name, as === 'file' ? 'file' : 'package')
   const digest = sameDigest(readBodyDigest({ 'repr-digest': headers['repr-digest'] }), sha256)
   return {
     name,

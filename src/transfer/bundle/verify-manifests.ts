@@ -1,29 +1,20 @@
 import type { Descriptor } from '../../content/descriptor.ts'
+import type { ImageIndex, ImageManifest, RawManifest } from '../../content/manifest.ts'
 import type { Verification } from '../../trust/verification.ts'
 import { readBundle } from '../../uds/contents/bundle.ts'
 import { isBundle, isPackage, packageLayers } from '../../zarf/pulled-package.ts'
-import { checkBundledPackages } from '../bundle/bundled.ts'
-import { checkBundleSignature } from '../bundle/signature.ts'
 import type { OnEvent } from '../events.ts'
 import type { PackageSource } from '../package-source.ts'
-import { checkPackage, tellVerified, type VerificationFor } from '../signatures.ts'
-import type { ManifestTree } from './tree.ts'
-
-/** An image, or somebody else's. */
-const NO_PACKAGE = {
-  definition: Buffer.alloc(0),
-  signed: false,
-  bundle: undefined,
-  base64: undefined,
-  unsignable: 'it is neither a Zarf package nor a UDS bundle, and signatures of nothing else are checked',
-}
+import { checkPackage, NO_PACKAGE, tellVerified, type VerificationFor } from '../signatures.ts'
+import { checkBundledPackages } from './bundled.ts'
+import { checkBundleSignature } from './signature.ts'
 
 /**
- * Checks each package and bundle of a copy from its small layers. What is neither has nothing that could be checked, so where
+ * Checks each package and bundle of these from its small layers. What is neither has nothing that could be checked, so where
  * a key or an identity was given it is refused. Throws PACKAGE_*, SIGNATURE_*.
  */
 export async function verifyPackages(
-  tree: ManifestTree,
+  manifests: ReadonlyArray<{ readonly raw: RawManifest; readonly parsed: ImageManifest | ImageIndex }>,
   options: {
     verification: Verification | undefined
     bundledVerificationFor: VerificationFor | undefined
@@ -35,7 +26,7 @@ export async function verifyPackages(
 ): Promise<void> {
   const { verification, bundledVerificationFor, reader, onEvent, signal } = options
   const read = (layer: Descriptor) => reader.read(layer)
-  for (const { raw, parsed } of tree.all) {
+  for (const { raw, parsed } of manifests) {
     if (parsed.kind === 'index') continue
     const where = `${options.where} (${raw.digest})`
     if (isBundle(parsed) && (verification || bundledVerificationFor)) {
