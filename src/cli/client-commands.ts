@@ -18,7 +18,7 @@ import { link, type LinkOptions } from './commands/access/link.ts'
 import { addArtifactCommands } from './artifact-commands.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
-import { addFilesCommand, addQueueCommands, addStatsCommand } from './system-commands.ts'
+import { addFilesCommand, addQueueCommands, addStatsCommand, addSystemCommands } from './system-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
 import { addWorkerCommands } from './worker-commands.ts'
 import {
@@ -67,6 +67,7 @@ export function addClientCommands(program: Command, run: RunClient): void {
   program.commandsGroup('System:')
   addWorkerCommands(program, run)
   addStatsCommand(program, run)
+  addSystemCommands(program, run)
 }
 
 function addTransfers(program: Command, run: RunClient): void {

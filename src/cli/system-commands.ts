@@ -3,7 +3,9 @@ import type { RunClient } from './client-commands.ts'
 import { files, type FilesOptions } from './commands/system/files.ts'
 import type { OutputOptions } from './client/context.ts'
 import { pauseQueue, type PauseQueueOptions, queues, resumeQueue } from './commands/system/queues.ts'
+import { settings } from './commands/system/settings.ts'
 import { stats, type StatsOptions } from './commands/system/stats.ts'
+import { system } from './commands/system/system.ts'
 import { collect, examples, wholeNumber, withOutput } from './shapes.ts'
 
 /** The command about packages that lie on the daemon's machine. */
@@ -63,3 +65,20 @@ export function addStatsCommand(program: Command, run: RunClient): void {
 }
 
 const STATS_EXAMPLES = examples('layerd stats -w 7d', 'layerd stats --registry ghcr.io --json | jq .totals')
+
+/** The commands about what all of layerd stands on. */
+export function addSystemCommands(program: Command, run: RunClient): void {
+  withOutput(
+    program.command('system').description('what the store and Redis hold of what they may, and whether they are well'),
+  ).action((options: OutputOptions) => run(options, system))
+  const listing = program
+    .command('settings')
+    .description('list the settings in force in the API process, without secrets')
+    .option('--set', 'those that are set alone')
+    .addHelpText('after', SETTINGS_EXAMPLES)
+  withOutput(listing).action((options: OutputOptions & { set?: boolean }) =>
+    run(options, (context) => settings(context, options)),
+  )
+}
+
+const SETTINGS_EXAMPLES = examples('layerd settings --set', "layerd settings --json | jq -r 'select(.value).name'")

@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import { isHeaderWord } from '../lib/text.ts'
+import { expectation, type Shape } from './shape.ts'
 import { isLoopback, parseListen } from './listen.ts'
 import { unescapable } from '../lib/formats/escapes.ts'
 import { OidcEnvironment, readOidc } from './oidc.ts'
@@ -16,7 +17,6 @@ const JOBS_PER_WORKER = 4
 const MAX_DEFAULT_WORKERS = 4
 const MIN_HEAP_BYTES = 64 * 1024 ** 2
 const MIN_REDIS_BYTES = 16 * 1024 ** 2
-const DEFAULT_WINDOW_BYTES = 128 * 1024 ** 2
 const MIN_WINDOW_BYTES = 8 * 1024 ** 2
 const MAX_WINDOW_BYTES = 2 * 1024 ** 3
 
@@ -114,9 +114,10 @@ export const Environment = Type.Object({
     maximum: 10_000,
     description: 'Uploads that a caller may have open at once.',
   }),
-  LAYERD_ZSTD_WINDOW: Type.Optional(
-    Type.String({ description: 'Window that a compressed package may ask for: 128MiB, 512MiB; 2GiB at most.' }),
-  ),
+  LAYERD_ZSTD_WINDOW: Type.String({
+    default: '128MiB',
+    description: 'Window that a compressed package may ask for: 128MiB, 512MiB; 2GiB at most.',
+  }),
   LAYERD_PLAIN_HTTP_REGISTRIES: Type.String({ default: '', description: 'host[:port], separated by commas.' }),
   LAYERD_ALLOWED_REGISTRIES: Type.Optional(
     Type.String({ description: 'host[:port] or *.host, separated by commas; no other registry is spoken to.' }),
@@ -127,7 +128,10 @@ export const Environment = Type.Object({
   LAYERD_DENY_PRIVATE: Type.Optional(
     Type.String({ description: 'true: no registry in a private network but those that settings name.' }),
   ),
-  LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+  LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    default: 'info',
+    description: 'What is logged: this and what is worse.',
+  }),
   LAYERD_LOG_FORMAT: Type.Optional(
     Type.Enum(['json', 'pretty'], { description: 'Default: pretty on a terminal, else json.' }),
   ),
@@ -138,10 +142,15 @@ export const Environment = Type.Object({
   LAYERD_TOKEN: Type.Optional(Type.String({ description: 'A bearer token, for the command line.' })),
 })
 type Environment = Static<typeof Environment>
-type Name = keyof Environment
+export type SettingName = keyof Environment
+type Name = SettingName
 
 /** Settings that may hold a secret, so that their file is taken too. */
-const SECRETS: ReadonlySet<Name> = new Set<Name>(['LAYERD_REDIS_URL', 'LAYERD_TOKEN', 'LAYERD_OIDC_CLIENT_SECRET'])
+export const SECRETS: ReadonlySet<Name> = new Set<Name>([
+  'LAYERD_REDIS_URL',
+  'LAYERD_TOKEN',
+  'LAYERD_OIDC_CLIENT_SECRET',
+])
 
 /** All names that `loadConfig` reads. */
 export const SETTING_NAMES: readonly string[] = Object.keys(Environment.properties).flatMap((name) =>
@@ -162,7 +171,7 @@ export function loadConfig(env: Env): Config {
   const [error] = Value.Errors(Environment, settings)
   if (error) {
     const name = error.instancePath.slice(1) as Name
-    throw invalid(name, settings[name], expectation(name))
+    throw invalid(name, settings[name], expectation(shapeOf(name)))
   }
   return Object.freeze(derive(settings, env))
 }
@@ -286,8 +295,8 @@ function optionalSize(name: Name, text: string | undefined): number | undefined 
 }
 
 /** Zarf's own packages need 8 MiB; more than zstd has a number for is none. */
-function windowBytes(text: string | undefined): number {
-  const bytes = optionalSize('LAYERD_ZSTD_WINDOW', text) ?? DEFAULT_WINDOW_BYTES
+function windowBytes(text: string): number {
+  const bytes = optionalSize('LAYERD_ZSTD_WINDOW', text) ?? 0
   if (bytes >= MIN_WINDOW_BYTES && bytes <= MAX_WINDOW_BYTES) return bytes
   throw invalid('LAYERD_ZSTD_WINDOW', text, 'must be 8MiB to 2GiB')
 }
@@ -304,24 +313,8 @@ function headerText(name: Name, text: string | undefined): string | undefined {
   throw invalid(name, text, 'must be one line of visible ASCII characters, without spaces')
 }
 
-interface Shape {
-  type?: string
-  enum?: readonly string[]
-  minimum?: number
-  maximum?: number
-  description?: string
-}
-
 function shapeOf(name: Name): Shape {
   return Environment.properties[name]
-}
-
-/** What the schema wants, in words. */
-function expectation(name: Name): string {
-  const shape = shapeOf(name)
-  if (shape.enum) return `must be one of ${shape.enum.join(', ')}`
-  if (shape.type !== 'integer') return `must be: ${shape.description}`
-  return `must be a whole number, ${shape.minimum}${shape.maximum === undefined ? ' or more' : ` to ${shape.maximum}`}`
 }
 
 function invalid(name: Name, value: unknown, expected: string): AppError {

@@ -53,6 +53,7 @@ import { createBrowsers, type LogIn } from './access/browsers.ts'
 import type { FleetEventRoutesOptions } from './routes/fleet-events.ts'
 import type { KeyRoutesOptions } from './routes/keys.ts'
 import type { ApiObserver } from './routes/metrics.ts'
+import type { SystemFacts } from './routes/system/system.ts'
 import type { MayName, RegistryPinger } from './routes/registries.ts'
 import type { RegistryProfiles } from './routes/registry-profiles.ts'
 import type { RegistryReader } from './routes/remote-packages.ts'
@@ -70,6 +71,7 @@ import { Queue } from './schemas/system/queue.ts'
 import { AuditEntry } from './schemas/audit.ts'
 import { Policy } from './schemas/policy.ts'
 import { Stats, StatsSeries, StatsTotals } from './schemas/system/stats.ts'
+import { Setting, System } from './schemas/system/system.ts'
 import { Worker } from './schemas/system/worker.ts'
 import { Token } from './schemas/token.ts'
 import { LocalFile } from './schemas/system/file.ts'
@@ -102,6 +104,8 @@ export interface AppOptions {
   listenHost: string
   /** LAYERD_PUBLIC_URL. */
   publicUrl?: string | undefined
+  /** Told to who may read the system. */
+  system: SystemFacts
   /** Folder of the built dashboard. Default: dist/ui; without one `GET /` is a page of links. */
   dashboard?: string | undefined
   /** Who is who. Default: nobody has to be known. */
@@ -196,6 +200,8 @@ const SCHEMAS = [
   StatsSeries,
   Stats,
   Token,
+  System,
+  Setting,
   Worker,
   AuditEntry,
 ]

@@ -41,6 +41,7 @@ export async function renderOpenapi(): Promise<string> {
     logger: silentLogger,
     version,
     listenHost: 'localhost',
+    system: { settings: [] },
     fileRoots: [],
     kinds: new Set(),
     allInOne: false,

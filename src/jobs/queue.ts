@@ -40,6 +40,7 @@ import { readRuns } from './progress/job-runs.ts'
 import { type JobTrace, readTrace } from './progress/trace.ts'
 import { listTransfers } from './progress/transfers.ts'
 import { countWorkers, createWorkers, type Workers } from './system/worker-records.ts'
+import { type RedisFacts, readRedisFacts } from './system/redis-facts.ts'
 import { type JobStats, readStats, type StatsQuery } from './system/stats.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 
@@ -79,6 +80,8 @@ export interface JobQueue {
   ping(timeoutMs: number): Promise<boolean>
   /** What is wrong with Redis, as a sentence: it is silent for `timeoutMs`, or refuses to serve. Undefined when nothing is. */
   trouble(timeoutMs: number): Promise<string | undefined>
+  /** What Redis tells of itself. */
+  redisFacts(): Promise<RedisFacts>
   /** How many worker processes have given a sign within the last 15 s, drained ones among them. */
   liveWorkers(): Promise<number>
   /** The worker processes. */
@@ -144,14 +147,24 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
     resume: (id, command = {}) => guarded(async () => told(await resumeJob(context, id, command))),
     retry: (id, command = {}) => guarded(async () => told(await retryJob(context, id, command))),
     remove: (id) => guarded(() => removeJob(context, id)),
+    ...systemOf(store),
+    stats: (query) => guarded(() => stats.run(JSON.stringify(query), () => readStats(redis, keys, query))),
+    underOlderKeys: () => guarded(() => jobsUnderOlderKeys(context)),
+    close: () => store.close(),
+  }
+}
+
+type SystemCalls = 'ping' | 'trouble' | 'redisFacts' | 'liveWorkers' | 'workers' | 'queues' | 'figures'
+
+function systemOf(store: ReturnType<typeof openJobStore>): Pick<JobQueue, SystemCalls> {
+  const { redis } = store
+  return {
     ping: async (timeoutMs) => (await troubleOf(redis, timeoutMs)) === undefined,
     trouble: (timeoutMs) => troubleOf(redis, timeoutMs),
+    redisFacts: () => guarded(() => readRedisFacts(redis)),
     liveWorkers: () => guarded(async () => (await countWorkers(store)).live),
     workers: createWorkers(store),
     queues: createQueues({ ...store, recount: () => recountOpen(store) }),
     figures: () => guarded(() => readFigures(store)),
-    stats: (query) => guarded(() => stats.run(JSON.stringify(query), () => readStats(redis, keys, query))),
-    underOlderKeys: () => guarded(() => jobsUnderOlderKeys(context)),
-    close: () => store.close(),
   }
 }

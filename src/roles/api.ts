@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { settingsInForce } from '../config/settings.ts'
 import type { ListenAddress } from '../config/listen.ts'
 import type { WhyNoRedis } from '../daemon/api-channel.ts'
 import type { DataDirectory } from '../daemon/data-directory.ts'
@@ -17,6 +18,7 @@ import { createJobQueue } from '../jobs/queue.ts'
 import { createUploadLocks } from '../jobs/uploads/upload-locks.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
+import { redactUrl } from '../lib/redact.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
 import type { Logger } from '../lib/logger.ts'
 import { EXPOSITION_TYPE, exposition } from '../metrics/aggregate.ts'
@@ -109,6 +111,7 @@ export async function startApi(
     publicUrl: config.publicUrl,
     ...access,
     audit: audit.trail,
+    system: systemFacts(context),
     fileRoots: config.fileRoots,
     uploadsPerPrincipal: config.uploadsPerPrincipal,
     kinds: KINDS,
@@ -130,6 +133,14 @@ export async function startApi(
       closeAccess()
       await Promise.all([audit.close(), closeRegistries(), closeJobs(), store[Symbol.asyncDispose]()])
     },
+  }
+}
+
+function systemFacts({ config, env }: Pick<RoleContext, 'config' | 'env'>): AppOptions['system'] {
+  return {
+    settings: settingsInForce(config, env),
+    storeMaxBytes: config.storeMaxBytes,
+    redisAddress: config.redisUrl === undefined ? undefined : redactUrl(config.redisUrl),
   }
 }
 

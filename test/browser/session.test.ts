@@ -84,6 +84,29 @@ describe('the dashboard where tokens are required', { skip }, () => {
     await page.context().close()
   })
 
+  test('who may not read the system sees nothing of it, and it is not even asked for', async () => {
+    const { page } = await look(browser, url)
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname + new URL(request.url()).search))
+    await page.goto('/')
+    await page.getByLabel('Token').fill(`${TOKEN}-eve`)
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByText('Nothing to do').waitFor()
+    for (const name of ['Store', 'Redis', 'Traffic'])
+      assert.equal(await page.getByRole('region', { name }).count(), 0, name)
+    await page.getByRole('link', { name: 'System' }).click()
+    await page.getByText('show to tokens that have the scope system:read').waitFor()
+    for (const name of [/^Workers/, /^Queues/, 'Store', 'Redis', /^Settings/])
+      assert.equal(await page.getByRole('region', { name }).count(), 0, String(name))
+    await page.getByRole('region', { name: 'layerd' }).getByText('on Node').waitFor()
+    assert.deepEqual(
+      asked.filter((path) => /^\/v1\/(?:system|stats|queues|workers)|include=/.test(path)),
+      [],
+    )
+    assert.ok(asked.includes('/v1/events'))
+    await page.context().close()
+  })
+
   test('what others call things is text, however it looks', async () => {
     const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
     const labels = Object.fromEntries(HOSTILE.map((value, index) => [`l${index}`, value]))

@@ -980,6 +980,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The store and Redis: what they hold of what they may, and whether they are well
+         * @description Needs the scope system:read, of a token without limits. The store is looked at every five seconds at most.
+         */
+        get: operations["getSystem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/system/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every setting in force, by name, in one answer
+         * @description Needs the scope system:read, of a token without limits. Of the API process that answers; workers that were started elsewhere have their own environment. Secrets are never told.
+         */
+        get: operations["listSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/links": {
         parameters: {
             query?: never;
@@ -3393,6 +3433,72 @@ export interface components {
             expiresAt: string | null;
             /** @description To the minute; null: never. */
             lastUsedAt: string | null;
+        };
+        /** @description What all of layerd stands on. */
+        System: {
+            /** @description Packages stay until they are deleted. What no package needs any more goes at once where room is needed, else within the hour; a package that was pulled for its archive alone a day later. */
+            store: {
+                /** @description Layers, configs and manifests, those that are on their way in among them. */
+                usedBytes: number;
+                /** @description LAYERD_STORE_MAX_BYTES; null: what its disk has room for. */
+                limitBytes: number | null;
+                /** @description What pulls, uploads and archives under way still need of its disk. */
+                promisedBytes: number;
+                disk: {
+                    /** @description That may still be written. */
+                    freeBytes: number;
+                    /** @description Of the whole disk. */
+                    totalBytes: number;
+                    /** @description Kept free, for Redis: LAYERD_DISK_RESERVE. */
+                    reserveBytes: number;
+                    /** @description Less is free than is kept free: uploads get 507, pulls wait. */
+                    low: boolean;
+                };
+            };
+            /** @description null: Redis cannot be reached, does not say, or does not let this user ask (hosted ones CONFIG GET). */
+            redis: {
+                reachable: boolean;
+                /** @description Why it is not, or does not serve; null: nothing is wrong. */
+                trouble: string | null;
+                /** @description It is a child of this layerd, and nobody else uses it. */
+                own: boolean;
+                /** @description Where it listens, without credentials; null for layerd's own. */
+                address: string | null;
+                /** @description As it calls itself. */
+                version: string | null;
+                /** @description layerd needs the primary. */
+                role: ("primary" | "replica") | null;
+                /** @description That are connected to it. */
+                replicas: number | null;
+                /** @description Memory. */
+                usedBytes: number | null;
+                /** @description maxmemory; null: it has none, or does not say. */
+                limitBytes: number | null;
+                /** @description maxmemory-policy, what it drops when it is full: only noeviction keeps what layerd has accepted. */
+                evictionPolicy: string | null;
+                /** @description Whether it writes each change to its append-only file. */
+                appendOnly: boolean | null;
+                /** @description When that is on the disk: always, everysec or no. */
+                appendFsync: string | null;
+                /** @description Whether it writes all that it holds now and then (save). */
+                snapshots: boolean | null;
+                /** @description Whether the last write of either failed. */
+                writesFail: boolean | null;
+            };
+        };
+        /** @description A setting of the process that answers. */
+        Setting: {
+            name: string;
+            /** @description As the environment would write it: paths absolute, URLs without user, password and query. null: not set, or a secret. */
+            value: string | null;
+            /**
+             * @description file: the one that NAME_FILE names.
+             * @enum {string}
+             */
+            from: "default" | "environment" | "file";
+            /** @description Its value is never told. */
+            secret: boolean;
+            description: string;
         };
         /** @description A process that runs jobs, as it last told of itself. */
         Worker: {
@@ -8462,6 +8568,101 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What all of layerd stands on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "store": {
+                     *         "usedBytes": 48318382080,
+                     *         "limitBytes": 107374182400,
+                     *         "promisedBytes": 1288490188,
+                     *         "disk": {
+                     *           "freeBytes": 310000000000,
+                     *           "totalBytes": 500000000000,
+                     *           "reserveBytes": 10737418240,
+                     *           "low": false
+                     *         }
+                     *       },
+                     *       "redis": {
+                     *         "reachable": true,
+                     *         "trouble": null,
+                     *         "own": true,
+                     *         "address": null,
+                     *         "version": "8.0.2",
+                     *         "role": "primary",
+                     *         "replicas": 0,
+                     *         "usedBytes": 18874368,
+                     *         "limitBytes": 536870912,
+                     *         "evictionPolicy": "noeviction",
+                     *         "appendOnly": true,
+                     *         "appendFsync": "always",
+                     *         "snapshots": false,
+                     *         "writesFail": false
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every setting in force, by name, in one answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "LAYERD_MAX_JOBS",
+                     *           "value": "20000",
+                     *           "from": "default",
+                     *           "secret": false,
+                     *           "description": "Jobs that may be open at once."
+                     *         },
+                     *         {
+                     *           "name": "LAYERD_OIDC_CLIENT_SECRET",
+                     *           "value": null,
+                     *           "from": "file",
+                     *           "secret": true,
+                     *           "description": "Of that client; none for a public one."
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        items: components["schemas"]["Setting"][];
+                    };
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -33,6 +33,48 @@ const WORKER = {
   lastSeenAt: TIME,
 }
 
+const SYSTEM = {
+  store: {
+    usedBytes: 48_318_382_080,
+    limitBytes: 107_374_182_400,
+    promisedBytes: 1_288_490_188,
+    disk: { freeBytes: 310_000_000_000, totalBytes: 500_000_000_000, reserveBytes: 10_737_418_240, low: false },
+  },
+  redis: {
+    reachable: true,
+    trouble: null,
+    own: true,
+    address: null,
+    version: '8.0.2',
+    role: 'primary',
+    replicas: 0,
+    usedBytes: 18_874_368,
+    limitBytes: 536_870_912,
+    evictionPolicy: 'noeviction',
+    appendOnly: true,
+    appendFsync: 'always',
+    snapshots: false,
+    writesFail: false,
+  },
+}
+
+const SETTINGS = [
+  {
+    name: 'LAYERD_MAX_JOBS',
+    value: '20000',
+    from: 'default',
+    secret: false,
+    description: 'Jobs that may be open at once.',
+  },
+  {
+    name: 'LAYERD_OIDC_CLIENT_SECRET',
+    value: null,
+    from: 'file',
+    secret: true,
+    description: 'Of that client; none for a public one.',
+  },
+]
+
 /** Answers about queues and workers, as examples.ts has them. */
 export const SYSTEM_EXAMPLES: Readonly<Record<string, unknown>> = {
   listQueues: { items: [QUEUE] },
@@ -45,6 +87,8 @@ export const SYSTEM_EXAMPLES: Readonly<Record<string, unknown>> = {
     reason: 'the queue of registry.example is paused by ops since 2026-03-01 12:00:00 UTC: its disk is being replaced',
   },
   resumeQueue: QUEUE,
+  getSystem: SYSTEM,
+  listSettings: { items: SETTINGS },
   getStats: STATS_EXAMPLE,
   drainWorker: { ...WORKER, state: 'draining', drain: { since: TIME, handOver: false } },
   resumeWorker: WORKER,

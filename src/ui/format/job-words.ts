@@ -18,6 +18,9 @@ const MOODS: Readonly<Record<string, Mood>> = {
   draining: 'wait',
   drained: 'idle',
   lost: 'bad',
+  // Redis'.
+  reachable: 'good',
+  away: 'bad',
 }
 
 /** States that are not known yet are shown by their name. */

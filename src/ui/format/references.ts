@@ -21,3 +21,13 @@ export function shortDigests(text: string): string {
 export function placeOf(address: string | null): string {
   return shortDigests((address ?? '').replace(/^oci:\/\//, ''))
 }
+
+/** The registry whose queue a job is in, as far as its addresses tell; `local` for one that goes to none. */
+export function queueOf({ source, destination }: Pick<Job, 'source' | 'destination'>): string {
+  const address = [destination, source].find((one) => one?.startsWith('oci://')) ?? ''
+  const host = address.slice('oci://'.length).split('/')[0]?.toLowerCase() ?? ''
+  if (host === '') return 'local'
+  return DOCKER_HUB.has(host) ? 'docker.io' : host
+}
+
+const DOCKER_HUB: ReadonlySet<string> = new Set(['index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'])

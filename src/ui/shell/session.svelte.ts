@@ -1,5 +1,6 @@
 import { api, dataOf, onUnknownCaller, problemOf } from '../api/client.ts'
 import type { Problem, Session } from '../api/types.ts'
+import type { SystemRights } from '../state/fleet.svelte.ts'
 
 /** Who is logged in here. `needed`: a token is asked for before anything is shown. */
 class CurrentSession {
@@ -41,6 +42,13 @@ class CurrentSession {
   may(scope: string): boolean {
     const { scopes = [] } = this.who ?? {}
     return scopes.includes('*') || scopes.includes(scope)
+  }
+
+  systemRights(): SystemRights {
+    const steers = this.may('system:admin')
+    const sees = steers || this.may('system:read')
+    const { registries, repositories, kinds } = this.who?.limits ?? {}
+    return { sees, seesAll: sees && (registries ?? repositories ?? kinds) === undefined, steers }
   }
 
   #gone(): void {

@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity'
 import { api, dataOf } from '../api/client.ts'
-import type { FleetEvent, Job, JobMove } from '../api/types.ts'
+import type { FleetEvent, Job, JobMove, Queue, Worker } from '../api/types.ts'
 import { EventStream, type StreamState } from '../api/stream.ts'
 import { clock } from './clock.svelte.ts'
 
@@ -20,32 +20,67 @@ const UNSAID = {
 
 export type FleetListener = (event: FleetEvent) => void
 
-/** All jobs that this tab has been told of, as they are now; one connection for all pages. */
+/** What who looks may have to do with the system, beside jobs. */
+export interface SystemRights {
+  /** Queues and workers. */
+  readonly sees: boolean
+  /** And what is of all registries: the store, Redis, settings, figures. */
+  readonly seesAll: boolean
+  /** May pause and drain. */
+  readonly steers: boolean
+}
+
+const NO_RIGHTS: SystemRights = { sees: false, seesAll: false, steers: false }
+
+/** All that this tab has been told of, as it is now; one connection for all pages. */
 class Fleet {
   readonly jobs = new SvelteMap<string, Job>()
+  /** The first 200 by host; undefined: not told yet, or not to this caller. */
+  queues = $state.raw<readonly Queue[] | undefined>()
+  /** The first 200 by machine; undefined as there. */
+  workers = $state.raw<readonly Worker[] | undefined>()
+  /** Of which there are more than these. */
+  more = $state.raw({ queues: false, workers: false })
+  rights = $state.raw<SystemRights>(NO_RIGHTS)
   stream = $state<StreamState>('connecting')
   /** Another one after each gap: what was listed before may be stale, and is asked for again. */
   generation = $state(0)
   #open: EventStream<FleetEvent> | undefined
   readonly #listeners = new Set<FleetListener>()
 
-  start(): void {
-    this.#open ??= new EventStream<FleetEvent>({
-      address: '/v1/events',
-      onEvent: (event) => this.#take(event),
-      onState: (state) => {
-        this.stream = state
-      },
-      onRefused: () => {
-        this.stream = 'away'
-      },
-    })
+  start(rights: SystemRights): void {
+    if (this.#open === undefined) this.#follow(rights)
   }
 
   stop(): void {
     this.#open?.close()
     this.#open = undefined
     this.jobs.clear()
+    this.#forgetSystem()
+  }
+
+  #follow(rights: SystemRights): void {
+    this.rights = rights
+    this.#open = new EventStream<FleetEvent>({
+      address: rights.sees ? '/v1/events?include=queues&include=workers' : '/v1/events',
+      onEvent: (event) => this.#take(event),
+      onState: (state) => {
+        this.stream = state
+      },
+      onRefused: ({ status }) => {
+        this.stream = 'away'
+        if (!rights.sees || status !== 403) return
+        // The token may no longer read the system: its jobs it may.
+        this.#forgetSystem()
+        this.#follow(NO_RIGHTS)
+      },
+    })
+  }
+
+  #forgetSystem(): void {
+    this.queues = undefined
+    this.workers = undefined
+    this.rights = NO_RIGHTS
   }
 
   listen(listener: FleetListener): () => void {
@@ -60,6 +95,15 @@ class Fleet {
       if (known === undefined || known.revision <= job.revision) this.jobs.set(job.id, job)
     }
     this.#forget()
+  }
+
+  /** What an answer brought, until the stream tells it. */
+  learnQueue(queue: Queue): void {
+    this.queues = this.queues?.map((known) => (known.id === queue.id ? queue : known))
+  }
+
+  learnWorker(worker: Worker): void {
+    this.workers = this.workers?.map((known) => (known.id === worker.id ? worker : known))
   }
 
   /** Throws Refusal. */
@@ -79,7 +123,19 @@ class Fleet {
     if ('job' in event && event.job) this.learn([event.job])
     if (event.type === 'removed') this.jobs.delete(event.jobId)
     if (event.type === 'progress') this.#move(event.moved, event.time)
+    this.#takeSystem(event)
     for (const listener of this.#listeners) listener(event)
+  }
+
+  #takeSystem(event: FleetEvent): void {
+    if (event.type === 'queues') {
+      this.queues = event.queues
+      this.more = { ...this.more, queues: event.nextPageToken !== undefined }
+    }
+    if (event.type === 'workers') {
+      this.workers = event.workers
+      this.more = { ...this.more, workers: event.nextPageToken !== undefined }
+    }
   }
 
   /** As much of their progress as lists show; what bytes are made of is told to who looks at the job alone. */

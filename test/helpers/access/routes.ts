@@ -137,6 +137,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'DELETE /v1/policies/:name': { scopes: ['policies:admin'] },
 
   'GET /v1/audit': { scopes: ['audit:read'] },
+  'GET /v1/system': SYSTEM,
+  'GET /v1/system/settings': SYSTEM,
   'GET /v1/stats': { scopes: ['system:read', 'system:admin'] },
 
   'GET /v1/workers': SYSTEM,

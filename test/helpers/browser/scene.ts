@@ -22,13 +22,13 @@ export interface Scene {
 const MIB = 1024 * 1024
 
 /** A daemon with a job of each sort: one that moves for as long as the test wants, one that waits, one that failed, one that is done. */
-export async function startScene(t: Cleanup): Promise<Scene> {
+export async function startScene(t: Cleanup, settings: Readonly<Record<string, string>> = {}): Promise<Scene> {
   buildDashboard()
   const registry = await startDockerRegistry(t)
   // A quarter of an hour for the first layer: nobody waits for its end.
   const slow = await startFaultProxy(t, registry.host, { bytesPerSecond: 32 * 1024 })
   const [dataDir, root] = [await shortTempDir(t), await tempDir(t, 'root')]
-  const env = { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: root }
+  const env = { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: root, ...settings }
   const daemon = await startLayerd(t, { dataDir, env })
   const url = await readyUrl(daemon)
   const small = await buildPackage(root, { name: 'coral', layers: 3, layerBytes: 20_000 })

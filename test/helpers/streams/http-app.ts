@@ -140,6 +140,7 @@ export async function startApp(
     logger: silentLogger,
     version: '1.2.3',
     listenHost: '127.0.0.1',
+    system: { settings: [] },
     fileRoots: [root],
     kinds: new Set(['publish']),
     ...(tokensFile === undefined && !oidc
