@@ -10,7 +10,7 @@ import {
   retryJob,
 } from './commands/commands.ts'
 import type { Principal } from '../access/principal.ts'
-import type { Job } from './model/definitions.ts'
+import type { Job, Transfer } from './model/definitions.ts'
 import type { JobRuns } from './model/job-run.ts'
 import { type JobStoreOptions, openJobStore } from './commands/job-store.ts'
 import { createJobIds } from './model/job-id.ts'
@@ -38,7 +38,7 @@ import { createQueues, type Queues } from './system/queues.ts'
 import { type LogRange, type PlacedLine, readJobLog } from './progress/job-log.ts'
 import { readRuns } from './progress/job-runs.ts'
 import { type JobTrace, readTrace } from './progress/trace.ts'
-import { listTransfers } from './progress/transfers.ts'
+import { listTransfers, matchingTransfers } from './progress/transfers.ts'
 import { countWorkers, createWorkers, type Workers } from './system/worker-records.ts'
 import { type RedisFacts, readRedisFacts } from './system/redis-facts.ts'
 import { type JobStats, readStats, type StatsQuery } from './system/stats.ts'
@@ -57,6 +57,8 @@ export interface JobQueue {
   list(filter: JobFilter, page: Page, who: Principal): Promise<PageOf<Job>>
   /** Throws JOB_NOT_FOUND. */
   transfers(id: string, page: Page, filter?: TransferFilter): Promise<TransferPage>
+  /** All rows at once, 14,000 at most. Throws JOB_NOT_FOUND. */
+  allTransfers(id: string, filter?: TransferFilter): Promise<Transfer[]>
   /** Lines of the job's log after the place `after` (exclusive; default all), oldest first. Throws JOB_NOT_FOUND. */
   log(id: string, range: LogRange): Promise<PlacedLine[]>
   /** The job's runs, oldest first, a hundred at most. Throws JOB_NOT_FOUND. */
@@ -103,6 +105,11 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
   const context: CommandContext = { ...store, newId: createJobIds() }
   const { redis, keys } = store
   const stats = createSingleFlight<JobStats>()
+  const ofJob = <T>(id: string, read: () => Promise<T>): Promise<T> =>
+    guarded(async () => {
+      await requireJob(context, id)
+      return read()
+    })
   const told = async (job: Job): Promise<Job> => (await withWaits(store, [job]))[0] ?? job
   return {
     create: (job, createOptions = {}) =>
@@ -122,26 +129,11 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
         const found = await listJobs(redis, keys, { filter, view, ...page })
         return { ...found, items: await withWaits(store, found.items) }
       }),
-    transfers: (id, page, filter = {}) =>
-      guarded(async () => {
-        await requireJob(context, id)
-        return listTransfers(redis, keys, id, { filter, page })
-      }),
-    log: (id, range) =>
-      guarded(async () => {
-        await requireJob(context, id)
-        return readJobLog(redis, keys, id, range)
-      }),
-    runs: (id) =>
-      guarded(async () => {
-        await requireJob(context, id)
-        return readRuns(redis, keys, id)
-      }),
-    trace: (id) =>
-      guarded(async () => {
-        await requireJob(context, id)
-        return readTrace(redis, keys, id)
-      }),
+    transfers: (id, page, filter = {}) => ofJob(id, () => listTransfers(redis, keys, id, { filter, page })),
+    allTransfers: (id, filter = {}) => ofJob(id, () => matchingTransfers(redis, keys, id, filter)),
+    log: (id, range) => ofJob(id, () => readJobLog(redis, keys, id, range)),
+    runs: (id) => ofJob(id, () => readRuns(redis, keys, id)),
+    trace: (id) => ofJob(id, () => readTrace(redis, keys, id)),
     cancel: (id, command = {}) => guarded(async () => told(await cancelJob(context, id, command))),
     pause: (id, command = {}) => guarded(async () => told(await pauseJob(context, id, command))),
     resume: (id, command = {}) => guarded(async () => told(await resumeJob(context, id, command))),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import { ANONYMOUS } from '../../src/access/principal.ts'
 import type { Job, Problem, Transfer } from '../../src/jobs/model/definitions.ts'
@@ -139,6 +140,14 @@ test('transfers come in pages, in their order', async (t) => {
   const second = await app.inject(String(/^<(.+)>/.exec(String(first.headers.link))?.[1]))
   assert.deepEqual([...page.items, ...second.json<{ items: Transfer[] }>().items], transfers)
   assert.equal(second.headers.link, undefined)
+  const accept = 'application/x-ndjson'
+  const all = await app.inject({ url: `/v1/jobs/${job.id}/transfers?pageSize=3`, headers: { accept } })
+  const rows = all.body.split('\n').map((line) => line && (JSON.parse(line) as Transfer))
+  assert.deepEqual([all.headers['content-type'], rows], [accept, [...transfers, '']])
+  const some = await app.inject({ url: `/v1/jobs/${job.id}/transfers?state=failed`, headers: { accept } })
+  assert.deepEqual(JSON.parse(some.body), transfers[3])
+  const none = await app.inject({ url: `/v1/jobs/${randomUUID()}/transfers`, headers: { accept } })
+  assert.equal(none.json<Problem>().code, 'JOB_NOT_FOUND')
 })
 
 test('Redis gone while a job is submitted: 503 and no job; afterwards it goes on', async (t) => {

@@ -333,7 +333,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One row a blob of the job */
+        /** One row a blob of the job: in pages, or all at once as NDJSON, by Accept */
         get: operations["listTransfers"];
         put?: never;
         post?: never;
@@ -5635,7 +5635,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One row a blob of the job */
+            /** @description The rows that match. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5671,6 +5671,7 @@ export interface operations {
                         /** @description Absent on the last page. */
                         nextPageToken?: string;
                     };
+                    "application/x-ndjson": components["schemas"]["Transfer"];
                 };
             };
             default: components["responses"]["Problem"];

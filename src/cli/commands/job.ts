@@ -33,7 +33,9 @@ export async function show({ client, terminal, json }: CommandContext, text: str
   }
   const query = { state: [...TELLING], pageSize: TELLING_ROWS }
   const rows = await answer(client.calls.GET('/v1/jobs/{id}/transfers', { params: { path: { id }, query } }))
-  terminal.stdout.write(fold(jobPage(job, rows.items, Date.now()), screenColumns(terminal.stdout)))
+  terminal.stdout.write(
+    fold(jobPage(job, 'items' in rows ? rows.items : [rows], Date.now()), screenColumns(terminal.stdout)),
+  )
   return 0
 }
 

@@ -1,9 +1,12 @@
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { registryId } from '../../content/reference.ts'
 import type { Job } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { JobFilter } from '../../jobs/model/requests.ts'
+import { nextTurn } from '../../lib/loop/breathe.ts'
+import { chooseMediaType } from '../answers/accept.ts'
 import { isKnownTag } from '../answers/conditional.ts'
 import { applyWait, etagOf, noSuchJob, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { waitForJob } from '../answers/job-wait.ts'
@@ -18,6 +21,8 @@ export interface JobQueriesOptions {
   closing: AbortSignal
   openStreams: OpenAnswers
 }
+
+const LINES_AT_ONCE = 500
 
 const LIST = { scope: ['jobs:read'] } as const
 const READ = { ...LIST, job: 'looked-at' } as const
@@ -52,11 +57,31 @@ export const jobQueries: FastifyPluginAsyncTypebox<JobQueriesOptions> = async (a
   app.get('/v1/jobs/:id/transfers', { schema: listTransfersSchema, config: READ }, async (request, reply) => {
     const { state, q, sort } = request.query
     const filter = { ...(state ? { states: state } : {}), ...(q === undefined ? {} : { q }), ...(sort ? { sort } : {}) }
+    void reply.header('vary', 'accept')
+    const type = chooseMediaType(request.headers.accept, ['application/json', 'application/x-ndjson'])
+    if (type === 'application/x-ndjson') {
+      const rows = await queue.allTransfers(request.job.id, filter)
+      return reply
+        .header('cache-control', 'no-cache')
+        .type(type)
+        .send(Readable.from(lines(rows)))
+    }
     const page = await queue.transfers(request.job.id, pageFrom(request.query), filter)
     return sendPage(reply, request.url, page)
   })
 
   app.get('/v1/jobs/:id/runs', { schema: listRunsSchema, config: READ }, (request) => queue.runs(request.job.id))
+}
+
+/** Others get their turn in between. */
+async function* lines(rows: readonly unknown[]): AsyncGenerator<string> {
+  for (let at = 0; at < rows.length; at += LINES_AT_ONCE) {
+    yield rows
+      .slice(at, at + LINES_AT_ONCE)
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join('')
+    await nextTurn()
+  }
 }
 
 /** As jobs are asked for by their fields. */

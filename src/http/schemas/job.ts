@@ -186,15 +186,23 @@ export const getJobSchema = {
 export const listTransfersSchema = {
   tags,
   operationId: 'listTransfers',
-  summary: 'One row a blob of the job',
+  summary: 'One row a blob of the job: in pages, or all at once as NDJSON, by Accept',
   params: JobParams,
   querystring: TransferQuery,
   response: {
-    200: pageOf('Transfer', {
-      counts: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
-        description: 'Rows by state, all of the job.',
-      }),
-    }),
+    200: {
+      description: 'The rows that match.',
+      content: {
+        'application/json': {
+          schema: pageOf('Transfer', {
+            counts: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+              description: 'Rows by state, all of the job.',
+            }),
+          }),
+        },
+        'application/x-ndjson': { schema: Type.Ref('Transfer', { description: 'One a line, without pages.' }) },
+      },
+    },
   },
 }
 

@@ -21,15 +21,10 @@ export async function listTransfers(
   { filter, page }: { filter: TransferFilter; page: Page },
 ): Promise<TransferPage> {
   const size = Math.min(200, Math.max(1, Math.trunc(page.size)))
-  const counts: Record<string, number> = Object.fromEntries(TRANSFER_STATES.map((state) => [state, 0]))
-  const rows: Placed[] = []
-  for await (const row of eachTransfer(redis, keys, id)) {
-    counts[row.row.state] = (counts[row.row.state] ?? 0) + 1
-    if (matches(row.row, filter)) rows.push(row)
-  }
+  const { rows, counts } = await found(redis, keys, { id, filter })
   const order = ORDERS[filter.sort ?? 'added']
   const behind = page.token === undefined ? undefined : placeIn(page.token)
-  const rest = rows.toSorted(order).filter((row) => behind === undefined || order(behind, row) < 0)
+  const rest = rows.filter((row) => behind === undefined || order(behind, row) < 0)
   const shown = rest.slice(0, size)
   const last = shown.at(-1)
   return {
@@ -37,6 +32,27 @@ export async function listTransfers(
     counts,
     ...(last === undefined || rest.length === shown.length ? {} : { nextPageToken: tokenOf(last) }),
   }
+}
+
+/** All rows of a job that match, in the wanted order: at most as many as a manifest of 4 MiB has layers, 14,000. */
+export async function matchingTransfers(
+  redis: Redis,
+  keys: Keys,
+  id: string,
+  filter: TransferFilter,
+): Promise<Transfer[]> {
+  const { rows } = await found(redis, keys, { id, filter })
+  return rows.map(({ row }) => row)
+}
+
+async function found(redis: Redis, keys: Keys, { id, filter }: { id: string; filter: TransferFilter }) {
+  const counts: Record<string, number> = Object.fromEntries(TRANSFER_STATES.map((state) => [state, 0]))
+  const rows: Placed[] = []
+  for await (const row of eachTransfer(redis, keys, id)) {
+    counts[row.row.state] = (counts[row.row.state] ?? 0) + 1
+    if (matches(row.row, filter)) rows.push(row)
+  }
+  return { counts, rows: rows.toSorted(ORDERS[filter.sort ?? 'added']) }
 }
 
 export async function allTransfers(redis: Redis, keys: Keys, id: string): Promise<Transfer[]> {
