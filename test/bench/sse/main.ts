@@ -10,7 +10,7 @@ import { apiOf, childrenOf, startLayerd } from '../../helpers/processes/layerd.t
 import { waitFor } from '../../helpers/wait-for.ts'
 import { cpuOf, residentOf } from '../measure.ts'
 import { quantile } from './delays.ts'
-import { type FleetJobs, LABELS, openFleetJobs } from './fleet-jobs.ts'
+import { type FleetJobs, LABELS, openFleetJobs } from '../../helpers/streams/fleet-jobs.ts'
 import type { WatcherReport } from './watcher-process.ts'
 import { openWatchers } from './watchers.ts'
 

@@ -21,7 +21,7 @@ export interface WatcherReport {
 const LANES = 64
 /** One in so many reads the rows of progress. */
 const READERS = 50
-/** Figures say when they were written (fleet-jobs.ts). */
+/** Figures say when they were written (helpers/streams/fleet-jobs.ts). */
 const WRITTEN = /"bytesDone":(\d+)/g
 
 let delays = delaysOf()

@@ -15,11 +15,14 @@ export function findBrowser(): string | undefined {
 
 /** One page of a real browser without a window. */
 export interface Browser {
+  readonly pid: number
   /** Resolves once the page has been loaded, whatever it was answered with. */
   open(url: string): Promise<void>
   setCookie(cookie: { url: string; name: string; value: string }): Promise<void>
   /** What an expression gives in the page, as its own scripts would see it. */
   evaluate<T>(expression: string): Promise<T>
+  /** Another tab is in front of it, as playwright knows none; gives what brings it back. */
+  hide(): Promise<() => Promise<void>>
   /** What was thrown in the page and caught by nobody, since it was opened. */
   readonly faults: readonly string[]
 }
@@ -39,20 +42,27 @@ export async function startBrowser(t: Cleanup, program: string): Promise<Browser
   const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
   const quiet = ['--disable-background-networking', '--disable-component-update', '--no-proxy-server']
   const place = ['--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank']
-  await startProcess(t, program, [...flags, ...quiet, ...place])
+  const { pid } = await startProcess(t, program, [...flags, ...quiet, ...place])
   const port = await waitFor('the browser to listen', async () => {
     const [line] = (await readFile(join(profile, 'DevToolsActivePort'), 'utf8').catch(() => '')).split('\n')
     return Number(line) || undefined
   })
-  const address = await waitFor('the page to be there', async () => {
-    const pages = (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json()) as Record<string, string>[]
-    return pages.find(({ type }) => type === 'page')?.['webSocketDebuggerUrl']
+  const tabs = `http://127.0.0.1:${port}/json`
+  const { id, address } = await waitFor('the page to be there', async () => {
+    const pages = (await (await fetch(`${tabs}/list`)).json()) as Record<string, string>[]
+    const { id, webSocketDebuggerUrl } = pages.find(({ type }) => type === 'page') ?? {}
+    return webSocketDebuggerUrl === undefined ? undefined : { id, address: webSocketDebuggerUrl }
   })
   const faults: string[] = []
   const page = await connect(t, address, faults)
   const { loaded } = page
   for (const domain of ['Page', 'Network', 'Runtime']) await page.call(`${domain}.enable`, {})
+  const evaluate = async <T>(expression: string): Promise<T> => {
+    const { result } = await page.call('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true })
+    return (result as { value: T }).value
+  }
   return {
+    pid,
     faults,
     async open(url) {
       faults.length = 0
@@ -63,9 +73,11 @@ export async function startBrowser(t: Cleanup, program: string): Promise<Browser
     async setCookie(cookie) {
       await page.call('Network.setCookie', cookie)
     },
-    async evaluate<T>(expression: string) {
-      const { result } = await page.call('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true })
-      return (result as { value: T }).value
+    evaluate,
+    async hide() {
+      await fetch(`${tabs}/new?about:blank`, { method: 'PUT' })
+      await waitFor('the page to be hidden', async () => evaluate<boolean>('document.hidden'))
+      return async () => void (await fetch(`${tabs}/activate/${id}`))
     },
   }
 }

@@ -6,7 +6,7 @@ import { partsOf, sentenceOf } from '../../../src/ui/format/job-words.ts'
 import { nameOf, placeOf } from '../../../src/ui/format/references.ts'
 import { formatDuration, formatRelative } from '../../../src/ui/format/time.ts'
 import { asCurl, quoted } from '../../../src/ui/pages/job/as-curl.ts'
-import { arranged } from '../../../src/ui/pages/job/layers.ts'
+import { createArranger } from '../../../src/ui/pages/job/layers.ts'
 
 type Told = Parameters<typeof sentenceOf>[0]
 
@@ -108,9 +108,15 @@ test('layers come failed and moving ones first, and the largest before others', 
     layer('c', 'active', 5),
     layer('d', 'failed', 1),
   ] as never
-  const titles = (arrangement: Parameters<typeof arranged>[1]) =>
-    arranged(layers, arrangement).map(({ title }) => title)
+  const arranged = createArranger()
+  const titlesOf = (some: never, arrangement: Parameters<typeof arranged>[1]) =>
+    arranged(some, arrangement).map(({ title }) => title)
+  const titles = (arrangement: Parameters<typeof arranged>[1]) => titlesOf(layers, arrangement)
   assert.deepEqual(titles({ sort: 'active', group: 'all', text: '' }), ['d', 'c', 'b', 'a'])
   assert.deepEqual(titles({ sort: 'largest', group: 'moving', text: '' }), ['c', 'b'])
   assert.deepEqual(titles({ sort: 'in order', group: 'all', text: ' B ' }), ['b'])
+  const grown = [layer('a', 'active', 9), layer('b', 'complete', 7), layer('e', 'active', 2)] as never
+  assert.deepEqual(titlesOf(grown, { sort: 'active', group: 'all', text: '' }), ['a', 'e', 'b'])
+  const other = [layer('a', 'active', 1), layer('b', 'complete', 7), layer('e', 'active', 2)] as never
+  assert.deepEqual(titlesOf(other, { sort: 'largest', group: 'all', text: '' }), ['b', 'e', 'a'])
 })

@@ -18,7 +18,7 @@ const GROUP_OF: Readonly<Record<string, LayerGroup>> = {
   complete: 'done',
 }
 
-const RANK: readonly (LayerGroup | undefined)[] = ['failed', 'moving', 'waiting', 'done']
+const RANK: readonly LayerGroup[] = ['failed', 'moving', 'waiting', 'done']
 
 export interface Arrangement {
   readonly sort: LayerSort
@@ -30,16 +30,28 @@ export function groupOf({ state }: Transfer): LayerGroup {
   return GROUP_OF[state] ?? 'waiting'
 }
 
-/** Those that are wanted, in the wanted order. */
-export function arranged(layers: readonly Transfer[], { sort, group, text }: Arrangement): readonly Transfer[] {
-  const wanted = text.trim().toLowerCase()
-  const kept = layers.filter(
-    (layer) =>
-      (group === 'all' || groupOf(layer) === group) &&
-      (wanted === '' || layer.title.toLowerCase().includes(wanted) || layer.digest.includes(wanted)),
-  )
-  if (sort === 'in order') return kept
-  const bySize = (a: Transfer, b: Transfer) => b.size - a.size
-  if (sort === 'largest') return kept.toSorted(bySize)
-  return kept.toSorted((a, b) => RANK.indexOf(groupOf(a)) - RANK.indexOf(groupOf(b)) || bySize(a, b))
+/** Gives those that are wanted, in the wanted order. Sizes stay while states change, so it sorts by them once. */
+export function createArranger(): (layers: readonly Transfer[], arrangement: Arrangement) => readonly Transfer[] {
+  let sizes: readonly number[] = []
+  let largestFirst: readonly number[] = []
+  const inOrderOfSize = (layers: readonly Transfer[]): readonly Transfer[] => {
+    if (layers.length !== sizes.length || layers.some(({ size }, at) => size !== sizes[at])) {
+      const known = layers.map(({ size }) => size)
+      sizes = known
+      largestFirst = [...known.keys()].toSorted((a, b) => (known[b] ?? 0) - (known[a] ?? 0) || a - b)
+    }
+    return largestFirst.flatMap((at) => layers[at] ?? [])
+  }
+  return (layers, { sort, group, text }) => {
+    const ordered = sort === 'in order' ? layers : inOrderOfSize(layers)
+    const kept = ordered.filter(isWanted(group, text.trim().toLowerCase()))
+    if (sort !== 'active') return kept
+    return RANK.flatMap((rank) => kept.filter((layer) => groupOf(layer) === rank))
+  }
+}
+
+function isWanted(group: LayerGroup, text: string): (layer: Transfer) => boolean {
+  return (layer) =>
+    (group === 'all' || groupOf(layer) === group) &&
+    (text === '' || layer.title.toLowerCase().includes(text) || layer.digest.includes(text))
 }

@@ -1,10 +1,13 @@
-import { SvelteMap } from 'svelte/reactivity'
 import { api, dataOf, problemOf } from '../../api/client.ts'
 import type { Job, JobEvent, Problem, Transfer } from '../../api/types.ts'
+import { rowsOf } from '../../api/lines.ts'
 import { EventStream } from '../../api/stream.ts'
 import { fleet } from '../../state/fleet.svelte.ts'
 
-const PAGE = 200
+/** Rows that change at once are shown at once: thousands of them are arranged anew each time. */
+const SHOWN_AFTER_MS = 100
+/** After a refusal that may pass. */
+const AGAIN_MS = 2000
 /** Log lines that are kept on the page; all are in the log itself. */
 const MOST_LINES = 500
 
@@ -17,12 +20,17 @@ export interface LogLine {
 /** A job with its layers and its log, as they are now. */
 export class WatchedJob {
   job = $state.raw<Job | undefined>()
-  readonly layers = new SvelteMap<string, Transfer>()
+  /** In the order in which they became known. */
+  layers = $state.raw<readonly Transfer[]>([])
   lines = $state.raw<readonly LogLine[]>([])
   refused = $state.raw<Problem | undefined>()
   /** All rows of its layers are here. */
   complete = $state(false)
   readonly #id: string
+  readonly #rows = new Map<string, Transfer>()
+  /** Rows that the stream has told while all were being read: they are newer. */
+  #told: Set<string> | undefined
+  #showing: ReturnType<typeof setTimeout> | undefined
   #stream: EventStream<JobEvent> | undefined
   #closed = false
 
@@ -40,9 +48,10 @@ export class WatchedJob {
       },
       isLast: (event) => event.type === 'end',
     })
-    void this.#readAll()
+    void this.#asked(async () => this.#learn(await fleet.look(this.#id)))
     return () => {
       this.#closed = true
+      clearTimeout(this.#showing)
       this.#stream?.close()
     }
   }
@@ -54,9 +63,11 @@ export class WatchedJob {
   }
 
   #take(event: JobEvent): void {
+    // Of its layers it has but those that move; what changes while the others are read is told.
+    if (event.type === 'snapshot') void this.#asked(() => this.#readAll())
     if ('job' in event && event.job) this.#learn(event.job)
     if ('progress' in event && event.progress && this.job) this.#learn({ ...this.job, progress: event.progress })
-    if ('transfers' in event) for (const one of event.transfers ?? []) this.layers.set(keyOf(one), one)
+    if ('transfers' in event) this.#takeRows(event.transfers ?? [])
     if (event.type === 'log') this.#say(event.time, event.level ?? 'info', event.message ?? '')
     if (event.type === 'warning') this.#say(event.time, 'warn', event.message ?? '')
   }
@@ -70,28 +81,63 @@ export class WatchedJob {
     this.lines = [...this.lines, { time, level, message }].slice(-MOST_LINES)
   }
 
-  /** Pages of all layers; what the stream has told meanwhile is newer. */
-  async #readAll(): Promise<void> {
-    try {
-      this.#learn(await fleet.look(this.#id))
-      await this.#readLog()
-      await this.#readLayers()
-      this.complete = true
-    } catch (error) {
-      this.refused = problemOf(error)
+  /** What may be refused once alone is asked for again. */
+  async #asked(question: () => Promise<void>): Promise<void> {
+    for (let again = true; again && !this.#closed; ) {
+      try {
+        await question()
+        this.refused = undefined
+        return
+      } catch (error) {
+        const problem = problemOf(error)
+        this.refused = problem
+        again = problem.retryable
+        if (again) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+      }
     }
   }
 
+  async #readAll(): Promise<void> {
+    await this.#readLog()
+    await this.#readLayers()
+    this.complete = true
+  }
+
+  #takeRows(rows: readonly Transfer[]): void {
+    for (const row of rows) {
+      const key = keyOf(row)
+      this.#rows.set(key, row)
+      this.#told?.add(key)
+    }
+    this.#showSoon()
+  }
+
+  #showSoon(): void {
+    this.#showing ??= setTimeout(() => {
+      this.#showing = undefined
+      this.layers = [...this.#rows.values()]
+    }, SHOWN_AFTER_MS)
+  }
+
   async #readLayers(): Promise<void> {
-    const told = new Set(this.layers.keys())
-    let pageToken: string | undefined
-    do {
-      const query = { pageSize: PAGE, ...(pageToken === undefined ? {} : { pageToken }) }
-      const params = { path: { id: this.#id }, query }
-      const page = await dataOf(api.GET('/v1/jobs/{id}/transfers', { params }))
-      for (const one of page.items) if (!told.has(keyOf(one))) this.layers.set(keyOf(one), one)
-      pageToken = page.nextPageToken
-    } while (pageToken !== undefined && !this.#closed)
+    const told = (this.#told = new Set<string>())
+    const params = { path: { id: this.#id } }
+    const headers = { accept: 'application/x-ndjson' }
+    const body = await dataOf(api.GET('/v1/jobs/{id}/transfers', { params, headers, parseAs: 'stream' }))
+    for await (const rows of rowsOf<Transfer>(body ?? new Blob().stream())) {
+      if (this.#closed) return
+      for (const row of rows) this.#place(row, told)
+      this.#showSoon()
+    }
+    this.#told = undefined
+  }
+
+  /** Behind those before it, whatever the stream has told first. */
+  #place(row: Transfer, told: ReadonlySet<string>): void {
+    const key = keyOf(row)
+    const newest = told.has(key) ? (this.#rows.get(key) ?? row) : row
+    this.#rows.delete(key)
+    this.#rows.set(key, newest)
   }
 
   async #readLog(): Promise<void> {
@@ -106,7 +152,11 @@ export class WatchedJob {
   }
 }
 
-/** A layer that stands in a package under two titles has two rows. */
-export function keyOf({ digest, title }: Transfer): string {
-  return `${digest} ${title}`
+const KEYS = new WeakMap<Transfer, string>()
+
+/** A layer that stands in a package under two titles has two rows. Made once: lists ask for all of them with each change. */
+export function keyOf(row: Transfer): string {
+  let key = KEYS.get(row)
+  if (key === undefined) KEYS.set(row, (key = `${row.digest} ${row.title}`))
+  return key
 }

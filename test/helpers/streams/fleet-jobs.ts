@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import type { Progress, Transfer } from '../../../src/jobs/model/definitions.ts'
-import { createJobQueue } from '../../../src/jobs/queue.ts'
+import { createJobQueue, type JobQueue } from '../../../src/jobs/queue.ts'
 import { initialProgress } from '../../../src/jobs/record/record.ts'
-import { createJobRuns } from '../../../src/jobs/runs.ts'
-import { type Cleanup, defer } from '../../helpers/cleanup.ts'
-import { newJob, RESULT } from '../../helpers/redis/jobs.ts'
-import { waitFor } from '../../helpers/wait-for.ts'
+import { createJobRuns, type JobRuns } from '../../../src/jobs/runs.ts'
+import { type Cleanup, defer } from '../cleanup.ts'
+import { newJob, RESULT } from '../redis/jobs.ts'
+import { waitFor } from '../wait-for.ts'
 
 /** Jobs of a daemon that has no worker, which run by the scripts that workers use. */
 export interface FleetJobs {
   readonly ids: readonly string[]
+  /** For further ones. */
+  readonly queue: JobQueue
+  readonly runs: JobRuns
   /** Reports of each job as often as a worker makes them, and jobs beside these that come, begin and end. */
   start(): void
   /** Reports and changes so far. */
@@ -23,13 +26,19 @@ const BLOB_BYTES = 4 * 1024 * 1024 * 1024
 /** Each has one of two values; filters are made of them. */
 export const LABELS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const
 
-export async function openFleetJobs(
-  t: Cleanup,
-  { socketPath, count, changesPerSecond }: { socketPath: string; count: number; changesPerSecond: number },
-): Promise<FleetJobs> {
-  const options = { redis: { socketPath }, secretKey: randomBytes(32) }
-  const queue = createJobQueue(options)
-  const runs = createJobRuns(options)
+export interface FleetJobsOptions {
+  socketPath: string
+  count: number
+  changesPerSecond: number
+  /** Of the job of that number. Default: bytesDone is the time at which they were written. */
+  figures?: (at: number, now: number) => Progress
+}
+
+export async function openFleetJobs(t: Cleanup, options: FleetJobsOptions): Promise<FleetJobs> {
+  const { socketPath, count, changesPerSecond, figures = (_, now) => movedTo(now) } = options
+  const connection = { redis: { socketPath }, secretKey: randomBytes(32) }
+  const queue = createJobQueue(connection)
+  const runs = createJobRuns(connection)
   defer(t, async () => void (await Promise.all([queue.close(), runs.close()])))
   await waitFor('the queue to answer', () => queue.ping(1000))
   const written = { reports: 0, changes: 0 }
@@ -51,8 +60,8 @@ export async function openFleetJobs(
     const done = work.catch(() => {}).finally(() => under.delete(done))
     under.add(done)
   }
-  const report = async ({ id, epoch }: { id: string; epoch: number }): Promise<void> => {
-    const progress = movedTo(Date.now())
+  const report = async ({ id, epoch }: { id: string; epoch: number }, at: number): Promise<void> => {
+    const progress = figures(at, Date.now())
     const transfers = [row(progress)]
     await runs.report(id, epoch, { progress, transfers, events: [{ type: 'progress', progress, transfers }] })
     written.reports += 1
@@ -71,10 +80,12 @@ export async function openFleetJobs(
   }
   return {
     ids: jobs.map(({ id }) => id),
+    queue,
+    runs,
     written: () => ({ ...written }),
     start() {
       for (const [at, job] of jobs.entries()) {
-        setTimeout(() => every(REPORT_MS, performance.now(), () => report(job)), (at * REPORT_MS) / count)
+        setTimeout(() => every(REPORT_MS, performance.now(), () => report(job, at)), (at * REPORT_MS) / count)
       }
       if (changesPerSecond > 0) every(4000 / changesPerSecond, performance.now(), () => live(written.changes))
     },
@@ -83,6 +94,20 @@ export async function openFleetJobs(
       await Promise.all(under)
     },
   }
+}
+
+const GIB = 1024 ** 3
+const beganAt = Date.now()
+
+/** As of a package of 64 GiB that goes on at a speed which changes with every report: all that is shown of it changes. */
+export function movingFigures(at: number, now: number): Progress {
+  const bytesTotal = 64 * GIB
+  const bytesDone = Math.min(bytesTotal, Math.round(((now - beganAt) / 1000) * (20 + (at % 40)) * 1e6))
+  const bytesPerSecond = (20 + (at % 40)) * 1e6 + (now % 1000) * 1e4
+  const etaSeconds = (bytesTotal - bytesDone) / bytesPerSecond
+  const bytesSkipped = Math.min(bytesDone, GIB)
+  const bytesSent = bytesDone - bytesSkipped
+  return { ...movedTo(now), bytesTotal, bytesDone, bytesSkipped, bytesSent, bytesPerSecond, etaSeconds }
 }
 
 /** Figures as those of a large package; bytesDone is the time at which they were written. */
