@@ -64,7 +64,7 @@ interface AskedJob {
 
 /** All that a job of that kind asks for, each a choice. Source: api.md, "scope by kind". */
 export function scopesOfJob({ kind, source, destination, options = {} }: AskedJob): ReadonlyArray<readonly Scope[]> {
-  const stores = kind === 'pull' && (destination ?? 'store:') === 'store:'
+  const stores = (kind === 'pull' || kind === 'apply') && (destination ?? 'store:') === 'store:'
   const { files = [], config } = options
   const sources = [source, ...[...files, ...(config ? [config] : [])].map((file) => file.source)]
   const read = [...new Set(sources.flatMap(scopesOfSource))]

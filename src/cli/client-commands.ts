@@ -20,6 +20,7 @@ import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addFilesCommand, addQueueCommands, addStatsCommand, addSystemCommands } from './system-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
+import { addUpdateCommands } from './update-commands.ts'
 import { addWorkerCommands } from './worker-commands.ts'
 import {
   argumentOf,
@@ -48,6 +49,7 @@ const STATES = ['queued', 'scheduled', 'running', 'retrying', 'paused', 'canceli
 export function addClientCommands(program: Command, run: RunClient): void {
   program.commandsGroup('Move packages:')
   addTransfers(program, run)
+  addUpdateCommands(program, run)
   program.commandsGroup('Move other artifacts:')
   addArtifactCommands(program, run)
   program.commandsGroup('Look at jobs, and steer them:')
@@ -157,7 +159,7 @@ function addJobViews(program: Command, run: RunClient): void {
     .option('-n, --limit <n>', 'how many, at most 200', wholeNumber(1, 200), 20)
     .option('-f, --follow', 'show what happens to them, until Ctrl-C')
     .option('--state <state>', `${STATES.join(', ')}; repeatable`, collect)
-    .option('--kind <kind>', 'publish, pull, copy, verify; repeatable', collect)
+    .option('--kind <kind>', 'publish, pull, copy, verify, apply; repeatable', collect)
     .option('--registry <host>', 'that the job talks to')
     .option('--label <key=value>', 'repeatable, all of them', collect)
     .option('--since <time>', 'made after it: 30m, 2h, 7d, or a time')

@@ -105,6 +105,7 @@ export const ERROR_CODES = {
   PACKAGE_TIMEOUT: { status: 504, retry: 'transient', title: 'The package was not read in time' },
   PACKAGE_NOT_STORED: { status: 404, retry: 'permanent', title: 'The store does not hold this package' },
   ARTIFACT_INVALID: { status: 422, retry: 'permanent', title: 'The artifact is not valid' },
+  UPDATE_BASE_MISSING: { status: 409, retry: 'permanent', title: 'The store lacks the package that the update is for' },
   ARCHITECTURE_NOT_FOUND: { status: 422, retry: 'permanent', title: 'The reference has no such architecture' },
   COMPONENTS_INVALID: { status: 422, retry: 'permanent', title: 'The chosen components do not fit the package' },
   IMAGES_INVALID: { status: 422, retry: 'permanent', title: 'The chosen images do not fit the package' },

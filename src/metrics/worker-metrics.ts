@@ -92,7 +92,7 @@ function runMetrics(registers: Registers) {
 
 function watchRun({ kind, progress: begun }: Job, registry: string, metrics: RunMetrics): RunWatch {
   const { bytes, wire, transfers, retries, runs, running } = metrics
-  const place = { registry, direction: kind === 'pull' || kind === 'verify' ? 'pull' : 'push' }
+  const place = { registry, direction: kind === 'pull' || kind === 'verify' || kind === 'apply' ? 'pull' : 'push' }
   const started = new Map<string, number>()
   let before: Progress = begun
   running.inc({ kind })

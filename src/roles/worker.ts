@@ -24,16 +24,18 @@ import { type HookList, remainingOf } from '../oci/connections.ts'
 import type { ContentStore } from '../store/content-store.ts'
 import { openPolicies } from '../worker/policies.ts'
 import type { Registries } from '../worker/registry-access.ts'
-import { publishWork } from '../worker/kinds/run-publish.ts'
+import { applyWork, type ApplyWorkOptions } from '../worker/kinds/run-apply.ts'
+import { publishWork, type PublishWorkOptions } from '../worker/kinds/run-publish.ts'
 import { copyWork } from '../worker/kinds/run-copy.ts'
 import { pullWork } from '../worker/kinds/run-pull.ts'
-import { verifyWork, type VerifyWorkOptions } from '../worker/kinds/run-verify.ts'
+import { verifyWork } from '../worker/kinds/run-verify.ts'
 import { createSharedTraces } from '../worker/traces/shared-traces.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
 import { openTrustedRoots } from '../trust/verification.ts'
 import { openArchive } from '../transfer/publish/open.ts'
-import { findSourceFault } from '../zarf/package.ts'
+import { findSourceFault, type PackageMemory } from '../zarf/package.ts'
+import { openUpdate } from '../zarf/update-archive.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { keptKeys } from './kept-keys.ts'
 import { openStore, queueOptions } from './parts.ts'
@@ -136,29 +138,41 @@ async function workOf(
   const policies = openPolicies({ file: config.policyFile, kept }, trustedRoots, keys)
   const signed = { trustedRoots, keys, policies }
   const sources = { roots: config.fileRoots, uploads }
-  const open: VerifyWorkOptions['openPackage'] = (source, options) =>
-    openArchive(source, { ...options, memory, maxWindowBytes: config.zstdWindowBytes })
+  const archives = archiveParts(config, { memory, clientFor })
+  const { openPackage } = archives
   const work = {
     publish: publishWork({
       sources,
       store,
-      websites: ({ jobId: _jobId, epoch: _epoch, reads: _reads, ...access }) => {
-        const client = clientFor(access)
-        return (host) => client.website(host)
-      },
+      ...archives,
       locks,
       claims,
-      openPackage: open,
-      findFault: (source, options) => findSourceFault(source, { ...options, maxWindowBytes: config.zstdWindowBytes }),
       registries,
       places,
       ...signed,
     }),
     copy: copyWork({ locks, claims, registries, places, ...signed }),
     pull: pullWork({ store, roots: config.fileRoots, registries, places, ...signed }),
-    verify: verifyWork({ sources, store, openPackage: open, registries, trustedRoots, keys }),
+    verify: verifyWork({ sources, store, openPackage, registries, trustedRoots, keys }),
+    apply: applyWork({ sources, store, ...archives, trustedRoots, keys }),
   }
   return { work, giveUp: (left) => giveUp(left, clientFor) }
+}
+
+/** How files that jobs name are opened, be they here or on a web server. */
+function archiveParts(
+  { zstdWindowBytes: maxWindowBytes }: RoleContext['config'],
+  { memory, clientFor }: { memory: PackageMemory; clientFor: RegistryClients },
+): Pick<PublishWorkOptions, 'openPackage' | 'websites' | 'findFault'> & Pick<ApplyWorkOptions, 'openUpdate'> {
+  return {
+    openPackage: (source, options) => openArchive(source, { ...options, memory, maxWindowBytes }),
+    openUpdate: (source, options) => openUpdate(source, { ...options, maxWindowBytes }),
+    websites: ({ jobId: _jobId, epoch: _epoch, reads: _reads, ...access }) => {
+      const client = clientFor(access)
+      return (host) => client.website(host)
+    },
+    findFault: (source, options) => findSourceFault(source, { ...options, maxWindowBytes }),
+  }
 }
 
 async function giveUp({ place, location, ...access }: LeftUpload, clientFor: RegistryClients): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { Descriptor } from '../content/descriptor.ts'
+import { type Descriptor, titleOrDigest } from '../content/descriptor.ts'
 import type { Digest } from '../content/digest.ts'
 import type { ByteStream } from '../content/endpoints.ts'
 import { type ImageManifest, parseManifest, type RawManifest, rawManifest } from '../content/manifest.ts'
@@ -145,6 +145,11 @@ export function titled(
 ): ReadonlyMap<string, Descriptor> {
   const wanted = new Set(chosen)
   return new Map([...byTitle].filter(([, layer]) => wanted.has(layer)))
+}
+
+/** For requireStored, of some of a package's blobs. */
+export function blobsByTitle(blobs: readonly Descriptor[]): ReadonlyMap<string, Descriptor> {
+  return new Map(blobs.map((blob) => [titleOrDigest(blob), blob]))
 }
 
 /** Throws PACKAGE_INCOMPLETE with the files that are not stored. */

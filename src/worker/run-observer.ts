@@ -51,6 +51,6 @@ function aroundOf({ around = async (_job, work) => await work() }: RunObserver):
 /** The registry that a job is about: where a pull comes from, else where it goes. */
 export function registryOf({ kind, source, destination }: Pick<Job, 'kind' | 'source' | 'destination'>): string {
   const place = kind === 'pull' ? source : (destination ?? source)
-  if (kind === 'verify' && !place.startsWith('oci://')) return LOCAL_QUEUE
+  if (kind === 'apply' || (kind === 'verify' && !place.startsWith('oci://'))) return LOCAL_QUEUE
   return registryId(place.replace(/^oci:\/\//, '').split('/')[0] ?? '')
 }

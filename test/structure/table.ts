@@ -116,8 +116,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'inner-files.ts',
       'select.ts',
       'package-reference.ts',
+      'computed-update.ts',
+      'update-archive.ts',
+      'update-parts.ts',
     ],
-    top: ['zarf/sources', 'zarf/contents', 'zarf/selection', 'zarf/definition', 'zarf/archive'],
+    top: ['zarf/sources', 'zarf/contents', 'zarf/selection', 'zarf/definition', 'zarf/archive', 'zarf/update'],
     imports: ['content', 'lib', 'zarf/layout'],
     packages: ['js-yaml', 'tar-stream'],
   },
@@ -126,6 +129,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'zarf/selection': { types: ['zarf/definition'] },
   'zarf/definition': {},
   'zarf/archive': {},
+  'zarf/update': { packages: ['typebox'] },
   'zarf/layout': {},
 
   // A bundle is made of packages: it is read with zarf's own readers of tar, zstd and YAML, under the same limits.
@@ -176,6 +180,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'copy/copy.ts',
       'copy/tags.ts',
       'verify/verify.ts',
+      'update/apply.ts',
+      'update/make.ts',
       'inspect',
       'bundle/archives.ts',
       'bundle/inspect.ts',
@@ -196,6 +202,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'transfer/pull': { imports: ['transfer', 'transfer/bundle'] },
   'transfer/verify': { imports: ['transfer', 'transfer/bundle'] },
   'transfer/inspect': { imports: ['transfer'] },
+  'transfer/update': { imports: ['transfer', 'transfer/bundle'] },
 
   jobs: {
     faces: [
@@ -392,6 +399,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'cli/commands/tokens',
       'cli/commands/access',
       'cli/commands/system',
+      'cli/commands/updates',
       'cli/commands',
       'cli/view',
     ],
@@ -404,6 +412,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'cli/commands/tokens': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/access': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/system': { imports: ['cli/commands', 'cli/view'] },
+  'cli/commands/updates': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/registries': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },

@@ -2135,7 +2135,7 @@ export interface components {
              * @description What the job does.
              * @enum {string}
              */
-            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "deploy";
+            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy";
             source: string;
             destination: string | null;
             options: {
@@ -2143,7 +2143,7 @@ export interface components {
                 tag?: string;
                 /** @description publish: the package's name, where the file name does not tell it; of files the repository's, below the destination. */
                 name?: string;
-                /** @description publish: of the whole archive, hexadecimal; an https: source needs it, others take none. */
+                /** @description publish, apply: of the whole archive, hexadecimal; an https: source needs it, others take none. */
                 sha256?: string;
                 /** @description publish: read the archive once before sending, so that the plan is known. */
                 scan?: boolean;
@@ -2207,7 +2207,7 @@ export interface components {
                 form?: "files";
                 /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
                 metadataOnly?: boolean;
-                /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+                /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
                 verify?: {
                     /**
                      * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -2284,12 +2284,14 @@ export interface components {
             endedAt: string | null;
             progress: components["schemas"]["Progress"];
             result: {
-                /** @description oci://HOST/NS/NAME:TAG */
+                /** @description oci://HOST/NS/NAME:TAG; apply: store:sha256:... */
                 reference: string;
                 /** @description The package's manifest; of a copy of several architectures the index, by patterns of tags empty. */
                 digest: string;
                 /** @description publish and copy: the index under the tag. */
                 indexDigest?: string;
+                /** @description apply: the base's manifest. */
+                since?: string;
                 /** @description copy: multi where there are several, empty where it says none. */
                 architecture: string;
                 /** @description copy: those that were copied. */
@@ -3289,7 +3291,7 @@ export interface components {
             name: string;
             /** @description registry/repository: the registry as references write it or * for any, the repository component by component, * one, ** at the end all that follow. */
             match: string[];
-            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
             verify: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -3536,7 +3538,7 @@ export interface components {
                  * @description What the job does.
                  * @enum {string}
                  */
-                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "deploy";
+                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy";
                 /**
                  * Format: date-time
                  * @description There.
@@ -3926,9 +3928,9 @@ export interface components {
              * @enum {string}
              */
             kind: "publish";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -3942,9 +3944,9 @@ export interface components {
              * @enum {string}
              */
             kind: "copy";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -3958,9 +3960,9 @@ export interface components {
              * @enum {string}
              */
             kind: "pull";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -3974,9 +3976,9 @@ export interface components {
              * @enum {string}
              */
             kind: "verify";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. */
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -3984,12 +3986,28 @@ export interface components {
             };
             options?: components["schemas"]["VerifyOptions"];
         };
+        ApplyRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "apply";
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
+            source: string;
+            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            destination?: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["ApplyOptions"];
+        };
         PublishOptions: {
             /** @description publish, copy: replaces the whole tag. */
             tag?: string;
             /** @description publish: the package's name, where the file name does not tell it; of files the repository's, below the destination. */
             name?: string;
-            /** @description publish: of the whole archive, hexadecimal; an https: source needs it, others take none. */
+            /** @description publish, apply: of the whole archive, hexadecimal; an https: source needs it, others take none. */
             sha256?: string;
             /** @description publish: read the archive once before sending, so that the plan is known. */
             scan?: boolean;
@@ -4032,7 +4050,7 @@ export interface components {
             };
             /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
             dryRun?: boolean;
-            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4081,7 +4099,7 @@ export interface components {
             architectures?: string[] | "all";
             /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
             dryRun?: boolean;
-            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4141,7 +4159,7 @@ export interface components {
             overwrite?: boolean;
             /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */
             transient?: boolean;
-            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4177,7 +4195,7 @@ export interface components {
             trace?: boolean;
         };
         VerifyOptions: {
-            /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4212,7 +4230,41 @@ export interface components {
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
             trace?: boolean;
         };
-        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"];
+        ApplyOptions: {
+            /** @description publish, apply: of the whole archive, hexadecimal; an https: source needs it, others take none. */
+            sha256?: string;
+            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"] | components["schemas"]["ApplyRequest"];
     };
     responses: {
         /** @description Not done; the document says why. */
@@ -4678,7 +4730,7 @@ export interface operations {
                         /** @description Patterns as ghcr.io/team/**; the host may be *. */
                         repositories?: string[];
                         /** @description Kinds of jobs. */
-                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];
+                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
                     };
                     /**
                      * Format: date-time
@@ -4890,7 +4942,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -6018,7 +6070,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -7943,7 +7995,7 @@ export interface operations {
                 "application/json": {
                     /** @description registry/repository: the registry as references write it or * for any, the repository component by component, * one, ** at the end all that follow. */
                     match: string[];
-                    /** @description pull, copy, publish, verify: what has to hold of the package's signature before anything moves. */
+                    /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
                     verify: {
                         /**
                          * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -8386,7 +8438,7 @@ export interface operations {
                 /** @description host[:port]: its figures alone; docker.io for all names of Docker Hub. */
                 registry?: string;
                 /** @description Of jobs of these kinds alone. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
             };
             header?: {
                 "if-none-match"?: string;
@@ -8723,6 +8775,8 @@ export interface operations {
                 images?: string[];
                 /** @description As `options.metadataOnly` of a pull. */
                 metadataOnly?: boolean;
+                /** @description Of another version that is stored: only what that one lacks, as layerd-update-NAME-ARCHITECTURE-FROM-TO.tar.zst, which a job of the kind apply puts together with it. Nothing can be chosen beside it. */
+                since?: string;
                 /** @description The transient pull that it is fetched for; in the result as it is. */
                 forJob?: string;
                 /** @description Of a link (createPackageLink): in place of any other credential, and of what else is chosen here. */

@@ -22,7 +22,11 @@ export interface PublishOptions extends SubmitOptions, DryRunOptions, SignChoice
 /** What is no path of this machine. */
 function namedSource(text: string): string | undefined {
   const digest = storedDigest(text)
-  return digest === undefined ? (/^https?:/i.test(text) ? text : undefined) : `store:${digest}`
+  return digest === undefined ? (isWebAddress(text) ? text : undefined) : `store:${digest}`
+}
+
+export function isWebAddress(text: string): boolean {
+  return /^https?:/i.test(text)
 }
 
 /** `layerd publish PACKAGE REFERENCE`: by its address, by its digest out of the store, by path where the daemon can read it, else by upload. */

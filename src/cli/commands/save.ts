@@ -37,13 +37,13 @@ export async function checkFolder(
 export async function saveArchive(
   context: CommandContext,
   path: string,
-  { folder, overwrite }: { folder: string; overwrite: boolean },
+  { folder, overwrite, notSaved = NOT_SAVED }: { folder: string; overwrite: boolean; notSaved?: string },
 ): Promise<string> {
   const { client, terminal, json, quiet } = context
   await makeFolders(folder).catch((error: unknown) => {
     throw cannotWrite(folder, error)
   })
-  return interruptible(context, NOT_SAVED, async () => {
+  return interruptible(context, notSaved, async () => {
     const first = await client.download(path, { offset: 0 })
     const target = join(folder, basename(first.fileName ?? 'package.tar.zst'))
     if (!overwrite && (await stat(target).catch(() => undefined))) throw exists(target)

@@ -104,6 +104,7 @@ const VERBS: Readonly<Record<string, string>> = {
   pull: 'receiving',
   copy: 'copying',
   verify: 'reading',
+  apply: 'applying',
 }
 
 /** What a job is at, in one line; `kind` as far as it is known. */

@@ -7,6 +7,7 @@ import { AppError } from '../../lib/errors.ts'
 import { listedNames } from '../../lib/text.ts'
 import { openStoredArchive } from '../../transfer/bundle/stored.ts'
 import type { PackageChoice } from '../../transfer/stored-package.ts'
+import { openStoredUpdate } from '../../transfer/update/make.ts'
 import { type Download, sendDownload } from '../answers/download.ts'
 import type { OpenAnswers } from '../answers/open-answers.ts'
 import { lifeOf } from '../requests/look.ts'
@@ -32,9 +33,12 @@ export const packageFiles: FastifyPluginAsyncTypebox<PackageFilesOptions> = asyn
   ): Promise<Download> => {
     const digest = parseDigest(request.params.digest)
     const choice = request.link ? await linkedChoice(request, request.link, store) : choiceOf(request.query)
-    return download(
-      await openStoredArchive(storeSeenBy(request.caller, store), digest, { choice, signal: signalOf(request) }),
-    )
+    const seen = storeSeenBy(request.caller, store)
+    const signal = signalOf(request)
+    const { since } = request.query
+    if (since === undefined) return download(await openStoredArchive(seen, digest, { choice, signal }))
+    checkNoChoice(choice)
+    return download(await openStoredUpdate(seen, { digest, since: parseDigest(since), signal }))
   }
   const url = '/v1/packages/:digest/archive'
   // Not Fastify's own HEAD: that would open the stream and throw its bytes away.
@@ -74,6 +78,7 @@ function download(archive: Omit<Download, 'mediaType'>): Download {
 }
 
 interface ArchiveChoice {
+  since?: string | undefined
   components?: readonly string[] | undefined
   images?: readonly string[] | undefined
   metadataOnly?: boolean
@@ -90,6 +95,19 @@ async function linkedChoice(
   }
   if (!(await storeSeenBy(maker, store).packages.get(parseDigest(digest)))) throw noSuchLink()
   return choice
+}
+
+/** What an update leaves out is what the other package has. Throws REQUEST_INVALID. */
+function checkNoChoice({ components, images, metadataOnly = false }: PackageChoice): void {
+  if (!metadataOnly && (components ?? images) === undefined) return
+  throw new AppError(
+    'REQUEST_INVALID',
+    '"since" gives all that the other package lacks, so nothing else can be chosen',
+    {
+      hint: 'Leave "components", "images" and "metadataOnly" out.',
+      details: { pointer: '/since' },
+    },
+  )
 }
 
 /** Throws REQUEST_INVALID where one excludes the other. */

@@ -12,14 +12,14 @@ export const JobBody = Type.Object(
       minLength: 1,
       maxLength: 4096,
       description:
-        'publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https.',
+        'publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish.',
     }),
     destination: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 4096,
         description:
-          'publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/.',
+          'publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default.',
       }),
     ),
     options: Type.Optional(JobOptions),

@@ -57,9 +57,14 @@ const PackageQuery = Type.Object(
   { additionalProperties: false },
 )
 
+const DIGEST = '^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$'
+
 export const PackageParams = Type.Object({
-  digest: Type.String({ pattern: '^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$', description: "The manifest's." }),
+  digest: Type.String({ pattern: DIGEST, description: "The manifest's." }),
 })
+/** Another stored package, to compare with. */
+export const sinceParameter = (description: string) => Type.String({ pattern: DIGEST, description })
+
 const ArchiveQuery = Type.Object(
   {
     components: Type.Optional(
@@ -75,6 +80,11 @@ const ArchiveQuery = Type.Object(
       }),
     ),
     metadataOnly: Type.Optional(Type.Boolean({ description: 'As `options.metadataOnly` of a pull.' })),
+    since: Type.Optional(
+      sinceParameter(
+        'Of another version that is stored: only what that one lacks, as layerd-update-NAME-ARCHITECTURE-FROM-TO.tar.zst, which a job of the kind apply puts together with it. Nothing can be chosen beside it.',
+      ),
+    ),
     forJob: Type.Optional(
       Type.String({
         format: 'uuid',

@@ -42,7 +42,8 @@ const Verify = Type.Object(
   },
   {
     additionalProperties: false,
-    description: "pull, copy, publish, verify: what has to hold of the package's signature before anything moves.",
+    description:
+      "pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves.",
   },
 )
 
@@ -117,7 +118,7 @@ export const JobOptions = Type.Object(
     sha256: Type.Optional(
       Type.String({
         pattern: '^[0-9a-fA-F]{64}$',
-        description: 'publish: of the whole archive, hexadecimal; an https: source needs it, others take none.',
+        description: 'publish, apply: of the whole archive, hexadecimal; an https: source needs it, others take none.',
       }),
     ),
     scan: Type.Optional(

@@ -104,11 +104,12 @@ export const TransferPlan = Type.Object(
 )
 
 export const JobResult = Type.Object({
-  reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG' }),
+  reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG; apply: store:sha256:...' }),
   digest: Type.String({
     description: "The package's manifest; of a copy of several architectures the index, by patterns of tags empty.",
   }),
   indexDigest: Type.Optional(Type.String({ description: 'publish and copy: the index under the tag.' })),
+  since: Type.Optional(Type.String({ description: "apply: the base's manifest." })),
   architecture: Type.String({ description: 'copy: multi where there are several, empty where it says none.' }),
   architectures: Type.Optional(Type.Array(Type.String(), { description: 'copy: those that were copied.' })),
   referrers: Type.Optional(

@@ -33,27 +33,38 @@ export async function openForPublish(
   context: RunContext,
 ): Promise<OpenedForPublish> {
   const { source: text } = job
-  const { signal, onEvent } = context
-  if (isWebSource(text)) return { package: await openFromWeb(job, options, context) }
+  const { signal } = context
   const digest = storedDigest(text)
   if (digest !== undefined) {
     const stored = await openStored(ownPackages(options.store, job.principal), digest, signal)
     return { package: stored, ...(storedKind(stored) === 'artifact' ? { manifest: 'artifact' } : {}) }
   }
-  const source = await openLocalSource(text, options.sources)
+  const source = await openArchiveSource(job, options, context)
+  return { package: await options.openPackage(source, { signal }) }
+}
+
+/** A file or folder of this machine, an upload, or what a web server has; what was said of it as a whole was found right. */
+export async function openArchiveSource(
+  job: Job,
+  { sources, websites, findFault }: Pick<PublishSourceOptions, 'sources' | 'websites' | 'findFault'>,
+  context: RunContext,
+): Promise<OpenedSource> {
+  if (isWebSource(job.source)) return await openFromWeb(job, websites, context)
+  const { signal, onEvent } = context
+  const source = await openLocalSource(job.source, sources)
   await checkWhole(source, {
     signal,
     onRead: (bytesRead) => onEvent({ type: 'source', bytesRead, bytesTotal: sizeOf(source) }),
-    findFault: (damaged) => options.findFault(damaged, { signal }),
+    findFault: (damaged) => findFault(damaged, { signal }),
   })
-  return { package: await options.openPackage(source, { signal }) }
+  return source
 }
 
 async function openFromWeb(
   job: Job,
-  { websites, openPackage }: PublishSourceOptions,
+  websites: PublishSourceOptions['websites'],
   context: RunContext,
-): Promise<PublishRequest['package']> {
+): Promise<OpenedSource> {
   const { url, fileName } = parseWebSource(job.source)
   const { sha256 } = job.options
   if (sha256 === undefined) throw new AppError('BODY_INVALID', 'an https: source needs "options.sha256"')
@@ -65,7 +76,7 @@ async function openFromWeb(
     signal,
     onRetry: ({ message }) => onEvent({ type: 'log', level: 'warn', message: `${message}: asking again` }),
   })
-  return await openPackage({ fileName, file, sequential: true }, { signal })
+  return { fileName, file, sequential: true }
 }
 
 function sizeOf(source: OpenedSource): number {

@@ -4,7 +4,7 @@ import { nextTurn } from '../../lib/loop/breathe.ts'
 import { parseChecksums } from '../layout/checksums.ts'
 import type { DefinitionOutline } from '../definition/outline.ts'
 import { type ReadDefinition, readDefinition } from '../definition/read-definition.ts'
-import { CHECKSUMS, DEFINITION, isNeverListed, LEGACY_SIGNATURE } from '../layout/metadata-files.ts'
+import { CHECKSUMS, DEFINITION, isNeverListed, LEGACY_SIGNATURE, UPDATE_LIST } from '../layout/metadata-files.ts'
 import { buildManifest } from './manifest.ts'
 import type { PackageContents, PackageFile } from './types.ts'
 
@@ -86,10 +86,25 @@ export function missingFile(path: string): AppError {
 }
 
 /** The file that every OCI image layout has. Source: OCI image-spec v1.1.1 image-layout.md. */
-export const OCI_LAYOUT = 'oci-layout'
+const OCI_LAYOUT = 'oci-layout'
 
-/** For what has no checksums.txt, but this. */
-export function layoutInstead(fileName: string): AppError {
+/** Entries that tell what an archive is. */
+export const TELLING: ReadonlySet<string> = new Set([UPDATE_LIST, OCI_LAYOUT])
+
+/** What an archive that has no checksums.txt is instead, as far as its entries tell. */
+export function insteadOfPackage(fileName: string, has: (path: string) => boolean): AppError {
+  if (has(UPDATE_LIST)) return updateInstead(fileName)
+  return has(OCI_LAYOUT) ? layoutInstead(fileName) : missingFile(CHECKSUMS)
+}
+
+function updateInstead(fileName: string): AppError {
+  return new AppError('PACKAGE_FORMAT_UNSUPPORTED', `${fileName} is an update of layerd, and not a whole package`, {
+    hint: 'layerd apply (a job of the kind apply) makes the package of it where the older one is stored; that is published or downloaded then.',
+    details: { path: fileName },
+  })
+}
+
+function layoutInstead(fileName: string): AppError {
   return new AppError('PACKAGE_INVALID', `${fileName} is an OCI layout, such as a UDS bundle, and not a Zarf package`, {
     hint: 'layerd bundle looks at a bundle. One that is to be published has to have the name that uds gives it: uds-bundle-NAME-ARCHITECTURE-VERSION.tar.zst.',
   })

@@ -4,6 +4,8 @@ export const DEFINITION = 'zarf.yaml'
 export const CHECKSUMS = 'checksums.txt'
 export const LEGACY_SIGNATURE = 'zarf.yaml.sig'
 export const SIGSTORE_BUNDLE = 'zarf.bundle.sig'
+/** What an update's archive begins with, and no package holds. Source: docs/adr/0031. */
+export const UPDATE_LIST = 'layerd-update.json'
 
 /** What is read whole into memory may not be larger: these files are small, and a bomb is not. */
 export const MAX_METADATA_BYTES = 16 * 1024 * 1024

@@ -8,9 +8,8 @@ import { parseChecksums } from '../layout/checksums.ts'
 import {
   duplicateFile,
   type FoundFile,
-  layoutInstead,
+  insteadOfPackage,
   missingFile,
-  OCI_LAYOUT,
   packageContents,
   unlistedFile,
   unlistedRule,
@@ -78,7 +77,7 @@ async function readContents<F extends { path: string; size: number }>(
     for await (const chunk of index.open(file, { signal })) filled += chunk.copy(bytes, filled)
     return bytes
   }
-  if (!files.has(CHECKSUMS) && files.has(OCI_LAYOUT)) throw layoutInstead(index.fileName)
+  if (!files.has(CHECKSUMS)) throw insteadOfPackage(index.fileName, (path) => files.has(path))
   const declared = parseChecksums(await read(CHECKSUMS))
   await nextTurn()
   const definition = await readDefinition(await read(DEFINITION), signal)

@@ -4,7 +4,7 @@ import type { OpenedFile } from '../../content/opened.ts'
 import { bufferOpener, skipBytes } from '../../content/streams.ts'
 import { AppError } from '../../lib/errors.ts'
 import { archiveEntries, type Checksums, PassState, readChecksums, scanArchive } from './archive-pass.ts'
-import { layoutInstead, missingFile, OCI_LAYOUT, packageContents } from '../contents/contents.ts'
+import { insteadOfPackage, packageContents, TELLING } from '../contents/contents.ts'
 import { recall, remember } from './known-packages.ts'
 import { packEntries, unpackEntries } from './packed-entries.ts'
 import { CHECKSUMS, checkMetadataSize } from '../layout/metadata-files.ts'
@@ -169,11 +169,11 @@ class ArchivePackage implements StreamedPackage {
     if (this.#checksums) return this.#checksums
     const input = this.#input({ signal })
     let at: string | undefined
-    let isLayout = false
+    const telling = new Set<string>()
     try {
       for await (const entry of tarEntries(input)) {
         at = entry.path
-        isLayout ||= at === OCI_LAYOUT
+        if (TELLING.has(at)) telling.add(at)
         if (at !== CHECKSUMS) continue
         checkMetadataSize(entry)
         this.#checksums = readChecksums(await input.take(entry.size))
@@ -184,7 +184,7 @@ class ArchivePackage implements StreamedPackage {
     } finally {
       await input.close()
     }
-    throw isLayout ? layoutInstead(this.fileName) : missingFile(CHECKSUMS)
+    throw insteadOfPackage(this.fileName, (path) => telling.has(path))
   }
 
   #input({ signal, onMade }: { signal: AbortSignal; onMade?: (so: Unpacking) => void }): StreamTarInput {

@@ -21,7 +21,8 @@ import { createContentStore } from '../../../src/store/content-store.ts'
 import type { RangeTuning } from '../../../src/store/ingest/range-growth.ts'
 import { openPolicies } from '../../../src/worker/policies.ts'
 import type { Registries } from '../../../src/worker/registry-access.ts'
-import { publishWork } from '../../../src/worker/kinds/run-publish.ts'
+import { applyWork } from '../../../src/worker/kinds/run-apply.ts'
+import { publishWork, type PublishWorkOptions } from '../../../src/worker/kinds/run-publish.ts'
 import { copyWork } from '../../../src/worker/kinds/run-copy.ts'
 import { pullWork } from '../../../src/worker/kinds/run-pull.ts'
 import { verifyWork } from '../../../src/worker/kinds/run-verify.ts'
@@ -34,6 +35,7 @@ import { createPolicyRecords } from '../../../src/jobs/access/policy-records.ts'
 import { openTrustedRoots } from '../../../src/trust/verification.ts'
 import { openArchive } from '../../../src/transfer/publish/open.ts'
 import { findSourceFault } from '../../../src/zarf/package.ts'
+import { openUpdate } from '../../../src/zarf/update-archive.ts'
 import { type Cleanup, defer } from '../cleanup.ts'
 
 export interface WorkerChoices {
@@ -113,6 +115,10 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const kept = createPolicyRecords({ ...target, role: 'worker' })
   const policies = openPolicies({ file: options.policyFile, kept }, trustedRoots, keys)
   const signed = { trustedRoots, keys, policies }
+  const websites: PublishWorkOptions['websites'] = ({ jobId: _jobId, epoch: _epoch, reads: _reads, ...access }) => {
+    const client = clientFor({ ...access, docker, connections, facts })
+    return (host) => client.website(host)
+  }
   const worker = await startWorker({
     ...target,
     runs,
@@ -126,16 +132,14 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
         places,
         openPackage: openArchive,
         findFault: findSourceFault,
-        websites: ({ jobId: _jobId, epoch: _epoch, reads: _reads, ...access }) => {
-          const client = clientFor({ ...access, docker, connections, facts })
-          return (host) => client.website(host)
-        },
+        websites,
         registries,
         ...signed,
       }),
       copy: copyWork({ locks, claims, places, registries, ...signed }),
       pull: pullWork({ store, roots, registries, places, ...signed }),
       verify: verifyWork({ sources, store, openPackage: openArchive, registries, trustedRoots, keys }),
+      apply: applyWork({ sources, store, websites, findFault: findSourceFault, openUpdate, trustedRoots, keys }),
     },
     async giveUp({ place, location, ...access }) {
       const client = clientFor({ ...access, docker, connections, facts, signal: AbortSignal.timeout(5000) })

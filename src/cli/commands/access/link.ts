@@ -2,7 +2,7 @@ import { listedNames, trimEndOf } from '../../../lib/text.ts'
 import { answer } from '../../client/calls.ts'
 import { type CommandContext, type OutputOptions, UsageError } from '../../client/context.ts'
 import { durationMs } from '../../client/duration.ts'
-import { storedDigest } from '../../client/stored-digest.ts'
+import { requireStoredDigest } from '../../client/stored-digest.ts'
 import type { ExitCode } from '../../client/terminal.ts'
 
 export interface LinkOptions extends OutputOptions {
@@ -15,10 +15,7 @@ export interface LinkOptions extends OutputOptions {
 /** `layerd link DIGEST`: the address alone goes to standard output. Throws UsageError, ApiProblem. */
 export async function link(context: CommandContext, text: string, options: LinkOptions): Promise<ExitCode> {
   const { client, terminal, json, quiet } = context
-  const digest = storedDigest(text)
-  if (digest === undefined) {
-    throw new UsageError(`"${text.slice(0, 100)}" is no digest of a stored package: layerd packages lists them`)
-  }
+  const digest = requireStoredDigest(text)
   const params = { path: { digest } }
   const made = await answer(client.calls.POST('/v1/packages/{digest}/links', { params, body: bodyOf(options) }))
   // Without LAYERD_PUBLIC_URL the daemon does not know its own address; whoever asked it knows one.

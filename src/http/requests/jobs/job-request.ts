@@ -10,6 +10,7 @@ import type { JobBody } from '../../schemas/job.ts'
 import { type KeyNames, keyNamed, signsEachTime } from '../key-settings.ts'
 import { at, later } from '../package-reference.ts'
 import { seenBy } from '../seen.ts'
+import { apply } from './apply.ts'
 import { copy } from './copy.ts'
 import type { CheckOptions, KindOfJob } from './kind.ts'
 import { publish } from './publish.ts'
@@ -17,7 +18,9 @@ import { pull } from './pull.ts'
 import { verify } from './verify.ts'
 
 /** The kinds that this API can check and so accept. */
-export const JOB_REQUESTS = { publish, copy, pull, verify } as const satisfies Partial<Record<JobKind, KindOfJob>>
+export const JOB_REQUESTS = { publish, copy, pull, verify, apply } as const satisfies Partial<
+  Record<JobKind, KindOfJob>
+>
 
 export interface JobRequestOptions extends CheckOptions {
   kinds: ReadonlySet<JobKind>
