@@ -33,6 +33,7 @@ import { queueRoutes } from './routes/system/queues.ts'
 import { fileRoutes } from './routes/system/files.ts'
 import { tusRoutes } from './routes/tus/tus-routes.ts'
 import { statsRoutes } from './routes/system/stats.ts'
+import { storeCheckRoutes } from './routes/system/store-check.ts'
 import { systemRoutes } from './routes/system/system.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 
@@ -79,6 +80,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(workerRoutes, options)
   void app.register(statsRoutes, options)
   void app.register(systemRoutes, options)
+  void app.register(storeCheckRoutes, options)
   void app.register(linkRoutes, options)
   void app.register(packageFiles, options)
   void app.register(packageViews, withSources)

@@ -71,6 +71,7 @@ import { Queue } from './schemas/system/queue.ts'
 import { AuditEntry } from './schemas/audit.ts'
 import { Policy } from './schemas/policy.ts'
 import { Stats, StatsSeries, StatsTotals } from './schemas/system/stats.ts'
+import { StoreCheck } from './schemas/system/store-check.ts'
 import { Setting, System } from './schemas/system/system.ts'
 import { Worker } from './schemas/system/worker.ts'
 import { Token } from './schemas/token.ts'
@@ -201,6 +202,7 @@ const SCHEMAS = [
   Stats,
   Token,
   System,
+  StoreCheck,
   Setting,
   Worker,
   AuditEntry,

@@ -41,6 +41,7 @@ import { type JobTrace, readTrace } from './progress/trace.ts'
 import { listTransfers, matchingTransfers } from './progress/transfers.ts'
 import { countWorkers, createWorkers, type Workers } from './system/worker-records.ts'
 import { type RedisFacts, readRedisFacts } from './system/redis-facts.ts'
+import { createStoreCheckRecords, type StoreCheckRecords } from './system/store-check-records.ts'
 import { type JobStats, readStats, type StatsQuery } from './system/stats.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 
@@ -84,6 +85,8 @@ export interface JobQueue {
   trouble(timeoutMs: number): Promise<string | undefined>
   /** What Redis tells of itself. */
   redisFacts(): Promise<RedisFacts>
+  /** Checks of the store, as their processes tell of them. */
+  readonly storeChecks: StoreCheckRecords<unknown>
   /** How many worker processes have given a sign within the last 15 s, drained ones among them. */
   liveWorkers(): Promise<number>
   /** The worker processes. */
@@ -146,7 +149,7 @@ export function createJobQueue(options: JobStoreOptions): JobQueue {
   }
 }
 
-type SystemCalls = 'ping' | 'trouble' | 'redisFacts' | 'liveWorkers' | 'workers' | 'queues' | 'figures'
+type SystemCalls = 'ping' | 'trouble' | 'redisFacts' | 'storeChecks' | 'liveWorkers' | 'workers' | 'queues' | 'figures'
 
 function systemOf(store: ReturnType<typeof openJobStore>): Pick<JobQueue, SystemCalls> {
   const { redis } = store
@@ -154,6 +157,7 @@ function systemOf(store: ReturnType<typeof openJobStore>): Pick<JobQueue, System
     ping: async (timeoutMs) => (await troubleOf(redis, timeoutMs)) === undefined,
     trouble: (timeoutMs) => troubleOf(redis, timeoutMs),
     redisFacts: () => guarded(() => readRedisFacts(redis)),
+    storeChecks: createStoreCheckRecords(store),
     liveWorkers: () => guarded(async () => (await countWorkers(store)).live),
     workers: createWorkers(store),
     queues: createQueues({ ...store, recount: () => recountOpen(store) }),

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Browser } from 'playwright-core'
-import { look, openBrowser, picture } from '../helpers/browser/pages.ts'
+import { barriers, look, openBrowser, picture } from '../helpers/browser/pages.ts'
 import { type Scene, startScene } from '../helpers/browser/scene.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
 import { findBrowser } from '../helpers/processes/browser.ts'
@@ -12,6 +13,7 @@ const skip = findBrowser() === undefined ? 'no chromium is on PATH: the dashboar
 
 /** What nobody should write into a setting, and somebody will. */
 const HOSTILE = `/nowhere/<img src=x onerror=document.title="struck">\u202e${'w'.repeat(3000)}`
+const HOSTILE_FILE = '<img src=x onerror=document.title="struck">'
 const PASSWORD = 'a-password-that-nobody-may-see'
 
 describe('workers and queues on the dashboard', { skip }, () => {
@@ -100,6 +102,30 @@ describe('workers and queues on the dashboard', { skip }, () => {
     await workers.getByText(/^drain(?:ing|ed)$/).waitFor()
     await post(`${scene.url}/v1/workers/${await workerOf(scene)}/resume`, {})
     await workers.getByText('running', { exact: true }).waitFor()
+    assert.deepEqual(complaints, [])
+    await page.context().close()
+  })
+
+  test('the store is checked, and what is damaged is told with what to do', async () => {
+    const { page, complaints } = await look(browser, scene.url)
+    await page.goto('/system')
+    const panel = page.getByRole('region', { name: 'Store check' })
+    await panel.getByText('It was never checked.').waitFor()
+    await panel.getByRole('button', { name: 'Check the store' }).click()
+    await panel.getByText('All is well.').waitFor()
+    await panel.getByText('begun by anonymous').waitFor()
+    const { items } = (await (await fetch(`${scene.url}/v1/system/settings`)).json()) as {
+      items: Array<{ name: string; value: string }>
+    }
+    const dataDir = items.find(({ name }) => name === 'LAYERD_DATA_DIR')?.value ?? ''
+    await writeFile(join(dataDir, 'store/blobs/sha256', HOSTILE_FILE), 'x')
+    await panel.getByRole('button', { name: 'Check the store' }).click()
+    await panel.getByText('1 thing is not as it should be.').waitFor()
+    await panel.getByText(HOSTILE_FILE).waitFor()
+    await panel.getByText('layerd store check --repair').waitFor()
+    await picture(page, 'store-check-light-1024')
+    assert.deepEqual(await barriers(page), [])
+    assert.equal(await page.title(), 'System · layerd')
     assert.deepEqual(complaints, [])
     await page.context().close()
   })

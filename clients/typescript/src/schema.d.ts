@@ -1020,6 +1020,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/system/store-check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far the check of the store is, or what the last one found
+         * @description Needs the scope system:read, of a token without limits.
+         */
+        get: operations["getStoreCheck"];
+        put?: never;
+        /**
+         * Read every byte of the store, and tell what is damaged; nothing is changed
+         * @description Needs the scope system:admin, of a token without limits. One at a time in all of layerd: one that runs goes on, and is the answer. It takes up to a core of an API process. To mend what it finds, stop layerd and run layerd store check --repair.
+         */
+        post: operations["startStoreCheck"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/system/store-check/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the check of the store, within seconds
+         * @description Needs the scope system:admin, of a token without limits. Where none runs, nothing happens.
+         */
+        post: operations["stopStoreCheck"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/packages/{digest}/links": {
         parameters: {
             query?: never;
@@ -3487,6 +3531,44 @@ export interface components {
                 /** @description Whether the last write of either failed. */
                 writesFail: boolean | null;
             };
+        };
+        /** @description The check of the store that runs, or the last one. */
+        StoreCheck: {
+            /**
+             * @description none: there never was one. interrupted: its process has ended.
+             * @enum {string}
+             */
+            state: "none" | "running" | "done" | "stopped" | "failed" | "interrupted";
+            /** @description Whose token began it. */
+            by: string | null;
+            /** @description By the clock of its process. */
+            startedAt: string | null;
+            /** @description null: it runs, or nobody could tell its end. */
+            endedAt: string | null;
+            /** @description That were read. */
+            blobs: number;
+            /** @description That are to be read; null: not known yet. */
+            blobsTotal: number | null;
+            /** @description Of the blobs that were read. */
+            bytes: number;
+            /** @description Whether nothing was found; null: it is not done. */
+            well: boolean | null;
+            /** @description The first hundred. */
+            findings: {
+                /** @description blob-damaged, record-broken, package-incomplete and others; more may come. */
+                kind: string;
+                /** @description In the store's folder. */
+                path: string;
+                message: string;
+                /** @description Those that are not whole because of it, twenty at most. */
+                packages: {
+                    digest: string;
+                    title: string;
+                }[];
+            }[];
+            findingsTotal: number;
+            /** @description Why it failed. */
+            trouble: string | null;
         };
         /** @description A setting of the process that answers. */
         Setting: {
@@ -8715,6 +8797,122 @@ export interface operations {
                     "application/json": {
                         items: components["schemas"]["Setting"][];
                     };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getStoreCheck: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The check of the store that runs, or the last one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "state": "running",
+                     *       "by": "ops",
+                     *       "startedAt": "2026-03-01T12:00:00.000Z",
+                     *       "endedAt": null,
+                     *       "blobs": 120,
+                     *       "blobsTotal": 480,
+                     *       "bytes": 12884901888,
+                     *       "well": null,
+                     *       "findings": [],
+                     *       "findingsTotal": 0,
+                     *       "trouble": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreCheck"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    startStoreCheck: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description It runs. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "state": "running",
+                     *       "by": "ops",
+                     *       "startedAt": "2026-03-01T12:00:00.000Z",
+                     *       "endedAt": null,
+                     *       "blobs": 0,
+                     *       "blobsTotal": null,
+                     *       "bytes": 0,
+                     *       "well": null,
+                     *       "findings": [],
+                     *       "findingsTotal": 0,
+                     *       "trouble": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreCheck"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    stopStoreCheck: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description It is told; its state says when it has ended. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "state": "running",
+                     *       "by": "ops",
+                     *       "startedAt": "2026-03-01T12:00:00.000Z",
+                     *       "endedAt": null,
+                     *       "blobs": 120,
+                     *       "blobsTotal": 480,
+                     *       "bytes": 12884901888,
+                     *       "well": null,
+                     *       "findings": [],
+                     *       "findingsTotal": 0,
+                     *       "trouble": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreCheck"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -29,7 +29,7 @@ const ADDRESSES = {
   '/v1/queues': 'what waits for each registry, and why; /{host}/pause and /resume',
   '/v1/workers': 'the processes that run jobs; /{id}/drain and /resume',
   '/v1/stats': '?window=7d: bytes and jobs by minute or hour',
-  '/v1/system': 'the store and Redis; /settings tells what is set',
+  '/v1/system': 'the store and Redis; /settings tells what is set, /store-check reads all of the store',
   '/docs': 'the interface, to read and try',
   '/docs/errors': 'each error code',
   '/openapi.yaml': 'the interface, for programs',

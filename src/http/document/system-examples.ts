@@ -58,6 +58,20 @@ const SYSTEM = {
   },
 }
 
+const STORE_CHECK = {
+  state: 'running',
+  by: 'ops',
+  startedAt: TIME,
+  endedAt: null,
+  blobs: 120,
+  blobsTotal: 480,
+  bytes: 12_884_901_888,
+  well: null,
+  findings: [],
+  findingsTotal: 0,
+  trouble: null,
+}
+
 const SETTINGS = [
   {
     name: 'LAYERD_MAX_JOBS',
@@ -88,6 +102,9 @@ export const SYSTEM_EXAMPLES: Readonly<Record<string, unknown>> = {
   },
   resumeQueue: QUEUE,
   getSystem: SYSTEM,
+  getStoreCheck: STORE_CHECK,
+  startStoreCheck: { ...STORE_CHECK, blobs: 0, blobsTotal: null, bytes: 0 },
+  stopStoreCheck: STORE_CHECK,
   listSettings: { items: SETTINGS },
   getStats: STATS_EXAMPLE,
   drainWorker: { ...WORKER, state: 'draining', drain: { since: TIME, handOver: false } },

@@ -24,6 +24,8 @@ export interface Keys {
   readonly queuesKnown: string
   /** Sorted set of worker processes; the rest of workers.lua's keys below it. Also the channel that tells one that it was drained, or is to go on. */
   readonly workers: string
+  /** Hash: the check of the store that runs, or the last one (store-check.lua). */
+  readonly storeCheck: string
   /** Jobs whose left upload sessions somebody has to give up, by time. */
   readonly tidy: string
   /** Hash: registry -> what is kept of it, its credentials sealed. Field '': another one with each write. Also the channel that tells which changed. */
@@ -115,8 +117,7 @@ export function createKeys(name = 'layerd'): Keys {
     owned: `${prefix}jobs:owned`,
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
-    ...queueKeys(prefix),
-    workers: `${prefix}workers`,
+    ...systemKeys(prefix),
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
     signingKeys: `${prefix}keys`,
@@ -163,8 +164,12 @@ export function createKeys(name = 'layerd'): Keys {
   }
 }
 
-function queueKeys(prefix: string): Pick<Keys, 'queues' | 'pausedQueues' | 'queuesKnown' | 'jobsInQueue'> {
+function systemKeys(
+  prefix: string,
+): Pick<Keys, 'workers' | 'storeCheck' | 'queues' | 'pausedQueues' | 'queuesKnown' | 'jobsInQueue'> {
   return {
+    workers: `${prefix}workers`,
+    storeCheck: `${prefix}store:check`,
     queues: `${prefix}queues`,
     pausedQueues: `${prefix}queues:paused`,
     queuesKnown: `${prefix}queues:known`,

@@ -50,7 +50,14 @@ const OTHER_SCRIPTS = [
   'system/replace-registry',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits', 'rate'] as const
-const WORD_SCRIPTS = ['sessions', 'upload-lock', 'system/queues', 'system/pause-queue', 'system/workers'] as const
+const WORD_SCRIPTS = [
+  'sessions',
+  'upload-lock',
+  'system/queues',
+  'system/pause-queue',
+  'system/workers',
+  'system/store-check',
+] as const
 
 type JobScript = (typeof JOB_SCRIPTS)[number]
 type OtherScript = (typeof OTHER_SCRIPTS)[number]

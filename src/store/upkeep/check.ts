@@ -18,8 +18,8 @@ export interface CheckOptions {
   /** Mend what can be mended from what is whole. Default false. */
   repair?: boolean
   signal: AbortSignal
-  /** Told before each blob is read. */
-  onBlob?: (progress: { digest: Digest; index: number; count: number }) => void
+  /** Told before each blob is read; `bytes` are those of the blobs before it. */
+  onBlob?: (progress: { digest: Digest; index: number; count: number; bytes: number }) => void
 }
 
 export type StoreFindingKind =
@@ -112,7 +112,7 @@ async function hashBlobs(check: Check): Promise<{ blobs: number; bytes: number }
       await found(check, { kind: 'file-stray', path, message: 'is no blob' }, () => rm(path, { recursive: true }))
       continue
     }
-    options.onBlob?.({ digest, index, count: files.length })
+    options.onBlob?.({ digest, index, count: files.length, bytes: total.bytes })
     const size = await fileSize(path)
     // Collected since the folder was read: beside a running daemon that is no damage.
     if (size === undefined) continue

@@ -139,6 +139,9 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/audit': { scopes: ['audit:read'] },
   'GET /v1/system': SYSTEM,
   'GET /v1/system/settings': SYSTEM,
+  'GET /v1/system/store-check': SYSTEM,
+  'POST /v1/system/store-check': { scopes: ['system:admin'], payload: {} },
+  'POST /v1/system/store-check/stop': { scopes: ['system:admin'], payload: {} },
   'GET /v1/stats': { scopes: ['system:read', 'system:admin'] },
 
   'GET /v1/workers': SYSTEM,
