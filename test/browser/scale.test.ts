@@ -5,7 +5,7 @@ import { type FleetScene, startFleetScene } from '../helpers/browser/fleet-scene
 import { look, openBrowser } from '../helpers/browser/pages.ts'
 import { heldBy } from '../helpers/browser/tab.ts'
 import { CleanupStack, defer } from '../helpers/cleanup.ts'
-import { findBrowser, startBrowser } from '../helpers/processes/browser.ts'
+import { type Browser as RawBrowser, findBrowser, startBrowser } from '../helpers/processes/browser.ts'
 import { newJob } from '../helpers/redis/jobs.ts'
 import { openLayersJob } from '../helpers/streams/layers-job.ts'
 import { waitFor } from '../helpers/wait-for.ts'
@@ -106,20 +106,21 @@ describe('the dashboard, with much to show', { skip }, () => {
     })
   }
 
+  const shown = (page: RawBrowser, what: string, selector: string) =>
+    waitFor(`${what} to be shown`, () =>
+      page.evaluate<boolean>(`document.querySelector(${JSON.stringify(selector)}) !== null`),
+    )
+
   test('a hidden tab has no stream and asks nothing; when it is back it goes on after the last it heard', async () => {
     await using tab = new CleanupStack()
     const page = await startBrowser(tab, findBrowser() ?? '')
-    const shows = (what: string, selector: string) =>
-      waitFor(`${what} to be shown`, () =>
-        page.evaluate<boolean>(`document.querySelector(${JSON.stringify(selector)}) !== null`),
-      )
     // The stream is among them once it has been closed.
     const asked = () =>
       page.evaluate<string[]>(
         "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => !name.endsWith('/v1/events'))",
       )
     await page.open(`${scene.url}/jobs`)
-    await shows('what runs', '[role=progressbar]')
+    await shown(page, 'what runs', '[role=progressbar]')
     await waitFor('its stream to be open', async () => (await openStreams()) === 1)
     const show = await page.hide()
     await waitFor('its stream to be closed', async () => (await openStreams()) === 0)
@@ -130,10 +131,30 @@ describe('the dashboard, with much to show', { skip }, () => {
     assert.deepEqual(await asked(), before)
     await show()
     // It is told of the change itself: of what came meanwhile a list would say nothing new.
-    await shows('that a job has come', '.above button')
+    await shown(page, 'that a job has come', '.above button')
     await page.evaluate("document.querySelector('.above button').click()")
-    await shows('it', `a[href="/jobs/${job.id}"]`)
+    await shown(page, 'it', `a[href="/jobs/${job.id}"]`)
     await scene.jobs.queue.cancel(job.id)
+    assert.deepEqual(page.faults, [])
+  })
+
+  test('of eight tabs the one in front has connections, and each is right when it comes there', async () => {
+    await using tab = new CleanupStack()
+    const page = await startBrowser(tab, findBrowser() ?? '')
+    await page.open(`${scene.url}/jobs`)
+    await shown(page, 'what runs', '[role=progressbar]')
+    const [first = '', second = ''] = scene.jobs.ids
+    const others = ['/', `/jobs/${first}`, '/registries', '/packages', '/new', '/system', `/jobs/${second}`]
+    let show = async (): Promise<void> => {}
+    for (const path of others) show = await page.hide(`${scene.url}${path}`)
+    // A browser has six connections to a host: the last one, a job's page, takes two.
+    await waitFor('the streams of the one in front alone to be open', async () => (await openStreams()) === 2)
+    await show()
+    await waitFor('its stream alone to be open', async () => (await openStreams()) === 1)
+    await page.evaluate(
+      `[...document.querySelectorAll('.chip')].find((chip) => chip.textContent.trim() === 'failed').click()`,
+    )
+    await shown(page, 'that none has failed', '.none')
     assert.deepEqual(page.faults, [])
   })
 })

@@ -21,8 +21,8 @@ export interface Browser {
   setCookie(cookie: { url: string; name: string; value: string }): Promise<void>
   /** What an expression gives in the page, as its own scripts would see it. */
   evaluate<T>(expression: string): Promise<T>
-  /** Another tab is in front of it, as playwright knows none; gives what brings it back. */
-  hide(): Promise<() => Promise<void>>
+  /** Another tab is in front of it, as playwright knows none, with `url` in it (default: nothing); gives what brings it back. */
+  hide(url?: string): Promise<() => Promise<void>>
   /** What was thrown in the page and caught by nobody, since it was opened. */
   readonly faults: readonly string[]
 }
@@ -74,8 +74,8 @@ export async function startBrowser(t: Cleanup, program: string): Promise<Browser
       await page.call('Network.setCookie', cookie)
     },
     evaluate,
-    async hide() {
-      await fetch(`${tabs}/new?about:blank`, { method: 'PUT' })
+    async hide(url = 'about:blank') {
+      await fetch(`${tabs}/new?${encodeURIComponent(url)}`, { method: 'PUT' })
       await waitFor('the page to be hidden', async () => evaluate<boolean>('document.hidden'))
       return async () => void (await fetch(`${tabs}/activate/${id}`))
     },
