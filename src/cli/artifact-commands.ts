@@ -35,8 +35,6 @@ export function addArtifactCommands(program: Command, run: RunClient): void {
 
 const PUSH_EXAMPLES = examples(
   'layerd push oci://ghcr.io/team/notes:1 notes.txt:text/plain logo.png',
-  'layerd push oci://ghcr.io/team/model:3 weights.bin --artifact-type application/vnd.example.model',
+  'layerd push oci://ghcr.io/team/model:3 weights.bin --artifact-type a/model',
 )
-const ATTACH_EXAMPLES = examples(
-  'layerd attach oci://ghcr.io/team/nemo:1.2.0 sbom.json:application/spdx+json --artifact-type application/spdx+json',
-)
+const ATTACH_EXAMPLES = examples('layerd attach oci://ghcr.io/a/nemo:1.2.0 sbom.json --artifact-type text/spdx')

@@ -37,6 +37,7 @@ import {
   withOutput,
   withRegistry,
 } from './shapes.ts'
+import { addMirrorCommand } from './mirror-command.ts'
 import type { ExitCode } from './client/terminal.ts'
 
 /** Runs a command with the options all of them have. */
@@ -52,6 +53,7 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addUpdateCommands(program, run)
   program.commandsGroup('Move other artifacts:')
   addArtifactCommands(program, run)
+  addMirrorCommand(program, run)
   program.commandsGroup('Look at jobs, and steer them:')
   addJobViews(program, run)
   addJobWords(program, run)

@@ -37,5 +37,5 @@ const DOWNLOAD_EXAMPLES = examples(
 )
 const APPLY_EXAMPLES = examples(
   'layerd apply layerd-update-nemo-amd64-1.2.0-1.3.0.tar.zst',
-  'layerd apply /media/usb/layerd-update-nemo-amd64-1.2.0-1.3.0.tar.zst --key cosign.pub',
+  'layerd apply layerd-update-nemo-amd64-1.2.0-1.3.0.tar.zst --key k.pub',
 )

@@ -44,7 +44,7 @@ import { startResealing } from './resealing.ts'
 import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
-const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull', 'copy', 'verify', 'apply'])
+const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull', 'copy', 'verify', 'mirror', 'apply'])
 
 /** What killed jobs left in the store is looked for so often; most of it goes earlier, with its package. */
 const COLLECT_MS = 3_600_000

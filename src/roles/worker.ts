@@ -27,6 +27,7 @@ import type { Registries } from '../worker/registry-access.ts'
 import { applyWork, type ApplyWorkOptions } from '../worker/kinds/run-apply.ts'
 import { publishWork, type PublishWorkOptions } from '../worker/kinds/run-publish.ts'
 import { copyWork } from '../worker/kinds/run-copy.ts'
+import { mirrorWork } from '../worker/kinds/run-mirror.ts'
 import { pullWork } from '../worker/kinds/run-pull.ts'
 import { verifyWork } from '../worker/kinds/run-verify.ts'
 import { createSharedTraces } from '../worker/traces/shared-traces.ts'
@@ -152,6 +153,7 @@ async function workOf(
       ...signed,
     }),
     copy: copyWork({ locks, claims, registries, places, ...signed }),
+    mirror: mirrorWork({ sources, store, openPackage, locks, claims, registries, places, ...signed }),
     pull: pullWork({ store, roots: config.fileRoots, registries, places, ...signed }),
     verify: verifyWork({ sources, store, openPackage, registries, trustedRoots, keys }),
     apply: applyWork({ sources, store, ...archives, trustedRoots, keys }),

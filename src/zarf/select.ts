@@ -12,6 +12,8 @@ import { parseImageReference } from './selection/image-reference.ts'
 import { selectImages } from './selection/images.ts'
 
 export { noComponent, pickComponents, selectComponents } from './selection/components.ts'
+export { type ImagePlace, imagePlace } from './selection/image-place.ts'
+export { selectImages } from './selection/images.ts'
 
 /** What describes a package and vouches for it. Source: zarf v0.84 src/pkg/zoci/pull.go PackageAlwaysPull. */
 const METADATA = [
@@ -130,6 +132,8 @@ async function imageTitles(images: readonly string[], source: LayerSource): Prom
 export interface PackageImages {
   /** The layers that are their manifests. */
   readonly manifests: readonly Descriptor[]
+  /** What an image is, as the index of images has it: a manifest, or an index of several. Throws PACKAGE_INVALID for one that is not there. */
+  entryOf(image: string): Descriptor
   /** The titles of all blobs of these images, as zarf.yaml names them, through all nested manifests. */
   titlesOf(images: readonly string[]): Promise<Set<string>>
 }
@@ -143,23 +147,33 @@ export async function openImages(source: LayerSource): Promise<PackageImages> {
     if (base !== undefined && !byName.has(base)) byName.set(base, entry)
   }
   const manifests = distinct([...byName.values()]).flatMap((entry) => source.byTitle.get(imageBlob(entry)) ?? [])
+  const entryOf = (image: string): Descriptor => {
+    const { full, withoutDockerHub } = parseImageReference(image)
+    const entry = byName.get(full) ?? byName.get(withoutDockerHub ?? full)
+    if (!entry) throw new AppError('PACKAGE_INVALID', `${IMAGE_INDEX} does not have the image ${full}`)
+    return entry
+  }
   return {
     manifests,
+    entryOf,
     async titlesOf(images) {
       const titles = new Set<string>()
       for (const image of images) {
         await walk.breathe()
-        const { full, withoutDockerHub } = parseImageReference(image)
-        const entry = byName.get(full) ?? byName.get(withoutDockerHub ?? full)
-        if (!entry) throw new AppError('PACKAGE_INVALID', `${IMAGE_INDEX} does not have the image ${full}`)
-        await addImage(entry, walk, titles)
+        await addImage(entryOf(image), walk, titles)
       }
       return titles
     },
   }
 }
 
-function imageBlob({ digest }: Pick<Descriptor, 'digest'>): string {
+/** The layer that is a blob of an image. Throws PACKAGE_INVALID where the package lacks it. */
+export function imageLayer(blob: Pick<Descriptor, 'digest'>, byTitle: LayerSource['byTitle']): Descriptor {
+  return layerOf({ byTitle }, imageBlob(blob))
+}
+
+/** Its title. */
+export function imageBlob({ digest }: Pick<Descriptor, 'digest'>): string {
   return `images/blobs/sha256/${digestHex(digest)}`
 }
 
@@ -232,7 +246,7 @@ function tooManyBytes(): AppError {
   )
 }
 
-function layerOf({ byTitle }: LayerSource, title: string): Descriptor {
+function layerOf({ byTitle }: Pick<LayerSource, 'byTitle'>, title: string): Descriptor {
   const layer = byTitle.get(title)
   if (!layer) throw missingFile(title)
   return layer

@@ -178,6 +178,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'pull/pull.ts',
       'pull/files.ts',
       'copy/copy.ts',
+      'mirror/mirror.ts',
       'copy/tags.ts',
       'verify/verify.ts',
       'update/apply.ts',
@@ -203,6 +204,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'transfer/verify': { imports: ['transfer', 'transfer/bundle'] },
   'transfer/inspect': { imports: ['transfer'] },
   'transfer/update': { imports: ['transfer', 'transfer/bundle'] },
+  'transfer/mirror': {
+    imports: ['transfer', 'transfer/copy/tree.ts', 'transfer/inspect/scan.ts', 'transfer/publish/move-archive.ts'],
+  },
 
   jobs: {
     faces: [

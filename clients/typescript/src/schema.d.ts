@@ -2179,7 +2179,7 @@ export interface components {
              * @description What the job does.
              * @enum {string}
              */
-            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy";
+            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy";
             source: string;
             destination: string | null;
             options: {
@@ -2234,16 +2234,18 @@ export interface components {
                 plainHttp?: boolean;
                 /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
                 trace?: boolean;
-                /** @description pull: which of the tag's packages. */
+                /** @description pull, verify, mirror: which of the tag's packages. */
                 architecture?: string;
                 /** @description copy: which of an index's entries; all unless given, and the index as it is. */
                 architectures?: string[] | "all";
                 /** @description copy of a repository: patterns of tags, * ? [0-9] as in Go. All that match are copied, but those that are there. */
                 tags?: string[];
-                /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
+                /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. */
                 components?: string[];
-                /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. */
+                /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. mirror: only these images. */
                 images?: string[];
+                /** @description mirror: whether each image has a second tag with zarf's checksum of its name, which zarf's agent asks for in a cluster. Default: true. */
+                imageChecksum?: boolean;
                 /**
                  * @description pull: files writes each layer of whatever lies there as a file of the destination folder, by its title. Default: the archive of a package or bundle.
                  * @enum {string}
@@ -2251,7 +2253,7 @@ export interface components {
                 form?: "files";
                 /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
                 metadataOnly?: boolean;
-                /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+                /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
                 verify?: {
                     /**
                      * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -2284,7 +2286,7 @@ export interface components {
                     /** @description The name of a key that is kept (/v1/keys). */
                     keyRef: string;
                 };
-                /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+                /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
                 dryRun?: boolean;
                 /** @description pull: replace a file that exists. */
                 overwrite?: boolean;
@@ -2328,7 +2330,7 @@ export interface components {
             endedAt: string | null;
             progress: components["schemas"]["Progress"];
             result: {
-                /** @description oci://HOST/NS/NAME:TAG; apply: store:sha256:... */
+                /** @description oci://HOST/NS/NAME:TAG; mirror: oci://HOST/NS; apply: store:sha256:... */
                 reference: string;
                 /** @description The package's manifest; of a copy of several architectures the index, by patterns of tags empty. */
                 digest: string;
@@ -2346,9 +2348,18 @@ export interface components {
                 tags?: string[];
                 /** @description The same: how many were there. */
                 tagsThere?: number;
-                /** @description pull, verify; publish of a bundle. */
+                /** @description pull, verify, mirror; publish of a bundle. */
                 name?: string;
                 version?: string | null;
+                /** @description mirror: where each image of the package is now. */
+                images?: {
+                    /** @description As zarf.yaml names it. */
+                    image: string;
+                    /** @description What lies under its tags: a manifest, or an index of several. */
+                    digest: string;
+                    /** @description oci://HOST/PATH:TAG, that with zarf's checksum first; by its digest where it is named by that. */
+                    references: string[];
+                }[];
                 /** @description Of a UDS bundle: its packages, by the digests of their manifests. */
                 packages?: {
                     name: string;
@@ -3335,7 +3346,7 @@ export interface components {
             name: string;
             /** @description registry/repository: the registry as references write it or * for any, the repository component by component, * one, ** at the end all that follow. */
             match: string[];
-            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -3620,7 +3631,7 @@ export interface components {
                  * @description What the job does.
                  * @enum {string}
                  */
-                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy";
+                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy";
                 /**
                  * Format: date-time
                  * @description There.
@@ -4010,9 +4021,9 @@ export interface components {
              * @enum {string}
              */
             kind: "publish";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -4026,9 +4037,9 @@ export interface components {
              * @enum {string}
              */
             kind: "copy";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -4042,9 +4053,9 @@ export interface components {
              * @enum {string}
              */
             kind: "pull";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -4058,9 +4069,9 @@ export interface components {
              * @enum {string}
              */
             kind: "verify";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -4068,15 +4079,31 @@ export interface components {
             };
             options?: components["schemas"]["VerifyOptions"];
         };
+        MirrorRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "mirror";
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            source: string;
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            destination: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["MirrorOptions"];
+        };
         ApplyRequest: {
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kind: "apply";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
             source: string;
-            /** @description publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
             /** @description Free to choose; lists filter by them. */
             labels?: {
@@ -4130,9 +4157,9 @@ export interface components {
             annotations?: {
                 [key: string]: string;
             };
-            /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
             dryRun?: boolean;
-            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4179,9 +4206,9 @@ export interface components {
             tags?: string[];
             /** @description copy: which of an index's entries; all unless given, and the index as it is. */
             architectures?: string[] | "all";
-            /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
             dryRun?: boolean;
-            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4222,26 +4249,26 @@ export interface components {
             trace?: boolean;
         };
         PullOptions: {
-            /** @description pull: which of the tag's packages. */
+            /** @description pull, verify, mirror: which of the tag's packages. */
             architecture?: string;
             /**
              * @description pull: files writes each layer of whatever lies there as a file of the destination folder, by its title. Default: the archive of a package or bundle.
              * @enum {string}
              */
             form?: "files";
-            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. */
+            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. */
             components?: string[];
-            /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. */
+            /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. mirror: only these images. */
             images?: string[];
             /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
             metadataOnly?: boolean;
-            /** @description publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
             dryRun?: boolean;
             /** @description pull: replace a file that exists. */
             overwrite?: boolean;
             /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */
             transient?: boolean;
-            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4277,7 +4304,7 @@ export interface components {
             trace?: boolean;
         };
         VerifyOptions: {
-            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4305,8 +4332,54 @@ export interface components {
                 /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
                 trustedRoot?: string;
             };
-            /** @description pull: which of the tag's packages. */
+            /** @description pull, verify, mirror: which of the tag's packages. */
             architecture?: string;
+            /** @description Speak plain HTTP to the registry. */
+            plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        MirrorOptions: {
+            /** @description pull, verify, mirror: which of the tag's packages. */
+            architecture?: string;
+            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. */
+            components?: string[];
+            /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. mirror: only these images. */
+            images?: string[];
+            /** @description mirror: whether each image has a second tag with zarf's checksum of its name, which zarf's agent asks for in a cluster. Default: true. */
+            imageChecksum?: boolean;
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            dryRun?: boolean;
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
+            /** @description Layers at once; 6 unless given. */
+            concurrency?: number;
             /** @description Speak plain HTTP to the registry. */
             plainHttp?: boolean;
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
@@ -4315,7 +4388,7 @@ export interface components {
         ApplyOptions: {
             /** @description publish, apply: of the whole archive, hexadecimal; an https: source needs it, others take none. */
             sha256?: string;
-            /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
                 /**
                  * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -4346,7 +4419,7 @@ export interface components {
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
             trace?: boolean;
         };
-        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"] | components["schemas"]["ApplyRequest"];
+        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"] | components["schemas"]["MirrorRequest"] | components["schemas"]["ApplyRequest"];
     };
     responses: {
         /** @description Not done; the document says why. */
@@ -4812,7 +4885,7 @@ export interface operations {
                         /** @description Patterns as ghcr.io/team/**; the host may be *. */
                         repositories?: string[];
                         /** @description Kinds of jobs. */
-                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
+                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
                     };
                     /**
                      * Format: date-time
@@ -5024,7 +5097,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -6152,7 +6225,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -8077,7 +8150,7 @@ export interface operations {
                 "application/json": {
                     /** @description registry/repository: the registry as references write it or * for any, the repository component by component, * one, ** at the end all that follow. */
                     match: string[];
-                    /** @description pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves. */
+                    /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
                     verify: {
                         /**
                          * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
@@ -8520,7 +8593,7 @@ export interface operations {
                 /** @description host[:port]: its figures alone; docker.io for all names of Docker Hub. */
                 registry?: string;
                 /** @description Of jobs of these kinds alone. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "apply" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
             };
             header?: {
                 "if-none-match"?: string;

@@ -5,20 +5,37 @@ import { formatBytes, formatDuration, formatTimeLeft } from './format.ts'
 
 /** The sentence a job ends with. */
 export function endText(job: Job): string {
-  if (job.result && job.state === 'succeeded') {
-    const { result, progress } = job
-    const saved = progress.bytesSkipped + progress.bytesMounted
-    const form = result.manifest === undefined ? '' : `\n  published as an ${result.manifest} manifest`
-    const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
-    if (job.kind === 'verify') return verifiedText(result)
-    if (result.plan) return `dry run of a ${job.kind} done: nothing was written`
-    const signed = result.signed ? '\n  signed here: the digest is not that of what came' : ''
-    const tags = result.tags ? `${result.tags.length} tags copied, ${result.tagsThere ?? 0} were there` : result.digest
-    const of = result.packages ? `\n  the bundle of ${result.packages.map(({ name }) => visible(name)).join(', ')}` : ''
-    return `${job.kind} succeeded: ${result.reference}${of}\n  ${tags}\n  ${result.layers} layers, ${formatBytes(result.bytes)} in ${formatDuration(result.durationMs)}${kept}${form}${signed}`
-  }
+  if (job.result && job.state === 'succeeded') return successText(job, job.result)
   if (job.state === 'failed' && job.error) return `${job.kind} failed: ${problemText(job.error)}`
   return `${job.kind} ${job.state}${job.reason ? `: ${job.reason}` : ''}`
+}
+
+function successText(job: Job, result: NonNullable<Job['result']>): string {
+  if (job.kind === 'verify') return verifiedText(result)
+  if (result.plan) return `dry run of a ${job.kind} done: nothing was written`
+  const { images } = result
+  if (images) return mirroredText(job, { ...result, images })
+  const form = result.manifest === undefined ? '' : `\n  published as an ${result.manifest} manifest`
+  const signed = result.signed ? '\n  signed here: the digest is not that of what came' : ''
+  const tags = result.tags ? `${result.tags.length} tags copied, ${result.tagsThere ?? 0} were there` : result.digest
+  const of = result.packages ? `\n  the bundle of ${result.packages.map(({ name }) => visible(name)).join(', ')}` : ''
+  return `${job.kind} succeeded: ${result.reference}${of}\n  ${tags}\n  ${result.layers} layers, ${movedText(job, result)}${form}${signed}`
+}
+
+function movedText({ progress }: Job, { bytes, durationMs }: NonNullable<Job['result']>): string {
+  const saved = progress.bytesSkipped + progress.bytesMounted
+  const kept = saved > 0 ? `, ${formatBytes(saved)} were there already` : ''
+  return `${formatBytes(bytes)} in ${formatDuration(durationMs)}${kept}`
+}
+
+type MirrorResult = NonNullable<Job['result']> & Required<Pick<NonNullable<Job['result']>, 'images'>>
+
+/** Of each image the one name that people use. */
+function mirroredText(job: Job, result: MirrorResult): string {
+  const { images, reference } = result
+  const lines = images.map(({ references }) => `  ${references.at(-1) ?? ''}`)
+  const count = `${images.length} ${images.length === 1 ? 'image' : 'images'}`
+  return [`mirror succeeded: ${count} to ${reference}`, ...lines, `  ${movedText(job, result)}`].join('\n')
 }
 
 function verifiedText({ reference, digest, signed, signatures = [], checksums }: NonNullable<Job['result']>): string {

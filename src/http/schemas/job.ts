@@ -12,14 +12,14 @@ export const JobBody = Type.Object(
       minLength: 1,
       maxLength: 4096,
       description:
-        'publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify: any of these but https. apply: file:, upload: or https: as of publish.',
+        'publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish.',
     }),
     destination: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 4096,
         description:
-          'publish, copy: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default.',
+          'publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default.',
       }),
     ),
     options: Type.Optional(JobOptions),
@@ -47,6 +47,7 @@ export const JobBody = Type.Object(
         options: { verify: { identity: { san: 'release@example.org', issuer: 'https://issuer.example' } } },
       },
       { kind: 'copy', source: 'oci://registry.example/team/nemo:1.2.0', destination: 'oci://other.example/team' },
+      { kind: 'mirror', source: 'oci://registry.example/team/nemo:1.2.0', destination: 'oci://other.example/images' },
     ],
   },
 )

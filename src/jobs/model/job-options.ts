@@ -43,7 +43,7 @@ const Verify = Type.Object(
   {
     additionalProperties: false,
     description:
-      "pull, copy, publish, apply, verify: what has to hold of the package's signature before anything moves.",
+      "pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves.",
   },
 )
 
@@ -157,7 +157,7 @@ export const JobOptions = Type.Object(
       }),
     ),
     architecture: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: "pull: which of the tag's packages." }),
+      Type.String({ minLength: 1, maxLength: 64, description: "pull, verify, mirror: which of the tag's packages." }),
     ),
     architectures: Type.Optional(
       Type.Union(
@@ -177,14 +177,20 @@ export const JobOptions = Type.Object(
       Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
         maxItems: 100,
         description:
-          'pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package.',
+          'pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone.',
       }),
     ),
     images: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
         maxItems: 100,
         description:
-          "pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along.",
+          "pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. mirror: only these images.",
+      }),
+    ),
+    imageChecksum: Type.Optional(
+      Type.Boolean({
+        description:
+          "mirror: whether each image has a second tag with zarf's checksum of its name, which zarf's agent asks for in a cluster. Default: true.",
       }),
     ),
     form: Type.Optional(
@@ -213,7 +219,7 @@ export const JobOptions = Type.Object(
     dryRun: Type.Optional(
       Type.Boolean({
         description:
-          'publish, pull, copy: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder.',
+          'publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder.',
       }),
     ),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),

@@ -104,7 +104,7 @@ export const TransferPlan = Type.Object(
 )
 
 export const JobResult = Type.Object({
-  reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG; apply: store:sha256:...' }),
+  reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG; mirror: oci://HOST/NS; apply: store:sha256:...' }),
   digest: Type.String({
     description: "The package's manifest; of a copy of several architectures the index, by patterns of tags empty.",
   }),
@@ -117,8 +117,20 @@ export const JobResult = Type.Object({
   ),
   tags: Type.Optional(Type.Array(Type.String(), { description: 'copy by patterns of tags: those that were copied.' })),
   tagsThere: Type.Optional(Type.Integer({ minimum: 0, description: 'The same: how many were there.' })),
-  name: Type.Optional(Type.String({ description: 'pull, verify; publish of a bundle.' })),
+  name: Type.Optional(Type.String({ description: 'pull, verify, mirror; publish of a bundle.' })),
   version: Type.Optional(Nullable(Type.String())),
+  images: Type.Optional(
+    Type.Array(
+      Type.Object({
+        image: Type.String({ description: 'As zarf.yaml names it.' }),
+        digest: Type.String({ description: 'What lies under its tags: a manifest, or an index of several.' }),
+        references: Type.Array(Type.String(), {
+          description: "oci://HOST/PATH:TAG, that with zarf's checksum first; by its digest where it is named by that.",
+        }),
+      }),
+      { description: 'mirror: where each image of the package is now.' },
+    ),
+  ),
   packages: Type.Optional(
     Type.Array(Type.Object({ name: Type.String(), digest: Type.String() }), {
       description: 'Of a UDS bundle: its packages, by the digests of their manifests.',

@@ -51,7 +51,7 @@ function writtenTo({ kind, source, destination, result }: Omit<JobAffair, 'princ
   const to = parseDestination(destination)
   const { registry, namespace } = to
   if (kind === 'copy') return [{ registry, repository: copiedRepository(to, parseReference(source)) }]
-  if (result) return [placeOf(result.reference)]
+  if (result && kind !== 'mirror') return [placeOf(result.reference)]
   return [{ registry, repository: namespace === '' ? UNKNOWN_NAME : `${namespace}/${UNKNOWN_NAME}` }]
 }
 

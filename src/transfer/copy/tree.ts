@@ -22,7 +22,7 @@ export interface ManifestTree {
 }
 
 export interface TreeOptions {
-  source: Repository
+  source: Pick<Repository, 'getManifest'>
   /** How errors name the whole. */
   where: string
   signal: AbortSignal

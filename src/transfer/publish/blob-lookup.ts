@@ -19,7 +19,10 @@ export interface BlobLookupOptions {
   isPast: (digest: Digest) => boolean
 }
 
-export function createBlobLookup(repository: Repository, options: BlobLookupOptions): BlobLookup {
+export function createBlobLookup(
+  repository: Pick<Repository, 'stat' | 'findsOnPush'>,
+  options: BlobLookupOptions,
+): BlobLookup {
   const { signal, concurrency, isPast } = options
   const asked = new Map<Digest, Promise<Found>>()
   let ahead: Iterator<Digest> = [].values()

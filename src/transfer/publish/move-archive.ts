@@ -21,8 +21,11 @@ const HELD_FILE_BYTES = 1024 * 1024
 const HELD_FILES = 16
 const LOAD_INTERVAL_MS = 1000
 
+/** What blobs are brought into: a repository, or several that share them out. */
+export type MovingTarget = Pick<Repository, 'registry' | 'stat' | 'exists' | 'findsOnPush' | 'push'>
+
 export interface ArchivePassOptions {
-  repository: Repository
+  repository: MovingTarget
   /** Digests by path, as far as they are known; not all need be in the archive. */
   declared: ReadonlyMap<string, Digest>
   /** How errors tell of an entry's wrong bytes. */

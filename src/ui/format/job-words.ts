@@ -33,6 +33,7 @@ const DOING: Readonly<Record<string, string>> = {
   pull: 'bringing',
   copy: 'copying',
   verify: 'reading',
+  mirror: 'sending',
 }
 
 /** Figures are told four times a second while bytes move. */

@@ -2,7 +2,7 @@ import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { RunObserver } from '../run-observer.ts'
 
 /** Kinds whose layers go out; those of the others come in answers' bodies. */
-const SENDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'copy'])
+const SENDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'copy', 'mirror'])
 
 export interface RunningJob {
   readonly id: string

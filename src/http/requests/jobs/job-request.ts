@@ -13,12 +13,13 @@ import { seenBy } from '../seen.ts'
 import { apply } from './apply.ts'
 import { copy } from './copy.ts'
 import type { CheckOptions, KindOfJob } from './kind.ts'
+import { mirror } from './mirror.ts'
 import { publish } from './publish.ts'
 import { pull } from './pull.ts'
 import { verify } from './verify.ts'
 
 /** The kinds that this API can check and so accept. */
-export const JOB_REQUESTS = { publish, copy, pull, verify, apply } as const satisfies Partial<
+export const JOB_REQUESTS = { publish, copy, pull, verify, mirror, apply } as const satisfies Partial<
   Record<JobKind, KindOfJob>
 >
 

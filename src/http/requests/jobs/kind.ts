@@ -28,11 +28,6 @@ export interface KindOfJob {
   registries(job: Pick<Job, 'source' | 'destination'>): string[]
 }
 
-/** Whether a source lies on this machine or in the store. */
-export function isLocal(source: string): boolean {
-  return /^(?:store|file|upload):/.test(source)
-}
-
 export function noDestination(what: string): AppError {
   return new AppError('BODY_INVALID', `the field "destination" is missing: ${what} goes to a registry`, {
     hint: 'For example "destination": "oci://registry.example/team".',

@@ -1,12 +1,14 @@
+import { requirePlace } from '../../../access/limits.ts'
+import type { Principal } from '../../../access/principal.ts'
 import type { Digest } from '../../../content/digest.ts'
-import { storedDigest } from '../../../content/reference.ts'
+import { formatReference, storedDigest } from '../../../content/reference.ts'
 import { isArchiveName, noArchive } from '../../../files/archive-name.ts'
 import { checkLocalSource, type LocalSources } from '../../../files/local-source.ts'
 import { isWebSource, parseWebSource } from '../../../files/web-source.ts'
 import { AppError } from '../../../lib/errors.ts'
 import type { ContentStore } from '../../../store/content-store.ts'
 import { openStored } from '../../../transfer/publish/open.ts'
-import { at, later, type MayName } from '../package-reference.ts'
+import { at, later, type MayName, parsePackageReference } from '../package-reference.ts'
 import type { JobBody } from '../../schemas/job.ts'
 
 export interface PublishSources {
@@ -33,6 +35,31 @@ export async function checkPublishSource(
   const stored = at('/source', storedDigest, text)
   if (stored !== undefined) return await later('/source', (digest) => checkStored(digest, store), stored)
   await checkLocalPackage(text, sources)
+}
+
+/**
+ * Checks a package of a registry, the store or this machine; `registry` where it is in one. Throws as checkPublishSource, and
+ * REFERENCE_INVALID, TOKEN_LIMITED.
+ */
+export async function checkPackageSource(
+  { source }: Pick<JobBody, 'source'>,
+  { sources, store, mayName, caller }: PublishSources & { caller: Principal },
+): Promise<{ source: string; registry?: string }> {
+  if (isLocal(source)) {
+    const stored = at('/source', storedDigest, source)
+    if (stored === undefined) await checkLocalPackage(source, sources)
+    else await later('/source', (digest) => checkStored(digest, store), stored)
+    return { source }
+  }
+  const reference = parsePackageReference(source, '/source')
+  at('/source', () => requirePlace(caller, reference), undefined)
+  await later('/source', mayName, reference.registry)
+  return { source: formatReference(reference), registry: reference.registry }
+}
+
+/** Whether a source lies on this machine or in the store. */
+export function isLocal(source: string): boolean {
+  return /^(?:store|file|upload):/.test(source)
 }
 
 /** Throws PACKAGE_FORMAT_UNSUPPORTED, and what checkLocalSource throws. */

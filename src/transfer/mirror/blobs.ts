@@ -1,0 +1,29 @@
+import type { Descriptor } from '../../content/descriptor.ts'
+import { imageBlob, imageLayer } from '../../zarf/select.ts'
+import type { ReadManifest } from '../copy/tree.ts'
+
+/** A blob of an image, as the package has it. */
+export interface ImageBlob {
+  readonly layer: Descriptor
+  /** To show it by. */
+  readonly title: string
+}
+
+/** Layers that may not be handed on; a package need not hold them. Source: OCI image-spec v1.1.1 layer.md. */
+const NOT_DISTRIBUTED = /nondistributable|rootfs\.foreign/
+
+/** Configs and layers that these manifests need. Throws PACKAGE_INVALID naming one that the package lacks. */
+export function* blobsOf(
+  manifests: readonly ReadManifest[],
+  { image, byTitle }: { image: string; byTitle: ReadonlyMap<string, Descriptor> },
+): Generator<ImageBlob> {
+  for (const { parsed } of manifests) {
+    if (parsed.kind === 'index') continue
+    const { config, layers } = parsed
+    if (config) yield { layer: imageLayer(config, byTitle), title: `${image}, config` }
+    for (const [place, layer] of layers.entries()) {
+      if (NOT_DISTRIBUTED.test(layer.mediaType) && !byTitle.has(imageBlob(layer))) continue
+      yield { layer: imageLayer(layer, byTitle), title: `${image}, layer ${place + 1} of ${layers.length}` }
+    }
+  }
+}
