@@ -9,6 +9,8 @@ export const EMPTY_BYTES = Buffer.from('{}')
 export const EMPTY: Descriptor = { mediaType: EMPTY_JSON, digest: digestOf(EMPTY_BYTES), size: EMPTY_BYTES.length }
 
 export interface PackedManifest {
+  /** Its media type is left out of its body, as helm does. Default: it says it. */
+  readonly untyped?: boolean
   readonly artifactType?: string | undefined
   readonly config: Descriptor
   readonly layers: readonly Descriptor[]
@@ -17,10 +19,17 @@ export interface PackedManifest {
 }
 
 /** The bytes that oras and helm write for the same. Source: oras-go v2.6.2 pack.go, OCI image-spec v1.1.1 Go types. */
-export function packManifest({ artifactType, config, layers, subject, annotations }: PackedManifest): RawManifest {
+export function packManifest({
+  untyped = false,
+  artifactType,
+  config,
+  layers,
+  subject,
+  annotations,
+}: PackedManifest): RawManifest {
   const members = [
     '"schemaVersion":2',
-    `"mediaType":"${OCI_MANIFEST}"`,
+    ...(untyped ? [] : [`"mediaType":"${OCI_MANIFEST}"`]),
     ...(artifactType === undefined ? [] : [`"artifactType":${encodeText(artifactType)}`]),
     `"config":${packed(config)}`,
     `"layers":[${layers.map(packed).join(',')}]`,

@@ -77,10 +77,10 @@ export function addClientCommands(program: Command, run: RunClient): void {
 function addTransfers(program: Command, run: RunClient): void {
   const sending = program
     .command('publish')
-    .description('publish a package or a UDS bundle')
+    .description('publish a package, a UDS bundle or a Helm chart')
     .argument(
       '<package>',
-      'a .tar.zst or .tar file, part000 of a split one, an unpacked folder, sha256:... of a stored package, or https://...',
+      'a .tar.zst or .tar file, part000 of a split one, an unpacked folder, sha256:... of a stored package, or https://...; a chart is a .tgz',
     )
     .argument('<destination>', 'oci://REGISTRY[/NAMESPACE]; name and version of the package follow')
     .option('-t, --tag <tag>', "in place of the package's version")
@@ -132,6 +132,7 @@ const PUBLISH_EXAMPLES = examples(
   'layerd publish -d --label env=dev package.tar oci://127.0.0.1:5000',
   'layerd publish nemo.tar.zst oci://ghcr.io/team --sign release',
   'layerd publish --dry-run package.tar oci://ghcr.io/team',
+  'layerd publish podinfo-6.4.0.tgz oci://ghcr.io/team/charts',
 )
 const COPY_EXAMPLES = examples(
   'layerd copy oci://ghcr.io/team/nemo:1.2.0 oci://registry.example/mirror',

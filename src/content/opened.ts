@@ -21,6 +21,8 @@ export interface OpenedFile extends AsyncDisposable {
   readonly size: number
   /** The same for the same bytes in the same state, also in other processes; what was changed has another. */
   readonly identity: string
+  /** When it was last written to, where that means something: of a file that somebody put here. */
+  readonly modifiedAt?: Date
   /** Fills `target` with the bytes from `offset` on. Throws PACKAGE_CHANGED where there are none, PACKAGE_UNREADABLE. */
   read(target: Buffer, offset: number): Promise<Buffer>
   /** Throws as `read` does. */

@@ -44,6 +44,7 @@ function openedFile(handle: FileHandle, stats: BigIntStats, name: string): Opene
     name,
     size,
     identity,
+    modifiedAt: stats.mtime,
     read: (target, offset) => readAt(handle, { target, at: offset, name }),
     stream: ({ start = 0, end = size, ...range }) => fileBytes(handle, { name, start, end, ...range }),
     async checkUnchanged() {

@@ -81,6 +81,7 @@ test('the recipe for other artifacts gives one digest by HTTP and by the command
   assert.match(output, new RegExp(`publish succeeded: \\S+team/notes:1\n {2}${digest}`))
   assert.match(stdout, /^application\/spdx\+json .*sha256:[0-9a-f]{64}$/m)
   assert.match(stdout, /^\{"spdxVersion":"SPDX-2\.3"\}$/m)
+  assert.match(output, /publish succeeded: \S+charts\/buoy:0\.1\.0/)
 })
 
 test("the recipe for a pipeline's token issues the next one and takes the last one away", async (t) => {

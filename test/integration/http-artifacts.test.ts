@@ -98,6 +98,29 @@ test('what can be known wrong of files beforehand is refused by name of the fiel
   assert.deepEqual((await server.app.inject('/v1/jobs')).json(), { items: [] })
 })
 
+test('a chart is known by its name, sent as a package is, and takes no options of others', async (t) => {
+  const server = await withPackage(t)
+  const sent = await server.app.inject({ method: 'PUT', url: '/v1/uploads/a-1.0.0.tgz', payload: Buffer.from('x') })
+  assert.equal(sent.statusCode, 201, sent.body)
+  const body = { ...server.body, source: `upload:${sent.json<{ id: string }>().id}` }
+  for (const [options, pointer] of [
+    [{ sign: { keyRef: 'x' } }, '/options/sign/keyRef'],
+    [{ manifest: 'artifact' }, '/options/manifest'],
+    [{ sha256: '0'.repeat(64) }, '/options/sha256'],
+    [{ artifactType: 'a/b' }, '/options/artifactType'],
+    [{ files: [] }, '/options/files'],
+  ] as const) {
+    const refused = await post(server, { ...body, options })
+    assert.deepEqual(
+      refused.json<Problem>().errors?.map((error) => error.pointer),
+      [pointer],
+      refused.body,
+    )
+  }
+  const accepted = await post(server, { ...body, options: { annotations: { a: 'b' } } })
+  assert.equal(accepted.statusCode, 202, accepted.body)
+})
+
 test('a file for an artifact is sent by its word alone, and is no package', async (t) => {
   const server = await withPackage(t)
   const put = (url: string) => server.app.inject({ method: 'PUT', url, payload: Buffer.from('x') })

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { OCI_MANIFEST } from '../../src/content/media-types.ts'
 import type { Cleanup } from '../helpers/cleanup.ts'
-import { skipWithout } from '../helpers/processes/real-tools.ts'
+import { runProcess } from '../helpers/processes/processes.ts'
+import { findProgram, skipWithout } from '../helpers/processes/real-tools.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { Scene, toolbox } from './scene.ts'
 
@@ -107,4 +109,110 @@ describe('what layerd makes of files is what oras makes of them', () => {
     const tree = await oras('oras', ['discover', '--plain-http', '--format', 'json', `${scene.host}/ours/held:1`])
     assert.match(tree, new RegExp(theirs))
   })
+})
+
+describe('a Helm chart has the digest that helm push gives it, and helm pulls it', () => {
+  const charts = {
+    plain: 'apiVersion: v2\nname: plain\nversion: 0.1.0\nappVersion: "1.10"\n',
+    full: `apiVersion: v2
+name: full
+version: 1.2.3-rc.1+build.7
+description: "a <b> & c\\tand é\\u200b"
+type: application
+home: https://home.example/?a=1&b=2
+icon: https://icon.example
+kubeVersion: ">=1.20.0-0"
+deprecated: true
+keywords: [one, two]
+sources: [https://source.example/a, https://source.example/b]
+maintainers:
+  - name: Ann
+    email: ann@example.org
+  - name: Bob
+    url: https://bob.example
+dependencies:
+  - name: dep
+    version: ">=1.0.0"
+    repository: https://charts.example
+    condition: dep.enabled
+    tags: [a]
+    alias: other
+    import-values: [data, {child: a, parent: b}]
+annotations:
+  "10": ten
+  "9": nine
+  org.example.note: "<x>"
+  org.opencontainers.image.title: a lie
+  org.opencontainers.image.source: https://own.example
+`,
+    old: 'name: old\nversion: 0.1.0\n',
+  }
+  for (const [name, yaml] of Object.entries(charts)) {
+    test(name, async (t) => {
+      if (skipWithout(t, 'helm')) return
+      const folder = await tempDir(t)
+      const run = await toolbox(t, { TZ: 'Asia/Kolkata' })
+      await mkdir(join(folder, name, 'templates'), { recursive: true })
+      await writeFile(join(folder, name, 'Chart.yaml'), yaml)
+      await writeFile(join(folder, name, 'values.yaml'), 'a: 1\n')
+      if (name === 'old') {
+        const dependency = '- name: dep\n  version: 1.0.0\n  repository: ""\n'
+        await writeFile(join(folder, name, 'requirements.yaml'), `dependencies:\n${dependency}`)
+      }
+      const version = /^version: (.*)$/m.exec(yaml)?.[1] ?? ''
+      const file = `${name}-${version}.tgz`
+      // As helm package does, which wants dependencies that are not there.
+      await runProcess(t, 'tar', ['-czf', file, name], { cwd: folder })
+      const pushed = await run('helm', ['push', file, `oci://${scene.host}/theirs`, '--plain-http'], folder)
+      const created = { 'org.opencontainers.image.created': await createdBy(name, version) }
+      const ours = await scene.job({
+        kind: 'publish',
+        source: await scene.upload(join(folder, file)),
+        destination: `oci://${scene.host}/ours`,
+        options: { annotations: created },
+      })
+      const tag = version.replaceAll('+', '_')
+      assert.equal(ours.reference, `oci://${scene.host}/ours/${name}:${tag}`)
+      assert.equal(ours.digest, await headDigest(`theirs/${name}`, tag), pushed)
+      await run('helm', ['pull', `oci://${scene.host}/ours/${name}`, '--version', version, '--plain-http'], folder)
+      const back = join(folder, 'back')
+      await mkdir(back)
+      const pull = ['pull', `oci://${scene.host}/ours/${name}`, '--version', version, '--plain-http', '-d', back]
+      await run('helm', pull, folder)
+      assert.deepEqual(await readFile(join(back, file)), await readFile(join(folder, file)))
+    })
+  }
+
+  const manifestOf = async (repository: string, tag: string) =>
+    await fetch(`http://${scene.host}/v2/${repository}/manifests/${tag}`, { headers: { accept: OCI_MANIFEST } })
+  const headDigest = async (repository: string, tag: string) =>
+    (await manifestOf(repository, tag)).headers.get('docker-content-digest')
+  const createdBy = async (name: string, version: string): Promise<string> => {
+    const response = await manifestOf(`theirs/${name}`, version.replaceAll('+', '_'))
+    const { annotations } = (await response.json()) as { annotations: Record<string, string> }
+    return annotations['org.opencontainers.image.created'] ?? ''
+  }
+})
+
+test('a chart of a folder is as old as its file, and its provenance goes along; both come back under their own names', async (t) => {
+  if (skipWithout(t, 'helm')) return
+  const folder = scene.root
+  const run = await toolbox(t)
+  await run('helm', ['create', 'harbour'], folder)
+  await run('helm', ['package', 'harbour'], folder)
+  await writeFile(join(folder, 'harbour-0.1.0.tgz.prov'), 'signed\n')
+  const { output } = await runProcess(
+    t,
+    findProgram('helm') ?? '',
+    ['push', 'harbour-0.1.0.tgz', `oci://${scene.host}/helms`, '--plain-http'],
+    { cwd: folder },
+  )
+  const source = `file:${folder}/harbour-0.1.0.tgz`
+  const ours = await scene.job({ kind: 'publish', source, destination: `oci://${scene.host}/ours` })
+  assert.match(output, new RegExp(`Digest: ${ours.digest}`))
+  const pull = { kind: 'pull', source: `oci://${scene.host}/helms/harbour:0.1.0` }
+  await scene.job({ ...pull, destination: `file:${folder}/back/`, options: { form: 'files' } })
+  for (const name of ['harbour-0.1.0.tgz', 'harbour-0.1.0.tgz.prov']) {
+    assert.deepEqual(await readFile(join(folder, 'back', name)), await readFile(join(folder, name)))
+  }
 })

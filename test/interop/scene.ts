@@ -16,16 +16,23 @@ export type Tool = 'zarf' | 'uds' | 'oras' | 'skopeo' | 'helm' | 'crane' | 'regc
 export class Scene extends CleanupStack {
   #api = ''
   #registry: DockerRegistry | undefined
+  #root = ''
 
   async start(): Promise<void> {
     this.#registry = await startDockerRegistry(this)
-    const env = { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: join(FIXTURES.fleet, '..') }
+    this.#root = await tempDir(this, 'root')
+    const env = { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: `${join(FIXTURES.fleet, '..')}:${this.#root}` }
     this.#api = await readyUrl(await startLayerd(this, { dataDir: await shortTempDir(this), env }))
   }
 
   /** http://127.0.0.1:PORT of layerd. */
   get api(): string {
     return this.#api
+  }
+
+  /** A folder that layerd may write to. */
+  get root(): string {
+    return this.#root
   }
 
   /** 127.0.0.1:PORT of the registry. */

@@ -144,7 +144,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'uds/layout': {},
 
   // Whatever else lies in registries: files, charts, image layouts. Read under the limits that packages have.
-  artifact: { imports: ['content', 'content/hashing', 'lib', 'zarf/definition', 'zarf/layout'] },
+  artifact: { imports: ['content', 'content/hashing', 'lib', 'zarf/archive', 'zarf/definition', 'zarf/layout'] },
 
   trust: {
     faces: ['verification.ts'],

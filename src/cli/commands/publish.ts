@@ -1,5 +1,7 @@
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { goTime } from '../../lib/formats/go-time.ts'
 import type { JobRequest } from '../client/contract.ts'
 import { type CommandContext, CommandFailure } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
@@ -56,17 +58,35 @@ export async function publish(
     ...labels(options),
   }
   const headers = await registryAuth(context, destination, options)
-  const make = (source: string): JobRequest => ({ ...body, source })
+  const make = async (source: string): Promise<JobRequest> => ({
+    ...body,
+    options: { ...body.options, ...(await chartTime(context, source, packagePath)) },
+    source,
+  })
   const detach = options.detach === true
   const named = namedSource(packagePath)
   const mayUpload = options.dryRun !== true
   if (named === undefined) return await withPackage(context, packagePath, { make, headers, detach, mayUpload })
-  const { exit } = await settle(context, await submit(context, make(named), headers), { detach, quietResult: true })
+  const { exit } = await settle(context, await submit(context, await make(named), headers), {
+    detach,
+    quietResult: true,
+  })
   return exit
 }
 
+/** helm calls a chart as old as its file, which an upload is not. */
+async function chartTime(
+  { terminal }: CommandContext,
+  source: string,
+  path: string,
+): Promise<{ annotations?: Record<string, string> }> {
+  if (!source.startsWith('upload:') || !path.endsWith('.tgz')) return {}
+  const { mtime } = await stat(resolve(terminal.cwd, path))
+  return { annotations: { 'org.opencontainers.image.created': goTime(mtime) } }
+}
+
 interface PackageJob {
-  make: (source: string) => JobRequest
+  make: (source: string) => JobRequest | Promise<JobRequest>
   headers: Record<string, string>
   detach: boolean
   /** A dry run sends no package to the daemon. Default: it may. */
@@ -84,11 +104,11 @@ export async function withPackage(
 ): Promise<ExitCode> {
   const path = resolve(context.terminal.cwd, packagePath)
   let uploaded: readonly string[] = []
-  const job = await submit(context, make(pathToFileURL(path).href), headers).catch(async (error: unknown) => {
+  const job = await submit(context, await make(pathToFileURL(path).href), headers).catch(async (error: unknown) => {
     if (!needsUpload(error)) throw error
     if (!mayUpload) throw notUploaded(path)
     uploaded = await uploadPackage(context, path, error)
-    return submit(context, make(`upload:${uploaded[0]}`), headers)
+    return await submit(context, await make(`upload:${uploaded[0]}`), headers)
   })
   const settled = await settle(context, job, { detach, quietResult: true })
   // One that failed can be run again with it; one that is left behind goes after 24 h.

@@ -98,7 +98,7 @@ const artifactOptions = {
       { additionalProperties: false, description: 'publish of files: its config. Default: an empty one.' },
     ),
   ),
-  annotations: Annotations('publish of files: of the manifest.'),
+  annotations: Annotations('publish of files or of a chart: of the manifest.'),
 }
 
 /** Options of a job as a caller may give them. Those of kinds not built yet are not accepted. */

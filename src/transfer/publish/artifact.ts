@@ -145,6 +145,16 @@ function nameOf({ artifact, name }: PublishArtifactRequest): string {
 
 function tagOf({ artifact, tag, subject }: PublishArtifactRequest): string | undefined {
   const found = tag ?? artifact.tag
+  if (found !== undefined && artifact.tag !== undefined && found !== artifact.tag) {
+    throw new AppError(
+      'ARTIFACT_INVALID',
+      `${artifact.where} has the tag ${artifact.tag} by its version, not ${found}`,
+      {
+        hint: 'Leave "options.tag" out: helm finds a chart by its own version alone.',
+        details: { pointer: '/options/tag' },
+      },
+    )
+  }
   if (found !== undefined) return parseTag(found)
   if (subject !== undefined) return undefined
   throw new AppError('TAG_INVALID', `${artifact.where} has no version, and no tag is given`, {

@@ -7,6 +7,7 @@ import { EMPTY_JSON } from '../../content/media-types.ts'
 import type { FolderFile, OpenedFolderTarget } from '../../content/opened.ts'
 import { formatReference } from '../../content/reference.ts'
 import type { ByteStream } from '../../content/endpoints.ts'
+import { chartNames } from './chart-names.ts'
 import { verifyPackages } from '../bundle/verify-manifests.ts'
 import { createDryRun, lookingOnly, tellDone, type TransferPlan } from '../dry-run.ts'
 import { createMounts } from '../mounts.ts'
@@ -109,7 +110,8 @@ async function prepare(request: PullFilesRequest, dependencies: PullDependencies
   const checks = { verification, bundledVerificationFor, reader: source, where, onEvent, signal }
   await verifyPackages([{ raw, parsed: manifest }], checks)
   const layers = manifest.layers.filter((layer) => !isNothing(layer))
-  const files = [...filePaths(layers, byDigest)].map(([path, layer]) => ({ path, size: layer.size, layer }))
+  const untitled = (await chartNames(manifest, { request, where, read: (blob) => source.read(blob) })) ?? byDigest
+  const files = [...filePaths(layers, untitled)].map(([path, layer]) => ({ path, size: layer.size, layer }))
   onEvent({ type: 'log', level: 'info', message: `pulling the files of ${where}, ${raw.digest}` })
   const artifactType = manifest.artifactType ?? manifest.config?.mediaType ?? ''
   return { request, repository, source, raw, artifactType, files, blobs: distinct(layers) }

@@ -4,7 +4,7 @@ import { hasUnseen } from '../../../lib/text.ts'
 
 /** One plain file name: no folders, nothing hidden. The extension decides the format. */
 const SAFE_NAME = /^[^./\\][^/\\]{0,250}$/u
-const ARCHIVE = /\.tar(\.zst)?(\.part[0-9]{3})?$/
+const ARCHIVE = /\.(?:tar(\.zst)?(\.part[0-9]{3})?|tgz)$/
 
 /** What an upload is to be: a package, or any file for an artifact, whatever its name ends in. */
 export const UPLOADED_AS = ['package', 'file'] as const

@@ -1,11 +1,10 @@
 import { checkTitle } from '../../../artifact/titles.ts'
 import { type Destination, repositoryFor } from '../../../content/reference.ts'
-import { checkLocalSource } from '../../../files/local-source.ts'
+import { checkLocalSource, type LocalSources } from '../../../files/local-source.ts'
 import type { ArtifactFile, JobOptions } from '../../../jobs/model/job-options.ts'
 import { AppError, withContext } from '../../../lib/errors.ts'
 import type { JobBody } from '../../schemas/job.ts'
 import { at } from '../package-reference.ts'
-import type { PublishSources } from './sources.ts'
 
 /** The source of a publish whose files "options.files" names. */
 export const FILES = 'files:'
@@ -18,6 +17,10 @@ const OF_ARCHIVES = ['components', 'images', 'metadataOnly', 'transient'] as con
 >
 /** What zarf takes for a name. */
 const PACKAGE_NAME = /^[a-z0-9][a-z0-9-]*$/
+
+interface FileSources {
+  readonly sources: LocalSources
+}
 
 export function isFiles(source: string): boolean {
   return source === FILES
@@ -39,7 +42,7 @@ export function artifactRepository({ options }: Pick<JobBody, 'options'>, destin
  * Checks what a publish of files is to read, and that it says where to find what comes of it. Throws BODY_INVALID,
  * PACKAGE_UNSAFE_PATH, and what checkLocalSource throws.
  */
-export async function checkFiles({ options = {} }: Pick<JobBody, 'options'>, sources: PublishSources): Promise<void> {
+export async function checkFiles({ options = {} }: Pick<JobBody, 'options'>, sources: FileSources): Promise<void> {
   refuse(options, OF_PACKAGES, 'is for packages, and files are none')
   const { files, config, tag, subject } = options
   if (files === undefined) {
@@ -56,6 +59,11 @@ export async function checkFiles({ options = {} }: Pick<JobBody, 'options'>, sou
   }
   for (const [place, file] of files.entries()) await checkFile(file, `/options/files/${place}`, sources)
   if (config) await checkFile(config, '/options/config', sources)
+}
+
+/** A chart is what it is, and says itself how it is called. Throws BODY_INVALID. */
+export function refuseForChart(options: JobOptions): void {
+  refuse(options, [...OF_PACKAGES, 'files', 'config', 'artifactType'], 'is not for a Helm chart')
 }
 
 /** The options of files say nothing of a package. Throws BODY_INVALID. */
@@ -81,7 +89,7 @@ export function checkForm({ options = {}, destination }: Pick<JobBody, 'options'
   })
 }
 
-async function checkFile({ source, title }: ArtifactFile, pointer: string, { sources }: PublishSources): Promise<void> {
+async function checkFile({ source, title }: ArtifactFile, pointer: string, { sources }: FileSources): Promise<void> {
   if (title !== undefined) at(`${pointer}/title`, checkTitle, title)
   try {
     const { isDirectory, fileName } = await checkLocalSource(source, sources)

@@ -4,7 +4,7 @@ import { formatRegistryPlace, parseDestination, parseTag } from '../../../conten
 import { AppError } from '../../../lib/errors.ts'
 import type { JobBody } from '../../schemas/job.ts'
 import { at, later } from '../package-reference.ts'
-import { artifactRepository, checkFiles, isFiles, refuseFileOptions } from './files.ts'
+import { artifactRepository, checkFiles, isFiles } from './files.ts'
 import { type Checked, type CheckOptions, type KindOfJob, noDestination } from './kind.ts'
 import { checkPublishSource } from './sources.ts'
 
@@ -49,11 +49,7 @@ async function checkPublish(body: JobBody, options: CheckOptions): Promise<Check
   const { tag, subject } = body.options ?? {}
   if (tag !== undefined) at('/options/tag', parseTag, tag)
   if (subject !== undefined) checkSubject(subject)
-  if (files) await checkFiles(body, options)
-  else {
-    refuseFileOptions(body.options)
-    await checkPublishSource(body, options)
-  }
+  await (files ? checkFiles(body, options) : checkPublishSource(body, options))
   const destination = `oci://${formatRegistryPlace({ registry, path: namespace })}`
   return { source: body.source, destination, queueHost: registry, registries: [registry] }
 }

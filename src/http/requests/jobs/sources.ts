@@ -2,7 +2,7 @@ import { requirePlace } from '../../../access/limits.ts'
 import type { Principal } from '../../../access/principal.ts'
 import type { Digest } from '../../../content/digest.ts'
 import { formatReference, storedDigest } from '../../../content/reference.ts'
-import { isArchiveName, noArchive } from '../../../files/archive-name.ts'
+import { isArchiveName, isChartName, noArchive } from '../../../files/archive-name.ts'
 import { checkLocalSource, type LocalSources } from '../../../files/local-source.ts'
 import { isWebSource, parseWebSource } from '../../../files/web-source.ts'
 import { AppError } from '../../../lib/errors.ts'
@@ -10,6 +10,7 @@ import type { ContentStore } from '../../../store/content-store.ts'
 import { openStored } from '../../../transfer/publish/open.ts'
 import { at, later, type MayName, parsePackageReference } from '../package-reference.ts'
 import type { JobBody } from '../../schemas/job.ts'
+import { refuseFileOptions, refuseForChart } from './files.ts'
 
 export interface PublishSources {
   sources: LocalSources
@@ -23,9 +24,12 @@ export interface PublishSources {
  * PACKAGE_NOT_STORED, PACKAGE_INCOMPLETE, REGISTRY_NOT_ALLOWED, and what checkLocalSource throws.
  */
 export async function checkPublishSource(
-  { source: text, options: { sha256 } = {} }: Pick<JobBody, 'source' | 'options'>,
+  { source: text, options = {} }: Pick<JobBody, 'source' | 'options'>,
   { sources, store, mayName }: PublishSources,
 ): Promise<void> {
+  if (await isChart(text, sources)) return refuseForChart(options)
+  refuseFileOptions(options)
+  const { sha256 } = options
   if (isWebSource(text)) {
     const { url } = parseWebSource(text)
     if (sha256 === undefined) throw hashMissing()
@@ -62,13 +66,20 @@ export function isLocal(source: string): boolean {
   return /^(?:store|file|upload):/.test(source)
 }
 
+/** An upload has a name of its own. Throws what checkLocalSource throws. */
+async function isChart(text: string, sources: LocalSources): Promise<boolean> {
+  if (!/^(?:file|upload):/.test(text)) return false
+  const { fileName, isDirectory } = await checkLocalSource(text, sources)
+  return isChartName(fileName) && !isDirectory
+}
+
 /** Throws PACKAGE_FORMAT_UNSUPPORTED, and what checkLocalSource throws. */
 export async function checkLocalPackage(text: string, sources: LocalSources): Promise<void> {
   const source = await checkLocalSource(text, sources)
   if (source.isDirectory || isArchiveName(source.fileName)) return
   throw noArchive(
     source.fileName,
-    'A source is a package archive that zarf made, or an unpacked package directory.',
+    'A source is a package archive that zarf made, or an unpacked package directory; of a publish a Helm chart (.tgz), too, and any files with "source": "files:".',
     '/source',
   )
 }
