@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
+import { createKeys } from '../../src/jobs/redis/keys.ts'
 import { type FleetScene, startFleetScene } from '../helpers/browser/fleet-scene.ts'
 import { look, openBrowser } from '../helpers/browser/pages.ts'
 import { heldBy } from '../helpers/browser/tab.ts'
@@ -135,6 +136,24 @@ describe('the dashboard, with much to show', { skip }, () => {
     await page.evaluate("document.querySelector('.above button').click()")
     await shown(page, 'it', `a[href="/jobs/${job.id}"]`)
     await scene.jobs.queue.cancel(job.id)
+    assert.deepEqual(page.faults, [])
+  })
+
+  test('what ended while it was away for longer than changes are kept is shown as it is', async () => {
+    await using tab = new CleanupStack()
+    const page = await startBrowser(tab, findBrowser() ?? '')
+    const source = 'file:/packages/zarf-package-gone-amd64-1.0.0.tar.zst'
+    const { job } = await scene.jobs.queue.create(newJob({ source }))
+    await page.open(`${scene.url}/`)
+    await shown(page, 'that it waits', `a[href="/jobs/${job.id}"]`)
+    const show = await page.hide()
+    await waitFor('its stream to be closed', async () => (await openStreams()) === 0)
+    await scene.jobs.queue.cancel(job.id)
+    assert.ok((await scene.redis.xtrim(createKeys().fleet, 'MAXLEN', 0)) > 0)
+    await show()
+    await waitFor('it to wait no more', () =>
+      page.evaluate<boolean>(`!document.querySelector('a[href="/jobs/${job.id}"]')`),
+    )
     assert.deepEqual(page.faults, [])
   })
 

@@ -116,6 +116,8 @@ class Fleet {
   #take(event: FleetEvent): void {
     // Of changes the time may be that of a replay.
     if (event.type === 'progress' || event.type === 'ping') clock.told(event.time)
+    // What became of these nobody tells any more; a snapshot follows, and pages ask for the rest anew.
+    if (event.type === 'reset') this.jobs.clear()
     if (event.type === 'snapshot') {
       this.learn(event.jobs)
       this.generation += 1

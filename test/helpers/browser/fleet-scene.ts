@@ -1,5 +1,6 @@
+import { Redis } from 'ioredis'
 import { redisSocketPath } from '../../../src/daemon/redis-socket.ts'
-import type { Cleanup } from '../cleanup.ts'
+import { type Cleanup, defer } from '../cleanup.ts'
 import { startLayerd } from '../processes/layerd.ts'
 import type { RunningProcess } from '../processes/processes.ts'
 import { type FleetJobs, movingFigures, openFleetJobs } from '../streams/fleet-jobs.ts'
@@ -11,6 +12,8 @@ export interface FleetScene {
   url: string
   daemon: RunningProcess
   jobs: FleetJobs
+  /** The daemon's own. */
+  redis: Redis
 }
 
 /** A daemon without workers, and jobs that run by the scripts that workers use, all of whose figures change with each report. */
@@ -22,5 +25,7 @@ export async function startFleetScene(t: Cleanup, count: number): Promise<FleetS
   await waitFor('the API to answer', async () => (await fetch(`${url}/livez`)).ok)
   const socketPath = redisSocketPath(dataDir)
   const jobs = await openFleetJobs(t, { socketPath, count, changesPerSecond: 0, figures: movingFigures })
-  return { url, daemon, jobs }
+  const redis = new Redis(socketPath)
+  defer(t, () => redis.disconnect())
+  return { url, daemon, jobs, redis }
 }
