@@ -16,6 +16,7 @@ import type { CommandContext, OutputOptions, RegistryOptions } from './client/co
 import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
 import { link, type LinkOptions } from './commands/access/link.ts'
 import { addArtifactCommands } from './artifact-commands.ts'
+import { addCatalogCommands } from './catalog-commands.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addFilesCommand, addQueueCommands, addStatsCommand, addSystemCommands } from './system-commands.ts'
@@ -60,6 +61,7 @@ export function addClientCommands(program: Command, run: RunClient): void {
   addQueueCommands(program, run)
   program.commandsGroup('Look at packages:')
   addPackageViews(program, run)
+  addCatalogCommands(program, run)
   program.commandsGroup('Registries:')
   addRegistryCommands(program, run)
   program.commandsGroup('Keys:')

@@ -5,6 +5,7 @@ import { Value } from 'typebox/value'
 import { AppError } from '../lib/errors.ts'
 import { isHeaderWord } from '../lib/text.ts'
 import { expectation, type Shape } from './shape.ts'
+import { CatalogueEnvironment } from './catalogue.ts'
 import { isLoopback, parseListen } from './listen.ts'
 import { unescapable } from '../lib/formats/escapes.ts'
 import { OidcEnvironment, readOidc } from './oidc.ts'
@@ -53,6 +54,7 @@ export const Environment = Type.Object({
   ),
   LAYERD_TOKENS_FILE: Type.Optional(Type.String({ description: 'Lines of: name sha256-hex scope,...' })),
   ...OidcEnvironment,
+  ...CatalogueEnvironment,
   LAYERD_RATE_PER_PRINCIPAL: Type.Integer({
     default: 6000,
     minimum: 0,
@@ -221,6 +223,7 @@ function derive(settings: Environment, env: Env) {
     registryJobs: settings.LAYERD_REGISTRY_JOBS,
     maxHosts: settings.LAYERD_MAX_HOSTS,
     maxJobs: settings.LAYERD_MAX_JOBS,
+    catalogLimits: { requestsPerSecond: settings.LAYERD_CATALOG_REQUESTS, tags: settings.LAYERD_CATALOG_TAGS },
     uploadsPerPrincipal: settings.LAYERD_UPLOADS_PER_PRINCIPAL,
     zstdWindowBytes: windowBytes(settings.LAYERD_ZSTD_WINDOW),
     plainHttpRegistries: plainHttp,

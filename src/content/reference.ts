@@ -88,6 +88,11 @@ export function isTag(text: string): boolean {
   return TAG.test(text)
 }
 
+/** Whether a reference can hold it. */
+export function isRepository(text: string): boolean {
+  return text.length <= MAX_REPOSITORY && text.split('/').every((component) => PATH_COMPONENT.test(component))
+}
+
 /** Throws TAG_INVALID with what is wrong. */
 export function parseTag(text: string): string {
   if (TAG.test(text)) return text

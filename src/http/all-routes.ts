@@ -8,6 +8,8 @@ import { sessionRoutes } from './routes/access/session.ts'
 import { auditRoutes } from './routes/access/audit.ts'
 import { policyRoutes } from './routes/access/policies.ts'
 import { tokenRoutes } from './routes/access/tokens.ts'
+import { catalogRegistryRoutes } from './routes/catalog/registries.ts'
+import { catalogRoutes } from './routes/catalog/search.ts'
 import { workerRoutes } from './routes/system/workers.ts'
 import { OpenAnswers } from './answers/open-answers.ts'
 import { OpenUploads } from './requests/bodies/open-uploads.ts'
@@ -73,6 +75,8 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(bundleRoutes, withSources)
   void app.register(registryRoutes, options)
   void app.register(registryProfileRoutes, options)
+  void app.register(catalogRoutes, options)
+  void app.register(catalogRegistryRoutes, options)
   void app.register(queueRoutes, options)
   void app.register(keyRoutes, options)
   void app.register(policyRoutes, options)

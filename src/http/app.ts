@@ -50,6 +50,7 @@ import { requestContextPlugin, requestId } from './plugins/request-context.ts'
 import { type RequestTracer, requestTracingPlugin } from './plugins/request-tracing.ts'
 import { createBrowsers, type LogIn } from './access/browsers.ts'
 
+import type { CatalogRoutesOptions } from './routes/catalog/search.ts'
 import type { FleetEventRoutesOptions } from './routes/fleet-events.ts'
 import type { KeyRoutesOptions } from './routes/keys.ts'
 import type { ApiObserver } from './routes/metrics.ts'
@@ -58,6 +59,7 @@ import type { MayName, RegistryPinger } from './routes/registries.ts'
 import type { RegistryProfiles } from './routes/registry-profiles.ts'
 import type { RegistryReader } from './routes/remote-packages.ts'
 import { FleetEventSchema, JobEventSchema, JobMove } from './schemas/event.ts'
+import { CatalogPackage, CatalogRegistry, CatalogVersion } from './schemas/catalog/catalog.ts'
 import { Har } from './schemas/har.ts'
 import { Key } from './schemas/key.ts'
 import { PackageLink, PackageSignatures, StoredPackage } from './schemas/package.ts'
@@ -137,6 +139,8 @@ export interface AppOptions {
   kmsPublicKey: KeyRoutesOptions['kmsPublicKey']
   /** What is known of their ways. */
   profiles: RegistryProfiles
+  /** What they hold, as it is kept. */
+  catalogue: CatalogRoutesOptions['catalogue']
   /** The kinds of jobs that the workers can run; others are refused with JOB_KIND_UNSUPPORTED. */
   kinds: ReadonlySet<JobKind>
   /** Whether workers belong to this process's role: then /readyz waits for one. */
@@ -193,6 +197,9 @@ const SCHEMAS = [
   Registry,
   RegistryPing,
   RegistryProfile,
+  CatalogPackage,
+  CatalogRegistry,
+  CatalogVersion,
   Queue,
   Key,
   Session,

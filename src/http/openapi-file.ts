@@ -37,6 +37,7 @@ export async function renderOpenapi(): Promise<string> {
     linkRecords: {} as LinkRecords,
     kmsPublicKey: async () => Promise.reject(new Error('nobody asks')),
     profiles: {} as RegistryProfiles,
+    catalogue: {} as AppOptions['catalogue'],
     ping: async () => Promise.reject(new Error('nobody asks')),
     logger: silentLogger,
     version,

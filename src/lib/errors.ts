@@ -138,6 +138,7 @@ export const ERROR_CODES = {
   REGISTRY_UNAUTHORIZED: { status: 502, retry: 'permanent', title: 'The registry refused the credentials' },
   REGISTRY_DENIED: { status: 502, retry: 'permanent', title: 'The registry denied the access' },
   REGISTRY_NAME_UNKNOWN: { status: 502, retry: 'permanent', title: 'The registry has no such repository' },
+  REGISTRY_NOT_LISTED: { status: 502, retry: 'permanent', title: 'The registry does not list its repositories' },
   REGISTRY_REJECTED: { status: 502, retry: 'permanent', title: 'The registry rejected the request' },
   REGISTRY_PROTOCOL_VIOLATION: {
     status: 502,

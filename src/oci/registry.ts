@@ -22,6 +22,7 @@ import { blobExists, statBlob } from './pull/blobs.ts'
 import { createLookUps } from './credentials/look-ups.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { putArtifactOrImage } from './manifests/artifact-or-image.ts'
+import { createListing, type RegistryListing } from './manifests/listing.ts'
 import { getManifest, headManifest, putManifest, type RepositoryManifests } from './manifests/manifests.ts'
 import { listReferrers } from './manifests/referrers.ts'
 import { createKeptFacts, type KeptFacts } from './facts/kept-facts.ts'
@@ -68,6 +69,7 @@ export interface Repository extends ContentSource, ContentSink, RepositoryManife
   push(descriptor: Descriptor, open: BlobOpener, options: PushOptions): Promise<void>
 }
 
+export type { RegistryListing } from './manifests/listing.ts'
 export type { MirrorNote, OnMirror } from './mirror/mirrored.ts'
 export type { RequestWait } from './request/transport.ts'
 
@@ -201,6 +203,8 @@ export interface RegistryClient {
   repository(registry: string, repository: string): Promise<Repository>
   /** The same for who only reads: content comes from the registry's mirror where that has it. A mirror has none itself. */
   mirrored(registry: string, repository: string): Promise<Repository>
+  /** The registry as a whole, with the credentials that are for all of it. Throws CREDENTIALS_INVALID. */
+  listing(registry: string): Promise<RegistryListing>
   /** Another server, `host[:port]`, over the same connections and under the same rules; nobody's credentials are shown to it. */
   website(host: string): RegistryTransport
 }
@@ -235,6 +239,11 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   const { clock = systemClock } = options
   const mirrored = createMirrors<Repository>({ mirror, onMirror, open: openMirror, connections, clock })
   const client: RegistryClient = {
+    async listing(registry) {
+      const [transport] = await Promise.all([connect(registry, ''), factsOf(options, registry).refresh()])
+      const { learned } = factsOf(options, registry)
+      return createListing(contextOf({ ...rest, budget, transport, repository: '', learned }))
+    },
     website: (host) => connections.transport(host, { ...caller, credential: undefined, plainHttp: false }),
     async repository(registry, repository) {
       const name = `${registry}/${repository}`

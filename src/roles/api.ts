@@ -36,6 +36,7 @@ import { inspectRepository } from '../transfer/inspect/repository.ts'
 import { findReferrers } from '../transfer/referrers.ts'
 import { openAccess } from './access.ts'
 import { type Audit, openAudit } from './audit.ts'
+import { openCatalogue } from './catalogue.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { watchDisk } from './disk-watch.ts'
 import { publicKeyPem } from './kept-keys.ts'
@@ -90,7 +91,7 @@ export async function startApi(
   const uploads = await openUploadFolder({ folder: directory.uploads, room: store.room })
   const { closeJobs, ...jobs } = jobParts(shared)
   const { queue } = jobs
-  const { closeRegistries, ...registries } = registryParts(context, shared)
+  const { closeRegistries, ...registries } = registryParts(context, shared, joining)
   let joined = false
   joining.then(
     (isJoined) => (joined = isJoined),
@@ -189,9 +190,19 @@ function redisTroubles(
 function registryParts(
   context: RoleContext,
   shared: ReturnType<typeof queueOptions>,
+  joining: Promise<boolean>,
 ): Pick<
   AppOptions,
-  'remote' | 'ping' | 'registries' | 'profiles' | 'mayName' | 'mayKeep' | 'keys' | 'policies' | 'kmsPublicKey'
+  | 'remote'
+  | 'ping'
+  | 'registries'
+  | 'profiles'
+  | 'mayName'
+  | 'mayKeep'
+  | 'keys'
+  | 'policies'
+  | 'kmsPublicKey'
+  | 'catalogue'
 > & {
   closeRegistries: () => Promise<void>
 } {
@@ -204,12 +215,14 @@ function registryParts(
   const keys = createKeyRecords({ ...shared, role: 'starting' })
   const policies = createPolicyRecords({ ...shared, role: 'starting' })
   const { clientFor, ping, kms } = processRegistries(context, { policy, records, facts, limits, ...hooks })
+  const catalogue = openCatalogue(context, shared, { clientFor, joining })
   return {
+    catalogue: catalogue.records,
     async closeRegistries() {
       records.close()
       keys.close()
       policies.close()
-      await Promise.all([facts.close(), limits.close()])
+      await Promise.all([facts.close(), limits.close(), catalogue.close()])
     },
     profiles: {
       of: (registry) => reportProfile(registry, facts),

@@ -10,6 +10,7 @@ import { createTagLocks } from '../jobs/redis/tag-locks.ts'
 import { createRegistryFacts } from '../jobs/hints/registry-facts.ts'
 import { createPolicyRecords } from '../jobs/access/policy-records.ts'
 import { createKeyRecords } from '../jobs/keys/key-records.ts'
+import { createCatalogueRecords } from '../jobs/catalogue/catalogue.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
@@ -30,6 +31,7 @@ import { copyWork } from '../worker/kinds/run-copy.ts'
 import { mirrorWork } from '../worker/kinds/run-mirror.ts'
 import { pullWork } from '../worker/kinds/run-pull.ts'
 import { verifyWork } from '../worker/kinds/run-verify.ts'
+import { tellingCatalogue } from '../worker/kinds/tell-catalogue.ts'
 import { createSharedTraces } from '../worker/traces/shared-traces.ts'
 import { startWorker, type WorkerOptions } from '../worker/worker.ts'
 import { runTracer } from '../tracing/layerd-spans.ts'
@@ -158,7 +160,9 @@ async function workOf(
     verify: verifyWork({ sources, store, openPackage, registries, trustedRoots, keys }),
     apply: applyWork({ sources, store, ...archives, trustedRoots, keys }),
   }
-  return { work, giveUp: (left) => giveUp(left, clientFor) }
+  const { news } = createCatalogueRecords({ ...shared, role: 'starting', logger })
+  const [publish, copy] = [tellingCatalogue(work.publish, news), tellingCatalogue(work.copy, news)]
+  return { work: { ...work, publish, copy }, giveUp: (left) => giveUp(left, clientFor) }
 }
 
 /** How files that jobs name are opened, be they here or on a web server. */

@@ -70,6 +70,13 @@ export function packageEntries({ manifests }: ImageIndex): Descriptor[] {
   return manifests.filter(({ platform }) => platform?.os === PACKAGE_OS)
 }
 
+/** One stands for all of a tag. A skeleton is made from the same definition, without its flavor. */
+export function mostLikely(entries: readonly Descriptor[]): Descriptor | undefined {
+  const own = ownArchitecture()
+  const whole = entries.filter((entry) => architectureOf(entry) !== SKELETON)
+  return whole.find((entry) => architectureOf(entry) === own) ?? whole[0] ?? entries[0]
+}
+
 /** Throws ARCHITECTURE_NOT_FOUND when a package named directly is not of the architecture that was asked for. */
 export function checkArchitecture(found: string, { reference, architecture }: ResolveRequest): void {
   if (architecture === undefined || architecture === found) return

@@ -7,10 +7,11 @@ import { digestOf } from '../../src/content/digest.ts'
 import { docCommands, REPOSITORY } from '../helpers/processes/doc-commands.ts'
 import { startDockerRegistry } from '../helpers/registries/docker-registry.ts'
 import { FIXTURES, publishedManifest } from '../helpers/packages/fixtures.ts'
-import { readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
+import { endedOver, publishOver, readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
 import { runProcess } from '../helpers/processes/processes.ts'
 import { findProgram, skipWithout } from '../helpers/processes/real-tools.ts'
 import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
+import { waitFor } from '../helpers/wait-for.ts'
 
 test('the six lines of README publish a package and show how it ends', async (t) => {
   if (skipWithout(t, 'bash', 'curl', 'jq')) return
@@ -45,6 +46,33 @@ test('the commands of README publish, list, pull and copy on the Node that comes
   assert.match(output, /copy succeeded: oci:\/\/[^ ]+\/mirror\/nemo:1\.2\.0/)
   assert.match(stdout, /^1\.2\.0\n/)
   assert.deepEqual(await readdir(folder), ['zarf-package-nemo-amd64-1.2.0.tar.zst'])
+})
+
+test('the recipes for the catalogue tell what layerd has just published', async (t) => {
+  if (skipWithout(t, 'bash', 'curl', 'jq')) return
+  const registry = await startDockerRegistry(t)
+  const env = { LAYERD_WORKERS: '1', LAYERD_FILE_ROOTS: dirname(FIXTURES.nemoAmd64) }
+  const api = await readyUrl(await startLayerd(t, { dataDir: await shortTempDir(t), env }))
+  const recipes = await docCommands('docs/integrate.md', { section: 'What registries hold', variables: {} })
+  const [settings = '', put = '', ...rest] = recipes.replaceAll('registry.example', registry.host).split('\n')
+  const run = (...lines: string[]) =>
+    runProcess(t, 'bash', ['-c', [settings, ...lines].join('\n')], { env: { API: `${api}/v1` } })
+  const added = await run(put)
+  assert.equal(added.code, 0, added.output)
+  const { id } = await publishOver(api, FIXTURES.nemoAmd64, `${registry.host}/team`)
+  assert.equal((await endedOver(api, id)).state, 'succeeded')
+  await waitFor('the catalogue', async () => {
+    const found = (await (await fetch(`${api}/v1/catalog`)).json()) as { items: unknown[] }
+    return found.items.length === 1
+  })
+  const { code, output, stdout } = await run(...rest)
+  assert.equal(code, 0, output)
+  assert.match(
+    stdout,
+    /^\{"name":"nemo","version":"1\.2\.0","versions":\["1\.2\.0"\],"architectures":\["amd64"\],"signed":false/m,
+  )
+  assert.match(stdout, /^\["1\.2\.0"\]$/m)
+  assert.match(stdout, /^\{"tag":"1\.2\.0","digest":"sha256:[0-9a-f]{64}","architectures":\[\{"architecture":"amd64"/m)
 })
 
 test('the recipes for curl publish, pull and save', async (t) => {

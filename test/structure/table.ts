@@ -1,3 +1,5 @@
+import { UI_ROOMS } from './ui-rooms.ts'
+
 /**
  * Who may import whom. A house is a folder of src, a wing a folder in one. A name in `imports` opens a house's faces (all
  * of its files where it lists none), a wing's files, or one file; `types` opens them for types alone. Own files are open
@@ -10,9 +12,6 @@ export interface Room {
   readonly types?: readonly string[]
   readonly packages?: readonly string[]
 }
-
-/** Pages of the dashboard know nothing of each other: each is loaded alone. */
-const PAGE: Room = { imports: ['ui/api', 'ui/state', 'ui/parts', 'ui/format', 'ui/place'] }
 
 export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
@@ -208,10 +207,32 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['transfer', 'transfer/copy/tree.ts', 'transfer/inspect/scan.ts', 'transfer/publish/move-archive.ts'],
   },
 
+  // What registries hold, as packages. What is kept of that lies in Redis (jobs/catalogue).
+  catalogue: {
+    faces: ['search.ts', 'versions.ts', 'refresh/refresher.ts'],
+    top: ['catalogue/facts'],
+    imports: ['content', 'lib', 'jobs'],
+    packages: ['semver'],
+  },
+  'catalogue/refresh': { imports: ['catalogue/facts', 'catalogue/listers', 'oci'] },
+  'catalogue/listers': { imports: ['oci'] },
+  'catalogue/facts': {
+    imports: [
+      'catalogue/versions.ts',
+      'oci',
+      'transfer',
+      'transfer/package-source.ts',
+      'transfer/plan.ts',
+      'uds',
+      'zarf',
+    ],
+  },
+
   jobs: {
     faces: [
       'queue.ts',
       'runs.ts',
+      'catalogue',
       'access/audit-log.ts',
       'access/connection.ts',
       'access/link-records.ts',
@@ -258,6 +279,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     types: ['transfer/events.ts'],
     packages: ['bullmq', 'ioredis', 'typebox'],
   },
+  'jobs/catalogue': { imports: ['jobs/redis'] },
   'jobs/access': { imports: ['jobs/record', 'jobs/redis'] },
   'jobs/commands': { imports: ['jobs/progress', 'jobs/system', 'jobs/dispatch', 'jobs/record', 'jobs/redis'] },
   'jobs/progress': { imports: ['jobs/record', 'jobs/redis'] },
@@ -320,6 +342,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'http/plugins',
       'http/routes',
       'http/routes/access',
+      'http/routes/catalog',
       'http/routes/system',
       'http/routes/tus',
       'http/dashboard',
@@ -328,11 +351,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'http/requests/look.ts',
       'http/requests/bodies/open-uploads.ts',
       'http/schemas',
+      'http/schemas/catalog',
       'http/schemas/system',
     ],
     imports: [
       'access',
       'artifact/titles.ts',
+      'catalogue',
       'jobs',
       'files',
       'transfer',
@@ -373,6 +398,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'http/dashboard': { imports: ['http/requests/open-paths.ts', 'http/answers', 'http/schemas'] },
   'http/routes/access': { imports: ['http/access', 'http/requests', 'http/answers', 'http/schemas', 'http/routes'] },
+  'http/routes/catalog': {
+    imports: ['http/requests', 'http/answers', 'http/schemas', 'http/schemas/catalog', 'http/routes'],
+  },
   'http/routes/system': {
     imports: ['http/requests', 'http/answers', 'http/schemas', 'http/schemas/system', 'http/routes', 'http/system'],
   },
@@ -389,6 +417,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'http/requests': { types: ['http/schemas'] },
   'http/answers': { imports: ['http/schemas', 'http/events'] },
   'http/events': {},
+  'http/schemas/catalog': { imports: ['http/schemas'] },
   'http/schemas/system': { imports: ['http/schemas'] },
   'http/system': { imports: ['http/answers', 'http/events', 'http/schemas', 'http/schemas/system'] },
   'http/schemas': {},
@@ -404,6 +433,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'cli/commands/access',
       'cli/commands/system',
       'cli/commands/updates',
+      'cli/commands/catalog',
       'cli/commands',
       'cli/view',
     ],
@@ -412,6 +442,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'cli/commands/artifacts': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/inspect': { imports: ['cli/commands', 'cli/view'] },
+  'cli/commands/catalog': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/keys': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/tokens': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/access': { imports: ['cli/commands', 'cli/view'] },
@@ -420,39 +451,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'cli/commands/registries': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands': { imports: ['cli/view'] },
   'cli/view': { packages: ['cli-progress'] },
-  // A client like any other, in a browser: of the daemon it knows the contract, and nothing of src.
-  ui: {
-    faces: [],
-    top: ['ui/shell', 'ui/state', 'ui/styles'],
-    types: ['../clients/typescript/src/schema.d.ts'],
-    packages: ['svelte', 'vite', '@sveltejs/vite-plugin-svelte'],
-  },
-  'ui/shell': {
-    imports: [
-      'ui/api',
-      'ui/state',
-      'ui/parts',
-      'ui/place',
-      ...['overview', 'jobs', 'job', 'new', 'packages', 'registries', 'system'].map((page) => `ui/pages/${page}`),
-    ],
-  },
-  'ui/pages/overview': { ...PAGE, packages: ['uplot'] },
-  'ui/pages/jobs': PAGE,
-  'ui/pages/job': PAGE,
-  'ui/pages/registries': PAGE,
-  'ui/pages/new': { ...PAGE, packages: ['tus-js-client'] },
-  'ui/pages/packages': PAGE,
-  'ui/pages/system': PAGE,
-  'ui/parts': {
-    imports: ['ui/state', 'ui/format', 'ui/place'],
-    types: ['ui/api'],
-    packages: ['@tanstack/svelte-virtual'],
-  },
-  'ui/state': { imports: ['ui/api'] },
-  'ui/format': { types: ['ui/api/types.ts'] },
-  'ui/api': { imports: ['../clients/typescript/src/messages.ts'], packages: ['openapi-fetch'] },
-  'ui/place': {},
-  'ui/styles': {},
+  ...UI_ROOMS,
 
   // A client like any other: what it knows of the daemon is the contract.
   'cli/client': { types: ['../clients/typescript/src/schema.d.ts'], packages: ['undici', 'openapi-fetch'] },
@@ -477,6 +476,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   roles: {
     imports: [
       'access',
+      'catalogue',
       'metrics',
       'tracing',
       'config',

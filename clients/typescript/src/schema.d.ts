@@ -684,6 +684,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What registries hold, as packages, from what layerd keeps of them
+         * @description By registry, repository and name; no registry is asked. Needs the scope packages:read; a token sees what lies within its limits. An answer looks at 20,000 repositories at most: a page may be short, or empty, and have a next one.
+         */
+        get: operations["searchCatalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalog/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tags of a repository, the highest version first
+         * @description Needs the scope packages:read.
+         */
+        get: operations["listCatalogVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalog/registries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The registries of the catalogue, and how far it is
+         * @description Needs the scope registries:read.
+         */
+        get: operations["listCatalogRegistries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalog/registries/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far the catalogue of a registry is
+         * @description Needs the scope registries:read.
+         */
+        get: operations["getCatalogRegistry"];
+        /**
+         * Have a registry in the catalogue
+         * @description Needs the scope registries:admin. It is looked at with the daemon's own credentials (PUT /v1/registries/{host}, else Docker's), at LAYERD_CATALOG_REQUESTS requests a second and within what is kept of its limits.
+         */
+        put: operations["putCatalogRegistry"];
+        post?: never;
+        /**
+         * Take a registry out of the catalogue, with all that is known of it
+         * @description Needs the scope registries:admin. Nothing is deleted in the registry.
+         */
+        delete: operations["deleteCatalogRegistry"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalog/registries/{host}/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look at a registry again, or at one of its repositories
+         * @description Needs the scope registries:admin. Is done in the background; one that runs goes on as it is.
+         */
+        post: operations["refreshCatalogRegistry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/queues": {
         parameters: {
             query?: never;
@@ -3236,6 +3344,105 @@ export interface components {
                 /** @description What one request with a body was last seen to carry. */
                 bytesPerSecond?: number;
             };
+        };
+        /** @description What a repository holds under one name and of one kind. */
+        CatalogPackage: {
+            /** @description oci://HOST/NS/NAME:TAG of its latest version. */
+            reference: string;
+            /** @description host[:port] */
+            registry: string;
+            repository: string;
+            /**
+             * @description other: an artifact of another type. More may come.
+             * @enum {string}
+             */
+            kind: "package" | "init" | "skeleton" | "bundle" | "chart" | "image" | "other";
+            /** @description As it calls itself; of what does not, the last part of its repository. */
+            name: string;
+            description: string | null;
+            version: string | null;
+            /** @description Of that version. */
+            tag: string;
+            /** @description Of what lies under that tag. */
+            digest: string;
+            size: number | null;
+            signed: boolean | null;
+            created: string | null;
+            /** @description The highest first, 50 at most; with newerThan, the newer ones of these. */
+            versions: string[];
+            versionCount: number;
+            tagCount: number;
+            flavors: string[];
+            architectures: string[];
+        };
+        /** @description A registry of the catalogue, and how far that is. */
+        CatalogRegistry: {
+            /** @description Its host as one part of a path. */
+            id: string;
+            /** @description host[:port] */
+            host: string;
+            /** @enum {string} */
+            source: "auto" | "registry" | "harbor" | "list";
+            repositories: string[] | null;
+            refreshSeconds: number;
+            /** Format: date-time */
+            updatedAt: string;
+            /**
+             * @description waiting: never looked at; failed: its repositories could not be listed, see `error`. More may come.
+             * @enum {string}
+             */
+            state: "waiting" | "refreshing" | "ready" | "failed";
+            repositoryCount: number;
+            tagCount: number;
+            /** @description Repositories that are yet to be looked into. */
+            waiting: number;
+            /** @description There is more than is kept (LAYERD_CATALOG_TAGS, and 1,000 tags of a repository). */
+            truncated: boolean;
+            startedAt: string | null;
+            refreshedAt: string | null;
+            nextAt: string | null;
+            error: {
+                code: string;
+                detail: string;
+                hint: string | null;
+            } | null;
+            /** @description What could not be looked into this time; 20 at most. */
+            problems: {
+                repository: string;
+                tag: string | null;
+                code: string;
+                detail: string;
+            }[];
+            problemCount: number;
+        };
+        /** @description A tag, as its manifests tell it. */
+        CatalogVersion: {
+            /** @description oci://HOST/NS/NAME:TAG */
+            reference: string;
+            tag: string;
+            /** @description Of what lies under the tag. */
+            digest: string;
+            /**
+             * @description other: an artifact of another type. More may come.
+             * @enum {string}
+             */
+            kind: "package" | "init" | "skeleton" | "bundle" | "chart" | "image" | "other";
+            name: string;
+            version: string | null;
+            flavor: string | null;
+            description: string | null;
+            created: string | null;
+            artifactType: string | null;
+            signed: boolean | null;
+            /** @description 16 at most. */
+            architectures: {
+                /** @description Empty where nothing tells it. */
+                architecture: string;
+                /** @description Of its manifest. */
+                digest: string;
+                size: number | null;
+                signed: boolean | null;
+            }[];
         };
         /** @description The jobs of one registry, and why they wait. */
         Queue: {
@@ -7563,6 +7770,307 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    searchCatalog: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+                /** @description Words that all stand in repository, name, kind or description, in whatever case. */
+                q?: string;
+                /** @description host[:port] */
+                registry?: string;
+                /**
+                 * @description The whole name.
+                 * @example release
+                 */
+                name?: string;
+                /** @description other: an artifact of another type. More may come. */
+                kind?: "package" | "init" | "skeleton" | "bundle" | "chart" | "image" | "other";
+                architecture?: string;
+                flavor?: string;
+                /** @description What has versions above this one, by SemVer 2.0.0; a v before it is taken, and 1.2 as 1.2.0. */
+                newerThan?: string;
+                /** @description Whether 2.0.0-rc.1 counts as newer than 1.0.0. Default: where newerThan is itself a pre-release, as 1.2.3-uds.0 is. */
+                prereleases?: boolean;
+            };
+            header?: {
+                "if-none-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What registries hold, as packages, from what layerd keeps of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Those that were looked through, and why one may be missing things. */
+                        registries: {
+                            host: string;
+                            /**
+                             * @description waiting: never looked at; failed: its repositories could not be listed, see `error`. More may come.
+                             * @enum {string}
+                             */
+                            state: "waiting" | "refreshing" | "ready" | "failed";
+                            refreshedAt: string | null;
+                            error: {
+                                code: string;
+                                detail: string;
+                                hint: string | null;
+                            } | null;
+                        }[];
+                        items: components["schemas"]["CatalogPackage"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            /** @description It still has this ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listCatalogVersions: {
+        parameters: {
+            query: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+                /**
+                 * @description oci://host[:port]/repository
+                 * @example oci://registry.example/team/nemo:1.2.0
+                 */
+                ref: string;
+                /**
+                 * @description The whole name.
+                 * @example release
+                 */
+                name?: string;
+                /** @description other: an artifact of another type. More may come. */
+                kind?: "package" | "init" | "skeleton" | "bundle" | "chart" | "image" | "other";
+                architecture?: string;
+                flavor?: string;
+                /** @description What has versions above this one, by SemVer 2.0.0; a v before it is taken, and 1.2 as 1.2.0. */
+                newerThan?: string;
+                /** @description Whether 2.0.0-rc.1 counts as newer than 1.0.0. Default: where newerThan is itself a pre-release, as 1.2.3-uds.0 is. */
+                prereleases?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tags of a repository, the highest version first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["CatalogVersion"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listCatalogRegistries: {
+        parameters: {
+            query?: {
+                /** @description More than 200 reads as that. */
+                pageSize?: number;
+                /** @description `nextPageToken` of the page before. */
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The registries of the catalogue, and how far it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["CatalogRegistry"][];
+                        /** @description Absent on the last page. */
+                        nextPageToken?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getCatalogRegistry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description host[:port], or its id.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogRegistry"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putCatalogRegistry: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Its ETag, or *. Needed where it is there already. */
+                "if-match"?: string;
+                /** @description *: only where it is not there yet. */
+                "if-none-match"?: string;
+            };
+            path: {
+                /**
+                 * @description host[:port], or its id.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description auto: _catalog, else the own interface of a registry that has one (Harbor); registry: _catalog alone; harbor: Harbor's interface alone; list: nothing is listed, and the repositories are those that are named.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    source?: "auto" | "registry" | "harbor" | "list";
+                    repositories?: string[] | null;
+                    /**
+                     * @description From the end of one refresh to the next. What layerd publishes there is looked at at once.
+                     * @default 3600
+                     */
+                    refreshSeconds?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description It took the place of what was there. */
+            200: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogRegistry"];
+                };
+            };
+            /** @description It is there now. */
+            201: {
+                headers: {
+                    /** @description For If-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogRegistry"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteCatalogRegistry: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description host[:port], or its id.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    refreshCatalogRegistry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description host[:port], or its id.
+                 * @example registry.example
+                 */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @description This one alone, before all others. */
+                    repository?: string;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description A registry of the catalogue, and how far that is. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogRegistry"];
+                };
             };
             default: components["responses"]["Problem"];
         };

@@ -10,6 +10,8 @@ export type KeptCredentials = NonNullable<RegistryBody['credentials']>
 
 export type AuditEntry = Schemas['AuditEntry']
 export type Bundle = Schemas['Bundle']
+export type CatalogPackage = Schemas['CatalogPackage']
+export type CatalogRegistry = Schemas['CatalogRegistry']
 export type FleetEvent = Schemas['FleetEvent']
 export type Har = Schemas['Har']
 export type HarEntry = Har['log']['entries'][number]

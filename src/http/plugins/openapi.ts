@@ -19,6 +19,7 @@ const TAGS = [
   { name: 'jobs', description: 'What layerd is asked to do, and how far it is.' },
   { name: 'packages', description: 'The content store, and packages in registries.' },
   { name: 'registries', description: 'What layerd knows of a registry, and what is wrong with it.' },
+  { name: 'catalog', description: 'What registries hold, as packages.' },
   { name: 'keys', description: 'Keys that jobs sign and verify packages with.' },
   { name: 'system', description: 'What operators see and steer.' },
   { name: 'policies', description: 'What packages have to be signed by.' },

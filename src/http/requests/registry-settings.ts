@@ -64,7 +64,7 @@ function unusable(why: string): AppError {
   })
 }
 
-function noPattern(pattern: string, at: number): AppError {
+export function noPattern(pattern: string, at: number): AppError {
   return new AppError('BODY_INVALID', `"${pattern.slice(0, 160)}" stands for no repository`, {
     hint: 'team/nemo is itself, * one component (team/*), ** at the end all that follows (team/**).',
     details: { pointer: `/repositories/${at}` },

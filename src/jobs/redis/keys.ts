@@ -101,6 +101,10 @@ export interface Keys {
   stats(seconds: number, begins: number): string
   /** How often somebody asked in this window of time. */
   rate(key: string): string
+  /** Hash: registry -> that it is in the catalogue, and how. Field '' another one with each write. Also the channel that tells that there is something to look at. */
+  readonly catalogue: string
+  /** What the catalogue knows of a registry, each under a name of its own (jobs/catalogue). */
+  catalogueOf(registry: string, what: 'state' | 'names' | 'told' | 'tags' | 'waiting' | 'lease'): string
 }
 
 /** `name`: LAYERD_REDIS_PREFIX, default `layerd`. */
@@ -156,11 +160,11 @@ export function createKeys(name = 'layerd'): Keys {
     knownPackage: (hash) => `${prefix}known:${hash}`,
     madeSignature: (fingerprint, digest) => `${prefix}signature:${fingerprint}:${digest}`,
     registryFacts: (registry) => `${prefix}facts:${registry}`,
-    registryLimits: (host) => `${prefix}limits:${host}`,
     link: (id) => `${prefix}link:${id}`,
     linksOf: (owner) => `${prefix}links:${owner}`,
     stats: (seconds, begins) => `${prefix}stats:${seconds}:${begins}`,
     rate: (key) => `${prefix}rate:${key}`,
+    ...registryKeys(prefix),
   }
 }
 
@@ -174,6 +178,14 @@ function systemKeys(
     pausedQueues: `${prefix}queues:paused`,
     queuesKnown: `${prefix}queues:known`,
     jobsInQueue: (host, state) => `${prefix}queue:${host}:${state}`,
+  }
+}
+
+function registryKeys(prefix: string): Pick<Keys, 'registryLimits' | 'catalogue' | 'catalogueOf'> {
+  return {
+    registryLimits: (host) => `${prefix}limits:${host}`,
+    catalogue: `${prefix}catalogue`,
+    catalogueOf: (registry, what) => `${prefix}catalogue:${what}:${registry}`,
   }
 }
 

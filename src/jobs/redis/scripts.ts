@@ -48,6 +48,7 @@ const OTHER_SCRIPTS = [
   'add-link',
   'system/settle-queues',
   'system/replace-registry',
+  'catalogue/end-look',
 ] as const
 const LIST_SCRIPTS = ['look-queues', 'limits', 'rate'] as const
 const WORD_SCRIPTS = [

@@ -110,7 +110,7 @@ interface KeepAlive {
 }
 
 /** Renews three times in an expiry; the lock counts as lost when none got through until it must have expired. */
-function keepAlive({ expiryMs, renew, onLost }: KeepAlive): () => void {
+export function keepAlive({ expiryMs, renew, onLost }: KeepAlive): () => void {
   let deadline = setTimeout(lose, expiryMs)
   const timer = setInterval(() => {
     const sentAt = performance.now()

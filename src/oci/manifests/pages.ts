@@ -16,6 +16,8 @@ export interface PagedList {
   readonly allow?: readonly number[]
   /** Default true. */
   readonly followRedirects?: boolean
+  /** Default: what it takes to pull from the repository. */
+  readonly scopes?: RegistryRequest['scopes']
 }
 
 export interface ListPage {
@@ -43,7 +45,7 @@ export async function* listPages(
       target,
       named: page > 0,
       headers: { accept: list.accept },
-      scopes: pullScope(context),
+      scopes: list.scopes ?? pullScope(context),
       lane: 'control',
       op: list.op,
       ...(list.followRedirects === undefined ? {} : { followRedirects: list.followRedirects }),

@@ -1,9 +1,9 @@
 import { AppError } from '../../lib/errors.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
-import { beyondBounds } from '../../lib/loop/json-bounds.ts'
 import { placeName, type RepositoryContext } from '../request/repository-context.ts'
 import type { CallOptions, RegistryRequest, RegistryResponse } from '../request/transport.ts'
 import { refuseWebPage } from '../pull/blobs.ts'
+import { type NamesPage, readNames } from './names-page.ts'
 import { listPages } from './pages.ts'
 
 /** ECR refuses more. */
@@ -56,30 +56,13 @@ async function readPage(
   request: RegistryRequest,
   response: RegistryResponse,
   limit: number,
-): Promise<{ names: readonly string[]; bytes: number }> {
+): Promise<NamesPage> {
   await refuseWebPage(context, request, response)
   if (response.status !== 200) throw await context.transport.error(request, response, 'expected a list of tags')
-  const bytes = await response.bytes(limit)
-  const why = beyondBounds(bytes, BOUNDS)
-  if (why !== undefined) throw noList(context, `answered with a list of tags that ${why}`)
-  await nextTurn()
-  return { names: namesIn(bytes) ?? refuse(context), bytes: bytes.length }
-}
-
-function namesIn(bytes: Buffer): readonly string[] | undefined {
-  try {
-    const body: unknown = JSON.parse(bytes.toString('utf8'))
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
-    const { tags } = body as { tags?: unknown }
-    if (tags === undefined || tags === null) return []
-    return Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') ? tags : undefined
-  } catch {
-    return undefined
+  const refuse = (why: string): never => {
+    throw noList(context, `answered with ${why}`)
   }
-}
-
-function refuse(context: RepositoryContext): never {
-  throw noList(context, 'answered with something that is no list of tags')
+  return await readNames(await response.bytes(limit), { field: 'tags', bounds: BOUNDS, refuse })
 }
 
 function noList(context: RepositoryContext, why: string): AppError {

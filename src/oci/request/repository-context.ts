@@ -103,7 +103,7 @@ export function uploadKey(context: RepositoryContext, digest: Digest): UploadKey
   return { registry: context.transport.registry, repository: context.repository, digest }
 }
 
-/** `host/namespace/name`, as people name it in messages. */
-export function placeName(context: RepositoryContext): string {
-  return `${context.transport.registry}/${context.repository}`
+/** `host/namespace/name`, as people name it in messages; of a registry as a whole, `host`. */
+export function placeName({ transport: { registry }, repository }: RepositoryContext): string {
+  return repository === '' ? registry : `${registry}/${repository}`
 }

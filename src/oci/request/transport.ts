@@ -36,6 +36,8 @@ export interface RegistryRequest {
   followRedirects?: boolean
   /** Shows nothing of the caller, and a 401 is the answer. Default false. */
   anonymous?: boolean
+  /** Shows user and password as they are, whatever the registry wants at /v2/: for interfaces beside it. Default false. */
+  basic?: boolean
   /** For errors: what is being done, "push blob". */
   op: string
   signal: AbortSignal

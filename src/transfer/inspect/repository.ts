@@ -1,4 +1,3 @@
-import type { Descriptor } from '../../content/descriptor.ts'
 import type { Digest } from '../../content/digest.ts'
 import { parseManifest } from '../../content/manifest.ts'
 import { formatReference, isTag, type Reference } from '../../content/reference.ts'
@@ -8,7 +7,7 @@ import { nextTurn } from '../../lib/loop/breathe.ts'
 import type { Repository } from '../../oci/registry.ts'
 import { isBundle, isPackage, metadataLayers, packageLayers, readMetadata } from '../../zarf/pulled-package.ts'
 import { packageSource } from '../package-source.ts'
-import { architectureOf, fetchEntry, ownArchitecture, packageEntries, SKELETON } from '../resolve.ts'
+import { architectureOf, fetchEntry, mostLikely, packageEntries } from '../resolve.ts'
 import { createShelf, type RemoteDependencies } from './remote.ts'
 
 export interface RepositoryRequest {
@@ -155,13 +154,6 @@ async function readManifest(tag: string, name: string, look: Look): Promise<TagF
     flavor: identity.flavor ?? null,
     architectures: entries.length > 0 ? architectures : [identity.architecture],
   }
-}
-
-/** One stands for all of a tag. A skeleton is made from the same definition, without its flavor. */
-function mostLikely(entries: readonly Descriptor[]): Descriptor | undefined {
-  const own = ownArchitecture()
-  const whole = entries.filter((entry) => architectureOf(entry) !== SKELETON)
-  return whole.find((entry) => architectureOf(entry) === own) ?? whole[0] ?? entries[0]
 }
 
 function problemOf(tag: string, error: AppError | undefined): { tag: string; code: string; detail: string }[] {

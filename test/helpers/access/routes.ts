@@ -131,6 +131,14 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/session/login': OPEN,
   'GET /v1/session/callback': OPEN,
 
+  'GET /v1/catalog': { scopes: PACKAGES },
+  'GET /v1/catalog/versions': { scopes: PACKAGES, query: '?ref={ref}' },
+  'GET /v1/catalog/registries': REGISTRIES,
+  'GET /v1/catalog/registries/:host': REGISTRIES,
+  'PUT /v1/catalog/registries/:host': { ...ADMIN, payload: {} },
+  'DELETE /v1/catalog/registries/:host': ADMIN,
+  'POST /v1/catalog/registries/:host/refresh': { ...ADMIN, payload: {} },
+
   'GET /v1/policies': POLICIES,
   'GET /v1/policies/:name': POLICIES,
   'PUT /v1/policies/:name': { scopes: ['policies:admin'], payload: {} },

@@ -7,6 +7,7 @@ import type { Oidc } from '../../../src/access/oidc/oidc.ts'
 import { openTokenFile } from '../../../src/access/token-file.ts'
 import { type App, type AppOptions, createApp } from '../../../src/http/app.ts'
 import { type Reference, registryId } from '../../../src/content/reference.ts'
+import { type CatalogueRecords, createCatalogueRecords } from '../../../src/jobs/catalogue/catalogue.ts'
 import { createRegistryFacts, type SharedRegistryFacts } from '../../../src/jobs/hints/registry-facts.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
 import { type AccessConnection, openAccessConnection } from '../../../src/jobs/access/connection.ts'
@@ -48,6 +49,7 @@ export interface TestApp {
   tokens: IssuedTokens
   audit: Audit
   facts: SharedRegistryFacts
+  catalogue: CatalogueRecords
   /** All that the app serves. */
   routes: ReadonlyArray<{ method: string; url: string }>
   /** The one folder that `file:` sources may lie in. */
@@ -116,6 +118,9 @@ export async function startApp(
   defer(t, () => audit.close())
   const facts = createRegistryFacts(jobs.options)
   defer(t, () => facts.close())
+  const catalogue = createCatalogueRecords({ ...jobs.options, role: 'starting' })
+  defer(t, () => catalogue.close())
+  await waitFor('the catalogue to be read', async () => await catalogue.sources.list())
   const uploadLocks = createUploadLocks({ redis: jobs.options.redis, ...lockTimes })
   defer(t, () => uploadLocks.close())
   const app = createApp({
@@ -136,6 +141,7 @@ export async function startApp(
       of: (registry) => reportProfile(registry, facts),
       forget: (registry) => facts.forget(registryId(registry)),
     },
+    catalogue,
     ping: pingerOf(t),
     logger: silentLogger,
     version: '1.2.3',
@@ -162,6 +168,7 @@ export async function startApp(
     app,
     routes,
     facts,
+    catalogue,
     jobs,
     keys,
     policies,

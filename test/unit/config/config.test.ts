@@ -36,6 +36,7 @@ test('without any setting every default holds', () => {
     maxHosts: 1000,
     maxJobs: 20_000,
     redisMaxMemory: undefined,
+    catalogLimits: { requestsPerSecond: 20, tags: 100_000 },
     uploadsPerPrincipal: 32,
     zstdWindowBytes: 128 * 1024 ** 2,
     plainHttpRegistries: [],

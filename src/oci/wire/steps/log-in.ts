@@ -1,5 +1,6 @@
 import type { Authorization } from '../../auth/authorizer.ts'
 import { refusalVerdict, staleTokenError } from '../../auth/refusal.ts'
+import { basicHeader, basicPair } from '../../auth/token.ts'
 import type { CachedToken } from '../../auth/token-cache.ts'
 import { upstreamOf } from '../../errors/errors.ts'
 import { sameOrigin } from '../../request/redirect.ts'
@@ -17,7 +18,8 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
   const { scopes, signal } = request
   // Authorization goes to the registry's own origin and nowhere else, also where a Location points elsewhere.
   if (request.anonymous || !sameOrigin(target, base)) return await next(passage)
-  let used = await authorizer.authorize(scopes, base, signal)
+  const { first, mostRounds } = request.basic ? AS_BASIC : AS_ASKED
+  let used = await first(passage)
   for (let round = 1; ; round += 1) {
     if (used?.token) sender.mask.add(used.token.value)
     const response = await next(used ? { ...passage, authorization: used } : passage)
@@ -30,7 +32,7 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
     const facts = callFacts(passage, response.url)
     const challenge = response.header('www-authenticate')
     const better =
-      round === MAX_ROUNDS
+      round === mostRounds
         ? undefined
         : await authorizer.answer({ facts, base, scopes, challenge, used, again: round > 1 }, signal)
     if (better === undefined) return await refused(passage, next, { response, used })
@@ -38,6 +40,21 @@ export async function logIn(passage: LocatedPassage, next: Send<LocatedPassage>)
     if (typeof request.body === 'function') throw staleTokenError(request.op, upstreamOf(facts))
     used = better
   }
+}
+
+const AS_ASKED = {
+  mostRounds: MAX_ROUNDS,
+  first: ({ sender, request, base }: LocatedPassage) =>
+    sender.authorizer.authorize(request.scopes, base, request.signal),
+}
+
+/** User and password as they are; nothing without any. */
+const AS_BASIC = {
+  mostRounds: 1,
+  async first({ sender, request }: LocatedPassage): Promise<Authorization | undefined> {
+    const pair = basicPair(await sender.credential.find(request.signal))
+    return pair && { header: basicHeader(pair), scopes: '' }
+  },
 }
 
 function learnFrom(token: CachedToken, { method }: RegistryRequest, { status }: RegistryResponse): void {
