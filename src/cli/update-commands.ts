@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { apply, type ApplyOptions } from './commands/updates/apply.ts'
+import { diff } from './commands/updates/diff.ts'
 import { download, type DownloadOptions } from './commands/updates/download.ts'
 import type { OutputOptions } from './client/context.ts'
 import type { RunClient } from './client-commands.ts'
@@ -20,6 +21,15 @@ export function addUpdateCommands(program: Command, run: RunClient): void {
   withOutput(saving).action((digest: string, options: OutputOptions & DownloadOptions) =>
     run(options, (context) => download(context, digest, options)),
   )
+  const comparing = program
+    .command('diff')
+    .description('compare two stored packages: images, software, files, bytes to move')
+    .argument('<older>', DIGEST)
+    .argument('<newer>', DIGEST)
+    .addHelpText('after', DIFF_EXAMPLES)
+  withOutput(comparing).action((older: string, newer: string, options: OutputOptions) =>
+    run(options, (context) => diff(context, older, newer)),
+  )
   const applying = program
     .command('apply')
     .description('make a newer package of a stored one and an update')
@@ -35,6 +45,7 @@ const DOWNLOAD_EXAMPLES = examples(
   'layerd download sha256:1f0e... -o /media/usb',
   'layerd download sha256:9c4b... --since sha256:1f0e...',
 )
+const DIFF_EXAMPLES = examples('layerd diff sha256:1f0e... sha256:9c4b...')
 const APPLY_EXAMPLES = examples(
   'layerd apply layerd-update-nemo-amd64-1.2.0-1.3.0.tar.zst',
   'layerd apply layerd-update-nemo-amd64-1.2.0-1.3.0.tar.zst --key k.pub',

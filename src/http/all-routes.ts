@@ -25,6 +25,7 @@ import { jobRoutes } from './routes/jobs.ts'
 import { jobTraceRoutes } from './routes/job-trace.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { metricsRoutes } from './routes/metrics.ts'
+import { packageChanges } from './routes/package-changes.ts'
 import { packageFiles } from './routes/package-files.ts'
 import { packageRoutes } from './routes/packages.ts'
 import { packageViews } from './routes/package-views.ts'
@@ -87,6 +88,7 @@ export function registerRoutes(app: App, made: RouteOptions): void {
   void app.register(storeCheckRoutes, options)
   void app.register(linkRoutes, options)
   void app.register(packageFiles, options)
+  void app.register(packageChanges, options)
   void app.register(packageViews, withSources)
 }
 

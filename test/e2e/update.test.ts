@@ -36,6 +36,10 @@ test('an update is carried from one daemon to another one, as docs/integrate.md 
   const { code, output, stdout } = await runProcess(t, 'bash', ['-c', command], { cwd })
   assert.equal(code, 0, output)
   assert.deepEqual(await readdir(join(cwd, 'usb')), ['layerd-update-sample-amd64-1.0.0-1.1.0.tar.zst'])
+  assert.match(
+    output,
+    /^sample 1\.0\.0 amd64 \(sha256:[0-9a-f]{12}\) -> sample 1\.1\.0 amd64 [^]*~ data\.bin \(1\.0 MiB -> 1\.0 MiB\)$/m,
+  )
   assert.match(output, new RegExp(`apply succeeded: store:${made}`))
   assert.match(output, new RegExp(`publish succeeded: oci://${inside.host}/team/sample:1\\.1\\.0\n {2}${made}`))
   assert.ok(stdout.replaceAll(/\s/g, '').endsWith(`["${old}","${made}"]`), stdout)

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { copyFile } from 'node:fs/promises'
+import { copyFile, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { parseDigest } from '../../src/content/digest.ts'
+import { digestHex, digestOf, parseDigest } from '../../src/content/digest.ts'
 import { createContentStore } from '../../src/store/content-store.ts'
 import type { NewJob } from '../../src/jobs/model/requests.ts'
 import { type ListJson, readEntries } from '../helpers/packages/update-entries.ts'
 import { twoVersions, updateFile } from '../helpers/packages/updating.ts'
+import { startWebServer } from '../helpers/network/web-server.ts'
 import { type JobSystem, startJobSystem } from '../helpers/redis/job-system.ts'
 import { assertStreamInvariants } from '../helpers/sweeps/progress-invariants.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -69,6 +70,22 @@ test('a job applies an update, and says of what it made which', async (t) => {
     source: `store:${made}`,
   })
   assert.equal((await system.ended(onward)).result?.digest, made)
+})
+
+test('an update of a web server is applied by its hash, and another one of that name is not', async (t) => {
+  const { system, update, made } = await bed(t)
+  await system.worker('one')
+  const server = await startWebServer(t)
+  const bytes = await readFile(fileURLToPath(update))
+  server.paths.set('/layerd-update.tar.zst', { bytes, etag: '"one"' })
+  const source = `${server.url}/layerd-update.tar.zst`
+  const applied = async (sha256: string) =>
+    await system.ended((await applyJob(system, source, { options: { sha256 } })).id)
+  const wrong = await applied('0'.repeat(64))
+  assert.deepEqual([wrong.state, wrong.error?.code], ['failed', 'PACKAGE_CHECKSUM_MISMATCH'])
+  assert.equal(await system.store.packages.get(made), undefined)
+  const job = await applied(digestHex(digestOf(bytes)))
+  assert.deepEqual([job.state, job.result?.digest], ['succeeded', made], JSON.stringify(job.error))
 })
 
 test('a job for a base that another principal pulled fails, and leaves nothing', async (t) => {

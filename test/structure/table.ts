@@ -181,6 +181,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'copy/tags.ts',
       'verify/verify.ts',
       'update/apply.ts',
+      'update/changes.ts',
       'update/make.ts',
       'inspect',
       'bundle/archives.ts',
@@ -202,7 +203,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'transfer/pull': { imports: ['transfer', 'transfer/bundle'] },
   'transfer/verify': { imports: ['transfer', 'transfer/bundle'] },
   'transfer/inspect': { imports: ['transfer'] },
-  'transfer/update': { imports: ['transfer', 'transfer/bundle'] },
+  'transfer/update': { imports: ['transfer', 'transfer/bundle', 'transfer/inspect'] },
   'transfer/mirror': {
     imports: ['transfer', 'transfer/copy/tree.ts', 'transfer/inspect/scan.ts', 'transfer/publish/move-archive.ts'],
   },

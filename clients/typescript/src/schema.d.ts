@@ -1209,6 +1209,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/packages/{digest}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is another between two stored packages: images, software, files, bytes to move */
+        get: operations["getPackageChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/remote-packages/overview": {
         parameters: {
             query?: never;
@@ -2846,6 +2863,90 @@ export interface components {
              * @description It ends sooner with the credential that made it, and with the package.
              */
             expiresAt: string;
+        };
+        /** @description What is another between two stored packages. */
+        PackageChanges: {
+            package: {
+                /** @description Of the package's manifest; `zarf package inspect digest` prints the same. */
+                digest: string;
+                name: string;
+                version: string | null;
+                flavor: string | null;
+                architecture: string;
+                /** @description Bytes of layers and config, each digest once. */
+                size: number;
+            };
+            since: {
+                /** @description Of the package's manifest; `zarf package inspect digest` prints the same. */
+                digest: string;
+                name: string;
+                version: string | null;
+                flavor: string | null;
+                architecture: string;
+                /** @description Bytes of layers and config, each digest once. */
+                size: number;
+            };
+            /** @description Layers and config, each digest once. */
+            bytes: {
+                /** @description What the one has and the other lacks, and what vouches for it; an update has as much, and its list. */
+                toMove: number;
+                /** @description What both have. */
+                kept: number;
+            };
+            update: {
+                fileName: string;
+                /** @description Bytes of the archive. */
+                size: number;
+            } | null;
+            files: {
+                added: {
+                    title: string;
+                    digest: string;
+                    size: number;
+                }[];
+                removed: {
+                    title: string;
+                    digest: string;
+                    size: number;
+                }[];
+                changed: {
+                    title: string;
+                    digest: string;
+                    size: number;
+                    before: {
+                        digest: string;
+                        size: number;
+                    };
+                }[];
+                kept: number;
+            };
+            /** @description As zarf.yaml names them: another tag or digest is another image. */
+            images: {
+                added: string[];
+                removed: string[];
+                kept: number;
+            };
+            /** @description By name. */
+            components: {
+                added: string[];
+                removed: string[];
+                kept: number;
+            };
+            software: {
+                /** @description By name, at most 5,000. */
+                changed: {
+                    /** @description As Syft calls it: deb, apk, npm, go-module. */
+                    type: string;
+                    name: string;
+                    /** @description Versions that are gone; none of what is new. */
+                    before: string[];
+                    /** @description Versions that are new; none of what is gone. */
+                    after: string[];
+                }[];
+                /** @description How many there are beside these. */
+                leftOut: number;
+            } | null;
+            softwareReason: string | null;
         };
         /** @description A package, as its metadata files tell it. */
         InspectedPackage: {
@@ -9616,6 +9717,110 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPackageChanges: {
+        parameters: {
+            query: {
+                /** @description The other one, from which it is told; of any name and architecture. */
+                since: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The manifest's.
+                 * @example sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5
+                 */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is another between two stored packages. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "package": {
+                     *         "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *         "name": "nemo",
+                     *         "version": "1.2.0",
+                     *         "flavor": null,
+                     *         "architecture": "amd64",
+                     *         "size": 2621440
+                     *       },
+                     *       "since": {
+                     *         "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *         "name": "nemo",
+                     *         "version": "1.1.0",
+                     *         "flavor": null,
+                     *         "architecture": "amd64",
+                     *         "size": 2600000
+                     *       },
+                     *       "bytes": {
+                     *         "toMove": 700000,
+                     *         "kept": 1921440
+                     *       },
+                     *       "update": {
+                     *         "fileName": "layerd-update-nemo-amd64-1.1.0-1.2.0.tar.zst",
+                     *         "size": 712000
+                     *       },
+                     *       "files": {
+                     *         "added": [],
+                     *         "removed": [],
+                     *         "changed": [
+                     *           {
+                     *             "title": "zarf.yaml",
+                     *             "digest": "sha256:3d3fa079e821afe23af8d17af2a2d757a86e67ab7509d78a72ba0c519d999796",
+                     *             "size": 900,
+                     *             "before": {
+                     *               "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *               "size": 880
+                     *             }
+                     *           }
+                     *         ],
+                     *         "kept": 17
+                     *       },
+                     *       "images": {
+                     *         "added": [
+                     *           "registry.example/team/app:1"
+                     *         ],
+                     *         "removed": [
+                     *           "registry.example/team/app:0"
+                     *         ],
+                     *         "kept": 3
+                     *       },
+                     *       "components": {
+                     *         "added": [],
+                     *         "removed": [],
+                     *         "kept": 1
+                     *       },
+                     *       "software": {
+                     *         "changed": [
+                     *           {
+                     *             "type": "deb",
+                     *             "name": "openssl",
+                     *             "before": [
+                     *               "3.0.1"
+                     *             ],
+                     *             "after": [
+                     *               "3.0.2"
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "leftOut": 0
+                     *       },
+                     *       "softwareReason": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PackageChanges"];
+                };
             };
             default: components["responses"]["Problem"];
         };

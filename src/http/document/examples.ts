@@ -1,4 +1,4 @@
-import { IDENTITY, INSPECTED, VIEW_EXAMPLES } from './view-examples.ts'
+import { CHANGES, IDENTITY, INSPECTED, VIEW_EXAMPLES } from './view-examples.ts'
 import { ACCESS_EXAMPLES } from './access-examples.ts'
 import { SYSTEM_EXAMPLES } from './system-examples.ts'
 import { BUNDLE } from './bundle-example.ts'
@@ -237,6 +237,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
   },
   listPackages: { items: [STORED] },
   getPackage: STORED,
+  getPackageChanges: CHANGES,
   createPackageLink: {
     url: `/v1/packages/${DIGEST}/archive?link=N6zJmJqk0yH9v3o0m2mZkqg6B1c7XkqW4l0S2b8pQ5E`,
     expiresAt: TIME,

@@ -72,6 +72,24 @@ const VIEWS: Readonly<Record<string, unknown>> = {
   ValuesFile: {},
 }
 
+/** Between two packages of the store. */
+export const CHANGES = {
+  package: { ...IDENTITY, size: 2_621_440 },
+  since: { ...IDENTITY, digest: LAYER, version: '1.1.0', size: 2_600_000 },
+  bytes: { toMove: 700_000, kept: 1_921_440 },
+  update: { fileName: 'layerd-update-nemo-amd64-1.1.0-1.2.0.tar.zst', size: 712_000 },
+  files: {
+    added: [],
+    removed: [],
+    changed: [{ title: 'zarf.yaml', digest: LAYER, size: 900, before: { digest: DIGEST, size: 880 } }],
+    kept: 17,
+  },
+  images: { added: [IMAGE], removed: ['registry.example/team/app:0'], kept: 3 },
+  components: { added: [], removed: [], kept: 1 },
+  software: { changed: [{ type: 'deb', name: 'openssl', before: ['3.0.1'], after: ['3.0.2'] }], leftOut: 0 },
+  softwareReason: null,
+}
+
 /** By operation. */
 export const VIEW_EXAMPLES: Readonly<Record<string, unknown>> = Object.fromEntries(
   ['Package', 'RemotePackage', 'UploadedPackage'].flatMap((place) =>

@@ -145,8 +145,74 @@ export const PackageDocumentation = Type.Object(
 )
 export type PackageDocumentation = Static<typeof PackageDocumentation>
 
+const ComparedPackage = Type.Object({ ...identity, size: Size('Bytes of layers and config, each digest once.') })
+const ChangedNames = (description: string) =>
+  Type.Object(
+    { added: Type.Array(Type.String()), removed: Type.Array(Type.String()), kept: Type.Integer({ minimum: 0 }) },
+    { description },
+  )
+
+export const PackageChanges = Type.Object(
+  {
+    package: ComparedPackage,
+    since: ComparedPackage,
+    bytes: Type.Object(
+      {
+        toMove: Size(
+          'What the one has and the other lacks, and what vouches for it; an update has as much, and its list.',
+        ),
+        kept: Size('What both have.'),
+      },
+      { description: 'Layers and config, each digest once.' },
+    ),
+    update: Nullable(
+      Type.Object(
+        { fileName: Type.String(), size: Size('Bytes of the archive.') },
+        {
+          description:
+            'What the archive with since is. null: the two are no versions of one package for one architecture.',
+        },
+      ),
+    ),
+    files: Type.Object({
+      added: Type.Array(Layer),
+      removed: Type.Array(Layer),
+      changed: Type.Array(
+        Type.Object({
+          ...Layer.properties,
+          before: Type.Object({ digest: Type.String(), size: Type.Integer({ minimum: 0 }) }),
+        }),
+      ),
+      kept: Type.Integer({ minimum: 0 }),
+    }),
+    images: ChangedNames('As zarf.yaml names them: another tag or digest is another image.'),
+    components: ChangedNames('By name.'),
+    software: Nullable(
+      Type.Object(
+        {
+          changed: Type.Array(
+            Type.Object({
+              type: Type.String({ description: 'As Syft calls it: deb, apk, npm, go-module.' }),
+              name,
+              before: Type.Array(Type.String(), { description: 'Versions that are gone; none of what is new.' }),
+              after: Type.Array(Type.String(), { description: 'Versions that are new; none of what is gone.' }),
+            }),
+            { description: 'By name, at most 5,000.' },
+          ),
+          leftOut: Type.Integer({ minimum: 0, description: 'How many there are beside these.' }),
+        },
+        { description: 'By the SBOMs of both, all images and components of each together.' },
+      ),
+    ),
+    softwareReason: Nullable(Type.String({ description: 'Why software is null.' })),
+  },
+  { $id: 'PackageChanges', description: 'What is another between two stored packages.' },
+)
+export type PackageChanges = Static<typeof PackageChanges>
+
 /** Of app.addSchema. */
 export const PACKAGE_VIEWS = [
+  PackageChanges,
   InspectedPackage,
   PackageDigest,
   PackageFiles,

@@ -186,6 +186,18 @@ export const getArchiveSchema = {
   },
 }
 
+export const packageChangesSchema = {
+  tags,
+  operationId: 'getPackageChanges',
+  summary: 'What is another between two stored packages: images, software, files, bytes to move',
+  params: PackageParams,
+  querystring: Type.Object(
+    { since: sinceParameter('The other one, from which it is told; of any name and architecture.') },
+    { additionalProperties: false },
+  ),
+  response: { 200: Type.Ref('PackageChanges') },
+}
+
 export const headArchiveSchema = {
   ...archiveRequest,
   operationId: 'headPackageArchive',

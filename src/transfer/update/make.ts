@@ -52,10 +52,14 @@ function descriptorOf({ record, raw }: StoredManifest): Descriptor {
   return { mediaType: raw.mediaType, digest: record.digest, size: raw.bytes.length }
 }
 
+/** Whether they are versions or flavors of one package, for one architecture. */
+export function isRelated(made: StoredPackage, base: StoredPackage): boolean {
+  return made.name === base.name && made.architecture === base.architecture
+}
+
 /** An update names one package: of another one it would be for whoever has both. */
 function checkRelated(made: StoredPackage, base: StoredPackage): void {
-  const differs = (['name', 'architecture'] as const).find((field) => made[field] !== base[field])
-  if (differs === undefined) return
+  if (isRelated(made, base)) return
   throw new AppError(
     'REQUEST_INVALID',
     `"since" is ${base.name} for ${base.architecture}, and the package is ${made.name} for ${made.architecture}`,
