@@ -14,9 +14,10 @@ import { uploads } from './commands/uploads.ts'
 import { verify, type VerifyCommandOptions } from './commands/verify.ts'
 import type { CommandContext, OutputOptions, RegistryOptions } from './client/context.ts'
 import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
-import { link, type LinkOptions } from './commands/access/link.ts'
 import { addArtifactCommands } from './artifact-commands.ts'
 import { addCatalogCommands } from './catalog-commands.ts'
+import { addDeployCommands } from './deploy-commands.ts'
+import { addLink } from './link-command.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addFilesCommand, addQueueCommands, addStatsCommand, addSystemCommands } from './system-commands.ts'
@@ -52,6 +53,7 @@ export function addClientCommands(program: Command, run: RunClient): void {
   program.commandsGroup('Move packages:')
   addTransfers(program, run)
   addUpdateCommands(program, run)
+  addDeployCommands(program, run)
   program.commandsGroup('Move other artifacts:')
   addArtifactCommands(program, run)
   addMirrorCommand(program, run)
@@ -164,7 +166,7 @@ function addJobViews(program: Command, run: RunClient): void {
     .option('-n, --limit <n>', 'how many, at most 200', wholeNumber(1, 200), 20)
     .option('-f, --follow', 'show what happens to them, until Ctrl-C')
     .option('--state <state>', `${STATES.join(', ')}; repeatable`, collect)
-    .option('--kind <kind>', 'publish, pull, copy, verify, apply; repeatable', collect)
+    .option('--kind <kind>', 'publish, pull, copy, verify, apply, deploy, remove; repeatable', collect)
     .option('--registry <host>', 'that the job talks to')
     .option('--label <key=value>', 'repeatable, all of them', collect)
     .option('--since <time>', 'made after it: 30m, 2h, 7d, or a time')
@@ -295,20 +297,3 @@ function addPackageViews(program: Command, run: RunClient): void {
     program.command('uploads').description('list the packages sent to the daemon that wait to be used'),
   ).action((options: OutputOptions) => run(options, uploads))
 }
-
-function addLink(program: Command, run: RunClient): void {
-  const linking = program
-    .command('link')
-    .description("print an address of a stored package's archive that needs no token")
-    .argument('<digest>', 'sha256:..., as layerd packages tells it')
-    .option('--expires <duration>', '60s to 1h (default: 10m)')
-    .option('--components <a,b>', 'only these, as with pull')
-    .option('--images <a,b>', 'only these images, as with pull')
-    .option('--metadata-only', 'only what describes the package and vouches for it')
-    .addHelpText('after', LINK_EXAMPLES)
-  withOutput(linking).action((digest: string, options: LinkOptions) =>
-    run(options, (context) => link(context, digest, options)),
-  )
-}
-
-const LINK_EXAMPLES = examples('curl -OJ "$(layerd link sha256:1f0e...)"', 'layerd link sha256:1f0e... --expires 1h')

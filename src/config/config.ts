@@ -130,6 +130,9 @@ export const Environment = Type.Object({
   LAYERD_DENY_PRIVATE: Type.Optional(
     Type.String({ description: 'true: no registry in a private network but those that settings name.' }),
   ),
+  LAYERD_ZARF: Type.Optional(
+    Type.String({ description: 'The program zarf, by its path or its name on PATH: jobs may deploy with it.' }),
+  ),
   LAYERD_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     default: 'info',
     description: 'What is logged: this and what is worse.',
@@ -228,6 +231,7 @@ function derive(settings: Environment, env: Env) {
     zstdWindowBytes: windowBytes(settings.LAYERD_ZSTD_WINDOW),
     plainHttpRegistries: plainHttp,
     outbound: Object.freeze(outboundOf(settings, plainHttp)),
+    zarf: settings.LAYERD_ZARF,
     logLevel: settings.LAYERD_LOG_LEVEL,
     logFormat: settings.LAYERD_LOG_FORMAT,
     /** For the command line. */

@@ -19,6 +19,8 @@ export interface DataDirectory {
   readonly uploads: string
   /** The content store's. */
   readonly store: string
+  /** What deploys have on the disk. */
+  readonly deploys: string
 }
 
 /**
@@ -30,6 +32,7 @@ export async function openDataDirectory(options: { path: string; secretKeyFile: 
   const packages = join(path, 'packages')
   const uploads = join(path, 'uploads')
   const store = storeOf(path)
+  const deploys = join(path, 'deploys')
   const id = await named('LAYERD_DATA_DIR', path, async () => {
     for (const folder of [path, packages, uploads, store]) await makeFolders(folder, 0o700)
     return existingOr(join(path, 'id'), () => `${randomUUID()}\n`)
@@ -37,7 +40,7 @@ export async function openDataDirectory(options: { path: string; secretKeyFile: 
   const encoded = await named('LAYERD_SECRET_KEY_FILE', secretKeyFile, () =>
     existingOr(secretKeyFile, () => `${randomBytes(KEY_BYTES).toString('base64')}\n`),
   )
-  return { path, id: id.trim(), secretKeys: parseSecretKeys(encoded, secretKeyFile), packages, uploads, store }
+  return { path, id: id.trim(), secretKeys: parseSecretKeys(encoded, secretKeyFile), packages, uploads, store, deploys }
 }
 
 /** The content store's folder in a directory that a daemon made before. Throws CONFIG_INVALID when it is not there. */

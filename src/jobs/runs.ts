@@ -5,6 +5,7 @@ import type { Dispatch } from './dispatch/dispatch.ts'
 import { type LeftUpload, tidyJobs } from './uploads/left-uploads.ts'
 import type { BegunRun, EndedRun, FinishedRun, ReportAnswer, RunOutcome, RunReport } from './progress/reports.ts'
 import {
+  beginOnce,
   beginRun,
   checkRun,
   finishRun,
@@ -50,6 +51,11 @@ export interface JobRuns {
   finish(jobId: string, epoch: number, outcome: RunOutcome, report?: RunReport): Promise<FinishedRun>
   /** Right before a manifest or tag PUT. Throws JOB_FENCED, JOB_CANCELED or JOB_PAUSED. */
   check(jobId: string, epoch: number): Promise<void>
+  /**
+   * Right before what may not be done twice: false where an earlier run was there, and nobody has asked to retry the job since. What comes of a run that
+   * was lost after that nobody knows. Throws JOB_FENCED.
+   */
+  once(jobId: string, epoch: number): Promise<boolean>
   /** JOB_CANCELED or JOB_PAUSED when that is requested of the job's run. */
   readStop(jobId: string): Promise<AppError | undefined>
   /** Gives a sign of this worker, and what it says of itself (default: that it takes one job at once); call it every 5 s at least. */
@@ -95,6 +101,7 @@ export function createJobRuns(options: JobStoreOptions): JobRuns {
     report: (jobId, epoch, report) => reportRun(context, { jobId, epoch }, report),
     finish: (jobId, epoch, outcome, report = {}) => finishRun(context, { jobId, epoch }, outcome, report),
     check: (jobId, epoch) => checkRun(context, { jobId, epoch }),
+    once: (jobId, epoch) => beginOnce(context, { jobId, epoch }),
     readStop: (jobId) => readStop(context, jobId),
     heartbeat: (workerName, word = { places: 1 }) => tellOfWorker(store, workerName, word),
     forgetWorker: (workerName) => forgetWorker(store, workerName),

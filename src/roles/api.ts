@@ -45,7 +45,9 @@ import { startResealing } from './resealing.ts'
 import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
-const KINDS: ReadonlySet<JobKind> = new Set<JobKind>(['publish', 'pull', 'copy', 'verify', 'mirror', 'apply'])
+const KINDS: readonly JobKind[] = ['publish', 'pull', 'copy', 'verify', 'mirror', 'apply']
+/** Those that need LAYERD_ZARF. */
+const DEPLOY_KINDS: readonly JobKind[] = ['deploy', 'remove']
 
 /** What killed jobs left in the store is looked for so often; most of it goes earlier, with its package. */
 const COLLECT_MS = 3_600_000
@@ -115,7 +117,7 @@ export async function startApi(
     system: systemFacts(context),
     fileRoots: config.fileRoots,
     uploadsPerPrincipal: config.uploadsPerPrincipal,
-    kinds: KINDS,
+    kinds: new Set([...KINDS, ...(config.zarf === undefined ? [] : DEPLOY_KINDS)]),
     allInOne,
   })
   const { url, port } = await listen(app, config.listen, portPatienceMs)

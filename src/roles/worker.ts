@@ -39,6 +39,7 @@ import { openTrustedRoots } from '../trust/verification.ts'
 import { openArchive } from '../transfer/publish/open.ts'
 import { findSourceFault, type PackageMemory } from '../zarf/package.ts'
 import { openUpdate } from '../zarf/update-archive.ts'
+import { deployKinds } from './deploys.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { keptKeys } from './kept-keys.ts'
 import { openStore, queueOptions } from './parts.ts'
@@ -159,6 +160,7 @@ async function workOf(
     pull: pullWork({ store, roots: config.fileRoots, registries, places, ...signed }),
     verify: verifyWork({ sources, store, openPackage, registries, trustedRoots, keys }),
     apply: applyWork({ sources, store, ...archives, trustedRoots, keys }),
+    ...(await deployKinds(context, directory, { sources, store, ...archives, locks, registries, places, ...signed })),
   }
   const { news } = createCatalogueRecords({ ...shared, role: 'starting', logger })
   const [publish, copy] = [tellingCatalogue(work.publish, news), tellingCatalogue(work.copy, news)]

@@ -11,8 +11,8 @@ const RETRY_MAX_MS = 60_000
 const LONGEST_WAIT_MS = 24 * 3_600_000
 /** Before a transfer that gave its place up comes again. */
 const SLOW_PAUSE_MS = 60_000
-/** How often a pull looks whether the store has room for it. */
-const ROOM_LOOK_MS = 5000
+/** How often a job looks whether there is room in the store for it, or its cluster is free. */
+const LOOK_AGAIN_MS = 5000
 
 export function jobProblem(error: AppError, jobId: string): Problem {
   return {
@@ -40,9 +40,10 @@ export function outcomeOf(error: AppError, context: FailureContext): RunOutcome 
   if (error.code === 'JOB_FENCED') return 'fenced'
   const stopped = stoppedBy(error)
   if (stopped) return stopped
-  // Room comes when other pulls end or packages go: no failure, and nothing that runs out.
-  if (error.code === 'STORE_FULL' && error.retry === 'transient') {
-    return { state: 'queued', reason: error.message, until: new Date(context.now + ROOM_LOOK_MS) }
+  // Room comes when other pulls end or packages go, a cluster when its deploy has ended: no failure, and nothing that runs out.
+  const waits = error.code === 'STORE_FULL' || error.code === 'DEPLOY_BUSY'
+  if (waits && error.retry === 'transient') {
+    return { state: 'queued', reason: error.message, until: new Date(context.now + LOOK_AGAIN_MS) }
   }
   const problem = jobProblem(error, context.jobId)
   const jitter = 0.75 + context.random / 2

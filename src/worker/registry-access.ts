@@ -9,7 +9,7 @@ import type { EngineEvent, MirrorNote } from '../transfer/events.ts'
 import type { PublishDependencies, PublishRequest } from '../transfer/publish/publish.ts'
 import type { PullRequest } from '../transfer/pull/pull.ts'
 import type { SignRequest } from '../transfer/signing.ts'
-import { createVerification, type TrustedRoots } from '../trust/verification.ts'
+import { createVerification, type TrustedRoots, type Verification } from '../trust/verification.ts'
 import type { JobKeys } from './job-keys.ts'
 import type { PolicyKind } from '../jobs/model/policy.ts'
 import { bothHold, type Policies, type PolicyPlace } from './policies.ts'
@@ -61,7 +61,7 @@ export interface VerifyOptions {
 
 /** What a pull or copy wants to hold of its package: the policy for where it lies, then the job. Throws TRUSTED_ROOT_*, KEY_INVALID, CONFIG_INVALID. */
 export async function verificationOf(
-  kind: 'pull' | 'copy',
+  kind: 'pull' | 'copy' | 'deploy',
   { options, source }: Job,
   { trustedRoots, keys, policies }: VerifyOptions,
 ): Promise<Pick<PullRequest, 'verification' | 'bundledVerificationFor'>> {
@@ -72,6 +72,21 @@ export async function verificationOf(
   const verification = bothHold(policy, own)
   return { ...(verification ? { verification } : {}), ...(await bundledVerification(kind, policies)) }
 }
+
+/**
+ * The same for the copy that a deploy has made. What comes from no registry has no repository that a rule could name: rules for all of them
+ * (`*` and `**`) hold for it.
+ */
+export async function localVerification(
+  { options, source }: Job,
+  { trustedRoots, keys, policies }: VerifyOptions,
+): Promise<Verification | undefined> {
+  const place = source.startsWith('oci://') ? parseReference(source) : NOWHERE
+  const policy = await policies?.verification('deploy', place)
+  return bothHold(policy, await createVerification(options.verify, trustedRoots, keys))
+}
+
+const NOWHERE: PolicyPlace = { registry: 'nowhere.invalid', repository: 'local' }
 
 /** Packages of a bundle are held against the policy for the repositories that they are of. */
 async function bundledVerification(

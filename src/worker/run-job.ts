@@ -6,7 +6,7 @@ import type { BegunRun, EndedRun, FinishedRun, RunOutcome } from '../jobs/progre
 import type { WireTrace } from '../content/wire-request.ts'
 import { abortReason, childController } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type AppError, toAppError } from '../lib/errors.ts'
+import { AppError, toAppError } from '../lib/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { OnEvent } from '../transfer/events.ts'
 import { jobProblem, outcomeOf } from './failure.ts'
@@ -34,6 +34,10 @@ export interface RunContext {
   logger: Logger
   /** Throws JOB_FENCED, JOB_CANCELED or JOB_PAUSED; asked right before each visible write. */
   checkOwnership(): Promise<void>
+  /**
+   * Right before what may not be done twice by itself. Throws DEPLOY_INTERRUPTED where an earlier run got as far, JOB_FENCED. `was`: that one did.
+   */
+  once: { readonly was: boolean; begin(): Promise<void> }
   /** Throws JOB_FENCED when another run may have begun; asked before each request, as it goes out, and before each part of its body. */
   checkLease(): void
 }
@@ -125,7 +129,7 @@ interface RunParts extends Pick<RunContext, 'signal' | 'trace' | 'places' | 'log
 }
 
 function contextOf(
-  { job, epoch, credentials }: BegunRun,
+  { job, epoch, credentials, wasOnce }: BegunRun,
   { runs }: RunOptions,
   { lease, reporter, watch, pace, ...parts }: RunParts,
 ): RunContext {
@@ -144,7 +148,25 @@ function contextOf(
     credentials,
     checkLease: () => lease.check(),
     checkOwnership: () => checkOwnership(() => runs.check(job.id, epoch), lease),
+    once: {
+      was: wasOnce,
+      async begin() {
+        if (wasOnce || !(await runs.once(job.id, epoch))) throw interrupted(job)
+      },
+    },
   }
+}
+
+/** Nobody knows how far the lost run got. */
+function interrupted({ id, kind }: Job): AppError {
+  return new AppError(
+    'DEPLOY_INTERRUPTED',
+    `the worker that ran this ${kind} was lost, and it is not run twice by itself`,
+    {
+      hint: 'Look at what the cluster has now (layerd deployments), and retry the job if it is to run again.',
+      details: { jobId: id },
+    },
+  )
 }
 
 function nextAfter(finished: FinishedRun, outcome: RunOutcome): RunEnd {

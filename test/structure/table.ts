@@ -13,6 +13,11 @@ export interface Room {
   readonly packages?: readonly string[]
 }
 
+/** A list of names. */
+function words(text: string): string[] {
+  return text.split(' ')
+}
+
 export const ROOMS: Readonly<Record<string, Room>> = {
   lib: { packages: ['pino'] },
   'lib/loop': { imports: ['lib'] },
@@ -228,20 +233,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'zarf',
     ],
   },
+  // The programs that deploy, as processes: they know packages, this house does not.
+  deploy: { faces: ['deploy.ts'], imports: ['lib'] },
 
   jobs: {
     faces: [
       'queue.ts',
       'runs.ts',
       'catalogue',
-      'access/audit-log.ts',
-      'access/connection.ts',
-      'access/link-records.ts',
-      'access/policy-records.ts',
-      'access/log-in-seal.ts',
-      'access/rate-counts.ts',
-      'access/session-records.ts',
-      'access/token-records.ts',
+      ...words(
+        'audit-log connection link-records policy-records log-in-seal rate-counts session-records token-records',
+      ).map((records) => `access/${records}.ts`),
       'dispatch',
       'hints/blob-places.ts',
       'hints/known-packages.ts',
@@ -318,15 +320,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'artifact',
       'jobs',
       'transfer',
+      'deploy',
       'trust',
       'files',
       'web',
-      'content/reference.ts',
-      'content/blob-places.ts',
-      'content/repository-pattern.ts',
-      'content/digest.ts',
-      'content/opened.ts',
-      'content/wire-request.ts',
+      ...words('reference blob-places repository-pattern digest opened wire-request').map(
+        (noun) => `content/${noun}.ts`,
+      ),
       'lib',
     ],
     packages: ['bullmq', 'js-yaml', 'typebox'],
@@ -426,15 +426,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     faces: ['program.ts'],
     top: [
-      'cli/commands/artifacts',
-      'cli/commands/inspect',
-      'cli/commands/registries',
-      'cli/commands/keys',
-      'cli/commands/tokens',
-      'cli/commands/access',
-      'cli/commands/system',
-      'cli/commands/updates',
-      'cli/commands/catalog',
+      ...words('artifacts inspect registries deploys keys tokens access system updates catalog').map(
+        (wing) => `cli/commands/${wing}`,
+      ),
       'cli/commands',
       'cli/view',
     ],
@@ -444,6 +438,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'cli/commands/artifacts': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/inspect': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/catalog': { imports: ['cli/commands', 'cli/view'] },
+  'cli/commands/deploys': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/keys': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/tokens': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/access': { imports: ['cli/commands', 'cli/view'] },
@@ -483,6 +478,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'config',
       'content',
       'daemon',
+      'deploy',
       'files',
       'http',
       'jobs',

@@ -2304,7 +2304,7 @@ export interface components {
              * @description What the job does.
              * @enum {string}
              */
-            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy";
+            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove";
             source: string;
             destination: string | null;
             options: {
@@ -2365,7 +2365,7 @@ export interface components {
                 architectures?: string[] | "all";
                 /** @description copy of a repository: patterns of tags, * ? [0-9] as in Go. All that match are copied, but those that are there. */
                 tags?: string[];
-                /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. */
+                /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. deploy, remove: these, as zarf's --components says; default: those that are required and its defaults. */
                 components?: string[];
                 /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. mirror: only these images. */
                 images?: string[];
@@ -2413,6 +2413,18 @@ export interface components {
                 };
                 /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
                 dryRun?: boolean;
+                /** @description deploy, remove: values of the package's variables, by their names in capitals. What each variable is for the package says. */
+                set?: {
+                    [key: string]: string;
+                };
+                /** @description deploy, remove: names in set whose values are kept sealed until the job has ended, shown to nobody, and masked in what the program writes. */
+                sensitive?: string[];
+                /** @description deploy: take over what is in the cluster already, as zarf --take-ownership does. */
+                adopt?: boolean;
+                /** @description deploy, remove: how long the program may take before it is ended, with all that it started; 3600. */
+                timeoutSeconds?: number;
+                /** @description deploy: how long one step of Helm may take, as zarf's --timeout; zarf's own are 15 minutes. */
+                stepTimeoutSeconds?: number;
                 /** @description pull: replace a file that exists. */
                 overwrite?: boolean;
                 /** @description pull into the store: the package goes once the archive in the result has been fetched to its end (or after 24 h), unless something else wants it. */
@@ -2491,6 +2503,8 @@ export interface components {
                     digest: string;
                 }[];
                 flavor?: string | null;
+                /** @description deploy, remove: those that the program said it was at, in order. */
+                components?: string[];
                 /** @description pull into the store: where its archive is served. */
                 archive?: string;
                 /** @description pull into a folder: the file written. */
@@ -3683,7 +3697,7 @@ export interface components {
                 trustedRoot?: string;
             };
             /** @description Kinds of jobs that it holds for; all unless given. */
-            kinds?: ("pull" | "copy" | "publish")[];
+            kinds?: ("pull" | "copy" | "publish" | "deploy")[];
             /** Format: date-time */
             updatedAt: string;
         };
@@ -3939,7 +3953,7 @@ export interface components {
                  * @description What the job does.
                  * @enum {string}
                  */
-                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy";
+                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove";
                 /**
                  * Format: date-time
                  * @description There.
@@ -4419,6 +4433,38 @@ export interface components {
             };
             options?: components["schemas"]["ApplyOptions"];
         };
+        DeployRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "deploy";
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            source: string;
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            destination?: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["DeployOptions"];
+        };
+        RemoveRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "remove";
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            source: string;
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            destination?: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["RemoveOptions"];
+        };
         PublishOptions: {
             /** @description publish, copy: replaces the whole tag. */
             tag?: string;
@@ -4564,7 +4610,7 @@ export interface components {
              * @enum {string}
              */
             form?: "files";
-            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. */
+            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. deploy, remove: these, as zarf's --components says; default: those that are required and its defaults. */
             components?: string[];
             /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. mirror: only these images. */
             images?: string[];
@@ -4650,7 +4696,7 @@ export interface components {
         MirrorOptions: {
             /** @description pull, verify, mirror: which of the tag's packages. */
             architecture?: string;
-            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. */
+            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. deploy, remove: these, as zarf's --components says; default: those that are required and its defaults. */
             components?: string[];
             /** @description pull: only these images, names as in zarf.yaml, in full or as Docker shortens them; * ? [a-c] and -name as for components. With components: of these alone, and an empty list brings none. Without: no component's files come along. mirror: only these images. */
             images?: string[];
@@ -4727,7 +4773,107 @@ export interface components {
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
             trace?: boolean;
         };
-        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"] | components["schemas"]["MirrorRequest"] | components["schemas"]["ApplyRequest"];
+        DeployOptions: {
+            /** @description deploy, remove: values of the package's variables, by their names in capitals. What each variable is for the package says. */
+            set?: {
+                [key: string]: string;
+            };
+            /** @description deploy, remove: names in set whose values are kept sealed until the job has ended, shown to nobody, and masked in what the program writes. */
+            sensitive?: string[];
+            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. deploy, remove: these, as zarf's --components says; default: those that are required and its defaults. */
+            components?: string[];
+            /** @description deploy: take over what is in the cluster already, as zarf --take-ownership does. */
+            adopt?: boolean;
+            /** @description deploy, remove: how long the program may take before it is ended, with all that it started; 3600. */
+            timeoutSeconds?: number;
+            /** @description deploy: how long one step of Helm may take, as zarf's --timeout; zarf's own are 15 minutes. */
+            stepTimeoutSeconds?: number;
+            /** @description pull, verify, mirror: which of the tag's packages. */
+            architecture?: string;
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
+            /** @description Layers at once; 6 unless given. */
+            concurrency?: number;
+            /** @description Speak plain HTTP to the registry. */
+            plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        RemoveOptions: {
+            /** @description deploy, remove: values of the package's variables, by their names in capitals. What each variable is for the package says. */
+            set?: {
+                [key: string]: string;
+            };
+            /** @description deploy, remove: names in set whose values are kept sealed until the job has ended, shown to nobody, and masked in what the program writes. */
+            sensitive?: string[];
+            /** @description pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. deploy, remove: these, as zarf's --components says; default: those that are required and its defaults. */
+            components?: string[];
+            /** @description deploy, remove: how long the program may take before it is ended, with all that it started; 3600. */
+            timeoutSeconds?: number;
+            /** @description pull, verify, mirror: which of the tag's packages. */
+            architecture?: string;
+            /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
+            verify?: {
+                /**
+                 * @description always, the default, needs a key or an identity. if-possible lets pass what cannot be checked as neither was given; with one it is as always.
+                 * @enum {string}
+                 */
+                mode?: "never" | "if-possible" | "always";
+                /** @description The PEM of one public key: ECDSA, RSA or Ed25519. */
+                key?: string;
+                /** @description The name of a key that is kept (/v1/keys), in place of key. */
+                keyRef?: string;
+                /** @description Signed without a key of their own (keyless), by exactly these. */
+                identity?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description The same as patterns of the whole text, by Go's path.Match: a star passes no slash. */
+                identityPattern?: {
+                    /** @description Who signed: a mail address or a URI. */
+                    san: string;
+                    /** @description Who vouched for them: the OIDC issuer. */
+                    issuer: string;
+                };
+                /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
+                trustedRoot?: string;
+            };
+            /** @description Layers at once; 6 unless given. */
+            concurrency?: number;
+            /** @description Speak plain HTTP to the registry. */
+            plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"] | components["schemas"]["MirrorRequest"] | components["schemas"]["ApplyRequest"] | components["schemas"]["DeployRequest"] | components["schemas"]["RemoveRequest"];
     };
     responses: {
         /** @description Not done; the document says why. */
@@ -5193,7 +5339,7 @@ export interface operations {
                         /** @description Patterns as ghcr.io/team/**; the host may be *. */
                         repositories?: string[];
                         /** @description Kinds of jobs. */
-                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
+                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
                     };
                     /**
                      * Format: date-time
@@ -5405,7 +5551,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -6533,7 +6679,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -8788,7 +8934,7 @@ export interface operations {
                         trustedRoot?: string;
                     };
                     /** @description Kinds of jobs that it holds for; all unless given. */
-                    kinds?: ("pull" | "copy" | "publish")[];
+                    kinds?: ("pull" | "copy" | "publish" | "deploy")[];
                 };
             };
         };
@@ -9202,7 +9348,7 @@ export interface operations {
                 /** @description host[:port]: its figures alone; docker.io for all names of Docker Hub. */
                 registry?: string;
                 /** @description Of jobs of these kinds alone. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
             };
             header?: {
                 "if-none-match"?: string;

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { goTime } from '../../lib/formats/go-time.ts'
 import type { JobRequest } from '../client/contract.ts'
-import { type CommandContext, CommandFailure } from '../client/context.ts'
+import { type CommandContext, CommandFailure, type RegistryOptions } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
@@ -114,6 +114,22 @@ export async function withPackage(
   // One that failed can be run again with it; one that is left behind goes after 24 h.
   if (settled.job?.state === 'succeeded') for (const id of uploaded) await forgetUpload(context, id)
   return settled.exit
+}
+
+/** The same of a package in a registry (oci://), in the store (its digest), or of a file of this machine. */
+export async function withAnyPackage(
+  context: CommandContext,
+  what: string,
+  make: (source: string) => JobRequest,
+  options: RegistryOptions & { detach?: boolean },
+): Promise<ExitCode> {
+  const detach = options.detach === true
+  const isStored = /^(?:store:)?sha256:/.test(what)
+  if (!isStored && !/^oci:\/\//i.test(what)) return await withPackage(context, what, { make, headers: {}, detach })
+  const source = isStored ? `store:${what.replace(/^store:/, '')}` : what
+  const headers = isStored ? {} : await registryAuth(context, what, options)
+  const job = await submit(context, make(source), headers)
+  return (await settle(context, job, { detach, quietResult: true })).exit
 }
 
 function notUploaded(path: string): CommandFailure {

@@ -1,8 +1,7 @@
 import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
-import { withPackage } from './publish.ts'
-import { registryAuth } from './registry-auth.ts'
-import { labels, settle, sharedOptions, submit, type SubmitOptions } from './submit.ts'
+import { withAnyPackage } from './publish.ts'
+import { labels, sharedOptions, type SubmitOptions } from './submit.ts'
 import { type VerifyChoices, verifyOption } from '../client/verify-option.ts'
 
 export interface VerifyCommandOptions extends Omit<SubmitOptions, 'concurrency'>, VerifyChoices {
@@ -12,7 +11,6 @@ export interface VerifyCommandOptions extends Omit<SubmitOptions, 'concurrency'>
 /** `layerd verify WHAT`: a package in a registry (oci://), in the store (its digest), or a file of this machine. */
 export async function verify(context: CommandContext, what: string, options: VerifyCommandOptions): Promise<ExitCode> {
   const { architecture } = options
-  const detach = options.detach === true
   const chosen = await verifyOption(context, options)
   const make = (source: string) => ({
     kind: 'verify' as const,
@@ -25,13 +23,5 @@ export async function verify(context: CommandContext, what: string, options: Ver
     },
     ...labels(options),
   })
-  const isStored = /^(?:store:)?sha256:/.test(what)
-  if (!isStored && !/^oci:\/\//i.test(what)) return await withPackage(context, what, { make, headers: {}, detach })
-  const source = isStored ? `store:${what.replace(/^store:/, '')}` : what
-  const headers = isStored ? {} : await registryAuth(context, what, options)
-  const { exit } = await settle(context, await submit(context, make(source), headers), {
-    detach,
-    quietResult: true,
-  })
-  return exit
+  return await withAnyPackage(context, what, make, options)
 }

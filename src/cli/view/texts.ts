@@ -11,7 +11,8 @@ export function endText(job: Job): string {
 }
 
 function successText(job: Job, result: NonNullable<Job['result']>): string {
-  if (job.kind === 'verify') return verifiedText(result)
+  const own = ownEnds[job.kind]
+  if (own) return own(result, job.kind)
   if (result.plan) return `dry run of a ${job.kind} done: nothing was written`
   const { images } = result
   if (images) return mirroredText(job, { ...result, images })
@@ -38,6 +39,12 @@ function mirroredText(job: Job, result: MirrorResult): string {
   return [`mirror succeeded: ${count} to ${reference}`, ...lines, `  ${movedText(job, result)}`].join('\n')
 }
 
+const ownEnds: Partial<Record<Job['kind'], (result: NonNullable<Job['result']>, kind: string) => string>> = {
+  verify: verifiedText,
+  deploy: deployedText,
+  remove: deployedText,
+}
+
 function verifiedText({ reference, digest, signed, signatures = [], checksums }: NonNullable<Job['result']>): string {
   const { files = 0, hashed = 0 } = checksums ?? {}
   const read = hashed === files ? 'each read' : `${hashed} read, the others by the manifest's digests`
@@ -47,6 +54,15 @@ function verifiedText({ reference, digest, signed, signatures = [], checksums }:
   return [`verify succeeded: ${reference}`, `  ${digest}`, `  checksums hold: ${files} files, ${read}`, ...lines].join(
     '\n',
   )
+}
+
+function deployedText(
+  { reference, digest, components = [], durationMs }: NonNullable<Job['result']>,
+  kind: string,
+): string {
+  const which =
+    components.length === 0 ? 'no components' : `components ${components.map((name) => visible(name)).join(', ')}`
+  return `${kind} succeeded: ${reference}\n  ${digest}\n  ${which} in ${formatDuration(durationMs)}`
 }
 
 /** Whose it is, and what is known of that. */
@@ -156,6 +172,7 @@ function stepText({ phase, reason, layers, bytesTotal, sourceBytes, sourceBytesR
     if (bytesTotal !== null || !sourceBytes || sourceBytesRead === 0) return phase
     return `reading the archive, ${Math.floor((100 * sourceBytesRead) / sourceBytes)} %`
   }
+  if (phase === 'committing' && (kind === 'deploy' || kind === 'remove')) return `running the ${kind}`
   if (phase !== 'transferring') return phase
   return `${VERBS[kind] ?? 'moving'} ${layers.done} of ${layers.total ?? '?'} layers`
 }

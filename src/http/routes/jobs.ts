@@ -4,17 +4,20 @@ import type { Job, JobKind } from '../../jobs/model/definitions.ts'
 import type { JobEventReader } from '../../jobs/progress/events.ts'
 import type { AgainOptions } from '../../jobs/model/requests.ts'
 import type { JobQueue } from '../../jobs/queue.ts'
+import { AppError } from '../../lib/errors.ts'
 import { targetOfJob } from '../requests/audited.ts'
 import { readIdempotency } from '../requests/idempotency.ts'
 import { applyWait, etagOf, RETRY_AFTER_SECONDS } from '../answers/job-answers.ts'
 import { requireAgain, requireWriter } from '../requests/jobs/job-again.ts'
 import { checkJobRequest, registriesOf } from '../requests/jobs/job-request.ts'
 import { waitForJob } from '../answers/job-wait.ts'
+import type { JobBody } from '../schemas/job.ts'
 import type { OpenAnswers } from '../answers/open-answers.ts'
 import { lifeOf } from '../requests/look.ts'
 import type { KeyNames } from '../requests/key-settings.ts'
 import type { MayName } from '../requests/package-reference.ts'
 import type { PublishSources } from '../requests/jobs/sources.ts'
+import { sealVariables, withVariables } from '../requests/jobs/sealed-variables.ts'
 import { readJobAuth } from '../requests/registry-auth.ts'
 import {
   cancelJobSchema,
@@ -47,25 +50,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
 
   app.post('/v1/jobs', { schema: createJobSchema, config: CREATE }, async (request, reply) => {
     const checked = await checkJobRequest(request.body, { ...options, caller: request.caller })
-    const { headers, caller, traceparent, id: requestId } = request
-    const principal = caller.name
-    const idempotency = readIdempotency({
-      key: headers['idempotency-key'],
-      principal,
-      route: 'POST /v1/jobs',
-      body: request.body,
-    })
-    const credentials = readJobAuth(headers['x-registry-auth'], registriesOf(checked))
-    const { job, replayed } = await queue.create(
-      {
-        ...checked,
-        principal,
-        limits: caller.limits,
-        requestId,
-        ...(traceparent === undefined ? {} : { traceparent }),
-      },
-      { ...(idempotency ? { idempotency } : {}), ...(credentials ? { credentials } : {}) },
-    )
+    const { job, replayed } = await queue.create(...keptJob(request, checked, request.headers['x-registry-auth']))
     if (!replayed) tell(request, 'job accepted', job)
     if (replayed) void reply.header('idempotency-replayed', 'true')
     const seconds = applyWait(request, reply, options.openStreams)
@@ -90,6 +75,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
 
   app.post('/v1/jobs/:id/pause', { schema: pauseJobSchema, config: WRITE }, async (request, reply) => {
     requireWriter(request.caller, request.job)
+    requireRest(request.job)
     const job = await queue.pause(request.job.id, { ...request.body, by: request.caller.name })
     tell(request, 'job pause asked', job)
     return sendAccepted(reply, job)
@@ -106,6 +92,37 @@ export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app
     await queue.remove(request.job.id)
     request.log.info({ principal: request.caller.name, jobId: request.job.id }, 'job deleted')
     return reply.code(204).send(null)
+  })
+}
+
+/** What is kept of a job, and what of it sealed. Throws BODY_INVALID, CREDENTIALS_INVALID, REQUEST_INVALID. */
+function keptJob(
+  { headers, caller, traceparent, id: requestId, body }: FastifyRequest,
+  checked: Awaited<ReturnType<typeof checkJobRequest>>,
+  login: string | undefined,
+): Parameters<JobQueue['create']> {
+  const { options, variables } = sealVariables(checked.options)
+  const principal = caller.name
+  const idempotency = readIdempotency({
+    key: headers['idempotency-key'],
+    principal,
+    route: 'POST /v1/jobs',
+    // Nothing that tells a secret, not even its hash.
+    body: Object.keys(variables).length === 0 ? body : { ...(body as JobBody), options },
+  })
+  const credentials = withVariables(readJobAuth(login, registriesOf(checked)), variables)
+  const asked = { principal, limits: caller.limits, requestId, ...(traceparent === undefined ? {} : { traceparent }) }
+  return [
+    { ...checked, options, ...asked },
+    { ...(idempotency ? { idempotency } : {}), ...(credentials ? { credentials } : {}) },
+  ]
+}
+
+/** What would end with a pause, and be run no further by a resume. Throws JOB_NOT_FINISHED. */
+function requireRest({ id, kind, state }: Job): void {
+  if (state !== 'running' || (kind !== 'deploy' && kind !== 'remove')) return
+  throw new AppError('JOB_NOT_FINISHED', `job ${id} is a ${kind} that runs, which cannot be paused and gone on with`, {
+    hint: 'Wait until it has ended, or cancel it.',
   })
 }
 

@@ -60,7 +60,14 @@ export async function beginRun(
     credentials: sealed === null ? undefined : (vault.open(id, sealed) as JobCredentials),
     transfers: await allTransfers(redis, keys, id),
     retries: Number(retries),
+    wasOnce: (await redis.hexists(keys.job(id), 'once')) === 1,
   }
+}
+
+export async function beginOnce(context: RunContext, { jobId, epoch }: RunKey): Promise<boolean> {
+  const [status] = await context.scripts.job('once', target(context, jobId), [epoch])
+  if (status === 'fenced') throw noLonger({ jobId, epoch })
+  return status === 'first'
 }
 
 export async function reportRun(context: RunContext, run: RunKey, report: RunReport): Promise<ReportAnswer> {
@@ -85,10 +92,14 @@ export async function finishRun(
 export async function checkRun({ redis, keys }: RunContext, { jobId, epoch }: RunKey): Promise<void> {
   const [state, current, ...texts] = await redis.hmget(keys.job(jobId), 'state', 'epoch', 'cancelText', 'pauseText')
   if (Number(current) !== epoch || (state !== 'running' && state !== 'canceling')) {
-    throw new AppError('JOB_FENCED', 'this run no longer owns the job', { details: { jobId, epoch } })
+    throw noLonger({ jobId, epoch })
   }
   const stop = requestedStop(jobId, [state, ...texts])
   if (stop !== undefined) throw stop
+}
+
+function noLonger({ jobId, epoch }: RunKey): AppError {
+  return new AppError('JOB_FENCED', 'this run no longer owns the job', { details: { jobId, epoch } })
 }
 
 export async function readStop({ redis, keys }: RunContext, jobId: string): Promise<AppError | undefined> {

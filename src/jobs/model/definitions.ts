@@ -10,7 +10,17 @@ export { JobResult, Problem, Signature, TransferPlan } from './outcome.ts'
  * The resources of the API as they are kept and answered: one TypeBox value is schema and type at once.
  * Source: api.md "Decided".
  */
-export const JOB_KINDS = ['publish', 'pull', 'copy', 'inspect', 'verify', 'mirror', 'apply', 'deploy'] as const
+export const JOB_KINDS = [
+  'publish',
+  'pull',
+  'copy',
+  'inspect',
+  'verify',
+  'mirror',
+  'apply',
+  'deploy',
+  'remove',
+] as const
 export const JobKind = Type.Enum([...JOB_KINDS], { description: 'What the job does.' })
 export type JobKind = (typeof JOB_KINDS)[number]
 

@@ -5,6 +5,9 @@ import { KEY_NAME } from './key-record.ts'
 /** Source: RFC 6838 4.2; parameters are refused by registries (oci-client.md G4). */
 const MEDIA_TYPE = '^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$'
 
+/** Of a Zarf package. Source: zarf src/api/v1alpha1 (variable names: [A-Z0-9_]+). */
+const VARIABLE = '^[A-Z0-9_]{1,128}$'
+
 const Identity = (description: string) =>
   Type.Optional(
     Type.Object(
@@ -177,7 +180,7 @@ export const JobOptions = Type.Object(
       Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
         maxItems: 100,
         description:
-          'pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone.',
+          "pull: only these components and what is required; * ? [a-c] as in Go, -name takes away. Default: the whole package. mirror: images of these components alone. deploy, remove: these, as zarf's --components says; default: those that are required and its defaults.",
       }),
     ),
     images: Type.Optional(
@@ -220,6 +223,39 @@ export const JobOptions = Type.Object(
       Type.Boolean({
         description:
           'publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder.',
+      }),
+    ),
+    set: Type.Optional(
+      Type.Record(Type.String({ pattern: VARIABLE }), Type.String({ maxLength: 65_536 }), {
+        maxProperties: 200,
+        additionalProperties: false,
+        description:
+          "deploy, remove: values of the package's variables, by their names in capitals. What each variable is for the package says.",
+      }),
+    ),
+    sensitive: Type.Optional(
+      Type.Array(Type.String({ pattern: VARIABLE }), {
+        maxItems: 200,
+        description:
+          'deploy, remove: names in set whose values are kept sealed until the job has ended, shown to nobody, and masked in what the program writes.',
+      }),
+    ),
+    adopt: Type.Optional(
+      Type.Boolean({ description: 'deploy: take over what is in the cluster already, as zarf --take-ownership does.' }),
+    ),
+    timeoutSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 10,
+        maximum: 86_400,
+        description:
+          'deploy, remove: how long the program may take before it is ended, with all that it started; 3600.',
+      }),
+    ),
+    stepTimeoutSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 10,
+        maximum: 86_400,
+        description: "deploy: how long one step of Helm may take, as zarf's --timeout; zarf's own are 15 minutes.",
       }),
     ),
     overwrite: Type.Optional(Type.Boolean({ description: 'pull: replace a file that exists.' })),

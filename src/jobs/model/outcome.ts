@@ -137,6 +137,9 @@ export const JobResult = Type.Object({
     }),
   ),
   flavor: Type.Optional(Nullable(Type.String())),
+  components: Type.Optional(
+    Type.Array(Type.String(), { description: 'deploy, remove: those that the program said it was at, in order.' }),
+  ),
   archive: Type.Optional(Type.String({ description: 'pull into the store: where its archive is served.' })),
   path: Type.Optional(Type.String({ description: 'pull into a folder: the file written.' })),
   artifactType: Type.Optional(

@@ -3,7 +3,7 @@ import { isPlacePattern } from '../../content/repository-pattern.ts'
 import { JobOptions } from './job-options.ts'
 import { KEY_NAME } from './key-record.ts'
 
-const POLICY_KINDS = ['pull', 'copy', 'publish'] as const
+const POLICY_KINDS = ['pull', 'copy', 'publish', 'deploy'] as const
 export type PolicyKind = (typeof POLICY_KINDS)[number]
 
 /** What packages have to be signed by, by where they come from or go to. Source: api.md "policy". */

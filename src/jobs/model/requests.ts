@@ -33,7 +33,9 @@ export interface JobCredentials {
   identityToken?: string
   registryToken?: string
   /** Of the other registry of a job that has two. */
-  also?: Omit<JobCredentials, 'also'>
+  also?: Omit<JobCredentials, 'also' | 'variables'>
+  /** Of a deploy: what its caller called sensitive, by name. */
+  variables?: Readonly<Record<string, string>>
 }
 
 export interface Idempotency {

@@ -16,6 +16,8 @@ export interface BegunRun {
   transfers: Transfer[]
   /** Runs in a row that ended in `retrying` without a new byte; the worker's retry budget counts them. */
   retries: number
+  /** An earlier run began what may not be done twice (JobRuns.once), and nobody has asked to retry the job since. */
+  wasOnce: boolean
 }
 
 /** Nothing to do: the job has ended, is paused, or another dispatch took its place; or its queue is paused, and the job waits on. */

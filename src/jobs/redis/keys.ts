@@ -77,6 +77,8 @@ export interface Keys {
   doneJobsOf(principal: string): string
   idempotency(hash: string): string
   tagLock(reference: string): string
+  /** Of what is done by one at a time, such as deploys to a cluster. */
+  aloneLock(name: string): string
   upload(registry: string, repository: string, digest: string): string
   /** Who may write to an upload that a caller sends in pieces. */
   uploadLock(id: string): string
@@ -122,6 +124,7 @@ export function createKeys(name = 'layerd'): Keys {
     outbox: `${prefix}outbox`,
     hosts: `${prefix}hosts`,
     ...systemKeys(prefix),
+    ...lockKeys(prefix),
     tidy: `${prefix}tidy`,
     registries: `${prefix}registries`,
     signingKeys: `${prefix}keys`,
@@ -150,9 +153,7 @@ export function createKeys(name = 'layerd'): Keys {
     jobsOf: (principal) => `${prefix}jobs:of:${principal}`,
     doneJobsOf: (principal) => `${prefix}jobs:done-of:${principal}`,
     idempotency: (hash) => `${prefix}idem:${hash}`,
-    tagLock: (reference) => `${prefix}lock:tag:${reference}`,
     upload: (registry, repository, digest) => `${prefix}upload:${registry}/${repository}@${digest}`,
-    uploadLock: (id) => `${prefix}lock:upload:${id}`,
     transferClaim: (registry, repository, digest) => `${prefix}claim:${registry}/${repository}@${digest}`,
     blobPlaces: (registry) => `${prefix}places:${registry}`,
     blobPlacesByTime: (registry) => `${prefix}places:${registry}:time`,
@@ -186,6 +187,14 @@ function registryKeys(prefix: string): Pick<Keys, 'registryLimits' | 'catalogue'
     registryLimits: (host) => `${prefix}limits:${host}`,
     catalogue: `${prefix}catalogue`,
     catalogueOf: (registry, what) => `${prefix}catalogue:${what}:${registry}`,
+  }
+}
+
+function lockKeys(prefix: string): Pick<Keys, 'tagLock' | 'aloneLock' | 'uploadLock'> {
+  return {
+    tagLock: (reference) => `${prefix}lock:tag:${reference}`,
+    aloneLock: (name) => `${prefix}lock:alone:${name}`,
+    uploadLock: (id) => `${prefix}lock:upload:${id}`,
   }
 }
 

@@ -19,6 +19,7 @@ const JOB_SCRIPTS = [
   'clear-upload',
   'note-sessions',
   'tidied',
+  'once',
 ] as const
 /** In front of each of them, in this order. */
 const SHARED = [

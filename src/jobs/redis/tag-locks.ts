@@ -5,7 +5,7 @@ import { AppError } from '../../lib/errors.ts'
 import { type Logger, silentLogger } from '../../lib/logger.ts'
 import { createKeys } from './keys.ts'
 import { connectRedis, type RedisTarget } from './redis.ts'
-import { createScripts } from './scripts.ts'
+import { createScripts, type Scripts } from './scripts.ts'
 
 /** One writer per tag among all of layerd's processes. */
 export interface TagLocks {
@@ -14,6 +14,15 @@ export interface TagLocks {
    * JOB_FENCED when the lock was lost (renewal refused, or Redis gone past its expiry), and with `signal`'s reason.
    */
   withTagLock<T>(reference: string, signal: AbortSignal, task: (signal: AbortSignal) => Promise<T>): Promise<T>
+  /**
+   * The same for what takes long, at once or not at all: undefined where somebody else has the lock `name`. Who has lost it is told
+   * CLUSTER_GRACE_MS before anybody else can have it, as long as what it was for may take to end.
+   */
+  tryAlone<T>(
+    name: string,
+    signal: AbortSignal,
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<{ readonly done: T } | undefined>
   close(): Promise<void>
 }
 
@@ -28,6 +37,9 @@ export interface TagLockOptions {
 }
 
 const DEFAULT_EXPIRY_MS = 15_000
+/** Of tryAlone. */
+const ALONE_EXPIRY_MS = 30_000
+const CLUSTER_GRACE_MS = 20_000
 /** Waiters ask again after 50 to 150 ms: an index update takes a few requests, and jitter keeps them apart. */
 const POLL_MS = 50
 const POLL_JITTER_MS = 100
@@ -42,6 +54,7 @@ export function createTagLocks(options: TagLockOptions): TagLocks {
   const keys = createKeys(options.prefix)
   const scripts = createScripts(redis)
 
+  const { renew, holding } = createHolder({ scripts, clock, logger, expiryMs })
   const acquire = async (lock: Lock, signal: AbortSignal) => {
     // After a try whose answer got lost the lock may be ours already.
     let inDoubt = false
@@ -58,7 +71,36 @@ export function createTagLocks(options: TagLockOptions): TagLocks {
       await clock.sleep(POLL_MS + Math.random() * POLL_JITTER_MS, signal)
     }
   }
-  const renew = async ({ key, token }: Lock) => (await scripts.other('renew-tag-lock', key, [token, expiryMs])) === 1
+  return {
+    async withTagLock(reference, signal, task) {
+      const lock = { key: keys.tagLock(reference), token: randomUUID() }
+      await acquire(lock, signal)
+      return await holding(lock, { what: reference, expiryMs, signal }, task)
+    },
+    async tryAlone(name, signal, task) {
+      const keptMs = ALONE_EXPIRY_MS + CLUSTER_GRACE_MS
+      const lock = { key: keys.aloneLock(name), token: randomUUID(), keptMs }
+      // An answer that got lost leaves a lock that nobody has until it expires; whoever waits for it asks again.
+      if ((await redis.set(lock.key, lock.token, 'PX', keptMs, 'NX')) !== 'OK') return undefined
+      return { done: await holding(lock, { what: name, expiryMs: ALONE_EXPIRY_MS, signal }, task) }
+    },
+    async close() {
+      redis.disconnect()
+    },
+  }
+}
+
+interface HolderOptions {
+  scripts: Scripts
+  clock: Clock
+  logger: Logger
+  expiryMs: number
+}
+
+/** Keeps a lock that was taken for as long as a task takes. */
+function createHolder({ scripts, clock, logger, expiryMs }: HolderOptions) {
+  const renew = async ({ key, token, keptMs = expiryMs }: Lock) =>
+    (await scripts.other('renew-tag-lock', key, [token, keptMs])) === 1
   const release = async ({ key, token }: Lock) => {
     for (let tries = 1; ; tries += 1) {
       try {
@@ -74,32 +116,29 @@ export function createTagLocks(options: TagLockOptions): TagLocks {
     }
   }
 
-  return {
-    async withTagLock(reference, signal, task) {
-      const lock = { key: keys.tagLock(reference), token: randomUUID() }
-      await acquire(lock, signal)
-      using holder = childController(signal)
-      const stop = keepAlive({
-        expiryMs,
-        renew: () => renew(lock),
-        onLost: () => holder.abort(new AppError('JOB_FENCED', `the lock of ${reference} was lost`)),
-      })
-      try {
-        return await task(holder.signal)
-      } finally {
-        stop()
-        await release(lock)
-      }
-    },
-    async close() {
-      redis.disconnect()
-    },
+  const holding = async <T>(
+    lock: Lock,
+    { what, signal, ...times }: { what: string; expiryMs: number; signal: AbortSignal },
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    using holder = childController(signal)
+    const onLost = () => holder.abort(new AppError('JOB_FENCED', `the lock of ${what} was lost`))
+    const stop = keepAlive({ ...times, renew: () => renew(lock), onLost })
+    try {
+      return await task(holder.signal)
+    } finally {
+      stop()
+      await release(lock)
+    }
   }
+  return { renew, holding }
 }
 
 interface Lock {
   key: string
   token: string
+  /** How long Redis keeps it. Default: the expiry. */
+  keptMs?: number
 }
 
 interface KeepAlive {

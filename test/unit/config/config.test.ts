@@ -39,6 +39,7 @@ test('without any setting every default holds', () => {
     catalogLimits: { requestsPerSecond: 20, tags: 100_000 },
     uploadsPerPrincipal: 32,
     zstdWindowBytes: 128 * 1024 ** 2,
+    zarf: undefined,
     plainHttpRegistries: [],
     outbound: { allowed: undefined, named: [], callersChoose: undefined },
     logFormat: undefined,

@@ -12,6 +12,7 @@ import { at, later } from '../package-reference.ts'
 import { seenBy } from '../seen.ts'
 import { apply } from './apply.ts'
 import { copy } from './copy.ts'
+import { deploy, remove } from './deploy.ts'
 import type { CheckOptions, KindOfJob } from './kind.ts'
 import { mirror } from './mirror.ts'
 import { publish } from './publish.ts'
@@ -19,7 +20,7 @@ import { pull } from './pull.ts'
 import { verify } from './verify.ts'
 
 /** The kinds that this API can check and so accept. */
-export const JOB_REQUESTS = { publish, copy, pull, verify, mirror, apply } as const satisfies Partial<
+export const JOB_REQUESTS = { publish, copy, pull, verify, mirror, apply, deploy, remove } as const satisfies Partial<
   Record<JobKind, KindOfJob>
 >
 

@@ -9,19 +9,24 @@ import { checkPackageSource, isLocal } from './sources.ts'
 export const verify = {
   options: ['verify', 'architecture', 'plainHttp', 'trace'],
   needsDestination: false,
-  check: checkVerify,
-  registries: ({ source }) => (isLocal(source) ? [] : [parseReference(source).registry]),
+  check: checkUsed,
+  registries: registriesUsed,
 } as const satisfies KindOfJob
 
-async function checkVerify(body: JobBody, options: CheckOptions): Promise<Checked> {
-  if (body.destination !== undefined) throw goesNowhere()
+/** A package from wherever, which goes to no registry. */
+export async function checkUsed(body: JobBody, options: CheckOptions): Promise<Checked> {
+  if (body.destination !== undefined) throw goesNowhere(body)
   const { source, registry } = await checkPackageSource(body, options)
   const registries = registry === undefined ? [] : [registry]
   return { source, destination: null, queueHost: registry ?? LOCAL_QUEUE, registries }
 }
 
-function goesNowhere(): AppError {
-  return new AppError('BODY_INVALID', 'a verify job goes nowhere, so it has no "destination"', {
+export function registriesUsed({ source }: Pick<JobBody, 'source'>): string[] {
+  return isLocal(source) ? [] : [parseReference(source).registry]
+}
+
+function goesNowhere({ kind }: Pick<JobBody, 'kind'>): AppError {
+  return new AppError('BODY_INVALID', `a ${kind} job goes to no registry, so it has no "destination"`, {
     details: { pointer: '/destination' },
   })
 }
