@@ -1,5 +1,5 @@
-import type { Queue, Registry } from '../../api/types.ts'
-import { formatSpeed } from '../../format/bytes.ts'
+import type { Queue, Registry, Stats } from '../../api/types.ts'
+import { formatBytes, formatSpeed } from '../../format/bytes.ts'
 
 const KINDS: Readonly<Record<string, string>> = {
   basic: 'user and password',
@@ -72,4 +72,14 @@ export function queueText({ jobs, pause }: Queue): string {
   const said =
     counts.length === 0 ? 'nothing waits or runs' : counts.map(([state, count]) => `${count} ${state}`).join(', ')
   return pause === null ? said : `paused by ${pause.by}: ${said}`
+}
+
+/** What its jobs did in some time. */
+export type Lately = Stats['totals']
+
+/** `12 jobs, 2 of them failed; 1.2 GiB sent, 30.0 MiB received`. */
+export function latelyText({ jobsBegun, jobsFailed, wireBytesSent, wireBytesReceived }: Lately): string {
+  const failed = jobsFailed > 0 ? `, ${jobsFailed} of them failed` : ''
+  const moved = `${formatBytes(wireBytesSent)} sent, ${formatBytes(wireBytesReceived)} received`
+  return `${jobsBegun} ${jobsBegun === 1 ? 'job' : 'jobs'}${failed}; ${moved}`
 }
