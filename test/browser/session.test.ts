@@ -5,6 +5,7 @@ import type { Browser } from 'playwright-core'
 import { barriers, look, openBrowser, picture, THEMES } from '../helpers/browser/pages.ts'
 import { buildDashboard } from '../helpers/browser/built-dashboard.ts'
 import { CleanupStack } from '../helpers/cleanup.ts'
+import { buildPackage } from '../helpers/packages/package-builder.ts'
 import { findBrowser } from '../helpers/processes/browser.ts'
 import { readyUrl, startLayerd } from '../helpers/processes/layerd.ts'
 import { tokenLine, tokensFileWith } from '../helpers/streams/tokens.ts'
@@ -104,6 +105,35 @@ describe('the dashboard where tokens are required', { skip }, () => {
       [],
     )
     assert.ok(asked.includes('/v1/events'))
+    await page.context().close()
+  })
+
+  test('who is logged in by a cookie sends a package with it, and shows no token', async () => {
+    const { page, complaints } = await look(browser, url)
+    await page.goto('/new')
+    await page.getByLabel('Token').fill(TOKEN)
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByText('Drop a package here').waitFor()
+    const shown: (string | undefined)[] = []
+    page.on('request', (one) => {
+      if (one.url().includes('/v1/uploads')) shown.push(one.headers()['authorization'])
+    })
+    const folder = await shortTempDir(stack)
+    const { path } = await buildPackage(folder, { name: 'coral', layers: 2, layerBytes: 2 * 1024 * 1024 })
+    await page.getByLabel('Package to send').setInputFiles(path)
+    await page.getByText('sent', { exact: true }).waitFor()
+    assert.ok(shown.length >= 2)
+    assert.deepEqual(shown.filter(Boolean), [])
+    const answer = await fetch(`${url}/v1/uploads`, { headers: { authorization: `Bearer ${TOKEN}` } })
+    const { items } = (await answer.json()) as { items: { name: string; state: string }[] }
+    assert.deepEqual(
+      items.map(({ state }) => state),
+      ['complete'],
+    )
+    assert.deepEqual(
+      complaints.filter((one) => !one.includes('401')),
+      [],
+    )
     await page.context().close()
   })
 

@@ -28,6 +28,18 @@ export function moodOf(state: string): Mood {
   return MOODS[state] ?? 'idle'
 }
 
+const DONE: Readonly<Record<string, string>> = {
+  publish: 'sent',
+  pull: 'brought',
+  copy: 'copied',
+  verify: 'read',
+}
+
+/** What a job of that kind does with bytes, once they are through. */
+export function movedOf(kind: string): string {
+  return DONE[kind] ?? 'moved'
+}
+
 const DOING: Readonly<Record<string, string>> = {
   publish: 'sending',
   pull: 'bringing',
@@ -78,12 +90,32 @@ function againAt(retryAt: string | null, now: number, reason: string | null): st
   return reason?.includes(' UTC') ? left : `again at ${formatClock(at)}, ${left}`
 }
 
-function successOf({ progress, startedAt, endedAt }: Job): string {
-  const { bytesDone, bytesSent } = progress
+function successOf(job: Job): string {
+  const { bytesDone, bytesSent } = job.progress
   const saved = bytesDone - bytesSent
-  const took = startedAt && endedAt ? ` in ${formatDuration(Date.parse(endedAt) - Date.parse(startedAt))}` : ''
+  const took = tookOf(job)
   const kept = saved > 0 && bytesDone > 0 ? `, ${formatBytes(saved)} were there already` : ''
-  return `${formatBytes(bytesSent)} moved${took}${kept}`
+  return `${formatBytes(bytesSent)} ${movedOf(job.kind)}${took === undefined ? '' : ` in ${took}`}${kept}`
+}
+
+function tookOf({ startedAt, endedAt }: Pick<Job, 'startedAt' | 'endedAt'>): string | undefined {
+  if (startedAt === null || endedAt === null) return undefined
+  const ms = Date.parse(endedAt) - Date.parse(startedAt)
+  return ms < 1000 ? 'less than a second' : formatDuration(ms)
+}
+
+/** What came of a job beside its error, which says why: how long it tried, and how far it came. */
+export function failureOf(job: Job): string {
+  const { attempt, progress } = job
+  const total = totalOf(progress)
+  const took = tookOf(job)
+  const after = took === undefined ? '' : ` after ${took}`
+  const tries = attempt > 1 ? ` and ${attempt} attempts` : ''
+  const came =
+    progress.bytesDone === 0
+      ? 'nothing had moved'
+      : `${formatBytes(progress.bytesDone)}${total === null ? '' : ` of ${formatBytes(total)}`} were there`
+  return `failed${after}${tries}; ${came}`
 }
 
 export interface Part {

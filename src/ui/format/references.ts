@@ -13,6 +13,21 @@ export function lastOf(reference: string): string {
   return shortDigests(last)
 }
 
+/** What a job does; a look at what would happen is none of those that do it. */
+export function kindOf({ kind, options }: Pick<Job, 'kind' | 'options'>): string {
+  return options.dryRun ? `${kind}, as a dry run` : kind
+}
+
+/** Of `file:/absolute` and `file:///absolute`, which are one. */
+export function pathOf(source: string): string {
+  const path = source.replace(/^file:(?:\/\/)?/, '')
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
 export function shortDigests(text: string): string {
   return text.replace(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, '$1…')
 }

@@ -28,6 +28,12 @@ const ASKING = {
   retry: (asked: Asked) => api.POST('/v1/jobs/{id}/retry', asked),
 } as const
 
+/** `auth`: X-Registry-Auth; undefined: with what layerd knows. Throws Refusal. */
+export async function retryWith(id: string, auth: string | undefined): Promise<void> {
+  const header = auth === undefined ? {} : { 'x-registry-auth': auth }
+  fleet.learn([await dataOf(api.POST('/v1/jobs/{id}/retry', { params: { path: { id }, header }, body: null }))])
+}
+
 /** Throws Refusal. */
 export async function perform(action: JobAction, id: string): Promise<void> {
   const params = { path: { id } }

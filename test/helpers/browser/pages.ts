@@ -42,7 +42,8 @@ export async function look(browser: Browser, url: string, options: LookOptions =
   const page = await context.newPage()
   const complaints: string[] = []
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !isBusy(message.text())) complaints.push(message.text())
+    if (!['error', 'warning'].includes(message.type()) || isBusy(message.text())) return
+    complaints.push(`${message.text()} ${message.location().url}`)
   })
   page.on('pageerror', (error) => complaints.push(String(error)))
   return { page, complaints }

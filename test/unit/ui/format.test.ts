@@ -95,7 +95,7 @@ test('what is copied for a shell is one argument there, whatever stands in it', 
   const hostile = `it's "$(touch /tmp/x)" \`id\` \\ \n$HOME`
   assert.equal(execFileSync('sh', ['-c', `printf %s ${quoted(hostile)}`], { encoding: 'utf8' }), hostile)
   const told = { kind: 'pull', source: hostile, destination: null, options: {}, labels: {} } as unknown as Told
-  const argument = /-d ('[^]*)$/.exec(asCurl(told, 'http://127.0.0.1:8420'))?.[1] ?? ''
+  const argument = /-d ('[^]*)$/.exec(asCurl(told, { origin: 'http://127.0.0.1:8420', token: true }))?.[1] ?? ''
   const body = execFileSync('sh', ['-c', `printf %s ${argument}`], { encoding: 'utf8' })
   assert.deepEqual(JSON.parse(body), { kind: 'pull', source: hostile })
 })

@@ -1,7 +1,10 @@
 import type { Job } from '../../api/types.ts'
 
-/** The request that asks for the same again; who is logged in by a cookie needs a token there. */
-export function asCurl({ kind, source, destination, options, labels }: Job, origin: string): string {
+/** The request that asks for the same again. `token`: the daemon wants one, which the line takes from LAYERD_TOKEN. */
+export function asCurl(
+  { kind, source, destination, options, labels }: Job,
+  { origin, token }: { origin: string; token: boolean },
+): string {
   const body = {
     kind,
     source,
@@ -9,8 +12,16 @@ export function asCurl({ kind, source, destination, options, labels }: Job, orig
     ...(Object.keys(options).length === 0 ? {} : { options }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
   }
-  return `curl -X POST ${quoted(`${origin}/v1/jobs`)} \\\n  -H 'content-type: application/json' \\\n  -d ${quoted(JSON.stringify(body))}`
+  return [
+    `curl -X POST ${quoted(`${origin}/v1/jobs`)}`,
+    "-H 'content-type: application/json'",
+    ...(token ? [TOKEN] : []),
+    `-d ${quoted(JSON.stringify(body))}`,
+  ].join(' \\\n  ')
 }
+
+/** As the command line takes it. */
+export const TOKEN = '-H "authorization: Bearer $LAYERD_TOKEN"'
 
 /** For a POSIX shell, whatever stands in it. */
 export function quoted(text: string): string {

@@ -18,6 +18,13 @@ export function beganOf({ began }: Pick<JobRun, 'began'>): string {
   return began.by === null ? why : `${why} by ${began.by}`
 }
 
+/** How long nothing ran before it, where that was long enough to be told. */
+export function waitedMs(run: JobRun, before: JobRun | undefined): number | undefined {
+  if (before === undefined || before.endedAt === null) return undefined
+  const ms = Date.parse(run.startedAt) - Date.parse(before.endedAt)
+  return ms < 1000 ? undefined : ms
+}
+
 const OUTCOMES: Readonly<Record<string, string>> = {
   succeeded: 'It succeeded',
   failed: 'It failed',

@@ -39,6 +39,8 @@ export function queryOf({ states, kinds, labels, registry, text }: JobFilters): 
 
 /** Whether a job that has just come belongs into the list; what only the daemon can tell is taken as a yes. */
 export function mayFit({ states, kinds, text }: JobFilters, job: Job): boolean {
+  // A look is gone again when it was looked at.
+  if (job.options.dryRun === true) return false
   if (states.length > 0 && !states.includes(job.state)) return false
   if (kinds.length > 0 && !kinds.includes(job.kind)) return false
   if (text === '') return true

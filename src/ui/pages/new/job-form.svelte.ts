@@ -1,12 +1,11 @@
-import { api, dataOf, Refusal } from '../../api/client.ts'
+import { api, dataOf, problemOf, Refusal } from '../../api/client.ts'
 import type { Job, JobRequest, Problem } from '../../api/types.ts'
 import { Action } from '../../state/action.svelte.ts'
 import { fleet } from '../../state/fleet.svelte.ts'
-import { type Login, registryAuthOf } from './logins.ts'
-import { optionsOf } from './options.ts'
-
-export const KINDS = ['publish', 'pull', 'copy', 'verify'] as const
-export type JobKind = (typeof KINDS)[number]
+import { perform } from '../../state/job-actions.ts'
+import { isFormKind, type JobKind, KINDS } from '../../state/kinds.ts'
+import { hostOf, type Login, NO_LOGIN, registryAuthOf, type Side } from '../../state/logins.ts'
+import { filledOf, joinedOptions, optionsOf } from './options.ts'
 
 /** Where what is to be moved comes from. */
 export type Origin = 'upload' | 'file' | 'store' | 'web' | 'reference'
@@ -43,10 +42,11 @@ export class JobForm {
   folder = $state('')
   options = $state<Record<string, string | boolean>>({})
   labels = $state<Label[]>([])
-  logins = $state<Record<'source' | 'destination', Login>>({
-    source: { username: '', password: '' },
-    destination: { username: '', password: '' },
-  })
+  /** Options that are kept though no field shows them, as the interface takes them. */
+  more = $state.raw<Readonly<Record<string, unknown>>>({})
+  logins = $state<Record<Side, Login>>({ source: { ...NO_LOGIN }, destination: { ...NO_LOGIN } })
+  /** The job that it is filled in with. */
+  again = $state.raw<Job | undefined>()
   readonly asking = new Action()
   readonly planning = new Action()
   planned = $state.raw<Job | undefined>()
@@ -57,7 +57,27 @@ export class JobForm {
     this.choose(KINDS.find((kind) => kind === query.get('kind')) ?? 'publish')
     this.destination = query.get('destination') ?? ''
     if (query.get('plainHttp') === 'true') this.options['plainHttp'] = true
-    const source = query.get('source') ?? ''
+    this.#from(query.get('source') ?? '')
+  }
+
+  /** As that job was asked for, but for its log-in. Of a kind that has no form nothing is filled in. */
+  fill(job: Job): void {
+    const { kind, source, destination, labels } = job
+    if (!isFormKind(kind)) return
+    this.choose(kind)
+    this.again = job
+    this.#from(source)
+    if (kind === 'pull') this.folder = destination?.startsWith('file:') ? destination : ''
+    else this.destination = destination ?? ''
+    const { dryRun: _, sha256 = '', ...options } = job.options as { dryRun?: boolean; sha256?: string }
+    this.webSha256 = sha256
+    const { said, rest } = filledOf(kind, options)
+    this.options = said
+    this.more = rest
+    this.labels = Object.entries(labels).map(([name, value]) => ({ name, value }))
+  }
+
+  #from(source: string): void {
     if (source === '') return
     const origin = SCHEMES.find(([start]) => source.startsWith(start))?.[1] ?? 'reference'
     if (!ORIGINS[this.kind].includes(origin)) return
@@ -66,6 +86,8 @@ export class JobForm {
   }
 
   choose(kind: JobKind): void {
+    // Which options another kind takes nobody here knows.
+    if (kind !== this.kind) this.more = {}
     this.kind = kind
     this.#forget()
     if (!ORIGINS[kind].includes(this.origin)) this.origin = ORIGINS[kind][0] ?? 'reference'
@@ -84,7 +106,7 @@ export class JobForm {
   }
 
   /** Whose registry a log-in would be for. */
-  get loginSides(): readonly ('source' | 'destination')[] {
+  get loginSides(): readonly Side[] {
     if (this.kind === 'copy') return ['source', 'destination']
     if (this.kind === 'publish') return ['destination']
     return this.kind === 'pull' || this.origin === 'reference' ? ['source'] : []
@@ -111,13 +133,18 @@ export class JobForm {
   }
 
   async #planned(signal: AbortSignal): Promise<Job | undefined> {
+    let job: Job | undefined
     try {
-      let job = await this.#ask({ dryRun: true })
+      job = await this.#ask({ dryRun: true })
       while (!job.done) job = await nextOf(job, signal)
       return job
     } catch (error) {
       if (signal.aborted) return undefined
       throw error
+    } finally {
+      // Asked for once more it is another look.
+      this.#key = undefined
+      if (job) void forgetLook(job)
     }
   }
 
@@ -157,13 +184,13 @@ export class JobForm {
     return this.#key.key
   }
 
-  #hostOf(side: 'source' | 'destination'): string {
-    const address = side === 'source' ? this.source : withScheme(this.destination.trim())
-    return address.replace(/^oci:\/\//, '').split('/')[0] ?? ''
+  #hostOf(side: Side): string {
+    return hostOf(side === 'source' ? this.source : withScheme(this.destination.trim()))
   }
 
   #body(more: { dryRun?: true }): JobRequest {
-    const options = { ...optionsOf(this.kind, this.options), ...this.#hash(), ...more }
+    const said = joinedOptions(this.more, optionsOf(this.kind, this.options))
+    const options = { ...said, ...this.#hash(), ...more }
     const labels = Object.fromEntries(
       this.labels.filter(({ name }) => name.trim() !== '').map(({ name, value }) => [name.trim(), value.trim()]),
     )
@@ -196,10 +223,21 @@ function withScheme(reference: string): string {
   return reference === '' || reference.includes('://') ? reference : `oci://${reference}`
 }
 
+/** A look stays in no list of jobs. Where it cannot be deleted now it stays there, as what it is. */
+async function forgetLook(job: Job): Promise<void> {
+  try {
+    if (!job.done) await perform('cancel', job.id)
+    for (let now = job; !now.done; ) now = await nextOf(now)
+    await perform('remove', job.id)
+  } catch (error) {
+    problemOf(error)
+  }
+}
+
 /** As it is when it has changed, or half a minute later. */
-async function nextOf(job: Job, signal: AbortSignal): Promise<Job> {
+async function nextOf(job: Job, signal?: AbortSignal): Promise<Job> {
   const params = { path: { id: job.id }, header: { prefer: 'wait=30' } }
-  return dataOf(api.GET('/v1/jobs/{id}', { params, signal }))
+  return dataOf(api.GET('/v1/jobs/{id}', { params, ...(signal && { signal }) }))
 }
 
 /** crypto.randomUUID is there only behind TLS and on this machine. */

@@ -1,4 +1,4 @@
-import type { JobKind } from './job-form.svelte.ts'
+import type { JobKind } from '../../state/kinds.ts'
 
 export interface OptionField {
   /** As the interface names it; a dot for a member below. */
@@ -52,6 +52,13 @@ export const OPTION_FIELDS: readonly OptionField[] = [
   { name: 'trace', label: 'Keep what each request to the registry did', type: 'check', kinds: ALL },
   { name: 'concurrency', label: 'Layers at once', type: 'number', kinds: MOVES, hint: 'Default: 6.' },
   {
+    name: 'sign.keyRef',
+    label: 'Sign with a key that layerd keeps',
+    type: 'text',
+    kinds: ['publish', 'copy'],
+    hint: 'Its name. The signature is made of what is sent: it is another package then, with another digest.',
+  },
+  {
     name: 'verify.keyRef',
     label: 'Signed by a key that layerd keeps',
     type: 'text',
@@ -88,4 +95,54 @@ function valueOf(type: OptionField['type'], said: string | boolean | undefined):
   if (type !== 'list') return text
   const parts = text.split(/[\s,]+/).filter((part) => part !== '')
   return parts.length === 0 ? undefined : parts
+}
+
+export interface FilledOptions {
+  readonly said: Record<string, string | boolean>
+  /** What no field is there for. */
+  readonly rest: Record<string, unknown>
+}
+
+/** The fields of options that somebody has given; together with the rest they are these options again. */
+export function filledOf(kind: JobKind, options: Readonly<Record<string, unknown>>): FilledOptions {
+  const rest = structuredClone(options) as Record<string, unknown>
+  const said: Record<string, string | boolean> = {}
+  for (const { name, type, kinds } of OPTION_FIELDS) {
+    const [first = name, below] = name.split('.')
+    const holder = below === undefined ? rest : rest[first]
+    if (!kinds.includes(kind) || typeof holder !== 'object' || holder === null) continue
+    const own = below ?? first
+    const value = (holder as Record<string, unknown>)[own]
+    const text = textOf(type, value)
+    if (text === undefined) continue
+    said[name] = text
+    delete (holder as Record<string, unknown>)[own]
+    if (below !== undefined && Object.keys(holder).length === 0) delete rest[first]
+  }
+  return { said, rest }
+}
+
+function textOf(type: OptionField['type'], value: unknown): string | boolean | undefined {
+  if (type === 'check') return value === true ? true : undefined
+  if (type === 'list') return Array.isArray(value) && value.every(isPlain) ? value.join(', ') : undefined
+  return typeof value === (type === 'number' ? 'number' : 'string') ? String(value) : undefined
+}
+
+/** A blank or a comma in it would make it two. */
+function isPlain(part: unknown): part is string {
+  return typeof part === 'string' && !/[\s,]/.test(part)
+}
+
+/** Options of two makings; of a member below, too. */
+export function joinedOptions(
+  a: Readonly<Record<string, unknown>>,
+  b: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const joined: Record<string, unknown> = { ...a }
+  for (const [name, value] of Object.entries(b)) {
+    const before = joined[name]
+    const both = typeof value === 'object' && typeof before === 'object' && !Array.isArray(value)
+    joined[name] = both ? { ...before, ...value } : value
+  }
+  return joined
 }

@@ -1,6 +1,7 @@
 import type { DetailedError, Upload } from 'tus-js-client'
-import { unreachable } from '../../api/client.ts'
+import { api, unreachable } from '../../api/client.ts'
 import type { Problem } from '../../api/types.ts'
+import { chosenFiles, countIn } from './split.ts'
 
 /** `cut`: the connection is away, and it is tried again by itself. */
 export type UploadState = 'none' | 'sending' | 'cut' | 'paused' | 'done' | 'refused'
@@ -10,10 +11,14 @@ const RETRIES_MS = [500, 1000, 2000, 3000, ...Array.from({ length: 720 }, () => 
 /** The speed of the last seconds. */
 const SPEED_MS = 5000
 
-/** One file on its way to the daemon, by tus; it goes on while the person looks at other pages of this tab. */
+/** One package on its way to the daemon, by tus; it goes on while the person looks at other pages of this tab. A split one goes part by part. */
 class Uploading {
   state = $state<UploadState>('none')
+  /** Of the package. */
   name = $state('')
+  files = $state.raw<readonly File[]>([])
+  /** Which of them is under way. */
+  at = $state(0)
   sent = $state(0)
   total = $state(0)
   bytesPerSecond = $state<number | null>(null)
@@ -23,6 +28,10 @@ class Uploading {
   /** As a job names it. */
   source = $state('')
   #upload: Upload | undefined
+  /** Bytes of the files before this one. */
+  #before = 0
+  /** What has come whole. */
+  #ids: string[] = []
   #seen: { at: number; sent: number }[] = []
 
   constructor() {
@@ -31,9 +40,19 @@ class Uploading {
     })
   }
 
-  async begin(file: File): Promise<void> {
+  /** What was chosen at once. */
+  async begin(chosen: readonly File[]): Promise<void> {
     await this.#upload?.abort()
-    this.#reset(file)
+    const { files, name, problem } = await chosenFiles(chosen, countIn)
+    this.#reset(files, name)
+    if (problem === undefined) await this.#send()
+    else this.#refuse(problem)
+  }
+
+  async #send(): Promise<void> {
+    const file = this.files[this.at]
+    if (file === undefined) return
+    const { files } = this
     const tus = await import('tus-js-client')
     const upload: Upload = new tus.Upload(file, {
       endpoint: `${location.origin}/v1/uploads`,
@@ -43,15 +62,17 @@ class Uploading {
       onProgress: (sent) => this.#moved(sent),
       onShouldRetry: (error) => this.#mayRetry(error),
       onSuccess: () => {
-        if (upload === this.#upload) this.#ended(upload)
+        if (upload === this.#upload) void this.#ended(upload)
       },
       onError: (error) => {
         if (upload === this.#upload) this.#failed(error)
       },
     })
+    if (files !== this.files) return
     this.#upload = upload
     const [before] = await upload.findPreviousUploads()
     if (upload !== this.#upload) return
+    if (this.state === 'paused') return
     if (before) upload.resumeFromPreviousUpload(before)
     upload.start()
   }
@@ -70,25 +91,32 @@ class Uploading {
 
   /** What has come goes, too. */
   async cancel(): Promise<void> {
-    const upload = this.#upload
+    const [upload, ids] = [this.#upload, this.#ids]
     this.clear()
     // Where it cannot be told now it goes a day later by itself.
     await upload?.abort(true).catch(() => undefined)
+    for (const id of ids)
+      await api.DELETE('/v1/uploads/{upload}', { params: { path: { upload: id } } }).catch(() => undefined)
   }
 
   clear(): void {
     this.#upload = undefined
     this.state = 'none'
     this.name = ''
+    this.files = []
+    this.at = 0
+    this.#before = 0
+    this.#ids = []
     this.source = ''
     this.refused = undefined
     this.#still()
   }
 
-  #reset(file: File): void {
+  #reset(files: readonly File[], name: string): void {
     this.clear()
-    this.name = file.name
-    this.total = file.size
+    this.files = files
+    this.name = name
+    this.total = files.reduce((sum, { size }) => sum + size, 0)
     this.sent = 0
     this.resumedFrom = 0
     this.state = 'sending'
@@ -99,8 +127,9 @@ class Uploading {
     this.bytesPerSecond = null
   }
 
-  #moved(sent: number): void {
+  #moved(ofThis: number): void {
     if (this.state !== 'sending' && this.state !== 'cut') return
+    const sent = this.#before + ofThis
     if (this.#seen.length === 0 && sent > 0 && this.sent === 0 && sent < this.total) this.resumedFrom = sent
     if (this.state === 'cut') this.#still()
     this.state = 'sending'
@@ -121,16 +150,27 @@ class Uploading {
     return passes
   }
 
-  #ended(upload: Upload): void {
-    this.sent = this.total
-    this.source = `upload:${upload.url?.split('/').at(-1) ?? ''}`
+  async #ended(upload: Upload): Promise<void> {
+    this.#ids.push(upload.url?.split('/').at(-1) ?? '')
+    this.#before += this.files[this.at]?.size ?? 0
+    this.sent = this.#before
+    if (this.at + 1 < this.files.length) {
+      this.at += 1
+      await this.#send()
+      return
+    }
+    this.source = `upload:${this.#ids[0] ?? ''}`
     this.state = 'done'
   }
 
   #failed(error: Error | DetailedError): void {
+    this.#refuse(problemOf(error))
+  }
+
+  #refuse(problem: Problem): void {
     this.state = 'refused'
     this.#still()
-    this.refused = problemOf(error)
+    this.refused = problem
   }
 }
 

@@ -1,6 +1,6 @@
 import { api, dataOf, onUnknownCaller, problemOf } from '../api/client.ts'
 import type { Problem, Session } from '../api/types.ts'
-import type { SystemRights } from '../state/fleet.svelte.ts'
+import type { SystemRights } from './fleet.svelte.ts'
 
 /** Who is logged in here. `needed`: a token is asked for before anything is shown. */
 class CurrentSession {
@@ -37,6 +37,11 @@ class CurrentSession {
     await dataOf(api.DELETE('/v1/session'))
     this.who = undefined
     this.needed = true
+  }
+
+  /** Programs have to show one. */
+  get wantsToken(): boolean {
+    return this.who !== undefined && this.who.credential.kind !== 'open'
   }
 
   may(scope: string): boolean {
