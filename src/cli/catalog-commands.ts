@@ -88,5 +88,5 @@ const SEARCH_EXAMPLES = examples(
 const ADD_EXAMPLES = examples(
   'layerd catalog add registry.example',
   "layerd catalog add harbor.example --repository 'team/**'",
-  'layerd catalog add ghcr.io --repository zarf-dev/packages/init --repository team/nemo',
+  'layerd catalog add ghcr.io --repository team/init --repository team/nemo',
 )

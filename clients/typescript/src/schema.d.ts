@@ -8060,6 +8060,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "reference": "oci://registry.example/team/nemo:1.2.0",
+                     *           "kind": "package",
+                     *           "name": "nemo",
+                     *           "description": "Dives deep",
+                     *           "version": "1.2.0",
+                     *           "tag": "1.2.0",
+                     *           "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *           "signed": true,
+                     *           "created": "2026-03-01T12:00:00.000Z",
+                     *           "registry": "registry.example",
+                     *           "repository": "team/nemo",
+                     *           "size": 2621440,
+                     *           "versions": [
+                     *             "1.2.0",
+                     *             "1.1.0"
+                     *           ],
+                     *           "versionCount": 2,
+                     *           "tagCount": 2,
+                     *           "flavors": [],
+                     *           "architectures": [
+                     *             "amd64",
+                     *             "arm64"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "registries": [
+                     *         {
+                     *           "host": "registry.example",
+                     *           "state": "ready",
+                     *           "refreshedAt": "2026-03-01T12:00:00.000Z",
+                     *           "error": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         /** @description Those that were looked through, and why one may be missing things. */
                         registries: {
@@ -8130,6 +8169,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "reference": "oci://registry.example/team/nemo:1.2.0",
+                     *           "kind": "package",
+                     *           "name": "nemo",
+                     *           "description": "Dives deep",
+                     *           "version": "1.2.0",
+                     *           "tag": "1.2.0",
+                     *           "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *           "signed": true,
+                     *           "created": "2026-03-01T12:00:00.000Z",
+                     *           "flavor": null,
+                     *           "artifactType": null,
+                     *           "architectures": [
+                     *             {
+                     *               "architecture": "amd64",
+                     *               "digest": "sha256:7199104b0e3d1ada9ba3527be3f6bd52b9e3ba05698f2eab989b115dea989aa5",
+                     *               "size": 2621440,
+                     *               "signed": true
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         items: components["schemas"]["CatalogVersion"][];
                         /** @description Absent on the last page. */
@@ -8160,6 +8226,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "registry.example",
+                     *           "host": "registry.example",
+                     *           "source": "auto",
+                     *           "repositories": [
+                     *             "team/**"
+                     *           ],
+                     *           "refreshSeconds": 3600,
+                     *           "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *           "state": "ready",
+                     *           "repositoryCount": 12,
+                     *           "tagCount": 240,
+                     *           "waiting": 0,
+                     *           "truncated": false,
+                     *           "startedAt": "2026-03-01T12:00:00.000Z",
+                     *           "refreshedAt": "2026-03-01T12:00:00.000Z",
+                     *           "nextAt": "2026-03-01T13:00:00.000Z",
+                     *           "error": null,
+                     *           "problems": [
+                     *             {
+                     *               "repository": "team/old",
+                     *               "tag": "0.1.0",
+                     *               "code": "MANIFEST_NOT_FOUND",
+                     *               "detail": "there is no oci://... any more"
+                     *             }
+                     *           ],
+                     *           "problemCount": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         items: components["schemas"]["CatalogRegistry"][];
                         /** @description Absent on the last page. */
@@ -8193,6 +8293,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "registry.example",
+                     *       "host": "registry.example",
+                     *       "source": "auto",
+                     *       "repositories": [
+                     *         "team/**"
+                     *       ],
+                     *       "refreshSeconds": 3600,
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *       "state": "ready",
+                     *       "repositoryCount": 12,
+                     *       "tagCount": 240,
+                     *       "waiting": 0,
+                     *       "truncated": false,
+                     *       "startedAt": "2026-03-01T12:00:00.000Z",
+                     *       "refreshedAt": "2026-03-01T12:00:00.000Z",
+                     *       "nextAt": "2026-03-01T13:00:00.000Z",
+                     *       "error": null,
+                     *       "problems": [
+                     *         {
+                     *           "repository": "team/old",
+                     *           "tag": "0.1.0",
+                     *           "code": "MANIFEST_NOT_FOUND",
+                     *           "detail": "there is no oci://... any more"
+                     *         }
+                     *       ],
+                     *       "problemCount": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["CatalogRegistry"];
                 };
             };
@@ -8244,6 +8374,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "registry.example",
+                     *       "host": "registry.example",
+                     *       "source": "auto",
+                     *       "repositories": [
+                     *         "team/**"
+                     *       ],
+                     *       "refreshSeconds": 3600,
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *       "state": "ready",
+                     *       "repositoryCount": 12,
+                     *       "tagCount": 240,
+                     *       "waiting": 0,
+                     *       "truncated": false,
+                     *       "startedAt": "2026-03-01T12:00:00.000Z",
+                     *       "refreshedAt": "2026-03-01T12:00:00.000Z",
+                     *       "nextAt": "2026-03-01T13:00:00.000Z",
+                     *       "error": null,
+                     *       "problems": [
+                     *         {
+                     *           "repository": "team/old",
+                     *           "tag": "0.1.0",
+                     *           "code": "MANIFEST_NOT_FOUND",
+                     *           "detail": "there is no oci://... any more"
+                     *         }
+                     *       ],
+                     *       "problemCount": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["CatalogRegistry"];
                 };
             };
@@ -8255,6 +8415,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "registry.example",
+                     *       "host": "registry.example",
+                     *       "source": "auto",
+                     *       "repositories": [
+                     *         "team/**"
+                     *       ],
+                     *       "refreshSeconds": 3600,
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *       "state": "ready",
+                     *       "repositoryCount": 12,
+                     *       "tagCount": 240,
+                     *       "waiting": 0,
+                     *       "truncated": false,
+                     *       "startedAt": "2026-03-01T12:00:00.000Z",
+                     *       "refreshedAt": "2026-03-01T12:00:00.000Z",
+                     *       "nextAt": "2026-03-01T13:00:00.000Z",
+                     *       "error": null,
+                     *       "problems": [
+                     *         {
+                     *           "repository": "team/old",
+                     *           "tag": "0.1.0",
+                     *           "code": "MANIFEST_NOT_FOUND",
+                     *           "detail": "there is no oci://... any more"
+                     *         }
+                     *       ],
+                     *       "problemCount": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["CatalogRegistry"];
                 };
             };
@@ -8316,6 +8506,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "registry.example",
+                     *       "host": "registry.example",
+                     *       "source": "auto",
+                     *       "repositories": [
+                     *         "team/**"
+                     *       ],
+                     *       "refreshSeconds": 3600,
+                     *       "updatedAt": "2026-03-01T12:00:00.000Z",
+                     *       "state": "refreshing",
+                     *       "repositoryCount": 12,
+                     *       "tagCount": 240,
+                     *       "waiting": 12,
+                     *       "truncated": false,
+                     *       "startedAt": "2026-03-01T12:00:00.000Z",
+                     *       "refreshedAt": "2026-03-01T12:00:00.000Z",
+                     *       "nextAt": null,
+                     *       "error": null,
+                     *       "problems": [
+                     *         {
+                     *           "repository": "team/old",
+                     *           "tag": "0.1.0",
+                     *           "code": "MANIFEST_NOT_FOUND",
+                     *           "detail": "there is no oci://... any more"
+                     *         }
+                     *       ],
+                     *       "problemCount": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["CatalogRegistry"];
                 };
             };

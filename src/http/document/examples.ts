@@ -1,5 +1,6 @@
 import { CHANGES, IDENTITY, INSPECTED, VIEW_EXAMPLES } from './view-examples.ts'
 import { ACCESS_EXAMPLES } from './access-examples.ts'
+import { CATALOG_EXAMPLES } from './catalog-examples.ts'
 import { SYSTEM_EXAMPLES } from './system-examples.ts'
 import { BUNDLE } from './bundle-example.ts'
 import { RUNS } from './run-example.ts'
@@ -283,6 +284,7 @@ export const RESPONSE_EXAMPLES: Readonly<Record<string, unknown>> = {
     ],
   },
   ...ACCESS_EXAMPLES,
+  ...CATALOG_EXAMPLES,
   ...SYSTEM_EXAMPLES,
   getLiveness: { live: true },
   getReadiness: { ready: true, reasons: [], disk: 'ok' },
