@@ -7,7 +7,7 @@ import { type CatalogueContent, createCatalogueContent } from './catalogue-conte
 import { type CatalogueSources, createCatalogueSources } from './catalogue-sources.ts'
 import { type CatalogueNews, type CatalogueWork, createCatalogueNews, createCatalogueWork } from './catalogue-work.ts'
 
-/** The catalogue as it lies in Redis. docs/adr/0032. */
+/** The catalogue as it lies in Redis. docs/adr/0033. */
 export interface CatalogueRecords {
   readonly sources: CatalogueSources
   readonly content: CatalogueContent

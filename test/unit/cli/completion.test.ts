@@ -30,7 +30,7 @@ test('bash completes commands, options and the ids of jobs', async (t) => {
     const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` }
     return (await promisify(execFile)('bash', ['-c', line], { env })).stdout.trim()
   }
-  assert.equal(await complete('pu'), 'publish pull')
+  assert.equal(await complete('pu'), 'publish pull push')
   assert.equal(await complete('jobs', '--st'), '--state')
   assert.equal(await complete('inspect', 'oci://r.example/a:1', 'man'), 'manifests')
   assert.equal(await complete('watch', '01'), '01a22857-3e6a-7196')
@@ -53,9 +53,9 @@ for (const shell of ['zsh', 'fish']) {
 }
 
 test('zsh and fish get each command with what it does', async () => {
-  assert.match(await scriptFor('zsh'), /'publish:publish a package or a UDS bundle'/)
+  assert.match(await scriptFor('zsh'), /'publish:publish a package, a UDS bundle or a Helm chart'/)
   assert.match(
     await scriptFor('fish'),
-    /complete -c layerd -n '__fish_use_subcommand' -f -a publish -d 'publish a package or a UDS bundle'/,
+    /complete -c layerd -n '__fish_use_subcommand' -f -a publish -d 'publish a package, a UDS bundle or a Helm chart'/,
   )
 })
