@@ -47,7 +47,7 @@ async function askAbout(world: World, token: string | undefined, { method, url }
   const thing = row.about === undefined ? undefined : await thingFor(world, row)
   const ids = { host: world.registry.host, name: 'none', component: 'none', upload: 'p.tar.zst', id: 'none', ...thing }
   const query = row.query?.replace('{ref}', encodeURIComponent(world.reference)) ?? ''
-  return verdictOf(await world.ask(token, method, pathOf(url, ids) + query, row))
+  return verdictOf(await world.ask(token, method, pathOf(`${url}${query}`, ids), row))
 }
 
 const kept = new WeakMap<World, Map<string, string>>()

@@ -35,9 +35,10 @@ export async function readUpdate(
   store: ContentStore,
   { digest, since, signal }: { digest: Digest; since: Digest; signal: AbortSignal },
 ): Promise<StoredUpdate> {
-  if (digest === since) throw isSame(digest)
   for (const each of [digest, since]) if (await isStoredBundle(store, each)) throw isOfBundle(each)
-  const [made, base] = [await readStoredManifest(store, digest, signal), await readStoredManifest(store, since, signal)]
+  const made = await readStoredManifest(store, digest, signal)
+  if (digest === since) throw isSame(digest)
+  const base = await readStoredManifest(store, since, signal)
   const { name, version, flavor, architecture } = made.record
   const list = {
     package: { name, version, flavor, architecture },

@@ -12,7 +12,7 @@ export interface AccessRow {
   readonly changes?: true
   readonly payload?: object | Buffer
   readonly headers?: Readonly<Record<string, string>>
-  /** Behind the path; `{ref}` is a package in a registry. */
+  /** Behind the path; `{ref}` is a package in a registry, `:digest` as in the path. */
   readonly query?: string
 }
 
@@ -104,6 +104,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/packages': { scopes: PACKAGES },
   'GET /v1/packages/:digest': { scopes: PACKAGES, about: 'package' },
   'GET /v1/packages/:digest/archive': { scopes: PACKAGES, about: 'package' },
+  'GET /v1/packages/:digest/changes': { scopes: PACKAGES, about: 'package', query: '?since=:digest' },
   'POST /v1/packages/:digest/links': { scopes: PACKAGES, about: 'package', payload: {} },
   'DELETE /v1/packages/:digest': { scopes: ['packages:delete'], about: 'package', changes: true },
   ...views('/v1/packages/:digest', { scopes: PACKAGES, about: 'package' }),
