@@ -15,6 +15,7 @@ export const SCOPES = [
   'policies:admin',
   'tokens:admin',
   'deploy',
+  'delete',
   'system:read',
   'system:admin',
   'audit:read',
@@ -73,6 +74,7 @@ export function scopesOfJob({ kind, source, destination, options = {} }: AskedJo
 
 /** What making a job of that kind asks for, wherever it is from. */
 export function scopeOfKind(kind: string): Scope {
+  if (kind === 'delete' || kind === 'retention') return 'delete'
   return kind === 'deploy' || kind === 'remove' ? 'deploy' : 'jobs:write'
 }
 

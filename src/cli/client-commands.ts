@@ -16,6 +16,7 @@ import type { CommandContext, OutputOptions, RegistryOptions } from './client/co
 import { addAuditCommand, addPolicyCommands } from './access-commands.ts'
 import { addArtifactCommands } from './artifact-commands.ts'
 import { addCatalogCommands } from './catalog-commands.ts'
+import { addDeletionCommands } from './deletion-commands.ts'
 import { addDeployCommands } from './deploy-commands.ts'
 import { addLink } from './link-command.ts'
 import { addKeyCommands } from './key-commands.ts'
@@ -57,6 +58,7 @@ export function addClientCommands(program: Command, run: RunClient): void {
   program.commandsGroup('Move other artifacts:')
   addArtifactCommands(program, run)
   addMirrorCommand(program, run)
+  addDeletionCommands(program, run)
   program.commandsGroup('Look at jobs, and steer them:')
   addJobViews(program, run)
   addJobWords(program, run)
@@ -166,7 +168,11 @@ function addJobViews(program: Command, run: RunClient): void {
     .option('-n, --limit <n>', 'how many, at most 200', wholeNumber(1, 200), 20)
     .option('-f, --follow', 'show what happens to them, until Ctrl-C')
     .option('--state <state>', `${STATES.join(', ')}; repeatable`, collect)
-    .option('--kind <kind>', 'publish, pull, copy, verify, apply, deploy, remove; repeatable', collect)
+    .option(
+      '--kind <kind>',
+      'publish, pull, copy, verify, apply, delete, retention, deploy, remove; repeatable',
+      collect,
+    )
     .option('--registry <host>', 'that the job talks to')
     .option('--label <key=value>', 'repeatable, all of them', collect)
     .option('--since <time>', 'made after it: 30m, 2h, 7d, or a time')

@@ -13,7 +13,16 @@ import { type Authenticator, createAuthenticator } from '../access/authenticator
 import type { Sessions } from '../access/sessions.ts'
 import type { IssuedTokens } from '../access/issued-tokens.ts'
 import type { JobKind } from '../jobs/model/definitions.ts'
-import { Job, JobLogLine, Problem, Progress, Signature, Transfer, TransferPlan } from '../jobs/model/definitions.ts'
+import {
+  Job,
+  JobLogLine,
+  Problem,
+  Progress,
+  Removal,
+  Signature,
+  Transfer,
+  TransferPlan,
+} from '../jobs/model/definitions.ts'
 import { JobRun } from '../jobs/model/job-run.ts'
 import type { JobEventReader } from '../jobs/progress/events.ts'
 import type { JobQueue } from '../jobs/queue.ts'
@@ -187,6 +196,7 @@ const SCHEMAS = [
   StoredPackage,
   Signature,
   TransferPlan,
+  Removal,
   PackageSignatures,
   PackageLink,
   ...PACKAGE_VIEWS,

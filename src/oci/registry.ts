@@ -23,6 +23,7 @@ import { createLookUps } from './credentials/look-ups.ts'
 import type { CredentialProvider } from './credentials/provider.ts'
 import { putArtifactOrImage } from './manifests/artifact-or-image.ts'
 import { createListing, type RegistryListing } from './manifests/listing.ts'
+import { deleteManifest } from './manifests/delete-manifest.ts'
 import { getManifest, headManifest, putManifest, type RepositoryManifests } from './manifests/manifests.ts'
 import { listReferrers } from './manifests/referrers.ts'
 import { createKeptFacts, type KeptFacts } from './facts/kept-facts.ts'
@@ -147,6 +148,7 @@ export function createRepository(options: ConnectedOptions): Repository {
     headManifest: (reference, call) => gained(headManifest(context, reference, call)),
     putManifest: (reference, manifest, call) => gained(putManifest(context, reference, manifest, call)),
     putArtifactOrImage: (forms, call) => gained(putArtifactOrImage(context, forms, call)),
+    deleteManifest: (reference, call) => gained(deleteManifest(context, reference, call)),
     referrers: (subject, call) => gained(listReferrers(context, subject, call)),
     tags: (call) => gained(listTags(context, call)),
   }

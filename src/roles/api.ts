@@ -45,7 +45,7 @@ import { startResealing } from './resealing.ts'
 import { outboundPolicy, processRegistries, type RegistryClients } from './registry-clients.ts'
 
 /** The kinds that workers can run; the API takes no other. */
-const KINDS: readonly JobKind[] = ['publish', 'pull', 'copy', 'verify', 'mirror', 'apply']
+const KINDS: readonly JobKind[] = ['publish', 'pull', 'copy', 'verify', 'mirror', 'apply', 'delete', 'retention']
 /** Those that need LAYERD_ZARF. */
 const DEPLOY_KINDS: readonly JobKind[] = ['deploy', 'remove']
 

@@ -16,7 +16,7 @@ export interface AuditOptions {
 }
 
 /** Where records of who did what go: Redis, and a file. */
-export interface Audit {
+export interface Audit extends AsyncDisposable {
   readonly trail: AppOptions['audit']
   /** For the figures, by where they go. */
   readonly outlets: ReadonlyMap<string, AuditOutlet>
@@ -42,6 +42,11 @@ export function openAudit({ file: path, logger, ...options }: AuditOptions): Aud
     ['redis', outlet('Redis', (records) => log.append(records))],
     ...(file === undefined ? [] : [['file', outlet(path ?? '', (records) => file.write(records))] as const]),
   ])
+  const close = async (): Promise<void> => {
+    await Promise.all([...outlets.values()].map((one) => one.close()))
+    await file?.close()
+    log.close()
+  }
   return {
     trail: {
       record(entry) {
@@ -50,10 +55,7 @@ export function openAudit({ file: path, logger, ...options }: AuditOptions): Aud
       list: (filter, page) => log.list(filter, page),
     },
     outlets,
-    async close() {
-      await Promise.all([...outlets.values()].map((one) => one.close()))
-      await file?.close()
-      log.close()
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { AuditRecorder } from '../access/audit.ts'
 import type { WireTrace } from '../content/wire-request.ts'
 import { type DataDirectory, openDataDirectory } from '../daemon/data-directory.ts'
 import { placeOf } from '../daemon/kept-workers.ts'
@@ -13,6 +14,7 @@ import { createKeyRecords } from '../jobs/keys/key-records.ts'
 import { createCatalogueRecords } from '../jobs/catalogue/catalogue.ts'
 import { createRegistryRecords } from '../jobs/registries/registry-records.ts'
 import { createSharedLimits } from '../jobs/registries/shared-limits.ts'
+import { createJobDeletions } from '../jobs/progress/deletions.ts'
 import { createJobRuns, type LeftUpload } from '../jobs/runs.ts'
 import { createTransferClaims } from '../jobs/uploads/transfer-claims.ts'
 import { openUploadFolder } from '../files/upload-folder.ts'
@@ -27,6 +29,8 @@ import { openPolicies } from '../worker/policies.ts'
 import type { Registries } from '../worker/registry-access.ts'
 import { applyWork, type ApplyWorkOptions } from '../worker/kinds/run-apply.ts'
 import { publishWork, type PublishWorkOptions } from '../worker/kinds/run-publish.ts'
+import { deleteWork } from '../worker/kinds/run-delete.ts'
+import { retentionWork } from '../worker/kinds/run-retention.ts'
 import { copyWork } from '../worker/kinds/run-copy.ts'
 import { mirrorWork } from '../worker/kinds/run-mirror.ts'
 import { pullWork } from '../worker/kinds/run-pull.ts'
@@ -39,6 +43,7 @@ import { openTrustedRoots } from '../trust/verification.ts'
 import { openArchive } from '../transfer/publish/open.ts'
 import { findSourceFault, type PackageMemory } from '../zarf/package.ts'
 import { openUpdate } from '../zarf/update-archive.ts'
+import { openAudit } from './audit.ts'
 import { deployKinds } from './deploys.ts'
 import { DRAIN_MS, type RoleContext } from './context.ts'
 import { keptKeys } from './kept-keys.ts'
@@ -66,6 +71,7 @@ export async function runWorker(
   const { observer, hooks, countSessions } = createWorkerMetrics(metrics, remainingOf)
   const { tracing } = context
   const sharedTraces = createSharedTraces()
+  await using audit = openAudit({ ...shared, entries: config.auditEntries, file: config.auditFile })
   const traced = tracing ? { around: runTracer(tracing) } : {}
   if (context.channel) answerFigures(context.channel, async () => [await metrics.json()])
   const worker = await startWorker({
@@ -84,6 +90,7 @@ export async function runWorker(
         hooks: tracing ? [hooks, tracing.hooks] : [hooks],
         countSessions,
         sharedTrace: sharedTraces.trace,
+        audit: audit.trail,
       },
     )),
     jobs: config.jobsPerWorker,
@@ -108,12 +115,13 @@ interface WorkParts {
   hooks: HookList
   countSessions: SessionCounter
   sharedTrace: WireTrace
+  audit: AuditRecorder
 }
 
 /** What jobs of each kind do, over connections that all of them share. */
 async function workOf(
   context: RoleContext,
-  { directory, store, hooks, countSessions, sharedTrace }: WorkParts,
+  { directory, store, hooks, countSessions, sharedTrace, audit }: WorkParts,
 ): Promise<Pick<WorkerOptions, 'work' | 'giveUp'>> {
   const { config, logger } = context
   const shared = queueOptions(config, directory)
@@ -144,6 +152,7 @@ async function workOf(
   const sources = { roots: config.fileRoots, uploads }
   const archives = archiveParts(config, { memory, clientFor })
   const { openPackage } = archives
+  const deleting = { locks, registries, deletions: createJobDeletions({ ...shared, logger }), audit }
   const work = {
     publish: publishWork({
       sources,
@@ -157,6 +166,8 @@ async function workOf(
     }),
     copy: copyWork({ locks, claims, registries, places, ...signed }),
     mirror: mirrorWork({ sources, store, openPackage, locks, claims, registries, places, ...signed }),
+    delete: deleteWork(deleting),
+    retention: retentionWork(deleting),
     pull: pullWork({ store, roots: config.fileRoots, registries, places, ...signed }),
     verify: verifyWork({ sources, store, openPackage, registries, trustedRoots, keys }),
     apply: applyWork({ sources, store, ...archives, trustedRoots, keys }),

@@ -206,6 +206,7 @@ function readOnly(repository: Repository): Repository {
     push: never('send a blob'),
     putManifest: never('write a manifest'),
     putArtifactOrImage: never('write a manifest'),
+    deleteManifest: never('delete a manifest'),
   }
 }
 

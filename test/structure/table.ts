@@ -173,7 +173,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'store/blobs': {},
   'store/locks': {},
   'store/files': {},
-
   transfer: {
     faces: [
       'publish/publish.ts',
@@ -184,6 +183,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'copy/copy.ts',
       'mirror/mirror.ts',
       'copy/tags.ts',
+      'delete',
       'verify/verify.ts',
       'update/apply.ts',
       'update/changes.ts',
@@ -204,6 +204,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'transfer/bundle': { imports: ['transfer'] },
   'transfer/copy': { imports: ['transfer', 'transfer/bundle'] },
+  'transfer/delete': { imports: ['transfer', 'transfer/copy'] },
   'transfer/publish': { imports: ['transfer', 'transfer/bundle', 'transfer/verify'] },
   'transfer/pull': { imports: ['transfer', 'transfer/bundle'] },
   'transfer/verify': { imports: ['transfer', 'transfer/bundle'] },
@@ -267,6 +268,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'system/worker-records.ts',
       'uploads/checkpoints.ts',
       'uploads/transfer-claims.ts',
+      'progress/deletions.ts',
       'uploads/upload-locks.ts',
     ],
     top: [
@@ -295,7 +297,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'jobs/record': { imports: ['jobs/redis'] },
   'jobs/redis': {},
   'jobs/model': {},
-
   daemon: {
     faces: [
       'api-channel.ts',
@@ -311,7 +312,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['jobs', 'config', 'lib'],
     packages: ['ioredis'],
   },
-
   worker: {
     faces: ['worker.ts', 'registry-access.ts', 'policies.ts', 'job-keys.ts', 'kinds', 'traces/shared-traces.ts'],
     top: ['worker/places', 'worker/presence', 'worker/traces'],
@@ -426,7 +426,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     faces: ['program.ts'],
     top: [
-      ...words('artifacts inspect registries deploys keys tokens access system updates catalog').map(
+      ...words('artifacts inspect registries deploys keys deletion tokens access system updates catalog').map(
         (wing) => `cli/commands/${wing}`,
       ),
       'cli/commands',
@@ -439,6 +439,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'cli/commands/inspect': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/catalog': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/deploys': { imports: ['cli/commands', 'cli/view'] },
+  'cli/commands/deletion': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/keys': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/tokens': { imports: ['cli/commands', 'cli/view'] },
   'cli/commands/access': { imports: ['cli/commands', 'cli/view'] },
@@ -457,7 +458,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     types: ['content', 'jobs', 'store', 'oci/errors', 'oci/request', 'worker/run-observer.ts'],
     packages: ['prom-client'],
   },
-
   tracing: {
     imports: ['lib', 'oci/errors'],
     types: ['jobs', 'oci/request', 'http/app.ts', 'worker/run-observer.ts'],
@@ -468,7 +468,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       '@opentelemetry/sdk-trace',
     ],
   },
-
   roles: {
     imports: [
       'access',

@@ -2304,7 +2304,7 @@ export interface components {
              * @description What the job does.
              * @enum {string}
              */
-            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove";
+            kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "delete" | "retention" | "deploy" | "remove";
             source: string;
             destination: string | null;
             options: {
@@ -2361,7 +2361,7 @@ export interface components {
                 trace?: boolean;
                 /** @description pull, verify, mirror: which of the tag's packages. */
                 architecture?: string;
-                /** @description copy: which of an index's entries; all unless given, and the index as it is. */
+                /** @description copy: which of an index's entries; all unless given, and the index as it is. delete: these go out of it, and the tag stays for the others. */
                 architectures?: string[] | "all";
                 /** @description copy of a repository: patterns of tags, * ? [0-9] as in Go. All that match are copied, but those that are there. */
                 tags?: string[];
@@ -2411,8 +2411,31 @@ export interface components {
                     /** @description The name of a key that is kept (/v1/keys). */
                     keyRef: string;
                 };
-                /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+                /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go. */
                 dryRun?: boolean;
+                /** @description retention: which tags of the repository go. */
+                retention?: {
+                    /** @description Each tag is judged by the first rule that it matches; one that matches none, or that any rule excepts, stays. With both keepNewest and olderThanDays what either keeps stays; with neither all that match go. */
+                    rules: {
+                        /** @description Patterns of tags, * ? [0-9] as in Go. */
+                        tags: string[];
+                        /** @description Of these, patterns of tags that stay. */
+                        except?: string[];
+                        /** @description So many of these stay, the newest. */
+                        keepNewest?: number;
+                        /**
+                         * @description version, the default: by semver of the tag, before which a pre-release comes (zarf adds a flavor as one). created: by what the manifest says (org.opencontainers.image.created, which zarf sets to when the package was built; of an image its config). When it was pushed registries do not tell. A tag of which it cannot be told stays.
+                         * @enum {string}
+                         */
+                        newestBy?: "version" | "created";
+                        /** @description What was created since then stays. */
+                        olderThanDays?: number;
+                    }[];
+                    /** @description Also tags that clients keep for a manifest which is gone: lists of referrers, signatures. */
+                    untagged?: boolean;
+                };
+                /** @description retention: also where a pattern takes every tag, or no tag would be left. */
+                force?: boolean;
                 /** @description deploy, remove: values of the package's variables, by their names in capitals. What each variable is for the package says. */
                 set?: {
                     [key: string]: string;
@@ -2535,6 +2558,7 @@ export interface components {
                     hashedBytes: number;
                 };
                 plan?: components["schemas"]["TransferPlan"];
+                removal?: components["schemas"]["Removal"];
                 durationMs: number;
             } | null;
             error: components["schemas"]["Problem"] | null;
@@ -2860,6 +2884,37 @@ export interface components {
             fits: boolean | null;
             /** @description What would fail the job, at most 100. None is no proof: the right to push shows when something is pushed. */
             problems: components["schemas"]["Problem"][];
+        };
+        /** @description What a delete or retention took away, or would. */
+        Removal: {
+            /** @description Nothing of this was done. */
+            dryRun: boolean;
+            /** @description What went, or would go. */
+            removed: {
+                /**
+                 * @description entry: of the index under the tag, which was written anew without it.
+                 * @enum {string}
+                 */
+                kind: "tag" | "entry" | "manifest";
+                tag?: string;
+                /** @description What lay under the tag; the manifest of the entry; the manifest. */
+                digest: string;
+                /** @description Of an entry. */
+                architecture?: string;
+                why: string;
+            }[];
+            /** @description What was looked at and stays, at most 1,000. */
+            kept: {
+                tag?: string;
+                digest: string;
+                why: string;
+            }[];
+            /** @description All of these. */
+            keptCount: number;
+            /** @description What the registry did not do, or does not tell. */
+            problems: components["schemas"]["Problem"][];
+            /** @description retention: tags that would go too; at most 500 go in one job. */
+            more?: number;
         };
         /** @description What a package is signed with. */
         PackageSignatures: {
@@ -3953,7 +4008,7 @@ export interface components {
                  * @description What the job does.
                  * @enum {string}
                  */
-                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove";
+                kind: "publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "delete" | "retention" | "deploy" | "remove";
                 /**
                  * Format: date-time
                  * @description There.
@@ -4000,9 +4055,9 @@ export interface components {
                 /** @description Of what can be taken away by its id. */
                 id: string | null;
             } | null;
-            /** @description Whom the connection is from: behind a proxy the proxy. */
+            /** @description Whom the connection is from: behind a proxy the proxy. Empty for what a job did. */
             address: string;
-            /** @description The operation, as this document calls it; null where there is none. */
+            /** @description The operation, as this document calls it; null where there is none. What a job deleted in a registry: deleteTag, deleteEntry, deleteManifest. */
             action: string | null;
             method: string;
             /** @description Its address, with the names of its parameters. */
@@ -4343,7 +4398,7 @@ export interface components {
              * @enum {string}
              */
             kind: "publish";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination: string;
@@ -4359,7 +4414,7 @@ export interface components {
              * @enum {string}
              */
             kind: "copy";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination: string;
@@ -4375,7 +4430,7 @@ export interface components {
              * @enum {string}
              */
             kind: "pull";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
@@ -4391,7 +4446,7 @@ export interface components {
              * @enum {string}
              */
             kind: "verify";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
@@ -4407,7 +4462,7 @@ export interface components {
              * @enum {string}
              */
             kind: "mirror";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination: string;
@@ -4423,7 +4478,7 @@ export interface components {
              * @enum {string}
              */
             kind: "apply";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
@@ -4433,13 +4488,45 @@ export interface components {
             };
             options?: components["schemas"]["ApplyOptions"];
         };
+        DeleteRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "delete";
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
+            source: string;
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            destination?: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["DeleteOptions"];
+        };
+        RetentionRequest: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "retention";
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
+            source: string;
+            /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
+            destination?: string;
+            /** @description Free to choose; lists filter by them. */
+            labels?: {
+                [key: string]: string;
+            };
+            options?: components["schemas"]["RetentionOptions"];
+        };
         DeployRequest: {
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kind: "deploy";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
@@ -4455,7 +4542,7 @@ export interface components {
              * @enum {string}
              */
             kind: "remove";
-            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. */
+            /** @description publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository. */
             source: string;
             /** @description publish, copy, mirror: oci://host[:port][/namespace]. pull: store: (the default) or file:/absolute/folder/. apply: store:, the default. */
             destination?: string;
@@ -4511,7 +4598,7 @@ export interface components {
             annotations?: {
                 [key: string]: string;
             };
-            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go. */
             dryRun?: boolean;
             /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
@@ -4558,9 +4645,9 @@ export interface components {
             tag?: string;
             /** @description copy of a repository: patterns of tags, * ? [0-9] as in Go. All that match are copied, but those that are there. */
             tags?: string[];
-            /** @description copy: which of an index's entries; all unless given, and the index as it is. */
+            /** @description copy: which of an index's entries; all unless given, and the index as it is. delete: these go out of it, and the tag stays for the others. */
             architectures?: string[] | "all";
-            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go. */
             dryRun?: boolean;
             /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
@@ -4616,7 +4703,7 @@ export interface components {
             images?: string[];
             /** @description pull: what describes the package and vouches for it alone: zarf.yaml, checksums.txt, signatures, values.yaml and its schema. Neither with components nor with images. */
             metadataOnly?: boolean;
-            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go. */
             dryRun?: boolean;
             /** @description pull: replace a file that exists. */
             overwrite?: boolean;
@@ -4702,7 +4789,7 @@ export interface components {
             images?: string[];
             /** @description mirror: whether each image has a second tag with zarf's checksum of its name, which zarf's agent asks for in a cluster. Default: true. */
             imageChecksum?: boolean;
-            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. */
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go. */
             dryRun?: boolean;
             /** @description pull, copy, publish, apply, verify, mirror: what has to hold of the package's signature before anything moves. */
             verify?: {
@@ -4770,6 +4857,47 @@ export interface components {
                 /** @description For an identity: whose certificates and logs count, NAME.json of LAYERD_TRUSTED_ROOTS; default. */
                 trustedRoot?: string;
             };
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        DeleteOptions: {
+            /** @description copy: which of an index's entries; all unless given, and the index as it is. delete: these go out of it, and the tag stays for the others. */
+            architectures?: string[] | "all";
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go. */
+            dryRun?: boolean;
+            /** @description Speak plain HTTP to the registry. */
+            plainHttp?: boolean;
+            /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
+            trace?: boolean;
+        };
+        RetentionOptions: {
+            /** @description retention: which tags of the repository go. */
+            retention?: {
+                /** @description Each tag is judged by the first rule that it matches; one that matches none, or that any rule excepts, stays. With both keepNewest and olderThanDays what either keeps stays; with neither all that match go. */
+                rules: {
+                    /** @description Patterns of tags, * ? [0-9] as in Go. */
+                    tags: string[];
+                    /** @description Of these, patterns of tags that stay. */
+                    except?: string[];
+                    /** @description So many of these stay, the newest. */
+                    keepNewest?: number;
+                    /**
+                     * @description version, the default: by semver of the tag, before which a pre-release comes (zarf adds a flavor as one). created: by what the manifest says (org.opencontainers.image.created, which zarf sets to when the package was built; of an image its config). When it was pushed registries do not tell. A tag of which it cannot be told stays.
+                     * @enum {string}
+                     */
+                    newestBy?: "version" | "created";
+                    /** @description What was created since then stays. */
+                    olderThanDays?: number;
+                }[];
+                /** @description Also tags that clients keep for a manifest which is gone: lists of referrers, signatures. */
+                untagged?: boolean;
+            };
+            /** @description retention: also where a pattern takes every tag, or no tag would be left. */
+            force?: boolean;
+            /** @description publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go. */
+            dryRun?: boolean;
+            /** @description Speak plain HTTP to the registry. */
+            plainHttp?: boolean;
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
             trace?: boolean;
         };
@@ -4873,7 +5001,7 @@ export interface components {
             /** @description Keep what each request to the registry did, at most 5,000 or 2 MiB of them: /v1/jobs/{id}/trace.har. Of a job that fails the last 50 are kept without it. */
             trace?: boolean;
         };
-        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"] | components["schemas"]["MirrorRequest"] | components["schemas"]["ApplyRequest"] | components["schemas"]["DeployRequest"] | components["schemas"]["RemoveRequest"];
+        JobRequest: components["schemas"]["PublishRequest"] | components["schemas"]["CopyRequest"] | components["schemas"]["PullRequest"] | components["schemas"]["VerifyRequest"] | components["schemas"]["MirrorRequest"] | components["schemas"]["ApplyRequest"] | components["schemas"]["DeleteRequest"] | components["schemas"]["RetentionRequest"] | components["schemas"]["DeployRequest"] | components["schemas"]["RemoveRequest"];
     };
     responses: {
         /** @description Not done; the document says why. */
@@ -5331,7 +5459,7 @@ export interface operations {
                     /** @description Several tokens may have it, to change from one to the next. Not anonymous, and none of LAYERD_TOKENS_FILE. */
                     name: string;
                     /** @description Those that the caller has, or fewer; "*" is all of them. */
-                    scopes: ("*" | "jobs:read" | "jobs:write" | "jobs:cancel" | "packages:read" | "packages:write" | "packages:delete" | "uploads:write" | "registries:read" | "registries:admin" | "policies:admin" | "tokens:admin" | "deploy" | "system:read" | "system:admin" | "audit:read")[];
+                    scopes: ("*" | "jobs:read" | "jobs:write" | "jobs:cancel" | "packages:read" | "packages:write" | "packages:delete" | "uploads:write" | "registries:read" | "registries:admin" | "policies:admin" | "tokens:admin" | "deploy" | "delete" | "system:read" | "system:admin" | "audit:read")[];
                     /** @description What is left out limits nothing. They lie inside the caller's own. What lies in repositories that are named is its business, whoever brought it: who names them is limited to them, or has system:admin. */
                     limits?: {
                         /** @description host[:port]. */
@@ -5339,7 +5467,7 @@ export interface operations {
                         /** @description Patterns as ghcr.io/team/**; the host may be *. */
                         repositories?: string[];
                         /** @description Kinds of jobs. */
-                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
+                        kinds?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "delete" | "retention" | "deploy" | "remove")[];
                     };
                     /**
                      * Format: date-time
@@ -5551,7 +5679,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "delete" | "retention" | "deploy" | "remove")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -6679,7 +6807,7 @@ export interface operations {
                 /** @description Repeatable; any of them. */
                 state?: ("queued" | "scheduled" | "running" | "retrying" | "paused" | "canceling" | "canceled" | "succeeded" | "failed")[];
                 /** @description Repeatable; any of them. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "delete" | "retention" | "deploy" | "remove")[];
                 /** @description key=value; repeatable, all of them. */
                 label?: string[];
                 /** @description host[:port] that the job talks to. */
@@ -9568,7 +9696,7 @@ export interface operations {
                 /** @description host[:port]: its figures alone; docker.io for all names of Docker Hub. */
                 registry?: string;
                 /** @description Of jobs of these kinds alone. */
-                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "deploy" | "remove")[];
+                kind?: ("publish" | "pull" | "copy" | "inspect" | "verify" | "mirror" | "apply" | "delete" | "retention" | "deploy" | "remove")[];
             };
             header?: {
                 "if-none-match"?: string;

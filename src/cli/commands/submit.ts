@@ -3,6 +3,7 @@ import type { Job, JobRequest } from '../client/contract.ts'
 import { type CommandContext, type RegistryOptions, UsageError } from '../client/context.ts'
 import { type ExitCode, screenColumns } from '../client/terminal.ts'
 import { fold } from '../view/format.ts'
+import { removalText } from '../view/removal-text.ts'
 import { isGood, planText } from '../view/plan-text.ts'
 import { endText } from '../view/texts.ts'
 import { watchJob } from './watch.ts'
@@ -51,7 +52,11 @@ function tellResult(
     quietResult,
   }: Pick<CommandContext, 'terminal' | 'json' | 'quiet'> & { quietResult: boolean },
 ): { job: Job; exit: ExitCode } {
-  const plan = job.result?.plan
+  const { plan, removal } = job.result ?? {}
+  if (removal && !json && !quiet) {
+    terminal.stdout.write(`${removalText(removal)}\n`)
+    return { job, exit: removal.problems.length === 0 ? exit : 1 }
+  }
   if (plan) {
     if (!json) terminal.stdout.write(`${fold(planText(job, plan), screenColumns(terminal.stdout))}\n`)
     return { job, exit: isGood(plan) ? exit : 1 }
@@ -93,7 +98,8 @@ export function labels({ label = [] }: SubmitOptions): { labels?: Record<string,
   return pairs.length === 0 ? {} : { labels: Object.fromEntries(pairs) }
 }
 
-/** What a script goes on with: the digest, or of several tags those that were copied. */
+/** What a script goes on with: the digest, of several tags those that were copied, what was deleted. */
 function resultText({ result }: Job): string {
+  if (result?.removal) return result.removal.removed.map(({ tag, digest }) => tag ?? digest).join('\n')
   return result?.tags ? result.tags.join('\n') : (result?.digest ?? '')
 }

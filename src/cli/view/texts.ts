@@ -13,6 +13,7 @@ export function endText(job: Job): string {
 function successText(job: Job, result: NonNullable<Job['result']>): string {
   const own = ownEnds[job.kind]
   if (own) return own(result, job.kind)
+  if (result.removal) return removalHead(job, result.removal)
   if (result.plan) return `dry run of a ${job.kind} done: nothing was written`
   const { images } = result
   if (images) return mirroredText(job, { ...result, images })
@@ -43,6 +44,16 @@ const ownEnds: Partial<Record<Job['kind'], (result: NonNullable<Job['result']>, 
   verify: verifiedText,
   deploy: deployedText,
   remove: deployedText,
+}
+
+type Removal = NonNullable<NonNullable<Job['result']>['removal']>
+
+function removalHead({ kind, result }: Pick<Job, 'kind' | 'result'>, { dryRun, removed }: Removal): string {
+  const what = removed.length === 0 ? 'nothing' : removed.length === 1 ? '1 thing' : `${removed.length} things`
+  const where = result?.reference ?? ''
+  return dryRun
+    ? `dry run of a ${kind}: ${what} would go from ${where}`
+    : `${kind} succeeded: ${what} went from ${where}`
 }
 
 function verifiedText({ reference, digest, signed, signatures = [], checksums }: NonNullable<Job['result']>): string {
@@ -138,6 +149,8 @@ const VERBS: Readonly<Record<string, string>> = {
   copy: 'copying',
   verify: 'reading',
   apply: 'applying',
+  delete: 'deleting',
+  retention: 'deleting',
 }
 
 /** What a job is at, in one line; `kind` as far as it is known. */

@@ -40,9 +40,9 @@ export interface JobRoutesOptions extends PublishSources {
 }
 
 /** What each kind asks for beside that is known when its body was read. */
-const CREATE = { scope: ['jobs:write', 'deploy'], audit: targetOfJob } as const
+const CREATE = { scope: ['jobs:write', 'deploy', 'delete'], audit: targetOfJob } as const
 const CANCEL = { scope: ['jobs:cancel'], job: 'changed' } as const
-const WRITE = { scope: ['jobs:write', 'deploy'], job: 'changed' } as const
+const WRITE = { scope: ['jobs:write', 'deploy', 'delete'], job: 'changed' } as const
 
 /** What makes, stops and forgets jobs. */
 export const jobRoutes: FastifyPluginAsyncTypebox<JobRoutesOptions> = async (app, options) => {

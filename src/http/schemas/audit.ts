@@ -15,8 +15,12 @@ export const AuditEntry = Type.Object(
         description: 'What let it in.',
       },
     ),
-    address: Type.String({ description: 'Whom the connection is from: behind a proxy the proxy.' }),
-    action: nullable('The operation, as this document calls it; null where there is none.'),
+    address: Type.String({
+      description: 'Whom the connection is from: behind a proxy the proxy. Empty for what a job did.',
+    }),
+    action: nullable(
+      'The operation, as this document calls it; null where there is none. What a job deleted in a registry: deleteTag, deleteEntry, deleteManifest.',
+    ),
     method: Type.String(),
     route: nullable('Its address, with the names of its parameters.'),
     target: Type.Record(Type.String(), Type.String(), {

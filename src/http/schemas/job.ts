@@ -12,7 +12,7 @@ export const JobBody = Type.Object(
       minLength: 1,
       maxLength: 4096,
       description:
-        'publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish.',
+        'publish: file:/absolute/path, upload:{id}, store:sha256:... or https://host/path with options.sha256; files: for those that options.files names. pull, copy: oci://host[:port]/repository:tag or @digest. verify, mirror: any of these but https. apply: file:, upload: or https: as of publish. delete: oci://, with a tag or a digest. retention: oci:// and a repository.',
     }),
     destination: Type.Optional(
       Type.String({
@@ -46,6 +46,7 @@ export const JobBody = Type.Object(
         source: 'oci://registry.example/team/nemo:1.2.0',
         options: { verify: { identity: { san: 'release@example.org', issuer: 'https://issuer.example' } } },
       },
+      { kind: 'delete', source: 'oci://registry.example/team/nemo:1.2.0', options: { dryRun: true } },
       { kind: 'copy', source: 'oci://registry.example/team/nemo:1.2.0', destination: 'oci://other.example/team' },
       { kind: 'mirror', source: 'oci://registry.example/team/nemo:1.2.0', destination: 'oci://other.example/images' },
     ],

@@ -4,7 +4,7 @@ import { JobPackage } from './job-package.ts'
 import { Bytes, JobResult, Nullable, type Problem } from './outcome.ts'
 
 export { JobPackage } from './job-package.ts'
-export { JobResult, Problem, Signature, TransferPlan } from './outcome.ts'
+export { JobResult, Problem, Removal, Signature, TransferPlan } from './outcome.ts'
 
 /**
  * The resources of the API as they are kept and answered: one TypeBox value is schema and type at once.
@@ -18,6 +18,8 @@ export const JOB_KINDS = [
   'verify',
   'mirror',
   'apply',
+  'delete',
+  'retention',
   'deploy',
   'remove',
 ] as const

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { MANIFEST_KINDS } from '../../content/manifest.ts'
 import { KEY_NAME } from './key-record.ts'
+import { Retention } from './retention.ts'
 
 /** Source: RFC 6838 4.2; parameters are refused by registries (oci-client.md G4). */
 const MEDIA_TYPE = '^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$'
@@ -165,7 +166,10 @@ export const JobOptions = Type.Object(
     architectures: Type.Optional(
       Type.Union(
         [Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { minItems: 1, maxItems: 100 }), Type.Literal('all')],
-        { description: "copy: which of an index's entries; all unless given, and the index as it is." },
+        {
+          description:
+            "copy: which of an index's entries; all unless given, and the index as it is. delete: these go out of it, and the tag stays for the others.",
+        },
       ),
     ),
     tags: Type.Optional(
@@ -222,7 +226,13 @@ export const JobOptions = Type.Object(
     dryRun: Type.Optional(
       Type.Boolean({
         description:
-          'publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder.',
+          'publish, pull, copy, mirror: says in result.plan what would be done, and writes nothing: not to a registry, the store or a folder. delete, retention: lists in result.removal what would go.',
+      }),
+    ),
+    retention: Type.Optional(Retention),
+    force: Type.Optional(
+      Type.Boolean({
+        description: 'retention: also where a pattern takes every tag, or no tag would be left.',
       }),
     ),
     set: Type.Optional(

@@ -103,6 +103,32 @@ export const TransferPlan = Type.Object(
   { $id: 'TransferPlan', description: 'What a publish, pull or copy would do.' },
 )
 
+const Removed = Type.Object({
+  kind: Type.Enum(['tag', 'entry', 'manifest'], {
+    description: 'entry: of the index under the tag, which was written anew without it.',
+  }),
+  tag: Type.Optional(Type.String()),
+  digest: Type.String({ description: 'What lay under the tag; the manifest of the entry; the manifest.' }),
+  architecture: Type.Optional(Type.String({ description: 'Of an entry.' })),
+  why: Type.String(),
+})
+
+export const Removal = Type.Object(
+  {
+    dryRun: Type.Boolean({ description: 'Nothing of this was done.' }),
+    removed: Type.Array(Removed, { description: 'What went, or would go.' }),
+    kept: Type.Array(Type.Object({ tag: Type.Optional(Type.String()), digest: Type.String(), why: Type.String() }), {
+      description: 'What was looked at and stays, at most 1,000.',
+    }),
+    keptCount: Type.Integer({ minimum: 0, description: 'All of these.' }),
+    problems: Type.Array(Type.Ref('Problem'), { description: 'What the registry did not do, or does not tell.' }),
+    more: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'retention: tags that would go too; at most 500 go in one job.' }),
+    ),
+  },
+  { $id: 'Removal', description: 'What a delete or retention took away, or would.' },
+)
+
 export const JobResult = Type.Object({
   reference: Type.String({ description: 'oci://HOST/NS/NAME:TAG; mirror: oci://HOST/NS; apply: store:sha256:...' }),
   digest: Type.String({
@@ -178,10 +204,13 @@ export const JobResult = Type.Object({
     ),
   ),
   plan: Type.Optional(Type.Ref('TransferPlan')),
+  removal: Type.Optional(Type.Ref('Removal')),
   durationMs: Type.Integer({ minimum: 0 }),
 })
 export type TransferPlan = Omit<Static<typeof TransferPlan>, 'problems'> & { problems: Problem[] }
-export type JobResult = Omit<Static<typeof JobResult>, 'signatures' | 'plan'> & {
+export type Removal = Omit<Static<typeof Removal>, 'problems'> & { problems: Problem[] }
+export type JobResult = Omit<Static<typeof JobResult>, 'signatures' | 'plan' | 'removal'> & {
   signatures?: Signature[]
   plan?: TransferPlan
+  removal?: Removal
 }

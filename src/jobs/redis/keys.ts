@@ -66,6 +66,8 @@ export interface Keys {
   trace(id: string): string
   /** Hash: number of a run -> how it began, number:end -> how it ended (scripts/jobs/runs.lua). */
   runs(id: string): string
+  /** Set: what its runs were about to delete in a registry, as JSON. */
+  deletions(id: string): string
   credentials(id: string): string
   jobsInState(state: string): string
   /** Sorted set, by since when (ms, Redis' clock). */
@@ -139,14 +141,7 @@ export function createKeys(name = 'layerd'): Keys {
     stop: `${prefix}stop`,
     uploadsWanted: `${prefix}uploads:wanted`,
     job,
-    transfers: (id) => `${job(id)}:transfers`,
-    transferOrder: (id) => `${job(id)}:transfers:order`,
-    uploads: (id) => `${job(id)}:uploads`,
-    openSessions: (id) => `${job(id)}:sessions`,
-    events: (id) => `${job(id)}:events`,
-    log: (id) => `${job(id)}:log`,
-    trace: (id) => `${job(id)}:trace`,
-    runs: (id) => `${job(id)}:runs`,
+    ...partsOfJob(job),
     credentials: (id) => `${prefix}cred:${id}`,
     jobsInState: (state) => `${prefix}jobs:state:${state}`,
     jobsOfRegistry: (registry) => `${prefix}jobs:host:${registry}`,
@@ -166,6 +161,25 @@ export function createKeys(name = 'layerd'): Keys {
     stats: (seconds, begins) => `${prefix}stats:${seconds}:${begins}`,
     rate: (key) => `${prefix}rate:${key}`,
     ...registryKeys(prefix),
+  }
+}
+
+function partsOfJob(
+  job: (id: string) => string,
+): Pick<
+  Keys,
+  'transfers' | 'transferOrder' | 'uploads' | 'openSessions' | 'events' | 'log' | 'trace' | 'runs' | 'deletions'
+> {
+  return {
+    transfers: (id) => `${job(id)}:transfers`,
+    transferOrder: (id) => `${job(id)}:transfers:order`,
+    uploads: (id) => `${job(id)}:uploads`,
+    openSessions: (id) => `${job(id)}:sessions`,
+    events: (id) => `${job(id)}:events`,
+    log: (id) => `${job(id)}:log`,
+    trace: (id) => `${job(id)}:trace`,
+    runs: (id) => `${job(id)}:runs`,
+    deletions: (id) => `${job(id)}:deletions`,
   }
 }
 

@@ -4,6 +4,7 @@ import { MAX_MANIFEST_BYTES, type RawManifest, rawManifest } from '../../content
 import { MANIFEST_ACCEPT, OCI_ARTIFACT_MANIFEST } from '../../content/media-types.ts'
 import { AppError } from '../../lib/errors.ts'
 import { refuseWebPage, sameDigest, sizeOf } from '../pull/blobs.ts'
+import type { Deletion } from './delete-manifest.ts'
 import type { Referrers, ReferrersOptions } from './referrers.ts'
 import { artifactRefusal, manifestRefusal, readRefusal } from './manifest-refusal.ts'
 import { placeName, pullScope, pushScope, type RepositoryContext } from '../request/repository-context.ts'
@@ -36,6 +37,8 @@ export interface RepositoryManifests {
    * image manifest; resolves with the one that is there. `onImage` is told before the image manifest goes out.
    */
   putArtifactOrImage(forms: PackageForms, options: CallOptions & Guard & OnImage): Promise<RawManifest>
+  /** DELETE of a tag, or of a manifest by digest. Throws REGISTRY_DELETE_UNSUPPORTED. Duty M10. */
+  deleteManifest(reference: string, options: CallOptions & Guard): Promise<Deletion>
   /** What refers to a manifest by its `subject`. Duties F1, F2. */
   referrers(subject: Digest, options: ReferrersOptions): Promise<Referrers>
   /** All tags. Duties L1, L2. */

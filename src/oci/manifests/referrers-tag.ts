@@ -37,3 +37,24 @@ function entryOf({ mediaType, digest, size, annotations, artifactType }: Descrip
     ...(artifactType === undefined ? {} : { artifactType }),
   }
 }
+
+/**
+ * Takes a manifest out of the list that clients keep for what it refers to. The caller serialises our own writers. Nothing where the
+ * list is not there, or does not name it. Throws what writeIndex throws. Source: oci-client.md F5.
+ */
+export async function dropReferrer({
+  subject,
+  digest,
+  ...rest
+}: Omit<ReferrersTagOptions, 'entry'> & { readonly digest: Digest }): Promise<void> {
+  const target = { ...rest, tag: referrersTag(subject) }
+  const there = await inspectTag(target)
+  const isIt = (entry: { digest?: unknown }): boolean => entry.digest === digest
+  if (there.kind !== 'index' || !there.index.manifests.some(isIt)) return
+  await writeIndex({
+    ...target,
+    merge: (entries) => entries.filter((known) => !isIt(known)),
+    holds: (index) => !index.manifests.some(isIt),
+    onContended: () => undefined,
+  })
+}

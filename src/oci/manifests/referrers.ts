@@ -51,6 +51,14 @@ export function referrersTag(subject: Digest): string {
   return `${algorithm}-${digestHex(subject).slice(0, 64)}`
 }
 
+/** What clients keep under names made of digests: lists of referrers, and what cosign keeps. */
+const KEPT_BY_CLIENTS = /^(sha(?:256|512)-[0-9a-f]{64})(?:\.[a-z]+)?$/
+
+/** The name that a tag of that sort begins with, as `referrersTag` makes it of what the tag is about; undefined for other tags. */
+export function subjectTag(tag: string): string | undefined {
+  return KEPT_BY_CLIENTS.exec(tag)?.[1]
+}
+
 /** Undefined where the registry keeps no list: what it says of itself elsewhere (OCI-Subject) proves neither. */
 async function askApi(
   context: RepositoryContext,

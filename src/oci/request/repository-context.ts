@@ -71,6 +71,12 @@ export function pushScope(context: RepositoryContext): readonly Scope[] {
   return [{ repository: context.repository, actions: ['pull', 'push'] }]
 }
 
+/** Quay takes no scope with an action that it does not know. Source: oci-client.md A13. */
+export function deleteScope(context: RepositoryContext): readonly Scope[] {
+  if (context.profile.name === 'quay') return pushScope(context)
+  return [{ repository: context.repository, actions: ['delete'] }]
+}
+
 export function blobPath(context: RepositoryContext, digest: Digest): string {
   return `/v2/${context.repository}/blobs/${digest}`
 }

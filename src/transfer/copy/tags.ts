@@ -2,11 +2,9 @@ import { formatReference, isTag } from '../../content/reference.ts'
 import { AppError } from '../../lib/errors.ts'
 import { forEachConcurrent } from '../../lib/concurrent.ts'
 import { nextTurn } from '../../lib/loop/breathe.ts'
+import { subjectTag } from '../../oci/manifests/referrers.ts'
 import type { Repository } from '../../oci/registry.ts'
 import { compilePattern, type Pattern } from '../../lib/patterns/path-match.ts'
-
-/** What clients keep under names made of digests goes along with what it is about (related.ts). */
-const KEPT_BY_CLIENTS = /^sha(?:256|512)-[0-9a-f]{64}(?:\.[a-z]+)?$/
 
 const LOOKED_AT_ONCE = 8
 /** Long loops give way after so many. */
@@ -52,7 +50,8 @@ async function matching(tags: readonly string[], patterns: readonly Pattern[]): 
   const found: string[] = []
   for (const [at, tag] of tags.entries()) {
     if (at % BREATH === BREATH - 1) await nextTurn()
-    if (!isTag(tag) || KEPT_BY_CLIENTS.test(tag)) continue
+    // What clients keep under names made of digests goes along with what it is about (related.ts).
+    if (!isTag(tag) || subjectTag(tag) !== undefined) continue
     if (patterns.some((pattern) => pattern.matches(tag))) found.push(tag)
   }
   return found

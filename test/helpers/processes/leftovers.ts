@@ -71,7 +71,7 @@ const KEPT = [
   /:(?:places|facts|known|limits|stats):/,
   /:queue:[^{}]*:ended$/,
   /:job:[^:]+$/,
-  /:job:[^:]+:(?:events|log|trace|runs|transfers|transfers:order)$/,
+  /:job:[^:]+:(?:events|log|trace|runs|deletions|transfers|transfers:order)$/,
   /:bull:[^:]+:(?:meta|id|events|marker|stalled-check)$/,
 ]
 const OPEN_STATES = /:jobs:state:(?:queued|scheduled|running|retrying|canceling)$/

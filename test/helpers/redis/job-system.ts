@@ -43,6 +43,8 @@ export interface JobSystem {
   /** Into the store. */
   pull(reference: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
   copy(reference: string, destination: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
+  remove(reference: string, options?: Partial<NewJob> & CreateOptions): Promise<Job>
+  retain(repository: string, options: NewJob['options'], more?: Partial<NewJob>): Promise<Job>
   /** Keeps the limits for a registry, in place of those that were. */
   limit(host: string, limits: Partial<RegistryLimits> | null): Promise<void>
   /** Waits until the job has ended. */
@@ -122,6 +124,10 @@ export async function startJobSystem(t: Cleanup, options: JobSystemOptions): Pro
       create({ kind: 'pull', source: reference, destination: 'store:', ...hostOf(reference) }, more),
     copy: (reference, destination, more) =>
       create({ kind: 'copy', source: reference, destination, ...hostOf(destination) }, more),
+    remove: (reference, more) =>
+      create({ kind: 'delete', source: reference, destination: null, ...hostOf(reference) }, more),
+    retain: (source, jobOptions, more) =>
+      create({ kind: 'retention', source, destination: null, ...hostOf(source) }, { options: jobOptions, ...more }),
     async limit(host, limits) {
       const none = { jobs: null, concurrency: null, requestsPerSecond: null, bytesPerSecond: null }
       const settings = {

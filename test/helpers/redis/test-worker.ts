@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { createBlobPlaces } from '../../../src/jobs/hints/blob-places.ts'
+import { createJobDeletions } from '../../../src/jobs/progress/deletions.ts'
 import { createUploadCheckpoints } from '../../../src/jobs/uploads/checkpoints.ts'
 import { createTagLocks } from '../../../src/jobs/redis/tag-locks.ts'
 import type { JobCredentials } from '../../../src/jobs/model/requests.ts'
@@ -23,6 +24,8 @@ import { openPolicies } from '../../../src/worker/policies.ts'
 import type { Registries } from '../../../src/worker/registry-access.ts'
 import { applyWork } from '../../../src/worker/kinds/run-apply.ts'
 import { publishWork, type PublishWorkOptions } from '../../../src/worker/kinds/run-publish.ts'
+import { deleteWork } from '../../../src/worker/kinds/run-delete.ts'
+import { retentionWork } from '../../../src/worker/kinds/run-retention.ts'
 import { copyWork } from '../../../src/worker/kinds/run-copy.ts'
 import { pullWork } from '../../../src/worker/kinds/run-pull.ts'
 import { verifyWork } from '../../../src/worker/kinds/run-verify.ts'
@@ -30,6 +33,7 @@ import { createSharedTraces } from '../../../src/worker/traces/shared-traces.ts'
 import type { SlowLimit } from '../../../src/worker/slow-transfer.ts'
 import { type JobWorker, startWorker } from '../../../src/worker/worker.ts'
 import { createClouds } from '../../../src/oci/credentials/clouds/clouds.ts'
+import { openAudit } from '../../../src/roles/audit.ts'
 import { keptKeys } from '../../../src/roles/kept-keys.ts'
 import { createPolicyRecords } from '../../../src/jobs/access/policy-records.ts'
 import { openTrustedRoots } from '../../../src/trust/verification.ts'
@@ -81,6 +85,8 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
   const facts = createRegistryFacts(target)
   const claims = createTransferClaims(target)
   const places = createBlobPlaces(target)
+  const deletions = createJobDeletions(target)
+  const audit = openAudit({ ...target, prefix: 'layerd', entries: 1000, logger: options.logger ?? silentLogger })
   const records = createRegistryRecords({ ...target, role: 'worker' })
   await records.refresh()
   const limits = createSharedLimits({ ...target, records })
@@ -137,6 +143,8 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
         ...signed,
       }),
       copy: copyWork({ locks, claims, places, registries, ...signed }),
+      delete: deleteWork({ locks, registries, deletions, audit: audit.trail }),
+      retention: retentionWork({ locks, registries, deletions, audit: audit.trail }),
       pull: pullWork({ store, roots, registries, places, ...signed }),
       verify: verifyWork({ sources, store, openPackage: openArchive, registries, trustedRoots, keys }),
       apply: applyWork({ sources, store, websites, findFault: findSourceFault, openUpdate, trustedRoots, keys }),
@@ -157,7 +165,8 @@ export async function startTestWorker(t: Cleanup, options: TestWorkerOptions): P
     records.close()
     keyRecords.close()
     kept.close()
-    await Promise.all([runs, locks, checkpoints, facts, claims, places, limits].map((part) => part.close()))
+    await audit.close()
+    await Promise.all([runs, locks, checkpoints, facts, claims, places, deletions, limits].map((part) => part.close()))
   })
   return worker
 }

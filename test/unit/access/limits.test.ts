@@ -135,6 +135,8 @@ describe('scopes', () => {
     assert.deepEqual(asked('pull', 'oci://a/b:1', 'file:/x'), [['jobs:write']])
     assert.deepEqual(asked('copy', 'oci://a/b:1', 'oci://c'), [['jobs:write']])
     assert.deepEqual(asked('deploy', 'oci://a/b:1'), [['deploy']])
+    assert.deepEqual(asked('delete', 'oci://a/b:1'), [['delete']])
+    assert.deepEqual(asked('retention', 'oci://a/b'), [['delete']])
   })
 })
 

@@ -84,7 +84,7 @@ test('every command explains itself within 80 columns, with its exit codes', asy
   const commands = [...overview.matchAll(/^ {2}([a-z]+)(?: [<[].*?)? {2,}/gm)].map(([, name = '']) => name)
   assert.deepEqual(
     commands.toSorted(),
-    'apply attach audit bundle cancel catalog completion copy deploy diff download files help inspect jobs keys link login logout logs mirror packages pause ping policies publish pull push queues referrers registries remove resume retry rm runs search serve settings show stats store system tags tokens trace uploads verify watch worker workers'.split(
+    'apply attach audit bundle cancel catalog completion copy delete deploy diff download files help inspect jobs keys link login logout logs mirror packages pause ping policies publish pull push queues referrers registries remove resume retention retry rm runs search serve settings show stats store system tags tokens trace uploads verify watch worker workers'.split(
       ' ',
     ),
   )

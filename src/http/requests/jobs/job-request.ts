@@ -12,17 +12,28 @@ import { at, later } from '../package-reference.ts'
 import { seenBy } from '../seen.ts'
 import { apply } from './apply.ts'
 import { copy } from './copy.ts'
+import { deletion } from './delete.ts'
 import { deploy, remove } from './deploy.ts'
 import type { CheckOptions, KindOfJob } from './kind.ts'
 import { mirror } from './mirror.ts'
 import { publish } from './publish.ts'
 import { pull } from './pull.ts'
+import { retention } from './retention.ts'
 import { verify } from './verify.ts'
 
 /** The kinds that this API can check and so accept. */
-export const JOB_REQUESTS = { publish, copy, pull, verify, mirror, apply, deploy, remove } as const satisfies Partial<
-  Record<JobKind, KindOfJob>
->
+export const JOB_REQUESTS = {
+  publish,
+  copy,
+  pull,
+  verify,
+  mirror,
+  apply,
+  delete: deletion,
+  retention,
+  deploy,
+  remove,
+} as const satisfies Partial<Record<JobKind, KindOfJob>>
 
 export interface JobRequestOptions extends CheckOptions {
   kinds: ReadonlySet<JobKind>

@@ -34,3 +34,9 @@ export function noDestination(what: string): AppError {
     details: { pointer: '/destination' },
   })
 }
+
+export function goesNowhere(kind: string): AppError {
+  return new AppError('BODY_INVALID', `a ${kind} job goes to no registry, so it has no "destination"`, {
+    details: { pointer: '/destination' },
+  })
+}

@@ -1,8 +1,7 @@
 import { parseReference } from '../../../content/reference.ts'
 import { LOCAL_QUEUE } from '../../../jobs/model/requests.ts'
-import { AppError } from '../../../lib/errors.ts'
 import type { JobBody } from '../../schemas/job.ts'
-import type { Checked, CheckOptions, KindOfJob } from './kind.ts'
+import { type Checked, type CheckOptions, goesNowhere, type KindOfJob } from './kind.ts'
 import { checkPackageSource, isLocal } from './sources.ts'
 
 /** Checksums and signature of a package, wherever it lies. */
@@ -15,7 +14,7 @@ export const verify = {
 
 /** A package from wherever, which goes to no registry. */
 export async function checkUsed(body: JobBody, options: CheckOptions): Promise<Checked> {
-  if (body.destination !== undefined) throw goesNowhere(body)
+  if (body.destination !== undefined) throw goesNowhere(body.kind)
   const { source, registry } = await checkPackageSource(body, options)
   const registries = registry === undefined ? [] : [registry]
   return { source, destination: null, queueHost: registry ?? LOCAL_QUEUE, registries }
@@ -23,10 +22,4 @@ export async function checkUsed(body: JobBody, options: CheckOptions): Promise<C
 
 export function registriesUsed({ source }: Pick<JobBody, 'source'>): string[] {
   return isLocal(source) ? [] : [parseReference(source).registry]
-}
-
-function goesNowhere({ kind }: Pick<JobBody, 'kind'>): AppError {
-  return new AppError('BODY_INVALID', `a ${kind} job goes to no registry, so it has no "destination"`, {
-    details: { pointer: '/destination' },
-  })
 }

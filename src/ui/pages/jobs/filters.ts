@@ -10,7 +10,7 @@ export interface JobFilters {
 }
 
 export const STATES = ['running', 'queued', 'retrying', 'paused', 'failed', 'succeeded', 'canceled'] as const
-export const KINDS = ['publish', 'pull', 'copy', 'verify', 'mirror', 'apply'] as const
+export const KINDS = ['publish', 'pull', 'copy', 'verify', 'mirror', 'apply', 'delete', 'retention'] as const
 
 export function filtersOf(query: URLSearchParams): JobFilters {
   return {

@@ -31,6 +31,7 @@ test('a job is about the repositories that it reads and writes, all of them', ()
       ['other.example:5000 mirror/nemo'],
     ],
     [{ kind: 'deploy', source }, ['r.example team/nemo']],
+    [{ kind: 'delete', source }, ['r.example team/nemo']],
   ]
   for (const [job, expected] of cases) assert.deepEqual(places(job), expected, JSON.stringify(job))
 })

@@ -19,6 +19,7 @@ local UPLOADS = JOB .. ':uploads'
 local NOTES = JOB .. ':sessions'
 local LOG = JOB .. ':log'
 local TRACE = JOB .. ':trace'
+local DELETIONS = JOB .. ':deletions'
 local CREDENTIALS = PREFIX .. 'cred:' .. ID
 local OUTBOX = PREFIX .. 'outbox'
 local HOSTS = PREFIX .. 'hosts'

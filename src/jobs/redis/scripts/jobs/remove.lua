@@ -26,5 +26,5 @@ redis.call('ZREM', PREFIX .. 'jobs', ID)
 redis.call('ZREM', owned_by('jobs:of:'), ID)
 redis.call('ZREM', owned_by('jobs:done-of:'), ID)
 redis.call('ZREM', PREFIX .. 'tidy', ID)
-redis.call('DEL', JOB, EVENTS, TRANSFERS, ORDER, UPLOADS, NOTES, CREDENTIALS, LOG, TRACE, RUNS)
+redis.call('DEL', JOB, EVENTS, TRANSFERS, ORDER, UPLOADS, NOTES, CREDENTIALS, LOG, TRACE, RUNS, DELETIONS)
 return { 'ok' }
