@@ -70,7 +70,7 @@ func send(ctx context.Context, client *ClientWithResponses, path string) (uuid.U
 		return uuid.Nil, err
 	}
 	defer file.Close()
-	answer, err := client.PutUploadWithBodyWithResponse(ctx, filepath.Base(path), "application/octet-stream", file)
+	answer, err := client.PutUploadWithBodyWithResponse(ctx, filepath.Base(path), nil, "application/octet-stream", file)
 	if err != nil {
 		return uuid.Nil, err
 	}

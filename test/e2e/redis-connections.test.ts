@@ -8,8 +8,8 @@ import { shortTempDir, tempDir } from '../helpers/temp-dir.ts'
 import { waitFor } from '../helpers/wait-for.ts'
 
 /** docs/operations.md "Redis". */
-const OF_API = 14
-const OF_WORKER = 14
+const OF_API = 16
+const OF_WORKER = 17
 const HOSTS_OF_WORKER = 64
 const OF_SUPERVISOR = 1
 const WORKERS = 2
