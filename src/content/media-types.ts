@@ -34,3 +34,8 @@ export function isIndexMediaType(mediaType: string): boolean {
 export function isManifestMediaType(mediaType: string): boolean {
   return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST || mediaType === OCI_ARTIFACT_MANIFEST
 }
+
+/** Layers that may not be handed on; who pulls an image gets them from elsewhere. Source: OCI image-spec v1.1.1 layer.md. */
+export function isNotDistributed(mediaType: string): boolean {
+  return /nondistributable|rootfs\.foreign/.test(mediaType)
+}

@@ -2,7 +2,7 @@ import type { CommandContext } from '../client/context.ts'
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
-import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+import { type DryRunOptions, dryRunOption, jobOptions, labels, runJob, type SubmitOptions } from './submit.ts'
 
 export interface CopyOptions extends SubmitOptions, DryRunOptions, SignChoice, VerifyChoices {
   tag?: string
@@ -34,9 +34,5 @@ export async function copy(
     ...labels(options),
   }
   const headers = await registryAuth(context, destination, options)
-  const { exit } = await settle(context, await submit(context, request, headers), {
-    detach: options.detach === true,
-    quietResult: true,
-  })
-  return exit
+  return await runJob(context, request, { headers, detach: options.detach })
 }

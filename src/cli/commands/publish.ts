@@ -7,7 +7,16 @@ import { type CommandContext, CommandFailure, type RegistryOptions } from '../cl
 import type { ExitCode } from '../client/terminal.ts'
 import { registryAuth } from './registry-auth.ts'
 import { type SignChoice, signOption, type VerifyChoices, verifyOption } from '../client/verify-option.ts'
-import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from './submit.ts'
+import {
+  type DryRunOptions,
+  dryRunOption,
+  jobOptions,
+  labels,
+  runJob,
+  settle,
+  submit,
+  type SubmitOptions,
+} from './submit.ts'
 import { storedDigest } from '../client/stored-digest.ts'
 import { forgetUpload, needsUpload, uploadPackage } from './upload-package.ts'
 
@@ -67,11 +76,7 @@ export async function publish(
   const named = namedSource(packagePath)
   const mayUpload = options.dryRun !== true
   if (named === undefined) return await withPackage(context, packagePath, { make, headers, detach, mayUpload })
-  const { exit } = await settle(context, await submit(context, await make(named), headers), {
-    detach,
-    quietResult: true,
-  })
-  return exit
+  return await runJob(context, await make(named), { headers, detach })
 }
 
 /** helm calls a chart as old as its file, which an upload is not. */
@@ -116,20 +121,26 @@ export async function withPackage(
   return settled.exit
 }
 
+interface AnyPackageOptions extends RegistryOptions, DryRunOptions {
+  detach?: boolean
+  /** The registry that the job goes to, which the log-in is for. Default: the one that the package is in. */
+  destination?: string
+}
+
 /** The same of a package in a registry (oci://), in the store (its digest), or of a file of this machine. */
 export async function withAnyPackage(
   context: CommandContext,
   what: string,
   make: (source: string) => JobRequest,
-  options: RegistryOptions & { detach?: boolean },
+  { destination, dryRun, detach = false, ...login }: AnyPackageOptions,
 ): Promise<ExitCode> {
-  const detach = options.detach === true
-  const isStored = /^(?:store:)?sha256:/.test(what)
-  if (!isStored && !/^oci:\/\//i.test(what)) return await withPackage(context, what, { make, headers: {}, detach })
+  const isStored = /^(?:store:)?sha(?:256|512):/.test(what)
+  const isRemote = /^oci:\/\//i.test(what)
+  const place = destination ?? (isRemote ? what : undefined)
+  const headers = place === undefined ? {} : await registryAuth(context, place, login)
+  if (!isStored && !isRemote) return await withPackage(context, what, { make, headers, detach, mayUpload: !dryRun })
   const source = isStored ? `store:${what.replace(/^store:/, '')}` : what
-  const headers = isStored ? {} : await registryAuth(context, what, options)
-  const job = await submit(context, make(source), headers)
-  return (await settle(context, job, { detach, quietResult: true })).exit
+  return await runJob(context, make(source), { headers, detach })
 }
 
 function notUploaded(path: string): CommandFailure {

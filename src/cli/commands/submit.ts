@@ -25,6 +25,16 @@ export async function submit(context: CommandContext, body: JobRequest, headers:
   return answer(context.client.calls.POST('/v1/jobs', { body, headers }))
 }
 
+/** Makes a job and watches it to its end, or only names it. Its result is all that a quiet command prints. */
+export async function runJob(
+  context: CommandContext,
+  body: JobRequest,
+  { headers, detach = false }: { headers: Record<string, string>; detach?: boolean | undefined },
+): Promise<ExitCode> {
+  const { exit } = await settle(context, await submit(context, body, headers), { detach, quietResult: true })
+  return exit
+}
+
 /** Watches a job that was just made to its end, or only names it. */
 export async function settle(
   { client, terminal, json, quiet }: CommandContext,

@@ -48,29 +48,36 @@ export async function uploadPackage(
         ? `uploading ${what} for a look\n`
         : `the daemon cannot read ${path}: uploading ${what}\n`,
     )
-  const sending: Sending = { arrived: undefined }
-  return interruptible(
-    context,
-    () => `Not uploaded, and no job was made.${howToGoOn(sending)}`,
-    async () => {
-      const ids: string[] = []
-      for (const each of paths) ids.push(await sendFile(context, each, { sending, isPart: paths.length > 1 }))
-      return ids
-    },
-  )
+  return await sendInTurn(context, paths, { isPart: paths.length > 1 })
 }
 
 /** Sends files for an artifact, whatever they are called; resolves with the ids in their order. Throws ApiProblem. */
 export async function uploadFiles(context: CommandContext, paths: readonly string[]): Promise<readonly string[]> {
   const { terminal, quiet, json } = context
   if (!quiet && !json) terminal.stderr.write('the daemon cannot read them: uploading\n')
+  return await sendInTurn(context, paths, { isPart: false, asFile: true })
+}
+
+interface SendOptions {
+  /** Others of its package are sent, too. */
+  isPart: boolean
+  /** It is no package, whatever its name. */
+  asFile?: boolean
+}
+
+/** One after the other; interrupted, it says what is kept. Resolves with the ids. */
+function sendInTurn(
+  context: CommandContext,
+  paths: readonly string[],
+  options: SendOptions,
+): Promise<readonly string[]> {
   const sending: Sending = { arrived: undefined }
   return interruptible(
     context,
     () => `Not uploaded, and no job was made.${howToGoOn(sending)}`,
     async () => {
       const ids: string[] = []
-      for (const path of paths) ids.push(await sendFile(context, path, { sending, isPart: false, asFile: true }))
+      for (const path of paths) ids.push(await sendFile(context, path, { sending, ...options }))
       return ids
     },
   )
@@ -89,7 +96,7 @@ const RESUMABLE_FROM = 64 * 1024 * 1024
 async function sendFile(
   context: CommandContext,
   path: string,
-  { sending, isPart, asFile = false }: { sending: Sending; isPart: boolean; asFile?: boolean },
+  { sending, isPart, asFile = false }: { sending: Sending } & SendOptions,
 ): Promise<string> {
   const { client, terminal, quiet, json } = context
   const silent = quiet || json

@@ -1,6 +1,7 @@
 import { distinct } from '../../content/copy-graph.ts'
 import { type Descriptor, descriptorTitle, TITLE_ANNOTATION } from '../../content/descriptor.ts'
 import type { RawManifest } from '../../content/manifest.ts'
+import { isNotDistributed } from '../../content/media-types.ts'
 import type { Repository } from '../../oci/registry.ts'
 import { readBundle } from '../../uds/contents/bundle.ts'
 import { isBundle } from '../../zarf/pulled-package.ts'
@@ -8,9 +9,6 @@ import { findBundleBlobs } from '../bundle/blobs.ts'
 import type { OnEvent } from '../events.ts'
 import type { PackageSource } from '../package-source.ts'
 import { isManifest, type ManifestTree } from './tree.ts'
-
-/** Layers that may not be handed on; who pulls an image gets them from elsewhere. Source: OCI image-spec v1.1.1 layer.md. */
-const NOT_DISTRIBUTED = /nondistributable|rootfs\.foreign/
 
 /** All blobs that these manifests need, each once, with titles to show them by. */
 export async function blobsOf(
@@ -28,7 +26,7 @@ export async function blobsOf(
       blobs.push(...(await bundleBlobs(raw, options)))
       continue
     }
-    const layers = parsed.layers.filter(({ mediaType }) => !NOT_DISTRIBUTED.test(mediaType))
+    const layers = parsed.layers.filter(({ mediaType }) => !isNotDistributed(mediaType))
     withheld += parsed.layers.length - layers.length
     blobs.push(...layers.map((layer) => titled(layer, 'layer')))
     if (parsed.config) blobs.push(titled(parsed.config, 'config'))

@@ -1,4 +1,5 @@
 import type { Descriptor } from '../../content/descriptor.ts'
+import { isNotDistributed } from '../../content/media-types.ts'
 import { imageBlob, imageLayer } from '../../zarf/select.ts'
 import type { ReadManifest } from '../copy/tree.ts'
 
@@ -8,9 +9,6 @@ export interface ImageBlob {
   /** To show it by. */
   readonly title: string
 }
-
-/** Layers that may not be handed on; a package need not hold them. Source: OCI image-spec v1.1.1 layer.md. */
-const NOT_DISTRIBUTED = /nondistributable|rootfs\.foreign/
 
 /** Configs and layers that these manifests need. Throws PACKAGE_INVALID naming one that the package lacks. */
 export function* blobsOf(
@@ -22,7 +20,8 @@ export function* blobsOf(
     const { config, layers } = parsed
     if (config) yield { layer: imageLayer(config, byTitle), title: `${image}, config` }
     for (const [place, layer] of layers.entries()) {
-      if (NOT_DISTRIBUTED.test(layer.mediaType) && !byTitle.has(imageBlob(layer))) continue
+      // A package need not hold these.
+      if (isNotDistributed(layer.mediaType) && !byTitle.has(imageBlob(layer))) continue
       yield { layer: imageLayer(layer, byTitle), title: `${image}, layer ${place + 1} of ${layers.length}` }
     }
   }

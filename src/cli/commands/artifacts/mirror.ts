@@ -1,11 +1,9 @@
 import { listedNames } from '../../../lib/text.ts'
 import type { CommandContext } from '../../client/context.ts'
-import { storedDigest } from '../../client/stored-digest.ts'
 import type { ExitCode } from '../../client/terminal.ts'
 import { type VerifyChoices, verifyOption } from '../../client/verify-option.ts'
-import { withPackage } from '../publish.ts'
-import { registryAuth } from '../registry-auth.ts'
-import { type DryRunOptions, dryRunOption, jobOptions, labels, settle, submit, type SubmitOptions } from '../submit.ts'
+import { withAnyPackage } from '../publish.ts'
+import { type DryRunOptions, dryRunOption, jobOptions, labels, type SubmitOptions } from '../submit.ts'
 
 export interface MirrorOptions extends SubmitOptions, DryRunOptions, VerifyChoices {
   architecture?: string
@@ -22,7 +20,7 @@ export async function mirror(
   destination: string,
   options: MirrorOptions,
 ): Promise<ExitCode> {
-  const { architecture, components, images, checksum, detach = false } = options
+  const { architecture, components, images, checksum } = options
   const body = {
     kind: 'mirror' as const,
     destination,
@@ -37,13 +35,5 @@ export async function mirror(
     },
     ...labels(options),
   }
-  const headers = await registryAuth(context, destination, options)
-  const make = (source: string) => ({ ...body, source })
-  const digest = storedDigest(what)
-  const source = digest === undefined ? what : `store:${digest}`
-  if (digest === undefined && !/^oci:\/\//i.test(what)) {
-    return await withPackage(context, what, { make, headers, detach, mayUpload: options.dryRun !== true })
-  }
-  const { exit } = await settle(context, await submit(context, make(source), headers), { detach, quietResult: true })
-  return exit
+  return await withAnyPackage(context, what, (source) => ({ ...body, source }), { ...options, destination })
 }

@@ -1,15 +1,7 @@
 import type { CommandContext } from '../../client/context.ts'
 import type { ExitCode } from '../../client/terminal.ts'
 import { registryAuth } from '../registry-auth.ts'
-import {
-  type DryRunOptions,
-  dryRunOption,
-  labels,
-  settle,
-  sharedOptions,
-  submit,
-  type SubmitOptions,
-} from '../submit.ts'
+import { type DryRunOptions, dryRunOption, labels, runJob, sharedOptions, type SubmitOptions } from '../submit.ts'
 
 export interface DeleteOptions extends Omit<SubmitOptions, 'concurrency'>, DryRunOptions {
   architecture?: string[]
@@ -33,9 +25,5 @@ export async function deleteReference(
     ...labels(options),
   }
   const headers = await registryAuth(context, source, options)
-  const { exit } = await settle(context, await submit(context, request, headers), {
-    detach: options.detach === true,
-    quietResult: true,
-  })
-  return exit
+  return await runJob(context, request, { headers, detach: options.detach })
 }

@@ -1,7 +1,7 @@
 import { type CommandContext, UsageError } from '../../client/context.ts'
 import type { ExitCode } from '../../client/terminal.ts'
 import { registryAuth } from '../registry-auth.ts'
-import { dryRunOption, labels, settle, sharedOptions, submit } from '../submit.ts'
+import { dryRunOption, labels, runJob, sharedOptions } from '../submit.ts'
 import type { DeleteOptions } from './delete.ts'
 
 export interface RetentionOptions extends Omit<DeleteOptions, 'architecture'> {
@@ -36,11 +36,7 @@ export async function retention(context: CommandContext, source: string, options
     ...labels(options),
   }
   const headers = await registryAuth(context, source, options)
-  const { exit } = await settle(context, await submit(context, request, headers), {
-    detach: options.detach === true,
-    quietResult: true,
-  })
-  return exit
+  return await runJob(context, request, { headers, detach: options.detach })
 }
 
 function daysIn(text: string): number {

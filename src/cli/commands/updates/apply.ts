@@ -2,7 +2,7 @@ import type { CommandContext } from '../../client/context.ts'
 import type { ExitCode } from '../../client/terminal.ts'
 import { type VerifyChoices, verifyOption } from '../../client/verify-option.ts'
 import { isWebAddress, withPackage } from '../publish.ts'
-import { labels, settle, submit, type SubmitOptions } from '../submit.ts'
+import { labels, runJob, type SubmitOptions } from '../submit.ts'
 
 export interface ApplyOptions extends Pick<SubmitOptions, 'label' | 'trace' | 'detach'>, VerifyChoices {
   sha256?: string
@@ -20,6 +20,5 @@ export async function apply(context: CommandContext, update: string, options: Ap
     ...labels(options),
   })
   if (!isWebAddress(update)) return await withPackage(context, update, { make, headers: {}, detach })
-  const { exit } = await settle(context, await submit(context, make(update), {}), { detach, quietResult: true })
-  return exit
+  return await runJob(context, make(update), { headers: {}, detach })
 }

@@ -1,9 +1,10 @@
 import { requireBelow } from '../../../access/limits.ts'
-import { formatRegistryPlace, parseDestination, parseReference } from '../../../content/reference.ts'
+import { formatRegistryPlace, parseDestination } from '../../../content/reference.ts'
 import type { JobBody } from '../../schemas/job.ts'
 import { at, later } from '../package-reference.ts'
 import { type Checked, type CheckOptions, type KindOfJob, noDestination } from './kind.ts'
-import { checkPackageSource, isLocal } from './sources.ts'
+import { checkPackageSource } from './sources.ts'
+import { registriesUsed } from './verify.ts'
 
 /** The container images of a package, wherever it lies, into a registry. */
 export const mirror = {
@@ -20,10 +21,7 @@ export const mirror = {
   ],
   needsDestination: true,
   check: checkMirror,
-  registries: ({ source, destination }) => [
-    parseDestination(destination ?? '').registry,
-    ...(isLocal(source) ? [] : [parseReference(source).registry]),
-  ],
+  registries: (job) => [parseDestination(job.destination ?? '').registry, ...registriesUsed(job)],
 } as const satisfies KindOfJob
 
 async function checkMirror(body: JobBody, options: CheckOptions): Promise<Checked> {
