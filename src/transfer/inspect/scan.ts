@@ -35,11 +35,17 @@ const BYTES_PER_FILE = 1024
 /** Of all tars of the package. */
 const MAX_INNER_BYTES = 12 * 2 ** 20
 
-export async function scanPackage(opened: OpenedPackage, signal: AbortSignal): Promise<ScannedPackage> {
-  return opened.kind === 'indexed' ? await scanIndexed(opened, signal) : await scanStreamed(opened, signal)
+interface ScanOptions {
+  signal: AbortSignal
+  /** Whether the tars of the package are listed. Default: they are. */
+  tars?: boolean
 }
 
-async function scanIndexed(opened: IndexedPackage, signal: AbortSignal): Promise<ScannedPackage> {
+export async function scanPackage(opened: OpenedPackage, options: ScanOptions): Promise<ScannedPackage> {
+  return opened.kind === 'indexed' ? await scanIndexed(opened, options) : await scanStreamed(opened, options)
+}
+
+async function scanIndexed(opened: IndexedPackage, { signal, tars = true }: ScanOptions): Promise<ScannedPackage> {
   const { contents } = opened
   const found = createFound()
   const open = (layer: Descriptor, options: object) => opened.open(layer, { ...options, signal })
@@ -48,12 +54,12 @@ async function scanIndexed(opened: IndexedPackage, signal: AbortSignal): Promise
   for (const { path, size, digest } of contents.files) {
     const layer = layerOf({ path, size, digest })
     if (found.wants(layer.size)) found.keep(digest, await read(layer))
-    if (isInnerTar(path)) await found.list(path, () => innerOf(layer, { read, open }))
+    if (tars && isInnerTar(path)) await found.list(path, () => innerOf(layer, { read, open }))
   }
   return found.all(contents)
 }
 
-async function scanStreamed(opened: StreamedPackage, signal: AbortSignal): Promise<ScannedPackage> {
+async function scanStreamed(opened: StreamedPackage, { signal, tars = true }: ScanOptions): Promise<ScannedPackage> {
   const found = createFound()
   const met: PackageEntry[] = []
   const breathe = createBreathing()
@@ -62,7 +68,7 @@ async function scanStreamed(opened: StreamedPackage, signal: AbortSignal): Promi
     await breathe()
     met.push(entry)
     if (entry.bytes) found.keep(entry.digest, entry.bytes)
-    else if (isInnerTar(entry.path)) await passTar(entry, found)
+    else if (tars && isInnerTar(entry.path)) await passTar(entry, found)
     else if (found.wants(entry.size)) found.keep(entry.digest, await readAll(entry.content()))
   }
   return found.all(await opened.conclude(met))

@@ -42,7 +42,7 @@ export function createArchiveReader({ fair }: { fair: boolean }): ArchiveReader 
         const known = cache.get(identity)
         if (known) return known
         await using opened = await openPackage(await openSource(), { signal: stop })
-        const scanned = withLayers(await scanPackage(opened, stop), fileName)
+        const scanned = withLayers(await scanPackage(opened, { signal: stop }), fileName)
         cache.set(identity, scanned, scanned.bytes)
         return scanned
       }

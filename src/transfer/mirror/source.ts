@@ -95,7 +95,7 @@ export async function storedImages(store: ContentStore, digest: Digest, signal: 
 
 /** Of an archive or folder on this machine, which is read once for what it holds. It is closed with this. Throws PACKAGE_*. */
 export async function openedImages(opened: OpenedPackage, signal: AbortSignal): Promise<ImageSource> {
-  const { contents, small } = await scanPackage(opened, signal)
+  const { contents, small } = await scanPackage(opened, { signal, tars: false })
   const where = opened.fileName
   const manifest = parseManifest(contents.manifest, where)
   if (manifest.kind !== 'manifest') throw new AppError('INTERNAL', `${where} has an index for a manifest`)
