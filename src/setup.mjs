@@ -51,12 +51,28 @@ function fail(line) {
 function packagesAreInstalled() {
   const installed = readJson('node_modules/.package-lock.json')?.packages
   if (!installed) return false
-  return Object.entries(readJson('package-lock.json').packages).every(
+  const packages = readJson('package-lock.json').packages
+  const named = namesOf([packages[''] ?? {}, ...Object.values(installed)])
+  const mayLack = (path, locked) => locked.optional === true && !(fitsPlatform(locked) && named.has(nameOf(path)))
+  return Object.entries(packages).every(
     ([path, locked]) =>
       path === '' ||
       installed[path]?.version === locked.version ||
-      (installed[path] === undefined && locked.optional === true && !fitsPlatform(locked)),
+      (installed[path] === undefined && mayLack(path, locked)),
   )
+}
+
+/** What these ask for: npm leaves out with an optional package what that alone needs. */
+function namesOf(packages) {
+  return new Set(
+    packages.flatMap(({ dependencies, optionalDependencies }) =>
+      Object.keys({ ...dependencies, ...optionalDependencies }),
+    ),
+  )
+}
+
+function nameOf(path) {
+  return path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 }
 
 /** Optional packages of other systems are left out by npm, those of another C library too. */

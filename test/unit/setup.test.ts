@@ -22,7 +22,14 @@ async function project(t: TestContext, { node }: { node: boolean }) {
     await symlink(process.execPath, join(folder, 'node_modules', NODE, 'bin/node'))
   }
   const setUp = () => run(process.execPath, [join(folder, 'src/setup.mjs'), '--npm-only'])
-  return { setUp, link: join(folder, 'node_modules/.bin/node') }
+  /** Without npm, which fails at once where it is wanted. */
+  const withPackages = async (packages: Record<string, unknown>) => {
+    await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ packages }))
+    await writeFile(join(folder, 'npm.cjs'), 'process.exit(1)')
+    const env = { ...process.env, npm_execpath: join(folder, 'npm.cjs') }
+    return await run(process.execPath, [join(folder, 'src/setup.mjs'), '--npm-only'], { env })
+  }
+  return { setUp, withPackages, link: join(folder, 'node_modules/.bin/node') }
 }
 
 test('the Node that npm installed and did not link (npm 9) is linked, once', async (t) => {
@@ -37,4 +44,15 @@ test('without a Node among the packages nothing is linked', async (t) => {
   const { setUp, link } = await project(t, { node: false })
   await setUp()
   await assert.rejects(readlink(link), { code: 'ENOENT' })
+})
+
+test('what an optional package of another system alone needs is not missed, what this one needs is', async (t) => {
+  const { withPackages } = await project(t, { node: true })
+  const elsewhere = {
+    'node_modules/binding-elsewhere': { version: '1.0.0', optional: true, os: ['none'], dependencies: { helper: '1' } },
+    'node_modules/helper': { version: '1.0.0', optional: true },
+  }
+  assert.deepEqual(await withPackages(elsewhere), { stdout: '', stderr: '' })
+  const needed = { '': { optionalDependencies: { helper: '1' } }, ...elsewhere }
+  await assert.rejects(withPackages(needed), /installing the locked packages/)
 })
